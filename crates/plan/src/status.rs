@@ -1,0 +1,52 @@
+//! A service's state as `clusterctl status` shows it.
+
+use serde::{Deserialize, Serialize};
+use types::{HostName, ServiceName};
+
+/// How a member or a service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// As it should be.
+    Healthy,
+    /// It serves, and something is wrong.
+    Degraded,
+    /// It does not serve.
+    Down,
+    /// It could not be asked.
+    Unknown,
+}
+
+/// One member of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// The host.
+    pub host: HostName,
+    /// The process on the host, where a service has several: `redis`, `sentinel`.
+    pub process: String,
+    /// Its role: `master`, `replica`, `disc`, ...
+    pub role: String,
+    /// How it is.
+    pub health: Health,
+    /// How far it is behind, in the service's own unit: `0 B`, `3 s`; empty where the word has no meaning.
+    pub lag: String,
+    /// When its main process was started, microseconds since 1970; `None` where it does not run.
+    pub since_us: Option<i64>,
+    /// What is wrong, or a detail worth a glance.
+    pub detail: String,
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name in the inventory.
+    pub service: ServiceName,
+    /// Its kind.
+    pub kind: String,
+    /// How it is as a whole.
+    pub health: Health,
+    /// One line: `3 of 3 running, policy ha-all in 1 virtual host`.
+    pub summary: String,
+    /// Its members, in the inventory's order.
+    pub members: Vec<MemberStatus>,
+}

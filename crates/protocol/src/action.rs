@@ -1,0 +1,190 @@
+//! What can be changed on a host.
+//!
+//! An [`Action`] is one typed change with what must still hold when it is made. The agent checks every
+//! [`Precondition`] right before it acts, on the host itself; one that no longer holds stops the action with
+//! "changed since the plan". An action is safe to repeat, and safe to be cut off: a file is written whole or not at
+//! all, and a sequence of commands is ordered so that the next plan sees where it stopped.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::facts::RespCommand;
+use crate::{Fact, FactQuery, Text};
+use types::SecretId;
+
+/// One change on one host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// What must still be so.
+    pub only_if: Vec<Precondition>,
+    /// What is done.
+    pub operation: Operation,
+    /// Time limit in milliseconds.
+    pub limit_ms: u64,
+}
+
+/// Something that was true when the plan was made, and that the action relies on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Precondition {
+    /// In words, for the message when it no longer holds: `db2 holds no queue`.
+    pub what: String,
+    /// The question.
+    pub query: FactQuery,
+    /// The answer that it must still have.
+    pub fact: Fact,
+}
+
+/// The change itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Writes a file atomically, after a backup of what stood there.
+    WriteFile {
+        /// Absolute path; its directory exists.
+        path: String,
+        /// The content.
+        text: Text,
+        /// Permission bits.
+        mode: u32,
+        /// Owner's name.
+        owner: String,
+        /// Group's name.
+        group: String,
+        /// The state that the text was made from.
+        was: FileState,
+    },
+    /// Makes a directory and gives it these permissions; its parents are made where they are missing.
+    MakeDirectory {
+        /// Absolute path.
+        path: String,
+        /// Permission bits.
+        mode: u32,
+        /// Owner's name.
+        owner: String,
+        /// Group's name.
+        group: String,
+    },
+    /// Tells systemd to do something with a unit; several verbs are one change.
+    Unit {
+        /// The unit's name.
+        name: String,
+        /// What to do, in order.
+        verbs: Vec<UnitVerb>,
+    },
+    /// Installs packages from the distribution's repositories.
+    InstallPackages {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Runs commands one after another, and stops at the first that fails.
+    Run {
+        /// The commands.
+        commands: Vec<Command>,
+    },
+    /// Sends commands to a server that speaks RESP, and stops at the first error.
+    Resp {
+        /// Name or address.
+        address: String,
+        /// Port.
+        port: u16,
+        /// The password for AUTH.
+        password: Option<SecretId>,
+        /// The commands.
+        commands: Vec<RespCommand>,
+    },
+}
+
+/// What stands at a file's path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileState {
+    /// Nothing.
+    Absent,
+    /// A regular file with this SHA-256, in hexadecimal.
+    Hash(String),
+}
+
+/// What systemd is told, in `systemctl`'s words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnitVerb {
+    /// `daemon-reload`.
+    DaemonReload,
+    /// `enable`.
+    Enable,
+    /// `disable`.
+    Disable,
+    /// `start`.
+    Start,
+    /// `stop`.
+    Stop,
+    /// `restart`.
+    Restart,
+    /// `reload`.
+    Reload,
+}
+
+impl UnitVerb {
+    /// The word for `systemctl`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DaemonReload => "daemon-reload",
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+        }
+    }
+}
+
+/// One command of a sequence. Secrets go to standard input: the arguments are plain strings by type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Program and arguments; no shell is involved.
+    pub argv: Vec<String>,
+    /// What it reads.
+    pub stdin: Option<Text>,
+}
+
+impl Command {
+    /// A command without input.
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            stdin: None,
+        }
+    }
+}
+
+/// What an action did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// One line for people, without secrets.
+    pub summary: String,
+    /// Where the file that stood there before was kept.
+    pub backup: Option<String>,
+}
+
+/// Why an action was not done, or not completely.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+pub enum ActionError {
+    /// A precondition no longer holds; nothing was done.
+    #[error("changed since the plan: {what}")]
+    Changed {
+        /// What no longer holds, and what was found instead, without secrets.
+        what: String,
+    },
+    /// It failed.
+    #[error("{message}")]
+    Failed {
+        /// What failed and what the system or the service said.
+        message: String,
+    },
+    /// It did not end within its time limit.
+    #[error("not done within {limit_ms} ms: {what}")]
+    TimedOut {
+        /// What was under way.
+        what: String,
+        /// The limit.
+        limit_ms: u64,
+    },
+}

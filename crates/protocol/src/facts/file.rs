@@ -1,0 +1,121 @@
+//! Files and directories.
+
+use serde::{Deserialize, Serialize};
+use types::SecretId;
+
+use crate::{FileState, Text};
+
+/// Asks for a file's metadata and, where wanted, its text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FileQuery {
+    /// Absolute path. The last component is not followed where it is a symbolic link.
+    pub path: String,
+    /// Whether the text is wanted too.
+    pub text: bool,
+    /// The secrets that are to be recognised in the text, by preference.
+    pub secrets: Vec<SecretId>,
+    /// Regular expressions whose first group is a value that must not leave the host unless it is one of
+    /// `secrets`; matched line by line.
+    pub masks: Vec<String>,
+}
+
+impl FileQuery {
+    /// Asks for the metadata and hash alone.
+    pub fn meta(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            text: false,
+            secrets: Vec::new(),
+            masks: Vec::new(),
+        }
+    }
+
+    /// Asks for the text too.
+    pub fn text(path: impl Into<String>) -> Self {
+        Self {
+            text: true,
+            ..Self::meta(path)
+        }
+    }
+
+    /// Recognises these secrets in the text.
+    #[must_use]
+    pub fn knowing<'a>(mut self, secrets: impl IntoIterator<Item = &'a SecretId>) -> Self {
+        self.secrets.extend(secrets.into_iter().cloned());
+        self
+    }
+
+    /// Hides what the first group of these patterns matches.
+    #[must_use]
+    pub fn masking(mut self, patterns: &[&str]) -> Self {
+        self.masks
+            .extend(patterns.iter().map(|&pattern| pattern.to_owned()));
+        self
+    }
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileFact {
+    /// Nothing.
+    Absent,
+    /// Something.
+    Present(FileMeta),
+}
+
+/// A file's metadata, and its text where it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMeta {
+    /// What it is.
+    pub kind: FileKind,
+    /// SHA-256 of a regular file's content, in hexadecimal; empty for anything else.
+    pub sha256: String,
+    /// Length in bytes.
+    pub len: u64,
+    /// Permission bits, e.g. `0o640`.
+    pub mode: u32,
+    /// Owner's name, or its number where it has none.
+    pub owner: String,
+    /// Group's name, or its number where it has none.
+    pub group: String,
+    /// When the content was last changed, microseconds since 1970.
+    pub modified_us: i64,
+    /// The text with its secrets concealed; `None` where it was not asked for, or is not text.
+    pub text: Option<Text>,
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, itself.
+    Link,
+    /// A device, socket or pipe.
+    Other,
+}
+
+impl FileFact {
+    /// The metadata where something is there.
+    pub fn meta(&self) -> Option<&FileMeta> {
+        match self {
+            Self::Absent => None,
+            Self::Present(meta) => Some(meta),
+        }
+    }
+
+    /// The text where the file is there and is text.
+    pub fn text(&self) -> Option<&Text> {
+        self.meta().and_then(|meta| meta.text.as_ref())
+    }
+
+    /// What an action on the file presumes: the state that is seen now.
+    pub fn state(&self) -> FileState {
+        match self {
+            Self::Absent => FileState::Absent,
+            Self::Present(meta) => FileState::Hash(meta.sha256.clone()),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What can be asked about a host, and what the answers look like.
+//!
+//! A query and its fact stand side by side, one module a subject. The subjects are the host's own (files, units,
+//! packages, names) and *protocols* (RESP, the Erlang distribution): the agent speaks protocols, and what a reply
+//! means for a service is decided in the `services` crate. So most new kinds need nothing new here.
+
+mod command;
+mod erlang;
+mod file;
+mod net;
+mod resp;
+mod system;
+mod unit;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use command::{CommandFact, CommandQuery};
+pub use erlang::{Call, ErlangFact, ErlangQuery, Term};
+pub use file::{FileFact, FileKind, FileMeta, FileQuery};
+pub use net::{ResolveFact, ResolveQuery, TcpFact, TcpQuery};
+pub use resp::{RespCommand, RespFact, RespQuery, RespValue};
+pub use system::{OsFact, OsQuery, PackageFact, PackageQuery};
+pub use unit::{UnitFact, UnitQuery};
+
+/// A query and the type of its answer, so that asking for a file's fact gives a file's fact.
+pub trait Query: Clone {
+    /// What answers it.
+    type Fact;
+
+    /// The query as one of the closed set that goes over the wire.
+    fn wrap(&self) -> FactQuery;
+
+    /// The answer out of the closed set; `None` where it answers some other query.
+    fn pick(fact: &Fact) -> Option<&Self::Fact>;
+}
+
+/// Why a query has no answer: the host could be asked, but the thing could not be observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[error("{message}")]
+pub struct FactError {
+    /// What went wrong, e.g. `permission denied`.
+    pub message: String,
+}
+
+macro_rules! subjects {
+    ($($(#[$doc:meta])* $variant:ident($query:ty => $fact:ty),)+) => {
+        /// One question about a host. Answering it changes nothing.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum FactQuery { $($(#[$doc])* $variant($query),)+ }
+
+        /// One answer.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub enum Fact { $($(#[$doc])* $variant($fact),)+ }
+
+        $(impl Query for $query {
+            type Fact = $fact;
+
+            fn wrap(&self) -> FactQuery {
+                FactQuery::$variant(self.clone())
+            }
+
+            fn pick(fact: &Fact) -> Option<&$fact> {
+                match fact {
+                    Fact::$variant(fact) => Some(fact),
+                    _ => None,
+                }
+            }
+        })+
+    };
+}
+
+subjects! {
+    /// The host itself.
+    Os(OsQuery => OsFact),
+    /// A file or directory.
+    File(FileQuery => FileFact),
+    /// A systemd unit.
+    Unit(UnitQuery => UnitFact),
+    /// An installed package.
+    Package(PackageQuery => PackageFact),
+    /// The addresses of a name.
+    Resolve(ResolveQuery => ResolveFact),
+    /// Whether a port accepts connections.
+    Tcp(TcpQuery => TcpFact),
+    /// What a command that changes nothing prints.
+    Command(CommandQuery => CommandFact),
+    /// Replies of a server that speaks RESP.
+    Resp(RespQuery => RespFact),
+    /// Results of function calls on an Erlang node.
+    Erlang(ErlangQuery => ErlangFact),
+}

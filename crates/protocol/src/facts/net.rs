@@ -1,0 +1,35 @@
+//! Name resolution and reachability, as the host itself sees them.
+
+use serde::{Deserialize, Serialize};
+
+/// Asks the host's own resolver (nsswitch.conf(5), as programs on the host see it) for a name's addresses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ResolveQuery {
+    /// The name.
+    pub name: String,
+}
+
+/// The addresses of a name, in the resolver's order, without repetition; empty where it does not resolve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolveFact {
+    /// Numeric addresses.
+    pub addresses: Vec<String>,
+}
+
+/// Asks whether a port accepts connections from this host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TcpQuery {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// Whether a port accepts connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TcpFact {
+    /// It does.
+    Open,
+    /// It does not, and why, e.g. `connection refused`.
+    Closed(String),
+}

@@ -1,0 +1,22 @@
+//! What the controller and the agent say to each other, and nothing of how it travels.
+//!
+//! The controller asks with a [`Request`]; the agent answers with a [`Response`]. Both are plain data, encoded by
+//! [`frame`] into length-prefixed frames, so that the same bytes go through SSH, a pipe or a test's memory. A fact
+//! is the answer to a [`FactQuery`] and never changes anything; an [`Action`] is one typed change and carries the
+//! preconditions that it was planned on. A secret is in none of them: a [`Text`] names it, and the agent alone
+//! puts the value in.
+
+pub mod action;
+pub mod facts;
+pub mod frame;
+pub mod message;
+pub mod text;
+
+pub use action::{Action, ActionError, Change, Command, FileState, Operation, Precondition, UnitVerb};
+pub use facts::{Fact, FactError, FactQuery, Query};
+pub use message::{Hello, LockHolder, Request, RequestId, Response, SecretValue, ToAgent, ToController};
+pub use text::{Piece, Text, TextError};
+
+/// The version of the contract. Controller and agent are built together and the agent is found by the hash of its
+/// content, so two versions meet only by mistake; [`Hello`] carries it so that the mistake is named.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,101 @@
+//! The conversation: the agent says [`Hello`], then answers each request by its number, in any order.
+
+use serde::{Deserialize, Serialize};
+use types::{RunId, Secret, SecretId};
+
+use crate::{Action, ActionError, Change, Fact, FactError, FactQuery};
+
+/// The agent's first frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`crate::VERSION`] of the agent.
+    pub version: u32,
+    /// The agent's process id.
+    pub pid: u32,
+    /// The effective user; 0 is root.
+    pub uid: u32,
+}
+
+/// The number by which a response finds its request; unique within a connection.
+pub type RequestId = u32;
+
+/// A frame from the controller.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ToAgent {
+    /// The request's number.
+    pub id: RequestId,
+    /// The request.
+    pub request: Request,
+}
+
+/// A frame from the agent, after its [`Hello`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ToController {
+    /// The number of the request that this answers.
+    pub id: RequestId,
+    /// The answer.
+    pub response: Response,
+}
+
+/// What the controller asks for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Request {
+    /// Hands over the secrets that later requests name. Adds to those handed over before.
+    Secrets(Vec<(SecretId, SecretValue)>),
+    /// Takes the run lock of the host; it is held until the connection ends.
+    Lock(LockHolder),
+    /// Answers queries, all at once.
+    Gather(Vec<FactQuery>),
+    /// Makes a change.
+    Act(Box<Action>),
+}
+
+/// What the agent answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Response {
+    /// The secrets are taken.
+    Ready,
+    /// The lock is held, by us.
+    Locked,
+    /// The lock is held by somebody else.
+    LockedBy(LockHolder),
+    /// An answer for each query, in order.
+    Facts(Vec<Result<Fact, FactError>>),
+    /// What the action did.
+    Acted(Result<Change, ActionError>),
+    /// The request could not be served at all, and why.
+    Failed(String),
+}
+
+/// Who holds a host's run lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockHolder {
+    /// The operator: `user@controller`.
+    pub who: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Which run.
+    pub run: RunId,
+}
+
+/// A secret's value on its way to the agent: the one place where a secret is serialised, and only into a frame.
+#[derive(Clone)]
+pub struct SecretValue(pub Secret);
+
+impl std::fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for SecretValue {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretValue {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Secret::new(String::deserialize(deserializer)?)))
+    }
+}

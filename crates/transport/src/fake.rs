@@ -1,0 +1,194 @@
+//! Hosts in memory: what the executor's tests and the simulation run against.
+//!
+//! A fake host is a function from request to response, maybe after a while of (simulated) time, and a switch that
+//! cuts its connections. It speaks real frames over an in-memory stream, so a [`Session`](crate::Session) cannot
+//! tell it from an agent.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use protocol::frame::{self, Decoder};
+use protocol::{Hello, Request, Response, ToAgent, ToController, VERSION};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, split};
+use tokio::sync::{mpsc, watch};
+use types::HostName;
+
+use crate::{AgentStream, BoxFuture, ConnectError, Transport};
+
+/// What a fake host does with a request. `None` cuts the connection instead of answering.
+pub trait FakeHost: Send + Sync + 'static {
+    /// Answers a request.
+    fn answer(&self, host: HostName, request: Request) -> BoxFuture<'static, Option<Response>>;
+}
+
+/// A transport to fake hosts.
+#[derive(Clone)]
+pub struct Fake {
+    hosts: Arc<dyn FakeHost>,
+    down: Arc<Mutex<HashMap<HostName, watch::Sender<bool>>>>,
+}
+
+impl Fake {
+    /// Hosts that are all up.
+    pub fn new(hosts: Arc<dyn FakeHost>) -> Self {
+        Self {
+            hosts,
+            down: Arc::default(),
+        }
+    }
+
+    /// Cuts a host off (its connections break, new ones are refused), or brings it back.
+    pub fn set_down(&self, host: &HostName, is_down: bool) {
+        self.switch(host).send_replace(is_down);
+    }
+
+    fn switch(&self, host: &HostName) -> watch::Sender<bool> {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        down.entry(host.clone())
+            .or_insert_with(|| watch::channel(false).0)
+            .clone()
+    }
+}
+
+impl Transport for Fake {
+    fn open<'a>(&'a self, host: &'a HostName) -> BoxFuture<'a, Result<AgentStream, ConnectError>> {
+        Box::pin(async move {
+            let switch = self.switch(host).subscribe();
+            if *switch.borrow() {
+                let message = format!("{host} is cut off");
+                return Err(ConnectError {
+                    message,
+                    hint: String::new(),
+                    transient: true,
+                });
+            }
+            let (ours, theirs) = tokio::io::duplex(1 << 20);
+            tokio::spawn(serve(theirs, host.clone(), Arc::clone(&self.hosts), switch));
+            let (reader, writer) = split(ours);
+            let epilogue = Box::pin(async { "the fake host went away".to_owned() });
+            Ok(AgentStream {
+                reader: Box::new(reader),
+                writer: Box::new(writer),
+                epilogue,
+            })
+        })
+    }
+}
+
+async fn serve(
+    stream: DuplexStream,
+    host: HostName,
+    hosts: Arc<dyn FakeHost>,
+    mut switch: watch::Receiver<bool>,
+) {
+    let (reader, mut writer) = split(stream);
+    let (answers, mut queue) = mpsc::unbounded_channel::<Option<ToController>>();
+    let reading = tokio::spawn(read_requests(reader, host, hosts, answers));
+    let hello = Hello {
+        version: VERSION,
+        pid: 1,
+        uid: 0,
+    };
+    let mut frame = frame::encode(&hello).ok();
+    while let Some(bytes) = frame.take() {
+        if writer.write_all(&bytes).await.is_err() {
+            break;
+        }
+        frame = tokio::select! {
+            answer = queue.recv() => answer.flatten().and_then(|answer| frame::encode(&answer).ok()),
+            _ = switch.wait_for(|down| *down) => None,
+        };
+    }
+    // Dropping both halves cuts the connection.
+    reading.abort();
+}
+
+async fn read_requests(
+    mut reader: ReadHalf<DuplexStream>,
+    host: HostName,
+    hosts: Arc<dyn FakeHost>,
+    answers: mpsc::UnboundedSender<Option<ToController>>,
+) {
+    let mut decoder = Decoder::default();
+    let mut buffer = vec![0; 4096];
+    loop {
+        match decoder.next::<ToAgent>() {
+            Ok(Some(ToAgent { id, request })) => {
+                let (answers, answer) = (answers.clone(), hosts.answer(host.clone(), request));
+                tokio::spawn(async move {
+                    let answer = answer.await.map(|response| ToController { id, response });
+                    // The connection may be gone by now; then nobody waits.
+                    drop(answers.send(answer));
+                });
+            }
+            Ok(None) => match reader.read(&mut buffer).await {
+                Ok(read) if read > 0 => decoder.push(&buffer[..read]),
+                _ => return,
+            },
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Session, SessionError};
+    use std::time::Duration;
+
+    /// Answers `Lock` after a minute, cuts the connection on `Secrets`, and anything else at once.
+    struct Slow;
+
+    impl FakeHost for Slow {
+        fn answer(&self, _host: HostName, request: Request) -> BoxFuture<'static, Option<Response>> {
+            Box::pin(async move {
+                match request {
+                    Request::Lock(_) => {
+                        tokio::time::sleep(Duration::from_secs(60)).await;
+                        Some(Response::Locked)
+                    }
+                    Request::Gather(queries) => Some(Response::Facts(Vec::with_capacity(queries.len()))),
+                    _ => None,
+                }
+            })
+        }
+    }
+
+    async fn session(fake: &Fake) -> Session {
+        Session::start(fake.open(&"db1".parse().unwrap()).await.unwrap())
+            .await
+            .unwrap()
+    }
+
+    fn holder() -> protocol::LockHolder {
+        protocol::LockHolder {
+            who: "me@here".into(),
+            since: String::new(),
+            run: "r1".parse().unwrap(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_come_in_any_order() {
+        let session = session(&Fake::new(Arc::new(Slow))).await;
+        let (slow, quick) = tokio::join!(session.take_lock(holder()), session.gather(Vec::new()));
+        assert_eq!((slow, quick), (Ok(None), Ok(Vec::new())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_on_a_lost_connection_is_told() {
+        let fake = Fake::new(Arc::new(Slow));
+        let session = session(&fake).await;
+        let (waiting, ()) = tokio::join!(session.take_lock(holder()), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            fake.set_down(&"db1".parse().unwrap(), true);
+        });
+        assert_eq!(waiting, Err(SessionError::Lost("the fake host went away".into())));
+        assert!(session.is_over());
+        assert!(
+            fake.open(&"db1".parse().unwrap())
+                .await
+                .is_err_and(|error| error.transient)
+        );
+    }
+}
