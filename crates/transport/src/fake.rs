@@ -96,7 +96,7 @@ async fn serve(
         }
         frame = tokio::select! {
             answer = queue.recv() => answer.flatten().and_then(|answer| frame::encode(&answer).ok()),
-            _ = switch.wait_for(|down| *down) => None,
+            Ok(_) = switch.wait_for(|down| *down) => None,
         };
     }
     // Dropping both halves cuts the connection.
