@@ -1,0 +1,43 @@
+//! The project's own chores: `cargo xtask CHORE`.
+//!
+//! Each chore is one module with clap's arguments and a `run`; this file only lists them and prints for them, so
+//! that everything a developer needs is found by `cargo xtask --help` and works without any other tool.
+
+mod lab;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// A cluster of containers on this machine, for demos and end-to-end tests
+    Lab(lab::LabArgs),
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().chore {
+        Chore::Lab(args) => lab::run(args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints a line for the person at the terminal. One that went away (`| head`) is no failure of the chore.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
