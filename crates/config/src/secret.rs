@@ -1,0 +1,176 @@
+//! References to secrets, and what a secret must be like.
+//!
+//! An inventory is committed, mailed and pasted into tickets, so it names where a secret is kept and never what it
+//! is. This module reads references and judges values; fetching them is the binary's work, for it needs files,
+//! the environment and processes.
+
+use types::{Diagnostic, SecretId, Span};
+
+use crate::value::{Entry, Table, ValueKind};
+
+/// A secret that the settings name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecretRef {
+    /// Its name, made of its source: `file:secrets/rabbitmq.cookie`.
+    pub id: SecretId,
+    /// Where it is kept.
+    pub source: SecretSource,
+    /// Where it is named.
+    pub span: Span,
+    /// What it must be like.
+    pub rule: SecretRule,
+}
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable of the controller.
+    Env(String),
+    /// A file on the controller; a relative path is relative to the inventory. One newline at its end is dropped.
+    File(String),
+    /// What a command prints, less one newline at its end.
+    Command(Vec<String>),
+    /// A file encrypted with age(1), decrypted by the `age` command with the operator's identities.
+    Age(String),
+}
+
+/// What a secret must be like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretRule {
+    /// Fewest characters.
+    pub min_len: usize,
+    /// Whether it is made of letters and digits alone, for places that have no quoting.
+    pub alphanumeric: bool,
+}
+
+impl SecretRule {
+    /// A password of a service: at least 32 characters, as the runbook asks.
+    pub const PASSWORD: Self = Self {
+        min_len: 32,
+        alphanumeric: false,
+    };
+    /// An Erlang cookie: an atom that goes into a file as it is, so letters and digits, and at least 32 of them.
+    pub const COOKIE: Self = Self {
+        min_len: 32,
+        alphanumeric: true,
+    };
+}
+
+/// Fewest characters with `allow_weak_secrets`: shorter ones would be found by chance in other text, and hidden there.
+const SHORTEST: usize = 8;
+
+/// The runbook's own examples, which everybody who has read it knows.
+const SAMPLES: [&str; 2] = ["abcdefghijklmnopqrstuvwxyzABCDEF", "ABCDEFGHIJKLMN"];
+
+const KEYS: [&str; 4] = ["env", "file", "command", "age"];
+
+/// Whether a table is a reference to a secret.
+pub(crate) fn is_reference(table: &Table) -> bool {
+    matches!(table.entries.as_slice(), [entry] if KEYS.contains(&entry.key.as_str()))
+}
+
+/// Reads a reference.
+pub(crate) fn read(entry: &Entry, rule: SecretRule) -> Result<SecretRef, Box<Diagnostic>> {
+    let span = entry.value.span;
+    let table = match &entry.value.kind {
+        ValueKind::Table(table) => table,
+        ValueKind::String(_) => {
+            return Err(Box::new(
+                Diagnostic::error(format!("{} is written out", entry.key))
+                    .at(span, "a secret must not stand in the inventory")
+                    .hint(format!(
+                        "keep it in a file and write {} = {{ file = \"secrets/NAME\" }}; `clusterctl secrets init` \
+                         makes the file. Change this secret if the inventory was ever shared",
+                        entry.key
+                    )),
+            ));
+        }
+        other => return Err(not_a_reference(entry, other.describe())),
+    };
+    let [source] = table.entries.as_slice() else {
+        return Err(not_a_reference(
+            entry,
+            "a table with another number of keys than one",
+        ));
+    };
+    let source = match (source.key.as_str(), &source.value.kind) {
+        ("env", ValueKind::String(name)) => SecretSource::Env(name.clone()),
+        ("file", ValueKind::String(path)) => SecretSource::File(path.clone()),
+        ("age", ValueKind::String(path)) => SecretSource::Age(path.clone()),
+        ("command", ValueKind::Array(items)) if !items.is_empty() => {
+            let words = items.iter().map(|item| match &item.kind {
+                ValueKind::String(word) => Some(word.clone()),
+                _ => None,
+            });
+            let words: Option<Vec<String>> = words.collect();
+            SecretSource::Command(
+                words.ok_or_else(|| not_a_reference(entry, "a command of something else than strings"))?,
+            )
+        }
+        _ => return Err(not_a_reference(entry, "something else")),
+    };
+    let id = source
+        .id()
+        .map_err(|_| not_a_reference(entry, "an unprintable name"))?;
+    Ok(SecretRef {
+        id,
+        source,
+        span,
+        rule,
+    })
+}
+
+fn not_a_reference(entry: &Entry, found: &str) -> Box<Diagnostic> {
+    Box::new(
+        Diagnostic::error(format!("{} is {found}", entry.key)).at(entry.value.span, "expected a reference to a secret").hint(
+            "{ env = \"X\" }, { file = \"path\" }, { command = [\"pass\", \"show\", \"x\"] } or { age = \"path.age\" }",
+        ),
+    )
+}
+
+impl SecretSource {
+    /// The secret's name: its source in one line.
+    fn id(&self) -> Result<SecretId, types::NameError> {
+        match self {
+            Self::Env(name) => format!("env:{name}").parse(),
+            Self::File(path) => format!("file:{path}").parse(),
+            Self::Age(path) => format!("age:{path}").parse(),
+            Self::Command(words) => format!("command:{}", words.join(" ")).parse(),
+        }
+    }
+}
+
+impl SecretRef {
+    /// Judges the value: the weakness that stops the work, or `None`.
+    ///
+    /// `allow_weak` lets the runbook's samples and short values pass, for labs and demonstrations.
+    pub fn check(&self, value: &str, allow_weak: bool) -> Option<Diagnostic> {
+        let weak = |label: &str| {
+            Diagnostic::error(format!("the secret {} is too weak", self.id)).at(self.span, label.to_owned())
+        };
+        let len = value.chars().count();
+        if value.chars().any(char::is_control) {
+            return Some(weak("it has control characters or more than one line"));
+        }
+        if self.rule.alphanumeric && !value.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return Some(weak("it may have letters and digits only"));
+        }
+        if allow_weak {
+            return (len < SHORTEST).then(|| {
+                weak(&format!(
+                    "it has {len} characters, and even a weak one needs {SHORTEST}"
+                ))
+            });
+        }
+        let label = if SAMPLES.contains(&value) {
+            "it is the runbook's own example, which everybody knows".to_owned()
+        } else if len < self.rule.min_len {
+            format!("it has {len} characters, and needs {}", self.rule.min_len)
+        } else {
+            return None;
+        };
+        Some(weak(&label).hint(
+            "make a new one with `clusterctl secrets init`, or set allow_weak_secrets = true for a lab",
+        ))
+    }
+}

@@ -1,0 +1,24 @@
+//! What each kind of service must get right, and nothing of how it is done.
+//!
+//! A kind reads its settings, says which facts it needs of each host, and turns settings and facts into the tasks
+//! of each step of its playbook. All of it is pure: no clock, no file, no network, so that every situation a
+//! cluster can be in is a value that a test can write down. Kinds know nothing of each other, and nobody else
+//! matches on a kind.
+//!
+//! A new kind is a folder here, with two lines in this file: its `mod` and its place in [`KINDS`].
+
+mod common;
+pub mod generic;
+mod kind;
+mod kvrocks;
+mod rabbitmq;
+mod step;
+
+#[cfg(test)]
+mod testing;
+
+pub use kind::{Kind, ReadCx, Service, kind_of, read_service};
+pub use step::{Cx, Step, StepPlan, Task};
+
+/// Every kind.
+pub static KINDS: &[&dyn Kind] = &[&kvrocks::Kvrocks, &rabbitmq::RabbitMq];

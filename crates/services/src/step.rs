@@ -1,0 +1,164 @@
+//! Steps and their tasks: what a playbook's line becomes on each host.
+//!
+//! A step looks at facts and at what earlier steps are going to do, and answers with tasks. An empty answer means
+//! that everything is as it should be. The planner turns tasks into nodes and ties them together.
+
+use std::collections::BTreeSet;
+
+use plan::{Consent, Facts, Gate, Level, Note, Preview, Refusal};
+use protocol::{Action, FactQuery, Operation, UnitVerb};
+use types::HostName;
+
+/// A step kind with its arguments read: knows what to ask, and what to do about the answers.
+pub trait Step: Send + Sync {
+    /// The facts that it needs of a host, beside those of its service.
+    fn queries(&self, host: &HostName) -> Vec<FactQuery>;
+
+    /// Its tasks.
+    fn plan(&self, cx: &Cx<'_>) -> StepPlan;
+}
+
+/// What a step may look at.
+pub struct Cx<'a> {
+    /// The observations.
+    pub facts: &'a Facts,
+    /// The step's hosts that were reached, in order.
+    pub hosts: &'a [HostName],
+    /// The tasks of earlier steps, of this playbook and of those that run before it.
+    pub earlier: &'a [Task],
+    /// What the operator consented to.
+    pub consents: &'a BTreeSet<Consent>,
+}
+
+/// Work on one host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// The host.
+    pub host: HostName,
+    /// What tells it from other tasks of the same step on the same host; empty where there is one.
+    pub part: String,
+    /// What is done, in words.
+    pub title: String,
+    /// Why it is needed.
+    pub reason: String,
+    /// The change; `None` where the task only waits.
+    pub action: Option<Action>,
+    /// What the change looks like.
+    pub preview: Option<Preview>,
+    /// Whether it makes this host's member unavailable for a while.
+    pub disrupts: bool,
+    /// What must come true afterwards.
+    pub gates: Vec<Gate>,
+}
+
+/// What a step comes to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StepPlan {
+    /// The work, in the order of a serial rollout.
+    pub tasks: Vec<Task>,
+    /// What the operator should know.
+    pub notes: Vec<Note>,
+    /// What is not done. One about a host stops this playbook's later steps there; one about no host stops them all.
+    pub refusals: Vec<Refusal>,
+    /// Hosts whose work could not be planned, and why.
+    pub unplanned: Vec<(HostName, String)>,
+}
+
+impl Task {
+    /// A task that makes a change.
+    pub fn new(host: &HostName, title: impl Into<String>, reason: impl Into<String>, action: Action) -> Self {
+        Self {
+            host: host.clone(),
+            part: String::new(),
+            title: title.into(),
+            reason: reason.into(),
+            action: Some(action),
+            preview: None,
+            disrupts: false,
+            gates: Vec::new(),
+        }
+    }
+
+    /// Tells it from others of its step on its host.
+    #[must_use]
+    pub fn part(mut self, part: impl Into<String>) -> Self {
+        self.part = part.into();
+        self
+    }
+
+    /// Shows what the change looks like.
+    #[must_use]
+    pub fn preview(mut self, preview: Preview) -> Self {
+        self.preview = Some(preview);
+        self
+    }
+
+    /// Waits for something afterwards.
+    #[must_use]
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.gates.push(gate);
+        self
+    }
+
+    /// Takes the disruption budget while it runs, where `disrupts` is true.
+    #[must_use]
+    pub fn disrupting(mut self, disrupts: bool) -> Self {
+        self.disrupts = disrupts;
+        self
+    }
+}
+
+impl Cx<'_> {
+    /// Whether the operator consented to a destructive action on a host.
+    pub fn is_allowed(&self, action: &str, host: &HostName) -> bool {
+        self.consents
+            .iter()
+            .any(|consent| consent.action == action && consent.host == *host)
+    }
+
+    /// Whether an earlier step is going to write a file.
+    pub fn writes(&self, host: &HostName, path: &str) -> bool {
+        self.earlier_on(host).any(
+            |operation| matches!(operation, Operation::WriteFile { path: written, .. } if written == path),
+        )
+    }
+
+    /// Whether an earlier step is going to tell systemd this about a unit.
+    pub fn tells(&self, host: &HostName, unit: &str, verb: UnitVerb) -> bool {
+        self.earlier_on(host)
+            .any(|operation| matches!(operation, Operation::Unit { name, verbs } if name == unit && verbs.contains(&verb)))
+    }
+
+    /// Whether an earlier step is going to install a package.
+    pub fn installs(&self, host: &HostName, package: &str) -> bool {
+        self.earlier_on(host).any(
+            |operation| matches!(operation, Operation::InstallPackages { names } if names.iter().any(|name| name == package)),
+        )
+    }
+
+    fn earlier_on(&self, host: &HostName) -> impl Iterator<Item = &Operation> {
+        let actions = self
+            .earlier
+            .iter()
+            .filter(move |task| task.host == *host)
+            .filter_map(|task| task.action.as_ref());
+        actions.map(|action| &action.operation)
+    }
+}
+
+impl StepPlan {
+    /// Nothing to do.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Adds a note without a service; the planner fills the service in.
+    pub fn note(&mut self, level: Level, host: Option<&HostName>, text: impl Into<String>) {
+        self.notes.push(Note {
+            level,
+            service: None,
+            host: host.cloned(),
+            text: text.into(),
+        });
+    }
+}

@@ -1,0 +1,193 @@
+//! What case tests of kinds are written with: inventories as text, facts by hand, and plans as text to review.
+
+use std::collections::BTreeSet;
+
+use config::{Findings, Inventory};
+use plan::{Consent, Facts, HostFacts};
+use protocol::{Fact, FactError, FactQuery};
+use types::{HostName, Sources};
+
+use crate::kind::{ReadCx, Service, read_service};
+use crate::step::{Cx, StepPlan, Task};
+
+/// Reads an inventory of one service; panics with what is wrong.
+pub(crate) fn service(inventory: &str) -> Box<dyn Service> {
+    let mut sources = Sources::new();
+    let id = sources.add("inventory.toml", inventory);
+    let findings = Findings::default();
+    let inventory = Inventory::read(&sources, id, &[], &findings);
+    let cx = ReadCx {
+        inventory: &inventory,
+        findings: &findings,
+    };
+    let service = inventory
+        .services
+        .first()
+        .and_then(|decl| read_service(decl, &cx));
+    let (diagnostics, _) = findings.into_parts();
+    assert!(diagnostics.is_empty(), "{diagnostics:#?}");
+    service.expect("a service")
+}
+
+/// What reading an inventory of one service reports, one line each: message, label and hint.
+pub(crate) fn errors(inventory: &str) -> Vec<String> {
+    let mut sources = Sources::new();
+    let id = sources.add("inventory.toml", inventory);
+    let findings = Findings::default();
+    let inventory = Inventory::read(&sources, id, &[], &findings);
+    let cx = ReadCx {
+        inventory: &inventory,
+        findings: &findings,
+    };
+    for decl in &inventory.services {
+        read_service(decl, &cx);
+    }
+    let (diagnostics, _) = findings.into_parts();
+    let lines = diagnostics.into_iter().map(|found| {
+        let hint = found.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("{}: {}{hint}", found.message, found.label)
+    });
+    lines.collect()
+}
+
+/// A host's name.
+pub(crate) fn host(name: &str) -> HostName {
+    name.parse().expect("a host name")
+}
+
+/// Answers every query that a service asks of its hosts.
+pub(crate) fn answer_all(
+    service: &dyn Service,
+    answer: impl Fn(&HostName, &FactQuery) -> Option<Fact>,
+) -> Facts {
+    let mut facts = Facts::default();
+    for host in service.hosts() {
+        let answers = service.queries(host).into_iter().map(|query| {
+            let fact = answer(host, &query).ok_or_else(|| FactError {
+                message: format!("nobody answers {query:?}"),
+            });
+            (query, fact)
+        });
+        facts.add(host.clone(), HostFacts::Observed(answers.collect()));
+    }
+    facts
+}
+
+/// Plans steps one after another, as the planner does, without any consent.
+pub(crate) fn plan_steps(service: &dyn Service, steps: &[&str], facts: &Facts) -> StepPlan {
+    plan_steps_allowing(service, steps, facts, &[])
+}
+
+/// The same with consents, each `ACTION=HOST`.
+pub(crate) fn plan_steps_allowing(
+    service: &dyn Service,
+    steps: &[&str],
+    facts: &Facts,
+    allow: &[&str],
+) -> StepPlan {
+    let consents: BTreeSet<Consent> = allow
+        .iter()
+        .map(|text| {
+            let (action, on) = text.split_once('=').expect("ACTION=HOST");
+            Consent {
+                action: action.to_owned(),
+                host: host(on),
+            }
+        })
+        .collect();
+    let reached: Vec<HostName> = service
+        .hosts()
+        .iter()
+        .filter(|host| facts.unreachable(host).is_none())
+        .cloned()
+        .collect();
+    let mut all = StepPlan::nothing();
+    for step in steps {
+        let cx = Cx {
+            facts,
+            hosts: &reached,
+            earlier: &all.tasks,
+            consents: &consents,
+        };
+        let mut plan = service.plan_step(step, &cx);
+        // As the planner does: a refusal stops what comes later.
+        plan.tasks.retain(|task| !stopped(&all, &task.host));
+        let StepPlan {
+            tasks,
+            notes,
+            refusals,
+            unplanned,
+        } = plan;
+        all.tasks.extend(tasks);
+        all.notes.extend(notes);
+        all.refusals.extend(refusals);
+        all.unplanned.extend(unplanned);
+    }
+    all
+}
+
+fn stopped(plan: &StepPlan, host: &HostName) -> bool {
+    plan.refusals
+        .iter()
+        .any(|refusal| refusal.host.as_ref().is_none_or(|refused| refused == host))
+}
+
+/// A plan in a form to review: a line for each task, note and refusal.
+pub(crate) fn render(plan: &StepPlan) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for Task {
+        host,
+        part,
+        title,
+        reason,
+        preview,
+        disrupts,
+        gates,
+        action,
+    } in &plan.tasks
+    {
+        let part = if part.is_empty() {
+            String::new()
+        } else {
+            format!(" [{part}]")
+        };
+        let disrupts = if *disrupts { " (disrupts)" } else { "" };
+        lines.push(format!("{host}{part}: {title}{disrupts}, because {reason}"));
+        for condition in action.iter().flat_map(|action| &action.only_if) {
+            lines.push(format!("    only if {}", condition.what));
+        }
+        match preview {
+            Some(plan::Preview::File { after, .. }) => {
+                lines.extend(after.as_str().lines().map(|line| format!("    | {line}")));
+            }
+            Some(plan::Preview::Commands(commands)) => {
+                lines.extend(commands.iter().map(|command| format!("    $ {command}")));
+            }
+            None => {}
+        }
+        lines.extend(gates.iter().map(|gate| format!("    then {}", gate.title)));
+    }
+    for note in &plan.notes {
+        let host = note
+            .host
+            .as_ref()
+            .map(|host| format!(" {host}"))
+            .unwrap_or_default();
+        lines.push(format!("{:?}{host}: {}", note.level, note.text));
+    }
+    for refusal in &plan.refusals {
+        let consent = refusal
+            .consent
+            .as_ref()
+            .map(|consent| format!(" [--allow {consent}]"))
+            .unwrap_or_default();
+        lines.push(format!(
+            "refused: {}, because {}; {}{consent}",
+            refusal.what, refusal.why, refusal.way_out
+        ));
+    }
+    for (host, why) in &plan.unplanned {
+        lines.push(format!("not planned on {host}: {why}"));
+    }
+    lines.join("\n")
+}
