@@ -15,9 +15,9 @@ use crate::Facts;
 /// A condition on facts that must come true within a time limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
-    /// The service whose check it is.
-    pub service: ServiceName,
-    /// The check's name, e.g. `member-healthy`.
+    /// The service whose check it is; `None` for a check of the generic steps, which belong to no service.
+    pub service: Option<ServiceName>,
+    /// The check's name, e.g. `member-healthy`, or `generic.tcp`.
     pub check: String,
     /// The member in question; `None` for the service as a whole.
     pub host: Option<HostName>,
