@@ -1,0 +1,1 @@
+//! Steps that do on each host what its own arguments say.
