@@ -66,15 +66,9 @@ pub fn build(decl: &StepDecl, cx: &BuildCx<'_>) -> Option<Box<dyn Step>> {
 
 /// Reports that there is no such step kind, neither here nor among the steps of the playbook's kind.
 pub fn report_unknown(decl: &StepDecl, kind: Option<&str>, findings: &Findings) {
-    let own: Vec<String> = kind
-        .and_then(kind_of)
-        .map(|kind| {
-            let steps = kind.steps().iter();
-            steps.map(|step| format!("{}.{step}", kind.name())).collect()
-        })
-        .unwrap_or_default();
-    let mut known: Vec<&str> = own.iter().map(String::as_str).collect();
-    known.extend(names());
+    let own = kind.and_then(kind_of).into_iter();
+    let own = own.flat_map(|kind| kind.steps().iter().map(|step| format!("{}.{step}", kind.name())));
+    let known: Vec<String> = own.chain(names().map(str::to_owned)).collect();
     let foreign = decl.uses.split_once('.').and_then(|(of, _)| kind_of(of));
     let label = match (foreign, kind) {
         (Some(of), None) => format!("only a playbook with kind = {:?} may use it", of.name()),
@@ -83,7 +77,11 @@ pub fn report_unknown(decl: &StepDecl, kind: Option<&str>, findings: &Findings) 
     };
     let diagnostic =
         Diagnostic::error(format!("there is no step kind {:?} here", decl.uses)).at(decl.uses_span, label);
-    findings.report(with_suggestion(diagnostic, &decl.uses, known));
+    findings.report(with_suggestion(
+        diagnostic,
+        &decl.uses,
+        known.iter().map(String::as_str),
+    ));
 }
 
 /// The files that a playbook's steps name as templates, each with where it is named. The binary reads them, beside
