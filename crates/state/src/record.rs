@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use plan::{Event, Node, Outcome};
 use serde::{Deserialize, Serialize};
-use types::{HostName, NodeId, RunId};
+use types::{GroupId, HostName, NodeId, RunId};
 
 /// What is known of a run when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct RunNode {
     pub title: String,
     /// What must be done before.
     pub needs: BTreeSet<NodeId>,
+    /// The quorum groups of which it makes a member unavailable.
+    pub disrupts: BTreeSet<GroupId>,
 }
 
 /// How and when a run ended.
@@ -84,6 +86,7 @@ impl From<&Node> for RunNode {
             host: node.host.clone(),
             title: node.title.clone(),
             needs: node.needs.clone(),
+            disrupts: node.disrupts.clone(),
         }
     }
 }

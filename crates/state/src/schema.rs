@@ -22,7 +22,7 @@ const MIGRATIONS: [&str; 1] = ["
         command     TEXT    NOT NULL,
         inventory   TEXT    NOT NULL,
         node_count  INTEGER NOT NULL,
-        nodes       TEXT    NOT NULL, -- JSON: [{node, host, title, needs}]
+        nodes       TEXT    NOT NULL, -- JSON: [{node, host, title, needs, disrupts}]
         ended_us    INTEGER,          -- with the four below: NULL until the run ends
         done        INTEGER,
         failed      INTEGER,

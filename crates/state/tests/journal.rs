@@ -1,4 +1,5 @@
 //! The journal from outside: what is written is read again, by whoever opens the file next.
+#![expect(clippy::unwrap_used, reason = "a test fails where its helper does")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -26,6 +27,7 @@ fn info(run: &str, started_us: i64) -> RunInfo {
             host: "db1".parse().unwrap(),
             title: "restart rabbitmq-server".to_owned(),
             needs: [node("mq/config@db1")].into(),
+            disrupts: ["mq".parse().unwrap()].into(),
         }],
     }
 }

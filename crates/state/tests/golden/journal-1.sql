@@ -7,14 +7,14 @@ CREATE TABLE runs (
         command     TEXT    NOT NULL,
         inventory   TEXT    NOT NULL,
         node_count  INTEGER NOT NULL,
-        nodes       TEXT    NOT NULL, -- JSON: [{node, host, title, needs}]
+        nodes       TEXT    NOT NULL, -- JSON: [{node, host, title, needs, disrupts}]
         ended_us    INTEGER,          -- with the four below: NULL until the run ends
         done        INTEGER,
         failed      INTEGER,
         not_run     INTEGER,
         interrupted INTEGER
     ) STRICT;
-INSERT INTO "runs" VALUES('0193aaaa-0000-7000-8000-000000000001',1700000000000000,'ana@bastion','clusterctl apply inventory.toml','inventory.toml',1,'[{"node":"mq/restart@db1","host":"db1","title":"restart rabbitmq-server","needs":["mq/config@db1"]}]',1700000001000000,1,4,4,1);
+INSERT INTO "runs" VALUES('0193aaaa-0000-7000-8000-000000000001',1700000000000000,'ana@bastion','clusterctl apply inventory.toml','inventory.toml',1,'[{"node":"mq/restart@db1","host":"db1","title":"restart rabbitmq-server","needs":["mq/config@db1"],"disrupts":["mq"]}]',1700000001000000,1,4,4,1);
 CREATE INDEX runs_by_start ON runs (started_us);
 CREATE TABLE events (
         run   TEXT    NOT NULL REFERENCES runs (run) ON DELETE CASCADE,
