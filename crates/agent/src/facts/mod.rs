@@ -1,0 +1,140 @@
+//! Answering questions: one module a subject.
+//!
+//! The queries of a request are answered at the same time as far as that saves time, and in as few processes as
+//! possible: all units by one `systemctl`, all packages by one `dpkg-query`, all names by one `getent`.
+
+mod command;
+mod file;
+mod names;
+mod os;
+mod package;
+mod tcp;
+mod unit;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use protocol::facts::{PackageQuery, ResolveQuery, UnitQuery};
+use protocol::{Fact, FactError, FactQuery};
+
+use crate::host::{Host, locked};
+
+pub(crate) use file::{hash, is_absent};
+pub(crate) use names::addresses;
+pub(crate) use package::installed;
+
+type Answer = Result<Fact, FactError>;
+
+/// How many queries of one request are answered at once.
+const THREADS: usize = 16;
+
+/// Answers all queries, in their order.
+pub(crate) fn gather(host: &Host, queries: &[FactQuery]) -> Vec<Answer> {
+    let jobs = Job::sort(queries);
+    let answers = Mutex::new(vec![None; queries.len()]);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // What is abandoned is not begun either.
+            if host.is_closing() {
+                return;
+            }
+            let answered = job.answer(host);
+            let mut answers = locked(&answers);
+            for (place, answer) in answered {
+                answers[place] = Some(answer);
+            }
+        }
+    };
+    let slow = jobs.iter().filter(|job| job.is_slow()).count();
+    std::thread::scope(|scope| {
+        // This thread works too; what is quick is not worth another one.
+        for _ in 0..slow.min(THREADS - 1) {
+            // Where the host has no thread left, the others do the work.
+            let _started = std::thread::Builder::new().spawn_scoped(scope, work).is_ok();
+        }
+        work();
+    });
+    let answers = answers.into_inner().unwrap_or_default().into_iter();
+    answers
+        .map(|answer| answer.unwrap_or_else(|| Err(error("the connection ended"))))
+        .collect()
+}
+
+/// One part of the work; places are those of the queries in the request.
+enum Job<'q> {
+    Units(Vec<(usize, &'q UnitQuery)>),
+    Packages(Vec<(usize, &'q PackageQuery)>),
+    Names(Vec<(usize, &'q ResolveQuery)>),
+    One(usize, &'q FactQuery),
+}
+
+impl<'q> Job<'q> {
+    /// Puts together what is asked together; the slow ones come first.
+    fn sort(queries: &'q [FactQuery]) -> Vec<Self> {
+        let (mut units, mut packages, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        let mut jobs = Vec::new();
+        for (place, query) in queries.iter().enumerate() {
+            match query {
+                FactQuery::Unit(query) => units.push((place, query)),
+                FactQuery::Package(query) => packages.push((place, query)),
+                FactQuery::Resolve(query) => names.push((place, query)),
+                query => jobs.push(Job::One(place, query)),
+            }
+        }
+        jobs.extend((!units.is_empty()).then_some(Job::Units(units)));
+        jobs.extend((!packages.is_empty()).then_some(Job::Packages(packages)));
+        jobs.extend((!names.is_empty()).then_some(Job::Names(names)));
+        jobs.sort_by_key(|job| !job.is_slow());
+        jobs
+    }
+
+    /// Whether it waits for something else than the disk.
+    fn is_slow(&self) -> bool {
+        !matches!(self, Job::One(_, FactQuery::Os(_) | FactQuery::File(_)))
+    }
+
+    fn answer(&self, host: &Host) -> Vec<(usize, Answer)> {
+        match self {
+            Job::Units(queries) => together(queries, |query| &query.name, |names| unit::observe(host, names)),
+            Job::Packages(queries) => together(
+                queries,
+                |query| &query.name,
+                |names| package::observe(host, names),
+            ),
+            Job::Names(queries) => {
+                together(queries, |query| &query.name, |names| names::observe(host, names))
+            }
+            Job::One(place, query) => vec![(*place, one(host, query))],
+        }
+    }
+}
+
+fn together<'q, Q>(
+    queries: &[(usize, &'q Q)],
+    name: impl Fn(&'q Q) -> &'q String,
+    observe: impl FnOnce(&[&'q str]) -> Vec<Answer>,
+) -> Vec<(usize, Answer)> {
+    let names: Vec<&str> = queries.iter().map(|(_, query)| name(query).as_str()).collect();
+    let places = queries.iter().map(|(place, _)| *place);
+    places.zip(observe(&names)).collect()
+}
+
+fn one(host: &Host, query: &FactQuery) -> Answer {
+    match query {
+        FactQuery::Os(_) => os::observe().map(Fact::Os),
+        FactQuery::File(query) => file::observe(&host.secrets(), query).map(Fact::File),
+        FactQuery::Tcp(query) => Ok(Fact::Tcp(tcp::observe(query))),
+        FactQuery::Command(query) => command::observe(host, query).map(Fact::Command),
+        FactQuery::Resp(_) | FactQuery::Erlang(_) => Err(error("not yet")),
+        // These are answered together.
+        FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(error("not asked alone")),
+    }
+}
+
+/// An answer that could not be found, with why.
+fn error(message: impl std::fmt::Display) -> FactError {
+    FactError {
+        message: message.to_string(),
+    }
+}

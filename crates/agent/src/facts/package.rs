@@ -1,0 +1,112 @@
+//! Installed packages, as dpkg knows them.
+//!
+//! `dpkg-query` is asked rather than `/var/lib/dpkg/status` read: what an interrupted dpkg left in its journal beside
+//! that file counts too, and one process for all packages takes ten milliseconds.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use protocol::facts::PackageFact;
+use protocol::{Fact, FactError};
+
+use super::Answer;
+use crate::host::Host;
+use crate::process::{Program, argv};
+use crate::words::tail;
+
+/// How long dpkg may take.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Status, name and version in columns.
+const FORMAT: &str = "${db:Status-Abbrev}\t${Package}\t${Version}\n";
+
+/// Answers for all packages.
+pub(super) fn observe(host: &Host, names: &[&str]) -> Vec<Answer> {
+    match installed(names, Some(host.closing()), Instant::now() + LIMIT) {
+        Ok(versions) => {
+            let fact = |name: &&str| {
+                let version = versions.get(base(name)).cloned();
+                Ok(Fact::Package(PackageFact { version }))
+            };
+            names.iter().map(fact).collect()
+        }
+        Err(error) => vec![Err(error); names.len()],
+    }
+}
+
+/// The versions of those packages that are completely installed, by their names without architecture.
+pub(crate) fn installed(
+    names: &[&str],
+    stop: Option<&AtomicBool>,
+    until: Instant,
+) -> Result<HashMap<String, String>, FactError> {
+    if let Some(name) = names.iter().find(|name| !is_package_name(name)) {
+        return Err(super::error(format!("{name:?} is not a package name")));
+    }
+    let words = ["dpkg-query", "--show", "--showformat", FORMAT].into_iter();
+    let argv = argv(words.chain(names.iter().copied()));
+    let mut program = Program::new(&argv, until);
+    program.stop = stop;
+    let output = program.run().map_err(super::error)?;
+    // 1: some of the packages are not known, which is an answer.
+    if output.status > 1 {
+        let said = tail(&output.stderr_text(), 5);
+        return Err(super::error(format!("dpkg-query: {said}")));
+    }
+    Ok(parse(&output.stdout_text()))
+}
+
+fn parse(text: &str) -> HashMap<String, String> {
+    let versions = text.lines().filter_map(|line| {
+        let mut columns = line.split('\t');
+        let (status, name, version) = (columns.next()?, columns.next()?, columns.next()?);
+        // Wanted, state, error; a space stands for no error: `ii `, `hi `, but `rc ` and `iHR` are not installed.
+        let complete =
+            status.get(1..2) == Some("i") && status.get(2..).is_none_or(|error| error.trim().is_empty());
+        complete.then(|| (name.to_owned(), version.to_owned()))
+    });
+    versions.collect()
+}
+
+/// The name without its architecture.
+fn base(name: &str) -> &str {
+    name.split(':').next().unwrap_or(name)
+}
+
+/// Debian's rule for names, and an architecture; dpkg-query would take anything else for a pattern or an option.
+fn is_package_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.:".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_completely_installed_has_a_version() {
+        let text = "ii \tbash\t5.2.15-2+b7\nhi \theld\t1:2.0\nrc \tremoved\t1.0\niHR\tbroken\t1.0\nun \tvirtual\t\n\
+                    iF \thalf\t1.0\n";
+        let versions = parse(text);
+        assert_eq!(versions.get("bash").map(String::as_str), Some("5.2.15-2+b7"));
+        assert_eq!(versions.get("held").map(String::as_str), Some("1:2.0"));
+        assert_eq!(versions.len(), 2);
+    }
+
+    #[test]
+    fn patterns_and_options_are_no_names() {
+        for bad in ["", "bash*", "-W", "a b", "Bash"] {
+            assert!(!is_package_name(bad), "{bad}");
+        }
+        assert!(is_package_name("g++") && is_package_name("libc6:amd64"));
+    }
+
+    #[test]
+    fn one_call_answers_for_known_and_unknown_packages() {
+        let until = Instant::now() + LIMIT;
+        let versions = installed(&["dpkg", "no-such-package-at-all"], None, until).unwrap();
+        assert_eq!(versions.keys().collect::<Vec<_>>(), ["dpkg"]);
+    }
+}

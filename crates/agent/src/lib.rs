@@ -1,0 +1,27 @@
+//! What runs on a host.
+//!
+//! The agent is a small static program that the controller starts over SSH. It reads requests from its standard
+//! input, answers questions about the host ([`facts`]) and changes it ([`actions`]), and ends with the connection:
+//! nothing listens, nothing stays. It makes no decision of its own: what an answer means, and what is to be done,
+//! is decided elsewhere; here is only how it is found out and how it is done safely.
+//!
+//! It uses blocking threads instead of an async runtime: a host is asked a few dozen things at once at most, and
+//! the binary is sent to every host, so small comes first.
+
+mod accounts;
+mod actions;
+mod clock;
+mod facts;
+mod harden;
+mod host;
+mod lock;
+mod pool;
+mod process;
+mod redact;
+mod secrets;
+mod serve;
+mod words;
+
+pub use harden::harden;
+pub use host::Options;
+pub use serve::{ServeError, serve};

@@ -1,0 +1,375 @@
+//! Running a program: no shell, a time limit, and nothing left behind.
+//!
+//! Each program gets a process group of its own, so that its children end with it. Its output is read while it
+//! runs and kept up to a limit, so that a chatty program neither blocks nor fills the memory.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use thiserror::Error;
+
+use crate::words::words;
+
+/// How much of each output stream is kept.
+pub(crate) const OUTPUT_LIMIT: usize = 1 << 20;
+/// How long a program may take to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often a program that keeps its pipes open is looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// Where programs of administration are, which a plain user's PATH does not name.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why a program has no result.
+#[derive(Debug, Error)]
+pub(crate) enum ProcessError {
+    #[error("no program is named")]
+    Empty,
+    #[error("cannot start {program}: {}", words(source))]
+    Start { program: String, source: io::Error },
+    #[error("lost track of {program}: {}", words(source))]
+    Lost { program: String, source: io::Error },
+    #[error("{program} did not end within {} ms", limit.as_millis())]
+    TimedOut { program: String, limit: Duration },
+    #[error("{program} was stopped, because the connection ended")]
+    Abandoned { program: String },
+}
+
+/// A program to run.
+pub(crate) struct Program<'a> {
+    /// Its name and arguments.
+    pub(crate) argv: &'a [String],
+    /// What it reads; nothing else than this, never the agent's own input.
+    pub(crate) stdin: &'a [u8],
+    /// Additions to its environment.
+    pub(crate) env: &'a [(&'a str, &'a str)],
+    /// When it must have ended.
+    pub(crate) until: Instant,
+    /// Stops it early.
+    pub(crate) stop: Option<&'a AtomicBool>,
+    /// How much of each output stream is kept.
+    pub(crate) keep: usize,
+}
+
+/// What it did.
+pub(crate) struct Output {
+    /// Exit status; 128 + N where signal N ended it.
+    pub(crate) status: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
+impl Output {
+    pub(crate) fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub(crate) fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+impl<'a> Program<'a> {
+    /// A program without input.
+    pub(crate) fn new(argv: &'a [String], until: Instant) -> Self {
+        Self {
+            argv,
+            stdin: &[],
+            env: &[],
+            until,
+            stop: None,
+            keep: OUTPUT_LIMIT,
+        }
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self) -> Result<Output, ProcessError> {
+        let started = Instant::now();
+        let program = self.argv.first().ok_or(ProcessError::Empty)?;
+        let mut child = self.spawn(program)?;
+        let mut pipes = Pipes::of(&mut child, self.stdin, self.keep);
+        let ended = self.wait(&mut child, &mut pipes);
+        let program = program.clone();
+        match ended {
+            Ok(End::Exited(status)) => Ok(Output {
+                status: code(status),
+                stdout: pipes.stdout.kept,
+                stderr: pipes.stderr.kept,
+            }),
+            Ok(End::TimedOut) => Err(ProcessError::TimedOut {
+                program,
+                limit: self.until.saturating_duration_since(started),
+            }),
+            Ok(End::Stopped) => Err(ProcessError::Abandoned { program }),
+            Err(source) => {
+                end_group(&mut child, &mut pipes);
+                Err(ProcessError::Lost { program, source })
+            }
+        }
+    }
+
+    fn spawn(&self, program: &str) -> Result<Child, ProcessError> {
+        let mut command = Command::new(program);
+        command
+            .args(&self.argv[1..])
+            .env("PATH", path())
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("LANGUAGE")
+            .envs(self.env.iter().copied())
+            .stdin(if self.stdin.is_empty() {
+                Stdio::null()
+            } else {
+                Stdio::piped()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        command.spawn().map_err(|source| ProcessError::Start {
+            program: program.to_owned(),
+            source,
+        })
+    }
+
+    fn wait(&self, child: &mut Child, pipes: &mut Pipes<'_>) -> io::Result<End> {
+        let mut pause = Duration::from_micros(200);
+        loop {
+            if let Some(status) = child.try_wait()? {
+                // What it wrote last is still in the pipes; a daemon that it left behind may hold them open.
+                pipes.pump(Duration::ZERO)?;
+                return Ok(End::Exited(status));
+            }
+            let left = self.until.saturating_duration_since(Instant::now());
+            let stopped = self.stop.is_some_and(|stop| stop.load(Ordering::SeqCst));
+            if left.is_zero() || stopped {
+                end_group(child, pipes);
+                return Ok(if stopped { End::Stopped } else { End::TimedOut });
+            }
+            if pipes.are_closed() {
+                std::thread::sleep(pause.min(left));
+                pause = (pause * 2).min(TICK);
+            } else {
+                pipes.pump(TICK.min(left))?;
+            }
+        }
+    }
+}
+
+enum End {
+    Exited(ExitStatus),
+    TimedOut,
+    Stopped,
+}
+
+/// The session's own PATH first, then where the programs of administration are.
+fn path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    if !path.is_empty() {
+        path.push(":");
+    }
+    path.push(PATH);
+    path
+}
+
+fn code(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .or_else(|| Some(128 + status.signal()?))
+        .unwrap_or(-1)
+}
+
+/// Asks a process group to end, then ends it. The leader is reaped last: until then its number names the group.
+fn end_group(child: &mut Child, pipes: &mut Pipes<'_>) {
+    let group = Pid::from_child(child);
+    let until = Instant::now() + GRACE;
+    // An error means that nobody of the group is left, which is what is wanted.
+    let mut alive = kill_process_group(group, Signal::TERM).is_ok();
+    while alive && Instant::now() < until {
+        if pipes.are_closed() || pipes.pump(TICK / 5).is_err() {
+            std::thread::sleep(TICK / 5);
+        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        alive = matches!(waitid(WaitId::Pid(group), options), Ok(None));
+    }
+    let _gone = kill_process_group(group, Signal::KILL).is_err();
+    let _reaped = child.wait().is_ok();
+}
+
+/// The ends of a child's pipes that are ours.
+struct Pipes<'a> {
+    stdin: Option<File>,
+    unwritten: &'a [u8],
+    stdout: Stream,
+    stderr: Stream,
+}
+
+/// One output stream.
+struct Stream {
+    pipe: Option<File>,
+    kept: Vec<u8>,
+    keep: usize,
+}
+
+impl<'a> Pipes<'a> {
+    fn of(child: &mut Child, stdin: &'a [u8], keep: usize) -> Self {
+        Self {
+            stdin: child.stdin.take().and_then(|pipe| unblocked(pipe.into())),
+            unwritten: stdin,
+            stdout: Stream::new(child.stdout.take().map(Into::into), keep),
+            stderr: Stream::new(child.stderr.take().map(Into::into), keep),
+        }
+    }
+
+    fn are_closed(&self) -> bool {
+        self.stdin.is_none() && self.stdout.pipe.is_none() && self.stderr.pipe.is_none()
+    }
+
+    /// Moves what can be moved; waits so long until something can.
+    fn pump(&mut self, wait: Duration) -> io::Result<()> {
+        let mut polled = Vec::with_capacity(3);
+        if let Some(pipe) = &self.stdin {
+            polled.push(PollFd::new(pipe, PollFlags::OUT));
+        }
+        for pipe in [&self.stdout.pipe, &self.stderr.pipe].into_iter().flatten() {
+            polled.push(PollFd::new(pipe, PollFlags::IN));
+        }
+        let wait = Timespec::try_from(wait).map_err(io::Error::other)?;
+        match poll(&mut polled, Some(&wait)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.feed();
+        self.stdout.drain()?;
+        self.stderr.drain()
+    }
+
+    fn feed(&mut self) {
+        let Some(pipe) = &mut self.stdin else { return };
+        while !self.unwritten.is_empty() {
+            match pipe.write(self.unwritten) {
+                Ok(written) => self.unwritten = &self.unwritten[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // It reads no further: that is its own business, its exit status tells.
+                Err(_) => break,
+            }
+        }
+        self.stdin = None;
+    }
+}
+
+impl Stream {
+    fn new(pipe: Option<OwnedFd>, keep: usize) -> Self {
+        Self {
+            pipe: pipe.and_then(unblocked),
+            kept: Vec::new(),
+            keep,
+        }
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        let Some(pipe) = &mut self.pipe else { return Ok(()) };
+        let mut buffer = [0; 16 << 10];
+        loop {
+            match pipe.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    let room = self.keep.saturating_sub(self.kept.len());
+                    self.kept.extend_from_slice(&buffer[..read.min(room)]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.pipe = None;
+        Ok(())
+    }
+}
+
+/// The pipe as a file that never blocks; `None` where the system does not allow that, which it always does.
+fn unblocked(pipe: OwnedFd) -> Option<File> {
+    rustix::io::ioctl_fionbio(&pipe, true).ok()?;
+    Some(File::from(pipe))
+}
+
+/// Shorthand for argument lists.
+pub(crate) fn argv<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
+    words.into_iter().map(|word| word.as_ref().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, limit_ms: u64) -> (Vec<String>, Instant) {
+        let until = Instant::now() + Duration::from_millis(limit_ms);
+        (argv(["sh", "-c", script]), until)
+    }
+
+    #[test]
+    fn output_and_status_come_back() {
+        let (argv, until) = sh("echo out; echo err >&2; exit 3", 5000);
+        let output = Program::new(&argv, until).run().unwrap();
+        assert_eq!(output.status, 3);
+        assert_eq!(
+            (output.stdout_text(), output.stderr_text()),
+            ("out\n".into(), "err\n".into())
+        );
+    }
+
+    #[test]
+    fn a_signal_counts_from_128() {
+        let (argv, until) = sh("kill -9 $$", 5000);
+        assert_eq!(Program::new(&argv, until).run().unwrap().status, 137);
+    }
+
+    #[test]
+    fn large_input_and_output_pass_each_other() {
+        let input = vec![b'x'; 4 << 20];
+        let (argv, until) = sh("cat", 20_000);
+        let mut program = Program::new(&argv, until);
+        program.stdin = &input;
+        let output = program.run().unwrap();
+        assert_eq!((output.status, output.stdout.len()), (0, OUTPUT_LIMIT));
+    }
+
+    #[test]
+    fn a_daemon_that_holds_the_pipes_open_is_not_waited_for() {
+        let begun = Instant::now();
+        let (argv, until) = sh("sleep 4 & echo started", 20_000);
+        let output = Program::new(&argv, until).run().unwrap();
+        assert_eq!(output.stdout_text(), "started\n");
+        assert!(begun.elapsed() < Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_group_that_ignores_the_request_to_end_is_ended() {
+        let (argv, until) = sh("trap '' TERM; sleep 60 & echo $!; wait; sleep 60", 200);
+        let begun = Instant::now();
+        let error = Program::new(&argv, until).run().err().unwrap();
+        assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let argv = argv(["/no/such/program"]);
+        let error = Program::new(&argv, Instant::now() + TICK).run().err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "cannot start /no/such/program: no such file or directory"
+        );
+        let none: [String; 0] = [];
+        assert!(matches!(
+            Program::new(&none, Instant::now()).run(),
+            Err(ProcessError::Empty)
+        ));
+    }
+}

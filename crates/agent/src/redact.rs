@@ -1,0 +1,102 @@
+//! The last look at what leaves the host.
+//!
+//! Where a fact is made, its secrets become references. This pass over the finished response is the second line: a
+//! program that echoes its input or a server that quotes a password in an error must not carry it out either.
+
+use protocol::facts::{CommandFact, ErlangFact, RespFact, RespValue, TcpFact, Term};
+use protocol::{ActionError, Change, Fact, FactError, Response, Text};
+
+use crate::secrets::Secrets;
+
+/// Replaces every secret in the strings of a response. The text of a file is left alone: its secrets are references
+/// already, and asterisks in it would be written back.
+pub(crate) fn redact(response: &mut Response, secrets: &Secrets) {
+    let clean = Cleaner(secrets);
+    match response {
+        Response::Ready | Response::Locked => {}
+        Response::LockedBy(holder) => {
+            clean.string(&mut holder.who);
+            clean.string(&mut holder.since);
+        }
+        Response::Facts(facts) => {
+            for fact in facts {
+                match fact {
+                    Ok(fact) => clean.fact(fact),
+                    Err(FactError { message }) => clean.string(message),
+                }
+            }
+        }
+        Response::Acted(Ok(Change { summary, .. })) => clean.string(summary),
+        Response::Acted(Err(
+            ActionError::Changed { what }
+            | ActionError::TimedOut { what, .. }
+            | ActionError::Failed { message: what },
+        )) => clean.string(what),
+        Response::Failed(why) => clean.string(why),
+    }
+}
+
+struct Cleaner<'a>(&'a Secrets);
+
+impl Cleaner<'_> {
+    fn string(&self, text: &mut String) {
+        *text = self.0.redact(text);
+    }
+
+    fn fact(&self, fact: &mut Fact) {
+        match fact {
+            Fact::Tcp(TcpFact::Closed(why))
+            | Fact::Resp(RespFact::Down(why) | RespFact::Denied(why))
+            | Fact::Erlang(ErlangFact::Down(why) | ErlangFact::Denied(why)) => self.string(why),
+            Fact::Command(CommandFact { stdout, stderr, .. }) => {
+                self.string(stdout);
+                self.string(stderr);
+            }
+            Fact::Resp(RespFact::Replies { replies, .. }) => self.replies(replies),
+            Fact::Erlang(ErlangFact::Results(results)) => {
+                for result in results {
+                    match result {
+                        Ok(term) => self.term(term),
+                        Err(why) => self.string(why),
+                    }
+                }
+            }
+            // Numbers, hashes and the system's own words.
+            Fact::Os(_)
+            | Fact::File(_)
+            | Fact::Unit(_)
+            | Fact::Package(_)
+            | Fact::Resolve(_)
+            | Fact::Tcp(TcpFact::Open) => {}
+        }
+    }
+
+    fn replies(&self, replies: &mut [RespValue]) {
+        for reply in replies {
+            match reply {
+                RespValue::Nil | RespValue::Int(_) => {}
+                RespValue::Str(text) => *text = Text::new(self.0.redact(text.as_str())),
+                RespValue::List(items) => self.replies(items),
+                RespValue::Error(why) => self.string(why),
+            }
+        }
+    }
+
+    fn term(&self, term: &mut Term) {
+        match term {
+            Term::Int(_) | Term::Float(_) => {}
+            Term::Atom(text) | Term::Str(text) | Term::Other(text) => self.string(text),
+            Term::List(items) | Term::Tuple(items) => {
+                for item in items {
+                    self.term(item);
+                }
+            }
+            Term::Map(pairs) => {
+                for (name, value) in pairs {
+                    self.term(name);
+                    self.term(value);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The secrets that the controller handed over, for as long as the connection lives.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use protocol::text::{CLOSE, OPEN};
+use protocol::{Text, TextError};
+use types::{Secret, SecretId};
+use zeroize::Zeroizing;
+
+/// A value that is shorter occurs in innocent text, and replacing it there would make nonsense of a fact. The
+/// controller accepts such a secret only where the operator insists.
+const SHORTEST: usize = 6;
+
+/// Every secret that is known at one moment. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets {
+    /// Longest first, so that a secret that contains another is found whole.
+    known: Arc<Vec<(SecretId, Secret)>>,
+}
+
+impl Secrets {
+    /// These and the ones that were known before; a new value replaces an old one.
+    pub(crate) fn with(&self, more: impl IntoIterator<Item = (SecretId, Secret)>) -> Self {
+        let mut known = Vec::clone(&self.known);
+        for (id, secret) in more {
+            known.retain(|(old, _)| *old != id);
+            known.push((id, secret));
+        }
+        known.sort_by_key(|(_, secret)| std::cmp::Reverse(secret.expose().len()));
+        Self {
+            known: Arc::new(known),
+        }
+    }
+
+    /// The secret of this name.
+    pub(crate) fn get(&self, id: &SecretId) -> Option<&Secret> {
+        self.known
+            .iter()
+            .find(|(known, _)| known == id)
+            .map(|(_, secret)| secret)
+    }
+
+    /// The bytes that a text stands for.
+    pub(crate) fn reveal(&self, text: &Text, original: &[u8]) -> Result<Zeroizing<Vec<u8>>, TextError> {
+        text.reveal(|id| self.get(id), original).map(Zeroizing::new)
+    }
+
+    /// The text that stands for a file's bytes. The secrets that were asked for win over others of the same value; the
+    /// others are concealed all the same, so that none leaves the host because a query forgot it.
+    pub(crate) fn conceal(&self, bytes: &[u8], wanted: &[SecretId], masked: &[Range<usize>]) -> Option<Text> {
+        Text::conceal(bytes, &self.by_preference(wanted), masked)
+    }
+
+    /// What a server said as a text: known secrets become references, what is no text is made one.
+    pub(crate) fn conceal_lossy(&self, bytes: &[u8]) -> Text {
+        self.conceal(bytes, &[], &[]).unwrap_or_else(|| {
+            let text = String::from_utf8_lossy(bytes).replace([OPEN, CLOSE], "?");
+            Text::new(self.redact(&text))
+        })
+    }
+
+    /// The name under which a value is known, the wanted names first.
+    pub(crate) fn name_of(&self, value: &[u8], wanted: &[SecretId]) -> Option<&SecretId> {
+        let same = |id: &SecretId| {
+            self.known
+                .iter()
+                .find(|(known, secret)| known == id && secret.expose().as_bytes() == value)
+        };
+        wanted.iter().find_map(same).map(|(id, _)| id)
+    }
+
+    /// The text with every secret in it replaced by asterisks: for messages, which nobody turns back.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (_, secret) in self.known.iter() {
+            let value = secret.expose();
+            if value.len() >= SHORTEST && text.contains(value) {
+                text = text.replace(value, "***");
+            }
+        }
+        text
+    }
+
+    /// The length of the longest secret: output that is cut to a limit is read this much further, so that the cut never
+    /// leaves the beginning of a secret unrecognised.
+    pub(crate) fn longest(&self) -> usize {
+        self.known.first().map_or(0, |(_, secret)| secret.expose().len())
+    }
+
+    fn by_preference(&self, wanted: &[SecretId]) -> Vec<(SecretId, Secret)> {
+        let first = wanted
+            .iter()
+            .filter_map(|id| Some((id.clone(), self.get(id)?.clone())));
+        let rest = self
+            .known
+            .iter()
+            .filter(|(id, secret)| !wanted.contains(id) && secret.expose().len() >= SHORTEST)
+            .cloned();
+        first.chain(rest).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(all: &[(&str, &str)]) -> Secrets {
+        let all = all
+            .iter()
+            .map(|(id, value)| (id.parse().unwrap(), Secret::new(*value)));
+        Secrets::default().with(all)
+    }
+
+    #[test]
+    fn a_secret_within_another_does_not_leave_the_rest_of_it() {
+        let secrets = secrets(&[("a", "abcdefgh"), ("b", "abcdefghijkl")]);
+        assert_eq!(secrets.redact("x abcdefghijkl y abcdefgh"), "x *** y ***");
+        assert_eq!(secrets.longest(), 12);
+    }
+
+    #[test]
+    fn a_text_names_the_secret_that_was_asked_for() {
+        let secrets = secrets(&[("a", "same-value"), ("b", "same-value"), ("c", "forgotten")]);
+        let wanted = ["b".parse().unwrap()];
+        let text = secrets.conceal(b"x same-value forgotten", &wanted, &[]).unwrap();
+        assert_eq!(text.as_str(), "x ⟪secret:b⟫ ⟪secret:c⟫");
+    }
+
+    #[test]
+    fn a_short_value_is_left_where_nobody_asked_for_it() {
+        let secrets = secrets(&[("a", "guest")]);
+        assert_eq!(secrets.redact("user guest"), "user guest");
+        let wanted = ["a".parse().unwrap()];
+        let text = secrets.conceal(b"pass guest", &wanted, &[]).unwrap();
+        assert_eq!(text.as_str(), "pass ⟪secret:a⟫");
+    }
+
+    #[test]
+    fn a_new_value_replaces_the_old_one() {
+        let secrets =
+            secrets(&[("a", "first-value")]).with([("a".parse().unwrap(), Secret::new("second-value"))]);
+        assert_eq!(secrets.redact("first-value second-value"), "first-value ***");
+    }
+
+    #[test]
+    fn brackets_of_a_reply_are_not_taken_for_references() {
+        let text = secrets(&[("a", "secret-value")]).conceal_lossy("⟪secret:x⟫ secret-value".as_bytes());
+        assert_eq!(text.as_str(), "?secret:x? ***");
+    }
+}

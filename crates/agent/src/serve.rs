@@ -1,0 +1,146 @@
+//! The conversation: frames in, frames out, until the input ends.
+
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use protocol::frame::{self, Decoder, FrameError};
+use protocol::{
+    Hello, LockHolder, Request, RequestId, Response, SecretValue, ToAgent, ToController, VERSION,
+};
+use thiserror::Error;
+
+use crate::host::{Host, Options, Work, locked};
+use crate::lock::{self, RunLock, Taken};
+use crate::pool::Pool;
+use crate::redact::redact;
+use crate::{actions, facts};
+
+/// How many requests are served at once.
+const REQUESTS: usize = 32;
+/// How long facts that are being gathered when the connection ends may take to stop the processes that they started.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Why the conversation ended otherwise than by the end of the input.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The input cannot be read.
+    #[error("cannot read requests")]
+    Read(#[source] io::Error),
+    /// The input holds something else than frames.
+    #[error("the input is not what a controller sends")]
+    Frame(#[source] FrameError),
+}
+
+/// Greets the controller and serves its requests until the input ends. Then nothing new starts; actions that run are
+/// carried on to their next safe point before this returns, facts are abandoned.
+pub fn serve(
+    mut reader: impl Read,
+    writer: impl Write + Send + 'static,
+    options: Options,
+) -> Result<(), ServeError> {
+    let agent = Arc::new(Agent {
+        host: Host::new(options),
+        pool: Pool::new(REQUESTS),
+        writer: Mutex::new(writer),
+        lock: Mutex::default(),
+    });
+    agent.send(frame::encode(&Hello {
+        version: VERSION,
+        pid: std::process::id(),
+        uid: rustix::process::geteuid().as_raw(),
+    }));
+    let ended = agent.read_requests(&mut reader);
+    agent.host.close(PATIENCE);
+    ended
+}
+
+struct Agent<W> {
+    host: Host,
+    pool: Arc<Pool>,
+    writer: Mutex<W>,
+    /// Held until the process ends.
+    lock: Mutex<Option<RunLock>>,
+}
+
+impl<W: Write + Send + 'static> Agent<W> {
+    fn read_requests(self: &Arc<Self>, reader: &mut impl Read) -> Result<(), ServeError> {
+        let mut decoder = Decoder::default();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            while let Some(ToAgent { id, request }) = decoder.next().map_err(ServeError::Frame)? {
+                self.take(id, request);
+            }
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => decoder.push(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ServeError::Read(error)),
+            }
+        }
+    }
+
+    /// Serves what takes no time at once, so that it holds for all requests that come after it; the rest on threads.
+    fn take(self: &Arc<Self>, id: RequestId, request: Request) {
+        match request {
+            Request::Secrets(secrets) => {
+                self.host
+                    .learn(secrets.into_iter().map(|(id, SecretValue(secret))| (id, secret)));
+                self.answer(id, Response::Ready);
+            }
+            Request::Lock(holder) => self.answer(id, self.take_lock(&holder)),
+            Request::Gather(queries) => self.start(id, Work::Facts, move |host| {
+                Response::Facts(facts::gather(host, &queries))
+            }),
+            Request::Act(action) => self.start(id, Work::Action, move |host| {
+                Response::Acted(actions::act(host, &action))
+            }),
+        }
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        id: RequestId,
+        work: Work,
+        serve: impl FnOnce(&Host) -> Response + Send + 'static,
+    ) {
+        let agent = Arc::clone(self);
+        self.pool.submit(move || {
+            // `None`: the connection ended before the request had its turn; nobody waits for an answer.
+            let _done = agent.host.run(work, || agent.answer(id, serve(&agent.host)));
+        });
+    }
+
+    fn take_lock(&self, holder: &LockHolder) -> Response {
+        let mut held = locked(&self.lock);
+        if held.is_some() {
+            return Response::Locked;
+        }
+        match lock::take(&self.host.options.lock, holder) {
+            Ok(Taken::Ours(lock)) => {
+                *held = Some(lock);
+                Response::Locked
+            }
+            Ok(Taken::Theirs(other)) => Response::LockedBy(other),
+            Err(error) => Response::Failed(error.to_string()),
+        }
+    }
+
+    fn answer(&self, id: RequestId, mut response: Response) {
+        redact(&mut response, &self.host.secrets());
+        let frame = frame::encode(&ToController { id, response }).or_else(|error| {
+            // An answer that is too long is an answer all the same: who asked must not wait for ever.
+            let response = Response::Failed(error.to_string());
+            frame::encode(&ToController { id, response })
+        });
+        self.send(frame);
+    }
+
+    /// Sends a frame. A controller that is gone hears nothing; the end of the input tells the same.
+    fn send(&self, frame: Result<Vec<u8>, FrameError>) {
+        if let Ok(frame) = frame {
+            let mut writer = locked(&self.writer);
+            let _sent = writer.write_all(&frame).and_then(|()| writer.flush()).is_ok();
+        }
+    }
+}
