@@ -4,7 +4,7 @@
 
 use protocol::Change;
 use serde::{Deserialize, Serialize};
-use types::{HostName, NodeId};
+use types::{GroupId, HostName, NodeId};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,15 @@ pub enum NodeOutcome {
     },
 }
 
+impl From<Result<Option<Change>, Failure>> for NodeOutcome {
+    fn from(result: Result<Option<Change>, Failure>) -> Self {
+        match result {
+            Ok(change) => Self::Done { change },
+            Err(failure) => Self::Failed { failure },
+        }
+    }
+}
+
 /// How a node failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "failure", rename_all = "kebab-case")]
@@ -107,6 +116,13 @@ pub enum NotRun {
     RolloutStopped {
         /// The node whose gate failed.
         by: NodeId,
+    },
+    /// Too many members of its quorum group are unavailable, and none came back.
+    Budget {
+        /// The group.
+        group: GroupId,
+        /// The other members that are unavailable.
+        unavailable: Vec<HostName>,
     },
     /// With `--fail-fast`, another node failed.
     FailFast,

@@ -1,13 +1,34 @@
 //! A RabbitMQ cluster.
+//!
+//! Members share an Erlang cookie, join one cluster and carry its policies. Everything about a running node is asked
+//! of the node itself over the Erlang distribution; `rabbitmqctl`, which starts a virtual machine each time, is used to
+//! change things only. Sources: <https://www.rabbitmq.com/docs/clustering>, the runbook, and the server's own
+//! modules (`rabbit_mnesia`, `rabbit_policy`, ...) as of 3.10.
 
-use std::collections::BTreeMap;
+mod check;
+mod cookie;
+mod health;
+mod join;
+mod policies;
+mod run;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use config::ServiceDecl;
+use plan::{Facts, ServiceStatus, Verdict};
+use protocol::FactQuery;
+use types::{HostName, ServiceName};
 
 use crate::kind::{Kind, ReadCx, Service};
+use crate::step::{Cx, StepPlan};
+use settings::Settings;
 
 /// The kind.
-pub struct RabbitMq;
+pub(crate) struct RabbitMq;
 
 impl Kind for RabbitMq {
     fn name(&self) -> &'static str {
@@ -19,11 +40,67 @@ impl Kind for RabbitMq {
     }
 
     fn steps(&self) -> &'static [&'static str] {
-        &[]
+        &["check", "cookie", "stop", "start", "join", "policies"]
     }
 
-    fn read(&self, _decl: &ServiceDecl, _cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
-        let _: BTreeMap<String, String> = BTreeMap::new();
-        None
+    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
+        Some(Box::new(Cluster {
+            settings: settings::read(decl, cx.findings)?,
+        }))
+    }
+}
+
+/// One cluster of the inventory.
+struct Cluster {
+    settings: Settings,
+}
+
+impl Service for Cluster {
+    fn name(&self) -> &ServiceName {
+        &self.settings.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "rabbitmq"
+    }
+
+    fn hosts(&self) -> &[HostName] {
+        &self.settings.hosts
+    }
+
+    fn vars(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("package".to_owned(), self.settings.package.clone())])
+    }
+
+    fn names(&self) -> Vec<HostName> {
+        self.settings.hosts.clone()
+    }
+
+    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
+        view::queries(&self.settings, host)
+    }
+
+    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
+        match step {
+            "check" => check::plan(&self.settings, cx),
+            "cookie" => cookie::plan(&self.settings, cx),
+            "stop" => run::plan_stop(&self.settings, cx),
+            "start" => run::plan_start(&self.settings, cx),
+            "join" => join::plan(&self.settings, cx),
+            "policies" => policies::plan(&self.settings, cx),
+            _ => StepPlan::nothing(),
+        }
+    }
+
+    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+        health::judge(&self.settings, check, host, facts)
+    }
+
+    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
+        health::unavailable(&self.settings, facts)
+    }
+
+    fn status(&self, facts: &Facts) -> ServiceStatus {
+        health::status(&self.settings, facts)
     }
 }

@@ -1,0 +1,130 @@
+//! One node: its action, then its gates.
+
+use std::time::Duration;
+
+use plan::{Event, Failure, Gate, Judge, Node, Verdict};
+use protocol::{Action, ActionError, Change};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use transport::SessionError;
+use types::HostName;
+
+use crate::connections::Connections;
+use crate::gather::gather;
+use crate::run::Stop;
+
+/// How often an action is sent again after its connection was lost. Each time the agent checks its preconditions anew.
+const ATTEMPTS: u32 = 3;
+
+/// The first wait between two looks at a gate; it grows to [`LONGEST_LOOK`].
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+/// The longest wait between two looks at a gate.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
+
+/// Makes the node's change and waits for its gates.
+pub(crate) async fn perform(
+    node: &Node,
+    connections: &Connections,
+    judge: &dyn Judge,
+    stop: watch::Receiver<Stop>,
+    events: &mpsc::UnboundedSender<Event>,
+) -> Result<Option<Change>, Failure> {
+    // Who no longer listens to events does not stop a run.
+    let wait = |why: String| {
+        drop(events.send(Event::NodeWaiting {
+            node: node.id.clone(),
+            why,
+        }))
+    };
+    let change = match &node.action {
+        Some(action) => Some(act(&node.host, action, connections, &wait).await?),
+        None => None,
+    };
+    for gate in &node.gates {
+        pass(gate, connections, judge, stop.clone(), &wait).await?;
+    }
+    Ok(change)
+}
+
+async fn act(
+    host: &HostName,
+    action: &Action,
+    connections: &Connections,
+    wait: &impl Fn(String),
+) -> Result<Change, Failure> {
+    let mut lost = String::new();
+    for _ in 0..ATTEMPTS {
+        let session = match connections.session(host).await {
+            Ok(session) => session,
+            Err(error) => {
+                return Err(Failure::Lost {
+                    message: error.message,
+                });
+            }
+        };
+        match session.act(action.clone()).await {
+            Ok(Ok(change)) => return Ok(change),
+            Ok(Err(ActionError::Changed { what })) => return Err(Failure::Changed { what }),
+            Ok(Err(error)) => {
+                return Err(Failure::Action {
+                    message: error.to_string(),
+                });
+            }
+            Err(SessionError::Lost(why)) => {
+                wait(format!("the connection to {host} was lost: {why}"));
+                lost = why;
+            }
+            Err(error) => {
+                return Err(Failure::Action {
+                    message: error.to_string(),
+                });
+            }
+        }
+    }
+    Err(Failure::Lost { message: lost })
+}
+
+/// Looks at the gate's facts until it passes, fails, runs out of time, or the operator asks to stop.
+async fn pass(
+    gate: &Gate,
+    connections: &Connections,
+    judge: &dyn Judge,
+    mut stop: watch::Receiver<Stop>,
+    wait: &impl Fn(String),
+) -> Result<(), Failure> {
+    let failed = |last: String| Failure::Gate {
+        title: gate.title.clone(),
+        last,
+    };
+    let deadline = Instant::now() + Duration::from_millis(gate.limit_ms);
+    let mut pause = FIRST_LOOK;
+    let mut last = String::new();
+    loop {
+        let look = tokio::time::timeout_at(deadline, gather(connections, gate.watch.clone()));
+        let Ok(facts) = look.await else {
+            return Err(failed(format!(
+                "no answer within {} s; before that: {last}",
+                gate.limit_ms / 1000
+            )));
+        };
+        match judge.judge(gate, &facts) {
+            Verdict::Pass => return Ok(()),
+            Verdict::Fail(why) => return Err(failed(why)),
+            Verdict::Wait(why) if Instant::now() + pause >= deadline => {
+                return Err(failed(format!("after {} s: {why}", gate.limit_ms / 1000)));
+            }
+            Verdict::Wait(why) => {
+                if why != last {
+                    wait(format!("{}: {why}", gate.title));
+                    last = why;
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 3 / 2).min(LONGEST_LOOK),
+            Ok(_) = stop.wait_for(|stop| *stop == Stop::Asked) => {
+                return Err(failed(format!("interrupted while waiting; last seen: {last}")));
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The run: starts what the schedule lets start, and tells events as they happen, one after another.
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use plan::{Event, Failure, Judge, NodeOutcome, NotRun, Outcome, StepGraph};
+use tokio::sync::{mpsc, watch};
+
+use crate::connections::Connections;
+use crate::node;
+use crate::schedule::{End, Schedule};
+
+/// How much may happen at once, and when to stop.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Hosts that are acted on at once.
+    pub hosts: usize,
+    /// Nodes that run on one host at once.
+    pub actions_per_host: usize,
+    /// Whether nothing new starts after the first failure.
+    pub fail_fast: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            hosts: 50,
+            actions_per_host: 4,
+            fail_fast: false,
+        }
+    }
+}
+
+/// Whether the operator asked to stop. Once asked, nothing new starts and gates are no longer waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stop {
+    /// Not asked.
+    #[default]
+    No,
+    /// Asked: what runs comes to its next safe point.
+    Asked,
+}
+
+/// Runs a graph. Every event goes to `events` in the order in which things happened; the last is
+/// [`Event::RunFinished`], with the outcome that is also returned.
+pub async fn run(
+    graph: &StepGraph,
+    connections: &Connections,
+    judge: &dyn Judge,
+    limits: Limits,
+    mut stop: watch::Receiver<Stop>,
+    events: mpsc::UnboundedSender<Event>,
+) -> Outcome {
+    // Who no longer listens to events does not stop a run.
+    let tell = |event: Event| drop(events.send(event));
+    let mut schedule = Schedule::new(graph, limits);
+    let mut outcome = Outcome::default();
+    let mut running = FuturesUnordered::new();
+    tell(Event::RunStarted {
+        nodes: graph.nodes().len(),
+    });
+    loop {
+        for at in schedule.start() {
+            let node = &graph.nodes()[at];
+            tell(Event::NodeStarted {
+                node: node.id.clone(),
+                host: node.host.clone(),
+            });
+            let (events, stop) = (events.clone(), stop.clone());
+            running.push(async move { (at, node::perform(node, connections, judge, stop, &events).await) });
+        }
+        if running.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some((at, ended)) = running.next() => {
+                let end = end_of(&ended);
+                let ended = NodeOutcome::from(ended);
+                count(&ended, &mut outcome);
+                tell(Event::NodeFinished { node: graph.nodes()[at].id.clone(), outcome: ended });
+                report(graph, schedule.finish(at, end), &mut outcome, &tell);
+            }
+            Ok(_) = stop.wait_for(|stop| *stop == Stop::Asked), if !outcome.interrupted => {
+                outcome.interrupted = true;
+                schedule.halt(NotRun::Interrupted);
+                tell(Event::Interrupted);
+            }
+        }
+    }
+    report(graph, schedule.give_up(), &mut outcome, &tell);
+    tell(Event::RunFinished { outcome });
+    outcome
+}
+
+fn report(graph: &StepGraph, dropped: Vec<(usize, NotRun)>, outcome: &mut Outcome, tell: &impl Fn(Event)) {
+    for (at, why) in dropped {
+        let ended = NodeOutcome::NotRun { why };
+        count(&ended, outcome);
+        tell(Event::NodeFinished {
+            node: graph.nodes()[at].id.clone(),
+            outcome: ended,
+        });
+    }
+}
+
+fn count(ended: &NodeOutcome, outcome: &mut Outcome) {
+    match ended {
+        NodeOutcome::Done { .. } => outcome.done += 1,
+        NodeOutcome::Failed { .. } => outcome.failed += 1,
+        NodeOutcome::NotRun { .. } => outcome.not_run += 1,
+    }
+}
+
+fn end_of(ended: &Result<Option<protocol::Change>, Failure>) -> End {
+    match ended {
+        Ok(_) => End::Done,
+        Err(Failure::Gate { .. } | Failure::Lost { .. }) => End::RolloutStopped,
+        Err(Failure::Action { .. } | Failure::Changed { .. }) => End::Failed,
+    }
+}

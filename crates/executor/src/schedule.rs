@@ -1,0 +1,214 @@
+//! Which nodes may start now: the pure half of the executor.
+//!
+//! A node is ready when all that it needs have succeeded. It starts when its host has room and every budget that it
+//! takes from has. A host counts against a budget from before its action until its gates have passed; one that was
+//! unavailable already counts all the while, except for the node that acts on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plan::{NotRun, StepGraph};
+use types::{GroupId, HostName, NodeId, ServiceName};
+
+use crate::run::Limits;
+
+/// The state of a run's nodes.
+pub struct Schedule<'g> {
+    graph: &'g StepGraph,
+    limits: Limits,
+    states: Vec<State>,
+    position: BTreeMap<&'g NodeId, usize>,
+    /// For each group, the hosts that are unavailable now: by our doing, or from before.
+    unavailable: BTreeMap<&'g GroupId, BTreeSet<&'g HostName>>,
+    /// Why nothing new is started, once that is so.
+    halted: Option<NotRun>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+    NotRun,
+}
+
+/// How a node ended, as far as scheduling goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It succeeded.
+    Done,
+    /// It failed; what depends on it is not run.
+    Failed,
+    /// Its gate failed, or its host was lost in mid-action: the rest of its service's rollout is not run either.
+    RolloutStopped,
+}
+
+impl<'g> Schedule<'g> {
+    /// A schedule in which nothing has started.
+    pub fn new(graph: &'g StepGraph, limits: Limits) -> Self {
+        Self {
+            graph,
+            limits,
+            states: vec![State::Waiting; graph.nodes().len()],
+            position: graph
+                .nodes()
+                .iter()
+                .enumerate()
+                .map(|(at, node)| (&node.id, at))
+                .collect(),
+            unavailable: graph
+                .budgets()
+                .iter()
+                .map(|(group, budget)| (group, budget.unavailable.iter().collect()))
+                .collect(),
+            halted: None,
+        }
+    }
+
+    /// Starts every node that may start now, and returns their positions in the graph.
+    pub fn start(&mut self) -> Vec<usize> {
+        let mut started = Vec::new();
+        if self.halted.is_some() {
+            return started;
+        }
+        for at in 0..self.states.len() {
+            if self.states[at] == State::Waiting
+                && self.is_ready(at)
+                && self.has_room(at)
+                && self.take_budgets(at)
+            {
+                self.states[at] = State::Running;
+                started.push(at);
+            }
+        }
+        started
+    }
+
+    /// Whether nodes are running.
+    pub fn is_running(&self) -> bool {
+        self.states.contains(&State::Running)
+    }
+
+    /// Nothing new is started from now on.
+    pub fn halt(&mut self, why: NotRun) {
+        self.halted.get_or_insert(why);
+    }
+
+    /// Notes how a node ended, and returns the nodes that can no longer run because of it.
+    pub fn finish(&mut self, at: usize, end: End) -> Vec<(usize, NotRun)> {
+        let node = &self.graph.nodes()[at];
+        if end == End::Done {
+            self.states[at] = State::Done;
+            for group in &node.disrupts {
+                self.unavailable.entry(group).or_default().remove(&node.host);
+            }
+            return Vec::new();
+        }
+        // Its host stays in the books: whether it serves is not known.
+        self.states[at] = State::Failed;
+        if self.limits.fail_fast {
+            self.halt(NotRun::FailFast);
+        }
+        let mut dropped = Vec::new();
+        if end == End::RolloutStopped
+            && let Some(service) = &node.service
+        {
+            self.drop_rollout(service, &node.id, &mut dropped);
+        }
+        self.drop_dependants(&mut dropped);
+        dropped
+    }
+
+    /// Gives up every node that has not started, and says why. Called when nothing runs and nothing can start.
+    pub fn give_up(&mut self) -> Vec<(usize, NotRun)> {
+        let mut dropped = Vec::new();
+        for at in 0..self.states.len() {
+            if self.states[at] == State::Waiting && self.is_ready(at) {
+                let why = self
+                    .halted
+                    .clone()
+                    .or_else(|| self.lacking_budget(at))
+                    .unwrap_or(NotRun::FailFast);
+                self.states[at] = State::NotRun;
+                dropped.push((at, why));
+            }
+        }
+        self.drop_dependants(&mut dropped);
+        dropped
+    }
+
+    fn is_ready(&self, at: usize) -> bool {
+        let needs = &self.graph.nodes()[at].needs;
+        needs
+            .iter()
+            .all(|id| self.states[self.position[id]] == State::Done)
+    }
+
+    fn has_room(&self, at: usize) -> bool {
+        let host = &self.graph.nodes()[at].host;
+        let running = || {
+            self.graph
+                .nodes()
+                .iter()
+                .zip(&self.states)
+                .filter(|(_, state)| **state == State::Running)
+        };
+        let hosts: BTreeSet<&HostName> = running().map(|(node, _)| &node.host).collect();
+        let here = running().filter(|(node, _)| node.host == *host).count();
+        here < self.limits.actions_per_host && (hosts.contains(host) || hosts.len() < self.limits.hosts)
+    }
+
+    /// Takes the node's budgets if every one of them has room.
+    fn take_budgets(&mut self, at: usize) -> bool {
+        if self.lacking_budget(at).is_some() {
+            return false;
+        }
+        let node = &self.graph.nodes()[at];
+        for group in &node.disrupts {
+            self.unavailable.entry(group).or_default().insert(&node.host);
+        }
+        true
+    }
+
+    fn lacking_budget(&self, at: usize) -> Option<NotRun> {
+        let node = &self.graph.nodes()[at];
+        let lacks = |group: &&GroupId| {
+            let down = self.unavailable.get(*group);
+            let others = down.map_or(0, |down| down.iter().filter(|host| ***host != node.host).count());
+            others >= self.graph.budgets()[*group].max_unavailable
+        };
+        let group = node.disrupts.iter().find(lacks)?;
+        let down = self.unavailable.get(group).into_iter().flatten();
+        let down = down
+            .filter(|host| **host != &node.host)
+            .map(|host| (*host).clone())
+            .collect();
+        Some(NotRun::Budget {
+            group: group.clone(),
+            unavailable: down,
+        })
+    }
+
+    fn drop_rollout(&mut self, service: &ServiceName, by: &NodeId, dropped: &mut Vec<(usize, NotRun)>) {
+        for (at, node) in self.graph.nodes().iter().enumerate() {
+            if self.states[at] == State::Waiting && node.service.as_ref() == Some(service) {
+                self.states[at] = State::NotRun;
+                dropped.push((at, NotRun::RolloutStopped { by: by.clone() }));
+            }
+        }
+    }
+
+    /// Nodes stand after what they need, so one pass finds dependants of dependants.
+    fn drop_dependants(&mut self, dropped: &mut Vec<(usize, NotRun)>) {
+        for (at, node) in self.graph.nodes().iter().enumerate() {
+            let lost =
+                |id: &&NodeId| matches!(self.states[self.position[*id]], State::Failed | State::NotRun);
+            if self.states[at] == State::Waiting
+                && let Some(on) = node.needs.iter().find(lost)
+            {
+                self.states[at] = State::NotRun;
+                dropped.push((at, NotRun::Dependency { on: on.clone() }));
+            }
+        }
+    }
+}

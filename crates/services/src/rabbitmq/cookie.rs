@@ -1,0 +1,74 @@
+//! The Erlang cookie: the same bytes on all members.
+//!
+//! Members with different cookies do not talk to each other, so on a formed cluster a new cookie takes effect on all
+//! of them at once or not at all. That stops the service, and needs consent.
+
+use plan::{Consent, Refusal};
+use protocol::Text;
+use types::HostName;
+
+use super::settings::Settings;
+use super::view::{self, Node};
+use crate::common::{DesiredFile, each_host};
+use crate::step::{Cx, StepPlan};
+
+/// The consent to stop a formed cluster for a new cookie.
+const CONSENT: &str = "rabbitmq.cookie";
+
+pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let query = view::cookie_query(settings);
+    let mut plan = each_host(cx, |host| {
+        let desired = DesiredFile {
+            query: &query,
+            text: Text::secret(&settings.cookie),
+            // "Cookie file .erlang.cookie must be accessible by owner only" otherwise, and the node does not start.
+            mode: 0o400,
+            owner: "rabbitmq",
+            group: "rabbitmq",
+        };
+        Ok(desired.plan(host, cx.facts)?.into_iter().collect())
+    });
+    let changing: Vec<HostName> = plan
+        .tasks
+        .iter()
+        .map(|task| task.host.clone())
+        .filter(|host| is_clustered(settings, host, cx) && text_differs(settings, host, cx))
+        .collect();
+    let refused: Vec<&HostName> = changing
+        .iter()
+        .filter(|host| !cx.is_allowed(CONSENT, host))
+        .collect();
+    if !refused.is_empty() {
+        plan.tasks.retain(|task| !changing.contains(&task.host));
+    }
+    for host in refused {
+        plan.refusals.push(Refusal {
+            service: None,
+            host: Some(host.clone()),
+            what: format!("the Erlang cookie of {host} is not changed"),
+            why: "it is a member of a formed cluster, and a new cookie means that all members are stopped at the same time"
+                .to_owned(),
+            way_out: "point `cookie` to the cookie that the cluster has, or allow the change on every member".to_owned(),
+            consent: Some(Consent { action: CONSENT.to_owned(), host: host.clone() }),
+        });
+    }
+    plan
+}
+
+/// Whether a node is a member of a cluster with others.
+pub(super) fn is_clustered(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
+    match view::node(settings, host, cx.facts) {
+        Ok(Node::Up(broker)) => broker.members.len() > 1,
+        Ok(Node::Halted(members) | Node::Off(Some(members))) => members.len() > 1,
+        // It cannot be asked; what its disk says is the best there is.
+        Ok(Node::OtherCookie) => {
+            view::disk_members(settings, host, cx.facts).is_ok_and(|members| members.len() > 1)
+        }
+        Ok(Node::Off(None)) | Err(_) => false,
+    }
+}
+
+fn text_differs(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
+    let fact = cx.facts.get(host, &view::cookie_query(settings));
+    fact.is_ok_and(|fact| fact.text() != Some(&Text::secret(&settings.cookie)))
+}

@@ -1,0 +1,189 @@
+//! Whether a member, and the cluster, is as it should be: gates, budget and status.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plan::{Facts, Gate, Health, MemberStatus, ServiceStatus, Verdict};
+use protocol::{FactQuery, Query};
+use types::HostName;
+
+use super::settings::Settings;
+use super::view::{self, Broker, Node};
+
+/// The member's broker runs.
+pub(super) const RUNNING: &str = "running";
+/// The member runs in the cluster, sees its members, and nothing is wrong.
+pub(super) const JOINED: &str = "joined";
+
+/// How long a broker may take to start: after a full stop each member waits ten times 30 s for its peers.
+const LIMIT: u64 = 600_000;
+
+/// A gate on one member. It watches that member alone: what it sees of the others is part of what it says.
+pub(super) fn gate(settings: &Settings, check: &str, host: &HostName, title: String) -> Gate {
+    let queries: Vec<FactQuery> = view::queries(settings, host)
+        .into_iter()
+        // The package does not change while a broker starts.
+        .filter(|query| !matches!(query, FactQuery::Package(_)))
+        .collect();
+    debug_assert!(queries.contains(&view::node_query(settings, host).wrap()));
+    Gate {
+        service: settings.name.clone(),
+        check: check.to_owned(),
+        host: Some(host.clone()),
+        title,
+        watch: BTreeMap::from([(host.clone(), queries)]),
+        limit_ms: LIMIT,
+    }
+}
+
+pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+    let Some(host) = host else {
+        return Verdict::Fail(format!("the check {check} is about a host"));
+    };
+    let broker = match view::node(settings, host, facts) {
+        Ok(Node::Up(broker)) => broker,
+        Ok(other) => return Verdict::Wait(describe(&other)),
+        Err(unknown) => return Verdict::Wait(unknown.to_string()),
+    };
+    if check == RUNNING {
+        return Verdict::Pass;
+    }
+    match trouble(&broker) {
+        Some(trouble) => Verdict::Wait(trouble),
+        None if broker.members.len() < 2 => Verdict::Wait("it is alone".to_owned()),
+        None => Verdict::Pass,
+    }
+}
+
+fn describe(node: &Node) -> String {
+    match node {
+        Node::Off(_) => "it does not run",
+        Node::OtherCookie => "it runs with another cookie than its file's",
+        Node::Halted(_) => "the node runs without its broker",
+        Node::Up(_) => "it runs",
+    }
+    .to_owned()
+}
+
+/// What is wrong with a running member; `None` where nothing is.
+fn trouble(broker: &Broker) -> Option<String> {
+    let list = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    if !broker.partitions.is_empty() {
+        return Some(format!("partitioned from {}", list(&broker.partitions)));
+    }
+    let missing: BTreeSet<String> = broker.members.difference(&broker.running).cloned().collect();
+    if !missing.is_empty() {
+        return Some(format!("does not see {}", list(&missing)));
+    }
+    if !broker.alarms.is_empty() {
+        return Some(format!("alarm {}", broker.alarms.join(", ")));
+    }
+    if !broker.unsynchronised.is_empty() {
+        return Some(format!(
+            "without a synchronised mirror: {}",
+            broker.unsynchronised.join(", ")
+        ));
+    }
+    None
+}
+
+pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
+    let is_up = |host: &&HostName| matches!(view::node(settings, host, facts), Ok(Node::Up(_)));
+    settings
+        .hosts
+        .iter()
+        .filter(|host| !is_up(host))
+        .cloned()
+        .collect()
+}
+
+pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
+    let mut largest = Broker::default();
+    let mut members = Vec::new();
+    for host in &settings.hosts {
+        let node = view::node(settings, host, facts);
+        members.push(member(
+            settings,
+            host,
+            node.as_ref().map_err(ToString::to_string),
+            facts,
+        ));
+        if let Ok(Node::Up(broker)) = node
+            && broker.members.len() > largest.members.len()
+        {
+            largest = *broker;
+        }
+    }
+    let worst = members
+        .iter()
+        .map(|member| member.health)
+        .max()
+        .unwrap_or(Health::Unknown);
+    let all = settings.hosts.len();
+    let running = settings
+        .hosts
+        .iter()
+        .filter(|host| largest.running.contains(&Settings::node(host)))
+        .count();
+    let mut summary = format!("{running} of {all} running in one cluster");
+    for policy in &settings.policies {
+        let vhosts = largest
+            .policies
+            .iter()
+            .filter(|seen| seen.name == policy.name)
+            .count();
+        summary.push_str(&format!(
+            ", policy {} in {vhosts} of {} virtual hosts",
+            policy.name,
+            largest.vhosts.len()
+        ));
+    }
+    let health = if worst == Health::Healthy {
+        Health::Healthy
+    } else if running > 0 {
+        Health::Degraded
+    } else {
+        worst
+    };
+    ServiceStatus {
+        service: settings.name.clone(),
+        kind: "rabbitmq".to_owned(),
+        health,
+        summary,
+        members,
+    }
+}
+
+fn member(settings: &Settings, host: &HostName, node: Result<&Node, String>, facts: &Facts) -> MemberStatus {
+    let (health, detail) = match &node {
+        Ok(Node::Up(broker)) => match trouble(broker) {
+            Some(trouble) => (Health::Degraded, trouble),
+            None if broker.members.len() < 2 && settings.hosts.len() > 1 => {
+                (Health::Degraded, "it is alone".to_owned())
+            }
+            None => (
+                Health::Healthy,
+                format!("{}, {} queues", broker.version, broker.queues.len()),
+            ),
+        },
+        Ok(other) => (Health::Down, describe(other)),
+        Err(why) => (Health::Unknown, why.clone()),
+    };
+    let started = view::unit(settings, host, facts)
+        .ok()
+        .filter(|unit| unit.is_active())
+        .map(|unit| unit.started_us);
+    MemberStatus {
+        host: host.clone(),
+        process: "rabbitmq".to_owned(),
+        role: if matches!(node, Ok(Node::Up(_))) {
+            "disc"
+        } else {
+            ""
+        }
+        .to_owned(),
+        health,
+        lag: String::new(),
+        since_us: started.filter(|&started| started > 0),
+        detail,
+    }
+}

@@ -1,0 +1,116 @@
+//! Stopping and starting: the unit runs, and runs with the cookie that its file holds.
+//!
+//! Whether a restart is due is never remembered. A node whose cookie file is newer than its process, or that
+//! refuses the cookie of its file, was not restarted since; so a run that died between writing and restarting is
+//! finished by the next one.
+
+use plan::Unknown;
+use protocol::{Command, Operation, UnitVerb};
+use types::HostName;
+
+use super::cookie::is_clustered;
+use super::health;
+use super::settings::Settings;
+use super::view::{self, Node};
+use crate::common::{QUICK, UNIT, action, each_host, verbs_to_run};
+use crate::step::{Cx, StepPlan, Task};
+
+/// Stops every member of a formed cluster whose cookie changes: first in, last out, because the member that stopped
+/// last has the latest state and must be there when the others start.
+pub(super) fn plan_stop(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let mut plan = each_host(cx, |host| {
+        let runs = view::unit(settings, host, cx.facts)?.is_active();
+        if !runs || !is_clustered(settings, host, cx) || !any_new_cookie(settings, cx) {
+            return Ok(Vec::new());
+        }
+        let operation = Operation::Unit {
+            name: settings.unit.clone(),
+            verbs: vec![UnitVerb::Stop],
+        };
+        let reason = "a new cookie takes effect on all members at once, and this was consented to";
+        Ok(vec![Task::new(
+            host,
+            format!("stop {}", settings.unit),
+            reason,
+            action(operation, UNIT),
+        )])
+    });
+    plan.tasks.reverse();
+    plan
+}
+
+/// Whether a member of the formed cluster gets, or got and does not run with, another cookie.
+fn any_new_cookie(settings: &Settings, cx: &Cx<'_>) -> bool {
+    cx.hosts.iter().any(|host| {
+        is_clustered(settings, host, cx) && new_cookie(settings, host, cx).is_ok_and(|new| new.is_some())
+    })
+}
+
+/// Why a running node does not run with the cookie that its file holds, or will hold; `None` where it does.
+fn new_cookie(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<&'static str>, Unknown> {
+    let unit = view::unit(settings, host, cx.facts)?;
+    if !unit.is_active() {
+        return Ok(None);
+    }
+    if cx.writes(host, &settings.cookie_path()) {
+        return Ok(Some("its cookie changes"));
+    }
+    if view::node(settings, host, cx.facts)? == Node::OtherCookie {
+        return Ok(Some("it runs with another cookie than its file's"));
+    }
+    let cookie = cx.facts.get(host, &view::cookie_query(settings))?;
+    let is_newer = cookie
+        .meta()
+        .is_some_and(|meta| meta.modified_us > unit.started_us);
+    Ok(is_newer.then_some("its cookie was written after it was started"))
+}
+
+/// Starts what does not run and restarts what runs with another cookie.
+pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    each_host(cx, |host| {
+        let mut verbs = verbs_to_run(host, &settings.unit, cx.facts)?;
+        let reason = if cx.tells(host, &settings.unit, UnitVerb::Stop) {
+            verbs.push(UnitVerb::Start);
+            "it was stopped for a new cookie"
+        } else if let Some(reason) = new_cookie(settings, host, cx)? {
+            verbs.push(UnitVerb::Restart);
+            reason
+        } else if verbs.contains(&UnitVerb::Start) {
+            "it does not run"
+        } else if verbs.contains(&UnitVerb::Enable) {
+            "it does not start at boot"
+        } else if !verbs.is_empty() {
+            "its unit file was changed"
+        } else {
+            return Ok(start_app(settings, host, cx)?.into_iter().collect());
+        };
+        let words: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
+        let title = format!("{} {}", words.join(" and "), settings.unit);
+        let operation = Operation::Unit {
+            name: settings.unit.clone(),
+            verbs,
+        };
+        let gate = health::gate(settings, health::RUNNING, host, format!("{host} is running"));
+        Ok(vec![
+            Task::new(host, title, reason, action(operation, UNIT)).gate(gate),
+        ])
+    })
+}
+
+/// Starts a broker that was left halted: somebody, or a run that died, got as far as `stop_app`.
+fn start_app(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Unknown> {
+    let Node::Halted(_) = view::node(settings, host, cx.facts)? else {
+        return Ok(None);
+    };
+    let operation = Operation::Run {
+        commands: vec![Command::new(["rabbitmqctl", "-q", "start_app"])],
+    };
+    let gate = health::gate(settings, health::RUNNING, host, format!("{host} is running"));
+    let task = Task::new(
+        host,
+        "rabbitmqctl start_app",
+        "the node runs without its broker",
+        action(operation, UNIT.max(QUICK)),
+    );
+    Ok(Some(task.part("app").gate(gate)))
+}

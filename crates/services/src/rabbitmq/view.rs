@@ -1,0 +1,333 @@
+//! What the facts say of each node, in the cluster's own terms.
+//!
+//! A node is off, halted (the virtual machine runs without the broker, as between `stop_app` and `start_app`),
+//! running with another cookie than its file's, or up. While it is off, only its disk tells whether it is a member.
+
+use std::collections::BTreeSet;
+
+use plan::{Facts, Unknown};
+use protocol::facts::{Call, ErlangFact, ErlangQuery, FileQuery, PackageQuery, Term, UnitFact, UnitQuery};
+use protocol::{FactQuery, Query};
+use types::HostName;
+
+use super::settings::Settings;
+
+/// A node's state.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node {
+    /// It does not run. Its cluster's members as its disk tells them, itself among them; `None` where it never ran.
+    Off(Option<BTreeSet<String>>),
+    /// It runs with another cookie than the one in the file: it was not restarted since the file was written.
+    OtherCookie,
+    /// The virtual machine runs, the broker does not. The members as it knows them.
+    Halted(BTreeSet<String>),
+    /// It runs.
+    Up(Box<Broker>),
+}
+
+/// What a running broker says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Broker {
+    /// Its version, e.g. `3.10.8`.
+    pub(super) version: String,
+    /// All members of its cluster, itself among them.
+    pub(super) members: BTreeSet<String>,
+    /// Those of them that it sees running.
+    pub(super) running: BTreeSet<String>,
+    /// Members that it was partitioned from.
+    pub(super) partitions: BTreeSet<String>,
+    /// Alarms in force, e.g. `{resource_limit,disk,rabbit@db1}`.
+    pub(super) alarms: Vec<String>,
+    pub(super) vhosts: Vec<String>,
+    pub(super) policies: Vec<SeenPolicy>,
+    /// Queues as `vhost` and `name`.
+    pub(super) queues: Vec<(String, String)>,
+    pub(super) users: Vec<String>,
+    /// Queues that would lose their quorum if this node stopped.
+    pub(super) quorum_critical: Vec<String>,
+    /// Mirrored queues led by this node that have no synchronised mirror.
+    pub(super) unsynchronised: Vec<String>,
+}
+
+/// A policy as the cluster has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SeenPolicy {
+    pub(super) vhost: String,
+    pub(super) name: String,
+    pub(super) pattern: String,
+    pub(super) definition: serde_json::Map<String, serde_json::Value>,
+    pub(super) priority: i64,
+    pub(super) apply_to: String,
+}
+
+/// The cookie's file, with its text.
+pub(super) fn cookie_query(settings: &Settings) -> FileQuery {
+    FileQuery::text(settings.cookie_path())
+        .knowing([&settings.cookie])
+        .masking(&["^(.*)$"])
+}
+
+fn members_query(settings: &Settings, host: &HostName) -> FileQuery {
+    FileQuery::text(settings.members_path(host))
+}
+
+/// The calls that tell a broker's state; [`broker`] reads their results in this order.
+const CALLS: [(&str, &str); 11] = [
+    ("rabbit", "is_running"),
+    ("rabbit_mnesia", "status"),
+    ("rabbit_vhost", "list_names"),
+    ("rabbit_policy", "list"),
+    ("rabbit_auth_backend_internal", "list_users"),
+    ("rabbit_amqqueue", "list_names"),
+    ("rabbit_alarm", "get_alarms"),
+    ("rabbit_misc", "version"),
+    ("rabbit_quorum_queue", "list_with_minimum_quorum_for_cli"),
+    (
+        "rabbit_amqqueue",
+        "list_local_mirrored_classic_without_synchronised_mirrors_for_cli",
+    ),
+    // What `rabbit_mnesia:status` became with Khepri (3.13 and later).
+    ("rabbit_db_cluster", "cli_cluster_status"),
+];
+
+pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
+    erlang_query(settings, host, &CALLS)
+}
+
+/// Asks a host's node to call functions without arguments.
+pub(super) fn erlang_query(settings: &Settings, host: &HostName, calls: &[(&str, &str)]) -> ErlangQuery {
+    ErlangQuery {
+        node: Settings::node(host),
+        cookie_file: settings.cookie_path(),
+        calls: calls
+            .iter()
+            .map(|(module, function)| Call::new(module, function, []))
+            .collect(),
+    }
+}
+
+pub(super) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    vec![
+        PackageQuery {
+            name: settings.package.clone(),
+        }
+        .wrap(),
+        UnitQuery::new(&settings.unit).wrap(),
+        cookie_query(settings).wrap(),
+        members_query(settings, host).wrap(),
+        node_query(settings, host).wrap(),
+    ]
+}
+
+/// The unit of a host.
+pub(super) fn unit<'f>(
+    settings: &Settings,
+    host: &HostName,
+    facts: &'f Facts,
+) -> Result<&'f UnitFact, Unknown> {
+    facts.get(host, &UnitQuery::new(&settings.unit))
+}
+
+/// The state of a host's node.
+pub(super) fn node(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Node, Unknown> {
+    Ok(match facts.get(host, &node_query(settings, host))? {
+        ErlangFact::Denied(_) => Node::OtherCookie,
+        ErlangFact::Down(_) => {
+            let text = facts.get(host, &members_query(settings, host))?.text();
+            Node::Off(text.map(|text| members_on_disk(text.as_str())))
+        }
+        ErlangFact::Results(results) => {
+            let broker = broker(results);
+            let is_running = matches!(results.first(), Some(Ok(term)) if term.as_str() == Some("true"));
+            if is_running {
+                Node::Up(Box::new(broker))
+            } else {
+                Node::Halted(broker.members)
+            }
+        }
+    })
+}
+
+/// The members as a host's disk tells them; empty where it never ran.
+pub(super) fn disk_members(
+    settings: &Settings,
+    host: &HostName,
+    facts: &Facts,
+) -> Result<BTreeSet<String>, Unknown> {
+    let text = facts.get(host, &members_query(settings, host))?.text();
+    Ok(text
+        .map(|text| members_on_disk(text.as_str()))
+        .unwrap_or_default())
+}
+
+/// The members named in `cluster_nodes.config`: `{[rabbit@db1,rabbit@db2],[rabbit@db1]}.`, where a name that is no
+/// plain atom is quoted. The first list is of all members, the second of those that keep data on disk.
+fn members_on_disk(text: &str) -> BTreeSet<String> {
+    let names = text
+        .split([',', '[', ']', '{', '}', '.', '\'', '\n', ' '])
+        .filter(|word| word.contains('@'));
+    names.map(str::to_owned).collect()
+}
+
+fn broker(results: &[Result<Term, String>]) -> Broker {
+    let answer = |at: usize| results.get(at).and_then(|result| result.as_ref().ok());
+    let strings = |at: usize| answer(at).map(|term| texts(term.items())).unwrap_or_default();
+    let named = |at: usize| {
+        // Each queue is a map or a property list with a readable name.
+        let items = answer(at).map(Term::items).unwrap_or_default();
+        items
+            .iter()
+            .map(|item| {
+                item.get("readable_name")
+                    .and_then(Term::as_str)
+                    .unwrap_or("?")
+                    .to_owned()
+            })
+            .collect()
+    };
+    let status = answer(10).or(answer(1));
+    let part = |key: &str| status.and_then(|status| status.get(key));
+    let mut members = BTreeSet::new();
+    for sort in part("nodes").map(Term::items).unwrap_or_default() {
+        // {disc, [rabbit@db1, ...]}
+        members.extend(
+            sort.items()
+                .get(1)
+                .map(|nodes| texts(nodes.items()))
+                .unwrap_or_default(),
+        );
+    }
+    let partitions = part("partitions").map(Term::items).unwrap_or_default();
+    Broker {
+        version: answer(7).and_then(Term::as_str).unwrap_or_default().to_owned(),
+        members,
+        running: part("running_nodes")
+            .map(|nodes| texts(nodes.items()).into_iter().collect())
+            .unwrap_or_default(),
+        partitions: partitions
+            .iter()
+            .flat_map(|pair| pair.items().iter().flat_map(names_within))
+            .collect(),
+        alarms: answer(6)
+            .map(|alarms| alarms.items().iter().map(show).collect())
+            .unwrap_or_default(),
+        vhosts: strings(2),
+        policies: answer(3)
+            .map(|list| list.items().iter().filter_map(seen_policy).collect())
+            .unwrap_or_default(),
+        queues: answer(5)
+            .map(|list| list.items().iter().filter_map(queue).collect())
+            .unwrap_or_default(),
+        users: answer(4)
+            .map(|list| {
+                list.items()
+                    .iter()
+                    .filter_map(|user| Some(user.get("user")?.as_str()?.to_owned()))
+                    .collect()
+            })
+            .unwrap_or_default(),
+        quorum_critical: named(8),
+        unsynchronised: named(9),
+    }
+}
+
+fn texts(terms: &[Term]) -> Vec<String> {
+    terms
+        .iter()
+        .filter_map(|term| term.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// The node names in `{rabbit@db1, [rabbit@db2]}`.
+fn names_within(term: &Term) -> Vec<String> {
+    match term {
+        Term::List(items) => texts(items),
+        other => other.as_str().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// `{resource, <<"/">>, queue, <<"orders">>}`
+fn queue(term: &Term) -> Option<(String, String)> {
+    match term.items() {
+        [_, vhost, _, name] => Some((vhost.as_str()?.to_owned(), name.as_str()?.to_owned())),
+        _ => None,
+    }
+}
+
+fn seen_policy(term: &Term) -> Option<SeenPolicy> {
+    let text = |key: &str| term.get(key).and_then(Term::as_str).map(str::to_owned);
+    let definition = match json(term.get("definition")?) {
+        serde_json::Value::Object(map) => map,
+        // An empty definition looks like an empty list.
+        _ => serde_json::Map::new(),
+    };
+    Some(SeenPolicy {
+        vhost: text("vhost")?,
+        name: text("name")?,
+        pattern: text("pattern")?,
+        definition,
+        priority: match term.get("priority") {
+            Some(Term::Int(number)) => *number,
+            _ => 0,
+        },
+        apply_to: text("apply-to").unwrap_or_else(|| "all".to_owned()),
+    })
+}
+
+/// A policy's definition as JSON: a property list or map is an object.
+fn json(term: &Term) -> serde_json::Value {
+    use serde_json::Value;
+    let object = |pairs: Vec<(&Term, &Term)>| {
+        let entries = pairs
+            .into_iter()
+            .map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), json(value)));
+        Value::Object(entries.collect())
+    };
+    match term {
+        Term::Atom(word) if word == "true" => Value::Bool(true),
+        Term::Atom(word) if word == "false" => Value::Bool(false),
+        Term::Int(number) => Value::from(*number),
+        Term::List(items)
+            if !items.is_empty()
+                && items
+                    .iter()
+                    .all(|item| matches!(item, Term::Tuple(pair) if pair.len() == 2)) =>
+        {
+            object(
+                items
+                    .iter()
+                    .map(|pair| (&pair.items()[0], &pair.items()[1]))
+                    .collect(),
+            )
+        }
+        Term::Map(pairs) => object(pairs.iter().map(|(key, value)| (key, value)).collect()),
+        Term::List(items) => Value::Array(items.iter().map(json).collect()),
+        other => Value::from(other.as_str().unwrap_or_default()),
+    }
+}
+
+/// A term as Erlang would print it, near enough for a message.
+fn show(term: &Term) -> String {
+    let all = |items: &[Term]| items.iter().map(show).collect::<Vec<_>>().join(",");
+    match term {
+        Term::Atom(text) | Term::Str(text) | Term::Float(text) | Term::Other(text) => text.clone(),
+        Term::Int(number) => number.to_string(),
+        Term::List(items) => format!("[{}]", all(items)),
+        Term::Tuple(items) => format!("{{{}}}", all(items)),
+        Term::Map(_) => "#{...}".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_read_from_the_disk_whether_quoted_or_not() {
+        let text = "{[rabbit@db1,'rabbit@db-2'],[rabbit@db1]}.\n";
+        assert_eq!(
+            members_on_disk(text),
+            BTreeSet::from(["rabbit@db1".to_owned(), "rabbit@db-2".to_owned()])
+        );
+    }
+}
