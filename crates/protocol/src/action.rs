@@ -100,6 +100,9 @@ pub enum FileState {
     Absent,
     /// A regular file with this SHA-256, in hexadecimal.
     Hash(String),
+    /// Whatever an earlier step of the same plan leaves there, such as the package that brings the file. Only for a
+    /// text that was not made from what stands there.
+    Any,
 }
 
 /// What systemd is told, in `systemctl`'s words.

@@ -160,7 +160,7 @@ impl Place {
 
     fn expect(&self, found: Option<&Old>, was: &FileState) -> Result<(), WriteError> {
         let as_planned = match (found, was) {
-            (None, FileState::Absent) => true,
+            (_, FileState::Any) | (None, FileState::Absent) => true,
             // A link has no hash of its own: the plan saw the link.
             (_, FileState::Hash(hash)) if hash.is_empty() && self.linked => true,
             (Some(old), FileState::Hash(hash)) => old.state() == FileState::Hash(hash.clone()),
@@ -181,6 +181,7 @@ fn was_words(state: &FileState, verb: &str) -> String {
     match state {
         FileState::Absent => format!("{verb} absent"),
         FileState::Hash(hash) => format!("{verb} sha256:{}", hash.get(..12).unwrap_or(hash)),
+        FileState::Any => format!("{verb} of no matter"),
     }
 }
 
