@@ -107,6 +107,16 @@ impl Inventory {
         reader.finish();
         inventory
     }
+
+    /// The hosts that a playbook names, groups replaced by their members, in order.
+    pub fn hosts_named(&self, names: &[(String, Span)], findings: &Findings) -> Vec<HostName> {
+        expand(
+            names.iter().map(|(name, span)| (name.as_str(), *span)),
+            &self.hosts,
+            &self.groups,
+            findings,
+        )
+    }
 }
 
 fn read_source(sources: &Sources, id: SourceId, findings: &Findings) -> Table {
@@ -228,28 +238,33 @@ fn members_of(
     groups: &BTreeMap<String, Vec<HostName>>,
     findings: &Findings,
 ) -> Vec<HostName> {
-    let mut members: Vec<HostName> = Vec::new();
     let named = reader.required(
         "hosts",
         reader.strings("hosts"),
         "list hosts or groups: hosts = [\"db1\", \"db2\"]",
     );
-    for (name, span) in named.unwrap_or_default() {
-        let found = match groups.get(name) {
-            Some(group) => group.clone(),
-            None => match hosts.keys().find(|host| host.as_str() == name) {
-                Some(host) => vec![host.clone()],
-                None => {
-                    let known = hosts
-                        .keys()
-                        .map(HostName::as_str)
-                        .chain(groups.keys().map(String::as_str));
-                    let diagnostic =
-                        Diagnostic::error(format!("there is no host {name:?}")).at(span, "not under [hosts]");
-                    findings.report(with_suggestion(diagnostic, name, known));
-                    continue;
-                }
-            },
+    expand(named.unwrap_or_default(), hosts, groups, findings)
+}
+
+/// Names of hosts and groups as hosts, in order, each once.
+fn expand<'n>(
+    names: impl IntoIterator<Item = (&'n str, Span)>,
+    hosts: &BTreeMap<HostName, Host>,
+    groups: &BTreeMap<String, Vec<HostName>>,
+    findings: &Findings,
+) -> Vec<HostName> {
+    let mut members: Vec<HostName> = Vec::new();
+    for (name, span) in names {
+        let host = || hosts.keys().find(|host| host.as_str() == name);
+        let Some(found) = groups.get(name).cloned().or_else(|| Some(vec![host()?.clone()])) else {
+            let known = hosts
+                .keys()
+                .map(HostName::as_str)
+                .chain(groups.keys().map(String::as_str));
+            let diagnostic = Diagnostic::error(format!("there is no host {name:?}"))
+                .at(span, "neither under [hosts] nor a group");
+            findings.report(with_suggestion(diagnostic, name, known));
+            continue;
         };
         for host in found {
             if members.contains(&host) {

@@ -147,14 +147,15 @@ name! {
 }
 
 impl NodeId {
-    /// The node of a service's step on a host.
-    pub fn of(service: &ServiceName, step: &StepId, host: &HostName) -> Self {
-        Self(format!("{service}/{step}@{host}"))
-    }
-
-    /// The same node's sibling where one step has several tasks on one host: `service/step.part@host`.
-    pub fn part_of(service: &ServiceName, step: &StepId, part: &str, host: &HostName) -> Self {
-        Self(format!("{service}/{step}.{part}@{host}"))
+    /// The node of a step on a host: `rollout/step@host`, or `rollout/step.part@host` where one step has several
+    /// tasks on one host. The rollout is the service's name, or the playbook's where there is no service.
+    pub fn of(rollout: &str, step: &StepId, part: &str, host: &HostName) -> Self {
+        let part = if part.is_empty() {
+            String::new()
+        } else {
+            format!(".{part}")
+        };
+        Self(format!("{rollout}/{step}{part}@{host}"))
     }
 }
 

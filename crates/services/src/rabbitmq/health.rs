@@ -26,7 +26,7 @@ pub(super) fn gate(settings: &Settings, check: &str, host: &HostName, title: Str
         .collect();
     debug_assert!(queries.contains(&view::node_query(settings, host).wrap()));
     Gate {
-        service: settings.name.clone(),
+        service: Some(settings.name.clone()),
         check: check.to_owned(),
         host: Some(host.clone()),
         title,

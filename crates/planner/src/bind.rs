@@ -1,0 +1,201 @@
+//! Binding: a playbook meets the service and the hosts that it runs for.
+
+use config::{Findings, Inventory, Playbook, Rollout, StepDecl};
+use protocol::FactQuery;
+use services::generic::{self, BuildCx};
+use services::{Cx, Service, Step, StepPlan, kind_of};
+use types::{Diagnostic, HostName, StepId};
+
+use crate::project::{Input, PlaybookText};
+
+/// The playbook that runs on all hosts before those of the services.
+pub(crate) const HOSTS: &str = "hosts";
+
+/// A playbook with what it runs for.
+pub(crate) struct Bound {
+    /// The service's name, or the playbook's where it has none: the first part of its nodes' names.
+    pub(crate) rollout: String,
+    /// The service's position.
+    pub(crate) service: Option<usize>,
+    pub(crate) hosts: Vec<HostName>,
+    pub(crate) steps: Vec<BoundStep>,
+    /// The name of the built-in playbook whose place it takes, and the file that does.
+    pub(crate) overrides: Option<(String, String)>,
+}
+
+/// A step with what it runs for.
+pub(crate) struct BoundStep {
+    pub(crate) id: StepId,
+    pub(crate) barrier: bool,
+    pub(crate) rollout: Rollout,
+    pub(crate) hosts: Vec<HostName>,
+    work: Work,
+}
+
+enum Work {
+    /// A step of the service's kind, by name.
+    OfKind(String),
+    /// A step that belongs to no service.
+    Generic(Box<dyn Step>),
+}
+
+impl BoundStep {
+    /// The facts that it needs of a host, beside its service's.
+    pub(crate) fn queries(&self, host: &HostName) -> Vec<FactQuery> {
+        match &self.work {
+            Work::Generic(step) if self.hosts.contains(host) => step.queries(host),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its tasks.
+    pub(crate) fn plan(&self, service: Option<&dyn Service>, cx: &Cx<'_>) -> StepPlan {
+        match (&self.work, service) {
+            (Work::Generic(step), _) => step.plan(cx),
+            (Work::OfKind(step), Some(service)) => service.plan_step(step, cx),
+            (Work::OfKind(_), None) => StepPlan::nothing(),
+        }
+    }
+}
+
+/// Binds each playbook to what it runs for, in the order in which they run.
+pub(crate) fn bind(
+    input: &Input<'_>,
+    inventory: &Inventory,
+    services: &[Box<dyn Service>],
+    findings: &Findings,
+) -> Vec<Bound> {
+    let read = |text: &PlaybookText| (text.clone(), Playbook::read(input.sources, text.source, findings));
+    let binder = Binder {
+        input,
+        inventory,
+        findings,
+    };
+    if let Some(only) = &input.only {
+        let (text, playbook) = read(only);
+        return binder.each(&text, &playbook, services);
+    }
+    let playbooks: Vec<(PlaybookText, Playbook)> = input.playbooks.iter().map(read).collect();
+    let named = |name: &str| playbooks.iter().find(|(text, _)| text.name == name);
+    let mut bound: Vec<Bound> = Vec::new();
+    bound.extend(named(HOSTS).map(|(text, playbook)| binder.bound(text, playbook, None)));
+    for (at, service) in services.iter().enumerate() {
+        bound.extend(
+            named(service.kind())
+                .map(|(text, playbook)| binder.bound(text, playbook, Some((at, &**service)))),
+        );
+    }
+    bound
+}
+
+struct Binder<'a> {
+    input: &'a Input<'a>,
+    inventory: &'a Inventory,
+    findings: &'a Findings,
+}
+
+impl Binder<'_> {
+    /// Binds a playbook to each service of its kind, or once where it has no kind.
+    fn each(&self, text: &PlaybookText, playbook: &Playbook, services: &[Box<dyn Service>]) -> Vec<Bound> {
+        let Some(kind) = &playbook.kind else {
+            return vec![self.bound(text, playbook, None)];
+        };
+        let of_kind = services
+            .iter()
+            .enumerate()
+            .filter(|(_, service)| service.kind() == kind);
+        let bound: Vec<Bound> = of_kind
+            .map(|(at, service)| self.bound(text, playbook, Some((at, &**service))))
+            .collect();
+        if bound.is_empty() {
+            self.findings.report(
+                Diagnostic::error(format!("the playbook {} is for {kind}", text.name))
+                    .hint("the inventory has no service of that kind"),
+            );
+        }
+        bound
+    }
+
+    fn bound(
+        &self,
+        text: &PlaybookText,
+        playbook: &Playbook,
+        service: Option<(usize, &dyn Service)>,
+    ) -> Bound {
+        let hosts = match (service, &playbook.hosts) {
+            (Some((_, service)), _) => service.hosts().to_vec(),
+            (None, Some(names)) => self.inventory.hosts_named(names, self.findings),
+            (None, None) => self.inventory.hosts.keys().cloned().collect(),
+        };
+        let steps = playbook
+            .steps
+            .iter()
+            .filter_map(|decl| self.step(decl, &hosts, service.map(|(_, service)| service)));
+        let steps = steps.collect();
+        let file = || {
+            self.input
+                .sources
+                .get(text.source)
+                .map(|source| source.name.clone())
+        };
+        Bound {
+            rollout: service.map_or_else(|| text.name.clone(), |(_, service)| service.name().to_string()),
+            service: service.map(|(at, _)| at),
+            hosts,
+            steps,
+            overrides: text
+                .overrides
+                .then(|| (text.name.clone(), file().unwrap_or_default())),
+        }
+    }
+
+    fn step(&self, decl: &StepDecl, all: &[HostName], service: Option<&dyn Service>) -> Option<BoundStep> {
+        let hosts: Vec<HostName> = match &decl.hosts {
+            Some(names) => {
+                let named = self.inventory.hosts_named(names, self.findings);
+                all.iter().filter(|host| named.contains(host)).cloned().collect()
+            }
+            None => all.to_vec(),
+        };
+        let work = match service.and_then(|service| decl.uses.strip_prefix(service.kind())?.strip_prefix('.'))
+        {
+            Some(step) => self.step_of_kind(decl, step, service?)?,
+            None => Work::Generic(generic::build(
+                decl,
+                &BuildCx {
+                    inventory: self.inventory,
+                    service,
+                    hosts: &hosts,
+                    templates: &self.input.templates,
+                    sources: self.input.sources,
+                    findings: self.findings,
+                },
+            )?),
+        };
+        Some(BoundStep {
+            id: decl.id.clone(),
+            barrier: decl.barrier,
+            rollout: decl.rollout,
+            hosts,
+            work,
+        })
+    }
+
+    fn step_of_kind(&self, decl: &StepDecl, step: &str, service: &dyn Service) -> Option<Work> {
+        if !kind_of(service.kind()).is_some_and(|kind| kind.steps().contains(&step)) {
+            generic::report_unknown(decl, Some(service.kind()), self.findings);
+            return None;
+        }
+        if let Some(entry) = decl.with.entries.first() {
+            self.findings.report(
+                Diagnostic::error(format!("{} takes no arguments", decl.uses))
+                    .at(entry.key_span, "not an argument")
+                    .hint(format!(
+                        "its settings stand in the inventory, under [services.{}]",
+                        service.name()
+                    )),
+            );
+        }
+        Some(Work::OfKind(step.to_owned()))
+    }
+}

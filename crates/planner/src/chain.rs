@@ -1,0 +1,245 @@
+//! Chaining: tasks become nodes, each tied to what must come before it.
+//!
+//! Within a rollout a host goes on by itself: a node needs its host's node before it. At a barrier it needs every
+//! node of every host so far, and in a serial step also the node before it in that step. Rollouts of services know
+//! nothing of each other and run side by side; all follow the playbook of hosts on their own hosts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::Rollout;
+use plan::{Consent, Facts, GraphError, Level, Node, Note, Refusal, StepGraph, Unplanned};
+use services::{Cx, Service, StepPlan, Task, generic};
+use types::{GroupId, HostName, NodeId, ServiceName};
+
+use crate::bind::{Bound, BoundStep};
+use crate::project::Scope;
+
+/// What the operator adds to the inventory for one plan.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Destructive actions that are consented to.
+    pub consents: BTreeSet<Consent>,
+}
+
+pub(crate) fn plan(
+    bound: &[&Bound],
+    services: &[Box<dyn Service>],
+    facts: &Facts,
+    scope: &Scope,
+    options: &Options,
+) -> Result<StepGraph, GraphError> {
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut budgets = BTreeMap::new();
+    let mut said = StepGraph::default();
+    // What the playbooks without a service do on each host, which every service's rollout there comes after.
+    let mut common: BTreeMap<HostName, NodeId> = BTreeMap::new();
+    let mut common_tasks: Vec<Task> = Vec::new();
+    for bound in bound {
+        let service = bound.service.map(|at| &*services[at]);
+        let mut chain = Chain::new(
+            bound,
+            service,
+            facts,
+            scope,
+            options,
+            common.clone(),
+            common_tasks.clone(),
+        );
+        chain.walk();
+        if let Some(service) = service {
+            if chain.nodes.iter().any(|node| !node.disrupts.is_empty()) {
+                budgets.insert(GroupId::from(service.name()), service.budget(facts));
+            }
+        } else {
+            common = chain.last;
+            common_tasks = chain.earlier;
+        }
+        nodes.extend(chain.nodes);
+        said.notes.extend(chain.said.notes);
+        said.refusals.extend(chain.said.refusals);
+        said.unplanned.extend(chain.said.unplanned);
+    }
+    let mut graph = StepGraph::new(nodes, budgets)?;
+    graph.notes = said.notes;
+    graph.refusals = said.refusals;
+    graph.unplanned = said.unplanned;
+    Ok(graph)
+}
+
+/// One rollout on its way from tasks to nodes.
+struct Chain<'a> {
+    bound: &'a Bound,
+    service: Option<&'a dyn Service>,
+    facts: &'a Facts,
+    scope: &'a Scope,
+    options: &'a Options,
+    nodes: Vec<Node>,
+    /// The latest node of each host.
+    last: BTreeMap<HostName, NodeId>,
+    earlier: Vec<Task>,
+    /// What was refused so far: a host's later steps, or all of them (`None`).
+    refused: BTreeSet<Option<HostName>>,
+    said: StepGraph,
+}
+
+impl<'a> Chain<'a> {
+    fn new(
+        bound: &'a Bound,
+        service: Option<&'a dyn Service>,
+        facts: &'a Facts,
+        scope: &'a Scope,
+        options: &'a Options,
+        last: BTreeMap<HostName, NodeId>,
+        earlier: Vec<Task>,
+    ) -> Self {
+        let last = last
+            .into_iter()
+            .filter(|(host, _)| bound.hosts.contains(host))
+            .collect();
+        let said = StepGraph::default();
+        Self {
+            bound,
+            service,
+            facts,
+            scope,
+            options,
+            nodes: Vec::new(),
+            last,
+            earlier,
+            refused: BTreeSet::new(),
+            said,
+        }
+    }
+
+    fn walk(&mut self) {
+        if let Some((playbook, file)) = &self.bound.overrides {
+            self.note(Note {
+                level: Level::Info,
+                service: None,
+                host: None,
+                text: format!("the playbook {playbook} is {file} instead of the built-in one"),
+            });
+        }
+        let hosts: Vec<&HostName> = self
+            .bound
+            .hosts
+            .iter()
+            .filter(|host| self.scope.has_host(host))
+            .collect();
+        for host in hosts {
+            if let Some(why) = self.facts.unreachable(host) {
+                let why = format!("{host} cannot be reached: {why}");
+                self.unplanned("every step".to_owned(), host.clone(), why);
+            }
+        }
+        if let Some(service) = self.service {
+            let reached = self.reached(&self.bound.hosts);
+            let plan = generic::names::check(service, &self.cx(&reached));
+            self.take_in("names", plan);
+        }
+        for step in &self.bound.steps {
+            let reached = self.reached(&step.hosts);
+            let plan = step.plan(self.service, &self.cx(&reached));
+            let tasks = self.take_in(step.id.as_str(), plan);
+            self.tie(step, tasks);
+        }
+    }
+
+    fn reached(&self, hosts: &[HostName]) -> Vec<HostName> {
+        let reached = |host: &&HostName| self.scope.has_host(host) && self.facts.unreachable(host).is_none();
+        hosts.iter().filter(reached).cloned().collect()
+    }
+
+    fn cx<'c>(&'c self, hosts: &'c [HostName]) -> Cx<'c> {
+        Cx {
+            facts: self.facts,
+            hosts,
+            earlier: &self.earlier,
+            consents: &self.options.consents,
+        }
+    }
+
+    /// Keeps what a step has to say, and returns those of its tasks that no earlier refusal stops.
+    fn take_in(&mut self, step: &str, plan: StepPlan) -> Vec<Task> {
+        let (tasks, stopped): (Vec<Task>, Vec<Task>) = plan.tasks.into_iter().partition(|task| {
+            !self.refused.contains(&None) && !self.refused.contains(&Some(task.host.clone()))
+        });
+        for task in stopped {
+            self.unplanned(
+                step.to_owned(),
+                task.host,
+                format!("{}: not after what was refused", task.title),
+            );
+        }
+        for note in plan.notes {
+            self.note(note);
+        }
+        for refusal in plan.refusals {
+            self.refused.insert(refusal.host.clone());
+            self.said.refusals.push(Refusal {
+                service: refusal.service.or_else(|| self.name()),
+                ..refusal
+            });
+        }
+        for (host, why) in plan.unplanned {
+            self.unplanned(step.to_owned(), host, why);
+        }
+        tasks
+    }
+
+    /// Makes a step's tasks nodes.
+    fn tie(&mut self, step: &BoundStep, tasks: Vec<Task>) {
+        let before: BTreeSet<NodeId> = self.last.values().cloned().collect();
+        let mut previous: Option<NodeId> = None;
+        for task in tasks {
+            let id = NodeId::of(&self.bound.rollout, &step.id, &task.part, &task.host);
+            let mut needs: BTreeSet<NodeId> = self.last.get(&task.host).cloned().into_iter().collect();
+            if step.barrier {
+                needs.extend(before.iter().cloned());
+            }
+            if step.rollout == Rollout::Serial {
+                needs.extend(previous.take());
+            }
+            let groups = self
+                .service
+                .filter(|_| task.disrupts)
+                .map(|service| GroupId::from(service.name()));
+            self.last.insert(task.host.clone(), id.clone());
+            previous = Some(id.clone());
+            self.nodes.push(Node {
+                id,
+                service: self.name(),
+                host: task.host.clone(),
+                title: task.title.clone(),
+                reason: task.reason.clone(),
+                action: task.action.clone(),
+                preview: task.preview.clone(),
+                disrupts: groups.into_iter().collect(),
+                gates: task.gates.clone(),
+                needs,
+            });
+            self.earlier.push(task);
+        }
+    }
+
+    fn name(&self) -> Option<ServiceName> {
+        self.service.map(|service| service.name().clone())
+    }
+
+    fn note(&mut self, note: Note) {
+        self.said.notes.push(Note {
+            service: note.service.or_else(|| self.name()),
+            ..note
+        });
+    }
+
+    fn unplanned(&mut self, step: String, host: HostName, why: String) {
+        let service = self.name();
+        self.said.unplanned.push(Unplanned {
+            service,
+            step,
+            host,
+            why,
+        });
+    }
+}

@@ -1,0 +1,195 @@
+//! The project: inventory, services and playbooks, read together so that all their errors are told at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::{Findings, Inventory, Playbook};
+use plan::{Facts, Gate, GraphError, Judge, ServiceStatus, StepGraph, Verdict};
+use protocol::FactQuery;
+use services::{KINDS, ReadCx, Service, generic, read_service};
+use types::{Diagnostic, HostName, ServiceName, SourceId, Sources};
+
+use crate::bind::{self, Bound};
+use crate::chain::{self, Options};
+
+/// The texts of a project.
+pub struct Input<'a> {
+    /// Where the texts are.
+    pub sources: &'a Sources,
+    /// The inventory.
+    pub inventory: SourceId,
+    /// What is laid over it, in order.
+    pub overlays: Vec<SourceId>,
+    /// The playbooks: the built-in ones or those that take their place.
+    pub playbooks: Vec<PlaybookText>,
+    /// The playbook that is run instead of all others.
+    pub only: Option<PlaybookText>,
+    /// The templates that playbooks name.
+    pub templates: BTreeMap<String, SourceId>,
+}
+
+/// A playbook's text.
+#[derive(Debug, Clone)]
+pub struct PlaybookText {
+    /// Its name: the file's, without the ending.
+    pub name: String,
+    /// Its text.
+    pub source: SourceId,
+    /// Whether it takes the place of a built-in one.
+    pub overrides: bool,
+}
+
+/// Which part of a project is looked at; empty sets mean all of it.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// These services.
+    pub services: BTreeSet<ServiceName>,
+    /// These hosts.
+    pub hosts: BTreeSet<HostName>,
+}
+
+/// Everything that the operator wrote, read and checked.
+pub struct Project {
+    /// The inventory.
+    pub inventory: Inventory,
+    services: Vec<Box<dyn Service>>,
+    bound: Vec<Bound>,
+}
+
+/// The built-in playbooks: name and text.
+pub fn builtin_playbooks() -> Vec<(&'static str, &'static str)> {
+    let kinds = KINDS.iter().map(|kind| (kind.name(), kind.playbook()));
+    std::iter::once((bind::HOSTS, generic::HOSTS_PLAYBOOK))
+        .chain(kinds)
+        .collect()
+}
+
+/// The templates that a playbook names; whoever reads files passes their texts in with the playbook.
+pub fn templates(sources: &Sources, playbook: SourceId) -> Vec<(String, types::Span)> {
+    // What is wrong with the playbook is told when the project is read.
+    let playbook = Playbook::read(sources, playbook, &Findings::default());
+    generic::templates(&playbook)
+        .into_iter()
+        .map(|(name, span)| (name.to_owned(), span))
+        .collect()
+}
+
+impl Project {
+    /// Reads everything. What is wrong goes to the findings; with errors there, the project is not to be used.
+    pub fn read(input: &Input<'_>, findings: &Findings) -> Self {
+        let inventory = Inventory::read(input.sources, input.inventory, &input.overlays, findings);
+        let cx = ReadCx {
+            inventory: &inventory,
+            findings,
+        };
+        let services: Vec<Box<dyn Service>> = inventory
+            .services
+            .iter()
+            .filter_map(|decl| read_service(decl, &cx))
+            .collect();
+        let bound = bind::bind(input, &inventory, &services, findings);
+        Self {
+            inventory,
+            services,
+            bound,
+        }
+    }
+
+    /// Checks that a scope names services and hosts that exist.
+    pub fn check_scope(&self, scope: &Scope) -> Vec<Diagnostic> {
+        let services = scope
+            .services
+            .iter()
+            .filter(|name| !self.services.iter().any(|s| s.name() == *name));
+        let services = services.map(|name| {
+            let known = self.services.iter().map(|service| service.name().as_str());
+            config::reader::with_suggestion(
+                Diagnostic::error(format!("there is no service {name} in the inventory")),
+                name.as_str(),
+                known,
+            )
+        });
+        let hosts = scope
+            .hosts
+            .iter()
+            .filter(|name| !self.inventory.hosts.contains_key(*name));
+        let hosts = hosts.map(|name| {
+            let known = self.inventory.hosts.keys().map(HostName::as_str);
+            config::reader::with_suggestion(
+                Diagnostic::error(format!("there is no host {name} in the inventory")),
+                name.as_str(),
+                known,
+            )
+        });
+        services.chain(hosts).collect()
+    }
+
+    /// The facts that a plan and a status need: for each host, one list for one round trip, each question once.
+    ///
+    /// A scope's hosts limit what is done, not what is looked at: a cluster is judged by all its members.
+    pub fn queries(&self, scope: &Scope) -> BTreeMap<HostName, Vec<FactQuery>> {
+        let mut all: BTreeMap<HostName, BTreeSet<FactQuery>> = BTreeMap::new();
+        for bound in self.in_scope(scope) {
+            let service = bound.service.map(|at| &*self.services[at]);
+            for host in &bound.hosts {
+                let queries = all.entry(host.clone()).or_default();
+                if let Some(service) = service {
+                    queries.extend(service.queries(host));
+                    queries.extend(generic::names::queries(service));
+                }
+                for step in &bound.steps {
+                    queries.extend(step.queries(host));
+                }
+            }
+        }
+        all.into_iter()
+            .map(|(host, queries)| (host, queries.into_iter().collect()))
+            .collect()
+    }
+
+    /// The plan.
+    ///
+    /// # Errors
+    /// [`GraphError`] where the playbooks make no sound graph; a defect, of a built-in playbook or of the planner.
+    pub fn plan(&self, facts: &Facts, scope: &Scope, options: &Options) -> Result<StepGraph, GraphError> {
+        let bound: Vec<&Bound> = self.in_scope(scope).collect();
+        chain::plan(&bound, &self.services, facts, scope, options)
+    }
+
+    /// The state of every service in scope.
+    pub fn status(&self, facts: &Facts, scope: &Scope) -> Vec<ServiceStatus> {
+        let services = self
+            .services
+            .iter()
+            .filter(|service| scope.has_service(service.name()));
+        services.map(|service| service.status(facts)).collect()
+    }
+
+    fn in_scope<'p>(&'p self, scope: &'p Scope) -> impl Iterator<Item = &'p Bound> {
+        self.bound.iter().filter(|bound| match bound.service {
+            Some(at) => scope.has_service(self.services[at].name()),
+            None => true,
+        })
+    }
+}
+
+impl Judge for Project {
+    fn judge(&self, gate: &Gate, facts: &Facts) -> Verdict {
+        let Some(name) = &gate.service else {
+            return generic::judge(gate, facts);
+        };
+        match self.services.iter().find(|service| service.name() == name) {
+            Some(service) => service.judge(&gate.check, gate.host.as_ref(), facts),
+            None => Verdict::Fail(format!("there is no service {name}")),
+        }
+    }
+}
+
+impl Scope {
+    pub(crate) fn has_service(&self, name: &ServiceName) -> bool {
+        self.services.is_empty() || self.services.contains(name)
+    }
+
+    pub(crate) fn has_host(&self, name: &HostName) -> bool {
+        self.hosts.is_empty() || self.hosts.contains(name)
+    }
+}
