@@ -122,6 +122,15 @@ impl Cgroup {
         })
     }
 
+    /// Whether the container still has its supervisor and its systemd-nspawn, which live outside of it. Without
+    /// them a host works, but does not come back from a reboot.
+    pub(crate) fn supervised(&self) -> bool {
+        let outside = |pid: &i32| {
+            fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| nesting(&status) == 1)
+        };
+        self.processes().iter().filter(|pid| outside(pid)).count() >= 2
+    }
+
     /// Ends all processes at once.
     pub(crate) fn kill(&self, whose: &str) -> Result<(), CgroupError> {
         wait::until(
@@ -191,11 +200,21 @@ fn walk(dir: &Path, each: &mut impl FnMut(&Path)) {
 
 /// Whether a process is number 1 of a container directly below this machine: `NSpid: 4711 1`.
 fn is_leader(status: &str) -> bool {
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    numbers.is_some_and(|numbers| {
-        let mut numbers = numbers.split_whitespace();
-        numbers.next().is_some() && numbers.next() == Some("1") && numbers.next().is_none()
-    })
+    nesting(status) == 2 && pids(status).nth(1) == Some("1")
+}
+
+/// In how many process namespaces, from this machine's inwards, a process is.
+fn nesting(status: &str) -> usize {
+    pids(status).count()
+}
+
+/// A process's numbers, this machine's first.
+fn pids(status: &str) -> impl Iterator<Item = &str> {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))
+        .unwrap_or_default()
+        .split_whitespace()
 }
 
 /// Reads `Pss: 123 kB`.

@@ -53,8 +53,14 @@ const CUSTOMIZE: &str = include_str!("../assets/customize.sh");
 /// How often a long build says how far it is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// How long one build waits for another one, which makes the same image.
+/// How long a build may take; it depends on the network.
 const BUILD_LIMIT: Duration = Duration::from_mins(30);
+
+/// How long one build waits for another one, which makes the same image.
+const TURN_LIMIT: Duration = Duration::from_mins(35);
+
+/// The exit code of `timeout` when the time was over.
+const TIMED_OUT: i32 = 124;
 
 /// The image could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +83,17 @@ pub enum ImageError {
     /// A tool failed.
     #[error("cannot prepare the image's build")]
     Command(#[from] CmdError),
+    /// mmdebstrap was still at work when its time was over.
+    #[error(
+        "the image's build was not done within {} s; all of it is in {}; its end:\n{tail}",
+        BUILD_LIMIT.as_secs(), log.display()
+    )]
+    TooLong {
+        /// The whole log.
+        log: PathBuf,
+        /// The end of the log.
+        tail: String,
+    },
     /// mmdebstrap failed.
     #[error("the image's build failed ({status}); all of it is in {}; its end:\n{tail}", log.display())]
     Build {
@@ -113,7 +130,7 @@ pub(crate) fn ensure(cache: &Path, progress: &Progress) -> Result<PathBuf, Image
     }
     let debs = cache.join("debs");
     fs::create_dir_all(&debs).map_err(file(&debs))?;
-    let _lock = Lock::take(cache, BUILD_LIMIT, progress)?;
+    let _lock = Lock::take(cache, TURN_LIMIT, progress)?;
     if image.is_dir() {
         return Ok(image);
     }
@@ -163,7 +180,7 @@ fn build(work: &Path, debs: &Path, log: &Path, progress: &Progress) -> Result<()
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"])
-        .args(["mmdebstrap", "--verbose"])
+        .args(["timeout", &BUILD_LIMIT.as_secs().to_string(), "mmdebstrap", "--verbose"])
         .args(OPTIONS)
         .arg(format!("--include={BASE},{SERVICES}"))
         .arg(format!("--setup-hook=cp -n '{debs}'/*.deb \"$1\"/var/cache/apt/archives/ 2>/dev/null || :"))
@@ -209,12 +226,13 @@ fn follow(mut command: Command, log: &Path, progress: &Progress) -> Result<(), I
     if status.success() {
         return Ok(());
     }
-    let text = fs::read_to_string(log).unwrap_or_default();
-    Err(ImageError::Build {
-        status,
-        log: log.to_owned(),
-        tail: cmd::tail(&text, 15),
-    })
+    let text = fs::read(log).unwrap_or_default();
+    let tail = cmd::tail(&String::from_utf8_lossy(&text), 15);
+    let log = log.to_owned();
+    if status.code() == Some(TIMED_OUT) {
+        return Err(ImageError::TooLong { log, tail });
+    }
+    Err(ImageError::Build { status, log, tail })
 }
 
 /// Makes a few lines for a person out of thousands of mmdebstrap's.
