@@ -1,0 +1,316 @@
+//! One command that starts the agent, and takes it in first where the host does not have it.
+//!
+//! The command ([`script`]) looks for the agent in the login user's cache by its hash. Found, it says `start` and becomes
+//! the agent: no round trip is spent. Not found, it says `need`, reads the binary from its standard input, verifies it,
+//! and goes on the same way. What a login shell prints of its own accord comes before the first of these words and is
+//! skipped; what follows `start` is the agent's, whose first byte is the zero of a short frame's length.
+
+mod refusal;
+mod script;
+
+use std::sync::Arc;
+
+use russh::client;
+use russh::{ChannelWriteHalf, Error as Ssh};
+use thiserror::Error;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+use transport::AgentStream;
+
+use crate::channel::{self, LastWords, Output};
+use crate::deadline::{Deadline, TimedOut};
+use crate::dial::Connection;
+use crate::error::{Advice, is_transient_ssh};
+use crate::options::{AgentBinary, Privilege};
+use refusal::Refusal;
+
+/// How much a login shell may print before it is too much.
+const MOST_NOISE: usize = 64 << 10;
+/// The upload goes in pieces of this size, and each of them is progress.
+const PIECE: usize = 32 << 10;
+
+/// Why a host has no agent.
+#[derive(Debug, Error)]
+pub(crate) enum BootstrapError {
+    /// The server opens no session.
+    #[error("{label} opens no session")]
+    Session {
+        label: String,
+        #[source]
+        source: Ssh,
+    },
+    /// The connection broke.
+    #[error("the connection to {label} broke while starting the agent: {said}")]
+    Lost { label: String, said: String },
+    /// The server runs no commands.
+    #[error("{label} does not run commands over SSH")]
+    NoExec { label: String },
+    /// The host cannot take the agent in or start it.
+    #[error("cannot start the agent on {label}: {refusal}")]
+    Refused { label: String, refusal: Refusal },
+    /// Something else than our command answered.
+    #[error("{label} did not run the command that starts the agent; it said: {said}")]
+    NotOurs { label: String, said: String },
+    /// Something writes between the command and the agent.
+    #[error("what {label} says is not the agent's: {said:?}")]
+    Noise { label: String, said: String },
+    /// It took too long.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+}
+
+impl Advice for BootstrapError {
+    fn hint(&self) -> String {
+        match self {
+            Self::NoExec { .. } => {
+                "the account may be restricted to other uses in sshd_config or authorized_keys \
+                                    (ForceCommand, command=)"
+                    .to_owned()
+            }
+            Self::Refused { label, refusal } => refusal.hint(label),
+            Self::NotOurs { label, .. } => format!(
+                "the login shell of {label} must run `sh`: look for ForceCommand, command= in authorized_keys, \
+                 /usr/sbin/nologin, or an `exit` in its start-up files"
+            ),
+            Self::Noise { .. } => {
+                "a wrapper around sudo or the shell may be printing to its standard output".to_owned()
+            }
+            Self::Session { .. } | Self::Lost { .. } | Self::TimedOut(_) => String::new(),
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Session { source, .. } => is_transient_ssh(source),
+            Self::Lost { .. } | Self::TimedOut(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Starts the agent at the far end of a connection where somebody is logged in.
+pub(crate) async fn start(
+    connection: Arc<Connection>,
+    agent: &AgentBinary,
+    privilege: Privilege,
+    deadline: &Deadline,
+) -> Result<AgentStream, BootstrapError> {
+    let label = connection.label.clone();
+    let command = script::command(agent, privilege);
+    let opening = async {
+        let channel = connection.handle.channel_open_session().await?;
+        channel.exec(true, command).await?;
+        Ok::<_, Ssh>(channel.split())
+    };
+    let (messages, input) = match deadline.run("opening a session", opening).await? {
+        Ok(halves) => halves,
+        Err(source) => return Err(BootstrapError::Session { label, source }),
+    };
+    let (output, words) = channel::sort(messages, connection);
+    let mut starting = Starting {
+        label,
+        output,
+        words,
+        input: &input,
+        deadline,
+    };
+    if starting.answer().await? == Answer::Need {
+        starting.upload(agent).await?;
+    }
+    starting.first_byte().await?;
+    let Starting { output, words, .. } = starting;
+    Ok(AgentStream {
+        reader: Box::new(output),
+        writer: Box::new(input.make_writer()),
+        epilogue: Box::pin(async move { words.describe() }),
+    })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Start,
+    Need,
+}
+
+struct Starting<'a> {
+    label: String,
+    output: Output,
+    words: LastWords,
+    input: &'a ChannelWriteHalf<client::Msg>,
+    deadline: &'a Deadline,
+}
+
+impl Starting<'_> {
+    /// The command's next word.
+    async fn answer(&mut self) -> Result<Answer, BootstrapError> {
+        let line = self
+            .deadline
+            .run("starting the agent", next_line(&mut self.output))
+            .await?;
+        self.read_answer(line).await
+    }
+
+    async fn read_answer(&mut self, line: Line) -> Result<Answer, BootstrapError> {
+        let (noise, answer) = match line {
+            Line::Said { noise, answer } => (noise, answer),
+            Line::Ended(said) => return Err(self.ended(&said)),
+            Line::Endless(said) => {
+                let label = self.label.clone();
+                return Err(BootstrapError::NotOurs { label, said });
+            }
+        };
+        if !noise.is_empty() {
+            tracing::warn!(
+                label = self.label,
+                printed = noise,
+                "the login shell prints on a non-interactive login; that is skipped, but breaks other tools"
+            );
+        }
+        match answer.split_once(' ').unwrap_or((&answer, "")) {
+            ("start", _) => Ok(Answer::Start),
+            ("need", _) => Ok(Answer::Need),
+            ("error", rest) => {
+                // What a tool said may have more lines.
+                let more = self
+                    .deadline
+                    .run("starting the agent", rest_of(&mut self.output))
+                    .await?;
+                Err(BootstrapError::Refused {
+                    label: self.label.clone(),
+                    refusal: Refusal::read(&format!("{rest}\n{more}")),
+                })
+            }
+            _ => Err(BootstrapError::NotOurs {
+                label: self.label.clone(),
+                said: answer,
+            }),
+        }
+    }
+
+    /// Sends the binary, and reads what comes of it meanwhile: a full disk is told long before the end.
+    async fn upload(&mut self, agent: &AgentBinary) -> Result<(), BootstrapError> {
+        tracing::info!(label = self.label, bytes = agent.bytes.len(), "sending the agent");
+        let mut writer = self.input.make_writer();
+        let deadline = self.deadline;
+        let sending = async {
+            for piece in agent.bytes.chunks(PIECE) {
+                if writer.write_all(piece).await.is_err() {
+                    // The reader sees the same end, and has the words for it.
+                    return;
+                }
+                deadline.renew();
+            }
+        };
+        let line = {
+            let answering = self
+                .deadline
+                .run("sending the agent", next_line(&mut self.output));
+            tokio::pin!(sending, answering);
+            let mut is_sent = false;
+            loop {
+                tokio::select! {
+                    () = &mut sending, if !is_sent => is_sent = true,
+                    line = &mut answering => break line?,
+                }
+            }
+        };
+        match self.read_answer(line).await? {
+            Answer::Start => Ok(()),
+            Answer::Need => Err(BootstrapError::NotOurs {
+                label: self.label.clone(),
+                said: "it wants the agent twice".to_owned(),
+            }),
+        }
+    }
+
+    /// Waits for the agent to speak, so that what keeps it from starting is told here and not later.
+    async fn first_byte(&mut self) -> Result<(), BootstrapError> {
+        self.deadline.renew();
+        let first = self
+            .deadline
+            .run("waiting for the agent's first word", self.output.fill_buf());
+        // The stream of a channel has no errors: it ends.
+        let bytes = first.await?.unwrap_or_default();
+        match bytes.first() {
+            Some(0) => Ok(()),
+            Some(_) => Err(BootstrapError::Noise {
+                label: self.label.clone(),
+                said: String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned(),
+            }),
+            None => Err(self.did_not_start()),
+        }
+    }
+
+    /// The output ended before the command said a word.
+    fn ended(&self, said: &str) -> BootstrapError {
+        let label = self.label.clone();
+        if self.words.is_refused() {
+            BootstrapError::NoExec { label }
+        } else if self.words.is_lost() {
+            BootstrapError::Lost {
+                label,
+                said: self.words.describe(),
+            }
+        } else {
+            let said = format!("{} ({})", said.trim(), self.words.describe());
+            BootstrapError::NotOurs {
+                label,
+                said: said.trim().to_owned(),
+            }
+        }
+    }
+
+    /// The output ended after `start`: sudo or the kernel would not run the agent.
+    fn did_not_start(&self) -> BootstrapError {
+        let label = self.label.clone();
+        if self.words.is_lost() {
+            return BootstrapError::Lost {
+                label,
+                said: self.words.describe(),
+            };
+        }
+        BootstrapError::Refused {
+            label,
+            refusal: Refusal::of_start(&self.words.stderr(), &self.words.describe()),
+        }
+    }
+}
+
+enum Line {
+    /// A word of the command, and what a login shell printed before it.
+    Said { noise: String, answer: String },
+    /// The output ended without one.
+    Ended(String),
+    /// There is much output and no word in it.
+    Endless(String),
+}
+
+/// The next line that is the command's own.
+async fn next_line(output: &mut Output) -> Line {
+    let mut seen = Vec::new();
+    loop {
+        let start = seen.len();
+        if !matches!(output.read_until(b'\n', &mut seen).await, Ok(read) if read > 0) {
+            return Line::Ended(String::from_utf8_lossy(&seen).into_owned());
+        }
+        let line = String::from_utf8_lossy(&seen[start..]);
+        // The noise before it may not end with a newline.
+        if let Some((before, answer)) = line.split_once(script::MARK) {
+            let noise = format!("{}{before}", String::from_utf8_lossy(&seen[..start]));
+            return Line::Said {
+                noise: noise.trim().to_owned(),
+                answer: answer.trim_end().to_owned(),
+            };
+        }
+        if seen.len() > MOST_NOISE {
+            return Line::Endless(String::from_utf8_lossy(&seen[..200]).into_owned());
+        }
+    }
+}
+
+async fn rest_of(output: &mut Output) -> String {
+    let mut rest = Vec::new();
+    while matches!(output.read_until(b'\n', &mut rest).await, Ok(read) if read > 0) && rest.len() < MOST_NOISE
+    {
+    }
+    String::from_utf8_lossy(&rest).into_owned()
+}

@@ -1,0 +1,189 @@
+//! What keeps a host from running the agent, in words that help.
+
+use std::fmt;
+
+/// What keeps a host from running the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There is no `sha256sum`.
+    NoSha256sum,
+    /// The agent is for another machine.
+    Machine { agent: String, host: String },
+    /// The cache directory cannot be written.
+    Home(String),
+    /// The agent cannot be written.
+    Write(String),
+    /// The agent arrived changed.
+    Content,
+    /// The cache directory is on a file system that runs no programs.
+    NoExec(String),
+    /// sudo wants a password.
+    SudoPassword,
+    /// sudo wants a terminal.
+    SudoTerminal,
+    /// The user may not use sudo, or not for this.
+    SudoForbidden(String),
+    /// There is no sudo.
+    NoSudo,
+    /// sudo complains of something else.
+    Sudo(String),
+    /// The agent ended without a word.
+    Silent(String),
+    /// The command says something that this version does not know.
+    Other(String),
+}
+
+impl Refusal {
+    /// What the command's `error` says.
+    pub(super) fn read(text: &str) -> Self {
+        let text = text.trim();
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let rest = rest.trim().to_owned();
+        match word {
+            "sha256sum" => Self::NoSha256sum,
+            "machine" => {
+                let (agent, host) = rest.split_once(' ').unwrap_or((&rest, "unknown"));
+                Self::Machine {
+                    agent: agent.to_owned(),
+                    host: host.to_owned(),
+                }
+            }
+            "home" => Self::Home(rest),
+            "write" => Self::Write(rest),
+            "content" => Self::Content,
+            "noexec" => Self::NoExec(rest),
+            _ => Self::Other(text.to_owned()),
+        }
+    }
+
+    /// Why the agent did not start, by the standard error and by how it ended.
+    pub(super) fn of_start(stderr: &str, ending: &str) -> Self {
+        let has = |part: &str| stderr.contains(part);
+        if has("a password is required") || has("a terminal is required to read the password") {
+            Self::SudoPassword
+        } else if has("you must have a tty") {
+            Self::SudoTerminal
+        } else if has("not in the sudoers") || has("may not run sudo") || has("is not allowed to") {
+            Self::SudoForbidden(stderr.to_owned())
+        } else if has("sudo: not found") || has("sudo: command not found") {
+            Self::NoSudo
+        } else if has("sudo: ") {
+            Self::Sudo(stderr.to_owned())
+        } else {
+            Self::Silent(ending.to_owned())
+        }
+    }
+
+    /// What the operator can do.
+    pub(super) fn hint(&self, label: &str) -> String {
+        let user = label.rsplit_once('@').map_or(label, |(user, _)| user);
+        match self {
+            Self::NoSha256sum => "install coreutils or busybox there".to_owned(),
+            Self::Machine { .. } => "install a clusterctl that has an agent for this machine".to_owned(),
+            Self::Home(_) | Self::NoExec(_) => {
+                "the agent is kept in ${XDG_CACHE_HOME:-$HOME/.cache}/clusterctl: make that a place that can be written \
+                 and run programs, e.g. by XDG_CACHE_HOME in ~/.ssh/environment or SetEnv in sshd_config"
+                    .to_owned()
+            }
+            Self::Write(said) if said.contains("No space left") => "make room on that file system".to_owned(),
+            Self::SudoPassword | Self::SudoForbidden(_) => format!(
+                "give {user} a line in sudoers such as `{user} ALL=(root) NOPASSWD: ALL`, or log in as root"
+            ),
+            Self::SudoTerminal => format!("add `Defaults:{user} !requiretty` to sudoers"),
+            Self::NoSudo => "install sudo there, or log in as root".to_owned(),
+            Self::Silent(said) if said.contains("ermission denied") || said.contains("126") => {
+                "is the user's cache on a file system that runs no programs (noexec), or that root may not read (NFS)?"
+                    .to_owned()
+            }
+            Self::Content => "try again; if it stays, something on the way changes the data".to_owned(),
+            Self::Write(_) | Self::Sudo(_) | Self::Silent(_) | Self::Other(_) => String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSha256sum => f.write_str("it has no sha256sum"),
+            Self::Machine { agent, host } => {
+                write!(f, "the agent is for {agent}, and the host is {host}")
+            }
+            Self::Home(said) => write!(f, "its cache directory cannot be written: {said}"),
+            Self::Write(said) => write!(f, "the agent cannot be written: {said}"),
+            Self::Content => f.write_str("it did not arrive as it was sent"),
+            Self::NoExec(folder) => write!(f, "{folder} is on a file system mounted noexec"),
+            Self::SudoPassword => f.write_str("sudo wants a password"),
+            Self::SudoTerminal => f.write_str("sudo wants a terminal"),
+            Self::SudoForbidden(said) => write!(f, "the user may not become root: {said}"),
+            Self::NoSudo => f.write_str("there is no sudo"),
+            Self::Sudo(said) | Self::Other(said) => f.write_str(said),
+            Self::Silent(said) => write!(f, "it ended without a word: {said}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_s_errors_are_read() {
+        for (text, expected) in [
+            ("sha256sum\n", "it has no sha256sum"),
+            (
+                "machine x86_64 aarch64\n",
+                "the agent is for x86_64, and the host is aarch64",
+            ),
+            (
+                "home mkdir: cannot create directory '/home/x/.cache': Read-only file system\n",
+                "its cache directory cannot be written: mkdir: cannot create directory '/home/x/.cache': Read-only \
+                 file system",
+            ),
+            (
+                "write head: error writing\nNo space left on device",
+                "the agent cannot be written: head: error writing\nNo space left on device",
+            ),
+            (
+                "noexec /home/a b\n",
+                "/home/a b is on a file system mounted noexec",
+            ),
+        ] {
+            assert_eq!(Refusal::read(text).to_string(), expected);
+        }
+        assert!(
+            Refusal::read("write x: No space left on device")
+                .hint("me@db1")
+                .contains("room")
+        );
+    }
+
+    #[test]
+    fn sudo_s_words_are_understood() {
+        for (stderr, expected) in [
+            ("sudo: a password is required", Refusal::SudoPassword),
+            (
+                "sudo: sorry, you must have a tty to run sudo",
+                Refusal::SudoTerminal,
+            ),
+            ("sh: 1: exec: sudo: not found", Refusal::NoSudo),
+            ("sh: line 1: exec: sudo: not found", Refusal::NoSudo),
+            ("bash: sudo: command not found", Refusal::NoSudo),
+            (
+                "sudo: unknown user root",
+                Refusal::Sudo("sudo: unknown user root".to_owned()),
+            ),
+            (
+                "bob is not in the sudoers file.",
+                Refusal::SudoForbidden("bob is not in the sudoers file.".to_owned()),
+            ),
+            ("", Refusal::Silent("exit status 1".to_owned())),
+        ] {
+            assert_eq!(Refusal::of_start(stderr, "exit status 1"), expected, "{stderr}");
+        }
+        assert!(
+            Refusal::SudoPassword
+                .hint("ops@db1")
+                .contains("`ops ALL=(root) NOPASSWD: ALL`")
+        );
+    }
+}

@@ -1,0 +1,318 @@
+//! From a target to an encrypted connection whose far end is the right host: TCP or a channel of the jump host, key
+//! exchange, and the check of the host's key. Nobody is logged in yet.
+
+use std::borrow::Cow;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use russh::client::{self, DisconnectReason, Handle};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Preferred, cipher, compression, kex};
+use thiserror::Error;
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::deadline::{Deadline, TimedOut};
+use crate::error::{Advice, is_transient_io, is_transient_ssh};
+use crate::known_hosts::{Check, HostKeyError, KnownHosts, preferred_algorithms};
+use crate::options::SshOptions;
+use crate::target::Target;
+
+/// What the agent may send before it must wait for us: facts of a host come in one go.
+const WINDOW: u32 = 8 << 20;
+
+/// The cheapest exchanges that are safe go first: the hybrid one keeps what is recorded today from a quantum computer
+/// of tomorrow, and costs a fraction of a millisecond over plain curve25519. The NIST curves are for hosts in FIPS mode.
+const KEY_EXCHANGES: [kex::Name; 9] = [
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::DH_GEX_SHA256,
+    kex::DH_G14_SHA256,
+    kex::EXTENSION_SUPPORT_AS_CLIENT,
+    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
+];
+
+/// AES-GCM is done by the processor.
+const CIPHERS: [cipher::Name; 5] = [
+    cipher::AES_256_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
+
+/// Why there is no connection to a host.
+#[derive(Debug, Error)]
+pub(crate) enum DialError {
+    /// The name has no address.
+    #[error("the name {name} has no address")]
+    Resolve {
+        name: String,
+        #[source]
+        source: io::Error,
+    },
+    /// No TCP connection.
+    #[error("cannot connect to {address}")]
+    Tcp {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    /// The jump host opens no channel.
+    #[error("the jump host {jump} cannot connect to {address}")]
+    Jump {
+        jump: String,
+        address: String,
+        #[source]
+        source: russh::Error,
+    },
+    /// The host is not trusted.
+    #[error(transparent)]
+    HostKey(#[from] HostKeyError),
+    /// The SSH protocol failed.
+    #[error("the SSH handshake failed")]
+    Handshake(#[source] russh::Error),
+    /// It took too long.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+}
+
+impl From<russh::Error> for DialError {
+    fn from(error: russh::Error) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+impl Advice for DialError {
+    fn hint(&self) -> String {
+        match self {
+            Self::Resolve { name, .. } => format!(
+                "check the spelling, `getent hosts {name}`, or give the host an address in the inventory"
+            ),
+            Self::Tcp { address, source } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                format!("is an SSH server running there, on port {}?", address.port())
+            }
+            Self::Jump { source, .. } if is_administrative(source) => {
+                "is AllowTcpForwarding on in the jump host's sshd_config, and the target reachable from it?"
+                    .to_owned()
+            }
+            Self::HostKey(error) => error.hint(),
+            Self::Handshake(russh::Error::Version) => {
+                "something else than an SSH server answers on this port".to_owned()
+            }
+            Self::Handshake(russh::Error::NoCommonAlgo { .. }) => {
+                "the host's SSH server is too old, or set to other algorithms".to_owned()
+            }
+            Self::TimedOut(_) => "is the host up, and the port open in the firewalls on the way?".to_owned(),
+            Self::Tcp { .. } | Self::Jump { .. } | Self::Handshake(_) => String::new(),
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::HostKey(_) => false,
+            Self::Tcp { source, .. } => is_transient_io(source),
+            // "Connect failed" is what a refused connection is called behind a jump host.
+            Self::Jump { source, .. } => {
+                is_transient_ssh(source)
+                    || matches!(
+                        source,
+                        russh::Error::ChannelOpenFailure(russh::ChannelOpenFailure::ConnectFailed)
+                    )
+            }
+            Self::Handshake(error) => is_transient_ssh(error),
+            Self::TimedOut(_) => true,
+        }
+    }
+}
+
+fn is_administrative(error: &russh::Error) -> bool {
+    matches!(
+        error,
+        russh::Error::ChannelOpenFailure(russh::ChannelOpenFailure::AdministrativelyProhibited)
+    )
+}
+
+/// Why a connection ended, for those who find it dead.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ending(Arc<Mutex<Option<String>>>);
+
+impl Ending {
+    /// The reason, once there is one.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, reason: String) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(reason);
+    }
+}
+
+/// A connection. It ends when it is dropped and none of its channels is left.
+pub(crate) struct Connection {
+    pub(crate) handle: Handle<Client>,
+    pub(crate) ending: Ending,
+    pub(crate) label: String,
+    /// The connection that this one goes through.
+    _via: Option<Arc<Connection>>,
+}
+
+/// Our side of the conversation with a server.
+pub(crate) struct Client {
+    check: Check,
+    ending: Ending,
+    /// Kept beside the error that ends the exchange, which a failing shutdown of the socket would replace.
+    distrust: Arc<Mutex<Option<HostKeyError>>>,
+}
+
+impl client::Handler for Client {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        match self.check.check(&shown.public_key()) {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                *self.distrust.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Ok(false)
+            }
+        }
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                self.ending.set(format!("the server said {:?}", info.message));
+                Ok(())
+            }
+            DisconnectReason::Error(error) => {
+                self.ending.set(match &error {
+                    russh::Error::KeepaliveTimeout => "the host does not answer any more".to_owned(),
+                    russh::Error::Disconnect | russh::Error::HUP => "the server closed it".to_owned(),
+                    other => other.to_string(),
+                });
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Connects to a target, through the connection to its jump host if it has one.
+pub(crate) async fn dial(
+    target: &Target,
+    via: Option<Arc<Connection>>,
+    options: &SshOptions,
+    known_hosts: &Arc<KnownHosts>,
+    deadline: &Deadline,
+) -> Result<Connection, DialError> {
+    let found = known_hosts.find(&target.known_hosts, &target.recorded_as)?;
+    let config = Arc::new(config(options, preferred_algorithms(&found)));
+    let (ending, distrust) = (Ending::default(), Arc::default());
+    let client = Client {
+        check: Check {
+            known_hosts: Arc::clone(known_hosts),
+            host: target.recorded_as.clone(),
+            found,
+            new_keys: target.new_keys.clone(),
+            accept_new: options.accept_new_host_keys,
+            is_hashed: target.hash_known_hosts,
+        },
+        ending: ending.clone(),
+        distrust: Arc::clone(&distrust),
+    };
+    let doing = "exchanging keys";
+    let handle = match &via {
+        None => {
+            let stream = deadline.run("connecting", tcp(target)).await??;
+            deadline
+                .run(doing, client::connect_stream(config, stream, client))
+                .await?
+        }
+        Some(via) => {
+            let stream = deadline.run("connecting through the jump host", forward(via, target));
+            let stream = stream.await??;
+            deadline
+                .run(doing, client::connect_stream(config, stream, client))
+                .await?
+        }
+    };
+    let refused = distrust.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (refused, handle) {
+        (Some(error), _) => Err(error.into()),
+        (None, Err(error)) => Err(error.into()),
+        (None, Ok(handle)) => Ok(Connection {
+            handle,
+            ending,
+            label: target.label(),
+            _via: via,
+        }),
+    }
+}
+
+fn config(options: &SshOptions, host_keys: Vec<russh::keys::Algorithm>) -> client::Config {
+    client::Config {
+        window_size: WINDOW,
+        keepalive_interval: Some(options.keepalive.interval),
+        keepalive_max: options.keepalive.count,
+        nodelay: true,
+        preferred: Preferred {
+            kex: Cow::Borrowed(&KEY_EXCHANGES),
+            key: Cow::Owned(host_keys),
+            cipher: Cow::Borrowed(&CIPHERS),
+            compression: Cow::Borrowed(&[compression::NONE]),
+            ..Preferred::DEFAULT
+        },
+        ..client::Config::default()
+    }
+}
+
+/// A TCP connection to the first of a name's addresses that takes one.
+async fn tcp(target: &Target) -> Result<TcpStream, DialError> {
+    let unresolved = |source| DialError::Resolve {
+        name: target.address.clone(),
+        source,
+    };
+    let addresses = tokio::net::lookup_host((target.address.as_str(), target.port))
+        .await
+        .map_err(unresolved)?;
+    let mut last = None;
+    for address in addresses {
+        match tcp_to(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(source) => last = Some(DialError::Tcp { address, source }),
+        }
+    }
+    Err(last.unwrap_or_else(|| unresolved(io::Error::other("it resolves to nothing"))))
+}
+
+async fn tcp_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // Before connecting: the small packets of the exchange would each wait for the other side's delayed ACK.
+    socket.set_nodelay(true)?;
+    socket.connect(address).await
+}
+
+async fn forward(via: &Connection, target: &Target) -> Result<russh::ChannelStream<client::Msg>, DialError> {
+    let port = u32::from(target.port);
+    match via
+        .handle
+        .channel_open_direct_tcpip(target.address.clone(), port, "127.0.0.1", 0)
+        .await
+    {
+        Ok(channel) => Ok(channel.into_stream()),
+        Err(source) => Err(DialError::Jump {
+            jump: via.label.clone(),
+            address: format!("{}:{port}", target.address),
+            source,
+        }),
+    }
+}

@@ -1,0 +1,202 @@
+//! The operator's key files: each is read once, and decrypted once, for all hosts of the run.
+//!
+//! A key that is encrypted is offered by its public half first; only when a server would take it is the operator asked
+//! for the passphrase, one file at a time.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use russh::keys::signature::Signer as _;
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::ssh_key::{self, Signature};
+use russh::keys::{HashAlg, PrivateKey, PublicKey, decode_secret_key};
+use thiserror::Error;
+use tokio::sync::OnceCell;
+
+use crate::prompt::Prompt;
+
+/// How often a passphrase may be mistyped.
+const TRIES: u32 = 3;
+
+/// Why a key file is of no use.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum KeyError {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[source] Arc<io::Error>),
+    /// It is not there.
+    #[error("does not exist")]
+    Missing,
+    /// It is no key.
+    #[error("is no private key that is understood")]
+    Format,
+    /// It has only the public half, and no SSH agent has the other.
+    #[error("is a public key, and no SSH agent has the private one")]
+    PublicOnly,
+    /// The operator was asked in vain.
+    #[error("is encrypted, and nobody gave its passphrase")]
+    NoPassphrase,
+    /// The passphrases were wrong.
+    #[error("is encrypted, and the passphrase was wrong {TRIES} times")]
+    WrongPassphrase,
+    /// It could not sign.
+    #[error("cannot sign: {0}")]
+    Sign(#[source] ssh_key::Error),
+    /// The thread that decrypts died: a defect.
+    #[error("could not be decrypted")]
+    Thread,
+}
+
+/// A key file.
+#[derive(Debug)]
+pub(crate) struct KeyFile {
+    pub(crate) path: PathBuf,
+    /// The public half, if it can be had without a passphrase.
+    pub(crate) public: Option<PublicKey>,
+    private: Private,
+    unlocked: OnceCell<Result<Arc<PrivateKey>, KeyError>>,
+}
+
+#[derive(Debug)]
+enum Private {
+    Plain(Arc<PrivateKey>),
+    Encrypted(Arc<Encrypted>),
+    Absent,
+}
+
+enum Encrypted {
+    /// OpenSSH's format.
+    Key(Box<PrivateKey>),
+    /// An older format, as text.
+    Text(types::Secret),
+}
+
+impl std::fmt::Debug for Encrypted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Encrypted")
+    }
+}
+
+/// All key files of the run.
+pub(crate) struct Keyring {
+    prompt: Arc<dyn Prompt>,
+    files: Mutex<HashMap<PathBuf, Result<Arc<KeyFile>, KeyError>>>,
+    /// The operator answers one question at a time.
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl Keyring {
+    pub(crate) fn new(prompt: Box<dyn Prompt>) -> Self {
+        Self {
+            prompt: Arc::from(prompt),
+            files: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// A key file, read the first time that it is asked for.
+    pub(crate) fn file(&self, path: &Path) -> Result<Arc<KeyFile>, KeyError> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files
+            .entry(path.to_owned())
+            .or_insert_with(|| read(path).map(Arc::new))
+            .clone()
+    }
+
+    /// The private key, for which the operator may be asked.
+    pub(crate) async fn unlock(&self, file: &KeyFile) -> Result<Arc<PrivateKey>, KeyError> {
+        let encrypted = match &file.private {
+            Private::Plain(key) => return Ok(Arc::clone(key)),
+            Private::Absent => return Err(KeyError::PublicOnly),
+            Private::Encrypted(encrypted) => encrypted,
+        };
+        let unlocking = || async {
+            let _turn = self.asking.lock().await;
+            let (prompt, path) = (Arc::clone(&self.prompt), file.path.clone());
+            let encrypted = Arc::clone(encrypted);
+            // The terminal blocks, and so does the work that makes passphrases slow to guess.
+            tokio::task::spawn_blocking(move || ask(&*prompt, &path, &encrypted))
+                .await
+                .unwrap_or(Err(KeyError::Thread))
+        };
+        file.unlocked.get_or_init(unlocking).await.clone()
+    }
+}
+
+fn ask(prompt: &dyn Prompt, path: &Path, encrypted: &Encrypted) -> Result<Arc<PrivateKey>, KeyError> {
+    for _ in 0..TRIES {
+        let passphrase = prompt.passphrase(path).ok_or(KeyError::NoPassphrase)?;
+        let key = match encrypted {
+            Encrypted::Key(key) => key.decrypt(passphrase.expose()).ok(),
+            Encrypted::Text(text) => decode_secret_key(text.expose(), Some(passphrase.expose())).ok(),
+        };
+        if let Some(key) = key {
+            return Ok(Arc::new(key));
+        }
+        tracing::warn!(file = %path.display(), "the passphrase is wrong");
+    }
+    Err(KeyError::WrongPassphrase)
+}
+
+fn read(path: &Path) -> Result<KeyFile, KeyError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => types::Secret::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(KeyError::Missing),
+        Err(error) => return Err(KeyError::Read(Arc::new(error))),
+    };
+    let (public, private) = parse(text, path)?;
+    Ok(KeyFile {
+        path: path.to_owned(),
+        public,
+        private,
+        unlocked: OnceCell::new(),
+    })
+}
+
+fn parse(text: types::Secret, path: &Path) -> Result<(Option<PublicKey>, Private), KeyError> {
+    if let Ok(key) = PrivateKey::from_openssh(text.expose()) {
+        let public = Some(key.public_key().clone());
+        let private = if key.is_encrypted() {
+            Private::Encrypted(Arc::new(Encrypted::Key(Box::new(key))))
+        } else {
+            Private::Plain(Arc::new(key))
+        };
+        return Ok((public, private));
+    }
+    if let Ok(key) = decode_secret_key(text.expose(), None) {
+        return Ok((Some(key.public_key().clone()), Private::Plain(Arc::new(key))));
+    }
+    if let Ok(public) = PublicKey::from_openssh(text.expose().trim()) {
+        return Ok((Some(public), Private::Absent));
+    }
+    let is_encrypted = ["ENCRYPTED", "DEK-Info", "Encryption: aes"]
+        .iter()
+        .any(|mark| text.expose().contains(mark));
+    if !is_encrypted {
+        return Err(KeyError::Format);
+    }
+    let beside = path.with_added_extension("pub");
+    let public = fs::read_to_string(beside)
+        .ok()
+        .and_then(|text| PublicKey::from_openssh(text.trim()).ok());
+    Ok((public, Private::Encrypted(Arc::new(Encrypted::Text(text)))))
+}
+
+/// Signs, for RSA with the hash that the server takes.
+pub(crate) fn sign(key: &PrivateKey, hash: Option<HashAlg>, data: &[u8]) -> Result<Signature, KeyError> {
+    let signed = match key.key_data() {
+        KeypairData::Rsa(rsa) => (rsa, hash).try_sign(data),
+        other => other.try_sign(data),
+    };
+    signed.map_err(|error| KeyError::Sign(ssh_key::Error::from(error)))
+}
+
+impl KeyFile {
+    /// Whether the file has no private half.
+    pub(crate) fn is_public_only(&self) -> bool {
+        matches!(self.private, Private::Absent)
+    }
+}
