@@ -112,14 +112,10 @@ impl Lab {
             .iter()
             .chain(self.hosts.iter().filter(|s| !former.contains(s)))
             .collect();
-        let running: Vec<&HostSpec> = all
-            .into_iter()
-            .filter(|spec| self.at(&spec.name).has_processes())
-            .collect();
-        for spec in &running {
+        for spec in &all {
             self.at(&spec.name).ask_to_stop().map_err(on(&spec.name))?;
         }
-        for spec in &running {
+        for spec in &all {
             self.at(&spec.name).finish_stop().map_err(on(&spec.name))?;
         }
         self.sweep()?;

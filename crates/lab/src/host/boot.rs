@@ -123,10 +123,17 @@ impl Host<'_> {
     }
 }
 
-/// The beginning of any non-interactive ssh to a host.
+/// The beginning of any non-interactive ssh to a host. One whose host is cut off while it runs ends after half a
+/// minute, and does not wait for the kernel to give up.
 pub(crate) fn ssh(config: &Path, host: &str) -> Cmd {
-    Cmd::new("ssh")
-        .arg("-F")
-        .arg(config)
-        .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", host])
+    let mut cmd = Cmd::new("ssh").arg("-F").arg(config);
+    for option in [
+        "BatchMode=yes",
+        "ConnectTimeout=5",
+        "ServerAliveInterval=5",
+        "ServerAliveCountMax=6",
+    ] {
+        cmd = cmd.args(["-o", option]);
+    }
+    cmd.arg(host)
 }
