@@ -56,6 +56,10 @@ impl Decoder {
     }
 
     /// The next message; `None` until its frame is whole.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "no iterator: what follows a `None` depends on what is pushed, and each message has its own type"
+    )]
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let Some(header) = self.bytes.first_chunk::<4>() else {
             return Ok(None);

@@ -23,7 +23,7 @@ pub struct Call {
     pub module: String,
     /// Function.
     pub function: String,
-    /// Arguments.
+    /// Arguments; a [`Term::Str`] among them is sent as a binary.
     pub args: Vec<Term>,
 }
 

@@ -26,7 +26,7 @@ pub struct RespCommand {
     /// Its name and arguments.
     pub args: Vec<Text>,
     /// Whether the reply holds secrets: then each string in it that is not one of the arguments is reported as the
-    /// reference of the secret in `known` that it equals, or else as `⟪kept:0+LEN⟫`.
+    /// reference of the secret in `known` that it equals, or else as `⟪kept:0+LEN⟫`. An empty string stays one.
     pub sensitive: bool,
     /// The secrets that may be recognised in a sensitive reply.
     pub known: Vec<SecretId>,
