@@ -10,12 +10,12 @@ use russh::client::{self, DisconnectReason, Handle};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Preferred, cipher, compression, kex};
 use thiserror::Error;
-use tokio::net::{TcpSocket, TcpStream};
 
 use crate::deadline::{Deadline, TimedOut};
 use crate::error::{Advice, is_transient_io, is_transient_ssh};
 use crate::known_hosts::{Check, HostKeyError, KnownHosts, preferred_algorithms};
 use crate::options::SshOptions;
+use crate::socket::Socket;
 use crate::target::Target;
 
 /// What the agent may send before it must wait for us: facts of a host come in one go.
@@ -72,6 +72,9 @@ pub(crate) enum DialError {
     /// The host is not trusted.
     #[error(transparent)]
     HostKey(#[from] HostKeyError),
+    /// The server closed the connection.
+    #[error("the server hung up in the middle of the SSH handshake")]
+    HungUp,
     /// The SSH protocol failed.
     #[error("the SSH handshake failed")]
     Handshake(#[source] russh::Error),
@@ -82,7 +85,20 @@ pub(crate) enum DialError {
 
 impl From<russh::Error> for DialError {
     fn from(error: russh::Error) -> Self {
-        Self::Handshake(error)
+        if has_hung_up(&error) {
+            Self::HungUp
+        } else {
+            Self::Handshake(error)
+        }
+    }
+}
+
+/// Whether the server closed the connection, for which russh has several words.
+fn has_hung_up(error: &russh::Error) -> bool {
+    match error {
+        russh::Error::Disconnect | russh::Error::HUP => true,
+        russh::Error::IO(error) => error.kind() == io::ErrorKind::UnexpectedEof,
+        _ => false,
     }
 }
 
@@ -107,6 +123,11 @@ impl Advice for DialError {
                 "the host's SSH server is too old, or set to other algorithms".to_owned()
             }
             Self::TimedOut(_) => "is the host up, and the port open in the firewalls on the way?".to_owned(),
+            Self::HungUp => {
+                "a busy server does that, and one that penalises this address: see MaxStartups and \
+                             PerSourcePenalties in its sshd_config, and its log"
+                    .to_owned()
+            }
             Self::Tcp { .. } | Self::Jump { .. } | Self::Handshake(_) => String::new(),
         }
     }
@@ -124,7 +145,7 @@ impl Advice for DialError {
                     )
             }
             Self::Handshake(error) => is_transient_ssh(error),
-            Self::TimedOut(_) => true,
+            Self::HungUp | Self::TimedOut(_) => true,
         }
     }
 }
@@ -193,7 +214,7 @@ impl client::Handler for Client {
             DisconnectReason::Error(error) => {
                 self.ending.set(match &error {
                     russh::Error::KeepaliveTimeout => "the host does not answer any more".to_owned(),
-                    russh::Error::Disconnect | russh::Error::HUP => "the server closed it".to_owned(),
+                    error if has_hung_up(error) => "the server closed it".to_owned(),
                     other => other.to_string(),
                 });
                 Err(error)
@@ -272,7 +293,7 @@ fn config(options: &SshOptions, host_keys: Vec<russh::keys::Algorithm>) -> clien
 }
 
 /// A TCP connection to the first of a name's addresses that takes one.
-async fn tcp(target: &Target) -> Result<TcpStream, DialError> {
+async fn tcp(target: &Target) -> Result<Socket, DialError> {
     let unresolved = |source| DialError::Resolve {
         name: target.address.clone(),
         source,
@@ -282,23 +303,12 @@ async fn tcp(target: &Target) -> Result<TcpStream, DialError> {
         .map_err(unresolved)?;
     let mut last = None;
     for address in addresses {
-        match tcp_to(address).await {
+        match Socket::connect(address).await {
             Ok(stream) => return Ok(stream),
             Err(source) => last = Some(DialError::Tcp { address, source }),
         }
     }
     Err(last.unwrap_or_else(|| unresolved(io::Error::other("it resolves to nothing"))))
-}
-
-async fn tcp_to(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    // Before connecting: the small packets of the exchange would each wait for the other side's delayed ACK.
-    socket.set_nodelay(true)?;
-    socket.connect(address).await
 }
 
 async fn forward(via: &Connection, target: &Target) -> Result<russh::ChannelStream<client::Msg>, DialError> {

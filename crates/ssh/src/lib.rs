@@ -25,6 +25,7 @@ mod keyring;
 mod known_hosts;
 mod options;
 mod prompt;
+mod socket;
 mod target;
 mod transport_impl;
 

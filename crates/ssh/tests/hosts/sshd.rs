@@ -1,16 +1,6 @@
 //! Against OpenSSH's own server, on a loopback port with a configuration of its own: the upload, the warm start, jump
 //! hosts, encrypted identities and the SSH agent. It needs openssh-server, and runs as whoever runs the tests.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    clippy::panic,
-    reason = "these are tests"
-)]
-
-mod common;
-
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -19,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Typed, endpoint, fake_agent, host, keygen, options, ssh, ssh_with};
+use crate::common::{Typed, endpoint, fake_agent, host, keygen, options, ssh, ssh_with};
 use ssh::{Endpoint, Jump, Privilege, Ssh};
 use tempfile::TempDir;
 use transport::{Session, Transport};
@@ -47,11 +37,12 @@ impl Sshd {
         let host_key = keygen(folder.path(), "host_key", &["ed25519"], "");
         keygen(folder.path(), "id", &["ed25519"], "");
         fs::copy(folder.path().join("id.pub"), folder.path().join("authorized")).unwrap();
-        let port = common::free_port();
+        let port = crate::common::free_port();
+        // SHLVL keeps bash from reading the start-up file of whoever runs the tests.
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n\
-             SetEnv XDG_CACHE_HOME={}\n{more}\n",
+             SetEnv XDG_CACHE_HOME={} SHLVL=1\n{more}\n",
             host_key.display(),
             at("authorized"),
             at("cache"),
@@ -184,7 +175,7 @@ async fn a_jump_host_is_one_connection_for_all_behind_it() {
 async fn what_a_jump_host_cannot_reach_is_named() {
     let sshd = Sshd::start("");
     let behind = Endpoint {
-        port: Some(common::free_port()),
+        port: Some(crate::common::free_port()),
         jump_hosts: Some(vec!["gate".parse().unwrap()]),
         ..sshd.endpoint()
     };

@@ -17,7 +17,8 @@ pub(crate) fn fake_agent(padding: usize) -> AgentBinary {
         uid: 0,
     };
     let frame = protocol::frame::encode(&hello).unwrap();
-    let octal: String = frame.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    let octal: Vec<String> = frame.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    let octal = octal.concat();
     let script = format!("#!/bin/sh\nprintf '{octal}'\ncat >/dev/null\necho bye >&2\nexit 7\n#");
     AgentBinary::new([script.as_bytes(), &vec![b'x'; padding]].concat())
 }
