@@ -18,6 +18,7 @@ mod lock;
 mod pool;
 mod process;
 mod redact;
+mod resp;
 mod secrets;
 mod serve;
 mod words;

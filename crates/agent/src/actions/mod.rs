@@ -9,6 +9,7 @@ mod directory;
 mod draft;
 mod packages;
 mod precondition;
+mod resp;
 mod run;
 mod unit;
 mod write;
@@ -60,7 +61,12 @@ pub(crate) fn act(host: &Host, action: &Action) -> Result<Change, ActionError> {
         Operation::Unit { name, verbs } => unit::tell(&act, name, verbs),
         Operation::InstallPackages { names } => packages::install(&act, names),
         Operation::Run { commands } => run::run(&act, commands),
-        Operation::Resp { .. } => Err(failed("not yet")),
+        Operation::Resp {
+            address,
+            port,
+            password,
+            commands,
+        } => resp::send(&act, address, *port, password.as_ref(), commands),
     }
 }
 

@@ -6,7 +6,7 @@ use protocol::FactError;
 use protocol::facts::{CommandFact, CommandQuery};
 
 use crate::host::Host;
-use crate::process::{OUTPUT_LIMIT, Program};
+use crate::process::{OUTPUT_LIMIT, ProcessError, Program};
 use crate::secrets::Secrets;
 
 pub(super) fn observe(host: &Host, query: &CommandQuery) -> Result<CommandFact, FactError> {
@@ -15,7 +15,12 @@ pub(super) fn observe(host: &Host, query: &CommandQuery) -> Result<CommandFact, 
     let mut program = Program::new(&query.argv, until);
     program.stop = Some(host.closing());
     program.keep = OUTPUT_LIMIT + secrets.longest();
-    let output = program.run().map_err(super::error)?;
+    let output = program.run().map_err(|error| match error {
+        ProcessError::TimedOut { program } => {
+            super::error(format!("{program} did not end within {} ms", query.limit_ms))
+        }
+        error => super::error(error),
+    })?;
     Ok(CommandFact {
         status: output.status,
         stdout: shorten(&secrets, &output.stdout_text()),

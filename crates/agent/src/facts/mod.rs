@@ -4,10 +4,12 @@
 //! possible: all units by one `systemctl`, all packages by one `dpkg-query`, all names by one `getent`.
 
 mod command;
+mod erlang;
 mod file;
 mod names;
 mod os;
 mod package;
+mod resp;
 mod tcp;
 mod unit;
 
@@ -22,6 +24,7 @@ use crate::host::{Host, locked};
 pub(crate) use file::{hash, is_absent};
 pub(crate) use names::addresses;
 pub(crate) use package::installed;
+pub(crate) use tcp::connect;
 
 type Answer = Result<Fact, FactError>;
 
@@ -126,7 +129,8 @@ fn one(host: &Host, query: &FactQuery) -> Answer {
         FactQuery::File(query) => file::observe(&host.secrets(), query).map(Fact::File),
         FactQuery::Tcp(query) => Ok(Fact::Tcp(tcp::observe(query))),
         FactQuery::Command(query) => command::observe(host, query).map(Fact::Command),
-        FactQuery::Resp(_) | FactQuery::Erlang(_) => Err(error("not yet")),
+        FactQuery::Resp(query) => resp::observe(&host.secrets(), query).map(Fact::Resp),
+        FactQuery::Erlang(query) => erlang::observe(query).map(Fact::Erlang),
         // These are answered together.
         FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(error("not asked alone")),
     }

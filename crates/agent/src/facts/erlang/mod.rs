@@ -1,0 +1,60 @@
+//! Erlang nodes, asked over the Erlang distribution protocol.
+//!
+//! To the node this is a hidden node of a name that it gives itself, which calls functions through its `rex` server,
+//! as C nodes do. It joins no cluster and leaves nothing behind.
+
+mod node;
+mod term;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use protocol::FactError;
+use protocol::facts::{ErlangFact, ErlangQuery};
+
+use self::node::{Node, NodeError};
+use crate::facts::is_absent;
+use crate::words::words;
+
+/// How long all calls of a query may take. A node ticks every 15 seconds and gives up on a silent peer after 60.
+const LIMIT: Duration = Duration::from_secs(30);
+
+pub(super) fn observe(query: &ErlangQuery) -> Result<ErlangFact, FactError> {
+    match ask(query) {
+        Ok(fact) => Ok(fact),
+        Err(NodeError::Down(why)) => Ok(ErlangFact::Down(why)),
+        Err(NodeError::Denied(why)) => Ok(ErlangFact::Denied(why)),
+        Err(error @ NodeError::Failed(_)) => Err(super::error(format!("{}: {error}", query.node))),
+    }
+}
+
+fn ask(query: &ErlangQuery) -> Result<ErlangFact, NodeError> {
+    let mut calls = Vec::with_capacity(query.calls.len());
+    for call in &query.calls {
+        calls.push(term::call(call).map_err(NodeError::Failed)?);
+    }
+    let until = Instant::now() + LIMIT;
+    let address = node::find(&query.node, until)?;
+    // The cookie comes second: where no node runs, a missing cookie says nothing.
+    let cookie = cookie(&query.cookie_file)?;
+    let mut node = Node::connect(&query.node, address, &cookie, until)?;
+    let mut results = Vec::with_capacity(calls.len());
+    for (module, function, args) in calls {
+        results.push(node.call(module, function, args)?.and_then(term::result));
+    }
+    Ok(ErlangFact::Results(results))
+}
+
+fn cookie(path: &str) -> Result<zeroize::Zeroizing<String>, NodeError> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let text = zeroize::Zeroizing::new(text);
+            Ok(zeroize::Zeroizing::new(text.trim_end().to_owned()))
+        }
+        Err(error) if is_absent(&error) => Err(NodeError::Denied(format!("there is no {path}"))),
+        Err(error) => Err(NodeError::Failed(format!(
+            "cannot read {path}: {}",
+            words(&error)
+        ))),
+    }
+}

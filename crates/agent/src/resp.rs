@@ -1,0 +1,224 @@
+//! A client of servers that speak RESP, for facts and for actions.
+//!
+//! The bytes are coded by `redis-protocol`; what is here is the conversation: a connection with time limits, AUTH and
+//! what the servers' answers to it mean, and commands whose arguments may hold secrets.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use protocol::TextError;
+use protocol::facts::RespCommand;
+use redis_protocol::resp2::decode::decode;
+use redis_protocol::resp2::encode::encode_borrowed;
+use redis_protocol::resp2::types::{BorrowedFrame, OwnedFrame};
+use thiserror::Error;
+use types::SecretId;
+use zeroize::Zeroizing;
+
+use crate::facts::connect;
+use crate::secrets::Secrets;
+use crate::words::words;
+
+/// A longer reply is no answer to a question of ours.
+const REPLY_LIMIT: usize = 16 << 20;
+
+/// Why a server did not answer.
+#[derive(Debug, Error)]
+pub(crate) enum RespError {
+    /// No connection, or none any more; and why.
+    #[error("{0}")]
+    Down(String),
+    /// The password is wrong, or missing; in the server's words.
+    #[error("the server denied access: {0}")]
+    Denied(String),
+    /// A command cannot be put together.
+    #[error(transparent)]
+    Text(#[from] TextError),
+}
+
+/// A connection to a server.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    received: Zeroizing<Vec<u8>>,
+    /// Whether the server took our password; not where it has none, or none was named.
+    pub(crate) authenticated: bool,
+}
+
+/// What AUTH came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Auth {
+    Accepted,
+    /// The server has no password.
+    NotNeeded,
+    Denied,
+    /// It has other problems.
+    Failed,
+}
+
+impl Connection {
+    /// Connects, and authenticates where a password is named.
+    pub(crate) fn open(
+        secrets: &Secrets,
+        address: &str,
+        port: u16,
+        password: Option<&SecretId>,
+        limit: Duration,
+    ) -> Result<Self, RespError> {
+        let down = |error: std::io::Error| RespError::Down(words(&error));
+        let stream = connect(address, port).map_err(RespError::Down)?;
+        stream.set_nodelay(true).map_err(down)?;
+        stream.set_read_timeout(Some(limit)).map_err(down)?;
+        stream.set_write_timeout(Some(limit)).map_err(down)?;
+        let mut connection = Self {
+            stream,
+            received: Zeroizing::default(),
+            authenticated: false,
+        };
+        if let Some(id) = password {
+            connection.authenticate(secrets, id)?;
+        }
+        Ok(connection)
+    }
+
+    fn authenticate(&mut self, secrets: &Secrets, id: &SecretId) -> Result<(), RespError> {
+        let password = secrets
+            .get(id)
+            .ok_or_else(|| TextError::UnknownSecret(id.clone()))?;
+        self.send(&[&[b"AUTH", password.expose().as_bytes()]])?;
+        let reply = self.reply()?;
+        match judge(&reply) {
+            Auth::Accepted => self.authenticated = true,
+            Auth::NotNeeded => {}
+            Auth::Denied => return Err(RespError::Denied(error_text(reply))),
+            Auth::Failed => return Err(RespError::Down(error_text(reply))),
+        }
+        Ok(())
+    }
+
+    /// Sends commands all at once and reads their replies.
+    pub(crate) fn ask(
+        &mut self,
+        secrets: &Secrets,
+        commands: &[RespCommand],
+    ) -> Result<Vec<OwnedFrame>, RespError> {
+        let mut revealed = Vec::with_capacity(commands.len());
+        for command in commands {
+            let args = command.args.iter().map(|arg| secrets.reveal(arg, &[]));
+            revealed.push(args.collect::<Result<Vec<_>, _>>()?);
+        }
+        let borrowed: Vec<Vec<&[u8]>> = revealed
+            .iter()
+            .map(|args| args.iter().map(|arg| arg.as_slice()).collect())
+            .collect();
+        let borrowed: Vec<&[&[u8]]> = borrowed.iter().map(Vec::as_slice).collect();
+        self.send(&borrowed)?;
+        commands.iter().map(|_| self.reply()).collect()
+    }
+
+    fn send(&mut self, commands: &[&[&[u8]]]) -> Result<(), RespError> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        for args in commands {
+            let args: Vec<BorrowedFrame<'_>> =
+                args.iter().map(|arg| BorrowedFrame::BulkString(arg)).collect();
+            let command = BorrowedFrame::Array(&args);
+            let start = bytes.len();
+            bytes.resize(start + command.encode_len(false), 0);
+            encode_borrowed(&mut bytes[start..], &command, false)
+                .map_err(|error| RespError::Down(error.to_string()))?;
+        }
+        self.stream.write_all(&bytes).map_err(|error| self.lost(&error))
+    }
+
+    fn reply(&mut self) -> Result<OwnedFrame, RespError> {
+        let mut buffer = Zeroizing::new(vec![0; 16 << 10]);
+        loop {
+            let decoded = decode(&self.received);
+            if let Some((frame, used)) =
+                decoded.map_err(|_| RespError::Down("it does not speak RESP".to_owned()))?
+            {
+                self.received.drain(..used);
+                return Ok(frame);
+            }
+            if self.received.len() > REPLY_LIMIT {
+                return Err(RespError::Down("its reply is too long".to_owned()));
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(RespError::Down("it closed the connection".to_owned())),
+                Ok(read) => self.received.extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.lost(&error)),
+            }
+        }
+    }
+
+    fn lost(&self, error: &std::io::Error) -> RespError {
+        // How a read time limit shows.
+        if error.kind() == std::io::ErrorKind::WouldBlock {
+            let limit = self.stream.read_timeout().ok().flatten().unwrap_or_default();
+            return RespError::Down(format!("it did not answer within {} ms", limit.as_millis()));
+        }
+        RespError::Down(words(error))
+    }
+}
+
+fn judge(reply: &OwnedFrame) -> Auth {
+    let OwnedFrame::Error(text) = reply else {
+        return Auth::Accepted;
+    };
+    // Redis since 6, and all before it and Kvrocks; a sentinel before 5 has no such command.
+    let not_needed = [
+        "without any password configured",
+        "no password is set",
+        "unknown command",
+    ];
+    if not_needed.iter().any(|words| text.contains(words)) {
+        Auth::NotNeeded
+    } else if is_denial(text) {
+        Auth::Denied
+    } else {
+        Auth::Failed
+    }
+}
+
+/// Whether an error says that a password is wrong or missing.
+pub(crate) fn is_denial(text: &str) -> bool {
+    let begins = ["WRONGPASS", "NOAUTH", "NOPERM", "DENIED"];
+    begins.iter().any(|word| text.starts_with(word)) || text.to_ascii_lowercase().contains("invalid password")
+}
+
+fn error_text(reply: OwnedFrame) -> String {
+    match reply {
+        OwnedFrame::Error(text) => text,
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_to_auth_are_understood_across_servers() {
+        let cases = [
+            (
+                "ERR AUTH <password> called without any password configured for the default user. Are you sure?",
+                Auth::NotNeeded,
+            ),
+            ("ERR Client sent AUTH, but no password is set", Auth::NotNeeded),
+            ("ERR unknown command 'AUTH'", Auth::NotNeeded),
+            (
+                "WRONGPASS invalid username-password pair or user is disabled.",
+                Auth::Denied,
+            ),
+            ("ERR invalid password", Auth::Denied),
+            ("ERR Invalid password", Auth::Denied),
+            ("DENIED Redis is running in protected mode", Auth::Denied),
+            ("ERR max number of clients reached", Auth::Failed),
+        ];
+        for (text, meaning) in cases {
+            assert_eq!(judge(&OwnedFrame::Error(text.to_owned())), meaning, "{text}");
+        }
+        assert_eq!(judge(&OwnedFrame::SimpleString(b"OK".to_vec())), Auth::Accepted);
+    }
+}

@@ -1,0 +1,17 @@
+//! The real binary, over its pipes: what a controller sees.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod client;
+mod commands;
+mod conversation;
+mod erlang;
+mod files;
+mod redis;
+mod systemd;
+
+use client::Client;
