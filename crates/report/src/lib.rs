@@ -1,1 +1,32 @@
-//! Everything that a person or a machine reads.
+//! Everything that a person or a machine reads: plans, progress, outcomes, status, history and diagnostics.
+//!
+//! Most of it is a function from the plan's data to a string, so that a test can show what an operator sees. What
+//! to draw with (colour, width) comes in as a [`Look`], what time it is as a [`When`]. Only [`out`] and
+//! [`Progress`] write anywhere, and they alone may: nothing else in the program prints.
+//!
+//! Texts never hold secrets, only references to them; [`text`] turns those into words on the way out. It also
+//! defuses control characters, because file contents and error messages come from hosts.
+
+pub mod batches;
+mod critical;
+pub mod diff;
+pub mod labels;
+pub mod look;
+pub mod out;
+pub mod outcome;
+pub mod plan_view;
+mod remarks;
+#[cfg(test)]
+mod samples;
+pub mod sign;
+mod stages;
+pub mod summary;
+pub mod text;
+pub mod timeline;
+pub mod when;
+
+pub use labels::{Label, Labels};
+pub use look::{ColourChoice, Look, Paint};
+pub use outcome::render_outcome;
+pub use plan_view::{PlanView, render_plan};
+pub use when::When;

@@ -86,6 +86,10 @@ fn all_events() -> Vec<(i64, Event)> {
         not_run(NotRun::RolloutStopped {
             by: node("mq/restart@db2"),
         }),
+        not_run(NotRun::Budget {
+            group: "mq".parse().unwrap(),
+            unavailable: vec!["db3".parse().unwrap()],
+        }),
         not_run(NotRun::FailFast),
         not_run(NotRun::Interrupted),
         Event::Interrupted,
@@ -123,7 +127,7 @@ fn what_is_written_is_read_again() {
         assert_eq!(record.end, Some(end));
         let summary = &journal.runs(10).unwrap()[0];
         assert_eq!((summary.nodes, summary.end), (1, Some(end)));
-        assert_eq!(summary.last_us, 1_700_000_000_000_015);
+        assert_eq!(summary.last_us, 1_700_000_000_000_016);
     });
 }
 

@@ -34,9 +34,10 @@ INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',8,17000000000
 INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',9,1700000000000009,'{"event":"node-finished","node":"mq/restart@db1","outcome":{"outcome":"failed","failure":{"failure":"lost","message":"connection reset"}}}');
 INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',10,1700000000000010,'{"event":"node-finished","node":"mq/restart@db1","outcome":{"outcome":"not-run","why":{"why":"dependency","on":"mq/config@db1"}}}');
 INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',11,1700000000000011,'{"event":"node-finished","node":"mq/restart@db1","outcome":{"outcome":"not-run","why":{"why":"rollout-stopped","by":"mq/restart@db2"}}}');
-INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',12,1700000000000012,'{"event":"node-finished","node":"mq/restart@db1","outcome":{"outcome":"not-run","why":{"why":"fail-fast"}}}');
-INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',13,1700000000000013,'{"event":"node-finished","node":"mq/restart@db1","outcome":{"outcome":"not-run","why":{"why":"interrupted"}}}');
-INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',14,1700000000000014,'{"event":"interrupted"}');
-INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',15,1700000000000015,'{"event":"run-finished","outcome":{"done":1,"failed":4,"not_run":4,"interrupted":true}}');
+INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',12,1700000000000012,'{"event":"node-finished","node":"mq/restart@db1","outcome":{"outcome":"not-run","why":{"why":"budget","group":"mq","unavailable":["db3"]}}}');
+INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',13,1700000000000013,'{"event":"node-finished","node":"mq/restart@db1","outcome":{"outcome":"not-run","why":{"why":"fail-fast"}}}');
+INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',14,1700000000000014,'{"event":"node-finished","node":"mq/restart@db1","outcome":{"outcome":"not-run","why":{"why":"interrupted"}}}');
+INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',15,1700000000000015,'{"event":"interrupted"}');
+INSERT INTO "events" VALUES('0193aaaa-0000-7000-8000-000000000001',16,1700000000000016,'{"event":"run-finished","outcome":{"done":1,"failed":4,"not_run":4,"interrupted":true}}');
 PRAGMA user_version = 1;
 COMMIT;

@@ -1,0 +1,156 @@
+//! What an action changes, line by line: a unified diff of a file, or commands as an operator would type them.
+//!
+//! The diff is made of what is shown, not of what is stored: secrets are words before they are compared.
+
+use plan::Preview;
+use similar::{ChangeTag, TextDiff};
+
+use crate::text::{defused, shown};
+use crate::{Look, Paint};
+
+/// Unchanged lines around each change.
+const CONTEXT: usize = 3;
+
+/// One line of a preview, and how it is painted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What sort of line it is.
+    pub paint: Option<Paint>,
+    /// The text, without its end of line.
+    pub text: String,
+}
+
+/// The lines of a preview.
+pub fn lines(preview: &Preview) -> Vec<Line> {
+    match preview {
+        Preview::Commands(commands) => commands
+            .iter()
+            .flat_map(|command| command_lines(&defused(command)))
+            .collect(),
+        Preview::File { before, after, .. } => {
+            let (old, new) = (before.as_ref().map(shown), shown(after));
+            let hidden = before.as_ref().is_some_and(|before| before != after);
+            match old {
+                Some(old) if old == new && hidden => vec![line(
+                    Paint::Faint,
+                    "(only values that are hidden differ)".to_owned(),
+                )],
+                old => diff(old.as_deref(), &new),
+            }
+        }
+    }
+}
+
+/// The same as plain text, for machines.
+pub fn plain(preview: &Preview) -> String {
+    let lines: Vec<String> = lines(preview).into_iter().map(|line| line.text).collect();
+    lines.join("\n")
+}
+
+/// The lines painted and moved to the right.
+pub fn drawn(preview: &Preview, indent: usize, look: &Look) -> String {
+    let mut out = String::new();
+    for line in lines(preview) {
+        let text = match line.paint {
+            Some(paint) => look.paint(paint, line.text),
+            None => line.text,
+        };
+        out.push_str(&" ".repeat(indent));
+        out.push_str(&text);
+        out.push('\n');
+    }
+    out
+}
+
+fn line(paint: Paint, text: String) -> Line {
+    Line {
+        paint: Some(paint),
+        text,
+    }
+}
+
+fn command_lines(command: &str) -> Vec<Line> {
+    let prompts = std::iter::once("$ ").chain(std::iter::repeat("  "));
+    prompts
+        .zip(command.lines())
+        .map(|(prompt, text)| Line {
+            paint: None,
+            text: format!("{prompt}{text}"),
+        })
+        .collect()
+}
+
+fn diff(old: Option<&str>, new: &str) -> Vec<Line> {
+    let diff = TextDiff::from_lines(old.unwrap_or_default(), new);
+    let mut lines = Vec::new();
+    for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
+        // A new file is one hunk; that it begins at line 1 is no news.
+        if old.is_some() {
+            lines.push(line(Paint::Info, hunk.header().to_string()));
+        }
+        for change in hunk.iter_changes() {
+            let (sign, paint) = match change.tag() {
+                ChangeTag::Delete => ('-', Some(Paint::Bad)),
+                ChangeTag::Insert => ('+', Some(Paint::Good)),
+                ChangeTag::Equal => (' ', None),
+            };
+            let text = change.value().trim_end_matches('\n');
+            lines.push(Line {
+                paint,
+                text: format!("{sign}{text}"),
+            });
+            if change.missing_newline() {
+                lines.push(line(
+                    Paint::Faint,
+                    "\\ no end of line at the end of the file".to_owned(),
+                ));
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Text;
+
+    fn file(before: Option<&str>, after: &str) -> Preview {
+        Preview::File {
+            path: "/etc/x".to_owned(),
+            before: before.map(Text::new),
+            after: Text::new(after),
+        }
+    }
+
+    #[test]
+    fn a_changed_file_is_a_unified_diff_without_secrets() {
+        let before = "a\nb\nc\nd\npass ⟪kept:13+8⟫\ne\n";
+        let after = "a\nb\nc\nd\npass ⟪secret:env:PW⟫\ne\nf";
+        insta::assert_snapshot!(plain(&file(Some(before), after)), @r"
+        @@ -2,5 +2,6 @@
+         b
+         c
+         d
+        -pass (hidden)
+        +pass (secret env:PW)
+         e
+        +f
+        \ no end of line at the end of the file
+        ");
+    }
+
+    #[test]
+    fn a_new_file_is_shown_whole_and_an_equal_one_not_at_all() {
+        assert_eq!(plain(&file(None, "a\nb\n")), "+a\n+b");
+        assert_eq!(plain(&file(Some("a\n"), "a\n")), "");
+        let hidden = file(Some("⟪kept:0+3⟫\n"), "⟪kept:4+3⟫\n");
+        assert_eq!(plain(&hidden), "(only values that are hidden differ)");
+    }
+
+    #[test]
+    fn commands_are_shown_as_they_would_be_typed() {
+        let commands = Preview::Commands(vec!["systemctl stop x".to_owned(), "a \\\nb".to_owned()]);
+        assert_eq!(plain(&commands), "$ systemctl stop x\n$ a \\\n  b");
+    }
+}

@@ -1,0 +1,327 @@
+//! How a run ended, for whoever started it: what was done, what failed and what was last seen there, what was not
+//! run and why, and where the time went. The verdict comes last, where the eye rests.
+
+use plan::{Failure, NodeOutcome, NotRun};
+use types::{HostName, NodeId};
+
+use crate::critical::path;
+use crate::text::{count, listed, one_line, wrapped};
+use crate::timeline::{Progressed, Timeline};
+use crate::when::duration;
+use crate::{Labels, Look, Paint};
+
+/// So many nodes are listed one by one; the rest is a number.
+const LISTED: usize = 20;
+
+/// The end of a run, from its events.
+pub fn render_outcome(labels: &Labels, events: &[(i64, plan::Event)], look: &Look) -> String {
+    let report = Report {
+        labels,
+        timeline: &Timeline::of(events),
+        look,
+    };
+    let blocks = [
+        report.done(),
+        report.critical_path(),
+        report.under_way(),
+        report.not_run(),
+        report.failed(),
+        report.verdict(),
+    ];
+    let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
+    blocks.join("\n")
+}
+
+/// How a failure is told: what happened, and what was last seen.
+pub(crate) fn failure(failure: &Failure) -> Vec<String> {
+    match failure {
+        Failure::Changed { what } => vec![
+            format!("changed since the plan: {what}"),
+            "nothing was done; plan again".to_owned(),
+        ],
+        Failure::Action { message } => vec![message.clone()],
+        Failure::Gate { title, last } => {
+            vec![
+                format!("the gate did not pass: {title}"),
+                format!("last seen: {last}"),
+            ]
+        }
+        Failure::Lost { message } => vec![format!("the host was lost: {message}")],
+    }
+}
+
+struct Report<'a> {
+    labels: &'a Labels,
+    timeline: &'a Timeline,
+    look: &'a Look,
+}
+
+impl<'a> Report<'a> {
+    fn heading(&self, paint: Paint, title: &str) -> String {
+        format!("{}\n", self.look.paint(paint, title))
+    }
+
+    /// The nodes that were heard of, in the plan's order, then those that the plan does not name.
+    fn nodes(&self) -> Vec<(&'a NodeId, &'a Progressed)> {
+        let planned = self.labels.iter().map(|label| &label.node);
+        let strangers = self
+            .timeline
+            .nodes
+            .keys()
+            .filter(|node| self.labels.get(node).is_none());
+        planned
+            .chain(strangers)
+            .filter_map(|node| self.timeline.nodes.get_key_value(node))
+            .collect()
+    }
+
+    fn done(&self) -> String {
+        let is_done = |node: &Progressed| matches!(node.outcome, Some(NodeOutcome::Done { .. }));
+        let mut done = self.nodes();
+        done.retain(|(_, node)| is_done(node));
+        if done.is_empty() {
+            return String::new();
+        }
+        done.sort_by_key(|(_, node)| std::cmp::Reverse(node.took_us()));
+        let mut out = self.heading(Paint::Good, "Done, slowest first");
+        for (id, node) in done.iter().take(LISTED) {
+            let took = node.took_us().map_or_else(String::new, duration);
+            let name = self.labels.name(id);
+            out.push_str(&wrapped(&format!("{took:>12}  "), 14, &name, self.look.width));
+            if let Some(NodeOutcome::Done { change: Some(change) }) = &node.outcome {
+                let mut text = one_line(&change.summary);
+                if let Some(backup) = &change.backup {
+                    text.push_str(&format!(", the former file is {backup}"));
+                }
+                for line in wrapped("", 16, &text, self.look.width).lines() {
+                    out.push_str(&self.look.paint(Paint::Faint, line));
+                    out.push('\n');
+                }
+            }
+        }
+        if let Some((_, fastest_listed)) = done.get(LISTED - 1).filter(|_| done.len() > LISTED) {
+            let took = fastest_listed.took_us().map_or_else(String::new, duration);
+            out.push_str(&format!(
+                "{:14}and {} more, none slower than {took}\n",
+                "",
+                done.len() - LISTED
+            ));
+        }
+        out
+    }
+
+    fn critical_path(&self) -> String {
+        let path = path(self.labels, self.timeline);
+        // One node is no path, and the list above has it at its top.
+        if path.len() < 2 {
+            return String::new();
+        }
+        let total: i64 = path.iter().map(|(_, took)| took).sum();
+        let title = format!(
+            "Critical path: {} of {}",
+            duration(total),
+            duration(self.timeline.took_us())
+        );
+        let mut out = self.heading(Paint::Info, &title);
+        for (label, took) in path {
+            let name = self.labels.name(&label.node);
+            out.push_str(&wrapped(
+                &format!("{:>12}  ", duration(took)),
+                14,
+                &name,
+                self.look.width,
+            ));
+        }
+        out
+    }
+
+    fn under_way(&self) -> String {
+        let mut running = self.nodes();
+        running.retain(|(_, node)| node.is_running());
+        if running.is_empty() {
+            return String::new();
+        }
+        let mut out = self.heading(Paint::Warn, "Under way when the record ends");
+        for (id, node) in running {
+            let mut text = self.labels.name(id);
+            if !node.waits_for.is_empty() {
+                text.push_str(&format!(", waiting: {}", one_line(&node.waits_for)));
+            }
+            out.push_str(&wrapped("  ", 4, &text, self.look.width));
+        }
+        out
+    }
+
+    /// What was not run, by its root cause: what waited for what waited for a failure is told of the failure.
+    fn not_run(&self) -> String {
+        let mut causes: Vec<(String, Vec<&NodeId>)> = Vec::new();
+        for (id, node) in self.nodes() {
+            let Some(NodeOutcome::NotRun { why }) = &node.outcome else {
+                continue;
+            };
+            let cause = self.cause(why);
+            match causes.iter_mut().find(|(known, _)| *known == cause) {
+                Some((_, nodes)) => nodes.push(id),
+                None => causes.push((cause, vec![id])),
+            }
+        }
+        if causes.is_empty() {
+            return String::new();
+        }
+        let mut out = self.heading(Paint::Warn, "Not run");
+        for (cause, nodes) in causes {
+            out.push_str(&wrapped("  ", 4, &format!("because {cause}:"), self.look.width));
+            for id in nodes.iter().take(LISTED) {
+                out.push_str(&wrapped("    ", 6, &self.labels.name(id), self.look.width));
+            }
+            if nodes.len() > LISTED {
+                out.push_str(&format!("    and {} more\n", nodes.len() - LISTED));
+            }
+        }
+        out
+    }
+
+    fn cause(&self, mut why: &'a NotRun) -> String {
+        // A circle cannot be recorded by a run, but a damaged journal may say anything.
+        for _ in 0..=self.timeline.nodes.len() {
+            let NotRun::Dependency { on } = why else {
+                break;
+            };
+            match self.timeline.nodes.get(on).and_then(|node| node.outcome.as_ref()) {
+                Some(NodeOutcome::NotRun { why: deeper }) => why = deeper,
+                _ => return format!("{} failed", self.labels.name(on)),
+            }
+        }
+        match why {
+            NotRun::Dependency { on } => format!("{} was not run", self.labels.name(on)),
+            NotRun::RolloutStopped { by } => {
+                format!(
+                    "the rollout of the service stopped when {} failed",
+                    self.labels.name(by)
+                )
+            }
+            NotRun::Budget { group, unavailable } => {
+                let hosts: Vec<&str> = unavailable.iter().map(HostName::as_str).collect();
+                format!(
+                    "the disruption budget of {group} was used up by {}, and nobody came back",
+                    listed(&hosts)
+                )
+            }
+            NotRun::FailFast => "another node failed, and --fail-fast was given".to_owned(),
+            NotRun::Interrupted => "the run was interrupted".to_owned(),
+        }
+    }
+
+    fn failed(&self) -> String {
+        let mut out = String::new();
+        for (id, node) in self.nodes() {
+            let Some(NodeOutcome::Failed { failure: how }) = &node.outcome else {
+                continue;
+            };
+            let took = node
+                .took_us()
+                .map_or_else(String::new, |took| format!(", after {}", duration(took)));
+            let name = format!("{}{took}", self.labels.name(id));
+            out.push_str(&wrapped("  ", 4, &name, self.look.width));
+            for line in failure(how) {
+                let line = wrapped("", 6, &one_line(&line), self.look.width);
+                out.push_str(&line);
+            }
+        }
+        if out.is_empty() {
+            return out;
+        }
+        format!("{}{out}", self.heading(Paint::Bad, "Failed"))
+    }
+
+    fn verdict(&self) -> String {
+        let tally = self.timeline.tally();
+        let took = duration(self.timeline.took_us());
+        let known = tally.done + tally.failed + tally.not_run;
+        let mut parts = vec![format!("{} done", tally.done)];
+        let others = [
+            (tally.failed, "failed"),
+            (tally.not_run, "not run"),
+            (tally.running, "under way"),
+            (
+                self.labels.len().saturating_sub(known + tally.running),
+                "not begun",
+            ),
+        ];
+        for (number, what) in others {
+            if number > 0 {
+                parts.push(format!("{number} {what}"));
+            }
+        }
+        let parts = parts.join(", ");
+        let (paint, line) = if !self.timeline.finished {
+            let line =
+                format!("Unfinished: the run was killed after {took}, or is still under way. {parts}.");
+            (Paint::Bad, line)
+        } else if self.timeline.interrupted {
+            (Paint::Warn, format!("Interrupted after {took}: {parts}."))
+        } else if tally.failed + tally.not_run > 0 {
+            (Paint::Bad, format!("Failed after {took}: {parts}."))
+        } else {
+            (
+                Paint::Good,
+                format!("Done in {took}: {}.", count(tally.done, "step")),
+            )
+        };
+        format!("{}\n", self.look.paint(paint, line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{killed_run, rolling_change, stopped_run, successful_run};
+
+    fn told(events: &[(i64, plan::Event)]) -> String {
+        render_outcome(&Labels::from(&rolling_change()), events, &Look::plain())
+    }
+
+    #[test]
+    fn a_successful_run() {
+        insta::assert_snapshot!(told(&successful_run()));
+    }
+
+    #[test]
+    fn a_rollout_that_stopped_at_a_gate() {
+        insta::assert_snapshot!(told(&stopped_run()));
+    }
+
+    #[test]
+    fn a_run_that_was_killed() {
+        insta::assert_snapshot!(told(&killed_run()));
+    }
+
+    #[test]
+    fn a_run_of_nothing() {
+        let events = [(
+            0,
+            plan::Event::RunFinished {
+                outcome: plan::Outcome::default(),
+            },
+        )];
+        assert_eq!(
+            render_outcome(&Labels::default(), &events, &Look::plain()),
+            "Done in 0.0 s: 0 steps.\n"
+        );
+    }
+
+    #[test]
+    fn a_used_up_budget_names_who_is_unavailable() {
+        let why = NotRun::Budget {
+            group: "mq".parse().unwrap(),
+            unavailable: vec!["db3".parse().unwrap()],
+        };
+        let node = "mq/restart@db1".parse().unwrap();
+        let outcome = NodeOutcome::NotRun { why };
+        let told = told(&[(0, plan::Event::NodeFinished { node, outcome })]);
+        assert!(
+            told.contains("because the disruption budget of mq was used up by db3, and nobody came back:"),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! What a plan says beside its changes: notes, warnings, refusals, and what could not be planned.
+
+use plan::{Level, Note, Refusal, StepGraph};
+use types::{HostName, ServiceName};
+
+use crate::text::{count, listed, one_line, wrapped};
+use crate::{Look, Paint};
+
+/// The blocks that are not empty, in rising order of weight: the last line read is the one that matters most.
+pub(crate) fn render(graph: &StepGraph, look: &Look) -> Vec<String> {
+    let of_level = |level: Level| graph.notes.iter().filter(move |note| note.level == level);
+    let notes = of_level(Level::Info).map(|note| draw_note(note, look));
+    let warnings = of_level(Level::Warning).map(|note| draw_note(note, look));
+    let refusals = graph.refusals.iter().map(|refusal| draw_refusal(refusal, look));
+    let blocks = [
+        ("Notes", Paint::Info, notes.collect::<Vec<_>>()),
+        ("Warnings", Paint::Warn, warnings.collect()),
+        ("Not planned", Paint::Warn, draw_unplanned(graph, look)),
+        ("Refused", Paint::Bad, refusals.collect()),
+    ];
+    let drawn = blocks
+        .into_iter()
+        .filter(|(_, _, items)| !items.is_empty())
+        .map(|(title, paint, items)| format!("{}\n{}", look.paint(paint, title), items.concat()));
+    drawn.collect()
+}
+
+/// `mq on db1`, or as much of it as there is.
+fn place(service: Option<&ServiceName>, host: Option<&HostName>) -> String {
+    match (service, host) {
+        (Some(service), Some(host)) => format!("{service} on {host}"),
+        (Some(service), None) => service.to_string(),
+        (None, Some(host)) => host.to_string(),
+        (None, None) => String::new(),
+    }
+}
+
+fn paragraph(place: &str, text: &str, look: &Look) -> String {
+    let first = match place {
+        "" => "  ".to_owned(),
+        place => format!("  {place}: "),
+    };
+    let text = wrapped(&first, 4, &one_line(text), look.width);
+    match text.split_once(place).filter(|_| !place.is_empty()) {
+        Some((before, after)) => format!("{before}{}{after}", look.paint(Paint::Strong, place)),
+        None => text,
+    }
+}
+
+fn draw_note(note: &Note, look: &Look) -> String {
+    paragraph(
+        &place(note.service.as_ref(), note.host.as_ref()),
+        &note.text,
+        look,
+    )
+}
+
+fn draw_refusal(refusal: &Refusal, look: &Look) -> String {
+    let place = place(refusal.service.as_ref(), refusal.host.as_ref());
+    let mut out = paragraph(&place, &refusal.what, look);
+    let mut line = |word: &str, text: &str| {
+        let first = format!("    {word} ");
+        out.push_str(&wrapped(&first, first.len(), &one_line(text), look.width));
+    };
+    line("because", &refusal.why);
+    line("way out:", &refusal.way_out);
+    if let Some(consent) = &refusal.consent {
+        line("or do it all the same with", &format!("--allow {consent}"));
+    }
+    out
+}
+
+/// The steps that one cause keeps from being planned stand together: a host that is out of reach is one cause.
+fn draw_unplanned(graph: &StepGraph, look: &Look) -> Vec<String> {
+    let mut causes: Vec<(String, &str, Vec<&str>)> = Vec::new();
+    for unplanned in &graph.unplanned {
+        let place = place(unplanned.service.as_ref(), Some(&unplanned.host));
+        let step = unplanned.step.as_str();
+        match causes
+            .iter_mut()
+            .find(|cause| cause.0 == place && cause.1 == unplanned.why)
+        {
+            Some(cause) => cause.2.push(step),
+            None => causes.push((place, &unplanned.why, vec![step])),
+        }
+    }
+    let drawn = causes.iter().map(|(place, why, steps)| {
+        let mut out = paragraph(place, why, look);
+        let text = format!("{} left out: {}", count(steps.len(), "step"), listed(steps));
+        out.push_str(&wrapped("    ", 4, &one_line(&text), look.width));
+        out
+    });
+    drawn.collect()
+}

@@ -1,0 +1,346 @@
+//! Plans for the tests of this crate.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plan::{
+    Budget, Consent, Event, Failure, Gate, Level, Node, NodeOutcome, NotRun, Note, Outcome, Preview, Refusal,
+    StepGraph, Unplanned,
+};
+use protocol::{Action, Change, Command, FileState, Operation, Text, UnitVerb};
+use types::HostName;
+
+/// A node that writes a file.
+pub(crate) fn node(id: &str, host: &str, needs: &[&str]) -> Node {
+    Node {
+        id: id.parse().unwrap(),
+        service: None,
+        host: host.parse().unwrap(),
+        title: format!("do {id}"),
+        reason: "it is not done".to_owned(),
+        action: Some(Action {
+            only_if: Vec::new(),
+            operation: Operation::WriteFile {
+                path: "/etc/x".to_owned(),
+                text: Text::new("x"),
+                mode: 0o644,
+                owner: "root".to_owned(),
+                group: "root".to_owned(),
+                was: FileState::Hash("00".to_owned()),
+            },
+            limit_ms: 10_000,
+        }),
+        preview: None,
+        disrupts: BTreeSet::new(),
+        gates: Vec::new(),
+        needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
+    }
+}
+
+/// A node `service/restart@host` that restarts a member and waits until it is back.
+pub(crate) fn restart(service: &str, host: &str, needs: &[&str]) -> Node {
+    Node {
+        service: Some(service.parse().unwrap()),
+        title: "restart rabbitmq-server".to_owned(),
+        reason: "rabbitmq.conf is newer than the process".to_owned(),
+        action: unit(&[UnitVerb::Restart]),
+        disrupts: BTreeSet::from([service.parse().unwrap()]),
+        gates: vec![gate(service, host)],
+        ..node(&format!("{service}/restart@{host}"), host, needs)
+    }
+}
+
+fn unit(verbs: &[UnitVerb]) -> Option<Action> {
+    Some(Action {
+        only_if: Vec::new(),
+        operation: Operation::Unit {
+            name: "rabbitmq-server".to_owned(),
+            verbs: verbs.to_vec(),
+        },
+        limit_ms: 60_000,
+    })
+}
+
+fn gate(service: &str, host: &str) -> Gate {
+    Gate {
+        service: Some(service.parse().unwrap()),
+        check: "member-healthy".to_owned(),
+        host: Some(host.parse().unwrap()),
+        title: format!("{host} is running and sees all members"),
+        watch: BTreeMap::new(),
+        limit_ms: 300_000,
+    }
+}
+
+/// A budget for db1, db2 and db3.
+pub(crate) fn budget(max_unavailable: usize, unavailable: &[&str]) -> Budget {
+    let hosts =
+        |names: &[&str]| -> BTreeSet<HostName> { names.iter().map(|name| name.parse().unwrap()).collect() };
+    Budget {
+        members: hosts(&["db1", "db2", "db3"]),
+        max_unavailable,
+        unavailable: hosts(unavailable),
+    }
+}
+
+pub(crate) fn graph(nodes: Vec<Node>, budgets: &[(&str, Budget)]) -> StepGraph {
+    let budgets = budgets
+        .iter()
+        .map(|(group, budget)| (group.parse().unwrap(), budget.clone()));
+    StepGraph::new(nodes, budgets.collect()).unwrap()
+}
+
+/// A change of `RabbitMQ`'s configuration on three hosts, with everything that a plan can have.
+pub(crate) fn rolling_change() -> StepGraph {
+    let mut nodes = Vec::new();
+    for host in ["db1", "db2", "db3"] {
+        nodes.push(Node {
+            service: Some("mq".parse().unwrap()),
+            title: "write /etc/rabbitmq/rabbitmq.conf".to_owned(),
+            reason: "its text differs from the inventory's".to_owned(),
+            preview: Some(Preview::File {
+                path: "/etc/rabbitmq/rabbitmq.conf".to_owned(),
+                before: Some(Text::new(
+                    "listeners.tcp.default = 5672\ndefault_pass = ⟪kept:44+12⟫\nlog.file.level = info\n",
+                )),
+                after: Text::new(
+                    "listeners.tcp.default = 5672\ndefault_pass = ⟪secret:file:mq.pass⟫\nlog.file.level = info\n\
+                     cluster_partition_handling = pause_minority\n",
+                ),
+            }),
+            ..node(&format!("mq/config@{host}"), host, &[])
+        });
+    }
+    let mut before = vec!["mq/config@db1".to_owned()];
+    for host in ["db1", "db2", "db3"] {
+        before.push(format!("mq/config@{host}"));
+        let needs: Vec<&str> = before.iter().map(String::as_str).collect();
+        nodes.push(restart("mq", host, &needs));
+        before = vec![format!("mq/restart@{host}")];
+    }
+    nodes.push(Node {
+        service: Some("mq".parse().unwrap()),
+        title: "set the policy ha-all in \"/\"".to_owned(),
+        reason: "it does not exist".to_owned(),
+        action: Some(Action {
+            only_if: Vec::new(),
+            operation: Operation::Run {
+                commands: vec![Command::new(["rabbitmqctl", "set_policy"])],
+            },
+            limit_ms: 60_000,
+        }),
+        preview: Some(Preview::Commands(vec![
+            "rabbitmqctl set_policy ha-all '.*' '{\"ha-mode\":\"all\"}'".to_owned(),
+        ])),
+        ..node("mq/policy@db1", "db1", &["mq/restart@db3"])
+    });
+    nodes.push(Node {
+        title: "write /etc/motd".to_owned(),
+        preview: Some(Preview::File {
+            path: "/etc/motd".to_owned(),
+            before: None,
+            after: Text::new("managed by clusterctl"),
+        }),
+        ..node("base/motd@app1", "app1", &[])
+    });
+    nodes.push(Node {
+        title: "wait for the application".to_owned(),
+        reason: "it needs the queue".to_owned(),
+        action: None,
+        gates: vec![gate("app", "app1")],
+        ..node("base/wait@app1", "app1", &["mq/policy@db1"])
+    });
+    let mut graph = graph(nodes, &[("mq", budget(1, &[]))]);
+    remarks(&mut graph);
+    graph
+}
+
+fn remarks(graph: &mut StepGraph) {
+    let note = |level, host: Option<&str>, text: &str| Note {
+        level,
+        service: Some("mq".parse().unwrap()),
+        host: host.map(|host| host.parse().unwrap()),
+        text: text.to_owned(),
+    };
+    graph.notes = vec![
+        note(
+            Level::Info,
+            None,
+            "the playbook playbooks/rabbitmq.toml is in force instead of the built-in one",
+        ),
+        note(
+            Level::Warning,
+            Some("db3"),
+            "the disk alarm is on: publishers are blocked",
+        ),
+    ];
+    graph.refusals = vec![Refusal {
+        service: Some("mq".parse().unwrap()),
+        host: Some("db4".parse().unwrap()),
+        what: "db4 does not join the cluster".to_owned(),
+        why: "it holds the queue \"orders\" with 12 messages in the virtual host \"/\", which joining would delete"
+            .to_owned(),
+        way_out: "move the messages away, or delete the queue on db4".to_owned(),
+        consent: Some(Consent {
+            action: "rabbitmq.reset".to_owned(),
+            host: "db4".parse().unwrap(),
+        }),
+    }];
+    let unplanned = |step: &str| Unplanned {
+        service: Some("sessions".parse().unwrap()),
+        step: step.to_owned(),
+        host: "db5".parse().unwrap(),
+        why: "db5 cannot be reached: connection refused".to_owned(),
+    };
+    graph.unplanned = vec![unplanned("config"), unplanned("start")];
+}
+
+/// A run's events, each with the milliseconds since its beginning.
+fn at(events: Vec<(i64, Event)>) -> Vec<(i64, Event)> {
+    let stamp = |(ms, event)| (1_700_000_000_000_000 + ms * 1_000, event);
+    events.into_iter().map(stamp).collect()
+}
+
+fn started(id: &str, host: &str) -> Event {
+    Event::NodeStarted {
+        node: id.parse().unwrap(),
+        host: host.parse().unwrap(),
+    }
+}
+
+fn waiting(id: &str, why: &str) -> Event {
+    Event::NodeWaiting {
+        node: id.parse().unwrap(),
+        why: why.to_owned(),
+    }
+}
+
+fn finished(id: &str, outcome: NodeOutcome) -> Event {
+    Event::NodeFinished {
+        node: id.parse().unwrap(),
+        outcome,
+    }
+}
+
+fn did(summary: &str, backup: Option<&str>) -> NodeOutcome {
+    NodeOutcome::Done {
+        change: Some(Change {
+            summary: summary.to_owned(),
+            backup: backup.map(str::to_owned),
+        }),
+    }
+}
+
+fn wrote() -> NodeOutcome {
+    did(
+        "wrote /etc/rabbitmq/rabbitmq.conf",
+        Some("/etc/rabbitmq/rabbitmq.conf.20231114T221320Z"),
+    )
+}
+
+/// The beginning of a run of [`rolling_change`]: the files are written, db1 is restarted.
+fn beginning() -> Vec<(i64, Event)> {
+    vec![
+        (0, Event::RunStarted { nodes: 9 }),
+        (10, started("mq/config@db1", "db1")),
+        (10, started("mq/config@db2", "db2")),
+        (10, started("mq/config@db3", "db3")),
+        (10, started("base/motd@app1", "app1")),
+        (210, finished("mq/config@db1", wrote())),
+        (230, finished("mq/config@db2", wrote())),
+        (250, finished("mq/config@db3", wrote())),
+        (260, finished("base/motd@app1", did("wrote /etc/motd", None))),
+        (270, started("mq/restart@db1", "db1")),
+        (12_000, waiting("mq/restart@db1", "running, sees 2 of 3 members")),
+        (
+            41_000,
+            finished("mq/restart@db1", did("restarted rabbitmq-server", None)),
+        ),
+        (41_010, started("mq/restart@db2", "db2")),
+        (50_000, waiting("mq/restart@db2", "starting")),
+    ]
+}
+
+/// A run in which everything went well.
+pub(crate) fn successful_run() -> Vec<(i64, Event)> {
+    let mut events = beginning();
+    events.extend([
+        (
+            80_000,
+            finished("mq/restart@db2", did("restarted rabbitmq-server", None)),
+        ),
+        (80_010, started("mq/restart@db3", "db3")),
+        (
+            122_000,
+            finished("mq/restart@db3", did("restarted rabbitmq-server", None)),
+        ),
+        (122_010, started("mq/policy@db1", "db1")),
+        (123_500, finished("mq/policy@db1", did("ran 1 command", None))),
+        (123_510, started("base/wait@app1", "app1")),
+        (
+            125_000,
+            finished("base/wait@app1", NodeOutcome::Done { change: None }),
+        ),
+        (
+            125_010,
+            Event::RunFinished {
+                outcome: Outcome {
+                    done: 9,
+                    ..Outcome::default()
+                },
+            },
+        ),
+    ]);
+    at(events)
+}
+
+/// A run that stopped because db2 did not come back.
+pub(crate) fn stopped_run() -> Vec<(i64, Event)> {
+    let not_run = |id: &str, why| finished(id, NodeOutcome::NotRun { why });
+    let gate = Failure::Gate {
+        title: "db2 is running and sees all members".to_owned(),
+        last: "running, sees 2 of 3 members\n\u{1b}[31mpartitioned from db3".to_owned(),
+    };
+    let mut events = beginning();
+    events.extend([
+        (
+            341_010,
+            finished("mq/restart@db2", NodeOutcome::Failed { failure: gate }),
+        ),
+        (
+            341_010,
+            not_run(
+                "mq/restart@db3",
+                NotRun::RolloutStopped {
+                    by: "mq/restart@db2".parse().unwrap(),
+                },
+            ),
+        ),
+        (
+            341_010,
+            not_run(
+                "mq/policy@db1",
+                NotRun::Dependency {
+                    on: "mq/restart@db3".parse().unwrap(),
+                },
+            ),
+        ),
+        (341_010, not_run("base/wait@app1", NotRun::Interrupted)),
+        (
+            341_020,
+            Event::RunFinished {
+                outcome: Outcome {
+                    done: 5,
+                    failed: 1,
+                    not_run: 3,
+                    interrupted: false,
+                },
+            },
+        ),
+    ]);
+    at(events)
+}
+
+/// A run that was killed while db2 was restarting.
+pub(crate) fn killed_run() -> Vec<(i64, Event)> {
+    at(beginning())
+}
