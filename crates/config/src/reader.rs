@@ -165,7 +165,19 @@ impl<'a> Reader<'a> {
 
     /// A reference to a secret.
     pub fn secret(&self, key: &'static str, rule: SecretRule) -> Option<SecretId> {
-        let entry = self.entry(key)?;
+        self.reference(self.entry(key)?, rule)
+    }
+
+    /// A table of references to secrets, under names that the operator chose; each with its entry.
+    pub fn secrets(&self, key: &'static str, rule: SecretRule) -> Vec<(&'a Entry, SecretId)> {
+        let entries = self.table(key).map_or(&[][..], |table| &table.entries);
+        entries
+            .iter()
+            .filter_map(|entry| Some((entry, self.reference(entry, rule)?)))
+            .collect()
+    }
+
+    fn reference(&self, entry: &Entry, rule: SecretRule) -> Option<SecretId> {
         match secret::read(entry, rule) {
             Ok(secret) => {
                 let id = secret.id.clone();

@@ -136,7 +136,8 @@ impl Cx<'_> {
         )
     }
 
-    fn earlier_on(&self, host: &HostName) -> impl Iterator<Item = &Operation> {
+    /// What earlier steps are going to do on a host, in order.
+    pub fn earlier_on(&self, host: &HostName) -> impl DoubleEndedIterator<Item = &Operation> {
         let actions = self
             .earlier
             .iter()

@@ -1,8 +1,11 @@
 //! What generic steps wait for: a unit that runs, a port that answers.
 
+use std::collections::BTreeMap;
+
 use plan::{Facts, Gate, Verdict};
-use protocol::FactQuery;
-use protocol::facts::TcpFact;
+use protocol::facts::{TcpFact, TcpQuery, UnitQuery};
+use protocol::{FactQuery, Query};
+use types::HostName;
 
 /// A port accepts connections.
 pub(super) const TCP: &str = "generic.tcp";
@@ -36,4 +39,32 @@ pub fn judge(gate: &Gate, facts: &Facts) -> Verdict {
         }
     }
     Verdict::Pass
+}
+
+/// Waits until a unit is active.
+pub(super) fn unit(host: &HostName, name: &str, limit_ms: u64) -> Gate {
+    gate(
+        UNIT,
+        host,
+        format!("{name} runs on {host}"),
+        UnitQuery::new(name).wrap(),
+        limit_ms,
+    )
+}
+
+/// Waits until a port accepts connections from a host.
+pub(super) fn tcp(host: &HostName, query: &TcpQuery, limit_ms: u64) -> Gate {
+    let title = format!("{}:{} answers {host}", query.host, query.port);
+    gate(TCP, host, title, query.wrap(), limit_ms)
+}
+
+fn gate(check: &str, host: &HostName, title: String, query: FactQuery, limit_ms: u64) -> Gate {
+    Gate {
+        service: None,
+        check: check.to_owned(),
+        host: Some(host.clone()),
+        title,
+        watch: BTreeMap::from([(host.clone(), vec![query])]),
+        limit_ms,
+    }
 }

@@ -5,9 +5,26 @@
 //! the step while the playbook is read; so what is wrong with them is told before any host is asked, and planning
 //! finds only text.
 
+mod args;
+mod command;
+mod directory;
+mod file;
 mod gate;
+mod hosts_file;
+mod ini;
+mod line;
 pub mod names;
 mod on_host;
+mod package;
+mod render;
+mod secrecy;
+mod shell;
+mod standing;
+mod unit;
+mod wait_for;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -44,7 +61,17 @@ pub struct BuildCx<'a> {
 type Build = fn(&StepDecl, &BuildCx<'_>) -> Option<Box<dyn Step>>;
 
 /// Every generic step kind.
-static STEPS: &[(&str, Build)] = &[];
+static STEPS: &[(&str, Build)] = &[
+    ("command", on_host::build::<command::Command>),
+    ("directory", on_host::build::<directory::Directory>),
+    ("file", on_host::build::<file::File>),
+    ("hosts-file", hosts_file::build),
+    ("ini", on_host::build::<ini::Ini>),
+    ("line", on_host::build::<line::Line>),
+    ("package", on_host::build::<package::Package>),
+    ("unit", on_host::build::<unit::Unit>),
+    ("wait-for", on_host::build::<wait_for::WaitFor>),
+];
 
 /// The names of the generic step kinds.
 pub fn names() -> impl Iterator<Item = &'static str> {

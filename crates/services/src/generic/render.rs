@@ -1,0 +1,158 @@
+//! Templates: `{{ name }}` in arguments and in the files that they name.
+//!
+//! A name that is not there is an error, never an empty string: a configuration with a hole in it is worse than
+//! none.
+
+use std::collections::BTreeMap;
+
+use config::reader::with_suggestion;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use protocol::Text;
+use types::{Diagnostic, HostName, SecretId, SourceId, Span};
+
+use super::BuildCx;
+
+/// What `{{ name }}` may name.
+pub(super) type Vars = BTreeMap<String, String>;
+
+/// Where a template was written.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// In the playbook.
+    Argument(Span),
+    /// In a file of its own.
+    File(SourceId),
+}
+
+/// The variables on a host: the inventory's, over them the service's, over them the host's own.
+pub(super) fn vars(host: &HostName, cx: &BuildCx<'_>) -> Vars {
+    let mut vars = cx.inventory.vars.clone();
+    vars.extend(cx.service.map(|service| service.vars()).unwrap_or_default());
+    let address = cx.inventory.hosts.get(host).and_then(|host| host.address.clone());
+    vars.insert("address".to_owned(), address.unwrap_or_else(|| host.to_string()));
+    vars.insert("host".to_owned(), host.to_string());
+    vars
+}
+
+/// Renders a template. In an argument that may hold no secrets, there are none to name.
+pub(super) fn render(
+    template: &str,
+    vars: &Vars,
+    secrets: Option<&BTreeMap<String, SecretId>>,
+    place: Place,
+) -> Result<String, Box<Diagnostic>> {
+    // Most arguments are no templates.
+    if !template.contains("{{") && !template.contains("{%") && !template.contains("{#") {
+        return Ok(template.to_owned());
+    }
+    let mut context: BTreeMap<String, Value> = vars
+        .iter()
+        .map(|(name, value)| (name.clone(), Value::from(value)))
+        .collect();
+    if let Some(secrets) = secrets {
+        let references = secrets
+            .iter()
+            .map(|(name, id)| (name.clone(), Value::from(Text::secret(id).as_str())));
+        let references: BTreeMap<String, Value> = references.collect();
+        context.insert("secrets".to_owned(), Value::from(references));
+    }
+    let failed = |error: &Error| Box::new(wrong(template, place, error));
+    let environment = environment().map_err(|error| failed(&error))?;
+    let parsed = environment
+        .template_from_str(template)
+        .map_err(|error| failed(&error))?;
+    parsed.render(&context).map_err(|error| {
+        let used = parsed.undeclared_variables(true);
+        let diagnostic = match error.kind() {
+            ErrorKind::UndefinedError => unknown(template, place, &error, used, &context, secrets),
+            _ => None,
+        };
+        diagnostic.map_or_else(|| failed(&error), Box::new)
+    })
+}
+
+/// Templates are configuration files: lines and their ends stay as they are written, and a line with a block alone
+/// leaves none.
+fn environment() -> Result<Environment<'static>, Error> {
+    let syntax = SyntaxConfig::builder()
+        .keep_trailing_newline(true)
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()?;
+    let mut environment = Environment::new();
+    environment.set_syntax(syntax);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    Ok(environment)
+}
+
+/// A name that is not there.
+fn unknown(
+    template: &str,
+    place: Place,
+    error: &Error,
+    used: impl IntoIterator<Item = String>,
+    context: &BTreeMap<String, Value>,
+    secrets: Option<&BTreeMap<String, SecretId>>,
+) -> Option<Diagnostic> {
+    let mut used: Vec<String> = used.into_iter().collect();
+    used.sort();
+    let (name, known): (&str, Vec<&str>) =
+        used.iter().find_map(|name| match name.strip_prefix("secrets.") {
+            Some(secret) => {
+                let known = secrets.map(|secrets| secrets.keys().map(String::as_str).collect());
+                let there = secrets.is_some_and(|secrets| secrets.contains_key(secret));
+                (!there).then(|| (name.as_str(), known.unwrap_or_default()))
+            }
+            None => {
+                let there = context.contains_key(name.split('.').next().unwrap_or(name));
+                (!there).then(|| (name.as_str(), context.keys().map(String::as_str).collect()))
+            }
+        })?;
+    let span = place.span(template, error);
+    let diagnostic = Diagnostic::error(format!("there is no variable {name:?}"));
+    Some(match name.strip_prefix("secrets.") {
+        Some(_) if secrets.is_none() => diagnostic
+            .at(span, "no secrets here")
+            .hint("secrets belong into the content of a file, or to the standard input of a command"),
+        Some(secret) => {
+            let diagnostic = diagnostic.at(span, "not among the step's secrets");
+            with_suggestion(diagnostic, secret, known)
+        }
+        None => {
+            let label = format!("known are {}", known.join(", "));
+            let diagnostic = with_suggestion(diagnostic.at(span, label), name, known);
+            match diagnostic.hint {
+                Some(_) => diagnostic,
+                None => diagnostic.hint(format!("set it under [vars] of the inventory: {name} = \"...\"")),
+            }
+        }
+    })
+}
+
+/// A template that is none, or that fails.
+fn wrong(template: &str, place: Place, error: &Error) -> Diagnostic {
+    let detail = error
+        .detail()
+        .map(|detail| format!(": {detail}"))
+        .unwrap_or_default();
+    Diagnostic::error(format!("the template is wrong: {}{detail}", error.kind()))
+        .at(place.span(template, error), "")
+}
+
+impl Place {
+    /// The whole argument, or the line of the file.
+    fn span(self, template: &str, error: &Error) -> Span {
+        match self {
+            Self::Argument(span) => span,
+            Self::File(id) => {
+                let line = error.line().unwrap_or(1);
+                let mut lines = template.split_inclusive('\n');
+                let start: usize = lines.by_ref().take(line.saturating_sub(1)).map(str::len).sum();
+                let length = lines.next().map_or(0, |line| line.trim_end().len());
+                Span::new(id, start..start + length)
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Which values of a file must not leave its host, although nobody named them: those that stand where our secrets
+//! are going to stand, and those that look like passwords in files that we edit a line of.
+
+use protocol::{Piece, Text};
+use regex_lite::{Regex, escape};
+
+/// Masks for the values that stand in a file where a text has its secrets.
+///
+/// `None` where some line cannot be told from others by what stands around its secret; then what stands in the
+/// file must not be shown.
+pub(super) fn masks_for(text: &Text) -> Option<Vec<String>> {
+    let lines: Vec<&str> = text.as_str().lines().collect();
+    let mut masks = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let line = Text::new(*line);
+        let pieces = line.pieces().ok()?;
+        let secrets = pieces
+            .iter()
+            .enumerate()
+            .filter(|(_, piece)| matches!(piece, Piece::Secret(_)));
+        for (nth, _) in secrets {
+            let around = [around(&pieces[..nth]), around(&pieces[nth + 1..])];
+            let mask = format!("^{}(.*){}$", around[0], around[1]);
+            let others = lines.iter().enumerate().filter(|(other, _)| *other != at);
+            if others.map(|(_, line)| line).any(|line| shows(&mask, line)) {
+                return None;
+            }
+            masks.push(mask);
+        }
+    }
+    Some(masks)
+}
+
+/// A pattern of what stands before or after a secret on its line.
+fn around(pieces: &[Piece<'_>]) -> String {
+    let patterns = pieces.iter().map(|piece| match piece {
+        Piece::Plain(text) => escape(text),
+        _ => ".*?".to_owned(),
+    });
+    patterns.collect()
+}
+
+/// Whether a mask takes something of a line for a secret that is none.
+fn shows(mask: &str, line: &str) -> bool {
+    // A mask that is no pattern would hide nothing.
+    let Ok(regex) = Regex::new(mask) else { return true };
+    let groups = regex.captures_iter(line).filter_map(|found| found.get(1));
+    groups.map(|group| group.as_str().trim()).any(|value| {
+        let value = Text::new(value);
+        let pieces = value.pieces().unwrap_or_default();
+        pieces.iter().any(|piece| matches!(piece, Piece::Plain(_)))
+    })
+}
+
+/// Words at the end of a key whose value is a secret.
+const WORDS: [&str; 10] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "requirepass|masterauth|auth-pass",
+    "api[_-]?key",
+    "access[_-]?key",
+    "private[_-]?key",
+    "cookie",
+];
+
+/// Masks for what looks like a password in a file that is only edited, except for what the playbook itself writes
+/// in the open: a masked value could not be compared with it.
+pub(super) fn masks_except(written: &str) -> Vec<String> {
+    let keys = WORDS.iter().map(|word| {
+        format!(r#"(?i)(?:^|[\s{{,])["']?[\w.-]*(?:{word})["']?\s*[=:\s]\s*["']?([^\s"';,]{{6,}})"#)
+    });
+    let element = r"(?i)<[\w.-]*(?:password|secret|token)[^>]*>([^<]+)<".to_owned();
+    let url = r"://[^\s:/@]*:([^\s@/]+)@".to_owned();
+    let masks = keys.chain([element, url]);
+    masks.filter(|mask| !shows(mask, written)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "⟪secret:file:pw⟫";
+
+    /// What of a line a mask hides.
+    fn hidden<'a>(masks: &[String], line: &'a str) -> Vec<&'a str> {
+        let regexes = masks.iter().map(|mask| Regex::new(mask).unwrap());
+        let groups = regexes.flat_map(|regex| {
+            let found: Vec<&str> = regex
+                .captures_iter(line)
+                .filter_map(|found| found.get(1))
+                .map(|group| group.as_str())
+                .collect();
+            found
+        });
+        groups.collect()
+    }
+
+    #[test]
+    fn what_stands_in_a_secrets_place_is_hidden_and_nothing_else() {
+        let text = Text::new(format!("port 1\npass \"{SECRET}\";\nurl = x://u:{SECRET}@h/\n"));
+        let masks = masks_for(&text).unwrap();
+        assert_eq!(hidden(&masks, "pass \"old;value\";"), ["old;value"]);
+        assert_eq!(hidden(&masks, "url = x://u:old@h/"), ["old"]);
+        assert_eq!(hidden(&masks, "port 1"), [""; 0]);
+    }
+
+    #[test]
+    fn a_secret_that_looks_like_its_neighbours_cannot_be_hidden() {
+        assert_eq!(masks_for(&Text::new(format!("- alice\n- {SECRET}\n"))), None);
+        assert_eq!(masks_for(&Text::new(format!("{SECRET}\n"))).unwrap(), ["^(.*)$"]);
+        assert_eq!(masks_for(&Text::new("nothing secret\n")).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn passwords_in_edited_files_are_hidden() {
+        let masks = masks_except("port 1");
+        for (line, value) in [
+            ("requirepass hunter2hunter2", "hunter2hunter2"),
+            ("db.password = \"hunter2\"", "hunter2"),
+            ("  {\"api_key\": \"hunter2\", \"a\": 1}", "hunter2"),
+            ("<admin_password>hunter2</admin_password>", "hunter2"),
+            ("uri=amqp://user:hunter2@host/", "hunter2"),
+        ] {
+            assert_eq!(hidden(&masks, line), [value], "{line}");
+        }
+        for line in [
+            "PasswordAuthentication no",
+            "password no",
+            "token: true",
+            "port 6379",
+        ] {
+            assert_eq!(hidden(&masks, line), [""; 0], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_the_playbook_writes_in_the_open_is_compared_in_the_open() {
+        let masks = masks_except("token = disabled");
+        assert_eq!(hidden(&masks, "token = disabled"), [""; 0]);
+        assert_eq!(hidden(&masks, "password = disabled"), ["disabled"]);
+        // Our own secrets are recognised before masks count.
+        assert_eq!(
+            masks_except(&format!("token = {SECRET}")).len(),
+            masks_except("").len()
+        );
+    }
+}
