@@ -28,31 +28,47 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         };
         Ok(desired.plan(host, cx.facts)?.into_iter().collect())
     });
-    let changing: Vec<HostName> = plan
-        .tasks
+    let changing: Vec<&HostName> = cx
+        .hosts
         .iter()
-        .map(|task| task.host.clone())
-        .filter(|host| is_clustered(settings, host, cx) && text_differs(settings, host, cx))
+        .filter(|host| changes_for_all(settings, host, cx))
         .collect();
     let refused: Vec<&HostName> = changing
         .iter()
+        .copied()
         .filter(|host| !cx.is_allowed(CONSENT, host))
         .collect();
     if !refused.is_empty() {
-        plan.tasks.retain(|task| !changing.contains(&task.host));
+        plan.tasks.retain(|task| !changing.contains(&&task.host));
     }
     for host in refused {
         plan.refusals.push(Refusal {
             service: None,
             host: Some(host.clone()),
-            what: format!("the Erlang cookie of {host} is not changed"),
-            why: "it is a member of a formed cluster, and a new cookie means that all members are stopped at the same time"
+            what: format!("{host} does not get another Erlang cookie"),
+            why: "it is a member of a formed cluster, and another cookie means that all members are stopped at the \
+                  same time"
                 .to_owned(),
-            way_out: "point `cookie` to the cookie that the cluster has, or allow the change on every member".to_owned(),
+            way_out: "put the cookie that the cluster runs with back, or allow the change on every member".to_owned(),
             consent: Some(Consent { action: CONSENT.to_owned(), host: host.clone() }),
         });
     }
     plan
+}
+
+/// Whether a host is a running member of a formed cluster and gets, or got and does not run with, another cookie.
+///
+/// A node that answered runs with the cookie of its file, for the agent proved itself with it; so nothing needs to be
+/// known of when the file was written.
+pub(super) fn changes_for_all(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
+    if !is_clustered(settings, host, cx) {
+        return false;
+    }
+    match view::node(settings, host, cx.facts) {
+        Ok(Node::OtherCookie) => true,
+        Ok(Node::Up(_) | Node::Halted(_)) => text_differs(settings, host, cx),
+        Ok(Node::Off(_)) | Err(_) => false,
+    }
 }
 
 /// Whether a node is a member of a cluster with others.
@@ -68,7 +84,8 @@ pub(super) fn is_clustered(settings: &Settings, host: &HostName, cx: &Cx<'_>) ->
     }
 }
 
-fn text_differs(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
+/// Whether the cookie's file holds another cookie than ours, or is not there.
+pub(super) fn text_differs(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
     let fact = cx.facts.get(host, &view::cookie_query(settings));
     fact.is_ok_and(|fact| fact.text() != Some(&Text::secret(&settings.cookie)))
 }

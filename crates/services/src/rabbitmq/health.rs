@@ -98,6 +98,8 @@ pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
 
 pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let mut largest = Broker::default();
+    // What each running member sees running: a cluster is what all of them see.
+    let mut seen: Vec<BTreeSet<String>> = Vec::new();
     let mut members = Vec::new();
     for host in &settings.hosts {
         let node = view::node(settings, host, facts);
@@ -107,9 +109,9 @@ pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
             node.as_ref().map_err(ToString::to_string),
             facts,
         ));
-        if let Ok(Node::Up(broker)) = node
-            && broker.members.len() > largest.members.len()
-        {
+        let Ok(Node::Up(broker)) = node else { continue };
+        seen.push(broker.running.clone());
+        if broker.members.len() > largest.members.len() {
             largest = *broker;
         }
     }
@@ -122,8 +124,8 @@ pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let running = settings
         .hosts
         .iter()
-        .filter(|host| largest.running.contains(&Settings::node(host)))
-        .count();
+        .filter(|host| seen.iter().all(|seen| seen.contains(&Settings::node(host))));
+    let running = if seen.is_empty() { 0 } else { running.count() };
     let mut summary = format!("{running} of {all} running in one cluster");
     for policy in &settings.policies {
         let vhosts = largest

@@ -225,7 +225,9 @@ fn proof(settings: &Settings, host: &HostName) -> Precondition {
         pair("tags", Term::List(vec![Term::atom("administrator")])),
     ]);
     let mut query = view::erlang_query(settings, host, &PROOF);
-    query.calls.push(Call::new("rabbit_mnesia", "cluster_nodes", [Term::atom("all")]));
+    query
+        .calls
+        .push(Call::new("rabbit_mnesia", "cluster_nodes", [Term::atom("all")]));
     let results = [
         Term::List(Vec::new()),
         Term::List(vec![str("/")]),

@@ -3,10 +3,11 @@
 //! The runbook sets its policy in the virtual hosts of the moment; one that is made later has none, and the next
 //! plan shows it. A policy that the inventory does not name is left alone.
 
-use plan::{Preview, Refusal};
+use plan::{Level, Preview, Refusal};
 use protocol::{Command, Operation};
 use types::HostName;
 
+use super::cookie::is_clustered;
 use super::settings::{Policy, Settings};
 use super::view::{self, Broker, Node, SeenPolicy};
 use crate::common::{QUICK, action};
@@ -17,7 +18,16 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let Some((host, broker)) = spokesman(settings, cx) else {
         return plan;
     };
-    let broker = broker.unwrap_or_else(fresh);
+    let broker = match broker {
+        Some(broker) => broker,
+        None if cx.hosts.iter().any(|host| is_clustered(settings, host, cx)) => {
+            let text =
+                "no member of the cluster answers: whether its policies are right is seen when one does";
+            plan.note(Level::Info, None, text);
+            return plan;
+        }
+        None => fresh(),
+    };
     for policy in &settings.policies {
         if policy.definition.contains_key("ha-mode") && major(&broker.version) >= Some(4) {
             plan.refusals.push(mirroring_is_gone(policy, &broker.version));

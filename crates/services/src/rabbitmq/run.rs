@@ -1,26 +1,26 @@
 //! Stopping and starting: the unit runs, and runs with the cookie that its file holds.
 //!
-//! Whether a restart is due is never remembered. A node whose cookie file is newer than its process, or that
-//! refuses the cookie of its file, was not restarted since; so a run that died between writing and restarting is
-//! finished by the next one.
+//! Whether a restart is due is never remembered. A node that refuses the cookie of its own file was not restarted
+//! since that was written; so a run that died between writing and restarting is finished by the next one.
 
 use plan::Unknown;
 use protocol::{Command, Operation, UnitVerb};
 use types::HostName;
 
-use super::cookie::is_clustered;
+use super::cookie::{changes_for_all, is_clustered, text_differs};
 use super::health;
 use super::settings::Settings;
 use super::view::{self, Node};
-use crate::common::{QUICK, UNIT, action, each_host, verbs_to_run};
+use crate::common::{UNIT, action, each_host, verbs_to_run};
 use crate::step::{Cx, StepPlan, Task};
 
 /// Stops every member of a formed cluster whose cookie changes: first in, last out, because the member that stopped
 /// last has the latest state and must be there when the others start.
 pub(super) fn plan_stop(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let any_changes = cx.hosts.iter().any(|host| changes_for_all(settings, host, cx));
     let mut plan = each_host(cx, |host| {
         let runs = view::unit(settings, host, cx.facts)?.is_active();
-        if !runs || !is_clustered(settings, host, cx) || !any_new_cookie(settings, cx) {
+        if !(runs && any_changes && is_clustered(settings, host, cx)) {
             return Ok(Vec::new());
         }
         let operation = Operation::Unit {
@@ -39,30 +39,17 @@ pub(super) fn plan_stop(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     plan
 }
 
-/// Whether a member of the formed cluster gets, or got and does not run with, another cookie.
-fn any_new_cookie(settings: &Settings, cx: &Cx<'_>) -> bool {
-    cx.hosts.iter().any(|host| {
-        is_clustered(settings, host, cx) && new_cookie(settings, host, cx).is_ok_and(|new| new.is_some())
-    })
-}
-
 /// Why a running node does not run with the cookie that its file holds, or will hold; `None` where it does.
 fn new_cookie(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<&'static str>, Unknown> {
-    let unit = view::unit(settings, host, cx.facts)?;
-    if !unit.is_active() {
+    if !view::unit(settings, host, cx.facts)?.is_active() {
         return Ok(None);
-    }
-    if cx.writes(host, &settings.cookie_path()) {
-        return Ok(Some("its cookie changes"));
     }
     if view::node(settings, host, cx.facts)? == Node::OtherCookie {
         return Ok(Some("it runs with another cookie than its file's"));
     }
-    let cookie = cx.facts.get(host, &view::cookie_query(settings))?;
-    let is_newer = cookie
-        .meta()
-        .is_some_and(|meta| meta.modified_us > unit.started_us);
-    Ok(is_newer.then_some("its cookie was written after it was started"))
+    // Writing the same text again, to close its access, changes nothing for the node.
+    let changes = cx.writes(host, &settings.cookie_path()) && text_differs(settings, host, cx);
+    Ok(changes.then_some("its cookie changes"))
 }
 
 /// Starts what does not run and restarts what runs with another cookie.
@@ -106,11 +93,10 @@ fn start_app(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option
         commands: vec![Command::new(["rabbitmqctl", "-q", "start_app"])],
     };
     let gate = health::gate(settings, health::RUNNING, host, format!("{host} is running"));
-    let task = Task::new(
-        host,
-        "rabbitmqctl start_app",
-        "the node runs without its broker",
-        action(operation, UNIT.max(QUICK)),
-    );
-    Ok(Some(task.part("app").gate(gate)))
+    let reason = "the node runs without its broker";
+    Ok(Some(
+        Task::new(host, "rabbitmqctl start_app", reason, action(operation, UNIT))
+            .part("app")
+            .gate(gate),
+    ))
 }

@@ -204,9 +204,10 @@ fn broker(results: &[Result<Term, String>]) -> Broker {
         running: part("running_nodes")
             .map(|nodes| texts(nodes.items()).into_iter().collect())
             .unwrap_or_default(),
+        // [{rabbit@db1, [rabbit@db2]}]: who was cut off from whom, as this node saw it.
         partitions: partitions
             .iter()
-            .flat_map(|pair| pair.items().iter().flat_map(names_within))
+            .flat_map(|pair| texts(pair.items().last().map(Term::items).unwrap_or_default()))
             .collect(),
         alarms: answer(6)
             .map(|alarms| alarms.items().iter().map(show).collect())
@@ -236,14 +237,6 @@ fn texts(terms: &[Term]) -> Vec<String> {
         .iter()
         .filter_map(|term| term.as_str().map(str::to_owned))
         .collect()
-}
-
-/// The node names in `{rabbit@db1, [rabbit@db2]}`.
-fn names_within(term: &Term) -> Vec<String> {
-    match term {
-        Term::List(items) => texts(items),
-        other => other.as_str().map(str::to_owned).into_iter().collect(),
-    }
 }
 
 /// `{resource, <<"/">>, queue, <<"orders">>}`
