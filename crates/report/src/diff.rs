@@ -3,9 +3,10 @@
 //! The diff is made of what is shown, not of what is stored: secrets are words before they are compared.
 
 use plan::Preview;
+use protocol::Text;
 use similar::{ChangeTag, TextDiff};
 
-use crate::text::{defused, shown};
+use crate::text::shown;
 use crate::{Look, Paint};
 
 /// Unchanged lines around each change.
@@ -25,7 +26,7 @@ pub fn lines(preview: &Preview) -> Vec<Line> {
     match preview {
         Preview::Commands(commands) => commands
             .iter()
-            .flat_map(|command| command_lines(&defused(command)))
+            .flat_map(|command| command_lines(&shown(&Text::new(command.as_str()))))
             .collect(),
         Preview::File { before, after, .. } => {
             let (old, new) = (before.as_ref().map(shown), shown(after));
@@ -113,7 +114,6 @@ fn diff(old: Option<&str>, new: &str) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::Text;
 
     fn file(before: Option<&str>, after: &str) -> Preview {
         Preview::File {
@@ -150,7 +150,13 @@ mod tests {
 
     #[test]
     fn commands_are_shown_as_they_would_be_typed() {
-        let commands = Preview::Commands(vec!["systemctl stop x".to_owned(), "a \\\nb".to_owned()]);
-        assert_eq!(plain(&commands), "$ systemctl stop x\n$ a \\\n  b");
+        let commands = Preview::Commands(vec![
+            "systemctl stop x".to_owned(),
+            "a ⟪secret:env:PW⟫ \\\nb".to_owned(),
+        ]);
+        assert_eq!(
+            plain(&commands),
+            "$ systemctl stop x\n$ a (secret env:PW) \\\n  b"
+        );
     }
 }

@@ -58,12 +58,6 @@ impl Labels {
             None => node.to_string(),
         }
     }
-
-    /// The width of the longest host name.
-    pub(crate) fn host_width(&self) -> usize {
-        let widths = self.labels.iter().map(|label| label.host.as_str().len());
-        widths.max().unwrap_or(0)
-    }
 }
 
 impl From<&Node> for Label {

@@ -9,24 +9,35 @@
 
 pub mod batches;
 mod critical;
+pub mod diagnostics;
 pub mod diff;
+pub mod history;
+pub mod json;
 pub mod labels;
 pub mod look;
 pub mod out;
 pub mod outcome;
 pub mod plan_view;
+pub mod progress;
 mod remarks;
 #[cfg(test)]
 mod samples;
 pub mod sign;
 mod stages;
+pub mod status;
 pub mod summary;
+mod table;
 pub mod text;
 pub mod timeline;
 pub mod when;
 
+pub use diagnostics::render_diagnostics;
+pub use history::{RunLine, RunView, render_history, render_run};
+pub use json::{event_json, plan_json, status_json};
 pub use labels::{Label, Labels};
 pub use look::{ColourChoice, Look, Paint};
 pub use outcome::render_outcome;
 pub use plan_view::{PlanView, render_plan};
+pub use progress::{Face, Progress};
+pub use status::render_status;
 pub use when::When;

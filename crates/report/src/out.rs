@@ -15,6 +15,13 @@ pub fn message(text: &str) -> io::Result<()> {
     write(&mut io::stderr().lock(), text)
 }
 
+/// Writes a question to standard error, and leaves the cursor behind it.
+pub fn prompt(text: &str) -> io::Result<()> {
+    let mut stream = io::stderr().lock();
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
+}
+
 /// Writes a text and an end of line where it has none.
 fn write(stream: &mut impl Write, text: &str) -> io::Result<()> {
     let written = || -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! How a run ended, for whoever started it: what was done, what failed and what was last seen there, what was not
 //! run and why, and where the time went. The verdict comes last, where the eye rests.
 
+use std::fmt::Write as _;
+
 use plan::{Failure, NodeOutcome, NotRun};
 use types::{HostName, NodeId};
 
@@ -91,7 +93,7 @@ impl<'a> Report<'a> {
             if let Some(NodeOutcome::Done { change: Some(change) }) = &node.outcome {
                 let mut text = one_line(&change.summary);
                 if let Some(backup) = &change.backup {
-                    text.push_str(&format!(", the former file is {backup}"));
+                    let _ = write!(text, ", the former file is {backup}");
                 }
                 for line in wrapped("", 16, &text, self.look.width).lines() {
                     out.push_str(&self.look.paint(Paint::Faint, line));
@@ -101,11 +103,12 @@ impl<'a> Report<'a> {
         }
         if let Some((_, fastest_listed)) = done.get(LISTED - 1).filter(|_| done.len() > LISTED) {
             let took = fastest_listed.took_us().map_or_else(String::new, duration);
-            out.push_str(&format!(
-                "{:14}and {} more, none slower than {took}\n",
+            let _ = writeln!(
+                out,
+                "{:14}and {} more, none slower than {took}",
                 "",
                 done.len() - LISTED
-            ));
+            );
         }
         out
     }
@@ -145,7 +148,7 @@ impl<'a> Report<'a> {
         for (id, node) in running {
             let mut text = self.labels.name(id);
             if !node.waits_for.is_empty() {
-                text.push_str(&format!(", waiting: {}", one_line(&node.waits_for)));
+                let _ = write!(text, ", waiting: {}", one_line(&node.waits_for));
             }
             out.push_str(&wrapped("  ", 4, &text, self.look.width));
         }
@@ -175,7 +178,7 @@ impl<'a> Report<'a> {
                 out.push_str(&wrapped("    ", 6, &self.labels.name(id), self.look.width));
             }
             if nodes.len() > LISTED {
-                out.push_str(&format!("    and {} more\n", nodes.len() - LISTED));
+                let _ = writeln!(out, "    and {} more", nodes.len() - LISTED);
             }
         }
         out

@@ -4,6 +4,8 @@
 //! same number may run at the same time, and `2-4` stands for three batches that do the same on one host after
 //! another. Below each change stand why it is needed, what it changes, and what the run waits for afterwards.
 
+use std::fmt::Write as _;
+
 use plan::{Node, StepGraph};
 use types::{HostName, ServiceName};
 
@@ -72,7 +74,7 @@ fn budget(graph: &StepGraph, service: &ServiceName) -> Option<String> {
     );
     if !budget.unavailable.is_empty() {
         let hosts: Vec<&str> = budget.unavailable.iter().map(HostName::as_str).collect();
-        text.push_str(&format!(", unavailable now: {}", hosts.join(", ")));
+        let _ = write!(text, ", unavailable now: {}", hosts.join(", "));
     }
     Some(text)
 }
@@ -89,9 +91,10 @@ fn draw_entry(number: &str, entry: &Entry<'_>, service: Option<&ServiceName>, vi
     let sign = Sign::of(node);
     let hosts = in_turn(entry);
     // A long list of hosts would push what is done off the screen.
-    let (on, after) = match hosts.len() > view.look.width / 2 {
-        true => (count(entry.hosts().len(), "host"), Some(hosts)),
-        false => (hosts, None),
+    let (on, after) = if hosts.len() > view.look.width / 2 {
+        (count(entry.hosts().len(), "host"), Some(hosts))
+    } else {
+        (hosts, None)
     };
     let mut out = format!(
         "{number:>6}  {} {}  {}\n",
@@ -162,11 +165,12 @@ fn draw_preview(node: &Node, view: &PlanView) -> String {
             return out;
         }
         if !node.title.contains(path.as_str()) {
-            out.push_str(&format!(
-                "{:INDENT$}{}\n",
+            let _ = writeln!(
+                out,
+                "{:INDENT$}{}",
                 "",
                 view.look.paint(Paint::Strong, one_line(path))
-            ));
+            );
         }
     }
     out.push_str(&diff::drawn(preview, INDENT, &view.look));

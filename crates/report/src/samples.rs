@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{
-    Budget, Consent, Event, Failure, Gate, Level, Node, NodeOutcome, NotRun, Note, Outcome, Preview, Refusal,
-    StepGraph, Unplanned,
+    Budget, Consent, Event, Failure, Gate, Health, Level, MemberStatus, Node, NodeOutcome, NotRun, Note,
+    Outcome, Preview, Refusal, ServiceStatus, StepGraph, Unplanned,
 };
 use protocol::{Action, Change, Command, FileState, Operation, Text, UnitVerb};
 use types::HostName;
+
+use crate::{Labels, RunLine, RunView, When};
 
 /// A node that writes a file.
 pub(crate) fn node(id: &str, host: &str, needs: &[&str]) -> Node {
@@ -42,22 +44,22 @@ pub(crate) fn restart(service: &str, host: &str, needs: &[&str]) -> Node {
         service: Some(service.parse().unwrap()),
         title: "restart rabbitmq-server".to_owned(),
         reason: "rabbitmq.conf is newer than the process".to_owned(),
-        action: unit(&[UnitVerb::Restart]),
+        action: Some(unit(&[UnitVerb::Restart])),
         disrupts: BTreeSet::from([service.parse().unwrap()]),
         gates: vec![gate(service, host)],
         ..node(&format!("{service}/restart@{host}"), host, needs)
     }
 }
 
-fn unit(verbs: &[UnitVerb]) -> Option<Action> {
-    Some(Action {
+fn unit(verbs: &[UnitVerb]) -> Action {
+    Action {
         only_if: Vec::new(),
         operation: Operation::Unit {
             name: "rabbitmq-server".to_owned(),
             verbs: verbs.to_vec(),
         },
         limit_ms: 60_000,
-    })
+    }
 }
 
 fn gate(service: &str, host: &str) -> Gate {
@@ -343,4 +345,109 @@ pub(crate) fn stopped_run() -> Vec<(i64, Event)> {
 /// A run that was killed while db2 was restarting.
 pub(crate) fn killed_run() -> Vec<(i64, Event)> {
     at(beginning())
+}
+
+/// An hour after the runs above began.
+pub(crate) fn when() -> When {
+    When {
+        now_us: 1_700_003_600_000_000,
+        zone: jiff::tz::TimeZone::UTC,
+    }
+}
+
+/// A service that is well and one that is not.
+pub(crate) fn services() -> Vec<ServiceStatus> {
+    let member = |host: &str, process: &str, role: &str, health, lag: &str, detail: &str| MemberStatus {
+        host: host.parse().unwrap(),
+        process: process.to_owned(),
+        role: role.to_owned(),
+        health,
+        lag: lag.to_owned(),
+        since_us: (health != Health::Down).then_some(1_700_000_000_000_000),
+        detail: detail.to_owned(),
+    };
+    let mq = ["db1", "db2", "db3"].map(|host| member(host, "", "disc", Health::Healthy, "", ""));
+    vec![
+        ServiceStatus {
+            service: "mq".parse().unwrap(),
+            kind: "rabbitmq".to_owned(),
+            health: Health::Healthy,
+            summary: "3 of 3 running, policy ha-all in 1 virtual host".to_owned(),
+            members: mq.to_vec(),
+        },
+        ServiceStatus {
+            service: "cache".parse().unwrap(),
+            kind: "kvrocks".to_owned(),
+            health: Health::Degraded,
+            summary: "the master is db1; 1 of 2 replicas follows it".to_owned(),
+            members: vec![
+                member("db1", "kvrocks", "master", Health::Healthy, "", ""),
+                member("db2", "kvrocks", "replica", Health::Healthy, "12 B", ""),
+                member(
+                    "db3",
+                    "kvrocks",
+                    "",
+                    Health::Down,
+                    "",
+                    "the unit failed: exit status 1",
+                ),
+                member(
+                    "db1",
+                    "sentinel",
+                    "sentinel",
+                    Health::Unknown,
+                    "",
+                    "connection refused",
+                ),
+            ],
+        },
+    ]
+}
+
+/// Three runs: one that succeeded, one that failed, one that was killed.
+pub(crate) fn run_lines() -> Vec<RunLine> {
+    let line = |run: &str, ago_s: i64, took_s: i64, outcome: Option<(usize, usize, usize)>| {
+        let started_us = when().now_us - ago_s * 1_000_000;
+        let last_us = started_us + took_s * 1_000_000;
+        let end = outcome.map(|(done, failed, not_run)| Outcome {
+            done,
+            failed,
+            not_run,
+            interrupted: false,
+        });
+        RunLine {
+            run: run.parse().unwrap(),
+            started_us,
+            who: "ana@bastion".to_owned(),
+            command: "clusterctl apply inventory.toml".to_owned(),
+            inventory: "inventory.toml".to_owned(),
+            nodes: 9,
+            last_us,
+            end: end.map(|end| (last_us, end)),
+        }
+    };
+    vec![
+        line("018bcfe5-6800-7000-8000-000000000003", 45, 20, None),
+        line(
+            "018bcfe5-5400-7000-8000-000000000002",
+            3_600,
+            341,
+            Some((5, 1, 3)),
+        ),
+        line(
+            "018bbfe5-0000-7000-8000-000000000001",
+            400_000,
+            125,
+            Some((9, 0, 0)),
+        ),
+    ]
+}
+
+/// The second of them in full.
+pub(crate) fn run_view() -> RunView {
+    RunView {
+        line: run_lines().remove(1),
+        labels: Labels::from(&rolling_change()),
+        events: stopped_run(),
+    }
 }

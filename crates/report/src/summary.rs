@@ -1,6 +1,7 @@
 //! The plan in figures, and the one line that says them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use plan::{Level, StepGraph};
 use serde::Serialize;
@@ -103,15 +104,17 @@ fn changes(graph: &StepGraph, figures: &Summary) -> String {
     };
     if figures.disruptions > 0 {
         let disruptive = |node: &&plan::Node| Sign::of(node) == Sign::Disrupt;
-        let noun = match graph.nodes().iter().filter(disruptive).all(restarts) {
-            true => "restart",
-            false => "disruption",
+        let noun = if graph.nodes().iter().filter(disruptive).all(restarts) {
+            "restart"
+        } else {
+            "disruption"
         };
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             " ({} in {})",
             count(figures.disruptions, noun),
             count(figures.disruption_batches, "batch")
-        ));
+        );
     }
     text
 }

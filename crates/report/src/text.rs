@@ -42,10 +42,10 @@ pub fn defused(text: &str) -> String {
     out
 }
 
-/// The same on one line.
+/// A sentence as it may be shown, on one line.
 pub fn one_line(text: &str) -> String {
-    let defused = defused(text.trim());
-    let lines: Vec<&str> = defused
+    let shown = shown(&Text::new(text.trim()));
+    let lines: Vec<&str> = shown
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
@@ -121,6 +121,7 @@ mod tests {
         assert_eq!(defused("a\u{1b}[2J\r\u{7f}\u{9b}b\tc\n"), "a␛[2J␍␡\u{fffd}b\tc\n");
         assert_eq!(defused("user\u{202e}nimda"), "user\u{fffd}nimda");
         assert_eq!(one_line("  first\n\n  second\t3\n"), "first · second 3");
+        assert_eq!(one_line("⟪secret:env:PW⟫\u{1b}"), "(secret env:PW)␛");
     }
 
     #[test]

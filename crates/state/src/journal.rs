@@ -117,7 +117,8 @@ impl Journal {
             .map_err(|e| self.failed(e))?;
         rows.map(|row| {
             let (seq, at_us, json): (i64, i64, String) = row.map_err(|e| self.failed(e))?;
-            // By way of a value: with arbitrary_precision on, an enum tagged inside cannot read its numbers from text.
+            // By way of a value: with serde_json's arbitrary_precision on, an enum that is tagged inside cannot read
+            // its numbers from text.
             let event = serde_json::from_str::<serde_json::Value>(&json)
                 .and_then(serde_json::from_value)
                 .map_err(|e| self.damaged(format!("event {seq} of run {run}"), e))?;

@@ -1,0 +1,193 @@
+//! Past runs, as the journal remembers them: the list of `clusterctl history`, and one run in full.
+
+use std::fmt::Write as _;
+
+use plan::{Event, NodeOutcome, Outcome};
+use types::RunId;
+
+use crate::outcome::failure;
+use crate::table::Rows;
+use crate::text::{count, one_line, wrapped};
+use crate::when::duration;
+use crate::{Labels, Look, Paint, When, render_outcome};
+
+/// As much of a run's id as tells it from others: all that its time, in milliseconds, contributes to it.
+const SHORT_ID: usize = 13;
+
+/// A run in one line. Times are microseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunLine {
+    /// Its id.
+    pub run: RunId,
+    /// When it began.
+    pub started_us: i64,
+    /// The operator.
+    pub who: String,
+    /// The command as it was typed.
+    pub command: String,
+    /// The inventory's path.
+    pub inventory: String,
+    /// How many nodes were to be run.
+    pub nodes: usize,
+    /// When it was last heard of.
+    pub last_us: i64,
+    /// When and how it ended; `None` where it is unfinished.
+    pub end: Option<(i64, Outcome)>,
+}
+
+/// A run in full.
+#[derive(Debug, Clone)]
+pub struct RunView {
+    /// The run.
+    pub line: RunLine,
+    /// Its nodes.
+    pub labels: Labels,
+    /// What happened, and when.
+    pub events: Vec<(i64, Event)>,
+}
+
+/// The list of past runs, in the order given.
+pub fn render_history(runs: &[RunLine], when: &When, look: &Look) -> String {
+    if runs.is_empty() {
+        return "The journal holds no run.\n".to_owned();
+    }
+    let mut rows = Rows::new(&["RUN", "STARTED", "BY", "RESULT", "TOOK", "COMMAND"]);
+    for run in runs {
+        let (paint, result) = result(run);
+        rows.add(vec![
+            (short(&run.run).to_owned(), Some(Paint::Strong)),
+            (started(run, when), None),
+            (one_line(&run.who), None),
+            (result, Some(paint)),
+            (took(run), None),
+            (one_line(&run.command), None),
+        ]);
+    }
+    rows.draw(0, look)
+}
+
+/// One run: who did what when, what happened step by step, and how it ended.
+pub fn render_run(view: &RunView, when: &When, look: &Look) -> String {
+    let run = &view.line;
+    let (paint, result) = result(run);
+    let mut out = String::new();
+    for (word, text) in [
+        ("run", run.run.to_string()),
+        ("started", started(run, when)),
+        ("by", one_line(&run.who)),
+        ("command", one_line(&run.command)),
+        ("inventory", one_line(&run.inventory)),
+        ("steps", run.nodes.to_string()),
+        ("took", took(run)),
+        ("result", look.paint(paint, result)),
+    ] {
+        let word = look.paint(Paint::Faint, format!("{word:<11}"));
+        let _ = writeln!(out, "{word}{text}");
+    }
+    out.push('\n');
+    out.push_str(&look.paint(Paint::Strong, "Events"));
+    out.push('\n');
+    for (at_us, event) in &view.events {
+        if let Some((word, text)) = told(event, &view.labels) {
+            let first = format!("  {}  {word:<8} ", when.time(*at_us));
+            out.push_str(&wrapped(&first, first.len(), &text, look.width));
+        }
+    }
+    out.push('\n');
+    out.push_str(&render_outcome(&view.labels, &view.events, look));
+    out
+}
+
+/// The beginning of a run's id, by which it can be asked for.
+pub fn short(run: &RunId) -> &str {
+    run.as_str().get(..SHORT_ID).unwrap_or(run.as_str())
+}
+
+fn started(run: &RunLine, when: &When) -> String {
+    format!(
+        "{} ({})",
+        when.date_time(run.started_us),
+        when.ago(run.started_us)
+    )
+}
+
+fn took(run: &RunLine) -> String {
+    let end = run.end.map_or(run.last_us, |(at, _)| at);
+    let took = duration(end.saturating_sub(run.started_us));
+    match run.end {
+        Some(_) => took,
+        None => format!("{took} at least"),
+    }
+}
+
+fn result(run: &RunLine) -> (Paint, String) {
+    match run.end {
+        None => (Paint::Bad, "unfinished".to_owned()),
+        Some((_, outcome)) if outcome.is_success() => {
+            (Paint::Good, format!("{} done", count(outcome.done, "step")))
+        }
+        Some((_, outcome)) => {
+            let Outcome {
+                done,
+                failed,
+                not_run,
+                interrupted,
+            } = outcome;
+            let word = if interrupted { "interrupted" } else { "failed" };
+            let paint = if failed > 0 { Paint::Bad } else { Paint::Warn };
+            (
+                paint,
+                format!("{word}: {done} done, {failed} failed, {not_run} not run"),
+            )
+        }
+    }
+}
+
+/// An event in words; `None` where the head and the end of the view say it.
+fn told(event: &Event, labels: &Labels) -> Option<(&'static str, String)> {
+    Some(match event {
+        Event::RunStarted { .. } | Event::RunFinished { .. } => return None,
+        Event::NodeStarted { node, .. } => ("began", labels.name(node)),
+        Event::NodeWaiting { node, why } => ("waits", format!("{}: {}", labels.name(node), one_line(why))),
+        Event::NodeFinished { node, outcome } => {
+            let (word, what) = ended(outcome);
+            let name = labels.name(node);
+            let text = match what {
+                Some(what) => format!("{name}: {}", one_line(&what)),
+                None => name,
+            };
+            (word, text)
+        }
+        Event::Interrupted => ("stop", "the operator interrupted the run".to_owned()),
+    })
+}
+
+/// How a node ended: a word, and what there is to say about it.
+pub(crate) fn ended(outcome: &NodeOutcome) -> (&'static str, Option<String>) {
+    match outcome {
+        NodeOutcome::Done { change } => ("done", change.as_ref().map(|change| change.summary.clone())),
+        NodeOutcome::Failed { failure: how } => ("FAILED", Some(failure(how).join("\n"))),
+        NodeOutcome::NotRun { .. } => ("not run", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{run_lines, run_view, when};
+
+    #[test]
+    fn the_list_of_past_runs() {
+        let look = Look {
+            colour: false,
+            width: 140,
+        };
+        insta::assert_snapshot!(render_history(&run_lines(), &when(), &look));
+        assert_eq!(render_history(&[], &when(), &look), "The journal holds no run.\n");
+    }
+
+    #[test]
+    fn one_run_in_full() {
+        insta::assert_snapshot!(render_run(&run_view(), &when(), &Look::plain()));
+    }
+}

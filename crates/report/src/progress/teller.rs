@@ -1,0 +1,152 @@
+//! Progress in words: which events are worth a line, and what the line says.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use plan::{Event, NodeOutcome};
+use types::NodeId;
+
+use crate::history::ended;
+use crate::text::one_line;
+use crate::timeline::{Progressed, Timeline};
+use crate::when::duration;
+use crate::{Labels, Look, Paint, When};
+
+/// A node that waits is told of again after this time at the earliest: what it last saw may change every second.
+const QUIET_US: i64 = 15_000_000;
+
+/// Turns events into lines.
+#[derive(Debug)]
+pub struct Teller {
+    labels: Labels,
+    when: When,
+    look: Look,
+    timeline: Timeline,
+    told_waiting: BTreeMap<NodeId, i64>,
+}
+
+impl Teller {
+    /// Knows the nodes, and has heard of no event.
+    pub fn new(labels: Labels, when: When, look: Look) -> Self {
+        Self {
+            labels,
+            when,
+            look,
+            timeline: Timeline::default(),
+            told_waiting: BTreeMap::new(),
+        }
+    }
+
+    /// The nodes.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The run so far.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Takes in what happened, and says it where it is worth a line. Where lines are `timed`, they carry their time
+    /// and tell of beginnings and waiting too; where they are not, lines that move show those.
+    pub fn tell(&mut self, at_us: i64, event: &Event, timed: bool) -> Option<String> {
+        self.timeline.add(at_us, event);
+        let (paint, word, text) = match event {
+            Event::NodeFinished { node, outcome } => self.finished(node, outcome)?,
+            Event::NodeStarted { node, .. } if timed => (Paint::Faint, "begins", self.labels.name(node)),
+            Event::NodeWaiting { node, why } if timed && self.is_news(node, at_us) => {
+                let text = format!("{}: {}", self.labels.name(node), one_line(why));
+                (Paint::Faint, "waits", text)
+            }
+            Event::Interrupted => {
+                let text = "what is under way is brought to its next safe point; nothing new starts";
+                (Paint::Warn, "stopping", text.to_owned())
+            }
+            _ => return None,
+        };
+        let time = if timed {
+            format!("{}  ", self.when.time(at_us))
+        } else {
+            String::new()
+        };
+        Some(format!(
+            "{time}{} {text}",
+            self.look.paint(paint, format!("{word:<8}"))
+        ))
+    }
+
+    /// What was not run says the end of the run, all together and with its cause.
+    fn finished(&self, node: &NodeId, outcome: &NodeOutcome) -> Option<(Paint, &'static str, String)> {
+        let paint = match outcome {
+            NodeOutcome::Done { .. } => Paint::Good,
+            NodeOutcome::Failed { .. } => Paint::Bad,
+            NodeOutcome::NotRun { .. } => return None,
+        };
+        let (word, what) = ended(outcome);
+        let mut text = self.labels.name(node);
+        let took = self.timeline.nodes.get(node).and_then(Progressed::took_us);
+        if let Some(took) = took {
+            let _ = write!(text, " ({})", duration(took));
+        }
+        if let Some(what) = what {
+            text.push_str(": ");
+            text.push_str(&one_line(&what));
+        }
+        Some((paint, word, text))
+    }
+
+    fn is_news(&mut self, node: &NodeId, at_us: i64) -> bool {
+        let last = self.told_waiting.get(node);
+        let news = last.is_none_or(|last| at_us.saturating_sub(*last) >= QUIET_US);
+        if news {
+            self.told_waiting.insert(node.clone(), at_us);
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{rolling_change, stopped_run, when};
+
+    fn teller() -> Teller {
+        Teller::new(Labels::from(&rolling_change()), when(), Look::plain())
+    }
+
+    #[test]
+    fn a_log_tells_of_everything_with_its_time() {
+        let mut teller = teller();
+        let lines: Vec<String> = stopped_run()
+            .iter()
+            .filter_map(|(at, event)| teller.tell(*at, event, true))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_terminal_keeps_what_has_ended() {
+        let mut teller = teller();
+        let lines: Vec<String> = stopped_run()
+            .iter()
+            .filter_map(|(at, event)| teller.tell(*at, event, false))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn waiting_is_told_now_and_then() {
+        let mut teller = teller();
+        let mut told = Vec::new();
+        for second in 0..40 {
+            let waiting = Event::NodeWaiting {
+                node: "mq/restart@db1".parse().unwrap(),
+                why: format!("{} messages behind", 40 - second),
+            };
+            if teller.tell(second * 1_000_000, &waiting, true).is_some() {
+                told.push(second);
+            }
+        }
+        assert_eq!(told, [0, 15, 30]);
+    }
+}

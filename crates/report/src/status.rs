@@ -1,0 +1,135 @@
+//! The state of the services, as `clusterctl status` shows it: for each a line that says how it is, and a table of
+//! its members.
+
+use plan::{Health, MemberStatus, ServiceStatus};
+
+use crate::table::Rows;
+use crate::text::{count, one_line};
+use crate::{Look, Paint, When};
+
+/// All services, and a last line that counts those that are well.
+pub fn render_status(services: &[ServiceStatus], when: &When, look: &Look) -> String {
+    let mut blocks: Vec<String> = services.iter().map(|service| draw(service, when, look)).collect();
+    blocks.push(last_line(services, look));
+    blocks.join("\n")
+}
+
+/// The word for a health.
+pub fn word(health: Health) -> &'static str {
+    match health {
+        Health::Healthy => "healthy",
+        Health::Degraded => "degraded",
+        Health::Down => "down",
+        Health::Unknown => "unknown",
+    }
+}
+
+fn paint(health: Health) -> Paint {
+    match health {
+        Health::Healthy => Paint::Good,
+        Health::Degraded | Health::Unknown => Paint::Warn,
+        Health::Down => Paint::Bad,
+    }
+}
+
+fn draw(service: &ServiceStatus, when: &When, look: &Look) -> String {
+    let mut out = format!(
+        "{} ({}): {}",
+        look.paint(Paint::Strong, &service.service),
+        service.kind,
+        look.paint(paint(service.health), word(service.health)),
+    );
+    if !service.summary.is_empty() {
+        out.push_str(", ");
+        out.push_str(&one_line(&service.summary));
+    }
+    out.push('\n');
+    if service.members.is_empty() {
+        return out;
+    }
+    let mut rows = Rows::new(&["HOST", "PROCESS", "ROLE", "HEALTH", "LAG", "SINCE", "DETAIL"]);
+    for member in &service.members {
+        rows.add(row(member, when));
+    }
+    out.push_str(&rows.draw(2, look));
+    out
+}
+
+fn row(member: &MemberStatus, when: &When) -> Vec<(String, Option<Paint>)> {
+    let since = match member.since_us {
+        Some(at) => format!("{} ({})", when.date_time(at), when.ago(at)),
+        None => "not running".to_owned(),
+    };
+    let health = (word(member.health).to_owned(), Some(paint(member.health)));
+    vec![
+        (member.host.to_string(), Some(Paint::Strong)),
+        (one_line(&member.process), None),
+        (one_line(&member.role), None),
+        health,
+        (one_line(&member.lag), None),
+        (since, None),
+        (one_line(&member.detail), None),
+    ]
+}
+
+fn last_line(services: &[ServiceStatus], look: &Look) -> String {
+    let healthy = services
+        .iter()
+        .filter(|service| service.health == Health::Healthy)
+        .count();
+    let (paint, line) = match services.len() {
+        0 => (Paint::Warn, "The inventory describes no service.".to_owned()),
+        all if all == healthy => (
+            Paint::Good,
+            format!("All well: {} healthy.", count(all, "service")),
+        ),
+        all => (
+            Paint::Bad,
+            format!("{healthy} of {} healthy.", count(all, "service")),
+        ),
+    };
+    format!("{}\n", look.paint(paint, line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{services, when};
+
+    #[test]
+    fn services_and_their_members() {
+        insta::assert_snapshot!(render_status(&services(), &when(), &Look::plain()));
+    }
+
+    #[test]
+    fn colour_stands_for_health() {
+        let look = Look {
+            colour: true,
+            width: 120,
+        };
+        let text = render_status(&services(), &when(), &look);
+        assert!(text.contains("\u{1b}[38;5;1mdown"), "{text:?}");
+        let plain = Look {
+            colour: false,
+            ..look
+        };
+        let without =
+            |text: &str| -> Vec<String> { text.lines().map(|line| line.trim_end().to_owned()).collect() };
+        assert_eq!(
+            without(&console::strip_ansi_codes(&text)),
+            without(&render_status(&services(), &when(), &plain))
+        );
+    }
+
+    #[test]
+    fn all_well_is_said_at_once() {
+        let mut services = services();
+        services.truncate(1);
+        let text = render_status(&services, &when(), &Look::plain());
+        assert!(text.ends_with("All well: 1 service healthy.\n"), "{text}");
+        assert_eq!(
+            render_status(&[], &when(), &Look::plain()),
+            "The inventory describes no service.\n"
+        );
+    }
+}
