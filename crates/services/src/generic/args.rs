@@ -8,6 +8,11 @@ use types::{Diagnostic, HostName, SecretId, Span};
 use super::BuildCx;
 use super::render::{self, Place, Vars};
 
+/// What the names of units end with.
+const SUFFIXES: [&str; 7] = [
+    ".service", ".socket", ".target", ".timer", ".path", ".mount", ".slice",
+];
+
 /// Reads arguments for one host.
 pub(super) struct Args<'a> {
     reader: &'a Reader<'a>,
@@ -166,6 +171,16 @@ impl<'a> Args<'a> {
             }
             secrets.insert(entry.key.clone(), id);
         }
+        // One that was wrong was told already, and is not told again where it is used.
+        let named = self
+            .reader
+            .table("secrets")
+            .map_or(&[][..], |table| &table.entries);
+        for entry in named {
+            if let (false, Ok(id)) = (secrets.contains_key(&entry.key), "unread".parse()) {
+                secrets.insert(entry.key.clone(), id);
+            }
+        }
         secrets
     }
 
@@ -184,9 +199,6 @@ impl<'a> Args<'a> {
             self.report(Diagnostic::error(message).at(name.span, "such as \"nginx\" or \"backup.timer\""));
             return None;
         }
-        const SUFFIXES: [&str; 7] = [
-            ".service", ".socket", ".target", ".timer", ".path", ".mount", ".slice",
-        ];
         let complete = SUFFIXES.iter().any(|suffix| name.text.ends_with(suffix));
         Some(if complete {
             name.text

@@ -30,12 +30,12 @@ impl OnHost for Command {
 
     fn read(args: &Args<'_>) -> Option<Self> {
         let reader = args.reader();
-        let argv = reader.required(
+        let program = reader.required(
             "argv",
             args.words("argv"),
             "argv = [\"program\", \"argument\"]; no shell is involved",
         );
-        let argv = argv.and_then(|words| command_line(args, words));
+        let program = program.and_then(|words| command_line(args, words));
         let unless = args.words("unless").and_then(|words| command_line(args, words));
         let only_if = args.words("only_if").and_then(|words| command_line(args, words));
         let stdin = reader.secret("stdin", SecretRule::PASSWORD);
@@ -59,7 +59,7 @@ impl OnHost for Command {
             }
         };
         Some(Self {
-            argv: argv?,
+            argv: program?,
             guard: CommandQuery {
                 argv: guard?,
                 limit_ms: GUARD,

@@ -48,10 +48,10 @@ impl OnHost for File {
             );
         }
         let masks = secrecy::masks_for(&text);
-        let known = text.secrets();
-        let mut query = FileQuery::text(path?).knowing(&known);
         let shown = masks.is_some();
+        let mut query = FileQuery::text(path?).knowing(&text.secrets());
         query.masks = masks.unwrap_or_default();
+        query.masks.extend(secrecy::masks_except(text.as_str()));
         Some(Self {
             query,
             text,
@@ -74,7 +74,7 @@ impl OnHost for File {
             Standing::Coming => (
                 None,
                 FileState::Any,
-                "it is missing, or will be as its package has it".to_owned(),
+                "it is not there, or will be as its package ships it".to_owned(),
             ),
             Standing::File { text, access, was } => {
                 let same = text.as_ref() == Some(&self.text);

@@ -13,7 +13,7 @@ use types::HostName;
 
 use super::BuildCx;
 use super::on_host::each_host;
-use super::standing::{Edited, edit};
+use super::standing::{CannotEdit, Edited, edit};
 use crate::step::{Cx, Step, StepPlan};
 
 /// The file.
@@ -26,6 +26,10 @@ struct HostsFile {
     hosts: Option<Vec<(IpAddr, Vec<String>)>>,
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "all step kinds are built through one signature"
+)]
 pub(super) fn build(decl: &StepDecl, cx: &BuildCx<'_>) -> Option<Box<dyn Step>> {
     Reader::new(&decl.with, "an argument of hosts-file", cx.findings).finish();
     let hosts = cx.inventory.manage_hosts_file.then(|| named(cx.inventory));
@@ -85,8 +89,11 @@ fn with_block(host: &HostName, text: &str, hosts: &[(IpAddr, Vec<String>)]) -> E
             let own = |to: &IpAddr| to.is_loopback() && (name == host.as_str() || name == host.short());
             let wrong = |to: &&IpAddr| *to != address && to.is_ipv4() == address.is_ipv4() && !own(to);
             if let Some(wrong) = given.iter().find(wrong) {
-                return Err(format!(
-                    "a line of it gives {name} the address {wrong}, and the inventory {address}: the first line wins"
+                let why =
+                    format!("a line of it gives {name} the address {wrong}, and the inventory {address}");
+                return Err(CannotEdit::new(
+                    why,
+                    "the first line wins, so correct or remove that one",
                 ));
             }
             if !given.contains(address) {
@@ -131,7 +138,7 @@ fn join(before: &str, lines: &[String], after: &str) -> String {
 }
 
 /// What stands before the block, in it, and after it; without a block all of it stands before.
-fn split(text: &str) -> Result<(&str, Option<&str>, &str), String> {
+fn split(text: &str) -> Result<(&str, Option<&str>, &str), CannotEdit> {
     let (mut begin, mut end, mut at) = (None, None, 0);
     for line in text.split_inclusive('\n') {
         let next = at + line.len();
@@ -143,7 +150,10 @@ fn split(text: &str) -> Result<(&str, Option<&str>, &str), String> {
         if let Some(marker) = marker
             && marker.replace(at..next).is_some()
         {
-            return Err("it has more than one block of clusterctl".to_owned());
+            return Err(CannotEdit::new(
+                "it has more than one block of clusterctl",
+                "leave one of them",
+            ));
         }
         at = next;
     }
@@ -154,9 +164,13 @@ fn split(text: &str) -> Result<(&str, Option<&str>, &str), String> {
             Some(&text[begin.end..end.start]),
             &text[end.end..],
         )),
-        _ => Err(format!(
-            "its block has not one line {BEGIN:?} and below it one line {END:?}"
-        )),
+        _ => {
+            let why = format!("its block has not one line {BEGIN:?} and below it one line {END:?}");
+            Err(CannotEdit::new(
+                why,
+                "remove what is left of the block; it is made again",
+            ))
+        }
     }
 }
 

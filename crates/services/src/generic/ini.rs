@@ -7,7 +7,7 @@ use types::{Diagnostic, HostName};
 use super::args::Args;
 use super::on_host::{OnHost, Stop};
 use super::secrecy;
-use super::standing::{Edited, edit};
+use super::standing::{CannotEdit, Edited, edit};
 use crate::step::{Cx, Task};
 
 pub(super) struct Ini {
@@ -117,11 +117,8 @@ impl Setting {
             }
             _ => {
                 let numbers: Vec<String> = found.iter().map(|(at, _)| (at + 1).to_string()).collect();
-                Err(format!(
-                    "the lines {} set {}, and only one may",
-                    numbers.join(", "),
-                    self.key
-                ))
+                let why = format!("the lines {} set {}", numbers.join(", "), self.key);
+                Err(CannotEdit::new(why, "leave one of them, and plan again"))
             }
         }
     }

@@ -8,12 +8,12 @@ use types::{Diagnostic, HostName};
 use super::args::Args;
 use super::on_host::{OnHost, Stop};
 use super::secrecy;
-use super::standing::{Edited, edit};
+use super::standing::{CannotEdit, Edited, edit};
 use crate::step::{Cx, Task};
 
 pub(super) struct Line {
     query: FileQuery,
-    line: String,
+    wanted: String,
     replaces: Option<Regex>,
 }
 
@@ -50,7 +50,7 @@ impl OnHost for Line {
             query: FileQuery::text(path?)
                 .knowing(&Text::new(&*line.text).secrets())
                 .masking(&masks),
-            line: line.text,
+            wanted: line.text,
             replaces: pattern,
         })
     }
@@ -68,12 +68,12 @@ impl Line {
     fn edit(&self, text: &str) -> Edited {
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let bare = |line: &str| line.trim_end_matches(['\n', '\r']).len();
-        let is_there = lines.iter().any(|line| line[..bare(line)] == self.line);
+        let is_there = lines.iter().any(|line| line[..bare(line)] == self.wanted);
         let Some(pattern) = &self.replaces else {
             return Ok((!is_there).then(|| (self.append(text), "the line is missing".to_owned())));
         };
         // A pattern for what the line replaces, such as the line commented out, says nothing once the line is there.
-        if is_there && !pattern.is_match(&self.line) {
+        if is_there && !pattern.is_match(&self.wanted) {
             return Ok(None);
         }
         let matches: Vec<usize> = (0..lines.len())
@@ -81,7 +81,7 @@ impl Line {
             .collect();
         if matches
             .iter()
-            .all(|&at| lines[at][..bare(lines[at])] == self.line)
+            .all(|&at| lines[at][..bare(lines[at])] == self.wanted)
             && is_there
         {
             return Ok(None);
@@ -93,13 +93,14 @@ impl Line {
                 let before: String = lines[..at].concat();
                 let after: String = lines[at + 1..].concat();
                 let reason = format!("line {} differs", at + 1);
-                Ok(Some((format!("{before}{}{ending}{after}", self.line), reason)))
+                Ok(Some((format!("{before}{}{ending}{after}", self.wanted), reason)))
             }
             _ => {
                 let numbers: Vec<String> = matches.iter().map(|at| (at + 1).to_string()).collect();
-                Err(format!(
-                    "the lines {} match {pattern:?}, and one line replaces one",
-                    numbers.join(", ")
+                let why = format!("the lines {} match {:?}", numbers.join(", "), pattern.as_str());
+                Err(CannotEdit::new(
+                    why,
+                    "leave one of them, or write a narrower pattern, and plan again",
                 ))
             }
         }
@@ -111,6 +112,6 @@ impl Line {
         } else {
             "\n"
         };
-        format!("{text}{ended}{}\n", self.line)
+        format!("{text}{ended}{}\n", self.wanted)
     }
 }

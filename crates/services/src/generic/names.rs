@@ -66,7 +66,7 @@ impl Resolved {
                     resolved.own = Some((name.to_string(), address));
                 }
                 Some(address) if address.is_loopback() => {
-                    resolved.misled.push(format!("{name} to {address}"))
+                    resolved.misled.push(format!("{name} to {address}"));
                 }
                 None if fact.addresses.is_empty() => {
                     let named = hosts_file::entries(coming).any(|(_, given)| given == name.as_str());

@@ -12,6 +12,7 @@ use protocol::Text;
 use types::{Diagnostic, HostName, SecretId, SourceId, Span};
 
 use super::BuildCx;
+use crate::kind::Service;
 
 /// What `{{ name }}` may name.
 pub(super) type Vars = BTreeMap<String, String>;
@@ -28,7 +29,7 @@ pub(super) enum Place {
 /// The variables on a host: the inventory's, over them the service's, over them the host's own.
 pub(super) fn vars(host: &HostName, cx: &BuildCx<'_>) -> Vars {
     let mut vars = cx.inventory.vars.clone();
-    vars.extend(cx.service.map(|service| service.vars()).unwrap_or_default());
+    vars.extend(cx.service.map(Service::vars).unwrap_or_default());
     let address = cx.inventory.hosts.get(host).and_then(|host| host.address.clone());
     vars.insert("address".to_owned(), address.unwrap_or_else(|| host.to_string()));
     vars.insert("host".to_owned(), host.to_string());
@@ -62,13 +63,13 @@ pub(super) fn render(
     let parsed = environment
         .template_from_str(template)
         .map_err(|error| failed(&error))?;
-    parsed.render(&context).map_err(|error| {
-        let used = parsed.undeclared_variables(true);
-        let diagnostic = match error.kind() {
-            ErrorKind::UndefinedError => unknown(template, place, &error, used, &context, secrets),
-            _ => None,
-        };
-        diagnostic.map_or_else(|| failed(&error), Box::new)
+    parsed.render(&context).map_err(|error| match error.kind() {
+        ErrorKind::UndefinedError => {
+            let used = parsed.undeclared_variables(true);
+            let diagnostic = unknown(used, vars, secrets, place.span(template, &error));
+            diagnostic.map_or_else(|| failed(&error), Box::new)
+        }
+        _ => failed(&error),
     })
 }
 
@@ -87,48 +88,41 @@ fn environment() -> Result<Environment<'static>, Error> {
     Ok(environment)
 }
 
-/// A name that is not there.
+/// A name that is used and not there; `None` where all are there and something else is undefined.
 fn unknown(
-    template: &str,
-    place: Place,
-    error: &Error,
     used: impl IntoIterator<Item = String>,
-    context: &BTreeMap<String, Value>,
+    vars: &Vars,
     secrets: Option<&BTreeMap<String, SecretId>>,
+    span: Span,
 ) -> Option<Diagnostic> {
     let mut used: Vec<String> = used.into_iter().collect();
     used.sort();
-    let (name, known): (&str, Vec<&str>) =
-        used.iter().find_map(|name| match name.strip_prefix("secrets.") {
-            Some(secret) => {
-                let known = secrets.map(|secrets| secrets.keys().map(String::as_str).collect());
-                let there = secrets.is_some_and(|secrets| secrets.contains_key(secret));
-                (!there).then(|| (name.as_str(), known.unwrap_or_default()))
+    let unknown = |name: &str| Diagnostic::error(format!("there is no variable {name:?}"));
+    used.iter()
+        .find_map(|name| match (name.split_once('.'), secrets) {
+            (Some(("secrets", _)), None) => Some(
+                unknown(name)
+                    .at(span, "no secrets here")
+                    .hint("secrets belong into the content of a file, or to the standard input of a command"),
+            ),
+            (Some(("secrets", secret)), Some(secrets)) => (!secrets.contains_key(secret)).then(|| {
+                let diagnostic = unknown(name).at(span, "not among the step's secrets");
+                with_suggestion(diagnostic, secret, secrets.keys().map(String::as_str))
+            }),
+            (parts, _) => {
+                let name = parts.map_or(name.as_str(), |(first, _)| first);
+                (!vars.contains_key(name)).then(|| {
+                    let known: Vec<&str> = vars.keys().map(String::as_str).collect();
+                    let diagnostic = unknown(name).at(span, format!("known are {}", known.join(", ")));
+                    match with_suggestion(diagnostic, name, known) {
+                        suggested if suggested.hint.is_some() => suggested,
+                        plain => {
+                            plain.hint(format!("set it under [vars] of the inventory: {name} = \"...\""))
+                        }
+                    }
+                })
             }
-            None => {
-                let there = context.contains_key(name.split('.').next().unwrap_or(name));
-                (!there).then(|| (name.as_str(), context.keys().map(String::as_str).collect()))
-            }
-        })?;
-    let span = place.span(template, error);
-    let diagnostic = Diagnostic::error(format!("there is no variable {name:?}"));
-    Some(match name.strip_prefix("secrets.") {
-        Some(_) if secrets.is_none() => diagnostic
-            .at(span, "no secrets here")
-            .hint("secrets belong into the content of a file, or to the standard input of a command"),
-        Some(secret) => {
-            let diagnostic = diagnostic.at(span, "not among the step's secrets");
-            with_suggestion(diagnostic, secret, known)
-        }
-        None => {
-            let label = format!("known are {}", known.join(", "));
-            let diagnostic = with_suggestion(diagnostic.at(span, label), name, known);
-            match diagnostic.hint {
-                Some(_) => diagnostic,
-                None => diagnostic.hint(format!("set it under [vars] of the inventory: {name} = \"...\"")),
-            }
-        }
-    })
+        })
 }
 
 /// A template that is none, or that fails.

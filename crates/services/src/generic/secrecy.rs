@@ -1,5 +1,5 @@
 //! Which values of a file must not leave its host, although nobody named them: those that stand where our secrets
-//! are going to stand, and those that look like passwords in files that we edit a line of.
+//! are going to stand, and those that look like passwords.
 
 use protocol::{Piece, Text};
 use regex_lite::{Regex, escape};
@@ -22,7 +22,7 @@ pub(super) fn masks_for(text: &Text) -> Option<Vec<String>> {
             let around = [around(&pieces[..nth]), around(&pieces[nth + 1..])];
             let mask = format!("^{}(.*){}$", around[0], around[1]);
             let others = lines.iter().enumerate().filter(|(other, _)| *other != at);
-            if others.map(|(_, line)| line).any(|line| shows(&mask, line)) {
+            if others.map(|(_, line)| line).any(|line| hides_more(&mask, line)) {
                 return None;
             }
             masks.push(mask);
@@ -40,16 +40,26 @@ fn around(pieces: &[Piece<'_>]) -> String {
     patterns.collect()
 }
 
-/// Whether a mask takes something of a line for a secret that is none.
-fn shows(mask: &str, line: &str) -> bool {
+/// What stands for a secret while masks are tried: a letter that no file has.
+const ANY_SECRET: &str = "\u{e000}\u{e000}\u{e000}\u{e000}\u{e000}\u{e000}\u{e000}\u{e000}";
+
+/// Whether a mask hides something of a line that is none of our secrets.
+fn hides_more(mask: &str, line: &str) -> bool {
     // A mask that is no pattern would hide nothing.
     let Ok(regex) = Regex::new(mask) else { return true };
-    let groups = regex.captures_iter(line).filter_map(|found| found.get(1));
-    groups.map(|group| group.as_str().trim()).any(|value| {
-        let value = Text::new(value);
-        let pieces = value.pieces().unwrap_or_default();
-        pieces.iter().any(|piece| matches!(piece, Piece::Plain(_)))
-    })
+    let line = Text::new(line);
+    let pieces = line.pieces().unwrap_or_default();
+    let line: String = pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Plain(text) => text,
+            _ => ANY_SECRET,
+        })
+        .collect();
+    let groups = regex.captures_iter(&line).filter_map(|found| found.get(1));
+    groups
+        .map(|group| group.as_str().trim_matches('\u{e000}'))
+        .any(|more| !more.trim().is_empty())
 }
 
 /// Words at the end of a key whose value is a secret.
@@ -66,16 +76,28 @@ const WORDS: [&str; 10] = [
     "cookie",
 ];
 
-/// Masks for what looks like a password in a file that is only edited, except for what the playbook itself writes
-/// in the open: a masked value could not be compared with it.
+/// Secrets by what stands around them: an XML element, and a URL with a password.
+const OTHERS: [&str; 2] = [
+    r"(?i)<[\w.-]*(?:password|secret|token)[^>]*>([^<]+)<",
+    r"://[^\s:/@]*:([^\s@/]+)@",
+];
+
+/// Masks for what looks like a password, except for what the playbook itself writes in the open: a masked value could
+/// not be compared with it.
 pub(super) fn masks_except(written: &str) -> Vec<String> {
-    let keys = WORDS.iter().map(|word| {
-        format!(r#"(?i)(?:^|[\s{{,])["']?[\w.-]*(?:{word})["']?\s*[=:\s]\s*["']?([^\s"';,]{{6,}})"#)
-    });
-    let element = r"(?i)<[\w.-]*(?:password|secret|token)[^>]*>([^<]+)<".to_owned();
-    let url = r"://[^\s:/@]*:([^\s@/]+)@".to_owned();
-    let masks = keys.chain([element, url]);
-    masks.filter(|mask| !shows(mask, written)).collect()
+    let clashes = |mask: &str| written.lines().any(|line| hides_more(mask, line));
+    let words: Vec<&str> = WORDS.into_iter().filter(|word| !clashes(&keyed(word))).collect();
+    let keys = (!words.is_empty()).then(|| keyed(&words.join("|")));
+    let others = OTHERS
+        .into_iter()
+        .filter(|mask| !clashes(mask))
+        .map(str::to_owned);
+    keys.into_iter().chain(others).collect()
+}
+
+/// A mask for the values of keys that end with a word. Shorter values are switches rather than secrets.
+fn keyed(words: &str) -> String {
+    format!(r#"(?i)(?:^|[\s{{,])["']?[\w.-]*(?:{words})["']?\s*[=:\s]\s*["']?([^\s"';,]{{6,}})"#)
 }
 
 #[cfg(test)]
@@ -141,7 +163,7 @@ mod tests {
         let masks = masks_except("token = disabled");
         assert_eq!(hidden(&masks, "token = disabled"), [""; 0]);
         assert_eq!(hidden(&masks, "password = disabled"), ["disabled"]);
-        // Our own secrets are recognised before masks count.
+        // Our own secrets are recognised before masks count, unless a mask hides more than the secret.
         assert_eq!(
             masks_except(&format!("token = {SECRET}")).len(),
             masks_except("").len()

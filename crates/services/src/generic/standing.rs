@@ -1,6 +1,8 @@
 //! What stands at a file's path when a step's turn comes: what is seen now, or what an earlier step of the same plan
 //! is going to write there.
 
+use std::fmt::Write as _;
+
 use plan::Preview;
 use protocol::facts::{FileKind, FileQuery};
 use protocol::{FileState, Operation, Piece, Text};
@@ -123,12 +125,16 @@ pub(super) fn refused(
 }
 
 /// The hash of what a text stands for; `None` where references in it make its bytes unknown here.
-fn hash(text: &Text) -> Option<String> {
+pub(super) fn hash(text: &Text) -> Option<String> {
     let pieces = text.pieces().ok()?;
     let plain = pieces.iter().all(|piece| matches!(piece, Piece::Plain(_)));
     plain.then(|| {
         let digest = Sha256::digest(text.as_str());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        digest.iter().fold(String::new(), |mut hash, byte| {
+            // Writing to a string does not fail.
+            let _written = write!(hash, "{byte:02x}").is_ok();
+            hash
+        })
     })
 }
 
@@ -145,8 +151,11 @@ pub(super) struct Write<'a> {
 impl Write<'_> {
     /// The task that writes it.
     pub(super) fn task(self, host: &HostName) -> Task {
-        let creates = matches!(self.was, FileState::Absent);
-        let verb = if creates { "create" } else { "change" };
+        let verb = match (&self.was, &self.before) {
+            (FileState::Absent, _) => "create",
+            (FileState::Any, None) => "write",
+            _ => "change",
+        };
         let operation = Operation::WriteFile {
             path: self.path.to_owned(),
             text: self.after.clone(),
@@ -171,7 +180,22 @@ impl Write<'_> {
 }
 
 /// A new text and why it is needed; `None` where the text is right; or why it cannot be made.
-pub(super) type Edited = Result<Option<(String, String)>, String>;
+pub(super) type Edited = Result<Option<(String, String)>, CannotEdit>;
+
+/// Why a text cannot be edited, and what the operator can do.
+pub(super) struct CannotEdit {
+    pub(super) why: String,
+    pub(super) way_out: &'static str,
+}
+
+impl CannotEdit {
+    pub(super) fn new(why: impl Into<String>, way_out: &'static str) -> Self {
+        Self {
+            why: why.into(),
+            way_out,
+        }
+    }
+}
 
 /// Plans an edit of a file that is there: its other lines, owner and mode stay.
 pub(super) fn edit(
@@ -196,14 +220,7 @@ pub(super) fn edit(
     let Some(text) = text else {
         return Err(refused(host, path, "it is not a text", "edit another file"));
     };
-    let changed = change(text.as_str()).map_err(|why| {
-        refused(
-            host,
-            path,
-            why,
-            "edit it by hand so that one place is left, and plan again",
-        )
-    })?;
+    let changed = change(text.as_str()).map_err(|cannot| refused(host, path, cannot.why, cannot.way_out))?;
     let Some((after, reason)) = changed else {
         return Ok(None);
     };

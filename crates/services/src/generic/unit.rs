@@ -75,7 +75,7 @@ impl OnHost for Unit {
         let mut todo: Vec<(UnitVerb, String)> = Vec::new();
         match self.enabled {
             Some(true) if !fact.is_enabled() => {
-                todo.push((UnitVerb::Enable, "it does not start at boot".to_owned()))
+                todo.push((UnitVerb::Enable, "it does not start at boot".to_owned()));
             }
             Some(false) if fact.enabled.starts_with("enabled") => {
                 todo.push((UnitVerb::Disable, "it starts at boot".to_owned()));
@@ -90,9 +90,12 @@ impl OnHost for Unit {
             }
             _ => {}
         }
-        // A file of the unit that is going to be written makes systemd's idea of it old, too.
-        if fact.exists() && (fact.stale || self.is_rewritten(host, cx)) {
-            let why = "systemd has not read its file since it was changed";
+        let unread = if fact.stale {
+            Some("systemd has not read its file since it was changed")
+        } else {
+            None
+        };
+        if let Some(why) = unread.or(self.is_rewritten(host, cx).then_some("its file is written")) {
             todo.insert(0, (UnitVerb::DaemonReload, why.to_owned()));
         }
         Ok((!todo.is_empty()).then(|| self.task(host, todo)))
@@ -181,7 +184,7 @@ impl Unit {
 fn not_running(fact: &UnitFact) -> String {
     match fact.active.as_str() {
         _ if !fact.exists() => "it is not there yet".to_owned(),
-        "" => "it does not run".to_owned(),
+        "failed" => "it failed".to_owned(),
         active => format!("it is {active}"),
     }
 }
