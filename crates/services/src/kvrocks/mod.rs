@@ -1,13 +1,38 @@
-//! A replicated store behind Redis Sentinel.
+//! A replicated store behind Redis Sentinel: Kvrocks, Redis or Valkey.
+//!
+//! The inventory says who the members are and which password they share; it does not say who is the master, for that
+//! changes while the cluster lives. The order of thought is in [`roles`].
 
-use std::collections::BTreeMap;
+mod check;
+mod config;
+mod directives;
+mod drift;
+mod engine;
+mod gates;
+mod health;
+mod queries;
+mod restart;
+mod roles;
+mod sentinel;
+mod set;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod view;
 
-use config::ServiceDecl;
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::config::ServiceDecl;
+use plan::{Facts, ServiceStatus, Verdict};
+use protocol::FactQuery;
+use types::{HostName, ServiceName};
 
 use crate::kind::{Kind, ReadCx, Service};
+use crate::step::{Cx, StepPlan};
+use settings::{Place, Settings};
 
 /// The kind.
-pub struct Kvrocks;
+pub(crate) struct Kvrocks;
 
 impl Kind for Kvrocks {
     fn name(&self) -> &'static str {
@@ -19,11 +44,87 @@ impl Kind for Kvrocks {
     }
 
     fn steps(&self) -> &'static [&'static str] {
-        &[]
+        &[
+            "check",
+            "config",
+            "set",
+            "restart",
+            "sentinel-seed",
+            "sentinel-start",
+            "sentinel-set",
+        ]
     }
 
-    fn read(&self, _decl: &ServiceDecl, _cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
-        let _: BTreeMap<String, String> = BTreeMap::new();
-        None
+    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
+        Some(Box::new(Store {
+            settings: settings::read(decl, cx)?,
+        }))
+    }
+}
+
+/// One store of the inventory.
+struct Store {
+    settings: Settings,
+}
+
+impl Service for Store {
+    fn name(&self) -> &ServiceName {
+        &self.settings.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "kvrocks"
+    }
+
+    fn hosts(&self) -> &[HostName] {
+        &self.settings.hosts
+    }
+
+    fn vars(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("package".to_owned(), self.settings.package.clone()),
+            (
+                "sentinel_package".to_owned(),
+                self.settings.sentinel.package.clone(),
+            ),
+        ])
+    }
+
+    /// Files get addresses, so names matter only where the inventory has no address.
+    fn names(&self) -> Vec<HostName> {
+        let hosts = self.settings.hosts.iter().zip(&self.settings.places);
+        hosts
+            .filter(|(host, place)| matches!(place, Place::Name(name) if name == host.as_str()))
+            .map(|(host, _)| host.clone())
+            .collect()
+    }
+
+    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
+        queries::all(&self.settings, host)
+    }
+
+    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
+        match step {
+            "check" => check::plan(&self.settings, cx),
+            "config" => config::plan(&self.settings, cx),
+            "set" => set::plan(&self.settings, cx),
+            "restart" => restart::plan(&self.settings, cx),
+            "sentinel-seed" => sentinel::plan_seed(&self.settings, cx),
+            "sentinel-start" => sentinel::plan_start(&self.settings, cx),
+            "sentinel-set" => sentinel::plan_set(&self.settings, cx),
+            _ => StepPlan::nothing(),
+        }
+    }
+
+    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+        health::judge(&self.settings, check, host, facts)
+    }
+
+    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
+        health::unavailable(&self.settings, facts)
+    }
+
+    fn status(&self, facts: &Facts) -> ServiceStatus {
+        health::status(&self.settings, facts)
     }
 }

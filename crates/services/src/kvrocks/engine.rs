@@ -1,0 +1,269 @@
+//! What differs between the engines.
+//!
+//! Kvrocks speaks the protocol of Redis and lets Redis Sentinel fail it over; Valkey is a fork of Redis 7.2. Sources:
+//! <https://redis.io/docs/latest/operate/oss_and_stack/management/config/>, `config.c` of Redis 7.0 and Valkey 8,
+//! <https://kvrocks.apache.org/docs/supported-commands> and `src/config/config.cc` of Kvrocks 2.
+
+/// The server that holds the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// Apache Kvrocks.
+    Kvrocks,
+    /// Redis.
+    Redis,
+    /// Valkey.
+    Valkey,
+}
+
+/// Where an engine's packages put things.
+pub(super) struct Defaults {
+    /// The configuration file.
+    pub(super) config: &'static str,
+    /// The unit.
+    pub(super) unit: &'static str,
+    /// The package; empty where the distribution has none.
+    pub(super) package: &'static str,
+    /// Who owns the configuration and runs the process: user and group.
+    pub(super) owner: &'static str,
+    /// Sentinel's configuration file.
+    pub(super) sentinel_config: &'static str,
+    /// Sentinel's unit.
+    pub(super) sentinel_unit: &'static str,
+    /// Sentinel's package.
+    pub(super) sentinel_package: &'static str,
+    /// Who owns Sentinel's configuration.
+    pub(super) sentinel_owner: &'static str,
+    /// The engine's own default port, on which a freshly installed one listens.
+    pub(super) port: u16,
+    /// What stands at these paths where the engine holds data; nothing there proves that it holds none.
+    pub(super) data: &'static [&'static str],
+    /// The directory of the data, as the packaged configuration names it.
+    pub(super) data_dir: &'static str,
+    /// The configuration of a host on which the package is not installed yet: what Debian's own file says beside
+    /// defaults. Empty where nobody can know it.
+    pub(super) base: &'static str,
+}
+
+const KVROCKS: Defaults = Defaults {
+    config: "/etc/kvrocks/kvrocks.conf",
+    unit: "kvrocks.service",
+    package: "kvrocks",
+    owner: "kvrocks",
+    sentinel_config: "/etc/redis/sentinel.conf",
+    sentinel_unit: "redis-sentinel.service",
+    sentinel_package: "redis-sentinel",
+    sentinel_owner: "redis",
+    port: 6666,
+    data: &["/var/lib/kvrocks/db"],
+    data_dir: "/var/lib/kvrocks",
+    base: "",
+};
+
+const REDIS: Defaults = Defaults {
+    config: "/etc/redis/redis.conf",
+    unit: "redis-server.service",
+    package: "redis-server",
+    owner: "redis",
+    sentinel_config: "/etc/redis/sentinel.conf",
+    sentinel_unit: "redis-sentinel.service",
+    sentinel_package: "redis-sentinel",
+    sentinel_owner: "redis",
+    port: 6379,
+    data: &["/var/lib/redis/dump.rdb", "/var/lib/redis/appendonlydir"],
+    data_dir: "/var/lib/redis",
+    base: "# Everything that does not stand here has the server's default.\n\
+           dir /var/lib/redis\n\
+           logfile /var/log/redis/redis-server.log\n\
+           pidfile /run/redis/redis-server.pid\n",
+};
+
+const VALKEY: Defaults = Defaults {
+    config: "/etc/valkey/valkey.conf",
+    unit: "valkey-server.service",
+    package: "valkey-server",
+    owner: "valkey",
+    sentinel_config: "/etc/valkey/sentinel.conf",
+    sentinel_unit: "valkey-sentinel.service",
+    sentinel_package: "valkey-sentinel",
+    sentinel_owner: "valkey",
+    port: 6379,
+    data: &["/var/lib/valkey/dump.rdb", "/var/lib/valkey/appendonlydir"],
+    data_dir: "/var/lib/valkey",
+    base: "# Everything that does not stand here has the server's default.\n\
+           dir /var/lib/valkey\n\
+           logfile /var/log/valkey/valkey-server.log\n\
+           pidfile /run/valkey/valkey-server.pid\n",
+};
+
+impl Engine {
+    /// Its name, as in the inventory.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Kvrocks => "kvrocks",
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
+        }
+    }
+
+    /// Where its packages put things.
+    pub(super) fn defaults(self) -> &'static Defaults {
+        match self {
+            Self::Kvrocks => &KVROCKS,
+            Self::Redis => &REDIS,
+            Self::Valkey => &VALKEY,
+        }
+    }
+
+    /// The directive that makes a node a replica. Older Kvrocks ignores `replicaof` without a word (seen); newer ones
+    /// take both.
+    pub(super) fn replica_directive(self) -> &'static str {
+        match self {
+            Self::Kvrocks => "slaveof",
+            Self::Redis | Self::Valkey => "replicaof",
+        }
+    }
+
+    /// Whether `slave-…` and `replica-…` are the same directives.
+    pub(super) fn has_aliases(self) -> bool {
+        self != Self::Kvrocks
+    }
+
+    /// Where it listens when its configuration has no `bind`: Redis and Valkey on all addresses, Kvrocks on the
+    /// loopback (`kDefaultBindAddress`).
+    pub(super) fn default_bind(self) -> &'static str {
+        match self {
+            Self::Kvrocks => "127.0.0.1",
+            Self::Redis | Self::Valkey => "* -::*",
+        }
+    }
+
+    /// The reply to a lag in its own unit that counts as caught up: bytes of the replication stream, and for Kvrocks
+    /// sequence numbers of RocksDB, of which one write takes at least one.
+    pub(super) fn small_lag(self) -> i64 {
+        match self {
+            Self::Kvrocks => 10_000,
+            Self::Redis | Self::Valkey => 1_000_000,
+        }
+    }
+
+    /// The unit of its replication offset.
+    pub(super) fn lag_unit(self) -> &'static str {
+        match self {
+            Self::Kvrocks => "writes",
+            Self::Redis | Self::Valkey => "B",
+        }
+    }
+
+    /// Directives whose lines add up instead of replacing each other.
+    pub(super) fn adds_up(key: &str) -> bool {
+        matches!(
+            key,
+            "save" | "rename-command" | "client-output-buffer-limit" | "loadmodule" | "user" | "include"
+        )
+    }
+
+    /// The command that runs a script which writes nothing. Kvrocks takes EVAL for a write and refuses it on replicas;
+    /// Redis has EVAL_RO since 7.0 only.
+    pub(super) fn eval(self) -> &'static str {
+        match self {
+            Self::Kvrocks => "EVAL_RO",
+            Self::Redis | Self::Valkey => "EVAL",
+        }
+    }
+
+    /// Whether the running engine takes the setting by CONFIG SET.
+    ///
+    /// Redis and Valkey: what is neither `IMMUTABLE_CONFIG` in `config.c` nor `port` and `bind`, which are set at run
+    /// time only since 7.0 and would move the server under its clients. Kvrocks: the fields that are not `readonly` in
+    /// `Config::Config()`; the set of those that a wrong guess would leave unapplied is small, so only the ones that
+    /// have been there since 2.0 are listed.
+    pub(super) fn takes_at_run_time(self, key: &str) -> bool {
+        match self {
+            Self::Kvrocks => KVROCKS_AT_RUN_TIME.contains(&key),
+            Self::Redis | Self::Valkey => {
+                REDIS_AT_RUN_TIME.contains(&key)
+                    || REDIS_FAMILIES_AT_RUN_TIME
+                        .iter()
+                        .any(|family| key.starts_with(family))
+            }
+        }
+    }
+}
+
+const REDIS_AT_RUN_TIME: &[&str] = &[
+    "activedefrag",
+    "activerehashing",
+    "aof-load-truncated",
+    "appendfsync",
+    "appendonly",
+    "auto-aof-rewrite-min-size",
+    "auto-aof-rewrite-percentage",
+    "client-output-buffer-limit",
+    "client-query-buffer-limit",
+    "dynamic-hz",
+    "hz",
+    "latency-monitor-threshold",
+    "lfu-decay-time",
+    "lfu-log-factor",
+    "loglevel",
+    "lua-time-limit",
+    "masterauth",
+    "masteruser",
+    "maxclients",
+    "maxmemory",
+    "maxmemory-clients",
+    "maxmemory-policy",
+    "maxmemory-samples",
+    "no-appendfsync-on-rewrite",
+    "notify-keyspace-events",
+    "proto-max-bulk-len",
+    "protected-mode",
+    "rdbchecksum",
+    "rdbcompression",
+    "requirepass",
+    "save",
+    "slowlog-log-slower-than",
+    "slowlog-max-len",
+    "stop-writes-on-bgsave-error",
+    "tcp-keepalive",
+    "timeout",
+    "tracking-table-max-keys",
+];
+
+const REDIS_FAMILIES_AT_RUN_TIME: &[&str] = &[
+    "hash-max-",
+    "lazyfree-",
+    "list-max-",
+    "min-replicas-",
+    "min-slaves-",
+    "repl-",
+    "replica-",
+    "set-max-",
+    "slave-",
+    "stream-node-",
+    "zset-max-",
+];
+
+const KVROCKS_AT_RUN_TIME: &[&str] = &[
+    "bgsave-cron",
+    "compact-cron",
+    "masterauth",
+    "max-backup-keep-hours",
+    "max-backup-to-keep",
+    "max-db-size",
+    "max-io-mb",
+    "max-replication-mb",
+    "maxclients",
+    "profiling-sample-commands",
+    "profiling-sample-ratio",
+    "profiling-sample-record-max-len",
+    "profiling-sample-record-threshold-ms",
+    "requirepass",
+    "slave-empty-db-before-fullsync",
+    "slave-priority",
+    "slave-read-only",
+    "slave-serve-stale-data",
+    "slowlog-log-slower-than",
+    "slowlog-max-len",
+    "timeout",
+];

@@ -1,0 +1,75 @@
+//! What is waited for.
+
+use std::collections::BTreeMap;
+
+use plan::Gate;
+use types::HostName;
+
+use super::queries;
+use super::settings::Settings;
+use crate::step::Cx;
+
+/// A member answers with our password, and where it is a replica, has caught up with its master.
+pub(super) const MEMBER_SERVING: &str = "member-serving";
+/// All sentinels name another master than the old one, and the old one knows it.
+pub(super) const NEW_MASTER: &str = "new-master";
+/// A sentinel watches the master.
+pub(super) const SENTINEL_KNOWS: &str = "sentinel-knows";
+/// The sentinels see each other and the replicas, and have a quorum.
+pub(super) const SENTINEL_AGREES: &str = "sentinel-agrees";
+
+/// A master has nothing to wait for but its own data.
+const SERVING: u64 = 600_000;
+/// A replica may need a whole copy.
+const CAUGHT_UP: u64 = 3_600_000;
+/// `failover-timeout` is 180 s by default, and the old master learns of it some 10 s later (seen).
+const FAILOVER: u64 = 300_000;
+/// Sentinels learn of each other through the master within seconds, of replicas every 10 s.
+const AGREED: u64 = 180_000;
+
+pub(super) fn member_serving(settings: &Settings, cx: &Cx<'_>, host: &HostName, is_master: bool) -> Gate {
+    let (title, limit) = if is_master {
+        (format!("{host} serves"), SERVING)
+    } else {
+        (format!("{host} serves and has caught up"), CAUGHT_UP)
+    };
+    gate(settings, cx, MEMBER_SERVING, Some(host), title, limit)
+}
+
+pub(super) fn new_master(settings: &Settings, cx: &Cx<'_>, old: &HostName) -> Gate {
+    let title = format!("all sentinels name another master than {old}");
+    gate(settings, cx, NEW_MASTER, Some(old), title, FAILOVER)
+}
+
+pub(super) fn sentinel_knows(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = format!("the sentinel on {host} watches {}", settings.sentinel.master_name);
+    gate(settings, cx, SENTINEL_KNOWS, Some(host), title, AGREED)
+}
+
+pub(super) fn sentinel_agrees(settings: &Settings, cx: &Cx<'_>) -> Gate {
+    let title = "the sentinels see each other and all replicas, and have a quorum".to_owned();
+    gate(settings, cx, SENTINEL_AGREES, None, title, AGREED)
+}
+
+fn gate(
+    settings: &Settings,
+    cx: &Cx<'_>,
+    check: &str,
+    host: Option<&HostName>,
+    title: String,
+    limit_ms: u64,
+) -> Gate {
+    let watch: BTreeMap<_, _> = cx
+        .hosts
+        .iter()
+        .map(|host| (host.clone(), queries::live(settings, host)))
+        .collect();
+    Gate {
+        service: Some(settings.name.clone()),
+        check: check.to_owned(),
+        host: host.cloned(),
+        title,
+        watch,
+        limit_ms,
+    }
+}

@@ -1,0 +1,454 @@
+//! The facts, in the words of the service.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use plan::{Facts, Unknown};
+use protocol::Fact;
+use protocol::facts::{FileFact, RespFact, RespValue, UnitFact, UnitQuery};
+use types::HostName;
+
+use super::directives::{Directives, normal, unquoted};
+use super::queries;
+use super::settings::{Place, Settings};
+
+/// All members as they were observed.
+pub(super) struct View<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) members: Vec<Member<'a>>,
+}
+
+/// One host.
+pub(super) struct Member<'a> {
+    pub(super) host: &'a HostName,
+    /// Why it cannot be reached.
+    pub(super) unreachable: Option<&'a str>,
+    /// Its own address first, then others under which it is known. Empty where nothing resolves.
+    pub(super) addresses: Vec<String>,
+    pub(super) unit: Result<&'a UnitFact, Unknown>,
+    pub(super) file: Result<&'a FileFact, Unknown>,
+    pub(super) engine: Talk<Engine>,
+    pub(super) sentinel_unit: Result<&'a UnitFact, Unknown>,
+    pub(super) sentinel_file: Result<&'a FileFact, Unknown>,
+    pub(super) sentinel: Talk<Sentinel>,
+    /// Whether nothing stands where a packaged engine keeps its data.
+    pub(super) has_no_data_files: bool,
+}
+
+/// What came of a conversation with a server.
+#[derive(Debug, Clone)]
+pub(super) enum Talk<T> {
+    /// Nobody listens, or nobody was asked.
+    Down(String),
+    /// It refuses our password.
+    Denied(String),
+    /// It answered.
+    Up(T),
+}
+
+/// An engine that answers.
+#[derive(Debug, Clone)]
+pub(super) struct Engine {
+    /// Where it was found.
+    pub(super) at: (String, u16),
+    /// Whether it asked for our password.
+    pub(super) authenticated: bool,
+    info: BTreeMap<String, String>,
+    /// Keys that it counts, and whether a scan finds none either.
+    pub(super) keys: Option<i64>,
+    scan_is_empty: bool,
+    /// Whether it can be asked for its role in a form that an action can depend on.
+    pub(super) tells_role: bool,
+    /// Live values; a directive that it does not know is missing.
+    config: BTreeMap<String, Vec<String>>,
+}
+
+/// A sentinel that answers.
+#[derive(Debug, Clone)]
+pub(super) struct Sentinel {
+    /// Fields of each master that it watches.
+    pub(super) masters: Vec<Fields>,
+    /// Fields of the other sentinels of our master.
+    pub(super) others: Vec<Fields>,
+    /// Fields of our master's replicas.
+    pub(super) replicas: Vec<Fields>,
+    /// What CKQUORUM says: its words, as an error where there is no quorum.
+    pub(super) quorum: Result<String, String>,
+}
+
+/// Fields of a master, replica or sentinel as a sentinel shows them.
+pub(super) type Fields = BTreeMap<String, String>;
+
+impl<'a> View<'a> {
+    /// Reads the facts. What was not asked, as in a gate, counts as not known.
+    pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
+        let members = settings
+            .hosts
+            .iter()
+            .map(|host| Member::new(settings, host, facts));
+        Self {
+            settings,
+            members: members.collect(),
+        }
+    }
+
+    /// A member by its host.
+    pub(super) fn member(&self, host: &HostName) -> Option<&Member<'a>> {
+        self.members.iter().find(|member| member.host == host)
+    }
+
+    /// The member that has an address, or a name that stands for one.
+    pub(super) fn at(&self, address: &str) -> Option<&Member<'a>> {
+        self.members.iter().find(|member| {
+            member.host.as_str() == address || member.addresses.iter().any(|own| own == address)
+        })
+    }
+
+    /// The sentinels that answer, each with its host.
+    pub(super) fn sentinels(&self) -> impl Iterator<Item = (&Member<'a>, &Sentinel)> {
+        let up = |member: &'_ Member<'a>| member.sentinel.up().is_some();
+        let members = self.members.iter().filter(move |member| up(member));
+        members.filter_map(|member| Some((member, member.sentinel.up()?)))
+    }
+
+    /// What a sentinel knows of our master, where it knows it: a master at a loopback address is what a packaged
+    /// configuration watches before it was told anything.
+    pub(super) fn watched<'s>(&self, sentinel: &'s Sentinel) -> Option<&'s Fields> {
+        let name = &self.settings.sentinel.master_name;
+        sentinel
+            .masters
+            .iter()
+            .find(|master| field(master, "name") == name && !is_loopback(field(master, "ip")))
+    }
+
+    /// What our sentinels know of our master, each with its host.
+    pub(super) fn watching(&self) -> Vec<(&Member<'a>, &Sentinel, &Fields)> {
+        let watching = self
+            .sentinels()
+            .filter_map(|(member, sentinel)| Some((member, sentinel, self.watched(sentinel)?)));
+        watching.collect()
+    }
+}
+
+impl<'a> Member<'a> {
+    fn new(settings: &'a Settings, host: &'a HostName, facts: &'a Facts) -> Self {
+        let unit = facts.get(host, &UnitQuery::new(&settings.unit));
+        let file = facts.get(host, &queries::config(settings));
+        let mut data = queries::data(settings).into_iter();
+        let has_no_data_files = data.all(|query| {
+            facts
+                .get(host, &query)
+                .is_ok_and(|fact| *fact == FileFact::Absent)
+        });
+        let mut member = Self {
+            host,
+            unreachable: facts.unreachable(host),
+            addresses: addresses(settings, host, facts),
+            unit,
+            file,
+            engine: Talk::Down("it was not asked".to_owned()),
+            sentinel_unit: facts.get(host, &UnitQuery::new(&settings.sentinel.unit)),
+            sentinel_file: facts.get(host, &queries::sentinel_config(settings)),
+            sentinel: read_sentinel(settings, host, facts),
+            has_no_data_files,
+        };
+        member.engine = member.find_engine(settings, facts);
+        member
+    }
+
+    /// Its own address.
+    pub(super) fn address(&self) -> Option<&str> {
+        self.addresses.first().map(String::as_str)
+    }
+
+    /// The configuration file's directives; none where the file is not there.
+    pub(super) fn directives(&self, settings: &Settings) -> Option<Directives> {
+        let text = self.file.as_ref().ok()?.text()?;
+        Some(Directives::parse(text.as_str(), settings.engine.has_aliases()))
+    }
+
+    /// Sentinel's directives; none where the file is not there.
+    pub(super) fn sentinel_directives(&self) -> Option<Directives> {
+        let text = self.sentinel_file.as_ref().ok()?.text()?;
+        Some(Directives::parse(text.as_str(), true))
+    }
+
+    /// Whom the file makes the node follow: address and port.
+    pub(super) fn follows_by_file(&self, settings: &Settings) -> Option<(String, String)> {
+        let directives = self.directives(settings)?;
+        // Newer Kvrocks takes both names; the one that we write comes first.
+        let value = match directives.last(settings.engine.replica_directive()) {
+            Some(value) => value,
+            None => directives.last("replicaof")?,
+        };
+        let mut words = unquoted(value).split_whitespace();
+        let (host, port) = (words.next()?, words.next()?);
+        // `slaveof "no one"` is how Kvrocks writes that a node is a master (seen).
+        (!host.eq_ignore_ascii_case("no")).then(|| (host.to_owned(), port.to_owned()))
+    }
+
+    /// Whether the engine's configuration was changed after its process was started.
+    pub(super) fn has_newer_file(&self) -> bool {
+        newer(&self.file, &self.unit)
+    }
+
+    /// Whether the engine's unit runs.
+    pub(super) fn is_active(&self) -> bool {
+        self.unit.as_ref().is_ok_and(|unit| unit.is_active())
+    }
+
+    fn find_engine(&self, settings: &Settings, facts: &Facts) -> Talk<Engine> {
+        let mut why = "it was not asked".to_owned();
+        for (at, query) in queries::engines(settings, self.host).into_iter().enumerate() {
+            // Whoever answers at the engine's default port is ours only if our file says so, or said so when the
+            // process was started.
+            if query.port != settings.port && !self.may_listen_at(query.port, settings) {
+                continue;
+            }
+            match facts.get(self.host, &query) {
+                Ok(RespFact::Replies {
+                    authenticated,
+                    replies,
+                }) => {
+                    let at = (query.address.clone(), query.port);
+                    return Talk::Up(read_engine(settings, at, *authenticated, replies));
+                }
+                Ok(RespFact::Denied(words)) => return Talk::Denied(words.clone()),
+                Ok(RespFact::Down(words)) if at == 0 => why.clone_from(words),
+                Ok(RespFact::Down(_)) => {}
+                Err(unknown) if at == 0 => why = unknown.to_string(),
+                Err(_) => {}
+            }
+        }
+        Talk::Down(why)
+    }
+
+    fn may_listen_at(&self, port: u16, settings: &Settings) -> bool {
+        let Ok(file) = &self.file else {
+            return false;
+        };
+        if file.meta().is_none() || (self.is_active() && self.has_newer_file()) {
+            return true;
+        }
+        let directives = self.directives(settings);
+        let said = directives.as_ref().and_then(|directives| directives.last("port"));
+        said.is_none_or(|said| unquoted(said) == port.to_string())
+    }
+}
+
+impl<T> Talk<T> {
+    /// Who answered.
+    pub(super) fn up(&self) -> Option<&T> {
+        match self {
+            Self::Up(up) => Some(up),
+            _ => None,
+        }
+    }
+}
+
+impl Engine {
+    /// A field of INFO; empty where it is missing.
+    pub(super) fn info(&self, field: &str) -> &str {
+        self.info.get(field).map_or("", String::as_str)
+    }
+
+    /// A number of INFO.
+    pub(super) fn number(&self, field: &str) -> Option<i64> {
+        self.info(field).parse().ok()
+    }
+
+    /// Whether it takes itself for a master.
+    pub(super) fn is_master(&self) -> bool {
+        self.info("role") == "master"
+    }
+
+    /// Whether it is a replica whose link to its master is up.
+    pub(super) fn has_link(&self) -> bool {
+        !self.is_master() && self.info("master_link_status") == "up"
+    }
+
+    /// Whether it still reads its data in, or is being sent a copy.
+    pub(super) fn is_loading(&self) -> bool {
+        ["loading", "async_loading", "master_sync_in_progress"]
+            .iter()
+            .any(|field| self.info(field) == "1")
+    }
+
+    /// Whether it holds nothing for certain.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys == Some(0) && self.scan_is_empty
+    }
+
+    /// How far it has come in its stream of changes.
+    pub(super) fn offset(&self) -> Option<i64> {
+        let field = if self.is_master() {
+            "master_repl_offset"
+        } else {
+            "slave_repl_offset"
+        };
+        self.number(field)
+    }
+
+    /// The live values of a directive; `None` where the engine does not know it.
+    pub(super) fn config(&self, key: &str) -> Option<&[String]> {
+        self.config.get(key).map(Vec::as_slice)
+    }
+}
+
+/// A field, empty where it is missing.
+pub(super) fn field<'f>(fields: &'f Fields, name: &str) -> &'f str {
+    fields.get(name).map_or("", String::as_str)
+}
+
+/// Whether a sentinel's flags of an instance (`master,s_down`) say that it is out of reach.
+pub(super) fn is_flagged_down(fields: &Fields) -> bool {
+    field(fields, "flags")
+        .split(',')
+        .any(|flag| matches!(flag, "s_down" | "o_down" | "disconnected"))
+}
+
+/// Whether a file was changed after a unit's process was started.
+pub(super) fn newer(file: &Result<&FileFact, Unknown>, unit: &Result<&UnitFact, Unknown>) -> bool {
+    match (file, unit) {
+        (Ok(FileFact::Present(meta)), Ok(unit)) => meta.modified_us > unit.started_us,
+        _ => false,
+    }
+}
+
+pub(super) fn is_loopback(address: &str) -> bool {
+    address == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn addresses(settings: &Settings, host: &HostName, facts: &Facts) -> Vec<String> {
+    let name = match settings.place(host) {
+        Some(Place::Address(address)) => return vec![address.clone()],
+        Some(Place::Name(name)) => name,
+        None => return Vec::new(),
+    };
+    let query = protocol::facts::ResolveQuery { name: name.clone() };
+    // The host itself knows best, except that Debian gives it 127.0.1.1; then the others do.
+    let asked = std::iter::once(host).chain(settings.hosts.iter().filter(|other| *other != host));
+    let mut found: Vec<String> = Vec::new();
+    for asked in asked {
+        let answers = facts.get(asked, &query).map(|fact| fact.addresses.as_slice());
+        let mut answers: Vec<&String> = answers.unwrap_or_default().iter().collect();
+        answers.retain(|address| {
+            address
+                .parse::<IpAddr>()
+                .is_ok_and(|address| !address.is_loopback() && !is_link_local(address))
+        });
+        // The runbook's addresses are IPv4; where a name has both, that is what the members are told.
+        answers.sort_by_key(|address| address.contains(':'));
+        for address in answers {
+            if !found.contains(address) {
+                found.push(address.clone());
+            }
+        }
+    }
+    if !found.is_empty() {
+        found.push(name.clone());
+    }
+    found
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+fn read_engine(settings: &Settings, at: (String, u16), authenticated: bool, replies: &[RespValue]) -> Engine {
+    let mut info = BTreeMap::new();
+    for text in replies.iter().take(4).filter_map(RespValue::as_str) {
+        let pairs = text.lines().filter_map(|line| line.trim().split_once(':'));
+        info.extend(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())));
+    }
+    let counted = match replies.get(4) {
+        Some(RespValue::Int(keys)) => Some(*keys),
+        _ => None,
+    };
+    // `db0:keys=12,expires=0,avg_ttl=0`
+    let in_databases: i64 = info
+        .iter()
+        .filter(|(name, _)| {
+            name.strip_prefix("db")
+                .is_some_and(|rest| rest.parse::<u32>().is_ok())
+        })
+        .filter_map(|(_, value)| {
+            value
+                .strip_prefix("keys=")?
+                .split(',')
+                .next()?
+                .parse::<i64>()
+                .ok()
+        })
+        .sum();
+    let scan = replies.get(5).and_then(RespValue::as_list).unwrap_or_default();
+    let scan_is_empty =
+        matches!(scan, [cursor, RespValue::List(keys)] if cursor.as_str() == Some("0") && keys.is_empty());
+    let role = replies.get(6).and_then(RespValue::as_str);
+    let keys = queries::live_keys(settings);
+    let values = keys.into_iter().zip(replies.iter().skip(queries::BEFORE_KEYS));
+    let config = values.filter_map(|(key, reply)| {
+        let pairs = reply.pairs();
+        let values: Vec<String> = pairs.iter().map(|(_, value)| (*value).to_owned()).collect();
+        (!values.is_empty()).then_some((key, values))
+    });
+    Engine {
+        at,
+        authenticated,
+        keys: counted.map(|counted| counted.max(in_databases)),
+        scan_is_empty,
+        tells_role: role.is_some_and(|role| role == "master" || role == "slave"),
+        config: config.collect(),
+        info,
+    }
+}
+
+fn read_sentinel(settings: &Settings, host: &HostName, facts: &Facts) -> Talk<Sentinel> {
+    let replies = match facts.get(host, &queries::sentinel(settings)) {
+        Ok(RespFact::Replies { replies, .. }) => replies,
+        Ok(RespFact::Denied(words)) => return Talk::Denied(words.clone()),
+        Ok(RespFact::Down(words)) => return Talk::Down(words.clone()),
+        Err(unknown) => return Talk::Down(unknown.to_string()),
+    };
+    let list = |at: usize| -> Vec<Fields> {
+        let items = replies.get(at).and_then(RespValue::as_list).unwrap_or_default();
+        items.iter().map(fields).collect()
+    };
+    let quorum = match replies.get(3) {
+        Some(RespValue::Str(words)) => Ok(words.to_string()),
+        Some(RespValue::Error(words)) => Err(words.clone()),
+        other => Err(format!("{other:?}")),
+    };
+    Talk::Up(Sentinel {
+        masters: list(0),
+        others: list(1),
+        replicas: list(2),
+        quorum,
+    })
+}
+
+fn fields(value: &RespValue) -> Fields {
+    let pairs = value.pairs().into_iter();
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The live value of a directive in one way of writing: a directive of several lines is one string live.
+pub(super) fn live_value(values: &[String]) -> String {
+    normal(&values.join(" "))
+}
+
+/// A reply list with a single string: what a precondition expects.
+pub(super) fn replies(authenticated: bool, replies: Vec<RespValue>) -> Fact {
+    Fact::Resp(RespFact::Replies {
+        authenticated,
+        replies,
+    })
+}
