@@ -85,7 +85,9 @@ pub(crate) enum DialError {
 
 impl From<russh::Error> for DialError {
     fn from(error: russh::Error) -> Self {
-        if has_hung_up(&error) {
+        // A reset is how a busy server hangs up on what it has not read yet.
+        let is_reset = matches!(&error, russh::Error::IO(io) if io.kind() == io::ErrorKind::ConnectionReset);
+        if is_reset || has_hung_up(&error) {
             Self::HungUp
         } else {
             Self::Handshake(error)
@@ -213,7 +215,9 @@ impl client::Handler for Client {
             }
             DisconnectReason::Error(error) => {
                 self.ending.set(match &error {
-                    russh::Error::KeepaliveTimeout => "the host does not answer any more".to_owned(),
+                    russh::Error::KeepaliveTimeout | russh::Error::InactivityTimeout => {
+                        "the host does not answer any more".to_owned()
+                    }
                     error if has_hung_up(error) => "the server closed it".to_owned(),
                     other => other.to_string(),
                 });
@@ -276,8 +280,12 @@ pub(crate) async fn dial(
 }
 
 fn config(options: &SshOptions, host_keys: Vec<russh::keys::Algorithm>) -> client::Config {
+    let patience = u32::try_from(options.keepalive.count).unwrap_or(u32::MAX - 2);
     client::Config {
         window_size: WINDOW,
+        // Keepalives begin with the login. This ends what falls silent before it, and what was given up in the middle of
+        // an exchange; afterwards the answers to keepalives are activity enough.
+        inactivity_timeout: Some(options.keepalive.interval * (patience + 2)),
         keepalive_interval: Some(options.keepalive.interval),
         keepalive_max: options.keepalive.count,
         nodelay: true,

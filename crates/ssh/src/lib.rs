@@ -3,12 +3,12 @@
 //! [`Ssh`] is the [`Transport`](transport::Transport) of production, and this crate is the only one that knows
 //! russh. Opening a stream to a host takes these steps, a module each:
 //!
-//! 1. [`config`]: what the inventory does not say of a host is asked of OpenSSH's own configuration;
-//! 2. [`target`]: both together become a target, with the jump hosts on the way;
-//! 3. [`dial`]: TCP (or a channel of the jump host), key exchange, and the host's key against [`known_hosts`];
-//! 4. [`auth`]: the identities of the operator's agent and [`key files`](keyring), one after the other;
-//! 5. [`bootstrap`]: one command that starts the cached agent, or takes it in first;
-//! 6. [`channel`]: the stream itself, and the last words of the far side when it breaks.
+//! 1. `config`: what the inventory does not say of a host is asked of OpenSSH's own configuration;
+//! 2. `target`: both together become a target, with the jump hosts on the way;
+//! 3. `dial`: TCP (or a channel of the jump host), key exchange, and the host's key against `known_hosts`;
+//! 4. `auth`: the identities of the operator's agent and key files (`keyring`), one after the other;
+//! 5. `bootstrap`: one command that starts the cached agent, or takes it in first;
+//! 6. `channel`: the stream itself, and the last words of the far side when it breaks.
 //!
 //! Host keys are always checked strictly, whatever `StrictHostKeyChecking` says: an unknown key is an error, unless
 //! the operator accepts new ones for this run; a changed key is an error in any case.

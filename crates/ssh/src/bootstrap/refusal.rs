@@ -11,6 +11,8 @@ pub(crate) enum Refusal {
     Machine { agent: String, host: String },
     /// The cache directory cannot be written.
     Home(String),
+    /// The cache directory belongs to somebody else.
+    Owner(String),
     /// The agent cannot be written.
     Write(String),
     /// The agent arrived changed.
@@ -49,6 +51,7 @@ impl Refusal {
                 }
             }
             "home" => Self::Home(rest),
+            "owner" => Self::Owner(rest),
             "write" => Self::Write(rest),
             "content" => Self::Content,
             "noexec" => Self::NoExec(rest),
@@ -80,7 +83,7 @@ impl Refusal {
         match self {
             Self::NoSha256sum => "install coreutils or busybox there".to_owned(),
             Self::Machine { .. } => "install a clusterctl that has an agent for this machine".to_owned(),
-            Self::Home(_) | Self::NoExec(_) => {
+            Self::Home(_) | Self::Owner(_) | Self::NoExec(_) => {
                 "the agent is kept in ${XDG_CACHE_HOME:-$HOME/.cache}/clusterctl: make that a place that can be written \
                  and run programs, e.g. by XDG_CACHE_HOME in ~/.ssh/environment or SetEnv in sshd_config"
                     .to_owned()
@@ -109,6 +112,7 @@ impl fmt::Display for Refusal {
                 write!(f, "the agent is for {agent}, and the host is {host}")
             }
             Self::Home(said) => write!(f, "its cache directory cannot be written: {said}"),
+            Self::Owner(folder) => write!(f, "{folder} belongs to somebody else"),
             Self::Write(said) => write!(f, "the agent cannot be written: {said}"),
             Self::Content => f.write_str("it did not arrive as it was sent"),
             Self::NoExec(folder) => write!(f, "{folder} is on a file system mounted noexec"),

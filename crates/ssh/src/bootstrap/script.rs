@@ -12,7 +12,8 @@ pub(super) const MARK: &str = "clusterctl/1 ";
 /// Says why it cannot go on: a word, and what a tool said.
 const FAIL: &str = r#"fail() { echo "clusterctl/1 error $*"; exit 9; }"#;
 
-/// Where the agents of this user are, and this one among them. Only the user may look into it.
+/// Where the agents of this user are, and this one among them. Only the user may look into it, and one that belongs to
+/// somebody else is not used: its owner could change the agent after it was verified.
 const PLACES: &str = "umask 077; d=${XDG_CACHE_HOME:-$HOME/.cache}/clusterctl; f=$d/agent-$s";
 
 /// Whether a file is the agent.
@@ -22,6 +23,7 @@ const IS_IT: &str = r#"command -v sha256sum >/dev/null || fail sha256sum; is_it(
 /// wholly or not at all; what was cut off, or not used for a month, is cleared away on this occasion.
 const TAKE_IN: &str = concat!(
     r#"e=$(mkdir -p "$d" 2>&1) || fail home "$e"; "#,
+    r#"[ -O "$d" ] || fail owner "$d"; "#,
     r#"find "$d" -type f "(" -name "agent-*" -atime +30 -o -name "new-*" -mtime +1 ")" -exec rm -f {} + 2>/dev/null; "#,
     r#"t=$(mktemp "$d/new-XXXXXX" 2>&1) || fail home "$t"; "#,
     r#"clear() { rm -f "$t"; }; trap clear 0; "#,
@@ -33,8 +35,8 @@ const TAKE_IN: &str = concat!(
     r#"e=$(mv -f "$t" "$f" 2>&1) || fail home "$e"; trap - 0; "#,
 );
 
-/// The agent's own messages and those of the tools that it starts are to be in English.
-const SAY_START: &str = r#"LC_ALL=C.UTF-8; export LC_ALL; echo "clusterctl/1 start""#;
+/// What tools say is to be in English, here and when the agent starts them.
+const ENGLISH: &str = "LC_ALL=C.UTF-8; export LC_ALL";
 
 /// Becomes the agent.
 const AS_USER: &str = r#"exec "$f""#;
@@ -52,8 +54,8 @@ pub(super) fn command(agent: &AgentBinary, privilege: Privilege) -> String {
     };
     let (sha256, size) = (agent.sha256(), agent.bytes.len());
     format!(
-        "exec sh -c 's={sha256}; n={size}; {FAIL}; {PLACES}; {IS_IT}; if [ -x \"$f\" ] && is_it \"$f\"; then :; else \
-         {check_machine}{TAKE_IN} fi; {SAY_START}; {become_it}'"
+        "exec sh -c 's={sha256}; n={size}; {ENGLISH}; {FAIL}; {PLACES}; {IS_IT}; if [ -O \"$d\" ] && [ -x \"$f\" ] && is_it \"$f\"; then :; else \
+         {check_machine}{TAKE_IN} fi; echo \"{MARK}start\"; {become_it}'"
     )
 }
 
@@ -104,7 +106,10 @@ mod tests {
 
     #[test]
     fn the_agent_is_taken_in_once_and_then_started() {
-        for shell in ["sh", "bash"] {
+        // The others where they are installed.
+        let others = ["/bin/tcsh", "/bin/csh", "/usr/bin/fish", "/usr/bin/zsh"];
+        let others = others.into_iter().filter(|shell| Path::new(shell).exists());
+        for shell in ["sh", "bash"].into_iter().chain(others) {
             let home = tempfile::tempdir().unwrap();
             let agent = AgentBinary::new(AGENT);
             let cold = run(shell, home.path(), None, &agent, &[AGENT, b"hello"].concat());
@@ -123,6 +128,40 @@ mod tests {
             let folder = home.path().join(".cache/clusterctl");
             let files: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
             assert_eq!(files.len(), 1, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn busybox_has_all_the_tools_it_takes() {
+        if !Path::new("/bin/busybox").exists() {
+            return;
+        }
+        let (home, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for tool in [
+            "sh",
+            "sha256sum",
+            "mkdir",
+            "find",
+            "rm",
+            "mktemp",
+            "head",
+            "chmod",
+            "mv",
+            "uname",
+            "id",
+            "cat",
+        ] {
+            std::os::unix::fs::symlink("/bin/busybox", tools.path().join(tool)).unwrap();
+        }
+        let (agent, path) = (AgentBinary::new(AGENT), tools.path().to_str().unwrap());
+        let shell = tools.path().join("sh");
+        for expected in [
+            "clusterctl/1 need\nclusterctl/1 start\n\0",
+            "clusterctl/1 start\n\0",
+        ] {
+            let output = run(shell.to_str().unwrap(), home.path(), Some(path), &agent, AGENT);
+            assert!(said(&output).starts_with(expected), "{output:?}");
+            assert!(output.stderr.is_empty(), "{output:?}");
         }
     }
 

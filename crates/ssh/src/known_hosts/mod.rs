@@ -178,41 +178,36 @@ impl KnownHosts {
     pub(crate) fn find(&self, files: &[PathBuf], host: &RecordedAs) -> Result<Vec<Found>, HostKeyError> {
         let mut found = Vec::new();
         for file in files {
-            for line in self.read(file)?.iter() {
-                let is_plain = !line.names(&host.name);
-                if is_plain && !host.plain.as_ref().is_some_and(|plain| line.names(plain)) {
-                    continue;
-                }
-                let is_revoked = match line.entry.marker() {
-                    // The key of an authority, and not of a host.
-                    Some(Marker::CertAuthority) => continue,
-                    Some(Marker::Revoked) => true,
-                    None => false,
-                };
-                found.push(Found {
-                    key: line.entry.public_key().clone(),
-                    is_revoked,
-                    is_plain,
-                    place: Place {
-                        file: file.clone(),
-                        line: line.number,
-                    },
-                });
-            }
+            let mut known = self.lock();
+            let lines = if let Some(lines) = known.get(file) {
+                Arc::clone(lines)
+            } else {
+                let lines = Arc::new(read(file)?);
+                known.insert(file.clone(), Arc::clone(&lines));
+                lines
+            };
+            drop(known);
+            found.extend(matching(&lines, file, host));
         }
         Ok(found)
     }
 
-    /// Records a host's key at the end of a file, which is made where it is missing.
+    /// Records a host's key at the end of a file, which is made where it is missing, unless somebody was faster. The
+    /// answer is what the file now records for the host.
     pub(crate) fn record(
         &self,
         file: &Path,
         host: &RecordedAs,
         key: &PublicKey,
         is_hashed: bool,
-    ) -> Result<(), HostKeyError> {
-        // Held while writing, so that two hosts' lines do not mix.
-        let mut files = self.lock();
+    ) -> Result<Vec<Found>, HostKeyError> {
+        // Held until it is written, so that of two first connections to a host one sees the other's key.
+        let mut known = self.lock();
+        known.remove(file);
+        let mut found: Vec<Found> = matching(&read(file)?, file, host).collect();
+        if judge(&found, key) != Verdict::Unknown {
+            return Ok(found);
+        }
         let names = if is_hashed {
             line::hashed(&host.name)
         } else {
@@ -223,34 +218,64 @@ impl KnownHosts {
             file: file.to_owned(),
             source,
         })?;
-        files.remove(file);
-        Ok(())
-    }
-
-    fn read(&self, file: &Path) -> Result<Arc<Vec<Line>>, HostKeyError> {
-        let mut files = self.lock();
-        if let Some(lines) = files.get(file) {
-            return Ok(Arc::clone(lines));
-        }
-        let bytes = match fs::read(file) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => {
-                return Err(HostKeyError::Read {
-                    file: file.to_owned(),
-                    source,
-                });
-            }
-        };
-        // A comment in another encoding is no reason to distrust the rest.
-        let lines = Arc::new(line::parse(&String::from_utf8_lossy(&bytes), file));
-        files.insert(file.to_owned(), Arc::clone(&lines));
-        Ok(lines)
+        tracing::warn!(
+            host = host.name,
+            fingerprint = fingerprint(key),
+            file = %file.display(),
+            "recorded a new host key"
+        );
+        found.push(Found {
+            key: key.clone(),
+            is_revoked: false,
+            is_plain: false,
+            place: Place {
+                file: file.to_owned(),
+                line: 0,
+            },
+        });
+        Ok(found)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<Vec<Line>>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn read(file: &Path) -> Result<Vec<Line>, HostKeyError> {
+    match fs::read(file) {
+        // A comment in another encoding is no reason to distrust the rest.
+        Ok(bytes) => Ok(line::parse(&String::from_utf8_lossy(&bytes), file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(HostKeyError::Read {
+            file: file.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// The lines that are about a host.
+fn matching<'a>(lines: &'a [Line], file: &'a Path, host: &'a RecordedAs) -> impl Iterator<Item = Found> + 'a {
+    lines.iter().filter_map(move |line| {
+        let is_plain = !line.names(&host.name);
+        if is_plain && !host.plain.as_ref().is_some_and(|plain| line.names(plain)) {
+            return None;
+        }
+        let is_revoked = match line.entry.marker() {
+            // The key of an authority, and not of a host.
+            Some(Marker::CertAuthority) => return None,
+            Some(Marker::Revoked) => true,
+            None => false,
+        };
+        Some(Found {
+            key: line.entry.public_key().clone(),
+            is_revoked,
+            is_plain,
+            place: Place {
+                file: file.to_owned(),
+                line: line.number,
+            },
+        })
+    })
 }
 
 /// What the records say of a key.
@@ -365,25 +390,12 @@ impl Check {
     }
 
     fn accept(&mut self, key: &PublicKey) -> Result<(), HostKeyError> {
-        self.known_hosts
+        // Also for a key exchange in the middle of the connection, which shows the key again.
+        self.found = self
+            .known_hosts
             .record(&self.new_keys, &self.host, key, self.is_hashed)?;
-        tracing::warn!(
-            host = self.host.name,
-            fingerprint = fingerprint(key),
-            file = %self.new_keys.display(),
-            "recorded a new host key"
-        );
-        // A key exchange in the middle of the connection shows the key again.
-        self.found.push(Found {
-            key: key.clone(),
-            is_revoked: false,
-            is_plain: false,
-            place: Place {
-                file: self.new_keys.clone(),
-                line: 0,
-            },
-        });
-        Ok(())
+        // By now it is known, or changed since another connection recorded another.
+        self.check(key)
     }
 }
 

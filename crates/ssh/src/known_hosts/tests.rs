@@ -187,6 +187,22 @@ fn a_new_key_is_recorded_once_and_then_held_to() {
 }
 
 #[test]
+fn of_two_first_connections_one_sees_the_other_s_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("known_hosts");
+    let known_hosts = Arc::new(KnownHosts::default());
+    let [mut one, mut two, mut three] = [(); 3].map(|()| check(&known_hosts, &file, true, false));
+    one.check(&key(A)).unwrap();
+    two.check(&key(A)).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
+    assert!(matches!(three.check(&key(B)), Err(HostKeyError::Changed { .. })));
+    // A file that keeps nothing is the operator's choice.
+    check(&known_hosts, Path::new("/dev/null"), true, false)
+        .check(&key(A))
+        .unwrap();
+}
+
+#[test]
 fn a_line_is_added_to_a_file_without_a_newline() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("known_hosts");
