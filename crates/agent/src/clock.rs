@@ -14,7 +14,10 @@ pub(crate) fn now_us() -> i64 {
 
 /// Now, as it stands at the end of a backup's name: `20261124T085110Z`.
 pub(crate) fn stamp() -> String {
-    Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+    let now = TimeZone::UTC.to_datetime(Timestamp::now());
+    let (year, month, day) = (now.year(), now.month(), now.day());
+    let (hour, minute, second) = (now.hour(), now.minute(), now.second());
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 /// Microseconds since 1970 of `Tue 2026-11-24 08:51:10.123456 UTC`, which `systemctl --timestamp=us+utc` prints.

@@ -1,6 +1,7 @@
 //! A controller of one agent, small enough for tests: it keeps every byte that the agent sent.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -19,6 +20,11 @@ use types::Secret;
 
 /// How long a test waits for an answer before it fails.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The agent under test: the one that was just built, or another build of it, such as the static one that is released.
+pub(crate) fn binary() -> OsString {
+    std::env::var_os("CLUSTERCTL_TEST_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_clusterctl-agent").into())
+}
 
 pub(crate) struct Client {
     child: Child,
@@ -42,7 +48,7 @@ impl Client {
     /// Starts an agent in an environment of the test's making.
     pub(crate) fn start_with(prepare: impl FnOnce(&mut Command)) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clusterctl-agent"));
+        let mut command = Command::new(binary());
         command
             .arg("--backups")
             .arg(home.path().join("backups"))

@@ -37,10 +37,10 @@ fn arguments_are_not_touched_by_a_shell() {
         (fact.status, fact.stdout.as_str(), fact.stderr.as_str()),
         (143, "C.UTF-8\n", "no\n")
     );
-    let error = ask(&mut client, &["no-such-program"], 5000).unwrap_err();
+    let error = ask(&mut client, &["/no/such/program"], 5000).unwrap_err();
     assert_eq!(
         error.message,
-        "cannot start no-such-program: no such file or directory"
+        "cannot start /no/such/program: no such file or directory"
     );
 }
 

@@ -8,7 +8,7 @@ use protocol::facts::{CommandQuery, FileQuery, OsQuery, ResolveQuery, TcpQuery};
 use protocol::{Action, Command, Fact, FactQuery, LockHolder, Operation, Query, Request, Response, VERSION};
 
 use crate::Client;
-use crate::client::{is_alive, until};
+use crate::client::{binary, is_alive, until};
 
 fn holder(who: &str) -> LockHolder {
     LockHolder {
@@ -47,6 +47,17 @@ fn it_greets_and_ends_with_the_connection() {
     assert!(client.hello.pid > 0);
     client.hang_up();
     assert!(client.wait().success());
+}
+
+#[test]
+fn a_crash_would_leave_no_secrets_on_the_disk() {
+    let client = Client::start();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", client.hello.pid)).unwrap();
+    let core = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max core file size"))
+        .unwrap();
+    assert_eq!(core.split_whitespace().next(), Some("0"));
 }
 
 #[test]
@@ -172,8 +183,7 @@ fn facts_are_abandoned_and_their_processes_stopped() {
 
 #[test]
 fn what_is_no_frame_ends_it_with_an_error() {
-    let agent = env!("CARGO_BIN_EXE_clusterctl-agent");
-    let mut child = std::process::Command::new(agent)
+    let mut child = std::process::Command::new(binary())
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
@@ -196,7 +206,7 @@ fn what_is_no_frame_ends_it_with_an_error() {
 
 #[test]
 fn unknown_arguments_are_refused() {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_clusterctl-agent"))
+    let output = std::process::Command::new(binary())
         .arg("--listen")
         .output()
         .unwrap();
