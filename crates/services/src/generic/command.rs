@@ -2,7 +2,7 @@
 //! plan would ever be empty.
 
 use config::SecretRule;
-use plan::Preview;
+use plan::{Preview, Unknown};
 use protocol::facts::CommandQuery;
 use protocol::{FactQuery, Operation, Query, Text};
 use types::{Diagnostic, HostName, SecretId};
@@ -75,7 +75,17 @@ impl OnHost for Command {
     }
 
     fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
-        let fact = cx.facts.get(host, &self.guard)?;
+        let fact = cx.facts.get(host, &self.guard).map_err(|unknown| {
+            let installs = |operation: &Operation| matches!(operation, Operation::InstallPackages { .. });
+            if matches!(unknown, Unknown::Failed { .. }) && cx.earlier_on(host).any(installs) {
+                let guard = shell::quote(&self.guard.argv);
+                Stop::Unplanned(format!(
+                    "its guard `{guard}` may need what an earlier step installs: plan again then"
+                ))
+            } else {
+                Stop::from(unknown)
+            }
+        })?;
         if (fact.status == 0) != self.runs_on_success {
             return Ok(None);
         }

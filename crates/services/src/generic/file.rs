@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use types::{Diagnostic, HostName, SecretId};
 
 use super::args::Args;
+use super::edit::Write;
 use super::on_host::{OnHost, Stop};
 use super::render::Place;
 use super::secrecy;
-use super::standing::{Access, Standing, Write};
+use super::standing::{Access, Standing};
 use crate::step::{Cx, Task};
 
 pub(super) struct File {

@@ -12,8 +12,8 @@ use protocol::{FactQuery, Query};
 use types::HostName;
 
 use super::BuildCx;
+use super::edit::{CannotEdit, Edited, edit};
 use super::on_host::each_host;
-use super::standing::{CannotEdit, Edited, edit};
 use crate::step::{Cx, Step, StepPlan};
 
 /// The file.

@@ -5,9 +5,9 @@ use protocol::{FactQuery, Query, Text};
 use types::{Diagnostic, HostName};
 
 use super::args::Args;
+use super::edit::{CannotEdit, Edited, edit};
 use super::on_host::{OnHost, Stop};
 use super::secrecy;
-use super::standing::{CannotEdit, Edited, edit};
 use crate::step::{Cx, Task};
 
 pub(super) struct Ini {

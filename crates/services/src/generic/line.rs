@@ -6,9 +6,9 @@ use regex_lite::Regex;
 use types::{Diagnostic, HostName};
 
 use super::args::Args;
+use super::edit::{CannotEdit, Edited, edit};
 use super::on_host::{OnHost, Stop};
 use super::secrecy;
-use super::standing::{CannotEdit, Edited, edit};
 use crate::step::{Cx, Task};
 
 pub(super) struct Line {

@@ -8,6 +8,7 @@
 mod args;
 mod command;
 mod directory;
+mod edit;
 mod file;
 mod gate;
 mod hosts_file;

@@ -129,6 +129,44 @@ mod tests {
         assert_eq!(hidden(&masks, "port 1"), [""; 0]);
     }
 
+    /// What the agent reports of a file that holds the text, with this value for its secret.
+    fn reported(text: &Text, value: &str) -> Text {
+        let secret = types::Secret::new(value);
+        let content = text.reveal(|_| Some(&secret), b"").unwrap();
+        let content = String::from_utf8(content).unwrap();
+        let mut masks = masks_for(text).unwrap();
+        masks.extend(masks_except(text.as_str()));
+        let mut ranges = Vec::new();
+        for regex in masks.iter().map(|mask| Regex::new(mask).unwrap()) {
+            let mut start = 0;
+            for line in content.split_inclusive('\n') {
+                let groups = regex
+                    .captures_iter(line.trim_end())
+                    .filter_map(|found| found.get(1));
+                ranges.extend(groups.map(|group| start + group.start()..start + group.end()));
+                start += line.len();
+            }
+        }
+        let known = [("file:pw".parse().unwrap(), secret)];
+        Text::conceal(content.as_bytes(), &known, &ranges).unwrap()
+    }
+
+    #[test]
+    fn a_file_as_it_should_be_reads_back_as_the_text_that_it_was_written_from() {
+        let text = format!(
+            "token = open-value\npassword = {SECRET}\nrequirepass {SECRET}\n  \"api_key\": \"{SECRET}\",\n\
+             url = amqp://user:{SECRET}@host/x\n<password>{SECRET}</password>\ncookie={SECRET};x\n"
+        );
+        let text = Text::new(text);
+        for value in [
+            "abcdefghijklmnopqrstuvwxyz012345",
+            "with \"all\", of; it's <own> @x/y:z",
+            "  blanks  around  ",
+        ] {
+            assert_eq!(reported(&text, value), text, "{value}");
+        }
+    }
+
     #[test]
     fn a_secret_that_looks_like_its_neighbours_cannot_be_hidden() {
         assert_eq!(masks_for(&Text::new(format!("- alice\n- {SECRET}\n"))), None);

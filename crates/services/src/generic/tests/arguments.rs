@@ -108,3 +108,19 @@ fn an_error_that_every_host_repeats_is_told_once() {
     assert_eq!(build(&names(&["db1", "db2"])), told);
     assert_eq!(build(&[]), told);
 }
+
+#[test]
+fn built_in_playbooks_use_what_is_there() {
+    let built_in = crate::KINDS.iter().map(|kind| kind.playbook());
+    for text in built_in.chain([super::super::HOSTS_PLAYBOOK]) {
+        let mut sources = Sources::new();
+        let id = sources.add("built-in.toml", text);
+        let findings = Findings::default();
+        let playbook = Playbook::read(&sources, id, &findings);
+        assert_eq!(findings.into_parts().0, []);
+        let generic = playbook.steps.iter().filter(|step| !step.uses.contains('.'));
+        for uses in generic.map(|step| step.uses.as_str()) {
+            assert!(super::super::names().any(|name| name == uses), "{uses}");
+        }
+    }
+}

@@ -131,6 +131,7 @@ const COMMAND: &str = "
 fn a_command_runs_where_its_guard_says_so() {
     let mut world = World::default();
     assert_snapshot!(world.comes_to(COMMAND), @"not planned on db1: on db1: no such file or directory");
+    assert_snapshot!(world.comes_to(&format!("{PACKAGES}{COMMAND}")));
     world.commands.insert("test -e /made".to_owned(), 1);
     assert_snapshot!(world.converges(COMMAND));
     let only_if = COMMAND.replace("unless", "only_if");
