@@ -1,0 +1,223 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use plan::Consent;
+use types::{HostName, ServiceName};
+
+/// Turns one inventory into a running, verified cluster, and keeps it so.
+#[derive(Debug, Parser)]
+#[command(name = "clusterctl", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) color: Colour,
+
+    /// Where the journal of runs is kept.
+    #[arg(long, global = true, env = "CLUSTERCTL_STATE_DIR", value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Say more of what happens inside (-v, -vv), on standard error.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what would change, with diffs; touches nothing.
+    Plan(PlanArgs),
+    /// Show the plan, ask, and do exactly that.
+    Apply(ApplyArgs),
+    /// Show how every service is.
+    Status(StatusArgs),
+    /// List past runs, newest first.
+    History(HistoryArgs),
+    /// Show what happened in one run.
+    Show(ShowArgs),
+    /// Work with the secrets that an inventory names.
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
+}
+
+/// What is read.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InventoryArgs {
+    /// The inventory.
+    #[arg(default_value = "inventory.toml")]
+    pub(crate) inventory: PathBuf,
+
+    /// Lay another file over the inventory (repeatable; later ones win).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) overlay: Vec<PathBuf>,
+}
+
+/// Which part is looked at, and how hosts are reached.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArgs {
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArgs,
+
+    /// Only these services (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Vec<ServiceName>,
+
+    /// Act on these hosts only (repeatable); a cluster is judged by all its members all the same.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<HostName>,
+
+    /// Run this playbook instead of those of the services.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) playbook: Option<PathBuf>,
+
+    /// Look for playbooks that take the place of built-in ones here, instead of in playbooks/ beside the inventory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) playbooks: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) ssh: SshArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SshArgs {
+    /// OpenSSH's configuration to read instead of the user's own and the system's; `none` reads none.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_config: Option<PathBuf>,
+
+    /// Record the keys of hosts that are not known yet. A changed key is an error all the same.
+    #[arg(long)]
+    pub(crate) accept_new_host_keys: bool,
+
+    /// The agent's binary, instead of the clusterctl-agent beside this program.
+    #[arg(long, env = "CLUSTERCTL_AGENT", value_name = "FILE")]
+    pub(crate) agent: Option<PathBuf>,
+}
+
+/// What may be planned.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConsentArgs {
+    /// Consent to a destructive action on one host, as the plan's refusal names it (repeatable).
+    #[arg(long, value_name = "ACTION=HOST", value_parser = consent)]
+    pub(crate) allow: Vec<Consent>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    #[command(flatten)]
+    pub(crate) consent: ConsentArgs,
+
+    /// Exit with 0 where there is nothing to do, 2 where there are changes, 1 on errors.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ApplyArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    #[command(flatten)]
+    pub(crate) consent: ConsentArgs,
+
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+
+    /// Start nothing new after the first failure.
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// How many hosts are acted on at once.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) parallel: usize,
+
+    /// Print events as JSON lines instead of progress.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HistoryArgs {
+    /// How many runs.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShowArgs {
+    /// The run's id, or as much of it as is unique.
+    pub(crate) run: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Create the secret files that are missing: 48 random characters each, readable by their owner only. No value is
+    /// shown, and no file that exists is touched.
+    Init(InventoryArgs),
+}
+
+fn consent(text: &str) -> Result<Consent, String> {
+    let (action, host) = text
+        .split_once('=')
+        .ok_or("expected ACTION=HOST, e.g. rabbitmq.reset=db2")?;
+    let host = host
+        .parse()
+        .map_err(|error: types::NameError| error.to_string())?;
+    Ok(Consent {
+        action: action.to_owned(),
+        host,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_consent_names_an_action_and_a_host() {
+        let cli = Cli::try_parse_from(["clusterctl", "plan", "--allow", "rabbitmq.reset=db2"]).unwrap();
+        let Command::Plan(args) = cli.command else {
+            panic!("not a plan")
+        };
+        assert_eq!(args.consent.allow[0].to_string(), "rabbitmq.reset=db2");
+        assert!(Cli::try_parse_from(["clusterctl", "plan", "--allow", "rabbitmq.reset"]).is_err());
+    }
+}

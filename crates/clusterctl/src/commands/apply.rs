@@ -1,0 +1,179 @@
+//! `clusterctl apply`: shows the plan, asks, does exactly that, and looks again.
+//!
+//! Success is convergence: after the run the hosts are observed once more and the plan must be empty, whatever the
+//! steps said.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::Path;
+
+use executor::{Connections, Limits, Stop, gather};
+use plan::{Event, Outcome, StepGraph};
+use planner::Options;
+use protocol::LockHolder;
+use report::{ColourChoice, Face, Labels, Look, Progress, When};
+use state::{RunInfo, RunNode, RunWriter};
+use tokio::sync::{mpsc, watch};
+use types::RunId;
+
+use super::plan::view;
+use crate::cli::ApplyArgs;
+use crate::clock::{new_run, now_text, now_us, who};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::interrupt;
+use crate::journal;
+use crate::project::{self, Loaded};
+
+pub(crate) async fn run(
+    args: &ApplyArgs,
+    state_dir: Option<&Path>,
+    colours: ColourChoice,
+) -> Result<Exit, Error> {
+    let loaded = project::load(&args.target)?;
+    loaded.warn(colours)?;
+    let mut connections = loaded.connections(&args.target, args.parallel)?;
+    let options = Options {
+        consents: args.consent.allow.iter().cloned().collect(),
+    };
+    let graph = observe_and_plan(&loaded, &connections, &options).await?;
+    show(args, &loaded, &graph, colours)?;
+    if graph.nodes().is_empty() {
+        return Ok(if graph.is_converged() {
+            Exit::Success
+        } else {
+            Exit::Incomplete
+        });
+    }
+    if !args.yes && !confirmed()? {
+        report::out::message("Nothing was changed.")?;
+        return Ok(Exit::Failure);
+    }
+    let run = new_run()?;
+    let journal = journal::open(state_dir)?;
+    let holder = LockHolder {
+        who: who(),
+        since: now_text(),
+        run: run.clone(),
+    };
+    connections.take_locks(holder).await?;
+    let writer = journal.begin(&info(args, &graph, run))?;
+    let outcome = execute(args, &loaded, &connections, &graph, writer, colours).await?;
+    if outcome.interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    let after = observe_and_plan(&loaded, &connections, &options).await?;
+    conclude(args, &loaded, outcome, &after, colours)
+}
+
+async fn observe_and_plan(
+    loaded: &Loaded,
+    connections: &Connections,
+    options: &Options,
+) -> Result<StepGraph, Error> {
+    let facts = gather(connections, loaded.project.queries(&loaded.scope)).await;
+    Ok(loaded.project.plan(&facts, &loaded.scope, options)?)
+}
+
+/// Shows the plan: on standard output, unless that is for events in JSON.
+fn show(args: &ApplyArgs, loaded: &Loaded, graph: &StepGraph, colours: ColourChoice) -> Result<(), Error> {
+    let text = report::render_plan(graph, &view(loaded, colours));
+    if args.json {
+        report::out::message(&text)?
+    } else {
+        report::out::result(&text)?
+    }
+    Ok(())
+}
+
+/// Whether the operator says yes, on the terminal.
+fn confirmed() -> Result<bool, Error> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::NoTerminal);
+    }
+    report::out::prompt("Apply these changes? Only `yes` is a yes: ")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}
+
+fn info(args: &ApplyArgs, graph: &StepGraph, run: RunId) -> RunInfo {
+    // The command line holds no secret: secrets are references there too.
+    let command: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    RunInfo {
+        run,
+        started_us: now_us(),
+        who: who(),
+        command: command.join(" "),
+        inventory: args.target.inventory.inventory.display().to_string(),
+        nodes: graph.nodes().iter().map(RunNode::from).collect(),
+    }
+}
+
+/// Runs the graph while its events go to the journal and to whoever watches.
+async fn execute(
+    args: &ApplyArgs,
+    loaded: &Loaded,
+    connections: &Connections,
+    graph: &StepGraph,
+    mut writer: RunWriter,
+    colours: ColourChoice,
+) -> Result<Outcome, Error> {
+    let look = Look::of_stderr(colours);
+    let face = if args.json { Face::Json } else { Face::of_stderr() };
+    let mut progress = Progress::new(graph, face, When::system(), look);
+    let (stopper, stop) = watch::channel(Stop::No);
+    let (events, mut queue) = mpsc::unbounded_channel();
+    let limits = Limits {
+        hosts: args.parallel,
+        fail_fast: args.fail_fast,
+        ..Limits::default()
+    };
+    let running = executor::run(graph, connections, &loaded.project, limits, stop, events);
+    let watching = async {
+        let mut seen: Vec<(i64, Event)> = Vec::new();
+        while let Some(event) = queue.recv().await {
+            let at = now_us();
+            writer.append(at, &event)?;
+            progress.on(at, &event);
+            seen.push((at, event));
+        }
+        Ok::<_, Error>(seen)
+    };
+    let interrupting = interrupt::watch(stopper);
+    // The first error of the journal ends the run at once: what cannot be recorded is not done.
+    let ended = async { tokio::try_join!(async { Ok(running.await) }, watching) };
+    let (outcome, seen) = tokio::select! {
+        ended = ended => ended?,
+        never = interrupting => match never {},
+    };
+    drop(progress);
+    writer.finish(now_us(), &outcome)?;
+    report::out::message(&report::render_outcome(&Labels::from(graph), &seen, &look))?;
+    Ok(outcome)
+}
+
+/// What the run came to, judged by what is still to do.
+fn conclude(
+    args: &ApplyArgs,
+    loaded: &Loaded,
+    outcome: Outcome,
+    after: &StepGraph,
+    colours: ColourChoice,
+) -> Result<Exit, Error> {
+    if after.is_converged() && outcome.is_success() {
+        report::out::message("Verified: observed again, the plan is empty.")?;
+        return Ok(Exit::Success);
+    }
+    if !after.is_converged() {
+        report::out::message("Observed again, this is still to do:\n")?;
+        show(args, loaded, after, colours)?;
+    }
+    let is_complete = outcome.is_success() && after.refusals.is_empty() && after.unplanned.is_empty();
+    Ok(if is_complete {
+        Exit::NotConverged
+    } else {
+        Exit::Incomplete
+    })
+}

@@ -1,0 +1,8 @@
+//! One module a command. A command reads, asks the pure crates, and hands the answer to the report.
+
+pub(crate) mod apply;
+pub(crate) mod history;
+pub(crate) mod plan;
+pub(crate) mod secrets;
+pub(crate) mod show;
+pub(crate) mod status;

@@ -1,0 +1,59 @@
+//! `clusterctl plan`: a dry run that is true.
+
+use std::collections::BTreeSet;
+
+use ::plan::StepGraph;
+use executor::gather;
+use planner::Options;
+use report::{ColourChoice, Look, PlanView};
+
+use crate::cli::PlanArgs;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::project::{self, Loaded};
+
+pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, Error> {
+    let loaded = project::load(&args.target)?;
+    loaded.warn(colours)?;
+    let connections = loaded.connections(&args.target, WIDTH)?;
+    let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
+    let options = Options {
+        consents: args.consent.allow.iter().cloned().collect(),
+    };
+    let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
+    if args.json {
+        report::out::result(&report::plan_json(&graph))?;
+    } else {
+        report::out::result(&report::render_plan(&graph, &view(&loaded, colours)))?;
+    }
+    Ok(exit_of(&graph, args.detailed_exitcode))
+}
+
+/// How many connections are opened at once, where the command line does not say.
+pub(crate) const WIDTH: usize = 50;
+
+/// How a plan of this project is shown.
+pub(crate) fn view(loaded: &Loaded, colours: ColourChoice) -> PlanView {
+    let inventory = &loaded.project.inventory;
+    let hosts: BTreeSet<_> = inventory
+        .services
+        .iter()
+        .flat_map(|service| &service.hosts)
+        .collect();
+    PlanView {
+        look: Look::of_stdout(colours),
+        diff: true,
+        services: inventory.services.len(),
+        hosts: hosts.len(),
+    }
+}
+
+fn exit_of(graph: &StepGraph, detailed: bool) -> Exit {
+    if !graph.refusals.is_empty() || !graph.unplanned.is_empty() {
+        Exit::Failure
+    } else if detailed && !graph.nodes().is_empty() {
+        Exit::Changes
+    } else {
+        Exit::Success
+    }
+}

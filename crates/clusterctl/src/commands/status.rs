@@ -1,0 +1,27 @@
+//! `clusterctl status`: how every service is.
+
+use ::plan::Health;
+use executor::gather;
+use report::{ColourChoice, Look};
+
+use super::plan::WIDTH;
+use crate::cli::StatusArgs;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::project;
+
+pub(crate) async fn run(args: &StatusArgs, colours: ColourChoice) -> Result<Exit, Error> {
+    let loaded = project::load(&args.target)?;
+    loaded.warn(colours)?;
+    let connections = loaded.connections(&args.target, WIDTH)?;
+    let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
+    let services = loaded.project.status(&facts, &loaded.scope);
+    let text = if args.json {
+        report::status_json(&services)
+    } else {
+        report::render_status(&services, &report::When::system(), &Look::of_stdout(colours))
+    };
+    report::out::result(&text)?;
+    let all_healthy = services.iter().all(|service| service.health == Health::Healthy);
+    Ok(if all_healthy { Exit::Success } else { Exit::Failure })
+}

@@ -1,0 +1,62 @@
+//! What stops a command. The binary alone renders errors: here each becomes text, with its causes and the way out.
+
+use std::error::Error as _;
+
+use types::{Diagnostic, Sources};
+
+use crate::exit::Exit;
+use crate::hosts::HostsError;
+use crate::secrets::SecretError;
+
+/// What stops a command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the inventory or a playbook is wrong")]
+    Input {
+        sources: Sources,
+        diagnostics: Vec<Diagnostic>,
+    },
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("the journal cannot be used")]
+    Journal(#[from] state::JournalError),
+    #[error("the playbooks make no sound plan; this is a defect, please report it with the inventory")]
+    Graph(#[from] plan::GraphError),
+    #[error(transparent)]
+    Lock(#[from] executor::LockError),
+    #[error("a run's id cannot be made")]
+    Name(#[from] types::NameError),
+    #[error("output cannot be written")]
+    Output(#[from] std::io::Error),
+    #[error("there is no terminal to ask on; say --yes to apply without asking")]
+    NoTerminal,
+    #[error("where to keep the journal is not known: neither --state-dir, XDG_STATE_HOME nor HOME is set")]
+    NoStateDir,
+}
+
+impl Error {
+    /// The exit code that it leads to.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Lock(_) => Exit::Locked,
+            Self::NoTerminal => Exit::Usage,
+            _ => Exit::Failure,
+        }
+    }
+
+    /// The error with its causes, as it is shown.
+    pub(crate) fn render(&self, look: &report::Look) -> String {
+        if let Self::Input { sources, diagnostics } = self {
+            return report::render_diagnostics(sources, diagnostics, look);
+        }
+        let mut text = format!("error: {self}");
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(&format!("\n  because: {error}"));
+            cause = error.source();
+        }
+        text
+    }
+}

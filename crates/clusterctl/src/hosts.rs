@@ -1,0 +1,135 @@
+//! The way to the hosts: from what the inventory and the command line say to SSH.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Host, Inventory, SshSettings};
+use ssh::{AgentBinary, ConfigFile, Endpoint, Jump, Privilege, Prompt, Ssh, SshOptions};
+use thiserror::Error;
+use transport::Transport;
+use types::{HostName, Secret};
+
+use crate::cli::SshArgs;
+
+/// Why there is no way to the hosts.
+#[derive(Debug, Error)]
+pub(crate) enum HostsError {
+    #[error("the agent's binary {} cannot be read", .path.display())]
+    Agent {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("where this program is cannot be found out, so --agent must say where clusterctl-agent is")]
+    Itself {
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the jump hosts of {host} make no sense")]
+    Jump {
+        host: HostName,
+        #[source]
+        source: ssh::JumpError,
+    },
+}
+
+/// A transport to the hosts of an inventory.
+pub(crate) fn transport(
+    args: &SshArgs,
+    inventory: &Inventory,
+    folder: &Path,
+) -> Result<Arc<dyn Transport>, HostsError> {
+    let options = SshOptions {
+        config: match &args.ssh_config {
+            None => ConfigFile::Default,
+            Some(path) if path.as_os_str() == "none" => ConfigFile::None,
+            Some(path) => ConfigFile::Path(path.clone()),
+        },
+        accept_new_host_keys: args.accept_new_host_keys,
+        ..SshOptions::default()
+    };
+    let mut endpoints = BTreeMap::new();
+    for (name, host) in &inventory.hosts {
+        endpoints.insert(name.clone(), endpoint(name, host, folder)?);
+    }
+    Ok(Arc::new(Ssh::new(
+        options,
+        endpoints,
+        agent(args.agent.as_deref())?,
+        Box::new(Terminal),
+    )))
+}
+
+fn endpoint(name: &HostName, host: &Host, folder: &Path) -> Result<Endpoint, HostsError> {
+    let SshSettings {
+        user,
+        port,
+        identity_files,
+        jump,
+        known_hosts,
+        connect_timeout_s,
+        sudo,
+    } = host.ssh.clone();
+    let paths = |paths: Option<Vec<String>>| -> Vec<PathBuf> {
+        paths
+            .unwrap_or_default()
+            .iter()
+            .map(|path| place(path, folder))
+            .collect()
+    };
+    let jump_hosts = jump.map(|jump| Jump::parse_list(&jump.join(","))).transpose();
+    Ok(Endpoint {
+        address: host.address.clone(),
+        port,
+        user,
+        identity_files: paths(identity_files),
+        jump_hosts: jump_hosts.map_err(|source| HostsError::Jump {
+            host: name.clone(),
+            source,
+        })?,
+        known_hosts_files: paths(known_hosts),
+        host_key_alias: None,
+        connect_timeout: connect_timeout_s.map(Duration::from_secs),
+        privilege: if sudo == Some(true) {
+            Privilege::Sudo
+        } else {
+            Privilege::None
+        },
+    })
+}
+
+/// A path of the inventory: `~/` is the operator's home, and anything else is relative to the inventory's folder.
+fn place(path: &str, folder: &Path) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => folder.join(path),
+    }
+}
+
+fn agent(path: Option<&Path>) -> Result<AgentBinary, HostsError> {
+    let path = match path {
+        Some(path) => path.to_path_buf(),
+        None => {
+            let itself = std::env::current_exe().map_err(|source| HostsError::Itself { source })?;
+            itself.with_file_name("clusterctl-agent")
+        }
+    };
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(AgentBinary::new(bytes)),
+        Err(source) => Err(HostsError::Agent { path, source }),
+    }
+}
+
+/// Asks for passphrases on the terminal.
+struct Terminal;
+
+impl Prompt for Terminal {
+    fn passphrase(&self, file: &Path) -> Option<Secret> {
+        // Without a terminal there is nobody to ask, and the key is passed over.
+        rpassword::prompt_password(format!("passphrase of {}: ", file.display()))
+            .ok()
+            .map(Secret::new)
+    }
+}

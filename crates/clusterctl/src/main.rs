@@ -1,0 +1,107 @@
+//! The command line: reads files, reaches hosts, and puts the pure crates to work on what they say.
+
+mod cli;
+mod clock;
+mod commands;
+mod error;
+mod exit;
+mod files;
+mod hosts;
+mod interrupt;
+mod journal;
+mod project;
+mod secrets;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use report::{ColourChoice, Look};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Colour, Command, SecretsCommand};
+use crate::error::Error;
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).into(),
+    };
+    forbid_core_files();
+    start_tracing(cli.verbose);
+    let look = Look::of_stderr(colour(cli.color));
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&Error::Output(error), &look).into(),
+    };
+    let ended = runtime.block_on(run(&cli));
+    // A connection that hangs must not keep the command from ending.
+    runtime.shutdown_background();
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => complain(&error, &look).into(),
+    }
+}
+
+async fn run(cli: &Cli) -> Result<Exit, Error> {
+    let colours = colour(cli.color);
+    match &cli.command {
+        Command::Plan(args) => commands::plan::run(args, colours).await,
+        Command::Apply(args) => commands::apply::run(args, cli.state_dir.as_deref(), colours).await,
+        Command::Status(args) => commands::status::run(args, colours).await,
+        Command::History(args) => commands::history::run(args, cli.state_dir.as_deref(), colours),
+        Command::Show(args) => commands::show::run(args, cli.state_dir.as_deref(), colours),
+        Command::Secrets(SecretsCommand::Init(args)) => commands::secrets::init(args),
+    }
+}
+
+fn colour(colour: Colour) -> ColourChoice {
+    match colour {
+        Colour::Auto => ColourChoice::Auto,
+        Colour::Always => ColourChoice::Always,
+        Colour::Never => ColourChoice::Never,
+    }
+}
+
+fn complain(error: &Error, look: &Look) -> Exit {
+    match report::out::message(&error.render(look)) {
+        Ok(()) => error.exit(),
+        // Nobody can be told; the exit code still tells.
+        Err(_) => Exit::Failure,
+    }
+}
+
+/// Help and the version are results; anything else that clap says is about a command line that makes no sense.
+fn usage(error: &clap::Error) -> Exit {
+    let is_result = !error.use_stderr();
+    match error.print() {
+        Ok(()) if is_result => Exit::Success,
+        _ => Exit::Usage,
+    }
+}
+
+/// Secrets are in this process's memory; a core file would write them to disk.
+fn forbid_core_files() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Lowering a limit is always allowed; where it fails all the same, the work is still worth doing.
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core files cannot be forbidden");
+    }
+}
+
+fn start_tracing(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("CLUSTERCTL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

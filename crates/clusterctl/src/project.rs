@@ -1,0 +1,109 @@
+//! Reading a project and reaching its hosts: what every command begins with.
+
+use std::path::PathBuf;
+
+use config::Findings;
+use executor::Connections;
+use planner::{Input, Project, Scope};
+use report::{ColourChoice, Look};
+use types::{Diagnostic, Secret, SecretId, Sources};
+
+use crate::cli::{InventoryArgs, TargetArgs};
+use crate::error::Error;
+use crate::files::Files;
+use crate::{hosts, secrets};
+
+/// A project that was read, with its secrets.
+pub(crate) struct Loaded {
+    pub(crate) project: Project,
+    pub(crate) scope: Scope,
+    pub(crate) secrets: Vec<(SecretId, Secret)>,
+    pub(crate) folder: PathBuf,
+    /// What was found that does not stop the work.
+    pub(crate) warnings: (Sources, Vec<Diagnostic>),
+}
+
+/// Reads a project. All that is wrong with it is told at once.
+pub(crate) fn load(args: &TargetArgs) -> Result<Loaded, Error> {
+    let files = Files::read(args);
+    let findings = Findings::default();
+    let project = read(&files, &findings);
+    let (found, refs) = findings.into_parts();
+    let mut diagnostics: Vec<Diagnostic> = files.errors.into_iter().chain(found).collect();
+    let scope = Scope {
+        services: args.service.iter().cloned().collect(),
+        hosts: args.host.iter().cloned().collect(),
+    };
+    let mut values = Vec::new();
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        diagnostics.extend(project.check_scope(&scope));
+        match secrets::fetch(&refs, &files.folder, project.inventory.allow_weak_secrets) {
+            Ok(fetched) => values = fetched,
+            Err(errors) => diagnostics.extend(errors),
+        }
+    }
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(Error::Input {
+            sources: files.sources,
+            diagnostics,
+        });
+    }
+    let warnings = (files.sources, diagnostics);
+    Ok(Loaded {
+        project,
+        scope,
+        secrets: values,
+        folder: files.folder,
+        warnings,
+    })
+}
+
+/// Makes the missing secret files of an inventory; their paths.
+pub(crate) fn init_secrets(args: &InventoryArgs) -> Result<Vec<PathBuf>, Error> {
+    let files = Files::inventory(args);
+    let findings = Findings::default();
+    read(&files, &findings);
+    let (found, refs) = findings.into_parts();
+    let diagnostics: Vec<Diagnostic> = files.errors.into_iter().chain(found).collect();
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(Error::Input {
+            sources: files.sources,
+            diagnostics,
+        });
+    }
+    Ok(secrets::init(&refs, &files.folder)?)
+}
+
+fn read(files: &Files, findings: &Findings) -> Project {
+    let input = Input {
+        sources: &files.sources,
+        inventory: files.inventory,
+        overlays: files.overlays.clone(),
+        playbooks: files.playbooks.clone(),
+        only: files.only.clone(),
+        templates: files.templates.clone(),
+    };
+    Project::read(&input, findings)
+}
+
+impl Loaded {
+    /// Shows what was found that does not stop the work.
+    pub(crate) fn warn(&self, colours: ColourChoice) -> Result<(), Error> {
+        let (sources, diagnostics) = &self.warnings;
+        if !diagnostics.is_empty() {
+            report::out::message(&report::render_diagnostics(
+                sources,
+                diagnostics,
+                &Look::of_stderr(colours),
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Connections to the hosts in scope, none of them opened yet.
+    pub(crate) fn connections(&self, args: &TargetArgs, width: usize) -> Result<Connections, Error> {
+        let transport = hosts::transport(&args.ssh, &self.project.inventory, &self.folder)?;
+        let hosts = self.project.queries(&self.scope).into_keys();
+        Ok(Connections::new(transport, hosts, self.secrets.clone(), width))
+    }
+}

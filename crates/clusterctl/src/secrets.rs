@@ -1,0 +1,224 @@
+//! Fetching secrets from where the operator keeps them, and making those that are missing.
+//!
+//! A value goes from its source into a [`Secret`], which cannot be printed, and from there to the agents alone.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use config::{SecretRef, SecretSource};
+use rand::RngExt;
+use rand::distr::Alphanumeric;
+use thiserror::Error;
+use types::{Diagnostic, Secret, SecretId};
+use zeroize::Zeroizing;
+
+/// Why a secret could not be made.
+#[derive(Debug, Error)]
+pub(crate) enum SecretError {
+    #[error("the folder {} cannot be made", .path.display())]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the secret file {} cannot be made", .path.display())]
+    Create {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Fetches each secret once and judges its value against every rule that it is named under.
+pub(crate) fn fetch(
+    refs: &[SecretRef],
+    folder: &Path,
+    allow_weak: bool,
+) -> Result<Vec<(SecretId, Secret)>, Vec<Diagnostic>> {
+    let mut values: BTreeMap<&SecretId, Option<Zeroizing<String>>> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for secret in refs {
+        let value = values
+            .entry(&secret.id)
+            .or_insert_with(|| match value_of(&secret.source, folder) {
+                Ok(value) => Some(value),
+                Err((why, hint)) => {
+                    let error = Diagnostic::error(format!("the secret {} cannot be had", secret.id))
+                        .at(secret.span, why);
+                    errors.push(error.hint(hint));
+                    None
+                }
+            });
+        errors.extend(value.as_ref().and_then(|value| secret.check(value, allow_weak)));
+    }
+    same_values(refs, &values, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let known = values
+        .into_iter()
+        .filter_map(|(id, value)| Some((id.clone(), Secret::new(value?.as_str()))));
+    Ok(known.collect())
+}
+
+/// A value that is found in a file on a host is reported by its name; with two names for it, the plan would never be
+/// empty.
+fn same_values(
+    refs: &[SecretRef],
+    values: &BTreeMap<&SecretId, Option<Zeroizing<String>>>,
+    errors: &mut Vec<Diagnostic>,
+) {
+    let mut seen: BTreeMap<&str, &SecretId> = BTreeMap::new();
+    for (id, value) in values {
+        let Some(value) = value else { continue };
+        let Some(other) = seen.insert(value.as_str(), *id) else {
+            continue;
+        };
+        let span_of = |id: &SecretId| {
+            refs.iter()
+                .find(|secret| secret.id == *id)
+                .map(|secret| secret.span)
+        };
+        let mut error = Diagnostic::error(format!("the secrets {other} and {id} have the same value"))
+            .hint("name one source in both places, or give each service a secret of its own");
+        if let (Some(span), Some(first)) = (span_of(id), span_of(other)) {
+            error = error
+                .at(span, "the same value as the other")
+                .related(first, "the other");
+        }
+        errors.push(error);
+    }
+}
+
+/// A secret's value; or why it cannot be had, and what to do.
+fn value_of(source: &SecretSource, folder: &Path) -> Result<Zeroizing<String>, (String, String)> {
+    match source {
+        SecretSource::Env(name) => std::env::var(name).map(Zeroizing::new).map_err(|error| {
+            (
+                format!("the environment variable is unusable: {error}"),
+                format!("set {name} for this command"),
+            )
+        }),
+        SecretSource::File(path) => read_file(&folder.join(path)),
+        SecretSource::Command(words) => output_of(words, folder),
+        SecretSource::Age(path) => {
+            let file = folder.join(path).display().to_string();
+            let mut words = vec!["age".to_owned(), "--decrypt".to_owned()];
+            if let Some(identity) = std::env::var_os("CLUSTERCTL_AGE_IDENTITY") {
+                words.extend(["--identity".to_owned(), identity.to_string_lossy().into_owned()]);
+            }
+            words.push(file);
+            output_of(&words, folder)
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<String>, (String, String)> {
+    let value = std::fs::read_to_string(path).map_err(|error| {
+        let hint =
+            "`clusterctl secrets init` with the same inventory and overlays makes the files that are missing";
+        (format!("{}: {error}", path.display()), hint.to_owned())
+    })?;
+    let mode = std::fs::metadata(path)
+        .map(|meta| meta.permissions().mode())
+        .unwrap_or(0);
+    if mode & 0o077 != 0 {
+        let path = path.display();
+        return Err((
+            format!("{path} can be read by others (mode {:04o})", mode & 0o7777),
+            format!("chmod 600 {path}"),
+        ));
+    }
+    Ok(Zeroizing::new(without_newline(value)))
+}
+
+/// What a command prints. It runs in the inventory's folder and may ask on the terminal, as `pass` and `age` do.
+fn output_of(words: &[String], folder: &Path) -> Result<Zeroizing<String>, (String, String)> {
+    let shown = words.join(" ");
+    let failed = |why: String| {
+        (
+            format!("`{shown}` {why}"),
+            "run it by hand to see what is the matter".to_owned(),
+        )
+    };
+    let (program, args) = words.split_first().ok_or_else(|| failed("is empty".to_owned()))?;
+    let mut command = Command::new(program);
+    command.args(args).stderr(Stdio::inherit());
+    if !folder.as_os_str().is_empty() {
+        command.current_dir(folder);
+    }
+    let output = command
+        .output()
+        .map_err(|error| failed(format!("cannot be started: {error}")))?;
+    if !output.status.success() {
+        return Err(failed(format!("ended with {}", output.status)));
+    }
+    let value = String::from_utf8(output.stdout)
+        .map_err(|_| failed("printed something that is not UTF-8".to_owned()))?;
+    Ok(Zeroizing::new(without_newline(value)))
+}
+
+fn without_newline(mut value: String) -> String {
+    if value.ends_with('\n') {
+        value.pop();
+    }
+    value
+}
+
+/// How many random letters and digits a new secret has: 285 bits.
+const LENGTH: usize = 48;
+
+/// Makes the secret files that are missing; the paths of those that were made.
+pub(crate) fn init(refs: &[SecretRef], folder: &Path) -> Result<Vec<PathBuf>, SecretError> {
+    let mut made = Vec::new();
+    for secret in refs {
+        let SecretSource::File(path) = &secret.source else {
+            continue;
+        };
+        let path = folder.join(path);
+        if path.exists() {
+            continue;
+        }
+        make(&path)?;
+        made.push(path);
+    }
+    Ok(made)
+}
+
+fn make(path: &Path) -> Result<(), SecretError> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        let made = std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent);
+        made.map_err(|source| SecretError::Folder {
+            path: parent.to_path_buf(),
+            source,
+        })?;
+    }
+    let value: Zeroizing<String> = Zeroizing::new(
+        rand::rng()
+            .sample_iter(Alphanumeric)
+            .take(LENGTH)
+            .map(char::from)
+            .collect(),
+    );
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(value.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    };
+    write().map_err(|source| SecretError::Create {
+        path: path.to_path_buf(),
+        source,
+    })
+}
