@@ -127,6 +127,17 @@ fn a_file_that_changed_since_the_plan_is_left_alone() {
 }
 
 #[test]
+fn what_an_earlier_step_left_is_written_over_and_kept() {
+    let mut client = Client::start();
+    let path = client.home.path().join("a");
+    let change = client.act(write_file(&path, "first", FileState::Any)).unwrap();
+    assert_eq!(change.backup, None);
+    let change = client.act(write_file(&path, "second", FileState::Any)).unwrap();
+    assert_eq!(fs::read_to_string(change.backup.unwrap()).unwrap(), "first");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "second");
+}
+
+#[test]
 fn a_precondition_that_no_longer_holds_stops_the_action_and_says_what_was_found() {
     let mut client = Client::start();
     let (guard, path) = (client.home.path().join("guard"), client.home.path().join("a"));
