@@ -1,0 +1,102 @@
+//! Clusters that were made by hand, from the runbook's commands: adopted without a change that is not due.
+
+use e2e::{Bed, DB};
+
+const RABBITMQ: &str = r#"
+[services.rabbitmq]
+hosts = ["db1", "db2", "db3"]
+cookie = { file = "secrets/rabbitmq.cookie" }
+"#;
+
+const REDIS: &str = r#"
+[services.duplicates]
+kind = "kvrocks"
+engine = "redis"
+hosts = ["db1", "db2", "db3"]
+password = { file = "secrets/duplicates.password" }
+"#;
+
+#[test]
+fn a_rabbitmq_cluster_made_by_hand_is_adopted() {
+    let bed = Bed::new(&DB, RABBITMQ);
+    let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
+    let cookie = bed.secret("rabbitmq.cookie");
+    for host in DB {
+        bed.on(
+            host,
+            &format!(
+                "systemctl stop rabbitmq-server
+                 install -o rabbitmq -g rabbitmq -m 0600 /dev/null /var/lib/rabbitmq/.erlang.cookie
+                 printf '%s' {cookie} > /var/lib/rabbitmq/.erlang.cookie
+                 chmod 400 /var/lib/rabbitmq/.erlang.cookie
+                 systemctl enable -q --now rabbitmq-server"
+            ),
+        );
+    }
+    for host in ["db2", "db3"] {
+        bed.on(
+            host,
+            "rabbitmqctl -q stop_app && rabbitmqctl -q reset && rabbitmqctl -q join_cluster rabbit@db1 \
+             && rabbitmqctl -q start_app",
+        );
+    }
+    // The runbook's script, word for word.
+    bed.on(
+        "db1",
+        r#"vhosts=($(rabbitmqctl list_vhosts -q)); for item in "${vhosts[@]}"; do rabbitmqctl set_policy -p "$item" ha-all ".*" '{"ha-mode":"all","ha-sync-mode":"automatic"}'; done"#,
+    );
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn a_store_behind_sentinel_made_by_hand_is_adopted() {
+    let bed = Bed::new(&DB, REDIS);
+    let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
+    let password = bed.secret("duplicates.password");
+    let first = bed.lab.address("db1").unwrap();
+    for host in DB {
+        let address = bed.lab.address(host).unwrap();
+        let role = if host == "db1" {
+            String::new()
+        } else {
+            format!("replicaof {first} 6666")
+        };
+        bed.on(
+            host,
+            &format!(
+                "sed -i -E 's/^port .*/port 6666/; s/^bind .*/bind 127.0.0.1 {address}/' /etc/redis/redis.conf
+                 cat >> /etc/redis/redis.conf <<'END'
+requirepass {password}
+masterauth {password}
+{role}
+END
+                 cat > /etc/redis/sentinel.conf <<'END'
+bind 0.0.0.0
+port 26379
+
+daemonize yes
+pidfile \"/var/run/sentinel/redis-sentinel.pid\"
+logfile \"/var/log/redis/redis-sentinel.log\"
+
+sentinel deny-scripts-reconfig yes
+sentinel resolve-hostnames yes
+
+dir \"/var/lib/redis\"
+
+sentinel monitor altcraft db1 6666 2
+sentinel auth-pass altcraft {password}
+END
+                 systemctl enable -q --now redis-server redis-sentinel"
+            ),
+        );
+    }
+    bed.on(
+        "db3",
+        "for i in $(seq 600); do
+             redis-cli -p 26379 sentinel ckquorum altcraft | grep -q 'OK 3 usable' \\
+             && redis-cli -p 26379 sentinel master altcraft | grep -A1 '^num-slaves$' | grep -q '^2$' && exit 0
+             sleep 0.1
+         done; exit 1",
+    );
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+}

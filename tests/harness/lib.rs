@@ -1,0 +1,203 @@
+//! What the end-to-end tests stand on: a lab of their own, the program as it is shipped, and what to compare.
+//!
+//! The tests run one after another on one lab, named `e2e`, so that they never meet the lab that somebody has open.
+//! Each begins with the hosts that it needs made fresh. The program is the one in `CLUSTERCTL_BIN`
+//! (`cargo xtask test` builds it and sets that).
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a harness fails its test by panicking, like the test itself"
+)]
+
+mod host;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lab::{Lab, LabOptions};
+use tempfile::TempDir;
+
+/// The tests of one file share the lab's hosts, so they take turns, whatever the test runner does.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A lab, a folder with an inventory, and the program.
+pub struct Bed {
+    /// The lab.
+    pub lab: Lab,
+    folder: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// The hosts that run databases.
+pub const DB: [&str; 3] = ["db1", "db2", "db3"];
+
+impl Bed {
+    /// Brings the lab up with these hosts fresh, and writes an inventory: the lab's hosts and SSH settings, and what
+    /// is given.
+    pub fn new(fresh: &[&str], services: &str) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let options = LabOptions {
+            name: "e2e".to_owned(),
+            progress: Arc::new(tell),
+            ..LabOptions::default()
+        };
+        let lab = Lab::open(options).expect("the lab opens");
+        lab.up().expect("the lab comes up");
+        for host in fresh {
+            lab.reset(host).expect("the host is made fresh");
+        }
+        let folder = TempDir::new().expect("a folder");
+        let bed = Self {
+            lab,
+            folder,
+            _turn: turn,
+        };
+        bed.write("inventory.toml", &format!("{}\n{services}", bed.hosts()));
+        bed
+    }
+
+    /// The part of an inventory that names the lab's hosts and how they are reached.
+    pub fn hosts(&self) -> String {
+        let dir = self.lab.dir().display();
+        let hosts = self.lab.hosts().iter().map(|host| {
+            let address = self
+                .lab
+                .address(&host.name)
+                .expect("the lab's host has an address");
+            format!("{} = \"{address}\"\n", host.name)
+        });
+        format!(
+            "[ssh]\nuser = \"deploy\"\nbecome = \"sudo\"\nidentity_file = \"{dir}/id_ed25519\"\n\
+             known_hosts = \"{dir}/known_hosts\"\n[hosts]\n{}",
+            hosts.collect::<String>()
+        )
+    }
+
+    /// Writes a file in the inventory's folder.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
+        std::fs::write(path, text).expect("the file is written");
+    }
+
+    /// The inventory's folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program with a subcommand and the inventory; more arguments may follow.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command
+            .args(words)
+            .args(["--state-dir", "state"])
+            .current_dir(self.folder.path())
+            .env_remove("SSH_AUTH_SOCK")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, words: &[&str]) -> Ran {
+        let output = self.command(words).output().expect("the program starts");
+        Ran::new(words, output)
+    }
+
+    /// `clusterctl VERB inventory.toml --ssh-config none WORDS`.
+    pub fn clusterctl(&self, verb: &str, words: &[&str]) -> Ran {
+        let all = [&[verb, "inventory.toml", "--ssh-config", "none"], words].concat();
+        self.run(&all)
+    }
+
+    /// Makes the secrets, applies, and expects that to succeed.
+    pub fn build(&self) -> Ran {
+        let _ = self.run(&["secrets", "init", "inventory.toml"]).expect(0);
+        self.clusterctl("apply", &["--yes"]).expect(0)
+    }
+
+    /// Runs a script as root on a host, and expects it to succeed.
+    pub fn on(&self, host: &str, script: &str) -> String {
+        self.lab
+            .check(host, script)
+            .unwrap_or_else(|error| panic!("on {host}: {error}"))
+    }
+
+    /// What the value of a secret file is.
+    pub fn secret(&self, name: &str) -> String {
+        let path = self.folder.path().join("secrets").join(name);
+        std::fs::read_to_string(path)
+            .expect("the secret is there")
+            .trim()
+            .to_owned()
+    }
+}
+
+/// What a run of the program came to.
+pub struct Ran {
+    words: String,
+    /// Its exit code.
+    pub code: i32,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    fn new(words: &[&str], output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
+        Self {
+            words: words.join(" "),
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Expects an exit code.
+    #[must_use = "what it said may be looked at, or dropped on purpose"]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "clusterctl {}\n{}\n{}",
+            self.words, self.stdout, self.stderr
+        );
+        self
+    }
+
+    /// Expects that it said all of this, on either stream. Lines are joined, so that where a line is broken does not
+    /// matter.
+    pub fn says(&self, parts: &[&str]) {
+        let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = format!("{} {}", flat(&self.stdout), flat(&self.stderr));
+        for part in parts {
+            let why = format!("clusterctl {} does not say {part:?}", self.words);
+            assert!(
+                said.contains(&flat(part)),
+                "{why}:\n{}\n{}",
+                self.stdout,
+                self.stderr
+            );
+        }
+    }
+}
+
+/// The program under test.
+pub fn program() -> PathBuf {
+    let path = std::env::var_os("CLUSTERCTL_BIN").map(PathBuf::from);
+    path.expect("CLUSTERCTL_BIN says where the program is; `cargo xtask test` sets it")
+}
+
+/// Shows the lab's progress: with the test runner's capture, it is there when a test fails.
+#[expect(
+    clippy::print_stderr,
+    reason = "a test's progress goes where the test runner captures it"
+)]
+fn tell(line: &str) {
+    eprintln!("{line}");
+}
+
+pub use host::Snapshot;

@@ -1,0 +1,64 @@
+//! The controller is killed; the next apply finishes what was pending.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use e2e::{Bed, DB};
+use serde_json::Value;
+
+const RABBITMQ: &str = r#"
+[services.rabbitmq]
+hosts = ["db1", "db2", "db3"]
+cookie = { file = "secrets/rabbitmq.cookie" }
+"#;
+
+/// Applies, and kills the program (SIGKILL) as soon as an event fits.
+fn apply_until(bed: &Bed, fits: impl Fn(&Value) -> bool) {
+    let words = [
+        "apply",
+        "inventory.toml",
+        "--ssh-config",
+        "none",
+        "--yes",
+        "--json",
+    ];
+    let mut child = bed
+        .command(&words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let found = lines
+        .map_while(Result::ok)
+        .any(|line| fits(&serde_json::from_str(&line).unwrap()));
+    assert!(found, "the event never came");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_was_pending_between_a_file_and_its_restart_is_done_by_the_next_apply() {
+    let bed = Bed::new(&DB, RABBITMQ);
+    let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
+    // Brokers that run with the cookie of their package.
+    for host in DB {
+        bed.on(
+            host,
+            "systemctl enable -q --now rabbitmq-server && rabbitmqctl -q await_startup",
+        );
+    }
+    let invocation = |host| bed.on(host, "systemctl show -p InvocationID --value rabbitmq-server");
+    let before = DB.map(invocation);
+    apply_until(&bed, |event| {
+        event["event"]["event"] == "node-finished"
+            && event["event"]["node"].as_str().unwrap().contains("/cookie@")
+    });
+    // At least one cookie was written, and its broker was not restarted.
+    let plan = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(2);
+    plan.says(&["it runs with another cookie than its file's"]);
+    let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
+    let after = DB.map(invocation);
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after));
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+}
