@@ -1,6 +1,7 @@
 //! What stops a command. The binary alone renders errors: here each becomes text, with its causes and the way out.
 
 use std::error::Error as _;
+use std::fmt::Write as _;
 
 use types::{Diagnostic, Sources};
 
@@ -54,7 +55,8 @@ impl Error {
         let mut text = format!("error: {self}");
         let mut cause = self.source();
         while let Some(error) = cause {
-            text.push_str(&format!("\n  because: {error}"));
+            // Writing to a string does not fail.
+            let _ = write!(text, "\n  because: {error}");
             cause = error.source();
         }
         text

@@ -109,12 +109,11 @@ fn place(path: &str, folder: &Path) -> PathBuf {
 }
 
 fn agent(path: Option<&Path>) -> Result<AgentBinary, HostsError> {
-    let path = match path {
-        Some(path) => path.to_path_buf(),
-        None => {
-            let itself = std::env::current_exe().map_err(|source| HostsError::Itself { source })?;
-            itself.with_file_name("clusterctl-agent")
-        }
+    let path = if let Some(path) = path {
+        path.to_path_buf()
+    } else {
+        let itself = std::env::current_exe().map_err(|source| HostsError::Itself { source })?;
+        itself.with_file_name("clusterctl-agent")
     };
     match std::fs::read(&path) {
         Ok(bytes) => Ok(AgentBinary::new(bytes)),

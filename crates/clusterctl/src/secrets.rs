@@ -123,9 +123,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<String>, (String, String)> {
             "`clusterctl secrets init` with the same inventory and overlays makes the files that are missing";
         (format!("{}: {error}", path.display()), hint.to_owned())
     })?;
-    let mode = std::fs::metadata(path)
-        .map(|meta| meta.permissions().mode())
-        .unwrap_or(0);
+    let mode = std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
     if mode & 0o077 != 0 {
         let path = path.display();
         return Err((

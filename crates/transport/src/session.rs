@@ -205,10 +205,11 @@ async fn read_answers(
 ) -> Result<(), String> {
     while let Some(ToController { id, response }) = read_message(&mut reader, &mut decoder).await? {
         let waiting = lock(pending).waiting.remove(&id);
-        match waiting {
+        if let Some(waiting) = waiting {
             // Who waited may have given up meanwhile.
-            Some(waiting) => drop(waiting.send(response)),
-            None => tracing::warn!(id, "the agent answered what nobody asked"),
+            drop(waiting.send(response));
+        } else {
+            tracing::warn!(id, "the agent answered what nobody asked");
         }
     }
     Ok(())

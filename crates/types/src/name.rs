@@ -198,11 +198,8 @@ mod tests {
 
     #[test]
     fn a_node_is_named_by_service_step_and_host() {
-        let node = NodeId::of(
-            &"mq".parse().unwrap(),
-            &"join".parse().unwrap(),
-            &"db2".parse().unwrap(),
-        );
-        assert_eq!(node.as_str(), "mq/join@db2");
+        let node = |part| NodeId::of("mq", &"join".parse().unwrap(), part, &"db2".parse().unwrap());
+        assert_eq!(node("").as_str(), "mq/join@db2");
+        assert_eq!(node("forget").as_str(), "mq/join.forget@db2");
     }
 }

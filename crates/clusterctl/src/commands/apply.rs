@@ -78,9 +78,9 @@ async fn observe_and_plan(
 fn show(args: &ApplyArgs, loaded: &Loaded, graph: &StepGraph, colours: ColourChoice) -> Result<(), Error> {
     let text = report::render_plan(graph, &view(loaded, colours));
     if args.json {
-        report::out::message(&text)?
+        report::out::message(&text)?;
     } else {
-        report::out::result(&text)?
+        report::out::result(&text)?;
     }
     Ok(())
 }

@@ -7,13 +7,13 @@ use crate::project;
 
 pub(crate) fn init(args: &InventoryArgs) -> Result<Exit, Error> {
     let made = project::init_secrets(args)?;
-    let mut text = String::new();
-    for path in &made {
-        text.push_str(&format!("made {}\n", path.display()));
-    }
-    if made.is_empty() {
-        text.push_str("every secret file of the inventory is there\n");
-    }
+    let text = match made.as_slice() {
+        [] => "every secret file of the inventory is there".to_owned(),
+        made => made
+            .iter()
+            .map(|path| format!("made {}\n", path.display()))
+            .collect(),
+    };
     report::out::result(&text)?;
     Ok(Exit::Success)
 }

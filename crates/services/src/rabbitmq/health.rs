@@ -1,8 +1,9 @@
 //! Whether a member, and the cluster, is as it should be: gates, budget and status.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
-use plan::{Facts, Gate, Health, MemberStatus, ServiceStatus, Verdict};
+use plan::{Facts, Gate, Health, MemberStatus, ServiceStatus, Unknown, Verdict};
 use protocol::{FactQuery, Query};
 use types::HostName;
 
@@ -103,12 +104,7 @@ pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let mut members = Vec::new();
     for host in &settings.hosts {
         let node = view::node(settings, host, facts);
-        members.push(member(
-            settings,
-            host,
-            node.as_ref().map_err(ToString::to_string),
-            facts,
-        ));
+        members.push(member(settings, host, node.as_ref(), facts));
         let Ok(Node::Up(broker)) = node else { continue };
         seen.push(broker.running.clone());
         if broker.members.len() > largest.members.len() {
@@ -128,16 +124,10 @@ pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let running = if seen.is_empty() { 0 } else { running.count() };
     let mut summary = format!("{running} of {all} running in one cluster");
     for policy in &settings.policies {
-        let vhosts = largest
-            .policies
-            .iter()
-            .filter(|seen| seen.name == policy.name)
-            .count();
-        summary.push_str(&format!(
-            ", policy {} in {vhosts} of {} virtual hosts",
-            policy.name,
-            largest.vhosts.len()
-        ));
+        let with = largest.policies.iter().filter(|seen| seen.name == policy.name).count();
+        let all = largest.vhosts.len();
+        // Writing to a string does not fail.
+        let _ = write!(summary, ", policy {} in {with} of {all} virtual hosts", policy.name);
     }
     let health = if worst == Health::Healthy {
         Health::Healthy
@@ -155,7 +145,7 @@ pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     }
 }
 
-fn member(settings: &Settings, host: &HostName, node: Result<&Node, String>, facts: &Facts) -> MemberStatus {
+fn member(settings: &Settings, host: &HostName, node: Result<&Node, &Unknown>, facts: &Facts) -> MemberStatus {
     let (health, detail) = match &node {
         Ok(Node::Up(broker)) => match trouble(broker) {
             Some(trouble) => (Health::Degraded, trouble),
@@ -168,7 +158,7 @@ fn member(settings: &Settings, host: &HostName, node: Result<&Node, String>, fac
             ),
         },
         Ok(other) => (Health::Down, describe(other)),
-        Err(why) => (Health::Unknown, why.clone()),
+        Err(unknown) => (Health::Unknown, unknown.to_string()),
     };
     let started = view::unit(settings, host, facts)
         .ok()

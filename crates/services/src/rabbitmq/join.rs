@@ -53,7 +53,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     for (host, place) in &places {
         match place {
             Place::Alone(broker) if *host != seed => {
-                join(settings, host, seed, broker.as_deref(), cx, &mut plan)
+                join(settings, host, seed, broker.as_deref(), cx, &mut plan);
             }
             Place::Foreign(members) => plan.refusals.push(foreign(host, members)),
             _ => {}

@@ -13,7 +13,7 @@ pub(super) struct Settings {
     pub(super) cookie: SecretId,
     pub(super) package: String,
     pub(super) unit: String,
-    /// Where the cookie and the database are: RABBITMQ_HOME of Debian's package.
+    /// Where the cookie and the database are: `RABBITMQ_HOME` of Debian's package.
     pub(super) data_dir: String,
     pub(super) policies: Vec<Policy>,
 }
