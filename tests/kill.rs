@@ -1,5 +1,7 @@
 //! The controller is killed; the next apply finishes what was pending.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -51,8 +53,10 @@ fn what_was_pending_between_a_file_and_its_restart_is_done_by_the_next_apply() {
     let invocation = |host| bed.on(host, "systemctl show -p InvocationID --value rabbitmq-server");
     let before = DB.map(invocation);
     apply_until(&bed, |event| {
-        event["event"]["event"] == "node-finished"
-            && event["event"]["node"].as_str().unwrap().contains("/cookie@")
+        event["event"] == "node-finished"
+            && event["node"]
+                .as_str()
+                .is_some_and(|node| node.contains("/cookie@"))
     });
     // At least one cookie was written, and its broker was not restarted.
     let plan = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(2);

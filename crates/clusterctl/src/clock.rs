@@ -20,9 +20,20 @@ pub(crate) fn new_run() -> Result<RunId, types::NameError> {
 
 /// The operator: `user@controller`.
 pub(crate) fn who() -> String {
-    let user = ["SUDO_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let uid = rustix::process::getuid().as_raw();
+    let user = std::env::var("SUDO_USER")
+        .ok()
+        .or_else(|| user_name(uid))
+        .unwrap_or_else(|| format!("uid {uid}"));
     format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
+}
+
+/// The user's name in passwd(5); users of other name services show as their number.
+fn user_name(uid: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let uid = uid.to_string();
+    let line = users
+        .lines()
+        .find(|line| line.split(':').nth(2) == Some(uid.as_str()))?;
+    line.split(':').next().map(str::to_owned)
 }
