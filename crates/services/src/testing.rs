@@ -85,6 +85,17 @@ pub(crate) fn plan_steps_allowing(
     facts: &Facts,
     allow: &[&str],
 ) -> StepPlan {
+    plan_steps_after(service, Vec::new(), steps, facts, allow)
+}
+
+/// The same after tasks of other steps, such as the installation of a package.
+pub(crate) fn plan_steps_after(
+    service: &dyn Service,
+    earlier: Vec<Task>,
+    steps: &[&str],
+    facts: &Facts,
+    allow: &[&str],
+) -> StepPlan {
     let consents: BTreeSet<Consent> = allow
         .iter()
         .map(|text| {
@@ -101,7 +112,10 @@ pub(crate) fn plan_steps_allowing(
         .filter(|host| facts.unreachable(host).is_none())
         .cloned()
         .collect();
-    let mut all = StepPlan::nothing();
+    let mut all = StepPlan {
+        tasks: earlier,
+        ..StepPlan::nothing()
+    };
     for step in steps {
         let cx = Cx {
             facts,

@@ -5,8 +5,9 @@ use plan::{Level, Refusal};
 use super::drift::{drifts, unknown_keys};
 use super::engine::Engine as EngineKind;
 use super::roles::{Roles, Source, endpoint};
+use super::servers::{Talk, field, is_flagged_down};
 use super::settings::Settings;
-use super::view::{Member, Talk, View, field, is_flagged_down};
+use super::view::{Member, View};
 use crate::step::{Cx, StepPlan};
 
 /// Plans the step: it has no tasks.
@@ -85,7 +86,7 @@ fn check_password(settings: &Settings, member: &Member<'_>, all: &mut StepPlan) 
     let Talk::Denied(words) = &member.engine else {
         return;
     };
-    if member.has_newer_file() && has_our_password(settings, member) {
+    if !member.is_denied() {
         return;
     }
     let host = member.host;
@@ -108,19 +109,6 @@ fn check_password(settings: &Settings, member: &Member<'_>, all: &mut StepPlan) 
         ),
         consent: None,
     });
-}
-
-fn has_our_password(settings: &Settings, member: &Member<'_>) -> bool {
-    let secret = types_secret(settings);
-    member.directives(settings).is_some_and(|directives| {
-        directives
-            .last("requirepass")
-            .is_some_and(|value| super::directives::unquoted(value) == secret)
-    })
-}
-
-fn types_secret(settings: &Settings) -> String {
-    protocol::Text::secret(&settings.password).to_string()
 }
 
 fn check_engine(settings: &Settings, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>, all: &mut StepPlan) {

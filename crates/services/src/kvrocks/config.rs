@@ -10,8 +10,9 @@ use types::HostName;
 
 use super::directives::{Directives, normal, unquoted};
 use super::engine::Engine;
+use super::fate::{Fate, fate};
 use super::queries;
-use super::roles::{Fate, Roles, fate};
+use super::roles::Roles;
 use super::settings::{OWN_ADDRESS, Settings};
 use super::view::{Member, View};
 use crate::common::DesiredFile;

@@ -2,8 +2,9 @@
 
 use super::config::{Wanted, wanted_live};
 use super::directives::{Directives, normal, unquoted};
+use super::servers::{Engine, live_value};
 use super::settings::Settings;
-use super::view::{Engine, Member, live_value};
+use super::view::Member;
 
 /// A directive whose live value is another than the wanted one.
 pub(super) struct Drift {

@@ -72,6 +72,7 @@ const REDIS: Defaults = Defaults {
     data: &["/var/lib/redis/dump.rdb", "/var/lib/redis/appendonlydir"],
     data_dir: "/var/lib/redis",
     base: "# Everything that does not stand here has the server's default.\n\
+           bind 127.0.0.1\n\
            dir /var/lib/redis\n\
            logfile /var/log/redis/redis-server.log\n\
            pidfile /run/redis/redis-server.pid\n",
@@ -90,6 +91,7 @@ const VALKEY: Defaults = Defaults {
     data: &["/var/lib/valkey/dump.rdb", "/var/lib/valkey/appendonlydir"],
     data_dir: "/var/lib/valkey",
     base: "# Everything that does not stand here has the server's default.\n\
+           bind 127.0.0.1\n\
            dir /var/lib/valkey\n\
            logfile /var/log/valkey/valkey-server.log\n\
            pidfile /run/valkey/valkey-server.pid\n",
@@ -138,7 +140,7 @@ impl Engine {
     }
 
     /// The reply to a lag in its own unit that counts as caught up: bytes of the replication stream, and for Kvrocks
-    /// sequence numbers of RocksDB, of which one write takes at least one.
+    /// sequence numbers of its store, of which one write takes at least one.
     pub(super) fn small_lag(self) -> i64 {
         match self {
             Self::Kvrocks => 10_000,
@@ -163,107 +165,11 @@ impl Engine {
     }
 
     /// The command that runs a script which writes nothing. Kvrocks takes EVAL for a write and refuses it on replicas;
-    /// Redis has EVAL_RO since 7.0 only.
+    /// Redis has `EVAL_RO` since 7.0 only.
     pub(super) fn eval(self) -> &'static str {
         match self {
             Self::Kvrocks => "EVAL_RO",
             Self::Redis | Self::Valkey => "EVAL",
         }
     }
-
-    /// Whether the running engine takes the setting by CONFIG SET.
-    ///
-    /// Redis and Valkey: what is neither `IMMUTABLE_CONFIG` in `config.c` nor `port` and `bind`, which are set at run
-    /// time only since 7.0 and would move the server under its clients. Kvrocks: the fields that are not `readonly` in
-    /// `Config::Config()`; the set of those that a wrong guess would leave unapplied is small, so only the ones that
-    /// have been there since 2.0 are listed.
-    pub(super) fn takes_at_run_time(self, key: &str) -> bool {
-        match self {
-            Self::Kvrocks => KVROCKS_AT_RUN_TIME.contains(&key),
-            Self::Redis | Self::Valkey => {
-                REDIS_AT_RUN_TIME.contains(&key)
-                    || REDIS_FAMILIES_AT_RUN_TIME
-                        .iter()
-                        .any(|family| key.starts_with(family))
-            }
-        }
-    }
 }
-
-const REDIS_AT_RUN_TIME: &[&str] = &[
-    "activedefrag",
-    "activerehashing",
-    "aof-load-truncated",
-    "appendfsync",
-    "appendonly",
-    "auto-aof-rewrite-min-size",
-    "auto-aof-rewrite-percentage",
-    "client-output-buffer-limit",
-    "client-query-buffer-limit",
-    "dynamic-hz",
-    "hz",
-    "latency-monitor-threshold",
-    "lfu-decay-time",
-    "lfu-log-factor",
-    "loglevel",
-    "lua-time-limit",
-    "masterauth",
-    "masteruser",
-    "maxclients",
-    "maxmemory",
-    "maxmemory-clients",
-    "maxmemory-policy",
-    "maxmemory-samples",
-    "no-appendfsync-on-rewrite",
-    "notify-keyspace-events",
-    "proto-max-bulk-len",
-    "protected-mode",
-    "rdbchecksum",
-    "rdbcompression",
-    "requirepass",
-    "save",
-    "slowlog-log-slower-than",
-    "slowlog-max-len",
-    "stop-writes-on-bgsave-error",
-    "tcp-keepalive",
-    "timeout",
-    "tracking-table-max-keys",
-];
-
-const REDIS_FAMILIES_AT_RUN_TIME: &[&str] = &[
-    "hash-max-",
-    "lazyfree-",
-    "list-max-",
-    "min-replicas-",
-    "min-slaves-",
-    "repl-",
-    "replica-",
-    "set-max-",
-    "slave-",
-    "stream-node-",
-    "zset-max-",
-];
-
-const KVROCKS_AT_RUN_TIME: &[&str] = &[
-    "bgsave-cron",
-    "compact-cron",
-    "masterauth",
-    "max-backup-keep-hours",
-    "max-backup-to-keep",
-    "max-db-size",
-    "max-io-mb",
-    "max-replication-mb",
-    "maxclients",
-    "profiling-sample-commands",
-    "profiling-sample-ratio",
-    "profiling-sample-record-max-len",
-    "profiling-sample-record-threshold-ms",
-    "requirepass",
-    "slave-empty-db-before-fullsync",
-    "slave-priority",
-    "slave-read-only",
-    "slave-serve-stale-data",
-    "slowlog-log-slower-than",
-    "slowlog-max-len",
-    "timeout",
-];

@@ -11,6 +11,8 @@ use crate::step::Cx;
 
 /// A member answers with our password, and where it is a replica, has caught up with its master.
 pub(super) const MEMBER_SERVING: &str = "member-serving";
+/// The same for the node that becomes the master before anybody follows it.
+pub(super) const MASTER_SERVING: &str = "master-serving";
 /// All sentinels name another master than the old one, and the old one knows it.
 pub(super) const NEW_MASTER: &str = "new-master";
 /// A sentinel watches the master.
@@ -28,12 +30,19 @@ const FAILOVER: u64 = 300_000;
 const AGREED: u64 = 180_000;
 
 pub(super) fn member_serving(settings: &Settings, cx: &Cx<'_>, host: &HostName, is_master: bool) -> Gate {
-    let (title, limit) = if is_master {
-        (format!("{host} serves"), SERVING)
+    if is_master {
+        gate(
+            settings,
+            cx,
+            MASTER_SERVING,
+            Some(host),
+            format!("{host} serves"),
+            SERVING,
+        )
     } else {
-        (format!("{host} serves and has caught up"), CAUGHT_UP)
-    };
-    gate(settings, cx, MEMBER_SERVING, Some(host), title, limit)
+        let title = format!("{host} serves and has caught up");
+        gate(settings, cx, MEMBER_SERVING, Some(host), title, CAUGHT_UP)
+    }
 }
 
 pub(super) fn new_master(settings: &Settings, cx: &Cx<'_>, old: &HostName) -> Gate {

@@ -8,14 +8,22 @@ mod config;
 mod directives;
 mod drift;
 mod engine;
+mod fate;
 mod gates;
 mod health;
+mod proofs;
 mod queries;
 mod restart;
 mod roles;
-mod sentinel;
+mod rolling;
+mod run_time;
+mod seed;
+mod sentinel_set;
+mod sentinel_start;
+mod servers;
 mod set;
 mod settings;
+mod status;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -109,9 +117,9 @@ impl Service for Store {
             "config" => config::plan(&self.settings, cx),
             "set" => set::plan(&self.settings, cx),
             "restart" => restart::plan(&self.settings, cx),
-            "sentinel-seed" => sentinel::plan_seed(&self.settings, cx),
-            "sentinel-start" => sentinel::plan_start(&self.settings, cx),
-            "sentinel-set" => sentinel::plan_set(&self.settings, cx),
+            "sentinel-seed" => seed::plan(&self.settings, cx),
+            "sentinel-start" => sentinel_start::plan(&self.settings, cx),
+            "sentinel-set" => sentinel_set::plan(&self.settings, cx),
             _ => StepPlan::nothing(),
         }
     }
@@ -121,10 +129,10 @@ impl Service for Store {
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        health::unavailable(&self.settings, facts)
+        status::unavailable(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
-        health::status(&self.settings, facts)
+        status::status(&self.settings, facts)
     }
 }

@@ -121,7 +121,9 @@ pub(super) fn live_keys(settings: &Settings) -> Vec<String> {
 }
 
 /// How many commands come before those that ask for directives.
-pub(super) const BEFORE_KEYS: usize = 7;
+pub(super) fn before_keys(engine: Engine) -> usize {
+    if engine == Engine::Kvrocks { 8 } else { 7 }
+}
 
 fn engine_commands(settings: &Settings) -> Vec<RespCommand> {
     let mut commands = vec![
@@ -136,6 +138,10 @@ fn engine_commands(settings: &Settings) -> Vec<RespCommand> {
         RespCommand::new(["SCAN", "0", "COUNT", "1"]).sensitive([]),
         RespCommand::new([settings.engine.eval(), ROLE_SCRIPT, "0"]),
     ];
+    if settings.engine == Engine::Kvrocks {
+        // What is in a namespace is seen with its token only, so that there is one is all that can be known.
+        commands.push(RespCommand::new(["NAMESPACE", "GET", "*"]).sensitive([]));
+    }
     commands.extend(live_keys(settings).iter().map(|key| config_get(settings, key)));
     commands
 }

@@ -8,15 +8,14 @@
 
 use std::collections::BTreeMap;
 
-use plan::{Consent, Refusal};
+use plan::Refusal;
 use types::HostName;
 
 use super::directives::unquoted;
-use super::view::{Member, Talk, View, field, is_flagged_down};
-use crate::step::Cx;
-
-/// The consent that lets a node's own data be replaced by the master's.
-pub(super) const RESYNC: &str = "kvrocks.resync";
+use super::fate::lost_its_data;
+use super::seed::monitored_by_file;
+use super::servers::{Talk, field};
+use super::view::View;
 
 /// What is known of the roles.
 pub(super) enum Roles {
@@ -46,20 +45,6 @@ pub(super) enum Source {
     Files,
 }
 
-/// What becomes of a member.
-pub(super) enum Fate {
-    /// It is the master, or becomes it.
-    Master,
-    /// It follows the master, or will once it runs; its file is not touched.
-    Replica,
-    /// Nobody has a role for it: it is made to follow the master.
-    Joins,
-    /// That would cost data.
-    Refused(Box<Refusal>),
-    /// It cannot be told.
-    Unknown(String),
-}
-
 impl Roles {
     /// The master, present or future.
     pub(super) fn master(&self) -> Option<&HostName> {
@@ -72,6 +57,11 @@ impl Roles {
     /// Whether the sentinels hand out the roles.
     pub(super) fn are_sentinels(&self) -> bool {
         matches!(self, Self::Known { source, .. } if *source == Source::Sentinel)
+    }
+
+    /// Whether the cluster replicates, as opposed to what files only promise.
+    pub(super) fn are_in_force(&self) -> bool {
+        matches!(self, Self::Known { source, .. } if *source != Source::Files)
     }
 
     /// Finds out.
@@ -90,7 +80,7 @@ impl Roles {
                     "no member has a role yet, and {}, which would be the master, cannot be reached: {why}",
                     first.host
                 )),
-                (None, Talk::Denied(_)) if !first.has_newer_file() => Self::Unknown(format!(
+                (None, Talk::Denied(_)) if first.is_denied() => Self::Unknown(format!(
                     "no member has a role yet, and {}, which would be the master, refuses the password",
                     first.host
                 )),
@@ -194,7 +184,7 @@ fn sentinel_files(view: &View<'_>) -> Option<Roles> {
         let Some(directives) = member.sentinel_directives() else {
             continue;
         };
-        let Some((address, port)) = super::sentinel::monitored_by_file(&directives, name) else {
+        let Some((address, port)) = monitored_by_file(&directives, name) else {
             continue;
         };
         let epoch = directives
@@ -254,19 +244,36 @@ fn from_files(
 }
 
 fn known(view: &View<'_>, address: &str, port: &str, who: &str, source: Source) -> Roles {
-    match view.at(address) {
-        Some(master) => Roles::Known {
-            master: master.host.clone(),
-            source,
-        },
-        None => refused(
-            "nothing is changed",
-            &format!(
-                "according to {who} the master is {}, which is no host of this service",
-                endpoint(address, port)
-            ),
+    let (what, at) = ("nothing is changed", endpoint(address, port));
+    let Some(master) = view.at(address) else {
+        return refused(
+            what,
+            &format!("according to {who} the master is {at}, which is no host of this service"),
             "add the host to the service, or correct its address in the inventory",
-        ),
+        );
+    };
+    let wanted = view.settings.port;
+    if port != wanted.to_string() {
+        return refused(
+            what,
+            &format!("according to {who} the master is {at}, and the port of the inventory is {wanted}"),
+            &format!(
+                "set port = {port}: sentinels and replicas know each member by address and port, so a cluster that \
+                 lives does not move to another"
+            ),
+        );
+    }
+    if let Some(why) = lost_its_data(view, master) {
+        return refused(
+            what,
+            &format!("according to {who} the master is {}, but {why}", master.host),
+            "its replicas would be emptied by following it: keep it stopped until Sentinel has made one of them the \
+             master, or restore its data",
+        );
+    }
+    Roles::Known {
+        master: master.host.clone(),
+        source,
     }
 }
 
@@ -278,108 +285,6 @@ fn refused(what: &str, why: &str, way_out: &str) -> Roles {
         why: why.to_owned(),
         way_out: way_out.to_owned(),
         consent: None,
-    }))
-}
-
-/// What becomes of a member under these roles.
-pub(super) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> Fate {
-    let master = match roles {
-        Roles::Known { master, .. } | Roles::First(master) => master,
-        Roles::Refused(refusal) => return Fate::Unknown(refusal.why.clone()),
-        Roles::Unknown(why) => return Fate::Unknown(why.clone()),
-    };
-    if member.host == master {
-        return Fate::Master;
-    }
-    let listed = listing(view, member);
-    match &member.engine {
-        Talk::Up(engine) if !engine.is_master() => Fate::Replica,
-        Talk::Up(engine) if engine.is_empty() => Fate::Joins,
-        // Right after a failover: Sentinel turns the old master into a replica within seconds.
-        Talk::Up(_) if listed == Listing::Up => Fate::Replica,
-        Talk::Up(engine) => {
-            let holds = match engine.keys {
-                Some(0) => "a scan finds keys in it".to_owned(),
-                Some(keys) => format!("dbsize is {keys}"),
-                None => "it does not tell how much it holds".to_owned(),
-            };
-            consented(member, master, &holds, cx)
-        }
-        Talk::Denied(words) if !member.has_newer_file() => {
-            Fate::Unknown(format!("it refuses the password: {words}"))
-        }
-        _ if listed != Listing::Unknown || member.follows_by_file(view.settings).is_some() => Fate::Replica,
-        _ if holds_nothing(view, member) => Fate::Joins,
-        _ if matches!(
-            roles,
-            Roles::Known {
-                source: Source::Files,
-                ..
-            }
-        ) && member.is_active() =>
-        {
-            Fate::Replica
-        }
-        _ => consented(
-            member,
-            master,
-            "it does not answer, so nobody knows what it holds",
-            cx,
-        ),
-    }
-}
-
-#[derive(PartialEq, Eq)]
-enum Listing {
-    /// No sentinel knows it.
-    Unknown,
-    /// The sentinels know it as a replica, and reach it.
-    Up,
-    /// The sentinels know it as a replica, and do not reach it.
-    Down,
-}
-
-/// How the sentinels list a member among the replicas.
-fn listing(view: &View<'_>, member: &Member<'_>) -> Listing {
-    let watching = view.watching();
-    let rows = watching.iter().flat_map(|(_, sentinel, _)| &sentinel.replicas);
-    let mut listing = Listing::Unknown;
-    for row in rows.filter(|row| member.addresses.iter().any(|own| own == field(row, "ip"))) {
-        if !is_flagged_down(row) {
-            return Listing::Up;
-        }
-        listing = Listing::Down;
-    }
-    listing
-}
-
-/// Whether an engine that does not answer holds no data for certain: nothing is where its package keeps it, and its file
-/// does not put it elsewhere.
-fn holds_nothing(view: &View<'_>, member: &Member<'_>) -> bool {
-    let packaged = view.settings.engine.defaults().data_dir;
-    let dir = member.directives(view.settings);
-    let dir = dir.as_ref().and_then(|directives| directives.last("dir"));
-    member.has_no_data_files && dir.is_none_or(|dir| unquoted(dir) == packaged)
-}
-
-fn consented(member: &Member<'_>, master: &HostName, holds: &str, cx: &Cx<'_>) -> Fate {
-    let host = member.host;
-    if cx.is_allowed(RESYNC, host) {
-        return Fate::Joins;
-    }
-    Fate::Refused(Box::new(Refusal {
-        service: None,
-        host: Some(host.clone()),
-        what: format!("{host} does not become a replica of {master}"),
-        why: format!("it would lose what it holds to a copy of {master}, and {holds}"),
-        way_out: format!(
-            "if that can go, allow it; if the data on {host} is the one that counts and no member has a role yet, list \
-             {host} first under hosts; if it is only stopped, start it and plan again"
-        ),
-        consent: Some(Consent {
-            action: RESYNC.to_owned(),
-            host: host.clone(),
-        }),
     }))
 }
 

@@ -9,10 +9,12 @@ use protocol::facts::{Query, RespCommand, RespQuery, RespValue};
 use protocol::{Action, Operation, Precondition};
 
 use super::drift::{Drift, drifts};
+use super::fate::{Fate, fate};
 use super::queries::config_get;
-use super::roles::{Fate, Roles, fate};
+use super::roles::Roles;
+use super::servers::{Engine, replies};
 use super::settings::Settings;
-use super::view::{Engine, Member, View, replies};
+use super::view::{Member, View};
 use crate::common::QUICK;
 use crate::step::{Cx, StepPlan, Task};
 
@@ -65,13 +67,13 @@ fn task(
     settings: &Settings,
     member: &Member<'_>,
     engine: &Engine,
-    part: &str,
+    name: &str,
     drifts: &[Drift],
 ) -> Option<Task> {
     if drifts.is_empty() {
         return None;
     }
-    let (address, port) = engine.at.clone();
+    let (at, port) = engine.at.clone();
     let keys: Vec<&str> = drifts.iter().map(|drift| drift.wanted.key.as_str()).collect();
     let set = |drift: &Drift| {
         RespCommand::new([
@@ -98,7 +100,7 @@ fn task(
     let only_if = Precondition {
         what: format!("{} still runs with the old {}", member.host, keys.join(", ")),
         query: RespQuery {
-            address: address.clone(),
+            address: at.clone(),
             port,
             password: Some(settings.password.clone()),
             commands: keys.iter().map(|key| config_get(settings, key)).collect(),
@@ -109,7 +111,7 @@ fn task(
     let action = Action {
         only_if: vec![only_if],
         operation: Operation::Resp {
-            address,
+            address: at,
             port,
             password: Some(settings.password.clone()),
             commands: drifts.iter().map(set).collect(),
@@ -123,7 +125,7 @@ fn task(
     );
     Some(
         Task::new(member.host, title, reasons.join("; "), action)
-            .part(part)
+            .part(name)
             .preview(Preview::Commands(shown.collect())),
     )
 }

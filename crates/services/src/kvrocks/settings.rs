@@ -96,28 +96,32 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         .table("directives")
         .map(|table| read_directives(table, engine, findings))
         .unwrap_or_default();
+    let bind = bind.map(|addresses| {
+        addresses
+            .into_iter()
+            .map(|(address, _)| address.to_owned())
+            .collect()
+    });
+    let port = reader.port("port").unwrap_or(6666);
+    let (config, unit) = (text("config", defaults.config), text("unit", defaults.unit));
+    let (package, owner) = (package(&reader, defaults.package), text("owner", defaults.owner));
+    let sentinel = read_sentinel(&reader, defaults, decl.hosts.len(), findings);
+    reader.finish();
     let settings = Settings {
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
         places: decl.hosts.iter().map(|host| place(host, cx)).collect(),
         engine,
-        port: reader.port("port").unwrap_or(6666),
-        config: text("config", defaults.config),
-        unit: text("unit", defaults.unit),
-        package: package(&reader, defaults.package),
-        owner: text("owner", defaults.owner),
-        bind: bind.map(|addresses| {
-            addresses
-                .into_iter()
-                .map(|(address, _)| address.to_owned())
-                .collect()
-        }),
-        directives,
-        sentinel: read_sentinel(&reader, defaults, decl.hosts.len(), findings),
-        // Last: what is wrong with the others is reported first.
+        port,
         password: password?,
+        config,
+        unit,
+        package,
+        owner,
+        bind,
+        directives,
+        sentinel,
     };
-    reader.finish();
     if settings.hosts.len() < 3 {
         let found = format!("{} has {} hosts", settings.name, settings.hosts.len());
         findings.report(

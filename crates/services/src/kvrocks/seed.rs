@@ -1,4 +1,4 @@
-//! The steps `sentinel-seed`, `sentinel-start` and `sentinel-set`.
+//! The step `sentinel-seed`.
 //!
 //! sentinel.conf is written once. From then on it is Sentinel's: it rewrites the file at its first start, drops lines
 //! that say what is the default, and adds what it learns (seen). So a sentinel that knows the master, or a file that
@@ -8,17 +8,18 @@
 
 use plan::{Level, Preview, Unknown};
 use protocol::facts::RespCommand;
-use protocol::{Action, FileState, Operation, Text, UnitVerb};
+use protocol::{Action, FileState, Operation, Text};
 use types::HostName;
 
 use super::config::{owner, unresolved};
 use super::directives::{Directives, unquoted};
-use super::gates;
+use super::fate::is_stopped;
 use super::queries;
 use super::roles::Roles;
+use super::servers::{Talk, field};
 use super::settings::Settings;
-use super::view::{Member, Talk, View, field, is_loopback, newer};
-use crate::common::{DesiredFile, QUICK, UNIT, action, verbs_to_run};
+use super::view::{Member, View, is_loopback};
+use crate::common::{DesiredFile, QUICK, action};
 use crate::step::{Cx, StepPlan, Task};
 
 /// The master's address and port in a sentinel's file; `None` where the file does not name our master, or names one
@@ -80,8 +81,8 @@ fn seed(view: &View<'_>, member: &Member<'_>) -> Result<Seed, String> {
     Ok(Seed::File)
 }
 
-/// Plans `sentinel-seed`.
-pub(super) fn plan_seed(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+/// Plans the step.
+pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let roles = Roles::find(&view);
     let mut all = StepPlan::nothing();
@@ -124,6 +125,17 @@ fn seed_host(
     let how = seed(view, member)?;
     if matches!(how, Seed::Known) {
         return Ok(None);
+    }
+    if roles.master().is_some() && is_stopped(view, roles, member, cx) {
+        // Refused or left open by an earlier step; a sentinel follows its engine.
+        return Ok(None);
+    }
+    if !cx.installs(host, &settings.sentinel.package) {
+        let unit = member.sentinel_unit.as_ref().map_err(Unknown::to_string)?;
+        if !unit.exists() {
+            // `sentinel-start` says so.
+            return Ok(None);
+        }
     }
     let address = master_address(view, roles)?;
     let reason = format!("it does not watch {}", settings.sentinel.master_name);
@@ -191,9 +203,9 @@ fn file(settings: &Settings, master: &str) -> String {
         sentinel.quorum,
         Text::secret(&settings.password),
     );
-    for (option, value) in &sentinel.options {
-        text.push_str(&format!("sentinel {option} {name} {value}\n"));
-    }
+    let options = sentinel.options.iter();
+    let options = options.map(|(option, value)| format!("sentinel {option} {name} {value}\n"));
+    text.extend(options);
     text
 }
 
@@ -221,11 +233,11 @@ fn monitor(settings: &Settings, host: &HostName, master: &str, reason: &str) -> 
     )
 }
 
-fn set(name: &str, option: &str, value: &str) -> RespCommand {
+pub(super) fn set(name: &str, option: &str, value: &str) -> RespCommand {
     RespCommand::new(["SENTINEL", "SET", name, option, value])
 }
 
-fn resp(
+pub(super) fn resp(
     settings: &Settings,
     host: &HostName,
     title: String,
@@ -244,126 +256,4 @@ fn resp(
         commands,
     };
     Task::new(host, title, reason, action(operation, QUICK)).preview(preview)
-}
-
-/// Plans `sentinel-start`.
-pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
-    let view = View::new(settings, cx.facts);
-    let mut all = StepPlan::nothing();
-    for host in cx.hosts {
-        let Some(member) = view.member(host) else {
-            continue;
-        };
-        match start_host(&view, member, cx) {
-            Ok(task) => all.tasks.extend(task),
-            Err(why) => all.unplanned.push((host.clone(), why)),
-        }
-    }
-    // One more node waits for all of them together: none can agree before the last has started.
-    let newcomers = all.tasks.iter().any(|task| task.part.is_empty());
-    if newcomers && let Some(host) = all.tasks.last().map(|task| task.host.clone()) {
-        all.tasks.push(Task {
-            host,
-            part: "agree".to_owned(),
-            title: "wait until the sentinels agree".to_owned(),
-            reason: "sentinels find each other and the replicas through the master".to_owned(),
-            action: None,
-            preview: None,
-            disrupts: false,
-            gates: vec![gates::sentinel_agrees(settings, cx)],
-        });
-    }
-    all
-}
-
-fn start_host(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Task>, String> {
-    let (settings, host) = (view.settings, member.host);
-    let sentinel = &settings.sentinel;
-    let is_written = cx.writes(host, &sentinel.config);
-    let task = |verbs: Vec<UnitVerb>, word: &str, reason: &str| {
-        let name = sentinel.unit.trim_end_matches(".service");
-        let operation = Operation::Unit {
-            name: sentinel.unit.clone(),
-            verbs,
-        };
-        Task::new(host, format!("{word} {name}"), reason, action(operation, UNIT))
-            .gate(gates::sentinel_knows(settings, cx, host))
-    };
-    if cx.installs(host, &sentinel.package) {
-        let verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
-        return Ok(Some(task(verbs, "restart", "its file is written by this plan")));
-    }
-    let unit = member.sentinel_unit.as_ref().map_err(Unknown::to_string)?;
-    if !unit.exists() {
-        return Err(format!("there is no unit {} on {host}", sentinel.unit));
-    }
-    let mut verbs = verbs_to_run(host, &sentinel.unit, cx.facts).map_err(|unknown| unknown.to_string())?;
-    if verbs.contains(&UnitVerb::Start) {
-        return Ok(Some(task(verbs, "start", "it does not run")));
-    }
-    let knows = member
-        .sentinel
-        .up()
-        .is_some_and(|sentinel| view.watched(sentinel).is_some());
-    let is_newer = newer(&member.sentinel_file, &member.sentinel_unit);
-    // A file that was seeded before names the master; one that Sentinel itself rewrote is newer than the process too.
-    let is_seeded = member
-        .sentinel_directives()
-        .is_some_and(|directives| monitored_by_file(&directives, &sentinel.master_name).is_some());
-    if is_written || (!knows && is_newer && is_seeded) {
-        verbs.push(UnitVerb::Restart);
-        let reason = if is_written {
-            "its file is written by this plan"
-        } else {
-            "its file names the master, and the running sentinel does not watch it"
-        };
-        return Ok(Some(task(verbs, "restart", reason)));
-    }
-    if verbs.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(
-        task(verbs, "enable", "it does not start at boot").part("enable"),
-    ))
-}
-
-/// Plans `sentinel-set`.
-pub(super) fn plan_set(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
-    let view = View::new(settings, cx.facts);
-    let mut all = StepPlan::nothing();
-    let name = settings.sentinel.master_name.as_str();
-    for (member, _, master) in view.watching() {
-        if !cx.hosts.contains(member.host) {
-            continue;
-        }
-        let mut commands = Vec::new();
-        let mut reasons = Vec::new();
-        let quorum = i64::try_from(settings.sentinel.quorum).unwrap_or(i64::MAX);
-        for (option, value) in std::iter::once(&("quorum", quorum)).chain(&settings.sentinel.options) {
-            let value = value.to_string();
-            let live = field(master, option);
-            if live != value {
-                commands.push(set(name, option, &value));
-                reasons.push(format!("{option} is {live}"));
-            }
-        }
-        let secret = Text::secret(&settings.password);
-        // SENTINEL MASTER does not show the password. The file does, for Sentinel writes it there at once.
-        if let Some(directives) = member.sentinel_directives()
-            && directives
-                .after(&["sentinel", "auth-pass", name])
-                .pop()
-                .map(unquoted)
-                != Some(secret.as_str())
-        {
-            commands.push(set(name, "auth-pass", secret.as_str()));
-            reasons.push("it has not our password for the engines".to_owned());
-        }
-        if !commands.is_empty() {
-            let title = "set options of the running sentinel".to_owned();
-            let task = resp(settings, member.host, title, reasons.join("; "), commands);
-            all.tasks.push(task);
-        }
-    }
-    all
 }

@@ -1,0 +1,64 @@
+//! What must still be so at the moment of acting. The agent asks again, and expects the very answer that was seen or
+//! foreseen.
+
+use protocol::Precondition;
+use protocol::facts::{Query, RespCommand, RespQuery, RespValue};
+use types::HostName;
+
+use super::queries;
+use super::servers::{Engine, field, replies};
+use super::settings::Settings;
+use super::view::{Member, View};
+
+/// The sentinel of `member` still names the master that the plan is about.
+pub(super) fn same_master(view: &View<'_>, named: &HostName, member: &Member<'_>) -> Option<Precondition> {
+    let master = view.watched(member.sentinel.up()?)?;
+    let address = ["ip", "port"].map(|name| RespValue::Str(field(master, name).into()));
+    Some(Precondition {
+        what: format!("{named} is still the master"),
+        query: queries::master_address(view.settings).wrap(),
+        fact: replies(false, vec![RespValue::List(address.to_vec())]),
+    })
+}
+
+/// A node that is going to be made a replica still holds nothing.
+pub(super) fn still_empty(settings: &Settings, host: &HostName, engine: &Engine) -> Precondition {
+    let (address, port) = engine.at.clone();
+    let commands = vec![
+        RespCommand::new(["DBSIZE"]),
+        RespCommand::new(["SCAN", "0", "COUNT", "1"]).sensitive([]),
+    ];
+    let nothing = RespValue::List(vec![RespValue::Str("0".into()), RespValue::List(Vec::new())]);
+    Precondition {
+        what: format!("{host} holds no keys"),
+        query: RespQuery {
+            address,
+            port,
+            password: Some(settings.password.clone()),
+            commands,
+        }
+        .wrap(),
+        fact: replies(engine.authenticated, vec![RespValue::Int(0), nothing]),
+    }
+}
+
+/// The engine takes itself for a replica: the failover before this has reached it.
+pub(super) fn is_replica(settings: &Settings, host: &HostName, engine: &Engine) -> Precondition {
+    let (address, port) = engine.at.clone();
+    Precondition {
+        what: format!("{host} is a replica now"),
+        query: RespQuery {
+            address,
+            port,
+            password: Some(settings.password.clone()),
+            commands: vec![RespCommand::new([
+                settings.engine.eval(),
+                queries::ROLE_SCRIPT,
+                "0",
+            ])],
+        }
+        .wrap(),
+        // The step `set` has made it ask for our password by now.
+        fact: replies(true, vec![RespValue::Str("slave".into())]),
+    }
+}
