@@ -6,7 +6,7 @@ use plan::Preview;
 use protocol::Text;
 use similar::{ChangeTag, TextDiff};
 
-use crate::text::shown;
+use crate::text::{count, shown};
 use crate::{Look, Paint};
 
 /// Unchanged lines around each change.
@@ -21,8 +21,19 @@ pub struct Line {
     pub text: String,
 }
 
-/// The lines of a preview.
+/// A file that is replaced by an unlike one is shown as what it becomes, if it had more lines than this: the removed
+/// default of a package is hundreds of lines of comments that hide the dozen that matter.
+const LONG: usize = 40;
+/// The likeness below which two texts are unlike; 1 is equal.
+const UNLIKE: f32 = 0.3;
+
+/// The lines of a preview, all of them.
 pub fn lines(preview: &Preview) -> Vec<Line> {
+    lines_of(preview, false)
+}
+
+/// The lines of a preview; with `brief`, a replaced file is shown as what it becomes.
+fn lines_of(preview: &Preview, brief: bool) -> Vec<Line> {
     match preview {
         Preview::Commands(commands) => commands
             .iter()
@@ -36,6 +47,7 @@ pub fn lines(preview: &Preview) -> Vec<Line> {
                     Paint::Faint,
                     "(only values that are hidden differ)".to_owned(),
                 )],
+                Some(old) if brief && is_replaced(&old, &new) => replacement(&old, &new),
                 old => diff(old.as_deref(), &new),
             }
         }
@@ -51,7 +63,7 @@ pub fn plain(preview: &Preview) -> String {
 /// The lines painted and moved to the right.
 pub fn drawn(preview: &Preview, indent: usize, look: &Look) -> String {
     let mut out = String::new();
-    for line in lines(preview) {
+    for line in lines_of(preview, true) {
         let text = match line.paint {
             Some(paint) => look.paint(paint, line.text),
             None => line.text,
@@ -79,6 +91,20 @@ fn command_lines(command: &str) -> Vec<Line> {
             text: format!("{prompt}{text}"),
         })
         .collect()
+}
+
+fn is_replaced(old: &str, new: &str) -> bool {
+    old.lines().count() > LONG && TextDiff::from_lines(old, new).ratio() < UNLIKE
+}
+
+fn replacement(old: &str, new: &str) -> Vec<Line> {
+    let gone = format!(
+        "(replaces {}, which are kept in the backup)",
+        count(old.lines().count(), "line")
+    );
+    let mut lines = vec![line(Paint::Faint, gone)];
+    lines.extend(diff(None, new));
+    lines
 }
 
 fn diff(old: Option<&str>, new: &str) -> Vec<Line> {
@@ -121,6 +147,17 @@ mod tests {
             before: before.map(Text::new),
             after: Text::new(after),
         }
+    }
+
+    #[test]
+    fn a_long_file_that_is_replaced_is_shown_as_what_it_becomes() {
+        let old: String = (0..100).map(|at| format!("# default {at}\n")).collect();
+        let drawn = drawn(&file(Some(&old), "port 26379\n"), 0, &Look::plain());
+        assert_eq!(
+            drawn,
+            "(replaces 100 lines, which are kept in the backup)\n+port 26379\n"
+        );
+        assert!(plain(&file(Some(&old), "port 26379\n")).contains("-# default 99"));
     }
 
     #[test]
