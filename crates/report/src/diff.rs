@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_long_file_that_is_replaced_is_shown_as_what_it_becomes() {
-        let old: String = (0..100).map(|at| format!("# default {at}\n")).collect();
+        let old: Vec<String> = (0..100).map(|at| format!("# default {at}\n")).collect();
+        let old = old.concat();
         let drawn = drawn(&file(Some(&old), "port 26379\n"), 0, &Look::plain());
         assert_eq!(
             drawn,
