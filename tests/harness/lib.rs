@@ -2,7 +2,7 @@
 //!
 //! The tests run one after another on one lab, named `e2e`, so that they never meet the lab that somebody has open.
 //! Each begins with the hosts that it needs made fresh. The program is the one in `CLUSTERCTL_BIN`
-//! (`cargo xtask test` builds it and sets that).
+//! (`cargo xtask test` builds it and sets that), the stand-ins those in `CLUSTERCTL_STANDINS` (likewise).
 
 #![expect(
     clippy::expect_used,
@@ -41,6 +41,7 @@ impl Bed {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let options = LabOptions {
             name: "e2e".to_owned(),
+            programs: std::env::var_os("CLUSTERCTL_STANDINS").map(|dir| lab::programs_in(Path::new(&dir))),
             progress: Arc::new(tell),
             ..LabOptions::default()
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     CgroupError, CmdError, FileError, HostError, ImageError, LockError, MountError, NameError, NetError,
-    RangeError, SpecError, SshFilesError, ToolsError,
+    ProgramsError, RangeError, SpecError, SshFilesError, ToolsError,
 };
 
 /// Why a lab could not do what it was asked.
@@ -31,6 +31,9 @@ pub enum LabError {
     /// The files for SSH clients.
     #[error("cannot let SSH clients in")]
     SshFiles(#[from] SshFilesError),
+    /// The programs that Debian has no package of.
+    #[error("cannot tell the lab's programs")]
+    Programs(#[from] ProgramsError),
     /// A file in the lab's directory.
     #[error("cannot keep the lab's state")]
     File(#[from] FileError),

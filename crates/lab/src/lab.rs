@@ -15,8 +15,8 @@ use crate::net::Net;
 use crate::options::check_place;
 use crate::ssh_files::SshFiles;
 use crate::{
-    CmdError, Cut, Engine, HostError, HostSpec, HostStatus, LabError, LabOptions, Output, Range, cmd,
-    default_hosts, files, image, mounts, names, range, read_hosts, spec, status, tools,
+    CmdError, Cut, Engine, HostError, HostSpec, HostStatus, LabError, LabOptions, Output, Programs, Range,
+    cmd, default_hosts, files, image, mounts, names, programs, range, read_hosts, spec, status, tools,
 };
 
 /// How long one lab command waits for another on the same lab, which may be building the image.
@@ -34,6 +34,7 @@ pub struct Lab {
     dir: PathBuf,
     names: Names,
     hosts: Vec<HostSpec>,
+    programs: Programs,
     ssh: SshFiles,
 }
 
@@ -51,6 +52,13 @@ impl Lab {
             }
             None => recorded_hosts(&dir)?.unwrap_or_else(default_hosts),
         };
+        let programs = match &options.programs {
+            Some(programs) => {
+                programs::check(programs)?;
+                programs.clone()
+            }
+            None => programs::recorded(&dir)?,
+        };
         let names = Names::new(&options.name, &options.state);
         let ssh = SshFiles::new(&dir);
         Ok(Self {
@@ -58,6 +66,7 @@ impl Lab {
             dir,
             names,
             hosts,
+            programs,
             ssh,
         })
     }
@@ -274,6 +283,7 @@ impl Lab {
             Engine::Nspawn => image::ensure(&self.options.cache, &self.options.progress)?,
         };
         files::write(&hosts_file(&self.dir), &spec::to_toml(&self.hosts))?;
+        programs::write_record(&self.dir, &self.programs)?;
         let supervisor = self.dir.join("supervise.sh");
         files::write(&supervisor, SUPERVISOR)?;
         let public_key = self.ssh.public_key()?;
@@ -282,6 +292,7 @@ impl Lab {
         Ok(Seed {
             range,
             hosts: &self.hosts,
+            programs: &self.programs,
             public_key,
             image,
             supervisor,

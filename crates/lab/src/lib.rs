@@ -14,6 +14,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A program that Debian has no package of (mongod, ssdb-server, ...) is put into the hosts from a file of the caller's:
+//! a stand-in or a real one, see [`LabOptions::programs`] and `programs.rs`.
+//!
 //! Nothing here prints: what happens is told to the caller's [`Progress`].
 
 mod cgroup;
@@ -28,6 +31,7 @@ mod mounts;
 mod names;
 mod net;
 mod options;
+mod programs;
 mod range;
 mod spec;
 mod ssh_files;
@@ -49,6 +53,7 @@ pub use mounts::MountError;
 pub use names::NameError;
 pub use net::{Cut, NetError};
 pub use options::{Engine, LabOptions};
+pub use programs::{Programs, ProgramsError, programs_in};
 pub use range::{Range, RangeError};
 pub use spec::{HostSpec, SpecError, default_hosts, read_hosts};
 pub use ssh_files::SshFilesError;

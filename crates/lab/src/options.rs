@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{DEFAULT_NAME, HostSpec, LabError, Progress, Range, names};
+use crate::{DEFAULT_NAME, HostSpec, LabError, Programs, Progress, Range, names};
 
 /// What the hosts are made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +25,8 @@ pub struct LabOptions {
     pub hosts: Option<Vec<HostSpec>>,
     /// The addresses; without them the lab's own or the next free ones.
     pub net: Option<Range>,
+    /// Programs that Debian has no package of, put into every host when it starts; without them those of the last `up`.
+    pub programs: Option<Programs>,
     /// Where all labs keep their state.
     pub state: PathBuf,
     /// Where images and packages are cached.
@@ -46,6 +48,7 @@ impl Default for LabOptions {
             engine: Engine::default(),
             hosts: None,
             net: None,
+            programs: None,
             state: place("CLUSTERCTL_LAB_STATE", names::DEFAULT_STATE),
             cache: place("CLUSTERCTL_LAB_CACHE", "/var/cache/clusterctl-lab"),
             progress: Arc::new(|_| {}),

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
-use lab::{Cut, HostStatus, Lab, LabOptions, Range};
+use lab::{Cut, HostStatus, Lab, LabOptions, Programs, Range};
 
-use crate::say;
+use crate::{say, standins};
 
 /// Which lab, and what to do with it.
 #[derive(Debug, Args)]
@@ -42,10 +42,51 @@ enum EngineArg {
     Nspawn,
 }
 
+/// The programs that Debian has no package of: this project's stand-ins, or real ones.
+#[derive(Debug, Args)]
+struct ProgramArgs {
+    /// Put this SSDB server into the hosts instead of the stand-in
+    #[arg(long, value_name = "PATH")]
+    ssdb_server: Option<PathBuf>,
+
+    /// Put this mongod into the hosts instead of the stand-in
+    #[arg(long, value_name = "PATH")]
+    mongod: Option<PathBuf>,
+
+    /// Put this Kvrocks into the hosts, which has no stand-in
+    #[arg(long, value_name = "PATH")]
+    kvrocks: Option<PathBuf>,
+
+    /// Take the stand-ins from this directory instead of building them
+    #[arg(long, env = "CLUSTERCTL_STANDINS", value_name = "DIR")]
+    standins: Option<PathBuf>,
+}
+
+impl ProgramArgs {
+    fn choose(&self) -> anyhow::Result<Programs> {
+        let dir = match &self.standins {
+            Some(dir) => dir.clone(),
+            None => standins::build()?,
+        };
+        let mut programs = lab::programs_in(&dir);
+        let real = [
+            ("ssdb-server", &self.ssdb_server),
+            ("mongod", &self.mongod),
+            ("kvrocks", &self.kvrocks),
+        ];
+        for (name, path) in real {
+            if let Some(path) = path {
+                programs.insert(name.to_owned(), std::path::absolute(path)?);
+            }
+        }
+        Ok(programs)
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make the lab and start its hosts; mends what a killed lab left behind
-    Up,
+    Up(ProgramArgs),
     /// Shut the hosts down; they keep their data
     Down {
         /// Delete the lab's files and the hosts' data as well (the image stays in the cache)
@@ -101,7 +142,7 @@ enum Action {
 pub(crate) fn run(args: LabArgs) -> anyhow::Result<ExitCode> {
     let lab = open(&args)?;
     match args.action {
-        Action::Up => lab.up()?,
+        Action::Up(_) => lab.up()?,
         Action::Down { purge } => lab.down(purge)?,
         Action::Status => say(&table(&lab.status()?)),
         Action::Ssh { host, command } => return ssh(&lab, &host, &command),
@@ -123,6 +164,10 @@ fn open(args: &LabArgs) -> anyhow::Result<Lab> {
         },
         hosts: args.hosts.as_deref().map(lab::read_hosts).transpose()?,
         net: args.net,
+        programs: match &args.action {
+            Action::Up(programs) => Some(programs.choose()?),
+            _ => None,
+        },
         progress: Arc::new(say),
         ..LabOptions::default()
     };

@@ -4,6 +4,7 @@
 //! that everything a developer needs is found by `cargo xtask --help` and works without any other tool.
 
 mod lab;
+mod standins;
 
 use std::io::Write as _;
 use std::process::ExitCode;

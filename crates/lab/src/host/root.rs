@@ -9,7 +9,7 @@ use crate::cmd::Cmd;
 use crate::files::{self, FileError};
 use crate::range::Range;
 use crate::spec::HostSpec;
-use crate::{mounts, ssh_files};
+use crate::{Programs, mounts, programs, ssh_files};
 
 /// The host's key, in its root.
 const HOST_KEY: &str = "etc/ssh/ssh_host_ed25519_key";
@@ -19,6 +19,7 @@ const HOST_KEY: &str = "etc/ssh/ssh_host_ed25519_key";
 pub(crate) struct Seed<'a> {
     pub(crate) range: Range,
     pub(crate) hosts: &'a [HostSpec],
+    pub(crate) programs: &'a Programs,
     pub(crate) public_key: String,
     pub(crate) image: PathBuf,
     pub(crate) supervisor: PathBuf,
@@ -93,6 +94,7 @@ impl Host<'_> {
         }
         mounts::overlay(&image, &upper, &work, &root)?;
         self.plant(seed)?;
+        programs::plant(seed.programs, &root)?;
         Ok(files::write(&marker, &image.to_string_lossy())?)
     }
 
@@ -140,6 +142,7 @@ mod tests {
         let seed = Seed {
             range: "10.78.0.0/24".parse().unwrap(),
             hosts: &hosts[..2],
+            programs: &Programs::new(),
             public_key: String::new(),
             image: PathBuf::new(),
             supervisor: PathBuf::new(),
