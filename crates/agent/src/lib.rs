@@ -21,6 +21,7 @@ mod redact;
 mod resp;
 mod secrets;
 mod serve;
+mod ssdb;
 mod words;
 
 pub use harden::harden;

@@ -3,7 +3,7 @@
 //! Where a fact is made, its secrets become references. This pass over the finished response is the second line: a
 //! program that echoes its input or a server that quotes a password in an error must not carry it out either.
 
-use protocol::facts::{CommandFact, ErlangFact, RespFact, RespValue, TcpFact, Term};
+use protocol::facts::{CommandFact, ErlangFact, RespFact, RespValue, SsdbFact, TcpFact, Term};
 use protocol::{ActionError, Change, Fact, FactError, Response, Text};
 
 use crate::secrets::Secrets;
@@ -47,12 +47,21 @@ impl Cleaner<'_> {
         match fact {
             Fact::Tcp(TcpFact::Closed(why))
             | Fact::Resp(RespFact::Down(why) | RespFact::Denied(why))
+            | Fact::Ssdb(SsdbFact::Down(why) | SsdbFact::Denied(why))
             | Fact::Erlang(ErlangFact::Down(why) | ErlangFact::Denied(why)) => self.string(why),
             Fact::Command(CommandFact { stdout, stderr, .. }) => {
                 self.string(stdout);
                 self.string(stderr);
             }
             Fact::Resp(RespFact::Replies { replies, .. }) => self.replies(replies),
+            Fact::Ssdb(SsdbFact::Replies { replies, .. }) => {
+                for reply in replies {
+                    self.string(&mut reply.status);
+                    for item in &mut reply.items {
+                        *item = Text::new(self.0.redact(item.as_str()));
+                    }
+                }
+            }
             Fact::Erlang(ErlangFact::Results(results)) => {
                 for result in results {
                     match result {

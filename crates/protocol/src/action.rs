@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::facts::RespCommand;
+use crate::facts::{RespCommand, SsdbCommand};
 use crate::{Fact, FactQuery, Text};
 use types::SecretId;
 
@@ -90,6 +90,17 @@ pub enum Operation {
         password: Option<SecretId>,
         /// The commands.
         commands: Vec<RespCommand>,
+    },
+    /// Sends commands to a server that speaks SSDB's protocol, and stops at the first that is not `ok`.
+    Ssdb {
+        /// Name or address.
+        address: String,
+        /// Port.
+        port: u16,
+        /// The password for `auth`.
+        password: Option<SecretId>,
+        /// The commands.
+        commands: Vec<SsdbCommand>,
     },
 }
 

@@ -260,7 +260,12 @@ mod tests {
 
     #[test]
     fn a_masked_value_that_begins_like_a_secret_shows_nothing() {
-        let text = Text::conceal(b"auth abcdefgh-tail", &[secret("s", "abcdefgh")], std::slice::from_ref(&(5..18))).unwrap();
+        let text = Text::conceal(
+            b"auth abcdefgh-tail",
+            &[secret("s", "abcdefgh")],
+            std::slice::from_ref(&(5..18)),
+        )
+        .unwrap();
         assert_eq!(text.as_str(), "auth ⟪kept:5+13⟫");
     }
 

@@ -11,6 +11,7 @@ mod packages;
 mod precondition;
 mod resp;
 mod run;
+mod ssdb;
 mod unit;
 mod write;
 
@@ -67,6 +68,12 @@ pub(crate) fn act(host: &Host, action: &Action) -> Result<Change, ActionError> {
             password,
             commands,
         } => resp::send(&act, address, *port, password.as_ref(), commands),
+        Operation::Ssdb {
+            address,
+            port,
+            password,
+            commands,
+        } => ssdb::send(&act, address, *port, password.as_ref(), commands),
     }
 }
 

@@ -10,6 +10,7 @@ mod names;
 mod os;
 mod package;
 mod resp;
+mod ssdb;
 mod tcp;
 mod unit;
 
@@ -130,6 +131,7 @@ fn one(host: &Host, query: &FactQuery) -> Answer {
         FactQuery::Tcp(query) => Ok(Fact::Tcp(tcp::observe(query))),
         FactQuery::Command(query) => command::observe(host, query).map(Fact::Command),
         FactQuery::Resp(query) => resp::observe(&host.secrets(), query).map(Fact::Resp),
+        FactQuery::Ssdb(query) => ssdb::observe(&host.secrets(), query).map(Fact::Ssdb),
         FactQuery::Erlang(query) => erlang::observe(query).map(Fact::Erlang),
         // These are answered together.
         FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(error("not asked alone")),

@@ -9,6 +9,7 @@ mod erlang;
 mod file;
 mod net;
 mod resp;
+mod ssdb;
 mod system;
 mod unit;
 
@@ -20,6 +21,7 @@ pub use erlang::{Call, ErlangFact, ErlangQuery, Term};
 pub use file::{FileFact, FileKind, FileMeta, FileQuery};
 pub use net::{ResolveFact, ResolveQuery, TcpFact, TcpQuery};
 pub use resp::{RespCommand, RespFact, RespQuery, RespValue};
+pub use ssdb::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReply};
 pub use system::{OsFact, OsQuery, PackageFact, PackageQuery};
 pub use unit::{UnitFact, UnitQuery};
 
@@ -89,4 +91,6 @@ subjects! {
     Resp(RespQuery => RespFact),
     /// Results of function calls on an Erlang node.
     Erlang(ErlangQuery => ErlangFact),
+    /// Replies of a server that speaks SSDB's protocol.
+    Ssdb(SsdbQuery => SsdbFact),
 }
