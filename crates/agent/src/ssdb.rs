@@ -212,8 +212,8 @@ mod tests {
     fn a_message_ends_with_an_empty_line() {
         let message = b"2\nok\n3\na\nb\n0\n\n\n2\nok\n\n";
         let first = vec!["ok".to_owned(), "a\nb".to_owned(), String::new()];
-        assert_eq!(texts(message).unwrap(), Some((first, 14)));
-        for cut in 0..13 {
+        assert_eq!(texts(message).unwrap(), Some((first, 15)));
+        for cut in 0..15 {
             assert_eq!(texts(&message[..cut]).unwrap(), None, "{cut}");
         }
     }

@@ -306,7 +306,7 @@ impl World {
                     *status = i32::from(*status == 0);
                 }
             }
-            Operation::Resp { .. } => panic!("no generic step speaks RESP"),
+            Operation::Resp { .. } | Operation::Ssdb { .. } => panic!("no generic step speaks to a database"),
         }
     }
 
