@@ -3,6 +3,7 @@
 //! The inventory says who the members are and which password they share; it does not say who is the master, for that
 //! changes while the cluster lives. The order of thought is in [`roles`].
 
+mod again;
 mod check;
 mod config;
 mod directives;

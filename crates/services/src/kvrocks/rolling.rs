@@ -5,6 +5,8 @@ use protocol::facts::RespCommand;
 use protocol::{Action, Operation, Precondition, UnitVerb};
 use types::HostName;
 
+use super::again;
+use super::drift::drifts;
 use super::fate::{RESYNC, is_stopped};
 use super::gates;
 use super::proofs::{is_replica, same_master, still_empty};
@@ -109,9 +111,18 @@ impl Run<'_, '_, '_> {
                 .preview(Preview::Commands(vec![format!("SENTINEL FAILOVER {name}")]))
                 .gate(gates::new_master(self.settings, self.cx, host)),
         );
-        let only_if = need.member.engine.up().filter(|engine| engine.tells_role);
-        let only_if = only_if.map(|engine| is_replica(self.settings, host, engine));
-        all.tasks.push(self.task(need, only_if.into_iter().collect()));
+        let engine = need.member.engine.up();
+        let only_if = engine.filter(|engine| engine.tells_role);
+        let only_if: Vec<Precondition> = only_if
+            .map(|engine| is_replica(self.settings, host, engine))
+            .into_iter()
+            .collect();
+        let drifts = engine.map(|engine| drifts(self.settings, need.member, engine));
+        let mut waiting = drifts.and_then(Result::ok).unwrap_or_default();
+        waiting.retain(|drift| !drift.is_settable);
+        all.tasks
+            .extend(again::plan(self.settings, need.member, &waiting, only_if.clone()));
+        all.tasks.push(self.task(need, only_if));
     }
 
     fn task(&self, need: &Need<'_, '_>, only_if: Vec<Precondition>) -> Task {

@@ -221,7 +221,7 @@ fn read_directives(table: &Table, engine: Engine, findings: &Findings) -> Vec<Di
             );
             continue;
         }
-        if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c == '#' || c == '"') {
+        if key.is_empty() || key.contains(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))) {
             wrong(
                 format!("{:?} is not the name of a directive", entry.key),
                 "one word",

@@ -76,6 +76,15 @@ impl World {
                     self.command(name, *port, &words(command));
                 }
             }
+            Operation::Run { commands } => {
+                for command in commands {
+                    let [sed, _, _, script, path] = command.argv.as_slice() else {
+                        panic!("{command:?}");
+                    };
+                    assert_eq!((sed.as_str(), path.as_str()), ("sed", self.config()));
+                    self.edit(name, |text| edit_with_sed(text, script));
+                }
+            }
             Operation::InstallPackages { .. } => super::install(self, name),
             other => panic!("{other:?}"),
         }
@@ -100,6 +109,19 @@ impl World {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// What sed makes of a text, with the two scripts that are used.
+fn edit_with_sed(text: &str, script: &str) -> String {
+    if let Some(line) = script.strip_prefix("$a\\") {
+        return format!("{text}{line}\n");
+    }
+    let key = script
+        .strip_prefix("/^[[:space:]]*")
+        .and_then(|rest| rest.strip_suffix("[[:space:]]/Id"))
+        .expect("a script that deletes");
+    let kept = text.lines().filter(|line| !line.starts_with(&format!("{key} ")));
+    kept.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 impl StepPlan {

@@ -157,3 +157,13 @@ fn an_old_master_that_was_down_during_the_failover_is_only_started() {
     }
     assert_snapshot!(shown(&*service, &world));
 }
+
+#[test]
+fn lines_that_redis_splits_are_the_same() {
+    let service = service("redis", "directives = { save = \"3600 1 300 100\" }\n");
+    let mut world = built(&*service, "redis");
+    world.edit("db1", |text| {
+        text.replace("save 3600 1 300 100\n", "save 3600 1\nsave 300 100\n")
+    });
+    assert_settled(&*service, &world);
+}

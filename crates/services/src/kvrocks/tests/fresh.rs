@@ -145,3 +145,17 @@ fn a_sentinel_that_watches_other_masters_keeps_them() {
     let watched = &world.node("db2").sentinel.as_ref().unwrap().watched;
     assert_eq!(watched.len(), 2);
 }
+
+#[test]
+fn hosts_without_an_address_in_the_inventory_are_resolved() {
+    let by_name = super::inventory("redis", 3, "")
+        .replace("\"10.0.0.1\"", "{}")
+        .replace("\"10.0.0.2\"", "{}");
+    let service = crate::testing::service(&by_name);
+    assert_eq!(service.names(), [host("db1"), host("db2")]);
+    let mut world = packaged("redis", 3);
+    let found = render(&plan(&*service, &world));
+    assert!(found.contains("| bind 127.0.0.1 10.0.0.2"), "{found}");
+    assert!(found.contains("| replicaof 10.0.0.1 6666"), "{found}");
+    converge(&*service, &mut world);
+}

@@ -171,8 +171,8 @@ impl World {
             }
             if let Some(engine) = &mut node.engine {
                 engine.follows = (!is_new).then(|| (new.clone(), port));
-                let role = engine.follows.clone();
-                self.edit(name, |text| super::servers::rewrite(kind, text, role.as_ref()));
+                let engine = engine.clone();
+                self.edit(name, |text| super::servers::rewrite(kind, text, &engine));
             }
             self.rewrite_sentinel(name);
         }

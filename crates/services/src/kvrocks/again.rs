@@ -1,0 +1,58 @@
+//! What a failover undoes in the old master's file is written again before its restart.
+//!
+//! When Sentinel makes a master a replica it sends CONFIG REWRITE along, and the engine writes what it *runs* with: a
+//! `databases 32` that waited in the file for the restart became 16 again, and a `tcp-backlog` was gone (ran, Redis
+//! 7.0.15; `Config::Rewrite` of Kvrocks does the same). The file as it will be then is not known when the plan is made,
+//! its role least of all, so only these directives are put in, on the host, by sed(1), which keeps owner and mode. No
+//! secret is among them: passwords are set at run time, and survive.
+
+use ::plan::Preview;
+use protocol::{Action, Command, Operation, Precondition};
+
+use super::drift::Drift;
+use super::settings::Settings;
+use super::view::Member;
+use crate::common::QUICK;
+use crate::step::Task;
+
+/// The task; `None` where nothing waits for a restart.
+pub(super) fn plan(
+    settings: &Settings,
+    member: &Member<'_>,
+    waiting: &[Drift],
+    only_if: Vec<Precondition>,
+) -> Option<Task> {
+    if waiting.is_empty() {
+        return None;
+    }
+    let path = settings.config.as_str();
+    let mut commands = Vec::new();
+    for drift in waiting {
+        let key = &drift.wanted.key;
+        commands.push(Command::new(["sed", "-i", "-e", &without(key), path]));
+        for value in &drift.wanted.values {
+            commands.push(Command::new(["sed", "-i", "-e", &with(key, value), path]));
+        }
+    }
+    let keys: Vec<&str> = waiting.iter().map(|drift| drift.wanted.key.as_str()).collect();
+    let shown = commands.iter().map(|command| command.argv.join(" ")).collect();
+    let action = Action {
+        only_if,
+        operation: Operation::Run { commands },
+        limit_ms: QUICK,
+    };
+    let title = format!("write {} into {path} again", keys.join(", "));
+    let reason = "the failover makes the engine rewrite its file with what it runs with";
+    let task = Task::new(member.host, title, reason, action);
+    Some(task.part("config").preview(Preview::Commands(shown)))
+}
+
+/// Deletes the lines of a directive. Names are letters, digits, dots, hyphens and underscores (`settings`).
+fn without(key: &str) -> String {
+    format!("/^[[:space:]]*{}[[:space:]]/Id", key.replace('.', "\\."))
+}
+
+/// Adds a line at the end; sed takes a backslash for the beginning of an escape.
+fn with(key: &str, value: &str) -> String {
+    format!("$a\\{key} {}", value.replace('\\', "\\\\"))
+}
