@@ -1,0 +1,64 @@
+//! mongod's structured log: a line of JSON for each thing that happens.
+//!
+//! After <https://www.mongodb.com/docs/manual/reference/log-messages/>; the few messages that people and gates look
+//! for carry the real server's text and number.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+/// Where the lines go.
+#[derive(Debug)]
+pub struct Log {
+    path: Option<PathBuf>,
+    file: Mutex<Option<File>>,
+}
+
+impl Log {
+    /// Opens the log file, or the standard output where there is none.
+    pub fn open(path: Option<PathBuf>, append: bool) -> std::io::Result<Self> {
+        let file = match &path {
+            Some(path) if append => Some(OpenOptions::new().create(true).append(true).open(path)?),
+            Some(path) => Some(File::create(path)?),
+            None => None,
+        };
+        Ok(Self {
+            path,
+            file: Mutex::new(file),
+        })
+    }
+
+    /// Opens the file anew, after somebody moved it away (`SIGUSR1`).
+    pub fn reopen(&self) {
+        if let Some(path) = &self.path
+            && let Ok(new) = OpenOptions::new().create(true).append(true).open(path)
+        {
+            *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        }
+    }
+
+    /// Writes one line of severity I, W, E or F.
+    pub fn write(&self, severity: &str, component: &str, id: u32, message: &str, attributes: &Value) {
+        let now = bson::DateTime::now().try_to_rfc3339_string().unwrap_or_default();
+        let mut line = json!({
+            "t": {"$date": now}, "s": severity, "c": component, "id": id, "ctx": "standin", "msg": message,
+        });
+        if !attributes.is_null() {
+            line["attr"] = attributes.clone();
+        }
+        let line = format!("{line}\n");
+        // A log that cannot be written is no reason to stop a database.
+        let _ = match &mut *self.file.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(file) => file.write_all(line.as_bytes()),
+            None => std::io::stdout().write_all(line.as_bytes()),
+        };
+    }
+
+    /// Writes one line of the replication component.
+    pub fn repl(&self, id: u32, message: &str, attributes: &Value) {
+        self.write("I", "REPL", id, message, attributes);
+    }
+}
