@@ -16,7 +16,8 @@ use crate::options::check_place;
 use crate::ssh_files::SshFiles;
 use crate::{
     CmdError, Cut, Engine, HostError, HostSpec, HostStatus, LabError, LabOptions, Output, Programs, Range,
-    cmd, default_hosts, files, image, mounts, names, programs, range, read_hosts, spec, status, tools,
+    cmd, default_hosts, files, image, mounts, names, overlay, programs, range, read_hosts, spec, status,
+    tools,
 };
 
 /// How long one lab command waits for another on the same lab, which may be building the image.
@@ -79,6 +80,11 @@ impl Lab {
     /// The configuration for `ssh -F`; there once the lab was up.
     pub fn ssh_config(&self) -> &Path {
         &self.ssh.config
+    }
+
+    /// What the root's inventory needs laid over it to describe this lab; there once the lab was up.
+    pub fn overlay(&self) -> PathBuf {
+        overlay::path(&self.dir)
     }
 
     /// The hosts, in the order of their list.
@@ -288,6 +294,7 @@ impl Lab {
         files::write(&supervisor, SUPERVISOR)?;
         let public_key = self.ssh.public_key()?;
         self.ssh.write_config(&self.hosts, range)?;
+        overlay::write(&self.dir, &self.hosts, range)?;
         Net::new(&self.names).bridge_up(range)?;
         Ok(Seed {
             range,

@@ -31,6 +31,7 @@ mod mounts;
 mod names;
 mod net;
 mod options;
+mod overlay;
 mod programs;
 mod range;
 mod spec;
