@@ -3,7 +3,11 @@
 //! Each chore is one module with clap's arguments and a `run`; this file only lists them and prints for them, so
 //! that everything a developer needs is found by `cargo xtask --help` and works without any other tool.
 
+mod cargo;
+mod demo;
+mod dist;
 mod lab;
+mod stage;
 mod standins;
 
 use std::io::Write as _;
@@ -23,11 +27,17 @@ struct Args {
 enum Chore {
     /// A cluster of containers on this machine, for demos and end-to-end tests
     Lab(lab::LabArgs),
+    /// From nothing to a running cluster on a lab, with everything said that happens
+    Demo(demo::DemoArgs),
+    /// Build the programs as they are shipped, into target/dist
+    Dist(dist::DistArgs),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Lab(args) => lab::run(args),
+        Chore::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Chore::Dist(args) => dist::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,

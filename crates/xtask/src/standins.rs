@@ -1,35 +1,24 @@
 //! Building the stand-ins for programs that no registry has, so that they run on any host of the lab.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 
-/// Linked statically: a host may have another C library than this machine.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+use crate::cargo;
 
 /// Builds all stand-ins, and returns the directory where they stand under their names.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = cargo::workspace()?;
     // A directory of its own: with other flags cargo would build everything in the usual one anew, each time.
-    let dir = workspace.canonicalize()?.join("target/standins");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "standins",
-            "--bins",
-            "--target",
-            TARGET,
-        ])
+    let dir = root.join("target/standins");
+    let status = cargo::command(&root)
+        .args(["build", "--quiet", "--package", "standins", "--bins"])
+        .args(["--target", cargo::STATIC_TARGET])
         .args(["--config", "profile.dev.strip = true"])
-        .current_dir(&workspace)
         .env("CARGO_TARGET_DIR", &dir)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("RUSTFLAGS", cargo::STATIC_FLAGS)
         .status()
         .context("cannot run cargo")?;
     ensure!(status.success(), "the stand-ins do not build");
-    Ok(dir.join(TARGET).join("debug"))
+    Ok(dir.join(cargo::STATIC_TARGET).join("debug"))
 }

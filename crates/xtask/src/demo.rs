@@ -1,0 +1,93 @@
+//! `cargo xtask demo`: from nothing to a running, verified cluster, with the programs as they are shipped.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use clap::Args;
+use lab::{Lab, LabOptions};
+
+use crate::dist::{self, DistArgs};
+use crate::stage::{self, Stages};
+use crate::{cargo, say, standins};
+
+/// Which lab the demo runs on, and how the programs are built.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The lab's name
+    #[arg(long, default_value = lab::DEFAULT_NAME)]
+    name: String,
+
+    #[command(flatten)]
+    dist: DistArgs,
+}
+
+/// Does what the arguments say.
+pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
+    let root = cargo::workspace()?;
+    let mut stages = Stages::new();
+    let dist = stages.run("Build the programs", || dist::build(&args.dist))?;
+    let programs = stages.run("Build the stand-ins for what Debian has no package of", || {
+        Ok(lab::programs_in(&standins::build()?))
+    })?;
+    let lab = Lab::open(LabOptions {
+        name: args.name.clone(),
+        programs: Some(programs),
+        progress: Arc::new(say),
+        ..LabOptions::default()
+    })?;
+    stages.run("Bring up five hosts", || Ok(lab.up()?))?;
+
+    let show = |words: &[&str], more: &[&str]| {
+        stage::run(&mut clusterctl(
+            &root,
+            &dist.clusterctl,
+            words,
+            &lab.overlay(),
+            more,
+        ))
+    };
+    stages.run("Make the secrets", || show(&["secrets", "init"], &[]))?;
+    stages.run("Build the cluster", || {
+        show(&["apply"], &["--ssh-config", "none", "--yes"])
+    })?;
+    stages.run("Ask how it is", || show(&["status"], &["--ssh-config", "none"]))?;
+
+    say(&stages.summary());
+    say(&hints(&lab, &args.name));
+    Ok(())
+}
+
+/// The controller as one would type it at the workspace's root.
+fn clusterctl(root: &Path, program: &Path, words: &[&str], overlay: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(program.strip_prefix(root).unwrap_or(program));
+    command
+        .args(words)
+        .args(["inventory.toml", "--overlay"])
+        .arg(overlay)
+        .args(more)
+        // The lab's hosts know one key; those of the person at the terminal are not offered to them.
+        .env_remove("SSH_AUTH_SOCK")
+        .current_dir(root)
+        .stdin(Stdio::null());
+    command
+}
+
+fn hints(lab: &Lab, name: &str) -> String {
+    let host = lab.hosts().first().map_or("HOST", |host| host.name.as_str());
+    let own = if name == lab::DEFAULT_NAME {
+        String::new()
+    } else {
+        format!(" --name {name}")
+    };
+    let overlay = lab.overlay();
+    format!(
+        "\nThe cluster is yours to try things on:\n\
+         \n  target/dist/clusterctl plan inventory.toml --overlay {overlay} --ssh-config none\
+         \n  cargo xtask lab{own} ssh {host}             log in to a host (or: ssh -F {config} {host})\
+         \n  cargo xtask lab{own} kill {host}            cut a host's power, and see what status says\
+         \n  cargo xtask lab{own} down --purge        delete it all",
+        overlay = overlay.display(),
+        config = lab.ssh_config().display(),
+    )
+}
