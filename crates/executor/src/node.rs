@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plan::{Event, Failure, Gate, Judge, Node, Verdict};
+use plan::{Event, Failure, Gate, Judge, Node, NodeOutcome, Verdict};
 use protocol::{Action, ActionError, Change};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use types::HostName;
 use crate::connections::Connections;
 use crate::gather::gather;
 use crate::run::Stop;
+use crate::schedule::End;
 
 /// How often an action is sent again after its connection was lost. Each time the agent checks its preconditions anew.
 const ATTEMPTS: u32 = 3;
@@ -21,6 +22,12 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 /// The longest wait between two looks at a gate.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
+/// How a node ended: for people, and for the schedule.
+pub(crate) struct Ended {
+    pub(crate) outcome: NodeOutcome,
+    pub(crate) end: End,
+}
+
 /// Makes the node's change and waits for its gates.
 pub(crate) async fn perform(
     node: &Node,
@@ -28,6 +35,29 @@ pub(crate) async fn perform(
     judge: &dyn Judge,
     stop: watch::Receiver<Stop>,
     events: &mpsc::UnboundedSender<Event>,
+) -> Ended {
+    let mut sent = 0;
+    let result = attempt(node, connections, judge, stop, events, &mut sent).await;
+    let end = match &result {
+        Ok(_) => End::Done,
+        Err(Failure::Gate { .. } | Failure::Lost { .. }) => End::RolloutStopped,
+        // After an action was sent twice, what changed since the plan may be what the first sending did.
+        Err(Failure::Changed { .. }) if sent <= 1 => End::Untouched,
+        Err(Failure::Action { .. } | Failure::Changed { .. }) => End::Failed,
+    };
+    Ended {
+        outcome: NodeOutcome::from(result),
+        end,
+    }
+}
+
+async fn attempt(
+    node: &Node,
+    connections: &Connections,
+    judge: &dyn Judge,
+    stop: watch::Receiver<Stop>,
+    events: &mpsc::UnboundedSender<Event>,
+    sent: &mut u32,
 ) -> Result<Option<Change>, Failure> {
     // Who no longer listens to events does not stop a run.
     let wait = |why: String| {
@@ -37,7 +67,7 @@ pub(crate) async fn perform(
         }))
     };
     let change = match &node.action {
-        Some(action) => Some(act(&node.host, action, connections, &wait).await?),
+        Some(action) => Some(act(&node.host, action, connections, &wait, sent).await?),
         None => None,
     };
     for gate in &node.gates {
@@ -51,6 +81,7 @@ async fn act(
     action: &Action,
     connections: &Connections,
     wait: &impl Fn(String),
+    sent: &mut u32,
 ) -> Result<Change, Failure> {
     let mut lost = String::new();
     for _ in 0..ATTEMPTS {
@@ -62,6 +93,7 @@ async fn act(
                 });
             }
         };
+        *sent += 1;
         match session.act(action.clone()).await {
             Ok(Ok(change)) => return Ok(change),
             Ok(Err(ActionError::Changed { what })) => return Err(Failure::Changed { what }),

@@ -2,12 +2,12 @@
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use plan::{Event, Failure, Judge, NodeOutcome, NotRun, Outcome, StepGraph};
+use plan::{Event, Judge, NodeOutcome, NotRun, Outcome, StepGraph};
 use tokio::sync::{mpsc, watch};
 
 use crate::connections::Connections;
 use crate::node;
-use crate::schedule::{End, Schedule};
+use crate::schedule::Schedule;
 
 /// How much may happen at once, and when to stop.
 #[derive(Debug, Clone, Copy)]
@@ -73,11 +73,9 @@ pub async fn run(
         }
         tokio::select! {
             Some((at, ended)) = running.next() => {
-                let end = end_of(&ended);
-                let ended = NodeOutcome::from(ended);
-                count(&ended, &mut outcome);
-                tell(Event::NodeFinished { node: graph.nodes()[at].id.clone(), outcome: ended });
-                report(graph, schedule.finish(at, end), &mut outcome, &tell);
+                count(&ended.outcome, &mut outcome);
+                tell(Event::NodeFinished { node: graph.nodes()[at].id.clone(), outcome: ended.outcome });
+                report(graph, schedule.finish(at, ended.end), &mut outcome, &tell);
             }
             Ok(_) = stop.wait_for(|stop| *stop == Stop::Asked), if !outcome.interrupted => {
                 outcome.interrupted = true;
@@ -107,13 +105,5 @@ fn count(ended: &NodeOutcome, outcome: &mut Outcome) {
         NodeOutcome::Done { .. } => outcome.done += 1,
         NodeOutcome::Failed { .. } => outcome.failed += 1,
         NodeOutcome::NotRun { .. } => outcome.not_run += 1,
-    }
-}
-
-fn end_of(ended: &Result<Option<protocol::Change>, Failure>) -> End {
-    match ended {
-        Ok(_) => End::Done,
-        Err(Failure::Gate { .. } | Failure::Lost { .. }) => End::RolloutStopped,
-        Err(Failure::Action { .. } | Failure::Changed { .. }) => End::Failed,
     }
 }

@@ -1,8 +1,8 @@
 //! Which nodes may start now: the pure half of the executor.
 //!
 //! A node is ready when all that it needs have succeeded. It starts when its host has room and every budget that it
-//! takes from has. A host counts against a budget from before its action until its gates have passed; one that was
-//! unavailable already counts all the while, except for the node that acts on it.
+//! takes from has. A host counts against a budget from before its action until its gates have passed, and as long as
+//! any node on it does; one that was unavailable already counts all the while, except for the node that acts on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +17,8 @@ pub struct Schedule<'g> {
     limits: Limits,
     states: Vec<State>,
     position: BTreeMap<&'g NodeId, usize>,
-    /// For each group, the hosts that are unavailable now: by our doing, or from before.
-    unavailable: BTreeMap<&'g GroupId, BTreeSet<&'g HostName>>,
+    /// For each group, the hosts that are unavailable now.
+    unavailable: BTreeMap<&'g GroupId, BTreeMap<&'g HostName, Causes>>,
     /// Why nothing new is started, once that is so.
     halted: Option<NotRun>,
 }
@@ -32,11 +32,22 @@ enum State {
     NotRun,
 }
 
+/// Why a host counts as unavailable.
+#[derive(Debug, Clone, Copy, Default)]
+struct Causes {
+    /// It was when the plan was made, and no node has proved the contrary.
+    before: bool,
+    /// Nodes that took it away and have not proved that it is back: they run, or they failed.
+    nodes: usize,
+}
+
 /// How a node ended, as far as scheduling goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// It succeeded.
     Done,
+    /// It failed before it touched its host; what depends on it is not run.
+    Untouched,
     /// It failed; what depends on it is not run.
     Failed,
     /// Its gate failed, or its host was lost in mid-action: the rest of its service's rollout is not run either.
@@ -46,6 +57,19 @@ pub enum End {
 impl<'g> Schedule<'g> {
     /// A schedule in which nothing has started.
     pub fn new(graph: &'g StepGraph, limits: Limits) -> Self {
+        let from_before = |host| {
+            let causes = Causes {
+                before: true,
+                nodes: 0,
+            };
+            (host, causes)
+        };
+        // A limit of nothing would start nothing and never say why.
+        let limits = Limits {
+            hosts: limits.hosts.max(1),
+            actions_per_host: limits.actions_per_host.max(1),
+            ..limits
+        };
         Self {
             graph,
             limits,
@@ -59,7 +83,7 @@ impl<'g> Schedule<'g> {
             unavailable: graph
                 .budgets()
                 .iter()
-                .map(|(group, budget)| (group, budget.unavailable.iter().collect()))
+                .map(|(group, budget)| (group, budget.unavailable.iter().map(from_before).collect()))
                 .collect(),
             halted: None,
         }
@@ -97,14 +121,14 @@ impl<'g> Schedule<'g> {
     /// Notes how a node ended, and returns the nodes that can no longer run because of it.
     pub fn finish(&mut self, at: usize, end: End) -> Vec<(usize, NotRun)> {
         let node = &self.graph.nodes()[at];
+        if matches!(end, End::Done | End::Untouched) {
+            self.give_back_budgets(at, end == End::Done);
+        }
         if end == End::Done {
             self.states[at] = State::Done;
-            for group in &node.disrupts {
-                self.unavailable.entry(group).or_default().remove(&node.host);
-            }
             return Vec::new();
         }
-        // Its host stays in the books: whether it serves is not known.
+        // Unless it was not touched, its host stays in the books: whether it serves is not known.
         self.states[at] = State::Failed;
         if self.limits.fail_fast {
             self.halt(NotRun::FailFast);
@@ -165,20 +189,35 @@ impl<'g> Schedule<'g> {
         }
         let node = &self.graph.nodes()[at];
         for group in &node.disrupts {
-            self.unavailable.entry(group).or_default().insert(&node.host);
+            let down = self.unavailable.entry(group).or_default();
+            down.entry(&node.host).or_default().nodes += 1;
         }
         true
+    }
+
+    /// Gives the node's budgets back. Gates that passed prove that a host that was unavailable before is back too.
+    fn give_back_budgets(&mut self, at: usize, is_proved: bool) {
+        let node = &self.graph.nodes()[at];
+        for group in &node.disrupts {
+            let down = self.unavailable.entry(group).or_default();
+            let causes = down.entry(&node.host).or_default();
+            causes.nodes = causes.nodes.saturating_sub(1);
+            causes.before &= !is_proved;
+            if causes.nodes == 0 && !causes.before {
+                down.remove(&node.host);
+            }
+        }
     }
 
     fn lacking_budget(&self, at: usize) -> Option<NotRun> {
         let node = &self.graph.nodes()[at];
         let lacks = |group: &&GroupId| {
             let down = self.unavailable.get(*group);
-            let others = down.map_or(0, |down| down.iter().filter(|host| ***host != node.host).count());
+            let others = down.map_or(0, |down| down.keys().filter(|host| ***host != node.host).count());
             others >= self.graph.budgets()[*group].max_unavailable
         };
         let group = node.disrupts.iter().find(lacks)?;
-        let down = self.unavailable.get(group).into_iter().flatten();
+        let down = self.unavailable.get(group).into_iter().flat_map(BTreeMap::keys);
         let down = down
             .filter(|host| **host != &node.host)
             .map(|host| (*host).clone())

@@ -1,0 +1,4 @@
+//! The executor on fake hosts, in simulated time.
+
+mod runs;
+mod world;

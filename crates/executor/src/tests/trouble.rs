@@ -1,0 +1,196 @@
+//! Lost connections, silent agents, hosts that go away and come back.
+
+use std::time::Duration;
+
+use plan::{Failure, NodeOutcome, NotRun};
+use tokio::time::sleep;
+
+use super::world::{NodeExt, Ran, Setting, Trouble, budget, graph, graph_with, host, node};
+
+fn failure(ran: &Ran, id: &str) -> Failure {
+    match ran.of(id) {
+        NodeOutcome::Failed { failure } => failure,
+        other => panic!("it did not fail: {other:?}"),
+    }
+}
+
+fn lost(ran: &Ran, id: &str) -> String {
+    match failure(ran, id) {
+        Failure::Lost { message } => message,
+        other => panic!("it was not lost: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_cannot_be_reached_is_tried_with_patience_and_then_lost() {
+    let nodes = vec![
+        node("a", "h1", &[]).of("mq"),
+        node("b", "h2", &[]).of("kv"),
+        node("c", "h1", &["a"]).of("mq"),
+    ];
+    let setting = Setting::new(graph(nodes));
+    setting.fake.set_down(&host("h1"), true);
+    let ran = setting.run().await;
+    assert_eq!(lost(&ran, "a"), "h1 is cut off");
+    assert_eq!(ran.figures(), (1, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_to_connect_are_backed_off_and_the_same_every_time() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
+    setting.fake.set_down(&host("h1"), true);
+    setting.run().await;
+    let first = setting.world.elapsed();
+    // Three waits of half to all of 200, 400 and 800 ms.
+    assert!((700..=1400).contains(&first), "{first}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_comes_back_in_time_is_acted_on() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
+    setting.fake.set_down(&host("h1"), true);
+    let ran = setting
+        .run_and(300, |setting| setting.fake.set_down(&host("h1"), false))
+        .await;
+    assert!(ran.is_done("a"), "{:?}", ran.of("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_cut_before_anything_was_done_is_opened_again_and_the_action_sent_again() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
+    setting.world.trouble("a", Trouble::CutBefore(2));
+    let ran = setting.run().await;
+    assert!(ran.is_done("a"), "{:?}", ran.of("a"));
+    assert_eq!(setting.world.calls("a"), 3);
+    assert_eq!(
+        ran.waits("a")[0],
+        "the connection to h1 was lost: the fake host went away"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_two_sendings_there_is_a_pause() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
+    setting.world.trouble("a", Trouble::CutBefore(99));
+    let ran = setting.run().await;
+    assert_eq!(lost(&ran, "a"), "the fake host went away");
+    assert_eq!(setting.world.calls("a"), 3);
+    assert!(setting.world.elapsed() >= 300, "{}", setting.world.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_whose_answer_was_lost_is_sent_again_and_the_precondition_answers() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
+    setting.world.trouble("a", Trouble::CutAfter);
+    let ran = setting.run().await;
+    assert_eq!(
+        failure(&ran, "a"),
+        Failure::Changed {
+            what: "a is done already".into()
+        }
+    );
+    assert_eq!(setting.world.happenings(), ["a begins", "a ends"], "done once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_whose_action_may_have_been_made_stays_in_the_books() {
+    let nodes = vec![
+        node("restart@h1", "h1", &[]).of("mq").disrupting(&["mq"]),
+        node("restart@h2", "h2", &[]).of("mq").disrupting(&["mq"]),
+    ];
+    let setting = Setting::new(graph_with(nodes, &[("mq", budget(&["h1", "h2"], 1, &[]))]));
+    setting.world.trouble("restart@h1", Trouble::CutAfter);
+    let ran = setting.run().await;
+    assert_eq!(setting.world.violations(), Vec::<String>::new());
+    assert!(
+        matches!(
+            ran.of("restart@h2"),
+            NodeOutcome::NotRun {
+                why: NotRun::Budget { .. }
+            }
+        ),
+        "{:?}",
+        ran.of("restart@h2")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_lost_in_mid_action_stops_its_services_rollout() {
+    let nodes = vec![
+        node("mq/a", "h1", &[]).of("mq"),
+        node("mq/b", "h2", &[]).of("mq").ungated(),
+        node("mq/c", "h2", &["mq/b"]).of("mq"),
+        node("kv/c", "h2", &["mq/b"]).of("kv"),
+    ];
+    let setting = Setting::new(graph(nodes));
+    let ran = setting
+        .run_and(500, |setting| setting.fake.set_down(&host("h1"), true))
+        .await;
+    assert_eq!(lost(&ran, "mq/a"), "h1 is cut off");
+    // Found out after the attempts to connect, when mq/c may have begun or not; another service goes on.
+    assert!(ran.is_done("kv/c"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_never_answers_an_action_is_lost() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[]), node("b", "h2", &[])]));
+    setting.world.trouble("a", Trouble::Silent);
+    let ran = setting.run().await;
+    assert!(lost(&ran, "a").contains("no answer within"), "{}", lost(&ran, "a"));
+    assert!(ran.is_done("b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_answers_nothing_at_all_is_lost_or_unreachable() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
+    setting.world.set_silent("h1", true);
+    let ran = setting.run().await;
+    assert!(lost(&ran, "a").contains("no answer within"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_may_take_all_of_its_limit() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[]).ungated()]));
+    setting.world.script(
+        "a",
+        super::world::Script {
+            takes: 10_000,
+            ..Default::default()
+        },
+    );
+    assert!(setting.run().await.is_done("a"));
+    assert_eq!(setting.world.calls("a"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_a_connection_is_tried_again_ends_the_tries() {
+    let mut connections_patient = None;
+    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
+    setting.fake.set_down(&host("h1"), true);
+    let connections = connections_patient.insert(setting.connections().with_retry(transport::Retry {
+        attempts: 10,
+        first_wait: Duration::from_secs(60),
+    }));
+    let stop = async {
+        sleep(Duration::from_secs(5)).await;
+        setting.stop();
+    };
+    let (ran, ()) = tokio::join!(setting.run_over(connections), stop);
+    assert!(ran.outcome.interrupted);
+    assert!(lost(&ran, "a").contains("interrupted"), "{}", lost(&ran, "a"));
+    assert!(setting.world.elapsed() < 6000, "{}", setting.world.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_stop_an_action_whose_connection_was_lost_is_not_sent_again() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
+    let ran = setting
+        .run_and(500, |setting| {
+            setting.stop();
+            setting.fake.set_down(&host("h1"), true);
+            setting.fake.set_down(&host("h1"), false);
+        })
+        .await;
+    assert_eq!(setting.world.calls("a"), 1);
+    assert!(lost(&ran, "a").contains("the fake host went away"));
+}

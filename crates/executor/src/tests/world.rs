@@ -1,0 +1,536 @@
+//! A small world: members that an action takes down and that come back after a while, some with trouble on the way.
+//!
+//! A node's action names the node; its script says what the host does with it. The world keeps the books that the
+//! executor must not get wrong: who is down by our doing, and whether that was ever more than a budget allows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use plan::{Budget, Event, Facts, Gate, Judge, Node, NodeOutcome, Outcome, StepGraph, Verdict};
+use protocol::facts::{CommandFact, CommandQuery};
+use protocol::{
+    Action, ActionError, Change, Command, Fact, FactQuery, LockHolder, Operation, Query, Request, Response,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+use transport::BoxFuture;
+use transport::fake::{Fake, FakeHost};
+use types::{GroupId, HostName, ServiceName};
+
+use crate::{Connections, Limits, Stop, run};
+
+/// What a host does with a node's action.
+#[derive(Debug, Clone)]
+pub(super) struct Script {
+    /// How long the action takes, in milliseconds.
+    pub(super) takes: u64,
+    /// How long after the action its member serves again, in milliseconds; `None` for never.
+    pub(super) back_after: Option<u64>,
+    /// What goes wrong.
+    pub(super) trouble: Trouble,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    None,
+    /// The action fails half way: the member stays down.
+    Fails,
+    /// A precondition does not hold: nothing is done.
+    Changed,
+    /// The connection is cut before anything is done, this often.
+    CutBefore(u32),
+    /// The action is done and the connection cut before it is told, once.
+    CutAfter,
+    /// No answer ever comes.
+    Silent,
+    /// The gate can never pass.
+    GateFails,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            takes: 1000,
+            back_after: Some(1000),
+            trouble: Trouble::None,
+        }
+    }
+}
+
+/// Something that a host did, and when, in milliseconds since the world began.
+pub(super) type Happening = (u64, String);
+
+struct Books {
+    scripts: BTreeMap<String, Script>,
+    /// The groups that a node's action takes its member from.
+    disrupts: BTreeMap<String, BTreeSet<GroupId>>,
+    budgets: BTreeMap<GroupId, Budget>,
+    log: Vec<Happening>,
+    calls: BTreeMap<String, u32>,
+    /// Nodes whose action was made, and when their member serves again.
+    done: BTreeMap<String, Option<Instant>>,
+    /// Who is down by whose doing, until when.
+    down: BTreeMap<GroupId, BTreeMap<(HostName, String), Option<Instant>>>,
+    locked: BTreeMap<HostName, LockHolder>,
+    silent: BTreeSet<HostName>,
+    violations: Vec<String>,
+}
+
+/// The world, as a fake host.
+#[derive(Clone)]
+pub(super) struct World {
+    books: Arc<Mutex<Books>>,
+    began: Instant,
+}
+
+pub(super) fn host(name: &str) -> HostName {
+    name.parse().unwrap()
+}
+
+pub(super) fn group(name: &str) -> GroupId {
+    name.parse().unwrap()
+}
+
+/// A node with an action, and a gate that passes once its member serves again.
+pub(super) fn node(id: &str, on: &str, needs: &[&str]) -> Node {
+    let query = CommandQuery {
+        argv: vec!["state".into(), id.into()],
+        limit_ms: 1000,
+    };
+    let gate = Gate {
+        service: None,
+        check: id.into(),
+        host: Some(host(on)),
+        title: format!("{on} serves"),
+        watch: BTreeMap::from([(host(on), vec![query.wrap()])]),
+        limit_ms: 60_000,
+    };
+    Node {
+        id: id.parse().unwrap(),
+        service: None,
+        host: host(on),
+        title: String::new(),
+        reason: String::new(),
+        action: Some(Action {
+            only_if: Vec::new(),
+            operation: Operation::Run {
+                commands: vec![Command::new([id])],
+            },
+            limit_ms: 10_000,
+        }),
+        preview: None,
+        disrupts: BTreeSet::new(),
+        gates: vec![gate],
+        needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
+    }
+}
+
+pub(super) trait NodeExt {
+    fn of(self, service: &str) -> Self;
+    fn disrupting(self, groups: &[&str]) -> Self;
+    fn ungated(self) -> Self;
+    fn gate_limit(self, limit_ms: u64) -> Self;
+}
+
+impl NodeExt for Node {
+    fn of(mut self, service: &str) -> Self {
+        self.service = Some(service.parse::<ServiceName>().unwrap());
+        self
+    }
+
+    fn disrupting(mut self, groups: &[&str]) -> Self {
+        self.disrupts = groups.iter().map(|name| group(name)).collect();
+        self
+    }
+
+    fn ungated(mut self) -> Self {
+        self.gates.clear();
+        self
+    }
+
+    fn gate_limit(mut self, limit_ms: u64) -> Self {
+        for gate in &mut self.gates {
+            gate.limit_ms = limit_ms;
+        }
+        self
+    }
+}
+
+pub(super) fn budget(members: &[&str], max_unavailable: usize, unavailable: &[&str]) -> Budget {
+    Budget {
+        members: members.iter().map(|name| host(name)).collect(),
+        max_unavailable,
+        unavailable: unavailable.iter().map(|name| host(name)).collect(),
+    }
+}
+
+pub(super) fn graph(nodes: Vec<Node>) -> StepGraph {
+    StepGraph::new(nodes, BTreeMap::new()).unwrap()
+}
+
+pub(super) fn graph_with(nodes: Vec<Node>, budgets: &[(&str, Budget)]) -> StepGraph {
+    let budgets = budgets.iter().map(|(name, budget)| (group(name), budget.clone()));
+    StepGraph::new(nodes, budgets.collect()).unwrap()
+}
+
+pub(super) fn holder(run: &str) -> LockHolder {
+    LockHolder {
+        who: format!("{run}@desk"),
+        since: "now".into(),
+        run: run.parse().unwrap(),
+    }
+}
+
+impl World {
+    /// A world for a graph, in which all goes well.
+    pub(super) fn new(graph: &StepGraph) -> Self {
+        let disrupts = graph
+            .nodes()
+            .iter()
+            .map(|node| (node.id.to_string(), node.disrupts.clone()));
+        let books = Books {
+            scripts: BTreeMap::new(),
+            disrupts: disrupts.collect(),
+            budgets: graph.budgets().clone(),
+            log: Vec::new(),
+            calls: BTreeMap::new(),
+            done: BTreeMap::new(),
+            down: BTreeMap::new(),
+            locked: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            violations: Vec::new(),
+        };
+        Self {
+            books: Arc::new(Mutex::new(books)),
+            began: Instant::now(),
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap()
+    }
+
+    pub(super) fn script(&self, node: &str, script: Script) {
+        self.books().scripts.insert(node.into(), script);
+    }
+
+    pub(super) fn trouble(&self, node: &str, trouble: Trouble) {
+        self.script(
+            node,
+            Script {
+                trouble,
+                ..Script::default()
+            },
+        );
+    }
+
+    /// From now on the host's agent answers nothing, or does again.
+    pub(super) fn set_silent(&self, name: &str, is_silent: bool) {
+        if is_silent {
+            self.books().silent.insert(host(name));
+        } else {
+            self.books().silent.remove(&host(name));
+        }
+    }
+
+    /// Somebody holds a host's run lock, or nobody does.
+    pub(super) fn set_locked(&self, name: &str, by: Option<LockHolder>) {
+        match by {
+            Some(by) => self.books().locked.insert(host(name), by),
+            None => self.books().locked.remove(&host(name)),
+        };
+    }
+
+    pub(super) fn log(&self) -> Vec<Happening> {
+        self.books().log.clone()
+    }
+
+    /// What hosts did, without times.
+    pub(super) fn happenings(&self) -> Vec<String> {
+        self.log().into_iter().map(|(_, what)| what).collect()
+    }
+
+    pub(super) fn calls(&self, node: &str) -> u32 {
+        self.books().calls.get(node).copied().unwrap_or_default()
+    }
+
+    pub(super) fn is_done(&self, node: &str) -> bool {
+        self.books().done.contains_key(node)
+    }
+
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.books().violations.clone()
+    }
+
+    pub(super) fn elapsed(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap()
+    }
+
+    fn note(&self, what: String) {
+        let at = self.elapsed();
+        self.books().log.push((at, what));
+    }
+
+    /// Takes a node's member down, and checks that no group has more members down than it may.
+    fn take_down(&self, on: &HostName, node: &str) {
+        let now = Instant::now();
+        let mut books = self.books();
+        for group in books.disrupts.get(node).cloned().unwrap_or_default() {
+            let down = books.down.entry(group.clone()).or_default();
+            down.insert((on.clone(), node.to_owned()), None);
+            let mut hosts: BTreeSet<HostName> = down
+                .iter()
+                .filter(|(_, until)| until.is_none_or(|until| until > now))
+                .map(|((host, _), _)| host.clone())
+                .collect();
+            let served: BTreeSet<HostName> = down
+                .iter()
+                .filter(|(_, until)| until.is_some_and(|until| until <= now))
+                .map(|((host, _), _)| host.clone())
+                .collect();
+            let budget = books.budgets[&group].clone();
+            hosts.extend(budget.unavailable.difference(&served).cloned());
+            if hosts.len() > budget.max_unavailable.max(1) || (hosts.len() > budget.max_unavailable) {
+                books
+                    .violations
+                    .push(format!("{node} takes {on} from {group} while down: {hosts:?}"));
+            }
+        }
+    }
+
+    fn come_back(&self, on: &HostName, node: &str, at: Option<Instant>) {
+        let mut books = self.books();
+        books.done.insert(node.to_owned(), at);
+        for down in books.down.values_mut() {
+            if let Some(until) = down.get_mut(&(on.clone(), node.to_owned())) {
+                *until = at;
+            }
+        }
+    }
+
+    async fn act(self, on: HostName, node: String) -> Option<Response> {
+        let (script, call) = {
+            let mut books = self.books();
+            let script = books.scripts.get(&node).cloned().unwrap_or_default();
+            let call = books.calls.entry(node.clone()).or_default();
+            *call += 1;
+            (script, *call)
+        };
+        let changed = || {
+            Some(Response::Acted(Err(ActionError::Changed {
+                what: format!("{node} is done already"),
+            })))
+        };
+        if self.is_done(&node) || script.trouble == Trouble::Changed {
+            return changed();
+        }
+        match script.trouble {
+            Trouble::CutBefore(times) if call <= times => return None,
+            Trouble::Silent => std::future::pending::<()>().await,
+            _ => {}
+        }
+        self.note(format!("{node} begins"));
+        self.take_down(&on, &node);
+        sleep(Duration::from_millis(script.takes)).await;
+        if script.trouble == Trouble::Fails {
+            self.note(format!("{node} fails"));
+            return Some(Response::Acted(Err(ActionError::Failed {
+                message: format!("{node} is broken"),
+            })));
+        }
+        let back_after = script.back_after.filter(|_| script.trouble != Trouble::GateFails);
+        let back = back_after.map(|after| Instant::now() + Duration::from_millis(after));
+        self.come_back(&on, &node, back);
+        self.note(format!("{node} ends"));
+        if script.trouble == Trouble::CutAfter {
+            return None;
+        }
+        Some(Response::Acted(Ok(Change {
+            summary: format!("{node} done"),
+            backup: None,
+        })))
+    }
+
+    fn state(&self, node: &str) -> &'static str {
+        let books = self.books();
+        if books
+            .scripts
+            .get(node)
+            .is_some_and(|script| script.trouble == Trouble::GateFails)
+        {
+            return "broken";
+        }
+        match books.done.get(node) {
+            Some(Some(at)) if *at <= Instant::now() => "serves",
+            _ => "down",
+        }
+    }
+}
+
+impl FakeHost for World {
+    fn answer(&self, host: HostName, request: Request) -> BoxFuture<'static, Option<Response>> {
+        let world = self.clone();
+        Box::pin(async move {
+            if world.books().silent.contains(&host) {
+                std::future::pending::<()>().await;
+            }
+            match request {
+                Request::Secrets(secrets) => {
+                    world.note(format!("{host} learns {} secrets", secrets.len()));
+                    Some(Response::Ready)
+                }
+                Request::Lock(holder) => {
+                    let other = world.books().locked.get(&host).cloned();
+                    world.note(format!("{host} is asked for its lock"));
+                    Some(
+                        match other.filter(|other| *other != holder || other.who.starts_with("stale")) {
+                            Some(other) => Response::LockedBy(other),
+                            None => Response::Locked,
+                        },
+                    )
+                }
+                Request::Gather(queries) => {
+                    let answers = queries.iter().map(|query| match query {
+                        FactQuery::Command(query) => Ok(Fact::Command(CommandFact {
+                            status: 0,
+                            stdout: world.state(&query.argv[1]).into(),
+                            stderr: String::new(),
+                        })),
+                        other => panic!("nobody asks {other:?}"),
+                    });
+                    Some(Response::Facts(answers.collect()))
+                }
+                Request::Act(action) => match &action.operation {
+                    Operation::Run { commands } => world.act(host, commands[0].argv[0].clone()).await,
+                    other => panic!("nobody does {other:?}"),
+                },
+            }
+        })
+    }
+}
+
+/// Judges by what the world says of the node that the gate's check names.
+pub(super) struct WorldJudge;
+
+impl Judge for WorldJudge {
+    fn judge(&self, gate: &Gate, facts: &Facts) -> Verdict {
+        for (host, queries) in &gate.watch {
+            for query in queries {
+                let FactQuery::Command(query) = query else {
+                    panic!("nobody asks {query:?}");
+                };
+                match facts.get(host, query) {
+                    Ok(fact) if fact.stdout == "serves" => {}
+                    Ok(fact) if fact.stdout == "broken" => {
+                        return Verdict::Fail(format!("{host} is broken"));
+                    }
+                    Ok(fact) => return Verdict::Wait(format!("{host} is {}", fact.stdout)),
+                    Err(unknown) => return Verdict::Wait(unknown.to_string()),
+                }
+            }
+        }
+        Verdict::Pass
+    }
+}
+
+/// A run to be: the graph, its world and what stands around it.
+pub(super) struct Setting {
+    pub(super) graph: StepGraph,
+    pub(super) world: World,
+    pub(super) fake: Fake,
+    pub(super) limits: Limits,
+    pub(super) stopper: watch::Sender<Stop>,
+}
+
+/// What came of a run.
+pub(super) struct Ran {
+    pub(super) outcome: Outcome,
+    pub(super) events: Vec<Event>,
+}
+
+impl Setting {
+    pub(super) fn new(graph: StepGraph) -> Self {
+        let world = World::new(&graph);
+        let fake = Fake::new(Arc::new(world.clone()));
+        Self {
+            graph,
+            world,
+            fake,
+            limits: Limits::default(),
+            stopper: watch::channel(Stop::No).0,
+        }
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        let hosts = self.graph.nodes().iter().map(|node| node.host.clone());
+        Connections::new(Arc::new(self.fake.clone()), hosts, Vec::new(), 8)
+    }
+
+    pub(super) async fn run(&self) -> Ran {
+        self.run_over(&self.connections()).await
+    }
+
+    /// Runs, and does something at a time, in milliseconds.
+    pub(super) async fn run_and(&self, at: u64, then: impl FnOnce(&Self)) -> Ran {
+        let later = async {
+            sleep(Duration::from_millis(at)).await;
+            then(self);
+        };
+        tokio::join!(self.run(), later).0
+    }
+
+    pub(super) async fn run_over(&self, connections: &Connections) -> Ran {
+        let (events, mut queue) = mpsc::unbounded_channel();
+        let running = run(
+            &self.graph,
+            connections,
+            &WorldJudge,
+            self.limits,
+            self.stopper.subscribe(),
+            events,
+        );
+        // A run that has not ended after a day of simulated time hangs.
+        let outcome = tokio::time::timeout(Duration::from_secs(86_400), running)
+            .await
+            .expect("the run hangs");
+        let mut events = Vec::new();
+        while let Ok(event) = queue.try_recv() {
+            events.push(event);
+        }
+        Ran { outcome, events }
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopper.send_replace(Stop::Asked);
+    }
+}
+
+impl Ran {
+    pub(super) fn of(&self, id: &str) -> NodeOutcome {
+        let mut ends = self.events.iter().filter_map(|event| match event {
+            Event::NodeFinished { node, outcome } if node.as_str() == id => Some(outcome.clone()),
+            _ => None,
+        });
+        let end = ends.next().unwrap_or_else(|| panic!("{id} has no end"));
+        assert_eq!(ends.next(), None, "{id} ends twice");
+        end
+    }
+
+    pub(super) fn is_done(&self, id: &str) -> bool {
+        matches!(self.of(id), NodeOutcome::Done { .. })
+    }
+
+    /// What the node waited for.
+    pub(super) fn waits(&self, id: &str) -> Vec<String> {
+        let waits = self.events.iter().filter_map(|event| match event {
+            Event::NodeWaiting { node, why } if node.as_str() == id => Some(why.clone()),
+            _ => None,
+        });
+        waits.collect()
+    }
+
+    pub(super) fn figures(&self) -> (usize, usize, usize) {
+        (self.outcome.done, self.outcome.failed, self.outcome.not_run)
+    }
+}
