@@ -5,7 +5,9 @@
 //! in the far side's own words.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protocol::frame::{self, Decoder, FrameError};
 use protocol::{
@@ -15,6 +17,7 @@ use protocol::{Response, SecretValue, ToAgent, ToController, VERSION};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 use types::{Secret, SecretId};
 
 use crate::AgentStream;
@@ -50,17 +53,22 @@ pub struct Session {
 
 struct Inner {
     hello: Hello,
-    outgoing: mpsc::UnboundedSender<Vec<u8>>,
     pending: Arc<Mutex<Pending>>,
+    reading: AbortHandle,
+    writing: AbortHandle,
 }
 
-#[derive(Default)]
 struct Pending {
     next: RequestId,
     waiting: HashMap<RequestId, oneshot::Sender<Response>>,
+    /// Where frames go; `None` once the conversation is over, which closes the agent's input.
+    outgoing: Option<mpsc::UnboundedSender<Vec<u8>>>,
     /// Why the stream ended, once it has.
     ended: Option<String>,
 }
+
+/// How long the far side may take to say why it ended. An agent may close its output and live on.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Reads the agent's greeting and starts the conversation.
@@ -73,7 +81,7 @@ impl Session {
         let mut decoder = Decoder::default();
         let hello = match read_message::<Hello>(&mut reader, &mut decoder).await {
             Ok(Some(hello)) => hello,
-            Ok(None) => return Err(SessionError::Lost(epilogue.await)),
+            Ok(None) => return Err(SessionError::Lost(last_words(epilogue).await)),
             Err(why) => return Err(SessionError::Lost(why)),
         };
         if hello.version != VERSION {
@@ -81,24 +89,28 @@ impl Session {
                 theirs: hello.version,
             });
         }
-        let pending = Arc::new(Mutex::new(Pending::default()));
         let (outgoing, queue) = mpsc::unbounded_channel();
-        tokio::spawn(write_frames(writer, queue));
+        let pending = Arc::new(Mutex::new(Pending {
+            next: 0,
+            waiting: HashMap::new(),
+            outgoing: Some(outgoing),
+            ended: None,
+        }));
+        let writing = tokio::spawn(write_frames(writer, queue)).abort_handle();
         let answers = Arc::clone(&pending);
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             let why = match read_answers(reader, decoder, &answers).await {
-                Ok(()) => epilogue.await,
+                Ok(()) => last_words(epilogue).await,
                 Err(why) => why,
             };
-            let mut pending = lock(&answers);
-            pending.ended = Some(why);
-            pending.waiting.clear();
+            lock(&answers).end(why);
         });
         Ok(Self {
             inner: Arc::new(Inner {
                 hello,
-                outgoing,
                 pending,
+                reading: reading.abort_handle(),
+                writing,
             }),
         })
     }
@@ -113,22 +125,37 @@ impl Session {
         lock(&self.inner.pending).ended.is_some()
     }
 
+    /// Whether nobody waits for an answer.
+    pub fn is_idle(&self) -> bool {
+        lock(&self.inner.pending)
+            .waiting
+            .values()
+            .all(oneshot::Sender::is_closed)
+    }
+
+    /// Ends the conversation at once, for all who take part in it, and says why. For an agent that does not answer:
+    /// the stream is dropped as it is.
+    pub fn abandon(&self, why: &str) {
+        lock(&self.inner.pending).end(why.to_owned());
+        self.inner.reading.abort();
+        self.inner.writing.abort();
+    }
+
     /// Sends a request and waits for its answer.
     pub async fn request(&self, request: Request) -> Result<Response, SessionError> {
         let (sender, answer) = oneshot::channel();
-        let id = {
+        {
             let mut pending = lock(&self.inner.pending);
             if let Some(why) = &pending.ended {
                 return Err(SessionError::Lost(why.clone()));
             }
             let id = pending.next;
+            let frame = frame::encode(&ToAgent { id, request }).map_err(SessionError::Encode)?;
             pending.next = pending.next.wrapping_add(1);
             pending.waiting.insert(id, sender);
-            id
-        };
-        let frame = frame::encode(&ToAgent { id, request }).map_err(SessionError::Encode)?;
-        // A closed queue means that the writer saw the stream end; the reader tells why, below.
-        let _closed = self.inner.outgoing.send(frame).is_err();
+            // A closed queue means that the writer saw the stream end; the reader tells why, below.
+            let _sent = pending.outgoing.as_ref().map(|queue| queue.send(frame));
+        }
         match answer.await {
             Ok(Response::Failed(why)) => Err(SessionError::Refused(why)),
             Ok(response) => Ok(response),
@@ -181,6 +208,29 @@ impl Session {
     }
 }
 
+impl Pending {
+    /// Tells everybody who waits, and closes the agent's input.
+    fn end(&mut self, why: String) {
+        self.ended.get_or_insert(why);
+        self.waiting.clear();
+        self.outgoing = None;
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // What is queued is still written; then the agent's input is closed.
+        lock(&self.pending).outgoing = None;
+    }
+}
+
+async fn last_words(epilogue: impl Future<Output = String>) -> String {
+    let silence = || "it ended without a word".to_owned();
+    tokio::time::timeout(LAST_WORDS, epilogue)
+        .await
+        .unwrap_or_else(|_| silence())
+}
+
 /// A lock that cannot be poisoned in a way that matters: nothing panics while holding it.
 fn lock(pending: &Mutex<Pending>) -> MutexGuard<'_, Pending> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
@@ -230,5 +280,96 @@ async fn read_message<T: serde::de::DeserializeOwned>(
             Ok(read) => decoder.push(&buffer[..read]),
             Err(error) => return Err(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::DuplexStream;
+    use tokio::time::timeout;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A conversation, and the agent's end of it.
+    async fn conversation(
+        epilogue: impl Future<Output = String> + Send + 'static,
+    ) -> (Session, DuplexStream) {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 10);
+        let hello = Hello {
+            version: VERSION,
+            pid: 1,
+            uid: 0,
+        };
+        theirs.write_all(&frame::encode(&hello).unwrap()).await.unwrap();
+        let (reader, writer) = tokio::io::split(ours);
+        let session = Session::start(AgentStream {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+            epilogue: Box::pin(epilogue),
+        });
+        (session.await.unwrap(), theirs)
+    }
+
+    fn lost(why: &str) -> SessionError {
+        SessionError::Lost(why.to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_ends_its_output_and_never_itself_is_lost_all_the_same() {
+        let (session, theirs) = conversation(std::future::pending()).await;
+        let (hearing, mut saying) = tokio::io::split(theirs);
+        saying.shutdown().await.unwrap();
+        let answer = timeout(MINUTE, session.gather(Vec::new()))
+            .await
+            .expect("it hangs");
+        assert_eq!(answer, Err(lost("it ended without a word")));
+        drop(hearing);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_answer_that_is_no_frame_the_agents_input_is_closed() {
+        let (session, mut theirs) = conversation(async { String::new() }).await;
+        theirs.write_all(b"Segmentation fault\n").await.unwrap();
+        let mut heard = Vec::new();
+        let end = timeout(MINUTE, theirs.read_to_end(&mut heard)).await;
+        assert!(end.expect("its input stays open").is_ok());
+        assert!(session.is_over());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_abandoned_conversation_ends_for_all_though_the_agent_reads_nothing() {
+        let (session, theirs) = conversation(async { String::new() }).await;
+        // More than the stream takes in: the writer is stuck in the middle of it.
+        let queries = vec![protocol::FactQuery::Os(protocol::facts::OsQuery); 9000];
+        let other = session.clone();
+        let (asked, also, ()) = tokio::join!(session.gather(queries), other.gather(Vec::new()), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(!session.is_idle());
+            session.abandon("no answer");
+        });
+        assert_eq!((asked, also), (Err(lost("no answer")), Err(lost("no answer"))));
+        assert!(session.is_over() && session.is_idle());
+        assert_eq!(session.gather(Vec::new()).await, Err(lost("no answer")));
+        let (mut hearing, _saying) = tokio::io::split(theirs);
+        let mut heard = Vec::new();
+        let end = timeout(MINUTE, hearing.read_to_end(&mut heard)).await;
+        assert!(end.expect("the stream stays open").is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_the_last_clone_what_is_queued_is_written_and_the_input_closed() {
+        let (session, mut theirs) = conversation(async { String::new() }).await;
+        let asking = tokio::spawn({
+            let session = session.clone();
+            async move { session.gather(Vec::new()).await }
+        });
+        tokio::task::yield_now().await;
+        asking.abort();
+        drop((session, asking.await));
+        let mut heard = Vec::new();
+        let end = timeout(MINUTE, theirs.read_to_end(&mut heard)).await;
+        assert!(end.expect("its input stays open").is_ok());
+        assert!(!heard.is_empty());
     }
 }
