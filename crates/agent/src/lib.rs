@@ -15,6 +15,7 @@ mod facts;
 mod harden;
 mod host;
 mod lock;
+mod mongo;
 mod pool;
 mod process;
 mod redact;

@@ -3,7 +3,9 @@
 //! Where a fact is made, its secrets become references. This pass over the finished response is the second line: a
 //! program that echoes its input or a server that quotes a password in an error must not carry it out either.
 
-use protocol::facts::{CommandFact, ErlangFact, RespFact, RespValue, SsdbFact, TcpFact, Term};
+use protocol::facts::{
+    Bson, CommandFact, ErlangFact, Login, MongoError, MongoFact, RespFact, RespValue, SsdbFact, TcpFact, Term,
+};
 use protocol::{ActionError, Change, Fact, FactError, Response, Text};
 
 use crate::secrets::Secrets;
@@ -48,7 +50,10 @@ impl Cleaner<'_> {
             Fact::Tcp(TcpFact::Closed(why))
             | Fact::Resp(RespFact::Down(why) | RespFact::Denied(why))
             | Fact::Ssdb(SsdbFact::Down(why) | SsdbFact::Denied(why))
-            | Fact::Erlang(ErlangFact::Down(why) | ErlangFact::Denied(why)) => self.string(why),
+            | Fact::Erlang(ErlangFact::Down(why) | ErlangFact::Denied(why))
+            | Fact::Mongo(MongoFact::Down(why)) => self.string(why),
+            Fact::Mongo(MongoFact::Denied(error)) => self.string(&mut error.message),
+            Fact::Mongo(MongoFact::Replies { login, replies }) => self.mongo(login, replies),
             Fact::Command(CommandFact { stdout, stderr, .. }) => {
                 self.string(stdout);
                 self.string(stderr);
@@ -88,6 +93,34 @@ impl Cleaner<'_> {
                 RespValue::List(items) => self.replies(items),
                 RespValue::Error(why) => self.string(why),
             }
+        }
+    }
+
+    fn mongo(&self, login: &mut Login, replies: &mut [Result<Bson, MongoError>]) {
+        if let Login::Refused(error) = login {
+            self.string(&mut error.message);
+        }
+        for reply in replies {
+            match reply {
+                Ok(value) => self.bson(value),
+                Err(error) => self.string(&mut error.message),
+            }
+        }
+    }
+
+    fn bson(&self, value: &mut Bson) {
+        match value {
+            Bson::Str(text) => *text = Text::new(self.0.redact(text.as_str())),
+            Bson::Other(text) => self.string(text),
+            Bson::Array(items) => items.iter_mut().for_each(|item| self.bson(item)),
+            Bson::Doc(fields) => {
+                for (name, value) in fields {
+                    self.string(name);
+                    self.bson(value);
+                }
+            }
+            // Numbers, times and hexadecimal digits.
+            _ => {}
         }
     }
 

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::facts::{RespCommand, SsdbCommand};
+use crate::facts::{MongoCommand, MongoUser, RespCommand, SsdbCommand};
 use crate::{Fact, FactQuery, Text};
 use types::SecretId;
 
@@ -101,6 +101,20 @@ pub enum Operation {
         password: Option<SecretId>,
         /// The commands.
         commands: Vec<SsdbCommand>,
+    },
+    /// Sends commands to a MongoDB server, and stops at the first error.
+    Mongo {
+        /// Name or address.
+        address: String,
+        /// Port.
+        port: u16,
+        /// Who sends them; `None` for nobody, as the localhost exception wants it.
+        user: Option<MongoUser>,
+        /// The commands.
+        commands: Vec<MongoCommand>,
+        /// The codes of errors after which a command is sent again until the time limit, such as 109
+        /// (`ConfigurationInProgress`).
+        again_on: Vec<i32>,
     },
 }
 

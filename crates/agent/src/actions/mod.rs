@@ -7,6 +7,7 @@
 mod backup;
 mod directory;
 mod draft;
+mod mongo;
 mod packages;
 mod precondition;
 mod resp;
@@ -74,6 +75,20 @@ pub(crate) fn act(host: &Host, action: &Action) -> Result<Change, ActionError> {
             password,
             commands,
         } => ssdb::send(&act, address, *port, password.as_ref(), commands),
+        Operation::Mongo {
+            address,
+            port,
+            user,
+            commands,
+            again_on,
+        } => {
+            let server = mongo::Server {
+                address,
+                port: *port,
+                user: user.as_ref(),
+            };
+            mongo::send(&act, &server, commands, again_on)
+        }
     }
 }
 

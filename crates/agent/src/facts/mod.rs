@@ -6,6 +6,7 @@
 mod command;
 mod erlang;
 mod file;
+mod mongo;
 mod names;
 mod os;
 mod package;
@@ -133,6 +134,7 @@ fn one(host: &Host, query: &FactQuery) -> Answer {
         FactQuery::Resp(query) => resp::observe(&host.secrets(), query).map(Fact::Resp),
         FactQuery::Ssdb(query) => ssdb::observe(&host.secrets(), query).map(Fact::Ssdb),
         FactQuery::Erlang(query) => erlang::observe(query).map(Fact::Erlang),
+        FactQuery::Mongo(query) => mongo::observe(&host.secrets(), query).map(Fact::Mongo),
         // These are answered together.
         FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(error("not asked alone")),
     }

@@ -1,12 +1,13 @@
 //! What can be asked about a host, and what the answers look like.
 //!
 //! A query and its fact stand side by side, one module a subject. The subjects are the host's own (files, units,
-//! packages, names) and *protocols* (RESP, the Erlang distribution): the agent speaks protocols, and what a reply
+//! packages, names) and *protocols* (RESP, the Erlang distribution, MongoDB's): the agent speaks protocols, and what a reply
 //! means for a service is decided in the `services` crate. So most new kinds need nothing new here.
 
 mod command;
 mod erlang;
 mod file;
+mod mongo;
 mod net;
 mod resp;
 mod ssdb;
@@ -19,6 +20,7 @@ use thiserror::Error;
 pub use command::{CommandFact, CommandQuery};
 pub use erlang::{Call, ErlangFact, ErlangQuery, Term};
 pub use file::{FileFact, FileKind, FileMeta, FileQuery};
+pub use mongo::{Bson, Fields, Login, MongoCommand, MongoError, MongoFact, MongoQuery, MongoUser};
 pub use net::{ResolveFact, ResolveQuery, TcpFact, TcpQuery};
 pub use resp::{RespCommand, RespFact, RespQuery, RespValue};
 pub use ssdb::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReply};
@@ -93,4 +95,6 @@ subjects! {
     Erlang(ErlangQuery => ErlangFact),
     /// Replies of a server that speaks SSDB's protocol.
     Ssdb(SsdbQuery => SsdbFact),
+    /// Replies of a MongoDB server.
+    Mongo(MongoQuery => MongoFact),
 }

@@ -1,0 +1,59 @@
+//! Sending commands to a MongoDB server.
+
+use std::time::Duration;
+
+use protocol::facts::{MongoCommand, MongoUser};
+use protocol::{ActionError, Change};
+
+use super::{Act, failed};
+use crate::mongo::{ClientError, Connection, fields};
+
+/// The pause before a command is sent again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Where a server is, and who speaks to it.
+pub(super) struct Server<'a> {
+    pub(super) address: &'a str,
+    pub(super) port: u16,
+    pub(super) user: Option<&'a MongoUser>,
+}
+
+/// Sends the commands one after another, and stops at the first error that is not one of `again_on`.
+pub(super) fn send(
+    act: &Act<'_>,
+    server: &Server<'_>,
+    commands: &[MongoCommand],
+    again_on: &[i32],
+) -> Result<Change, ActionError> {
+    let Server { address, port, user } = *server;
+    let at = |why: &dyn std::fmt::Display| failed(format!("{address}:{port}: {why}"));
+    let secrets = act.host.secrets();
+    let mut connection = Connection::open(address, port, act.until).map_err(|error| at(&error))?;
+    if let Some(user) = user {
+        connection.log_in(&secrets, user).map_err(|error| at(&error))?;
+    }
+    for command in commands {
+        let name = command.name();
+        loop {
+            act.safe_point(name)?;
+            let said =
+                fields(&secrets, &command.fields).and_then(|document| connection.ask(&command.db, document));
+            match said {
+                Ok(Ok(_)) => break,
+                Ok(Err(error)) if again_on.contains(&error.code) => std::thread::sleep(PAUSE),
+                Ok(Err(error)) => return Err(at(&format!("{name}: {error}"))),
+                // The connection's limit is the action's: where no answer came, the time is over as well.
+                Err(error @ ClientError::Down(_)) => {
+                    act.safe_point(name)?;
+                    return Err(at(&format!("{name}: {error}")));
+                }
+                Err(error) => return Err(at(&format!("{name}: {error}"))),
+            }
+        }
+    }
+    let names: Vec<&str> = commands.iter().map(MongoCommand::name).collect();
+    Ok(Change {
+        summary: format!("{address}:{port}: {}", names.join("; ")),
+        backup: None,
+    })
+}

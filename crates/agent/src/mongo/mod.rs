@@ -1,0 +1,214 @@
+//! A client of MongoDB servers, for facts and for actions.
+//!
+//! The official driver brings a TLS stack, an async runtime and a pool with its own idea of when a server is there;
+//! the agent talks to the one server on its own host and wants to know at once that it refuses (docs/adr). So the
+//! documents are coded by `bson`, and what is here is the conversation: `OP_MSG` over a connection with a time limit,
+//! and SCRAM-SHA-256.
+
+mod scram;
+mod value;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use bson::{Document, doc};
+use protocol::TextError;
+use protocol::facts::{MongoError, MongoUser};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::facts::connect;
+use crate::secrets::Secrets;
+use crate::words::words;
+
+pub(crate) use value::{fields, reply};
+
+/// `OP_MSG`, the one kind of message that is left since MongoDB 5.1, and that all since 3.6 speak.
+const OP_MSG: i32 = 2013;
+/// A longer reply is no answer to a question of ours.
+const REPLY_LIMIT: usize = 16 << 20;
+/// Length, request id, id of the request that is answered, kind of message: four 32-bit integers.
+const HEADER: usize = 16;
+
+/// Why a server did not do what it was asked.
+#[derive(Debug, Error)]
+pub(crate) enum ClientError {
+    /// No connection, or none any more; and why.
+    #[error("{0}")]
+    Down(String),
+    /// It refused the user.
+    #[error("the server refused the user: {0}")]
+    Denied(MongoError),
+    /// A command cannot be put together.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The same, for another reason.
+    #[error("{0}")]
+    Command(String),
+}
+
+/// A connection to a server.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    until: Instant,
+    /// The number of the latest request.
+    request: i32,
+}
+
+impl Connection {
+    /// Connects. All that is said over the connection is said until a point in time.
+    pub(crate) fn open(address: &str, port: u16, until: Instant) -> Result<Self, ClientError> {
+        let down = |error: std::io::Error| ClientError::Down(words(&error));
+        let stream = connect(address, port).map_err(ClientError::Down)?;
+        stream.set_nodelay(true).map_err(down)?;
+        Ok(Self {
+            stream,
+            until,
+            request: 0,
+        })
+    }
+
+    /// Authenticates with SCRAM-SHA-256.
+    pub(crate) fn log_in(&mut self, secrets: &Secrets, user: &MongoUser) -> Result<(), ClientError> {
+        let password = secrets
+            .get(&user.password)
+            .ok_or_else(|| TextError::UnknownSecret(user.password.clone()))?;
+        let mut scram = scram::Client::new(&user.name, password.expose()).map_err(ClientError::Command)?;
+        let start = doc! {
+            "saslStart": 1,
+            "mechanism": "SCRAM-SHA-256",
+            "payload": value::bytes(scram.first().into_bytes()),
+            "options": { "skipEmptyExchange": true },
+        };
+        let mut said = self.sasl(&user.auth_db, start)?;
+        let proof = scram.answer(&said.payload).map_err(ClientError::Down)?;
+        said = self.sasl(&user.auth_db, said.go_on(proof.into_bytes()))?;
+        // Otherwise anybody who listens on the port could pass for the server.
+        scram.verify(&said.payload).map_err(ClientError::Down)?;
+        if !said.is_done {
+            // Servers before 4.4 want to hear an empty message at the end.
+            self.sasl(&user.auth_db, said.go_on(Vec::new()))?;
+        }
+        Ok(())
+    }
+
+    fn sasl(&mut self, db: &str, command: Document) -> Result<Sasl, ClientError> {
+        let reply = self.ask(db, command)?.map_err(ClientError::Denied)?;
+        Sasl::read(reply).ok_or_else(|| ClientError::Down("its answer to a login is not complete".to_owned()))
+    }
+
+    /// Sends a command and reads its reply: a document, or the server's error.
+    pub(crate) fn ask(
+        &mut self,
+        db: &str,
+        mut command: Document,
+    ) -> Result<Result<Document, MongoError>, ClientError> {
+        command.insert("$db", db);
+        self.send(&command)?;
+        let reply = self.receive()?;
+        Ok(value::failure(&reply).map_or(Ok(reply), Err))
+    }
+
+    fn send(&mut self, command: &Document) -> Result<(), ClientError> {
+        // It may hold a password.
+        let mut message = Zeroizing::new(vec![0; HEADER]);
+        // No flags, and one section of kind 0: a document.
+        message.extend_from_slice(&[0; 5]);
+        command
+            .to_writer(&mut *message)
+            .map_err(|error| ClientError::Command(error.to_string()))?;
+        let len = i32::try_from(message.len());
+        let len = len.map_err(|_| ClientError::Command("the command is too long".to_owned()))?;
+        self.request += 1;
+        for (at, number) in [len, self.request, 0, OP_MSG].into_iter().enumerate() {
+            message[at * 4..][..4].copy_from_slice(&number.to_le_bytes());
+        }
+        let left = self.left()?;
+        let sent = self.stream.set_write_timeout(Some(left));
+        sent.and_then(|()| self.stream.write_all(&message))
+            .map_err(|error| Self::lost(&error))
+    }
+
+    fn receive(&mut self) -> Result<Document, ClientError> {
+        let not_mongo = || ClientError::Down("it does not speak MongoDB's protocol".to_owned());
+        let mut header = [0; HEADER];
+        self.fill(&mut header)?;
+        let number =
+            |at: usize| i32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let (len, answered, kind) = (number(0), number(8), number(12));
+        let len = usize::try_from(len).map_err(|_| not_mongo())?;
+        if kind != OP_MSG || answered != self.request || len <= HEADER + 5 {
+            return Err(not_mongo());
+        }
+        if len > REPLY_LIMIT {
+            return Err(ClientError::Down("its reply is too long".to_owned()));
+        }
+        let mut body = vec![0; len - HEADER];
+        self.fill(&mut body)?;
+        // Flags, then one section of kind 0: what is asked for with one document is answered with one.
+        if body[4] != 0 {
+            return Err(not_mongo());
+        }
+        Document::from_reader(&body[5..]).map_err(|_| not_mongo())
+    }
+
+    fn fill(&mut self, mut buffer: &mut [u8]) -> Result<(), ClientError> {
+        while !buffer.is_empty() {
+            let left = self.left()?;
+            let read = self.stream.set_read_timeout(Some(left));
+            match read.and_then(|()| self.stream.read(buffer)) {
+                Ok(0) => return Err(ClientError::Down("it closed the connection".to_owned())),
+                Ok(read) => buffer = &mut buffer[read..],
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Self::lost(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left of the time; a limit of zero would mean none.
+    fn left(&self) -> Result<Duration, ClientError> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ClientError::Down("it did not answer in time".to_owned()));
+        }
+        Ok(left)
+    }
+
+    fn lost(error: &std::io::Error) -> ClientError {
+        // How a time limit shows.
+        if error.kind() == std::io::ErrorKind::WouldBlock {
+            return ClientError::Down("it did not answer in time".to_owned());
+        }
+        ClientError::Down(words(error))
+    }
+}
+
+/// What a server says in the course of a login.
+struct Sasl {
+    conversation: bson::Bson,
+    payload: Vec<u8>,
+    is_done: bool,
+}
+
+impl Sasl {
+    fn read(mut reply: Document) -> Option<Self> {
+        let bson::Bson::Binary(payload) = reply.remove("payload")? else {
+            return None;
+        };
+        Some(Self {
+            conversation: reply.remove("conversationId")?,
+            payload: payload.bytes,
+            is_done: reply.get_bool("done").unwrap_or(false),
+        })
+    }
+
+    fn go_on(&self, payload: Vec<u8>) -> Document {
+        doc! {
+            "saslContinue": 1,
+            "conversationId": self.conversation.clone(),
+            "payload": value::bytes(payload),
+        }
+    }
+}
