@@ -5,15 +5,27 @@
 //! secrets and, where the run changes anything, takes the host's run lock before anybody uses it.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::LockHolder;
-use rand::RngExt;
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
 use transport::{ConnectError, Retry, Session, SessionError, Transport};
 use types::{HostName, Secret, SecretId};
+
+/// How long an agent may take to greet, to take secrets in and to say who holds the lock: none of it is work.
+const PROMPT: Duration = Duration::from_secs(30);
+
+/// How long a lock is waited for that this very run holds. An agent whose connection was cut carries its action on to
+/// the next safe point, and has the lock until then.
+const OWN_LOCK: Duration = Duration::from_secs(120);
+
+/// The wait between two looks at such a lock.
+const OWN_LOCK_LOOK: Duration = Duration::from_secs(1);
 
 /// The sessions of a run.
 pub struct Connections {
@@ -80,44 +92,53 @@ impl Connections {
     }
 
     /// Takes the run lock of every host that can be reached, in sorted order, so that of two runs one goes on; and of
-    /// every session that is opened from now on. The first host that somebody else holds ends it; the locks that were
-    /// taken are let go with their connections.
+    /// every session that is opened from now on, so also where one is lost meanwhile. The first host that somebody else
+    /// holds ends it; the locks that were taken are let go with their connections.
     pub async fn take_locks(&mut self, holder: LockHolder) -> Result<(), LockError> {
         for (host, session) in &self.sessions {
             let session = session.lock().await.clone().filter(|session| !session.is_over());
             if let Some(session) = session {
-                take_lock(host, &session, &holder).await?;
+                match take_lock(host, &session, &holder).await {
+                    Err(LockTrouble::Final(error)) => return Err(error),
+                    Err(LockTrouble::Lost(why)) => {
+                        tracing::debug!(%host, why, "lost before its lock was taken")
+                    }
+                    Ok(()) => {}
+                }
             }
         }
         self.lock = Some(holder);
         Ok(())
     }
 
-    /// The host's session, opened where there is none.
+    /// The host's session, opened where there is none, with patience for what is transient.
     pub async fn session(&self, host: &HostName) -> Result<Session, ConnectError> {
+        self.session_within(host, self.retry.attempts).await
+    }
+
+    /// The host's session, opened in one attempt where there is none: for who asks again anyway.
+    pub(crate) async fn session_at_once(&self, host: &HostName) -> Result<Session, ConnectError> {
+        self.session_within(host, 1).await
+    }
+
+    async fn session_within(&self, host: &HostName, attempts: u32) -> Result<Session, ConnectError> {
         let unknown = || fatal(format!("{host} is not a host of this run"));
         let mut slot = self.sessions.get(host).ok_or_else(unknown)?.lock().await;
         if let Some(session) = slot.as_ref().filter(|session| !session.is_over()) {
             return Ok(session.clone());
         }
-        let session = self.open(host).await?;
-        if let Some(holder) = &self.lock {
-            take_lock(host, &session, holder)
-                .await
-                .map_err(|error| fatal(error.to_string()))?;
-        }
+        *slot = None;
+        let session = self.open(host, attempts).await?;
         *slot = Some(session.clone());
         Ok(session)
     }
 
-    async fn open(&self, host: &HostName) -> Result<Session, ConnectError> {
-        let mut wait = self.retry.first_wait;
+    async fn open(&self, host: &HostName, attempts: u32) -> Result<Session, ConnectError> {
         for attempt in 1.. {
             match self.attempt(host).await {
-                Err(error) if error.transient && attempt < self.retry.attempts => {
+                Err(error) if error.transient && attempt < attempts => {
                     tracing::debug!(%host, attempt, error = %error.message, "connecting again");
-                    tokio::time::sleep(jittered(wait)).await;
-                    wait *= 2;
+                    sleep(self.pause(host, attempt)).await;
                 }
                 result => return result,
             }
@@ -125,33 +146,98 @@ impl Connections {
         Err(fatal("no attempt was made".to_owned()))
     }
 
+    /// The wait after so many attempts: it doubles with each. Of its second half each host has another share, always
+    /// the same, so that many hosts do not try again in step and a run can be repeated to the instant.
+    pub(crate) fn pause(&self, host: &HostName, attempts: u32) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        (host, attempts).hash(&mut hasher);
+        let share = u32::from(hasher.finish().to_le_bytes()[0]);
+        let doublings = attempts.saturating_sub(1).min(16);
+        let wait = self.retry.first_wait * 2_u32.pow(doublings);
+        wait / 2 + wait / 2 * share / 256
+    }
+
     async fn attempt(&self, host: &HostName) -> Result<Session, ConnectError> {
+        let session = self.start(host).await?;
+        if let Some(holder) = &self.lock {
+            match take_lock(host, &session, holder).await {
+                Err(LockTrouble::Lost(why)) => return Err(not_started(SessionError::Lost(why))),
+                Err(LockTrouble::Final(error)) => return Err(fatal(error.to_string())),
+                Ok(()) => {}
+            }
+        }
+        Ok(session)
+    }
+
+    /// A session that has the run's secrets. A transport ends its attempts by itself, for it knows whether the operator
+    /// is typing a passphrase; what the agent does afterwards has a time limit here.
+    async fn start(&self, host: &HostName) -> Result<Session, ConnectError> {
         let _turn = self
             .opening
             .acquire()
             .await
             .map_err(|error| fatal(error.to_string()))?;
-        let session = Session::start(self.transport.open(host).await?)
+        let greeting = Session::start(self.transport.open(host).await?);
+        let silent = || SessionError::Lost(format!("no greeting within {} s", PROMPT.as_secs()));
+        let session = timeout(PROMPT, greeting)
             .await
+            .unwrap_or_else(|_| Err(silent()))
             .map_err(not_started)?;
         if !self.secrets.is_empty() {
-            session.hand_over(&self.secrets).await.map_err(not_started)?;
+            let handed_over = answer(&session, PROMPT, session.hand_over(&self.secrets));
+            handed_over.await.map_err(not_started)?;
         }
         Ok(session)
     }
 }
 
-async fn take_lock(host: &HostName, session: &Session, holder: &LockHolder) -> Result<(), LockError> {
-    match session.take_lock(holder.clone()).await {
-        Ok(None) => Ok(()),
-        Ok(Some(other)) => Err(LockError::Held {
-            host: host.clone(),
-            holder: other,
-        }),
-        Err(error) => Err(LockError::Failed {
-            host: host.clone(),
-            why: error.to_string(),
-        }),
+/// Waits for an answer. An agent that is silent for that long is given up, and its connection with it, for all who
+/// share it: what is lost can be tried anew, what hangs cannot.
+pub(crate) async fn answer<T>(
+    session: &Session,
+    limit: Duration,
+    asked: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    let Ok(answer) = timeout(limit, asked).await else {
+        let why = no_answer(limit);
+        session.abandon(&why);
+        return Err(SessionError::Lost(why));
+    };
+    answer
+}
+
+pub(crate) fn no_answer(limit: Duration) -> String {
+    format!("no answer within {} s", limit.as_secs())
+}
+
+/// Why a lock was not taken.
+enum LockTrouble {
+    /// The connection is gone: the next one may fare better.
+    Lost(String),
+    Final(LockError),
+}
+
+async fn take_lock(host: &HostName, session: &Session, holder: &LockHolder) -> Result<(), LockTrouble> {
+    let began = Instant::now();
+    loop {
+        match answer(session, PROMPT, session.take_lock(holder.clone())).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(other)) if other.run == holder.run && began.elapsed() < OWN_LOCK => {
+                tracing::debug!(%host, "an agent of this run that was cut off still has the lock");
+                sleep(OWN_LOCK_LOOK).await;
+            }
+            Ok(Some(other)) => {
+                let host = host.clone();
+                return Err(LockTrouble::Final(LockError::Held { host, holder: other }));
+            }
+            Err(SessionError::Lost(why)) => return Err(LockTrouble::Lost(why)),
+            Err(error) => {
+                return Err(LockTrouble::Final(LockError::Failed {
+                    host: host.clone(),
+                    why: error.to_string(),
+                }));
+            }
+        }
     }
 }
 
@@ -171,9 +257,4 @@ fn fatal(message: String) -> ConnectError {
         hint: String::new(),
         transient: false,
     }
-}
-
-/// Half to all of a wait, so that many hosts do not try again in step.
-fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(rand::rng().random_range(0.5..1.0))
 }

@@ -1,18 +1,44 @@
 //! Observing: one round trip to each host, all at once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::join_all;
 use plan::{Facts, HostFacts};
 use protocol::FactQuery;
+use tokio::time::timeout;
+use transport::{ConnectError, Session, SessionError};
 use types::HostName;
 
-use crate::connections::Connections;
+use crate::connections::{Connections, no_answer};
+
+/// How long an agent may take for what has no time limit of its own.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How often a host is asked where its connection turns out to be lost: it may have died unnoticed long ago.
+const ATTEMPTS: u32 = 2;
+
+/// How hard it is tried to connect to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As often as the connections are told to.
+    Usual,
+    /// Once: there will be another look.
+    None,
+}
 
 /// Asks each host its queries. A host that cannot be reached is reported as such; it ends nothing.
 pub async fn gather(connections: &Connections, queries: BTreeMap<HostName, Vec<FactQuery>>) -> Facts {
+    look(connections, queries, Patience::Usual).await
+}
+
+pub(crate) async fn look(
+    connections: &Connections,
+    queries: BTreeMap<HostName, Vec<FactQuery>>,
+    patience: Patience,
+) -> Facts {
     let answers = queries.into_iter().map(|(host, queries)| async move {
-        let observed = observe(connections, &host, queries).await;
+        let observed = observe(connections, &host, queries, patience).await;
         (host, observed.unwrap_or_else(HostFacts::Unreachable))
     });
     let mut facts = Facts::default();
@@ -26,17 +52,53 @@ async fn observe(
     connections: &Connections,
     host: &HostName,
     queries: Vec<FactQuery>,
+    patience: Patience,
 ) -> Result<HostFacts, String> {
-    let session = connections
-        .session(host)
-        .await
-        .map_err(|error| match error.hint.as_str() {
-            "" => error.message,
-            hint => format!("{} ({hint})", error.message),
-        })?;
-    let answers = session
-        .gather(queries.clone())
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(HostFacts::Observed(queries.into_iter().zip(answers).collect()))
+    let mut lost = String::new();
+    for _ in 0..ATTEMPTS {
+        let session = match patience {
+            Patience::Usual => connections.session(host).await,
+            Patience::None => connections.session_at_once(host).await,
+        };
+        let session = session.map_err(|error| describe(&error))?;
+        match ask(&session, queries.clone()).await? {
+            Ok(answers) => return Ok(HostFacts::Observed(queries.into_iter().zip(answers).collect())),
+            Err(error @ SessionError::Lost(_)) => lost = error.to_string(),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(lost)
+}
+
+type Answers = Vec<Result<protocol::Fact, protocol::FactError>>;
+
+/// Asks, for as long as the agent may take. The outer error is the agent's silence: asking again would only take as
+/// long again.
+async fn ask(session: &Session, queries: Vec<FactQuery>) -> Result<Result<Answers, SessionError>, String> {
+    let limit = LIMIT + longest(&queries);
+    if let Ok(answers) = timeout(limit, session.gather(queries)).await {
+        return Ok(answers);
+    }
+    // Others may wait for an action that takes its time: then the connection is theirs.
+    if session.is_idle() {
+        session.abandon(&no_answer(limit));
+    }
+    Err(no_answer(limit))
+}
+
+/// The longest time that a query gives itself.
+fn longest(queries: &[FactQuery]) -> Duration {
+    let limits = queries.iter().filter_map(|query| match query {
+        FactQuery::Command(query) => Some(Duration::from_millis(query.limit_ms)),
+        _ => None,
+    });
+    limits.max().unwrap_or_default()
+}
+
+/// Why there is no connection, and what to do about it.
+pub(crate) fn describe(error: &ConnectError) -> String {
+    match error.hint.as_str() {
+        "" => error.message.clone(),
+        hint => format!("{} ({hint})", error.message),
+    }
 }

@@ -5,17 +5,21 @@ use std::time::Duration;
 use plan::{Event, Failure, Gate, Judge, Node, NodeOutcome, Verdict};
 use protocol::{Action, ActionError, Change};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use transport::SessionError;
 use types::HostName;
 
-use crate::connections::Connections;
-use crate::gather::gather;
+use crate::connections::{Connections, answer};
+use crate::gather::{Patience, describe, look};
 use crate::run::Stop;
 use crate::schedule::End;
 
 /// How often an action is sent again after its connection was lost. Each time the agent checks its preconditions anew.
 const ATTEMPTS: u32 = 3;
+
+/// How much longer than an action's own limit its answer may take: the agent checks preconditions first, and an
+/// operation comes to its next safe point after its time is up.
+const SLACK: Duration = Duration::from_secs(60);
 
 /// The first wait between two looks at a gate; it grows to [`LONGEST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(100);
@@ -83,18 +87,19 @@ async fn act(
     wait: &impl Fn(String),
     sent: &mut u32,
 ) -> Result<Change, Failure> {
+    let limit = Duration::from_millis(action.limit_ms) + SLACK;
     let mut lost = String::new();
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let session = match connections.session(host).await {
             Ok(session) => session,
             Err(error) => {
                 return Err(Failure::Lost {
-                    message: error.message,
+                    message: describe(&error),
                 });
             }
         };
         *sent += 1;
-        match session.act(action.clone()).await {
+        match answer(&session, limit, session.act(action.clone())).await {
             Ok(Ok(change)) => return Ok(change),
             Ok(Err(ActionError::Changed { what })) => return Err(Failure::Changed { what }),
             Ok(Err(error)) => {
@@ -105,6 +110,9 @@ async fn act(
             Err(SessionError::Lost(why)) => {
                 wait(format!("the connection to {host} was lost: {why}"));
                 lost = why;
+                if attempt < ATTEMPTS {
+                    sleep(connections.pause(host, attempt)).await;
+                }
             }
             Err(error) => {
                 return Err(Failure::Action {
@@ -132,8 +140,8 @@ async fn pass(
     let mut pause = FIRST_LOOK;
     let mut last = String::new();
     loop {
-        let look = tokio::time::timeout_at(deadline, gather(connections, gate.watch.clone()));
-        let Ok(facts) = look.await else {
+        let looking = look(connections, gate.watch.clone(), Patience::None);
+        let Ok(facts) = tokio::time::timeout_at(deadline, looking).await else {
             return Err(failed(format!(
                 "no answer within {} s; before that: {last}",
                 gate.limit_ms / 1000
@@ -153,7 +161,7 @@ async fn pass(
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 3 / 2).min(LONGEST_LOOK),
+            () = sleep(pause) => pause = (pause * 3 / 2).min(LONGEST_LOOK),
             Ok(_) = stop.wait_for(|stop| *stop == Stop::Asked) => {
                 return Err(failed(format!("interrupted while waiting; last seen: {last}")));
             }

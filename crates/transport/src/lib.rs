@@ -46,7 +46,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Opens streams to hosts.
 pub trait Transport: Send + Sync {
-    /// Opens a stream to a host's agent: one attempt.
+    /// Opens a stream to a host's agent: one attempt, which comes to an end however silent the host is. Nobody else puts
+    /// a time limit on it, for nobody else knows whether the operator is asked for a passphrase meanwhile.
     fn open<'a>(&'a self, host: &'a HostName) -> BoxFuture<'a, Result<AgentStream, ConnectError>>;
 }
 

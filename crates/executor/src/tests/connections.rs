@@ -180,7 +180,10 @@ async fn a_connection_that_died_unnoticed_is_opened_again_to_gather() {
         setting.fake.set_down(&host("h1"), false);
     };
     let (facts, ()) = tokio::join!(gather(&connections, queries(&["h1"])), cut);
-    assert!(matches!(facts.hosts().next(), Some((_, HostFacts::Observed(_)))), "{facts:?}");
+    assert!(
+        matches!(facts.hosts().next(), Some((_, HostFacts::Observed(_)))),
+        "{facts:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,9 +244,16 @@ async fn an_agent_that_does_not_greet_keeps_nobody_else_waiting_for_ever() {
     let facts = timeout(DAY, gather(&connections, queries(&["h1", "h2"])))
         .await
         .expect("it hangs");
-    assert!(unreachable(&facts, "h1").contains("no greeting within"), "{facts:?}");
+    assert!(
+        unreachable(&facts, "h1").contains("no greeting within"),
+        "{facts:?}"
+    );
     assert_eq!(unreachable(&facts, "h2"), "");
-    assert_eq!(mute.opened.load(Ordering::Relaxed), 2, "it may be busy: tried again");
+    assert_eq!(
+        mute.opened.load(Ordering::Relaxed),
+        2,
+        "it may be busy: tried again"
+    );
 }
 
 /// Agents that greet and then say what is no frame.
@@ -286,7 +296,11 @@ async fn an_answer_that_is_no_frame_ends_the_session_for_all_who_wait() {
     let session = connections.session(&host("h1")).await.unwrap();
     let both = async { tokio::join!(session.gather(Vec::new()), session.gather(Vec::new())) };
     let (one, other) = timeout(DAY, both).await.expect("it hangs");
-    assert!(one.unwrap_err().to_string().contains("something else was written"));
+    assert!(
+        one.unwrap_err()
+            .to_string()
+            .contains("something else was written")
+    );
     assert!(other.is_err());
     assert!(session.is_over());
 }

@@ -1,9 +1,6 @@
 //! Lost connections, silent agents, hosts that go away and come back.
 
-use std::time::Duration;
-
 use plan::{Failure, NodeOutcome, NotRun};
-use tokio::time::sleep;
 
 use super::world::{NodeExt, Ran, Setting, Trouble, budget, graph, graph_with, host, node};
 
@@ -136,7 +133,11 @@ async fn an_agent_that_never_answers_an_action_is_lost() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]), node("b", "h2", &[])]));
     setting.world.trouble("a", Trouble::Silent);
     let ran = setting.run().await;
-    assert!(lost(&ran, "a").contains("no answer within"), "{}", lost(&ran, "a"));
+    assert!(
+        lost(&ran, "a").contains("no answer within"),
+        "{}",
+        lost(&ran, "a")
+    );
     assert!(ran.is_done("b"));
 }
 
@@ -160,37 +161,4 @@ async fn an_action_may_take_all_of_its_limit() {
     );
     assert!(setting.run().await.is_done("a"));
     assert_eq!(setting.world.calls("a"), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stop_while_a_connection_is_tried_again_ends_the_tries() {
-    let mut connections_patient = None;
-    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
-    setting.fake.set_down(&host("h1"), true);
-    let connections = connections_patient.insert(setting.connections().with_retry(transport::Retry {
-        attempts: 10,
-        first_wait: Duration::from_secs(60),
-    }));
-    let stop = async {
-        sleep(Duration::from_secs(5)).await;
-        setting.stop();
-    };
-    let (ran, ()) = tokio::join!(setting.run_over(connections), stop);
-    assert!(ran.outcome.interrupted);
-    assert!(lost(&ran, "a").contains("interrupted"), "{}", lost(&ran, "a"));
-    assert!(setting.world.elapsed() < 6000, "{}", setting.world.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_stop_an_action_whose_connection_was_lost_is_not_sent_again() {
-    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
-    let ran = setting
-        .run_and(500, |setting| {
-            setting.stop();
-            setting.fake.set_down(&host("h1"), true);
-            setting.fake.set_down(&host("h1"), false);
-        })
-        .await;
-    assert_eq!(setting.world.calls("a"), 1);
-    assert!(lost(&ran, "a").contains("the fake host went away"));
 }
