@@ -12,6 +12,7 @@ pub mod generic;
 mod kind;
 mod kvrocks;
 mod rabbitmq;
+mod ssdb;
 mod step;
 
 #[cfg(test)]
@@ -21,4 +22,4 @@ pub use kind::{Kind, ReadCx, Service, kind_of, read_service};
 pub use step::{Cx, Step, StepPlan, Task};
 
 /// Every kind.
-pub static KINDS: &[&dyn Kind] = &[&kvrocks::Kvrocks, &rabbitmq::RabbitMq];
+pub static KINDS: &[&dyn Kind] = &[&kvrocks::Kvrocks, &rabbitmq::RabbitMq, &ssdb::Ssdb];

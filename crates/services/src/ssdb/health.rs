@@ -1,0 +1,286 @@
+//! Whether members are as they should be: gates, budget and status.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plan::{Budget, Facts, Gate, Health, MemberStatus, ServiceStatus, Verdict};
+use types::HostName;
+
+use super::info::Info;
+use super::queries;
+use super::settings::Settings;
+use super::view::{Node, View};
+
+/// The member answers, and all links from and to it say SYNC and have caught up.
+pub(super) const LINKED: &str = "linked";
+/// The canary of this value, written on the member, is on all that are watched; the value follows.
+pub(super) const CANARY: &str = "canary ";
+/// The member's canary is nowhere any more.
+pub(super) const NO_CANARY: &str = "no-canary";
+
+/// A gate about a member. It looks at the hosts that are named, and at no others: a link to one that cannot be asked
+/// says nothing.
+pub(super) fn gate(
+    settings: &Settings,
+    check: &str,
+    host: &HostName,
+    watched: &[&HostName],
+    limit_s: u64,
+) -> Gate {
+    let others: Vec<&str> = watched
+        .iter()
+        .filter(|other| **other != host)
+        .map(|other| other.as_str())
+        .collect();
+    let title = match (check, others.is_empty()) {
+        (NO_CANARY, _) => format!("the canary of {host} is gone everywhere"),
+        (_, true) => format!("{host} answers"),
+        (LINKED, _) => format!(
+            "{host} answers, and its links with {} are in sync",
+            others.join(", ")
+        ),
+        _ => format!("the canary of {host} is read on {}", others.join(", ")),
+    };
+    let mut watch: BTreeMap<_, _> = watched
+        .iter()
+        .map(|&host| (host.clone(), queries::live(settings, host)))
+        .collect();
+    watch
+        .entry(host.clone())
+        .or_insert_with(|| queries::live(settings, host));
+    Gate {
+        service: Some(settings.name.clone()),
+        check: check.to_owned(),
+        host: Some(host.clone()),
+        title,
+        watch,
+        limit_ms: limit_s * 1000,
+    }
+}
+
+pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+    let view = View::new(settings, facts);
+    let watched: BTreeSet<&HostName> = facts.hosts().map(|(host, _)| host).collect();
+    let Some(node) = host.and_then(|host| view.node(host)) else {
+        return Verdict::Fail(format!("the check {check} is about a host of {}", settings.name));
+    };
+    if let Some(value) = check.strip_prefix(CANARY) {
+        return canary(&view, node, Some(value), &watched);
+    }
+    match check {
+        LINKED => linked(&view, node, &watched),
+        NO_CANARY => canary(&view, node, None, &watched),
+        _ => Verdict::Fail(format!("{} has no check {check:?}", settings.name)),
+    }
+}
+
+fn linked(view: &View<'_>, node: &Node<'_>, watched: &BTreeSet<&HostName>) -> Verdict {
+    let info = match answers(view, node) {
+        Ok(info) => info,
+        Err(verdict) => return verdict,
+    };
+    for peer in view
+        .settings
+        .peers(node.host)
+        .filter(|peer| watched.contains(peer))
+    {
+        let Some(other) = view.node(peer) else { continue };
+        let other = match answers(view, other) {
+            Ok(info) => info,
+            Err(verdict) => return verdict,
+        };
+        if let Err(verdict) = flows(view, node.host, info, peer, other, true) {
+            return verdict;
+        }
+        // A peer that does not know this host yet is restarted for it later.
+        if let Err(verdict) = flows(view, peer, other, node.host, info, false) {
+            return verdict;
+        }
+    }
+    Verdict::Pass
+}
+
+/// What a running server says; otherwise what its silence means.
+fn answers<'n>(view: &View<'_>, node: &'n Node<'_>) -> Result<&'n Info, Verdict> {
+    let host = node.host;
+    if let Ok(unit) = &node.unit
+        && matches!(unit.active.as_str(), "failed" | "inactive")
+    {
+        let unit = &view.settings.unit;
+        return Err(Verdict::Fail(format!(
+            "{unit} on {host} has ended: `journalctl -u {unit}` and its log tell why"
+        )));
+    }
+    match (node.server.up(), node.server.trouble()) {
+        (Some(info), _) if info.address != view.settings.place(host) => {
+            Err(Verdict::Wait(format!("{host} answers on {} only", info.address)))
+        }
+        (Some(info), _) if !info.asks_password => Err(Verdict::Wait(format!("{host} asks for no password"))),
+        (Some(info), _) => Ok(info),
+        (None, trouble) => Err(Verdict::Wait(format!("{host}: {}", trouble.unwrap_or_default()))),
+    }
+}
+
+/// Whether the link from a mirror to a master is in sync and has caught up.
+fn flows(
+    view: &View<'_>,
+    mirror: &HostName,
+    info: &Info,
+    master: &HostName,
+    of_master: &Info,
+    must_exist: bool,
+) -> Result<(), Verdict> {
+    let Some(link) = view.link(info, master) else {
+        return if must_exist {
+            Err(Verdict::Wait(format!("{mirror} does not mirror {master}")))
+        } else {
+            Ok(())
+        };
+    };
+    let lag = of_master.max_seq.saturating_sub(link.last_seq);
+    match link.status.as_str() {
+        "OUT_OF_SYNC" => Err(Verdict::Fail(format!(
+            "{mirror} is out of sync with {master}: it needs changes that are no longer in the binlog there"
+        ))),
+        "SYNC" if lag > view.settings.max_lag || (link.last_seq == 0 && lag > 0) => Err(Verdict::Wait(
+            format!("{mirror} is {lag} changes behind {master}"),
+        )),
+        "SYNC" => Ok(()),
+        other => Err(Verdict::Wait(format!(
+            "the link of {mirror} to {master} is {other}"
+        ))),
+    }
+}
+
+/// Whether all that are watched have the canary of a value, or none has any.
+fn canary(view: &View<'_>, node: &Node<'_>, value: Option<&str>, watched: &BTreeSet<&HostName>) -> Verdict {
+    for other in view.nodes.iter().filter(|other| watched.contains(other.host)) {
+        let info = match answers(view, other) {
+            Ok(info) => info,
+            Err(verdict) => return verdict,
+        };
+        let seen = info.canaries.get(node.host).map(String::as_str);
+        if seen != value {
+            let link = view.link(info, node.host).map_or("", |link| link.status.as_str());
+            let what = if value.is_some() {
+                "does not see"
+            } else {
+                "still has"
+            };
+            return Verdict::Wait(format!(
+                "{} {what} the canary of {}, although its link says {link:?}: a link that stalls heals when its mirror \
+                 is restarted, which the next plan does",
+                other.host, node.host
+            ));
+        }
+    }
+    Verdict::Pass
+}
+
+/// The members that do not serve now.
+pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
+    let view = View::new(settings, facts);
+    view.nodes
+        .iter()
+        .filter(|node| !view.serves(node))
+        .map(|node| node.host.clone())
+        .collect()
+}
+
+/// One member at a time. One that merely does not run does not count: what is restarted comes after it was started,
+/// behind the gates of its start, and is not planned where it was not.
+pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
+    let view = View::new(settings, facts);
+    let is_startable = |node: &Node<'_>| node.unreachable.is_none() && view.out_of_sync(node).is_none();
+    let down = view
+        .nodes
+        .iter()
+        .filter(|node| !view.serves(node) && !is_startable(node));
+    Budget {
+        members: settings.hosts.iter().cloned().collect(),
+        max_unavailable: 1,
+        unavailable: down.map(|node| node.host.clone()).collect(),
+    }
+}
+
+pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
+    let view = View::new(settings, facts);
+    let members: Vec<MemberStatus> = view.nodes.iter().map(|node| member(&view, node)).collect();
+    let healthy = members
+        .iter()
+        .filter(|member| member.health == Health::Healthy)
+        .count();
+    let serving = view.nodes.iter().filter(|node| view.serves(node)).count();
+    let health = match members.iter().map(|member| member.health).max() {
+        Some(Health::Healthy) => Health::Healthy,
+        _ if serving > 0 => Health::Degraded,
+        worst => worst.unwrap_or(Health::Unknown),
+    };
+    ServiceStatus {
+        service: settings.name.clone(),
+        kind: "ssdb".to_owned(),
+        health,
+        summary: format!("{healthy} of {} in sync with all others", settings.hosts.len()),
+        members,
+    }
+}
+
+fn member(view: &View<'_>, node: &Node<'_>) -> MemberStatus {
+    let watched: BTreeSet<&HostName> = view.settings.hosts.iter().collect();
+    let (health, detail) = match (node.unreachable, node.server.up()) {
+        (Some(why), _) => (Health::Unknown, why.to_owned()),
+        (None, None) => (Health::Down, node.server.trouble().unwrap_or_default()),
+        (None, Some(info)) => match own_links(view, node, info, &watched) {
+            Some(trouble) => (Health::Degraded, trouble),
+            None => (
+                Health::Healthy,
+                format!("{}, {} changes", info.version, info.max_seq),
+            ),
+        },
+    };
+    let started = node
+        .unit
+        .as_ref()
+        .ok()
+        .filter(|unit| unit.is_active())
+        .map(|unit| unit.started_us);
+    MemberStatus {
+        host: node.host.clone(),
+        process: "ssdb-server".to_owned(),
+        role: if node.server.up().is_some() { "mirror" } else { "" }.to_owned(),
+        health,
+        lag: lag(view, node).map_or_else(String::new, |lag| format!("{lag} changes")),
+        since_us: started.filter(|&started| started > 0),
+        detail,
+    }
+}
+
+/// What is wrong with the member itself: with its answers and its own links.
+fn own_links(view: &View<'_>, node: &Node<'_>, info: &Info, watched: &BTreeSet<&HostName>) -> Option<String> {
+    let words = |verdict| match verdict {
+        Verdict::Wait(why) | Verdict::Fail(why) => Some(why),
+        Verdict::Pass => None,
+    };
+    if let Err(verdict) = answers(view, node) {
+        return words(verdict);
+    }
+    view.settings
+        .peers(node.host)
+        .filter(|peer| watched.contains(peer))
+        .find_map(|peer| {
+            let other = view.node(peer).and_then(|other| other.server.up());
+            let unknown = Info::default();
+            flows(view, node.host, info, peer, other.unwrap_or(&unknown), true)
+                .err()
+                .and_then(words)
+        })
+}
+
+/// How far a member is behind the master that it is farthest behind.
+fn lag(view: &View<'_>, node: &Node<'_>) -> Option<u64> {
+    let info = node.server.up()?;
+    let lags = view.settings.peers(node.host).filter_map(|peer| {
+        let master = view.node(peer)?.server.up()?;
+        Some(master.max_seq.saturating_sub(view.link(info, peer)?.last_seq))
+    });
+    lags.max()
+}

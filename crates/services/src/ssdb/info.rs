@@ -1,0 +1,125 @@
+//! What a running server says of itself.
+//!
+//! `info` answers a list: the program's name, then names and values in turn. A value may be a block of lines
+//! (`serv.cpp`, `slave.cpp`; seen): `binlogs` with `capacity`, `min_seq` and `max_seq`; `replication`, once for each
+//! connected mirror (`client HOST:PORT`) and each master (`slaveof HOST:PORT`), with `type`, `status` and `last_seq`.
+
+use std::collections::BTreeMap;
+
+use protocol::facts::SsdbReply;
+use types::HostName;
+
+use super::queries::BEFORE_CANARIES;
+use super::settings::Settings;
+
+/// A running server.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Info {
+    /// The address at which it was asked.
+    pub(super) address: String,
+    /// Whether it asks for a password.
+    pub(super) asks_password: bool,
+    pub(super) version: String,
+    /// How many changes its binlog keeps.
+    pub(super) capacity: Option<u64>,
+    /// The number of its last change.
+    pub(super) max_seq: u64,
+    /// The masters that it mirrors.
+    pub(super) links: Vec<Link>,
+    /// Whether it holds anything but canaries; `None` where it does not tell.
+    pub(super) has_data: Option<bool>,
+    /// Whether it holds queues.
+    pub(super) has_queues: bool,
+    /// The canaries that it holds, by the host that they were written on.
+    pub(super) canaries: BTreeMap<HostName, String>,
+}
+
+/// A master, as its mirror sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Link {
+    /// `HOST:PORT` as the file has it.
+    pub(super) at: String,
+    /// The name under which the mirror remembers how far it is.
+    pub(super) id: String,
+    /// `DISCONNECTED`, `INIT`, `COPY`, `SYNC` or `OUT_OF_SYNC`.
+    pub(super) status: String,
+    /// The number of the last change that came from there.
+    pub(super) last_seq: u64,
+}
+
+/// Reads the replies to the commands of `queries`.
+pub(super) fn read(settings: &Settings, address: &str, asks_password: bool, replies: &[SsdbReply]) -> Info {
+    let mut info = Info {
+        address: address.to_owned(),
+        asks_password,
+        ..Info::default()
+    };
+    let words: Vec<&str> = replies
+        .first()
+        .map(|reply| reply.items.iter().map(protocol::Text::as_str).collect())
+        .unwrap_or_default();
+    // Some versions put more than its name before the pairs, so known names are looked for.
+    for pair in words.windows(2) {
+        match pair {
+            ["version", version] => (*version).clone_into(&mut info.version),
+            ["binlogs", block] => {
+                let fields = fields(block);
+                info.capacity = fields.get("capacity").and_then(|text| text.parse().ok());
+                info.max_seq = number(&fields, "max_seq");
+            }
+            ["replication", block] => info.links.extend(link(block)),
+            _ => {}
+        }
+    }
+    info.canaries = settings
+        .hosts
+        .iter()
+        .zip(replies.iter().skip(BEFORE_CANARIES))
+        .filter(|(_, reply)| reply.is_ok())
+        .map(|(host, reply)| {
+            (
+                host.clone(),
+                reply.items.first().map(ToString::to_string).unwrap_or_default(),
+            )
+        })
+        .collect();
+    let lists: Vec<Option<usize>> = (1..BEFORE_CANARIES).map(|at| count(replies.get(at))).collect();
+    // A server that does not know a list has none of that sort; one that does not know keys tells nothing.
+    info.has_data = lists[0].map(|keys| {
+        keys > info.canaries.len() || lists[1..].iter().any(|list| list.is_some_and(|items| items > 0))
+    });
+    info.has_queues = lists[3].is_some_and(|queues| queues > 0);
+    info
+}
+
+fn count(reply: Option<&SsdbReply>) -> Option<usize> {
+    reply.filter(|reply| reply.is_ok()).map(|reply| reply.items.len())
+}
+
+/// `slaveof db2:4420` and its fields; `None` for a connected mirror, which tells nothing that its own side does not.
+fn link(block: &str) -> Option<Link> {
+    let at = block.lines().next()?.trim().strip_prefix("slaveof ")?;
+    let fields = fields(block);
+    let text = |name: &str| fields.get(name).copied().unwrap_or_default().to_owned();
+    Some(Link {
+        at: at.trim().to_owned(),
+        id: text("id"),
+        status: text("status"),
+        last_seq: number(&fields, "last_seq"),
+    })
+}
+
+/// The lines `name : value` of a block.
+fn fields(block: &str) -> BTreeMap<&str, &str> {
+    let pairs = block
+        .lines()
+        .filter_map(|line| line.split_once(" : ").or_else(|| line.split_once(':')));
+    pairs.map(|(name, value)| (name.trim(), value.trim())).collect()
+}
+
+fn number(fields: &BTreeMap<&str, &str>, name: &str) -> u64 {
+    fields
+        .get(name)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,107 @@
+//! What is asked of each host.
+
+use std::net::IpAddr;
+
+use protocol::FactQuery;
+use protocol::facts::{FileQuery, Query, ResolveQuery, SsdbCommand, SsdbQuery, UnitQuery};
+use types::HostName;
+
+use super::settings::Settings;
+
+/// Passwords of other instances and masters do not leave the host.
+const MASK: &str = r"^\s*auth\s*[:=]\s*(.*?)\s*$";
+
+/// Everything that is asked of a host.
+pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    let mut queries = vec![
+        config(settings).wrap(),
+        data_dir(settings).wrap(),
+        FileQuery::meta(&settings.work_dir).wrap(),
+        pid_file(settings).wrap(),
+    ];
+    queries.extend(live(settings, host));
+    queries.extend(names(settings).iter().map(Query::wrap));
+    queries
+}
+
+/// What gates watch: the unit and the running server.
+pub(super) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    let mut queries = vec![UnitQuery::new(&settings.unit).wrap()];
+    queries.extend(servers(settings, host).iter().map(Query::wrap));
+    queries
+}
+
+/// The configuration file.
+pub(super) fn config(settings: &Settings) -> FileQuery {
+    FileQuery::text(&settings.config)
+        .knowing([&settings.password])
+        .masking(&[MASK])
+}
+
+/// Where the server keeps its data: it is there once the server ran.
+pub(super) fn data_dir(settings: &Settings) -> FileQuery {
+    FileQuery::meta(format!("{}/data", settings.work_dir))
+}
+
+/// The file that stops a start with `-d` where a killed server left it.
+pub(super) fn pid_file(settings: &Settings) -> FileQuery {
+    FileQuery::meta(format!("{}/ssdb.pid", settings.work_dir))
+}
+
+/// Names that stand for addresses.
+pub(super) fn names(settings: &Settings) -> Vec<ResolveQuery> {
+    let names = settings
+        .places
+        .iter()
+        .filter(|place| place.parse::<IpAddr>().is_err());
+    names.map(|name| ResolveQuery { name: name.clone() }).collect()
+}
+
+/// The server where its peers reach it, and where a server that is not clustered yet listens.
+pub(super) fn servers(settings: &Settings, host: &HostName) -> [SsdbQuery; 2] {
+    [settings.place(host), "127.0.0.1"].map(|address| SsdbQuery {
+        address: address.to_owned(),
+        port: settings.port,
+        password: Some(settings.password.clone()),
+        commands: commands(settings),
+    })
+}
+
+/// The commands that tell a server's state; `view` reads their replies in this order.
+fn commands(settings: &Settings) -> Vec<SsdbCommand> {
+    // One more than there are canaries: what is left over is data.
+    let few = (settings.hosts.len() + 1).to_string();
+    let mut commands = vec![
+        SsdbCommand::new(["info"]),
+        // Names of keys are nobody's business.
+        SsdbCommand::new(["keys", "", "", &few]).private(),
+        SsdbCommand::new(["hlist", "", "", "1"]).private(),
+        SsdbCommand::new(["zlist", "", "", "1"]).private(),
+        SsdbCommand::new(["qlist", "", "", "1"]).private(),
+    ];
+    commands.extend(
+        settings
+            .hosts
+            .iter()
+            .map(|host| SsdbCommand::new(["get", &canary_key(host)])),
+    );
+    commands
+}
+
+/// How many replies come before those that tell the canaries.
+pub(super) const BEFORE_CANARIES: usize = 5;
+
+/// The key of the canary that is written on a host.
+pub(super) fn canary_key(host: &HostName) -> String {
+    format!("clusterctl.canary.{host}")
+}
+
+/// Asks a server for one host's canary.
+pub(super) fn canary(settings: &Settings, at: &str, host: &HostName) -> SsdbQuery {
+    SsdbQuery {
+        address: at.to_owned(),
+        port: settings.port,
+        password: Some(settings.password.clone()),
+        commands: vec![SsdbCommand::new(["get", &canary_key(host)])],
+    }
+}

@@ -1,0 +1,319 @@
+//! The steps `start` and `restart`: servers run, and run with what their files say.
+//!
+//! What serves nobody is started at once. What serves is restarted in its turn, while all others serve, and only when
+//! its links and the canaries have told that everything flows again is the next one touched. Before all mirrors are
+//! linked no application may write, for what one of them copies then it may get a second time (queues double).
+
+use plan::{Gate, Level, Preview};
+use protocol::facts::{Query, SsdbFact, SsdbReply};
+use protocol::{Action, Command, Fact, Operation, Precondition, UnitVerb};
+use types::HostName;
+
+use super::need::{How, Need, hosts_with, need, stalled};
+use super::settings::Settings;
+use super::view::{Node, View};
+use super::{canary, health, queries};
+use crate::common::{QUICK, UNIT, action};
+use crate::step::{Cx, StepPlan, Task};
+
+/// Starts what serves nobody, side by side.
+pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let view = View::new(settings, cx.facts);
+    let mut all = StepPlan::nothing();
+    // Whom a gate looks at: those that serve, and those that are started here.
+    let starting = hosts_with(&view, cx, &[How::Start, How::StartEmpty]);
+    let watched: Vec<&HostName> = cx
+        .hosts
+        .iter()
+        .filter(|host| starting.contains(host) || view.node(host).is_some_and(|node| view.serves(node)))
+        .collect();
+    for host in cx.hosts {
+        let Some(node) = view.node(host) else { continue };
+        match need(&view, node, cx) {
+            Ok(Some(need)) => all
+                .tasks
+                .extend(start(&view, node, need, &watched, &mut all.notes)),
+            Ok(None) => {}
+            Err(why) => all.unplanned.push((host.clone(), why)),
+        }
+    }
+    all
+}
+
+fn start(
+    view: &View<'_>,
+    node: &Node<'_>,
+    need: Need,
+    watched: &[&HostName],
+    notes: &mut Vec<plan::Note>,
+) -> Option<Task> {
+    let (settings, host) = (view.settings, node.host);
+    let gate = || health::gate(settings, health::LINKED, host, watched, settings.sync_timeout);
+    match need.how {
+        How::Start => {
+            if node.is_active() && view.is_mirror(node) && view.serves(node) {
+                let text =
+                    "all members are restarted at the same time: none serves until they are linked again";
+                notes.push(warning(host, text));
+            }
+            let task = tell(settings, host, &need).gate(gate());
+            Some(match stale_pid_file(settings, node) {
+                Some(operation) => Task {
+                    action: Some(action(with_start(operation, settings, &need), UNIT)),
+                    ..task
+                },
+                None => task,
+            })
+        }
+        How::StartEmpty => Some(refill(view, node, &need).gate(gate())),
+        How::Quiet => Some(tell(settings, host, &need)),
+        How::Roll | How::Last | How::Refill => None,
+    }
+}
+
+fn warning(host: &HostName, text: &str) -> plan::Note {
+    plan::Note {
+        level: Level::Warning,
+        service: None,
+        host: Some(host.clone()),
+        text: text.to_owned(),
+    }
+}
+
+/// A killed server leaves its pid file, and one that is started with `-d` does not start while it is there (seen).
+fn stale_pid_file(settings: &Settings, node: &Node<'_>) -> Option<Command> {
+    let is_stale = node.has_pid_file && !node.is_active();
+    is_stale.then(|| Command::new(["rm", "-f", "--", &format!("{}/ssdb.pid", settings.work_dir)]))
+}
+
+/// The same verbs as commands, after another one.
+fn with_start(first: Command, settings: &Settings, need: &Need) -> Operation {
+    let verbs = need.verbs.iter().map(|verb| match verb {
+        UnitVerb::DaemonReload => Command::new(["systemctl", "daemon-reload"]),
+        verb => Command::new(["systemctl", verb.as_str(), &settings.unit]),
+    });
+    Operation::Run {
+        commands: std::iter::once(first).chain(verbs).collect(),
+    }
+}
+
+/// Restarts what serves, one member after another.
+pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let view = View::new(settings, cx.facts);
+    let mut all = StepPlan::nothing();
+    // Those that lack data first: until they have them, nobody else may go. The one that holds all the data last.
+    for how in [How::Refill, How::Roll, How::Last] {
+        for host in cx.hosts {
+            let Some(node) = view.node(host) else { continue };
+            // What cannot be told was said by the step `start`.
+            let Ok(Some(need)) = need(&view, node, cx) else {
+                continue;
+            };
+            if need.how == how {
+                one(&view, node, &need, cx, &mut all);
+            }
+        }
+    }
+    all
+}
+
+fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut StepPlan) {
+    let (settings, host) = (view.settings, node.host);
+    let serves_alone = need.how == How::Last;
+    if !serves_alone && let Some(why) = missing(view, host, cx) {
+        all.unplanned.push((
+            host.clone(),
+            format!("it is not restarted ({}): {why}", need.reason),
+        ));
+        return;
+    }
+    let everybody: Vec<&HostName> = cx.hosts.iter().collect();
+    let gate: Gate = health::gate(settings, health::LINKED, host, &everybody, settings.sync_timeout);
+    let mut task = match need.how {
+        How::Refill => refill(view, node, need),
+        _ => tell(settings, host, need),
+    };
+    if let Some(action) = &mut task.action {
+        action.only_if.extend(still_stalled(view, node, need));
+    }
+    if serves_alone {
+        let text = "it holds the data that the others copy, and is restarted: whoever uses it already is interrupted; let \
+                    nobody write before all mirrors are linked, for what stands in queues would be doubled";
+        all.note(Level::Warning, Some(host), text);
+    }
+    all.tasks.push(task.disrupting(!serves_alone).gate(gate));
+    all.tasks.extend(canary::write(view, &everybody, Some(host)));
+}
+
+/// Why the others could not do without a host now; `None` where they could.
+fn missing(view: &View<'_>, host: &HostName, cx: &Cx<'_>) -> Option<String> {
+    let settings = view.settings;
+    settings.peers(host).find_map(|peer| {
+        let node = view.node(peer)?;
+        let is_started = cx.earlier_on(peer).any(|operation| starts(settings, operation));
+        if view.serves(node) || is_started || is_refilled(view, node, host, cx) {
+            return None;
+        }
+        let why = match (node.unreachable, node.server.trouble()) {
+            (Some(why), _) => format!("it cannot be reached: {why}"),
+            (None, Some(why)) => why,
+            (None, None) => "it lacks data".to_owned(),
+        };
+        Some(format!(
+            "{peer} does not serve, and one member at a time may be missing; {why}"
+        ))
+    })
+}
+
+/// Whether this plan fills a member anew before another one's turn comes.
+fn is_refilled(view: &View<'_>, node: &Node<'_>, before: &HostName, cx: &Cx<'_>) -> bool {
+    let how = |node: &Node<'_>| need(view, node, cx).ok().flatten().map(|need| need.how);
+    let is_refill = |node: &Node<'_>| how(node) == Some(How::Refill) && cx.hosts.contains(node.host);
+    match view.node(before) {
+        // Of two that lack data, only the first one's turn comes with this plan.
+        Some(before) if is_refill(before) => false,
+        _ => is_refill(node),
+    }
+}
+
+/// Whether an operation starts our unit.
+pub(super) fn starts(settings: &Settings, operation: &Operation) -> bool {
+    match operation {
+        Operation::Unit { name, verbs } => {
+            *name == settings.unit
+                && verbs
+                    .iter()
+                    .any(|verb| matches!(verb, UnitVerb::Start | UnitVerb::Restart))
+        }
+        Operation::Run { commands } => commands.iter().any(|command| {
+            command.argv.first().is_some_and(|word| word == "systemctl")
+                && command.argv.last() == Some(&settings.unit)
+        }),
+        _ => false,
+    }
+}
+
+fn tell(settings: &Settings, host: &HostName, need: &Need) -> Task {
+    let name = settings.unit.trim_end_matches(".service");
+    let word = if need.verbs.contains(&UnitVerb::Restart) {
+        "restart"
+    } else if need.verbs.contains(&UnitVerb::Start) {
+        "start"
+    } else if need.verbs.contains(&UnitVerb::Enable) {
+        "enable"
+    } else {
+        "reload systemd for"
+    };
+    let operation = Operation::Unit {
+        name: settings.unit.clone(),
+        verbs: need.verbs.clone(),
+    };
+    Task::new(
+        host,
+        format!("{word} {name}"),
+        need.reason.clone(),
+        action(operation, UNIT),
+    )
+}
+
+/// Stops the server, moves its directory aside and starts it on an empty one: one rename, so that wherever it is cut
+/// off the old data are whole, and never half of them are in use. Positions and data lie in the same directory: old
+/// positions with new data would be a mirror that has nothing and says that it has everything.
+fn refill(view: &View<'_>, node: &Node<'_>, need: &Need) -> Task {
+    let settings = view.settings;
+    let dir = node.work_dir(settings);
+    let invocation = node
+        .unit
+        .as_ref()
+        .map(|unit| unit.invocation.as_str())
+        .unwrap_or_default();
+    let aside = format!(
+        "{dir}.before-{}",
+        invocation
+            .get(..8)
+            .filter(|_| !invocation.is_empty())
+            .unwrap_or("first-start")
+    );
+    let mut commands = vec![
+        Command::new(["systemctl", "stop", &settings.unit]),
+        Command::new(["mv", "-T", "--", &dir, &aside]),
+        Command::new([
+            "install",
+            "-d",
+            "-m",
+            "0750",
+            "-o",
+            &settings.owner,
+            "-g",
+            &settings.group,
+            "--",
+            &dir,
+        ]),
+    ];
+    if need.verbs.contains(&UnitVerb::DaemonReload) {
+        commands.push(Command::new(["systemctl", "daemon-reload"]));
+    }
+    if need.verbs.contains(&UnitVerb::Enable) {
+        commands.push(Command::new(["systemctl", "enable", &settings.unit]));
+    }
+    commands.push(Command::new(["systemctl", "start", &settings.unit]));
+    let shown = commands.iter().map(|command| command.argv.join(" ")).collect();
+    // The process that was looked at, and no other.
+    let same = node.unit.as_ref().ok().map(|&unit| Precondition {
+        what: format!("{} was not restarted since the plan", settings.unit),
+        query: protocol::facts::UnitQuery::new(&settings.unit).wrap(),
+        fact: Fact::Unit(unit.clone()),
+    });
+    let action = Action {
+        only_if: same.into_iter().collect(),
+        operation: Operation::Run { commands },
+        limit_ms: UNIT,
+    };
+    let title = format!("fill {} anew; its old data go to {aside}", node.host);
+    Task::new(node.host, title, need.reason.clone(), action).preview(Preview::Commands(shown))
+}
+
+/// A restart that heals a link is not due any more where the canary has come meanwhile.
+fn still_stalled(view: &View<'_>, node: &Node<'_>, need: &Need) -> Option<Precondition> {
+    let settings = view.settings;
+    let info = node.server.up()?;
+    let from = stalled(view, node, info)?;
+    if !need.reason.starts_with("its link to") {
+        return None;
+    }
+    let seen = info.canaries.get(&from);
+    let reply = match seen {
+        Some(value) => SsdbReply {
+            status: "ok".to_owned(),
+            items: vec![value.as_str().into()],
+        },
+        None => SsdbReply {
+            status: "not_found".to_owned(),
+            items: Vec::new(),
+        },
+    };
+    Some(Precondition {
+        what: format!("the canary of {} has not come to {} yet", from, node.host),
+        query: queries::canary(settings, &info.address, &from).wrap(),
+        fact: Fact::Ssdb(SsdbFact::Replies {
+            asks_password: info.asks_password,
+            replies: vec![reply],
+        }),
+    })
+}
+
+/// An action on a server, as quick as it should be.
+pub(super) fn on_server(
+    settings: &Settings,
+    host: &HostName,
+    commands: Vec<protocol::facts::SsdbCommand>,
+) -> Action {
+    let operation = Operation::Ssdb {
+        // Where its peers reach it: by now it listens there.
+        address: settings.place(host).to_owned(),
+        port: settings.port,
+        password: Some(settings.password.clone()),
+        commands,
+    };
+    action(operation, QUICK)
+}

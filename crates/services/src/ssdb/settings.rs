@@ -1,0 +1,131 @@
+//! The settings of SSDB mirrors, with the runbook's defaults.
+
+use std::net::IpAddr;
+
+use config::{Reader, SecretRule, ServiceDecl};
+use types::{Diagnostic, HostName, SecretId, ServiceName};
+
+use crate::kind::ReadCx;
+
+/// What the inventory says of a service.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) name: ServiceName,
+    pub(super) hosts: Vec<HostName>,
+    /// Where each of `hosts` is to be found: numeric, or a name that the hosts resolve.
+    pub(super) places: Vec<String>,
+    pub(super) port: u16,
+    pub(super) password: SecretId,
+    pub(super) config: String,
+    pub(super) unit: String,
+    pub(super) owner: String,
+    pub(super) group: String,
+    pub(super) work_dir: String,
+    /// Whether the inventory names the directory, so that another one in a file contradicts it.
+    pub(super) is_work_dir_named: bool,
+    /// How many changes the binlog keeps: how far a mirror may fall behind before it is out of sync.
+    pub(super) capacity: u64,
+    /// MB/s that are sent to each mirror; -1 for no limit. Kept as it is in a file where the inventory is silent.
+    pub(super) sync_speed: Option<i64>,
+    /// Seconds without a word after which a mirror connects again.
+    pub(super) recv_timeout: u64,
+    /// How many changes behind still counts as caught up. A mirror is told where it stands at least every 1000 changes
+    /// that it does not get itself (`backend_sync.cpp`), so under load the numbers never meet.
+    pub(super) max_lag: u64,
+    /// Seconds that a copy of everything may take.
+    pub(super) sync_timeout: u64,
+    /// Seconds within which a canary must have reached all mirrors.
+    pub(super) canary_timeout: u64,
+}
+
+impl Settings {
+    /// The name or address under which a host is to be found.
+    pub(super) fn place<'h>(&'h self, host: &'h HostName) -> &'h str {
+        let at = self.hosts.iter().position(|other| other == host);
+        at.and_then(|at| self.places.get(at))
+            .map_or(host.as_str(), String::as_str)
+    }
+
+    /// The others.
+    pub(super) fn peers<'s>(&'s self, host: &'s HostName) -> impl Iterator<Item = &'s HostName> {
+        self.hosts.iter().filter(move |other| *other != host)
+    }
+}
+
+pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
+    let reader = Reader::new(&decl.settings, "a setting of ssdb", cx.findings);
+    let password = reader.secret("password", SecretRule::PASSWORD);
+    let password = reader.required(
+        "password",
+        password,
+        "password = { file = \"secrets/ssdb.password\" }",
+    );
+    let suffix = suffix(decl.name.as_str());
+    let text = |key, default: String| reader.string(key).map_or(default, str::to_owned);
+    let owner = text("owner", "ssdb".to_owned());
+    let (owner, group) = owner.split_once(':').unwrap_or((&owner, &owner));
+    let number = |key, range, default| {
+        reader
+            .int(key, range)
+            .and_then(|number| u64::try_from(number).ok())
+            .unwrap_or(default)
+    };
+    let settings = Settings {
+        name: decl.name.clone(),
+        hosts: decl.hosts.clone(),
+        places: decl.hosts.iter().map(|host| place(host, cx)).collect(),
+        port: reader.port("port").unwrap_or(4420),
+        config: text("config", format!("/usr/local/ssdb/ssdb{suffix}.conf")),
+        unit: text("unit", format!("ssdb{suffix}.service")),
+        owner: owner.to_owned(),
+        group: group.to_owned(),
+        is_work_dir_named: reader.value("work_dir").is_some(),
+        work_dir: text("work_dir", format!("/usr/local/ssdb/var{suffix}")),
+        capacity: number("capacity", 1..=i64::MAX, 100_000_000),
+        sync_speed: reader.int("sync_speed", -1..=100_000),
+        recv_timeout: number("recv_timeout", 1..=86_400, 900),
+        max_lag: number("max_lag", 0..=i64::MAX, 1_000),
+        sync_timeout: reader.seconds("sync_timeout").unwrap_or(3_600),
+        canary_timeout: reader.seconds("canary_timeout").unwrap_or(60),
+        // Last: what is wrong with the others is reported first.
+        password: password?,
+    };
+    for key in ["config", "work_dir"] {
+        if let Some(value) = reader.value(key)
+            && let Some(path) = reader.string(key)
+            && (!path.starts_with('/') || path.ends_with('/') || path.chars().any(char::is_control))
+        {
+            let diagnostic = Diagnostic::error(format!("{key} is {path:?}"));
+            cx.findings
+                .report(diagnostic.at(value.span, "expected an absolute path"));
+        }
+    }
+    reader.finish();
+    Some(settings)
+}
+
+/// What tells the files of a service from another one's: nothing for the only instance, as upstream has it.
+fn suffix(service: &str) -> String {
+    match service
+        .strip_prefix("ssdb")
+        .unwrap_or(service)
+        .trim_start_matches(['-', '_'])
+    {
+        "" => String::new(),
+        name => format!("-{name}"),
+    }
+}
+
+fn place(host: &HostName, cx: &ReadCx<'_>) -> String {
+    let known = cx
+        .inventory
+        .hosts
+        .get(host)
+        .and_then(|host| host.address.as_deref());
+    match known.map(|address| (address, address.parse::<IpAddr>())) {
+        // An address of the loopback is for a tunnel: nobody else reaches the member there.
+        Some((_, Ok(address))) if address.is_loopback() => host.to_string(),
+        Some((address, _)) => address.to_owned(),
+        None => host.to_string(),
+    }
+}

@@ -1,0 +1,281 @@
+//! What the facts say of each host.
+
+use std::net::IpAddr;
+
+use plan::{Facts, Unknown};
+use protocol::Text;
+use protocol::facts::{FileFact, FileQuery, ResolveQuery, SsdbFact, UnitFact, UnitQuery};
+use types::HostName;
+
+use super::conf::{Conf, ConfError};
+use super::info::{self, Info, Link};
+use super::queries;
+use super::settings::Settings;
+
+/// All hosts.
+pub(super) struct View<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) nodes: Vec<Node<'a>>,
+}
+
+/// A host.
+pub(super) struct Node<'a> {
+    pub(super) host: &'a HostName,
+    /// Why it cannot be reached.
+    pub(super) unreachable: Option<&'a str>,
+    pub(super) unit: Result<&'a UnitFact, Unknown>,
+    pub(super) file: Result<&'a FileFact, Unknown>,
+    /// What the file says; `None` where there is none.
+    pub(super) conf: Option<Result<Conf, ConfError>>,
+    pub(super) server: Server,
+    /// Its own addresses, as far as they are known.
+    pub(super) addresses: Vec<String>,
+    /// Whether there are data on its disk, where the inventory says that they are kept.
+    has_data_dir: bool,
+    pub(super) has_work_dir: bool,
+    pub(super) has_pid_file: bool,
+}
+
+/// A server's answer.
+pub(super) enum Server {
+    Up(Box<Info>),
+    /// It refuses our password, with its words.
+    Denied(String),
+    /// It does not answer, and why.
+    Down(String),
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
+        let nodes = settings
+            .hosts
+            .iter()
+            .map(|host| Node::new(settings, host, facts))
+            .collect();
+        Self { settings, nodes }
+    }
+
+    pub(super) fn node(&self, host: &HostName) -> Option<&Node<'a>> {
+        self.nodes.iter().find(|node| node.host == host)
+    }
+
+    /// The link of a running mirror to a peer.
+    pub(super) fn link<'i>(&self, from: &'i Info, to: &HostName) -> Option<&'i Link> {
+        from.links.iter().find(|link| self.leads_to(link, to))
+    }
+
+    /// Whether a link leads to a host: by its name or address, or by the id that is its name.
+    fn leads_to(&self, link: &Link, to: &HostName) -> bool {
+        let (host, port) = link.at.rsplit_once(':').unwrap_or((&link.at, ""));
+        port == self.settings.port.to_string() && (self.is_at(to, host) || link.id == to.as_str())
+    }
+
+    /// Whether a name or address is a host's.
+    pub(super) fn is_at(&self, host: &HostName, place: &str) -> bool {
+        place == host.as_str()
+            || place == self.settings.place(host)
+            || self
+                .node(host)
+                .is_some_and(|node| node.addresses.iter().any(|own| own == place))
+    }
+
+    /// Whether a host mirrors at least one of the others, or would if it ran: it is no newcomer.
+    pub(super) fn is_mirror(&self, node: &Node<'_>) -> bool {
+        let mut peers = self.settings.peers(node.host);
+        match (&node.server, &node.conf) {
+            (Server::Up(info), _) => peers.any(|peer| self.link(info, peer).is_some()),
+            (_, Some(Ok(conf))) => peers.any(|peer| self.names(conf, peer)),
+            _ => false,
+        }
+    }
+
+    /// Whether a file has a line `slaveof` that leads to a host.
+    pub(super) fn names(&self, conf: &Conf, peer: &HostName) -> bool {
+        slaveofs(conf).into_iter().any(|at| {
+            let place = conf
+                .child(at, "host")
+                .or_else(|| conf.child(at, "ip"))
+                .unwrap_or_default();
+            self.is_at(peer, place) || conf.child(at, "id") == Some(peer.as_str())
+        })
+    }
+
+    /// Whether a host serves now, as a mirror with all the data that it can have.
+    pub(super) fn serves(&self, node: &Node<'_>) -> bool {
+        let Server::Up(info) = &node.server else {
+            return false;
+        };
+        let is_alone = self.settings.hosts.len() == 1;
+        let lacks_data = info
+            .links
+            .iter()
+            .any(|link| matches!(link.status.as_str(), "OUT_OF_SYNC" | "COPY"));
+        (is_alone || self.is_mirror(node)) && !lacks_data
+    }
+
+    /// Whether a peer says that this host must be filled anew.
+    pub(super) fn out_of_sync<'n>(&self, node: &'n Node<'_>) -> Option<&'n Link> {
+        let info = node.server.up()?;
+        info.links.iter().find(|link| link.status == "OUT_OF_SYNC")
+    }
+}
+
+impl<'a> Node<'a> {
+    fn new(settings: &'a Settings, host: &'a HostName, facts: &'a Facts) -> Self {
+        let file = facts.get(host, &queries::config(settings));
+        let conf = match &file {
+            Ok(fact) => fact.text().map(|text| Conf::parse(text.as_str())),
+            Err(_) => None,
+        };
+        let is_there = |query: FileQuery| facts.get(host, &query).is_ok_and(|fact| fact.meta().is_some());
+        Self {
+            host,
+            unreachable: facts.unreachable(host),
+            unit: facts.get(host, &UnitQuery::new(&settings.unit)),
+            conf,
+            file,
+            server: Server::read(settings, host, facts),
+            addresses: addresses(settings, host, facts),
+            has_data_dir: is_there(queries::data_dir(settings)),
+            has_work_dir: is_there(FileQuery::meta(&settings.work_dir)),
+            has_pid_file: is_there(queries::pid_file(settings)),
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.unit.as_ref().is_ok_and(|unit| unit.is_active())
+    }
+
+    /// Whether the file was changed after the process was started.
+    pub(super) fn has_newer_file(&self) -> bool {
+        match (&self.file, &self.unit) {
+            (Ok(FileFact::Present(meta)), Ok(unit)) => {
+                unit.started_us > 0 && meta.modified_us > unit.started_us
+            }
+            _ => false,
+        }
+    }
+
+    /// The directory of the data: what the file says, relative to the file, or else what the inventory says.
+    pub(super) fn work_dir(&self, settings: &Settings) -> String {
+        let told = self
+            .conf
+            .as_ref()
+            .and_then(|conf| conf.as_ref().ok()?.get(&["work_dir"]));
+        told.map_or_else(
+            || settings.work_dir.clone(),
+            |path| absolute(path, &settings.config),
+        )
+    }
+
+    /// Whether it may hold data: it says so, or nothing says that it does not.
+    pub(super) fn may_hold_data(&self, settings: &Settings) -> bool {
+        match &self.server {
+            _ if self.unreachable.is_some() => true,
+            Server::Up(info) => info.has_data.unwrap_or(true),
+            Server::Denied(_) => true,
+            Server::Down(_) => {
+                self.is_active() || self.has_data_dir || self.work_dir(settings) != settings.work_dir
+            }
+        }
+    }
+
+    /// Whether its file names another password than ours, or none.
+    pub(super) fn has_other_password(&self, settings: &Settings) -> bool {
+        let ours = Text::secret(&settings.password);
+        let told = self
+            .conf
+            .as_ref()
+            .and_then(|conf| conf.as_ref().ok()?.get(&["server", "auth"]));
+        told != Some(ours.as_str())
+    }
+}
+
+impl Server {
+    /// The first of the two places at which it answers; where it does at neither, what the first one says.
+    fn read(settings: &Settings, host: &HostName, facts: &Facts) -> Self {
+        let mut first = None;
+        for query in queries::servers(settings, host) {
+            let found = match facts.get(host, &query) {
+                Ok(SsdbFact::Replies {
+                    asks_password,
+                    replies,
+                }) => {
+                    let info = info::read(settings, &query.address, *asks_password, replies);
+                    return Self::Up(Box::new(info));
+                }
+                Ok(SsdbFact::Denied(why)) => return Self::Denied(why.clone()),
+                Ok(SsdbFact::Down(why)) => Self::Down(why.clone()),
+                Err(unknown) => Self::Down(unknown.to_string()),
+            };
+            first.get_or_insert(found);
+        }
+        first.unwrap_or_else(|| Self::Down("nobody asked".to_owned()))
+    }
+
+    pub(super) fn up(&self) -> Option<&Info> {
+        match self {
+            Self::Up(info) => Some(info),
+            _ => None,
+        }
+    }
+
+    /// Why it does not answer us; `None` where it does.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Up(_) => None,
+            Self::Denied(why) => Some(format!("it refuses the password: {why}")),
+            Self::Down(why) => Some(format!("it does not answer: {why}")),
+        }
+    }
+}
+
+/// The masters that a file names. One without a place or a port is none to the server either (`serv.cpp`).
+pub(super) fn slaveofs(conf: &Conf) -> Vec<super::conf::Place> {
+    let Some(parent) = conf.find(&["replication"]) else {
+        return Vec::new();
+    };
+    let mut found = conf.children(Some(parent));
+    found.retain(|&at| {
+        let has = |key| conf.child(at, key).is_some_and(|value| !value.is_empty());
+        conf.key(at) == "slaveof" && (has("host") || has("ip")) && has("port")
+    });
+    found
+}
+
+/// A path of the file, which is relative to the file's directory.
+fn absolute(path: &str, config: &str) -> String {
+    if path.starts_with('/') {
+        return path.trim_end_matches('/').to_owned();
+    }
+    let dir = config.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let path = path.trim_end_matches('/');
+    format!("{dir}/{}", path.strip_prefix("./").unwrap_or(path))
+}
+
+fn addresses(settings: &Settings, host: &HostName, facts: &Facts) -> Vec<String> {
+    let place = settings.place(host);
+    if place.parse::<IpAddr>().is_ok() {
+        return vec![place.to_owned()];
+    }
+    let query = ResolveQuery {
+        name: place.to_owned(),
+    };
+    // The host itself knows best, except that Debian gives it 127.0.1.1; then the others do.
+    let mut found: Vec<String> = Vec::new();
+    for asked in std::iter::once(host).chain(settings.peers(host)) {
+        for address in facts
+            .get(asked, &query)
+            .map(|fact| fact.addresses.as_slice())
+            .unwrap_or_default()
+        {
+            let is_outer = address
+                .parse::<IpAddr>()
+                .is_ok_and(|address| !address.is_loopback() && address.is_ipv4());
+            if is_outer && !found.contains(address) {
+                found.push(address.clone());
+            }
+        }
+    }
+    found
+}
