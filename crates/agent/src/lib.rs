@@ -14,6 +14,7 @@ mod clock;
 mod facts;
 mod harden;
 mod host;
+mod http;
 mod lock;
 mod mongo;
 mod pool;

@@ -4,7 +4,8 @@
 //! program that echoes its input or a server that quotes a password in an error must not carry it out either.
 
 use protocol::facts::{
-    Bson, CommandFact, ErlangFact, Login, MongoError, MongoFact, RespFact, RespValue, SsdbFact, TcpFact, Term,
+    Bson, CommandFact, ErlangFact, HttpFact, Login, MongoError, MongoFact, RespFact, RespValue, SsdbFact,
+    TcpFact, Term, WordsFact,
 };
 use protocol::{ActionError, Change, Fact, FactError, Response, Text};
 
@@ -45,13 +46,19 @@ impl Cleaner<'_> {
         *text = self.0.redact(text);
     }
 
+    fn text(&self, text: &mut Text) {
+        *text = Text::new(self.0.redact(text.as_str()));
+    }
+
     fn fact(&self, fact: &mut Fact) {
         match fact {
             Fact::Tcp(TcpFact::Closed(why))
             | Fact::Resp(RespFact::Down(why) | RespFact::Denied(why))
             | Fact::Ssdb(SsdbFact::Down(why) | SsdbFact::Denied(why))
             | Fact::Erlang(ErlangFact::Down(why) | ErlangFact::Denied(why))
-            | Fact::Mongo(MongoFact::Down(why)) => self.string(why),
+            | Fact::Mongo(MongoFact::Down(why))
+            | Fact::Http(HttpFact::Down(why))
+            | Fact::Words(WordsFact::Down(why)) => self.string(why),
             Fact::Mongo(MongoFact::Denied(error)) => self.string(&mut error.message),
             Fact::Mongo(MongoFact::Replies { login, replies }) => self.mongo(login, replies),
             Fact::Command(CommandFact { stdout, stderr, .. }) => {
@@ -67,6 +74,8 @@ impl Cleaner<'_> {
                     }
                 }
             }
+            Fact::Http(HttpFact::Reply { body, .. }) => self.text(body),
+            Fact::Words(WordsFact::Replies(replies)) => replies.iter_mut().for_each(|reply| self.text(reply)),
             Fact::Erlang(ErlangFact::Results(results)) => {
                 for result in results {
                     match result {
@@ -89,7 +98,7 @@ impl Cleaner<'_> {
         for reply in replies {
             match reply {
                 RespValue::Nil | RespValue::Int(_) => {}
-                RespValue::Str(text) => *text = Text::new(self.0.redact(text.as_str())),
+                RespValue::Str(text) => self.text(text),
                 RespValue::List(items) => self.replies(items),
                 RespValue::Error(why) => self.string(why),
             }

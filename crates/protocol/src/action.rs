@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::facts::{MongoCommand, MongoUser, RespCommand, SsdbCommand};
+use crate::facts::{HttpEndpoint, HttpRequest, MongoCommand, MongoUser, RespCommand, SsdbCommand};
 use crate::{Fact, FactQuery, Text};
 use types::SecretId;
 
@@ -115,6 +115,13 @@ pub enum Operation {
         /// The codes of errors after which a command is sent again until the time limit, such as 109
         /// (`ConfigurationInProgress`).
         again_on: Vec<i32>,
+    },
+    /// Sends requests to a server that speaks HTTP, and stops at the first that is not answered with a status of 2xx.
+    Http {
+        /// The server.
+        at: HttpEndpoint,
+        /// The requests.
+        requests: Vec<HttpRequest>,
     },
 }
 

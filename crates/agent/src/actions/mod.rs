@@ -7,6 +7,7 @@
 mod backup;
 mod directory;
 mod draft;
+mod http;
 mod mongo;
 mod packages;
 mod precondition;
@@ -89,6 +90,7 @@ pub(crate) fn act(host: &Host, action: &Action) -> Result<Change, ActionError> {
             };
             mongo::send(&act, &server, commands, again_on)
         }
+        Operation::Http { at, requests } => http::send(&act, at, requests),
     }
 }
 

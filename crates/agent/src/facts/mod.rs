@@ -6,6 +6,7 @@
 mod command;
 mod erlang;
 mod file;
+mod http;
 mod mongo;
 mod names;
 mod os;
@@ -14,6 +15,7 @@ mod resp;
 mod ssdb;
 mod tcp;
 mod unit;
+mod words;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -135,6 +137,8 @@ fn one(host: &Host, query: &FactQuery) -> Answer {
         FactQuery::Ssdb(query) => ssdb::observe(&host.secrets(), query).map(Fact::Ssdb),
         FactQuery::Erlang(query) => erlang::observe(query).map(Fact::Erlang),
         FactQuery::Mongo(query) => mongo::observe(&host.secrets(), query).map(Fact::Mongo),
+        FactQuery::Http(query) => http::observe(&host.secrets(), query).map(Fact::Http),
+        FactQuery::Words(query) => Ok(Fact::Words(words::observe(&host.secrets(), query))),
         // These are answered together.
         FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(error("not asked alone")),
     }

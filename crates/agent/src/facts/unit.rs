@@ -18,7 +18,8 @@ use crate::words::tail;
 /// How long systemd may take.
 const LIMIT: Duration = Duration::from_secs(20);
 const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,UnitFileState,MainPID,InvocationID,\
-                          NeedDaemonReload,ExecMainStartTimestamp,ExecMainStartTimestampMonotonic";
+                          NeedDaemonReload,ExecMainStartTimestamp,ExecMainStartTimestampMonotonic,\
+                          ActiveEnterTimestamp,ActiveEnterTimestampMonotonic,SourcePath";
 
 /// Answers for all units.
 pub(super) fn observe(host: &Host, names: &[&str]) -> Vec<Answer> {
@@ -92,23 +93,57 @@ fn fact(paragraph: &str, boot_us: i64) -> UnitFact {
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
     };
     let text = |name: &str| value(name).unwrap_or_default().to_owned();
-    let since_boot = || {
-        let monotonic: i64 = value("ExecMainStartTimestampMonotonic")?.parse().ok()?;
-        (monotonic > 0).then(|| boot_us + monotonic)
+    let when = |name: &str| {
+        let since_boot = || {
+            let monotonic: i64 = value(&format!("{name}Monotonic"))?.parse().ok()?;
+            (monotonic > 0).then(|| boot_us + monotonic)
+        };
+        value(name).and_then(clock::parse_us_utc).or_else(since_boot)
+    };
+    let active = text("ActiveState");
+    // An init script's processes are not known to systemd, but when it ran the script is.
+    let script_ran = || when("ActiveEnterTimestamp").filter(|_| active == "active");
+    let started = when("ExecMainStartTimestamp").or_else(script_ran);
+    let enabled = match (value("UnitFileState"), value("SourcePath").and_then(init_script)) {
+        (Some("generated"), Some(script)) => starts_at_boot(script, "/etc"),
+        (state, _) => state.unwrap_or_default().to_owned(),
     };
     UnitFact {
         load: text("LoadState"),
-        active: text("ActiveState"),
         sub: text("SubState"),
-        enabled: text("UnitFileState"),
+        enabled,
         main_pid: value("MainPID").and_then(|pid| pid.parse().ok()).unwrap_or(0),
-        started_us: value("ExecMainStartTimestamp")
-            .and_then(clock::parse_us_utc)
-            .or_else(since_boot)
-            .unwrap_or(0),
+        started_us: started.unwrap_or(0),
+        active,
         invocation: text("InvocationID"),
         stale: value("NeedDaemonReload") == Some("yes"),
     }
+}
+
+/// The name of the init script that a unit was generated from.
+fn init_script(source: &str) -> Option<&str> {
+    source.strip_prefix("/etc/init.d/")
+}
+
+/// What `systemctl is-enabled` says of an init script: its unit is always there, so only the links of the run levels
+/// tell, as systemd-sysv-install(8) reads them.
+fn starts_at_boot(script: &str, etc: &str) -> String {
+    let is_link = |name: &str| {
+        let rest = name.strip_prefix('S').unwrap_or_default();
+        rest.strip_prefix(|c: char| c.is_ascii_digit())
+            .and_then(|rest| rest.strip_prefix(|c: char| c.is_ascii_digit()))
+            == Some(script)
+    };
+    let has_link = |level: &u8| {
+        let Ok(entries) = std::fs::read_dir(format!("{etc}/rc{level}.d")) else {
+            return false;
+        };
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().to_str().is_some_and(is_link))
+    };
+    let enabled = [2, 3, 4, 5].iter().any(has_link);
+    if enabled { "enabled" } else { "disabled" }.to_owned()
 }
 
 #[cfg(test)]
@@ -141,6 +176,29 @@ mod tests {
         let old = RUNNING.replace("08:51:10.123456", "08:51:10");
         let old = old.replace(" UTC", " CET");
         assert_eq!(parse(&old, 1_000_000_000)[0].started_us, 1_005_000_000);
+    }
+
+    #[test]
+    fn an_init_script_runs_since_systemd_ran_it() {
+        let script = "MainPID=0\nExecMainStartTimestamp=\nExecMainStartTimestampMonotonic=0\nLoadState=loaded\n\
+                      ActiveState=active\nSubState=exited\nUnitFileState=generated\nNeedDaemonReload=no\n\
+                      ActiveEnterTimestamp=Tue 2026-11-24 08:51:10.123456 UTC\nSourcePath=/etc/init.d/no-such-script\n";
+        let fact = &parse(script, 0)[0];
+        assert_eq!(fact.started_us, 1_795_510_270_123_456);
+        assert!(fact.is_active() && !fact.is_enabled());
+    }
+
+    #[test]
+    fn an_init_script_starts_at_boot_where_a_run_level_links_it() {
+        let etc = tempfile::tempdir().unwrap();
+        let path = etc.path().to_str().unwrap();
+        std::fs::create_dir(etc.path().join("rc3.d")).unwrap();
+        for other in ["K01zookeeper", "S01zookeeper2", "Szookeeper"] {
+            std::fs::write(etc.path().join("rc3.d").join(other), "").unwrap();
+        }
+        assert_eq!(starts_at_boot("zookeeper", path), "disabled");
+        std::fs::write(etc.path().join("rc3.d/S01zookeeper"), "").unwrap();
+        assert_eq!(starts_at_boot("zookeeper", path), "enabled");
     }
 
     #[test]

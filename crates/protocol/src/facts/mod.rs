@@ -7,12 +7,14 @@
 mod command;
 mod erlang;
 mod file;
+mod http;
 mod mongo;
 mod net;
 mod resp;
 mod ssdb;
 mod system;
 mod unit;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -20,12 +22,14 @@ use thiserror::Error;
 pub use command::{CommandFact, CommandQuery};
 pub use erlang::{Call, ErlangFact, ErlangQuery, Term};
 pub use file::{FileFact, FileKind, FileMeta, FileQuery};
+pub use http::{HttpAccount, HttpEndpoint, HttpFact, HttpMethod, HttpQuery, HttpRequest};
 pub use mongo::{Bson, Fields, Login, MongoCommand, MongoError, MongoFact, MongoQuery, MongoUser};
 pub use net::{ResolveFact, ResolveQuery, TcpFact, TcpQuery};
 pub use resp::{RespCommand, RespFact, RespQuery, RespValue};
 pub use ssdb::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReply};
 pub use system::{OsFact, OsQuery, PackageFact, PackageQuery};
 pub use unit::{UnitFact, UnitQuery};
+pub use words::{WordsFact, WordsQuery};
 
 /// A query and the type of its answer, so that asking for a file's fact gives a file's fact.
 pub trait Query: Clone {
@@ -97,4 +101,8 @@ subjects! {
     Ssdb(SsdbQuery => SsdbFact),
     /// Replies of a MongoDB server.
     Mongo(MongoQuery => MongoFact),
+    /// The answer to a request of HTTP.
+    Http(HttpQuery => HttpFact),
+    /// The answers to four-letter words.
+    Words(WordsQuery => WordsFact),
 }
