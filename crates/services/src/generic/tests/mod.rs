@@ -306,7 +306,9 @@ impl World {
                     *status = i32::from(*status == 0);
                 }
             }
-            Operation::Resp { .. } | Operation::Ssdb { .. } => panic!("no generic step speaks to a database"),
+            Operation::Resp { .. } | Operation::Ssdb { .. } | Operation::Mongo { .. } => {
+                panic!("no generic step speaks to a database")
+            }
         }
     }
 
