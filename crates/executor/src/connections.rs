@@ -22,7 +22,7 @@ const PROMPT: Duration = Duration::from_secs(30);
 
 /// How long a lock is waited for that this very run holds. An agent whose connection was cut carries its action on to
 /// the next safe point, and has the lock until then.
-const OWN_LOCK: Duration = Duration::from_secs(120);
+const OWN_LOCK: Duration = Duration::from_mins(2);
 
 /// The wait between two looks at such a lock.
 const OWN_LOCK_LOOK: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ impl Connections {
                 match take_lock(host, &session, &holder).await {
                     Err(LockTrouble::Final(error)) => return Err(error),
                     Err(LockTrouble::Lost(why)) => {
-                        tracing::debug!(%host, why, "lost before its lock was taken")
+                        tracing::debug!(%host, why, "lost before its lock was taken");
                     }
                     Ok(()) => {}
                 }
@@ -161,7 +161,7 @@ impl Connections {
         let session = self.start(host).await?;
         if let Some(holder) = &self.lock {
             match take_lock(host, &session, holder).await {
-                Err(LockTrouble::Lost(why)) => return Err(not_started(SessionError::Lost(why))),
+                Err(LockTrouble::Lost(why)) => return Err(not_started(&SessionError::Lost(why))),
                 Err(LockTrouble::Final(error)) => return Err(fatal(error.to_string())),
                 Ok(()) => {}
             }
@@ -182,10 +182,10 @@ impl Connections {
         let session = timeout(PROMPT, greeting)
             .await
             .unwrap_or_else(|_| Err(silent()))
-            .map_err(not_started)?;
+            .map_err(|error| not_started(&error))?;
         if !self.secrets.is_empty() {
             let handed_over = answer(&session, PROMPT, session.hand_over(&self.secrets));
-            handed_over.await.map_err(not_started)?;
+            handed_over.await.map_err(|error| not_started(&error))?;
         }
         Ok(session)
     }
@@ -241,7 +241,7 @@ async fn take_lock(host: &HostName, session: &Session, holder: &LockHolder) -> R
     }
 }
 
-fn not_started(error: SessionError) -> ConnectError {
+fn not_started(error: &SessionError) -> ConnectError {
     // A stream that ends before the greeting may be a busy server's doing; the transport knows better where it can.
     let transient = matches!(error, SessionError::Lost(_));
     ConnectError {

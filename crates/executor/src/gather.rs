@@ -13,7 +13,7 @@ use types::HostName;
 use crate::connections::{Connections, no_answer};
 
 /// How long an agent may take for what has no time limit of its own.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How often a host is asked where its connection turns out to be lost: it may have died unnoticed long ago.
 const ATTEMPTS: u32 = 2;

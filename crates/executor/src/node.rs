@@ -5,21 +5,24 @@ use std::time::Duration;
 use plan::{Event, Failure, Gate, Judge, Node, NodeOutcome, Verdict};
 use protocol::{Action, ActionError, Change};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use transport::SessionError;
 use types::HostName;
 
 use crate::connections::{Connections, answer};
 use crate::gather::{Patience, describe, look};
-use crate::run::Stop;
+use crate::run::{Stop, asked};
 use crate::schedule::End;
 
 /// How often an action is sent again after its connection was lost. Each time the agent checks its preconditions anew.
 const ATTEMPTS: u32 = 3;
 
+/// How long a look may take that began before the limit of its gate, or before the operator asked to stop.
+const LAST_LOOK: Duration = Duration::from_secs(5);
+
 /// How much longer than an action's own limit its answer may take: the agent checks preconditions first, and an
 /// operation comes to its next safe point after its time is up.
-const SLACK: Duration = Duration::from_secs(60);
+const SLACK: Duration = Duration::from_mins(1);
 
 /// The first wait between two looks at a gate; it grows to [`LONGEST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(100);
@@ -68,10 +71,10 @@ async fn attempt(
         drop(events.send(Event::NodeWaiting {
             node: node.id.clone(),
             why,
-        }))
+        }));
     };
     let change = match &node.action {
-        Some(action) => Some(act(&node.host, action, connections, &wait, sent).await?),
+        Some(action) => Some(act(&node.host, action, connections, stop.clone(), &wait, sent).await?),
         None => None,
     };
     for gate in &node.gates {
@@ -84,20 +87,25 @@ async fn act(
     host: &HostName,
     action: &Action,
     connections: &Connections,
+    mut stop: watch::Receiver<Stop>,
     wait: &impl Fn(String),
     sent: &mut u32,
 ) -> Result<Change, Failure> {
     let limit = Duration::from_millis(action.limit_ms) + SLACK;
     let mut lost = String::new();
     for attempt in 1..=ATTEMPTS {
-        let session = match connections.session(host).await {
-            Ok(session) => session,
-            Err(error) => {
-                return Err(Failure::Lost {
-                    message: describe(&error),
-                });
+        // An action that was sent comes to its end; one that was not, or whose connection is gone, is left at a stop.
+        let session = tokio::select! {
+            biased;
+            session = connections.session(host) => session,
+            () = asked(&mut stop) => {
+                let before = seen(" after the connection was lost", &lost);
+                return Err(Failure::Lost { message: format!("interrupted while connecting to {host}{before}") });
             }
         };
+        let session = session.map_err(|error| Failure::Lost {
+            message: describe(&error),
+        })?;
         *sent += 1;
         match answer(&session, limit, session.act(action.clone())).await {
             Ok(Ok(change)) => return Ok(change),
@@ -111,7 +119,11 @@ async fn act(
                 wait(format!("the connection to {host} was lost: {why}"));
                 lost = why;
                 if attempt < ATTEMPTS {
-                    sleep(connections.pause(host, attempt)).await;
+                    tokio::select! {
+                        biased;
+                        () = asked(&mut stop) => break,
+                        () = sleep(connections.pause(host, attempt)) => {}
+                    }
                 }
             }
             Err(error) => {
@@ -136,22 +148,28 @@ async fn pass(
         title: gate.title.clone(),
         last,
     };
-    let deadline = Instant::now() + Duration::from_millis(gate.limit_ms);
+    let interrupted = |last: &str| failed(format!("interrupted while waiting{}", seen("; last seen", last)));
+    let limit = Duration::from_millis(gate.limit_ms);
+    let deadline = Instant::now() + limit;
     let mut pause = FIRST_LOOK;
     let mut last = String::new();
     loop {
         let looking = look(connections, gate.watch.clone(), Patience::None);
-        let Ok(facts) = tokio::time::timeout_at(deadline, looking).await else {
-            return Err(failed(format!(
-                "no answer within {} s; before that: {last}",
-                gate.limit_ms / 1000
-            )));
+        let facts = tokio::select! {
+            biased;
+            facts = looking => facts,
+            () = sleep_until(deadline.max(Instant::now() + LAST_LOOK)) => {
+                let before = seen("; before that", &last);
+                return Err(failed(format!("no answer within {} s{before}", limit.as_secs_f64())));
+            }
+            // A gate that holds passes after a stop too, if it can be seen at once.
+            () = async { asked(&mut stop).await; sleep(LAST_LOOK).await } => return Err(interrupted(&last)),
         };
         match judge.judge(gate, &facts) {
             Verdict::Pass => return Ok(()),
             Verdict::Fail(why) => return Err(failed(why)),
-            Verdict::Wait(why) if Instant::now() + pause >= deadline => {
-                return Err(failed(format!("after {} s: {why}", gate.limit_ms / 1000)));
+            Verdict::Wait(why) if Instant::now() >= deadline => {
+                return Err(failed(format!("after {} s: {why}", limit.as_secs_f64())));
             }
             Verdict::Wait(why) => {
                 if why != last {
@@ -161,10 +179,19 @@ async fn pass(
             }
         }
         tokio::select! {
-            () = sleep(pause) => pause = (pause * 3 / 2).min(LONGEST_LOOK),
-            Ok(_) = stop.wait_for(|stop| *stop == Stop::Asked) => {
-                return Err(failed(format!("interrupted while waiting; last seen: {last}")));
-            }
+            biased;
+            () = asked(&mut stop) => return Err(interrupted(&last)),
+            // The last look is at the limit itself.
+            () = sleep_until(deadline.min(Instant::now() + pause)) => pause = (pause * 3 / 2).min(LONGEST_LOOK),
         }
+    }
+}
+
+/// What was seen, with words before it; nothing where nothing was.
+fn seen(words: &str, what: &str) -> String {
+    if what.is_empty() {
+        String::new()
+    } else {
+        format!("{words}: {what}")
     }
 }

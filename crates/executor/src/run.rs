@@ -59,6 +59,11 @@ pub async fn run(
         nodes: graph.nodes().len(),
     });
     loop {
+        if *stop.borrow() == Stop::Asked && !outcome.interrupted {
+            outcome.interrupted = true;
+            schedule.halt(NotRun::Interrupted);
+            tell(Event::Interrupted);
+        }
         for at in schedule.start() {
             let node = &graph.nodes()[at];
             tell(Event::NodeStarted {
@@ -72,21 +77,26 @@ pub async fn run(
             break;
         }
         tokio::select! {
+            biased;
+            // Told above, before anything else happens.
+            () = asked(&mut stop), if !outcome.interrupted => {}
             Some((at, ended)) = running.next() => {
                 count(&ended.outcome, &mut outcome);
                 tell(Event::NodeFinished { node: graph.nodes()[at].id.clone(), outcome: ended.outcome });
                 report(graph, schedule.finish(at, ended.end), &mut outcome, &tell);
-            }
-            Ok(_) = stop.wait_for(|stop| *stop == Stop::Asked), if !outcome.interrupted => {
-                outcome.interrupted = true;
-                schedule.halt(NotRun::Interrupted);
-                tell(Event::Interrupted);
             }
         }
     }
     report(graph, schedule.give_up(), &mut outcome, &tell);
     tell(Event::RunFinished { outcome });
     outcome
+}
+
+/// Waits until the operator asks to stop: for ever, where nobody can ask any more.
+pub(crate) async fn asked(stop: &mut watch::Receiver<Stop>) {
+    if stop.wait_for(|stop| *stop == Stop::Asked).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn report(graph: &StepGraph, dropped: Vec<(usize, NotRun)>, outcome: &mut Outcome, tell: &impl Fn(Event)) {

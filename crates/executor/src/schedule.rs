@@ -134,7 +134,9 @@ impl<'g> Schedule<'g> {
             self.halt(NotRun::FailFast);
         }
         let mut dropped = Vec::new();
+        // After a halt nothing starts anyway, and why is told once all has ended.
         if end == End::RolloutStopped
+            && self.halted.is_none()
             && let Some(service) = &node.service
         {
             self.drop_rollout(service, &node.id, &mut dropped);

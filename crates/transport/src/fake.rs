@@ -95,6 +95,7 @@ async fn serve(
             break;
         }
         frame = tokio::select! {
+            biased;
             answer = queue.recv() => answer.flatten().and_then(|answer| frame::encode(&answer).ok()),
             Ok(_) = switch.wait_for(|down| *down) => None,
         };
@@ -144,7 +145,7 @@ mod tests {
             Box::pin(async move {
                 match request {
                     Request::Lock(_) => {
-                        tokio::time::sleep(Duration::from_secs(60)).await;
+                        tokio::time::sleep(Duration::from_mins(1)).await;
                         Some(Response::Locked)
                     }
                     Request::Gather(queries) => Some(Response::Facts(Vec::with_capacity(queries.len()))),

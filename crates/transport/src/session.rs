@@ -4,7 +4,7 @@
 //! hands each answer to who waits for its number. When the stream ends, everybody who still waits is told why,
 //! in the far side's own words.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -60,7 +60,8 @@ struct Inner {
 
 struct Pending {
     next: RequestId,
-    waiting: HashMap<RequestId, oneshot::Sender<Response>>,
+    /// Sorted, so that they are told in the same order every time.
+    waiting: BTreeMap<RequestId, oneshot::Sender<Response>>,
     /// Where frames go; `None` once the conversation is over, which closes the agent's input.
     outgoing: Option<mpsc::UnboundedSender<Vec<u8>>>,
     /// Why the stream ended, once it has.
@@ -92,7 +93,7 @@ impl Session {
         let (outgoing, queue) = mpsc::unbounded_channel();
         let pending = Arc::new(Mutex::new(Pending {
             next: 0,
-            waiting: HashMap::new(),
+            waiting: BTreeMap::new(),
             outgoing: Some(outgoing),
             ended: None,
         }));
@@ -289,7 +290,7 @@ mod tests {
     use tokio::io::DuplexStream;
     use tokio::time::timeout;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     /// A conversation, and the agent's end of it.
     async fn conversation(

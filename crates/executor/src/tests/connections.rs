@@ -16,7 +16,7 @@ use types::{HostName, Secret};
 use super::world::{Setting, graph, holder, host, node};
 use crate::{Connections, LockError, gather};
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn setting() -> Setting {
     Setting::new(graph(vec![

@@ -1,6 +1,8 @@
 //! The executor on fake hosts, in simulated time.
 
 mod connections;
+mod gates;
+mod property;
 mod runs;
 mod trouble;
 mod world;

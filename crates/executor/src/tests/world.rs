@@ -491,7 +491,7 @@ impl Setting {
             events,
         );
         // A run that has not ended after a day of simulated time hangs.
-        let outcome = tokio::time::timeout(Duration::from_secs(86_400), running)
+        let outcome = tokio::time::timeout(Duration::from_hours(24), running)
             .await
             .expect("the run hangs");
         let mut events = Vec::new();
