@@ -80,14 +80,17 @@ fn hints(lab: &Lab, name: &str) -> String {
     } else {
         format!(" --name {name}")
     };
-    let overlay = lab.overlay();
     format!(
-        "\nThe cluster is yours to try things on:\n\
-         \n  target/dist/clusterctl plan inventory.toml --overlay {overlay} --ssh-config none\
-         \n  cargo xtask lab{own} ssh {host}             log in to a host (or: ssh -F {config} {host})\
-         \n  cargo xtask lab{own} kill {host}            cut a host's power, and see what status says\
-         \n  cargo xtask lab{own} down --purge        delete it all",
-        overlay = overlay.display(),
+        "\nThe cluster is yours:\n\
+         \n  see that there is nothing to do\
+         \n    target/dist/clusterctl plan inventory.toml --overlay {overlay} --ssh-config none\
+         \n  log in to a host\
+         \n    cargo xtask lab{own} ssh {host}      (or: ssh -F {config} {host})\
+         \n  cut a host's power, and see what status and plan say\
+         \n    cargo xtask lab{own} kill {host}\
+         \n  delete it all\
+         \n    cargo xtask lab{own} down --purge",
+        overlay = lab.overlay().display(),
         config = lab.ssh_config().display(),
     )
 }

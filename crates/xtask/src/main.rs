@@ -9,6 +9,7 @@ mod dist;
 mod lab;
 mod stage;
 mod standins;
+mod tidy;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,12 +32,15 @@ enum Chore {
     Demo(demo::DemoArgs),
     /// Build the programs as they are shipped, into target/dist
     Dist(dist::DistArgs),
+    /// Check the house rules that a program can check: imports, purity, sizes, registered kinds
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Lab(args) => lab::run(args),
         Chore::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Chore::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Chore::Dist(args) => dist::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {

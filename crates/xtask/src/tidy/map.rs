@@ -1,0 +1,241 @@
+//! The map of our crates: which may use which. docs/architecture.md shows the same table; a rule compares the two.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// What a crate is to the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nature {
+    /// The same input gives the same output: nothing else is asked.
+    Pure,
+    /// Part of the product.
+    Real,
+    /// Never shipped.
+    Development,
+}
+
+/// One crate.
+#[derive(Debug)]
+pub(crate) struct Crate {
+    /// Its name, also its folder's.
+    pub(crate) name: &'static str,
+    /// Which of our crates it may depend on.
+    pub(crate) uses: &'static [&'static str],
+    /// What it is to the product.
+    pub(crate) nature: Nature,
+    /// What it holds.
+    pub(crate) holds: &'static str,
+}
+
+use Nature::{Development, Pure, Real};
+
+/// Every crate, lowest first.
+pub(crate) static MAP: &[Crate] = &[
+    one(
+        "types",
+        &[],
+        Pure,
+        "names, identifiers, secrets that redact themselves, places in files",
+    ),
+    one(
+        "protocol",
+        &["types"],
+        Pure,
+        "the wire contract of controller and agent, without any I/O",
+    ),
+    one(
+        "plan",
+        &["protocol", "types"],
+        Pure,
+        "step graph, gates, budgets, refusals, events: data and its invariants",
+    ),
+    one(
+        "config",
+        &["protocol", "types"],
+        Pure,
+        "inventory and playbooks, and every error in them with its place",
+    ),
+    one(
+        "services",
+        &["config", "plan", "protocol", "types"],
+        Pure,
+        "one folder a kind: settings and facts become tasks, gates, refusals, status",
+    ),
+    one(
+        "planner",
+        &["config", "plan", "protocol", "services", "types"],
+        Pure,
+        "playbooks, hosts and facts become one step graph",
+    ),
+    one(
+        "transport",
+        &["protocol", "types"],
+        Real,
+        "byte streams to hosts, and the conversation with the agent at their end",
+    ),
+    one(
+        "ssh",
+        &["transport", "types"],
+        Real,
+        "the way to real hosts; the only user of russh",
+    ),
+    one(
+        "executor",
+        &["plan", "protocol", "transport", "types"],
+        Real,
+        "runs a step graph: limits, budgets, gates, retries, cancellation",
+    ),
+    one(
+        "state",
+        &["plan", "types"],
+        Real,
+        "the journal of runs and its queries",
+    ),
+    one(
+        "report",
+        &["plan", "protocol", "types"],
+        Real,
+        "everything that a person or a machine reads",
+    ),
+    one(
+        "agent",
+        &["protocol", "types"],
+        Real,
+        "facts and actions: the only code that touches a host",
+    ),
+    one(
+        "clusterctl",
+        &[
+            "config",
+            "executor",
+            "plan",
+            "planner",
+            "protocol",
+            "report",
+            "services",
+            "ssh",
+            "state",
+            "transport",
+            "types",
+        ],
+        Real,
+        "the command line: reads files, puts the others to work, chooses the exit code",
+    ),
+    one(
+        "lab",
+        &["types"],
+        Development,
+        "a cluster of containers, for the demo and the end-to-end tests",
+    ),
+    one(
+        "standins",
+        &["types"],
+        Development,
+        "servers that answer as the real ones do, where the lab cannot have those",
+    ),
+    one(
+        "e2e",
+        &["lab", "types"],
+        Development,
+        "the end-to-end tests (in tests/)",
+    ),
+    one("xtask", &["lab", "types"], Development, "the project's chores"),
+];
+
+const fn one(
+    name: &'static str,
+    uses: &'static [&'static str],
+    nature: Nature,
+    holds: &'static str,
+) -> Crate {
+    Crate {
+        name,
+        uses,
+        nature,
+        holds,
+    }
+}
+
+/// The crate of that name.
+pub(crate) fn of(name: &str) -> Option<&'static Crate> {
+    MAP.iter().find(|one| one.name == name)
+}
+
+/// What a crate is to the product; one that the map does not know is held to the stricter rules of the product.
+pub(crate) fn nature(name: &str) -> Nature {
+    of(name).map_or(Real, |found| found.nature)
+}
+
+/// All that a crate reaches by its edges and those of the crates that they lead to.
+pub(crate) fn below(name: &str) -> BTreeSet<&'static str> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![name];
+    while let Some(next) = open.pop() {
+        for used in of(next).map(|one| one.uses).unwrap_or_default() {
+            if found.insert(*used) {
+                open.push(used);
+            }
+        }
+    }
+    found
+}
+
+/// The table as docs/architecture.md shows it.
+pub(crate) fn table() -> String {
+    let mut text = String::from("| crate | is | may use | holds |\n|---|---|---|---|\n");
+    for one in MAP {
+        let nature = match one.nature {
+            Pure => "pure",
+            Real => "product",
+            Development => "development only",
+        };
+        let uses = if one.uses.is_empty() {
+            "-".to_owned()
+        } else {
+            one.uses.join(", ")
+        };
+        let _ = writeln!(text, "| {} | {nature} | {uses} | {} |", one.name, one.holds);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_only_go_down() {
+        for (at, one) in MAP.iter().enumerate() {
+            for used in one.uses {
+                assert!(
+                    MAP[..at].iter().any(|lower| lower.name == *used),
+                    "{} → {used}",
+                    one.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn who_plans_and_who_acts_meet_only_in_the_plan() {
+        for above in ["services", "planner", "config"] {
+            assert!(!below("executor").contains(above), "executor reaches {above}");
+        }
+        assert!(!below("report").contains("executor"));
+        assert!(below("ssh").contains("protocol"));
+    }
+
+    #[test]
+    fn what_is_shipped_uses_nothing_that_is_not() {
+        for one in MAP.iter().filter(|one| one.nature != Development) {
+            for used in below(one.name) {
+                assert_ne!(nature(used), Development, "{} → {used}", one.name);
+                assert!(
+                    one.nature != Pure || nature(used) == Pure,
+                    "{} → {used}",
+                    one.name
+                );
+            }
+        }
+    }
+}

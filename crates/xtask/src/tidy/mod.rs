@@ -1,0 +1,109 @@
+//! `cargo xtask tidy`: the house rules that a program can check, all broken ones told at once.
+//!
+//! A rule is a function from the whole workspace (read once, see `tree.rs`) to problems; each stands in the file of
+//! its subject, with a test that shows it find what it is for. What the rules are for is in docs/architecture.md.
+
+mod code;
+mod edges;
+mod files;
+mod kinds;
+mod manifests;
+mod map;
+mod prints;
+mod problem;
+mod pure;
+mod reach;
+mod tree;
+
+use anyhow::bail;
+
+use self::problem::Problem;
+use self::tree::{Krate, Source, Tree};
+use crate::{cargo, say};
+
+/// Every rule.
+const RULES: &[fn(&Tree) -> Vec<Problem>] = &[
+    edges::check,
+    edges::check_page,
+    pure::check_needs,
+    pure::check_code,
+    prints::check_printing,
+    prints::check_ending,
+    kinds::check_registered,
+    kinds::check_names,
+    files::check_syntax,
+    files::check_length,
+    files::check_head,
+    files::check_allowances,
+    files::check_built,
+    manifests::check_names,
+    manifests::check_lints,
+    manifests::check_playbooks,
+];
+
+/// Checks all rules on this workspace.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let tree = Tree::read(&cargo::workspace()?)?;
+    let mut problems: Vec<Problem> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+    problems.sort();
+    problems.dedup();
+    for problem in &problems {
+        say(&format!("{problem}\n"));
+    }
+    if problems.is_empty() {
+        say(&format!(
+            "tidy: {} rules hold for {} crates, {} sources",
+            RULES.len(),
+            tree.crates.len(),
+            tree.sources.len()
+        ));
+        return Ok(());
+    }
+    bail!("{} places break the house rules", problems.len());
+}
+
+impl Problem {
+    /// A problem with a source; its line is the first one unless said otherwise.
+    fn at(source: &Source) -> Self {
+        Self {
+            file: source.path.clone(),
+            line: 1,
+            what: String::new(),
+            why: "",
+            way_out: String::new(),
+        }
+    }
+}
+
+impl Tree {
+    /// The line of a text that begins with a word; the first one where none does.
+    fn line_in(&self, path: &str, word: &str) -> usize {
+        let text = self.texts.get(path).map(String::as_str).unwrap_or_default();
+        let at = text.lines().position(|line| {
+            line.strip_prefix(word).is_some_and(|rest| {
+                !rest.starts_with(|next: char| next.is_alphanumeric() || "-_".contains(next))
+            })
+        });
+        at.map_or(1, |at| at + 1)
+    }
+
+    /// Where a crate's manifest names a dependency.
+    fn line_of_need(&self, krate: &Krate, need: &str) -> usize {
+        self.line_in(&krate.manifest(), need)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dependency_is_found_in_the_manifest() {
+        let text = "[dependencies]\ntokio-util.workspace = true\ntokio = \"1\"\n";
+        let tree = Tree::default()
+            .with_crate("plan", &[])
+            .with_text("crates/plan/Cargo.toml", text);
+        let line = |need| tree.line_of_need(&tree.crates[0], need);
+        assert_eq!((line("tokio-util"), line("tokio"), line("rand")), (2, 3, 1));
+    }
+}
