@@ -54,8 +54,7 @@ fn outgoing(secrets: &Secrets, value: &Bson) -> Result<bson::Bson, ClientError> 
     Ok(match value {
         Bson::Null => bson::Bson::Null,
         Bson::Bool(flag) => bson::Bson::Boolean(*flag),
-        Bson::Int(number) => bson::Bson::Int32(*number),
-        Bson::Long(number) => bson::Bson::Int64(*number),
+        Bson::Int(number) => i32::try_from(*number).map_or(bson::Bson::Int64(*number), bson::Bson::Int32),
         Bson::Double(text) => bson::Bson::Double(text.parse().map_err(|_| odd(text))?),
         Bson::Str(text) => {
             let bytes = secrets.reveal(text, &[])?;
@@ -131,8 +130,8 @@ fn incoming(secrets: &Secrets, value: bson::Bson) -> Bson {
     match value {
         bson::Bson::Null | bson::Bson::Undefined => Bson::Null,
         bson::Bson::Boolean(flag) => Bson::Bool(flag),
-        bson::Bson::Int32(number) => Bson::Int(number),
-        bson::Bson::Int64(number) => Bson::Long(number),
+        bson::Bson::Int32(number) => Bson::Int(number.into()),
+        bson::Bson::Int64(number) => Bson::Int(number),
         bson::Bson::Double(number) => Bson::double(number),
         bson::Bson::String(text) | bson::Bson::Symbol(text) => {
             Bson::Str(secrets.conceal_lossy(text.as_bytes()))
@@ -200,7 +199,7 @@ mod tests {
     #[test]
     fn what_comes_in_goes_out_again() {
         let document = doc! {
-            "a": bson::oid::ObjectId::from_bytes([7; 12]), "b": 1.5, "c": 3_i64, "d": bson::DateTime::from_millis(9),
+            "a": bson::oid::ObjectId::from_bytes([7; 12]), "b": 1.5, "c": 3, "c2": i64::MAX, "d": bson::DateTime::from_millis(9),
             "e": Timestamp { time: 1, increment: 2 }, "f": [true, bson::Bson::Null, { "g": "text" }],
             "h": Binary { subtype: BinarySubtype::Uuid, bytes: vec![0, 255] },
         };

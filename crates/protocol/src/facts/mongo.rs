@@ -143,10 +143,8 @@ pub enum Bson {
     Null,
     /// A boolean.
     Bool(bool),
-    /// A 32-bit integer.
-    Int(i32),
-    /// A 64-bit integer.
-    Long(i64),
+    /// An integer of 32 or 64 bits: servers take either, and are not consistent in which they give.
+    Int(i64),
     /// A floating-point number, as text that reads back as the same number: facts can be compared.
     Double(String),
     /// A string; in a command it may name secrets.
@@ -213,11 +211,10 @@ impl Bson {
         }
     }
 
-    /// The number where it is one without a fraction, whatever its type: servers are not consistent in it.
+    /// The number where it is one without a fraction, a floating-point one included.
     pub fn as_int(&self) -> Option<i64> {
         match self {
-            Self::Int(number) => Some(i64::from(*number)),
-            Self::Long(number) => Some(*number),
+            Self::Int(number) => Some(*number),
             Self::Double(text) => text.strip_suffix(".0")?.parse().ok(),
             _ => None,
         }
@@ -226,10 +223,9 @@ impl Bson {
     /// The number where it is one.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
-            Self::Int(number) => Some(f64::from(*number)),
             Self::Double(text) => text.parse().ok(),
-            // Numbers of configurations are small; the text does the conversion without loss of meaning.
-            Self::Long(number) => number.to_string().parse().ok(),
+            // The nearest one, as text is read.
+            Self::Int(number) => number.to_string().parse().ok(),
             _ => None,
         }
     }
@@ -251,13 +247,13 @@ impl From<bool> for Bson {
 
 impl From<i32> for Bson {
     fn from(number: i32) -> Self {
-        Self::Int(number)
+        Self::Int(number.into())
     }
 }
 
 impl From<i64> for Bson {
     fn from(number: i64) -> Self {
-        Self::Long(number)
+        Self::Int(number)
     }
 }
 
@@ -286,7 +282,6 @@ impl std::fmt::Display for Bson {
             Self::Null => f.write_str("null"),
             Self::Bool(flag) => write!(f, "{flag}"),
             Self::Int(number) => write!(f, "{number}"),
-            Self::Long(number) => write!(f, "{number}"),
             Self::Double(text) => f.write_str(text.strip_suffix(".0").unwrap_or(text)),
             Self::Str(text) => write!(f, "{:?}", text.as_str()),
             Self::Date(ms) => write!(f, "Date({ms})"),
@@ -336,7 +331,7 @@ mod tests {
     fn numbers_of_any_type_are_numbers() {
         assert_eq!(Bson::double(1.0).as_int(), Some(1));
         assert_eq!(Bson::double(0.5).as_int(), None);
-        assert_eq!(Bson::Long(5).as_f64(), Some(5.0));
+        assert_eq!(Bson::Int(5).as_f64(), Some(5.0));
         assert!(Bson::double(1.0).is_true() && !Bson::Int(0).is_true());
     }
 
