@@ -157,6 +157,8 @@ pub struct Options {
     pub key_file: Option<PathBuf>,
     /// Whether clients must log in: `security.authorization`, or implied by the key file.
     pub auth: bool,
+    /// `security.transitionToAuth`: clients and members are let in with and without a login.
+    pub transition_to_auth: bool,
     /// For `getCmdLineOpts`.
     pub argv: Vec<String>,
     /// For `getCmdLineOpts`: what the file and the command line say, nested.
@@ -239,6 +241,7 @@ impl Options {
             repl_set: text("replication.replSetName").filter(|name| !name.is_empty()),
             auth: key_file.is_some() || authorization.as_deref() == Some("enabled"),
             key_file,
+            transition_to_auth: flag("security.transitionToAuth"),
             argv,
             parsed,
             version: version.to_owned(),

@@ -1,0 +1,126 @@
+//! Databases and collections.
+
+use std::collections::BTreeMap;
+
+use bson::{Document, doc};
+
+use crate::mongod::errors::{Code, Reply, fail};
+use crate::mongod::node::{Node, State};
+use crate::mongod::oplog::Op;
+use crate::mongod::rights::{Need, may};
+
+use super::concern::{await_write, require_primary};
+use super::{Session, crud};
+
+async fn change(
+    node: &Node,
+    database: &str,
+    command: &Document,
+    object: Document,
+    mut reply: Document,
+) -> Reply {
+    let at = {
+        let state = &mut *node.lock();
+        node.write(state, &Op::new("c", format!("{database}.$cmd"), object))?
+    };
+    await_write(node, command, at, &mut reply).await;
+    Ok(reply)
+}
+
+fn check(node: &Node, database: &str, holds: impl FnOnce(&State) -> bool, code: Code, why: &str) -> Reply {
+    let state = node.lock();
+    require_primary(node, &state, database)?;
+    if holds(&state) {
+        Ok(doc! {})
+    } else {
+        fail(code, why)
+    }
+}
+
+/// `create`.
+pub(super) async fn create(node: &Node, database: &str, command: &Document) -> Reply {
+    let name = command.get_str("create").unwrap_or_default();
+    let namespace = format!("{database}.{name}");
+    let why = format!("Collection {namespace} already exists.");
+    check(
+        node,
+        database,
+        |state| !state.store.has(&namespace),
+        Code::NamespaceExists,
+        &why,
+    )?;
+    change(node, database, command, doc! {"create": name}, doc! {}).await
+}
+
+/// `drop`.
+pub(super) async fn drop_collection(node: &Node, database: &str, command: &Document) -> Reply {
+    let name = command.get_str("drop").unwrap_or_default();
+    let namespace = format!("{database}.{name}");
+    check(
+        node,
+        database,
+        |state| state.store.has(&namespace),
+        Code::NamespaceNotFound,
+        "ns not found",
+    )?;
+    change(
+        node,
+        database,
+        command,
+        doc! {"drop": name},
+        doc! {"ns": &namespace, "nIndexesWas": 1},
+    )
+    .await
+}
+
+/// `dropDatabase`.
+pub(super) async fn drop_database(node: &Node, database: &str, command: &Document) -> Reply {
+    check(node, database, |_| true, Code::InternalError, "")?;
+    change(
+        node,
+        database,
+        command,
+        doc! {"dropDatabase": 1},
+        doc! {"dropped": database},
+    )
+    .await
+}
+
+/// `listDatabases`: those that the client may read something in.
+pub(super) fn list_databases(node: &Node, session: &Session) -> Document {
+    let state = node.lock();
+    let mut sizes: BTreeMap<&str, i64> = BTreeMap::new();
+    for namespace in state.store.namespaces() {
+        let database = namespace.split('.').next().unwrap_or_default();
+        *sizes.entry(database).or_default() += 4096;
+    }
+    sizes.entry("local").or_insert(4096);
+    let all = !node.options.auth || may(&session.users, &Need::Monitor, false);
+    let seen = |name: &str| all || may(&session.users, &Need::Read(name.into(), String::new()), false);
+    let shown: Vec<_> = sizes
+        .iter()
+        .filter(|(name, _)| seen(name))
+        .map(|(name, size)| doc! {"name": *name, "sizeOnDisk": *size, "empty": false})
+        .collect();
+    let total: i64 = sizes.values().sum();
+    doc! {"databases": shown, "totalSize": total, "totalSizeMb": total / 1_048_576}
+}
+
+/// `listCollections`.
+pub(super) fn list_collections(node: &Node, database: &str) -> Document {
+    let state = node.lock();
+    let prefix = format!("{database}.");
+    let mut names: Vec<&str> = state
+        .store
+        .namespaces()
+        .filter_map(|name| name.strip_prefix(&prefix))
+        .collect();
+    if database == "local" && node.options.repl_set.is_some() {
+        names.extend(["oplog.rs", "system.replset"]);
+    }
+    let shown = names
+        .iter()
+        .map(|name| doc! {"name": *name, "type": "collection", "options": {}})
+        .collect();
+    crud::cursor(&format!("{database}.$cmd.listCollections"), shown)
+}

@@ -1,0 +1,184 @@
+//! What a client can ask, who may ask it, and where the answers are.
+
+mod catalog;
+mod concern;
+mod crud;
+mod diagnostic;
+mod hello;
+mod replset;
+mod sasl;
+mod status;
+mod users;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bson::{Document, doc};
+
+use super::errors::{Code, CommandError, Reply, fail};
+pub(super) use replset::hand_over;
+
+use super::node::Node;
+use super::rights::{Need, User, may};
+use super::{election, heartbeat, sync};
+
+/// One client's connection.
+pub(super) struct Session {
+    /// Where the client is.
+    pub from: SocketAddr,
+    /// The connection's number.
+    pub id: i32,
+    /// Who has logged in on it.
+    pub users: Vec<User>,
+    /// A login that is going on.
+    sasl: Option<sasl::Conversation>,
+}
+
+impl Session {
+    /// A connection that nobody has logged in on.
+    pub(super) fn new(from: SocketAddr, id: i32) -> Self {
+        Self {
+            from,
+            id,
+            users: Vec::new(),
+            sasl: None,
+        }
+    }
+}
+
+/// Answers one command.
+pub(super) async fn answer(node: &Arc<Node>, session: &mut Session, command: &Document) -> Document {
+    let name = command.keys().next().cloned().unwrap_or_default();
+    let database = command.get_str("$db").unwrap_or("test").to_owned();
+    let result = match authorize(node, session, &name, &database, command) {
+        Ok(()) => run(node, session, &name, &database, command).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(mut reply) => {
+            reply.insert("ok", 1.0);
+            reply
+        }
+        Err(error) => error.reply(),
+    }
+}
+
+fn authorize(
+    node: &Node,
+    session: &Session,
+    name: &str,
+    database: &str,
+    command: &Document,
+) -> Result<(), CommandError> {
+    let need = need(name, database, command);
+    if !node.options.auth || node.lenient() || matches!(need, Need::Nothing) {
+        return Ok(());
+    }
+    let has_users = node.lock().store.has_users();
+    let exempt = !has_users && session.from.ip().is_loopback();
+    if may(&session.users, &need, exempt) {
+        return Ok(());
+    }
+    if session.users.is_empty() {
+        return fail(
+            Code::Unauthorized,
+            format!("Command {name} requires authentication"),
+        );
+    }
+    let shown = doc! {name: command.get(name).cloned().unwrap_or(1.into()), "$db": database};
+    fail(
+        Code::Unauthorized,
+        format!("not authorized on {database} to execute command {shown}"),
+    )
+}
+
+/// What a command takes: the action types of the real server, folded into few.
+fn need(name: &str, database: &str, command: &Document) -> Need {
+    let on = database.to_owned();
+    let collection = || command.get_str(name).unwrap_or_default().to_owned();
+    match name {
+        "hello" | "isMaster" | "ismaster" | "ping" | "buildInfo" | "buildinfo" | "connectionStatus"
+        | "saslStart" | "saslContinue" | "logout" | "endSessions" | "whatsmyuri" | "getnonce" | "_isSelf"
+        | "listCommands" => Need::Nothing,
+        "replSetInitiate" | "replSetReconfig" => Need::Configure,
+        "replSetGetStatus" => Need::Status,
+        "replSetGetConfig" => Need::Config,
+        "replSetStepDown" | "replSetFreeze" | "setParameter" | "setDefaultRWConcern" | "shutdown" => {
+            Need::Manage
+        }
+        "serverStatus"
+        | "getCmdLineOpts"
+        | "getParameter"
+        | "hostInfo"
+        | "getLog"
+        | "getDefaultRWConcern"
+        | "features" => Need::Monitor,
+        "listDatabases" => Need::LoggedIn,
+        "createUser" => Need::CreateUser(on),
+        "updateUser" | "dropUser" | "grantRolesToUser" => Need::Users(on),
+        "usersInfo" => Need::SeeUsers(on),
+        "find" | "count" | "aggregate" | "getMore" | "distinct" => Need::Read(on, collection()),
+        "listCollections" | "listIndexes" | "killCursors" => Need::Read(on, String::new()),
+        "insert" | "update" | "delete" | "findAndModify" | "create" | "drop" | "dropDatabase"
+        | "createIndexes" => Need::Write(on, collection()),
+        _ => Need::Internal,
+    }
+}
+
+async fn run(
+    node: &Arc<Node>,
+    session: &mut Session,
+    name: &str,
+    database: &str,
+    command: &Document,
+) -> Reply {
+    match name {
+        "hello" | "isMaster" | "ismaster" => Ok(hello::hello(node, session, command, name)),
+        "ping" | "endSessions" | "killCursors" => Ok(doc! {}),
+        "buildInfo" | "buildinfo" => Ok(diagnostic::build_info(node)),
+        "connectionStatus" => Ok(diagnostic::connection_status(session)),
+        "whatsmyuri" => Ok(doc! {"you": session.from.to_string()}),
+        "serverStatus" => Ok(diagnostic::server_status(node, command)),
+        "getCmdLineOpts" => Ok(doc! {"argv": &node.options.argv, "parsed": node.options.parsed.clone()}),
+        "hostInfo" => Ok(diagnostic::host_info()),
+        "getParameter" => diagnostic::get_parameter(node, command),
+        "setParameter" => Ok(doc! {"was": bson::Bson::Null}),
+        "saslStart" => sasl::start(node, session, database, command),
+        "saslContinue" => sasl::proceed(node, session, command),
+        "logout" => {
+            session.users.retain(|user| user.database != database);
+            Ok(doc! {})
+        }
+        "replSetInitiate" => replset::initiate(node, command).await,
+        "replSetReconfig" => replset::reconfig(node, command).await,
+        "replSetGetStatus" => status::get_status(node),
+        "replSetGetConfig" => status::get_config(node, command),
+        "replSetStepDown" => replset::step_down(node, command).await,
+        "replSetFreeze" => replset::freeze(node, command),
+        "createUser" => users::create(node, database, command).await,
+        "updateUser" => users::update(node, database, command).await,
+        "dropUser" => users::drop_user(node, database, command).await,
+        "usersInfo" => users::info(node, database, command),
+        "setDefaultRWConcern" => concern::set_default(node, command).await,
+        "getDefaultRWConcern" => Ok(concern::get_default(node)),
+        "insert" => crud::insert(node, database, command).await,
+        "update" => crud::update(node, database, command).await,
+        "delete" => crud::delete(node, database, command).await,
+        "find" => crud::find(node, database, command),
+        "count" => crud::count(node, database, command),
+        "aggregate" => crud::aggregate(node, database, command),
+        "create" => catalog::create(node, database, command).await,
+        "drop" => catalog::drop_collection(node, database, command).await,
+        "dropDatabase" => catalog::drop_database(node, database, command).await,
+        "listDatabases" => Ok(catalog::list_databases(node, session)),
+        "listCollections" => Ok(catalog::list_collections(node, database)),
+        "shutdown" => diagnostic::shut_down(node),
+        "_isSelf" => Ok(doc! {"id": node.instance}),
+        "replSetHeartbeat" => heartbeat::answer(node, command),
+        "replSetRequestVotes" => election::vote(node, command),
+        "replSetStepUp" => replset::step_up(node).await,
+        "standinPull" => sync::answer_pull(node, command).await,
+        "standinCommonPoint" => sync::answer_common_point(node, command),
+        _ => fail(Code::CommandNotFound, format!("no such command: '{name}'")),
+    }
+}

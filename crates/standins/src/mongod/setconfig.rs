@@ -1,0 +1,539 @@
+//! A replica set's configuration document: what it says, and which documents the real server takes.
+//!
+//! After `repl_set_config.cpp` and `repl_set_config_checks.cpp`. A document that does not parse or breaks a rule of
+//! its own is 93 (InvalidReplicaSetConfig); one that may not follow the present one is 103.
+
+use std::collections::BTreeSet;
+
+use bson::oid::ObjectId;
+use bson::{Bson, Document, doc};
+
+use super::errors::{Code, CommandError, fail};
+use super::query::{truthy, whole};
+
+/// One member of the set.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the fields of a member document")]
+pub struct Member {
+    pub id: i32,
+    pub host: String,
+    pub arbiter: bool,
+    pub hidden: bool,
+    pub priority: f64,
+    pub votes: bool,
+    pub delay: i64,
+}
+
+impl Member {
+    /// Whether it can become primary.
+    pub fn electable(&self) -> bool {
+        !self.arbiter && self.votes && self.priority > 0.0
+    }
+}
+
+/// A configuration that obeys its own rules.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetConfig {
+    /// The document with all defaults filled in, as `replSetGetConfig` tells it.
+    pub document: Document,
+    /// The set's name.
+    pub name: String,
+    /// Grows with each reconfig.
+    pub version: i32,
+    /// The election term in which it was made.
+    pub term: i64,
+    /// All members.
+    pub members: Vec<Member>,
+}
+
+const FIELDS: &[&str] = &[
+    "_id",
+    "version",
+    "term",
+    "members",
+    "settings",
+    "protocolVersion",
+    "writeConcernMajorityJournalDefault",
+    "configsvr",
+];
+const MEMBER_FIELDS: &[&str] = &[
+    "_id",
+    "host",
+    "arbiterOnly",
+    "buildIndexes",
+    "hidden",
+    "priority",
+    "tags",
+    "votes",
+    "horizons",
+    "newlyAdded",
+    "secondaryDelaySecs",
+    "slaveDelay",
+];
+
+impl SetConfig {
+    /// Reads a configuration; `release` is the server's, which decides how the delay is called.
+    pub fn parse(from: &Document, release: (u32, u32)) -> Result<Self, CommandError> {
+        known(from, FIELDS, "ReplSetConfig")?;
+        let name = text(from, "_id", "ReplSetConfig")?;
+        let version = integer(from, "version")
+            .and_then(|version| i32::try_from(version).ok())
+            .filter(|v| *v > 0);
+        let Some(version) = version else {
+            return invalid("version field value must be a positive integer");
+        };
+        let term = integer(from, "term").unwrap_or(0).max(0);
+        let Some(Bson::Array(entries)) = from.get("members") else {
+            return invalid("BSON field 'ReplSetConfig.members' is missing but a required field");
+        };
+        let delay = if release < (5, 0) {
+            "slaveDelay"
+        } else {
+            "secondaryDelaySecs"
+        };
+        let mut members = Vec::new();
+        let mut documents = Vec::new();
+        for entry in entries {
+            let Some(entry) = entry.as_document() else {
+                return invalid("a member is no document");
+            };
+            let (member, document) = parse_member(entry, delay)?;
+            members.push(member);
+            documents.push(document);
+        }
+        let document = doc! {
+            "_id": &name, "version": version, "term": term, "members": documents, "protocolVersion": 1_i64,
+            "writeConcernMajorityJournalDefault": true, "settings": settings(from),
+        };
+        let config = Self {
+            document,
+            name,
+            version,
+            term,
+            members,
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<(), CommandError> {
+        let members = &self.members;
+        let count = members.len();
+        if !(1..=50).contains(&count) {
+            return invalid(format!(
+                "Number of replica set members must be between 1 and 50, but {count} were given"
+            ));
+        }
+        let local = members.iter().filter(|member| is_localhost(&member.host)).count();
+        if local != 0 && local != count {
+            return invalid(format!(
+                "Either all host names in a replica set configuration must be localhost references, or none must be; \
+                 found {local} out of {count}"
+            ));
+        }
+        for (at, member) in members.iter().enumerate() {
+            for other in &members[..at] {
+                if other.id == member.id {
+                    return invalid(format!(
+                        "Found two member configurations with same _id field: {}",
+                        member.id
+                    ));
+                }
+                if other.host == member.host {
+                    return invalid(format!(
+                        "Found two member configurations with same host field: {}",
+                        member.host
+                    ));
+                }
+            }
+        }
+        let voters = members.iter().filter(|member| member.votes).count();
+        if !(1..=7).contains(&voters) {
+            return invalid(format!(
+                "Replica set configuration contains {voters} voting members, but must be 1 to 7"
+            ));
+        }
+        if !members.iter().any(Member::electable) {
+            return invalid(
+                "Replica set configuration must contain at least one non-arbiter member with priority > 0",
+            );
+        }
+        Ok(())
+    }
+
+    /// The member of this id.
+    pub fn member(&self, id: i32) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    /// The members that vote.
+    pub fn voters(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.votes)
+    }
+
+    /// How many votes elect.
+    pub fn majority(&self) -> usize {
+        self.voters().count() / 2 + 1
+    }
+
+    /// How many voters hold data.
+    pub fn writable_voters(&self) -> usize {
+        self.voters().filter(|member| !member.arbiter).count()
+    }
+
+    /// How many members have a write before it counts as the majority's.
+    pub fn write_majority(&self) -> usize {
+        self.majority().min(self.writable_voters())
+    }
+
+    /// Whether writes wait for the majority where nobody says anything else (since 5.0): not where arbiters make
+    /// the holders of data so few that one lost member would stop all writes.
+    pub fn implicit_majority(&self) -> bool {
+        let arbiters = self.members.iter().any(|member| member.arbiter);
+        !arbiters || self.writable_voters() > self.majority()
+    }
+
+    /// Version and term, in the order that decides which configuration is newer.
+    pub fn rank(&self) -> (i64, i32) {
+        (self.term, self.version)
+    }
+
+    /// The same configuration in another term.
+    #[must_use]
+    pub fn in_term(&self, term: i64) -> Self {
+        let mut new = self.clone();
+        new.term = term;
+        new.document.insert("term", term);
+        new
+    }
+
+    /// The set's unique id.
+    pub fn set_id(&self) -> Option<ObjectId> {
+        self.document
+            .get_document("settings")
+            .ok()?
+            .get_object_id("replicaSetId")
+            .ok()
+    }
+
+    /// Gives a new set its unique id.
+    pub fn christen(&mut self) {
+        if let Ok(settings) = self.document.get_document_mut("settings") {
+            settings.insert("replicaSetId", ObjectId::new());
+        }
+    }
+
+    /// The rules of a first configuration.
+    pub fn check_initial(&self) -> Result<(), CommandError> {
+        if self.version != 1 {
+            return invalid(format!(
+                "Configuration used to initiate a replica set must  have version 1, but found {}",
+                self.version
+            ));
+        }
+        self.check_arbiters()
+    }
+
+    fn check_arbiters(&self) -> Result<(), CommandError> {
+        match self
+            .members
+            .iter()
+            .find(|member| member.arbiter && member.priority != 0.0)
+        {
+            None => Ok(()),
+            Some(Member { host, priority, .. }) => invalid(format!(
+                "Member {host} is an arbiter but has priority {priority}. Arbiter priority must be 0."
+            )),
+        }
+    }
+
+    /// Whether this configuration may follow `old`. All of it is 103 to the client, whatever rule is broken.
+    pub fn check_follows(&self, old: &Self, force: bool) -> Result<(), CommandError> {
+        self.follows(old, force)
+            .or_else(|reason| fail(Code::NewReplicaSetConfigurationIncompatible, reason))
+    }
+
+    fn follows(&self, old: &Self, force: bool) -> Result<(), String> {
+        if self.rank() <= old.rank() {
+            return Err(format!(
+                "New replica set configuration version and term must be greater than old, but {{version: {}, term: \
+                 {}}} is not greater than {{version: {}, term: {}}} for replica set {}",
+                self.version, self.term, old.version, old.term, self.name
+            ));
+        }
+        if self.name != old.name {
+            return Err(format!(
+                "New and old configurations differ in replica set name; old was {}, and new is {}",
+                old.name, self.name
+            ));
+        }
+        if self.set_id() != old.set_id() {
+            return Err("New and old configurations differ in replica set ID".into());
+        }
+        for (new, was) in self
+            .members
+            .iter()
+            .flat_map(|new| old.members.iter().map(move |was| (new, was)))
+        {
+            if new.host == was.host && new.id != was.id {
+                return Err(format!(
+                    "New and old configurations both have members with host of {} but in the new configuration the \
+                     _id field is {} and in the old configuration it is {} for replica set {}",
+                    was.host, new.id, was.id, self.name
+                ));
+            }
+            if new.id == was.id && new.arbiter != was.arbiter {
+                return Err(format!(
+                    "New and old configurations differ in the setting of the arbiterOnly field for member {}; to make \
+                     this change, remove then re-add the member",
+                    was.host
+                ));
+            }
+        }
+        if !force && voting(self).symmetric_difference(&voting(old)).count() > 1 {
+            return Err(
+                "Non force replica set reconfig can only add or remove at most 1 voting member.".into(),
+            );
+        }
+        self.check_arbiters().map_err(|error| error.message)
+    }
+}
+
+fn voting(config: &SetConfig) -> BTreeSet<i32> {
+    config.voters().map(|member| member.id).collect()
+}
+
+fn parse_member(from: &Document, delay_name: &str) -> Result<(Member, Document), CommandError> {
+    known(from, MEMBER_FIELDS, "MemberConfig")?;
+    if let Some(wrong) = ["secondaryDelaySecs", "slaveDelay"]
+        .iter()
+        .find(|n| **n != delay_name && from.contains_key(n))
+    {
+        return invalid(format!("BSON field 'MemberConfig.{wrong}' is an unknown field."));
+    }
+    let id = integer(from, "_id")
+        .and_then(|id| i32::try_from(id).ok())
+        .filter(|id| (0..=255).contains(id));
+    let Some(id) = id else {
+        return invalid("_id field value must be an integer between 0 and 255");
+    };
+    let host = text(from, "host", "MemberConfig")?;
+    let host = if host.contains(':') {
+        host
+    } else {
+        format!("{host}:27017")
+    };
+    let arbiter = truthy(from.get("arbiterOnly"));
+    let votes = integer(from, "votes").unwrap_or(1);
+    let priority = from.get("priority").and_then(super::query::number);
+    let member = Member {
+        id,
+        arbiter,
+        hidden: truthy(from.get("hidden")),
+        // An arbiter's default of 1 is read as 0.
+        priority: priority
+            .filter(|p| !(arbiter && (*p - 1.0).abs() < f64::EPSILON))
+            .unwrap_or(f64::from(u8::from(!arbiter))),
+        votes: votes == 1,
+        delay: integer(from, delay_name).unwrap_or(0),
+        host,
+    };
+    if !(0..=1).contains(&votes) {
+        return invalid(format!("votes field value is {votes} but must be 0 or 1"));
+    }
+    if !(0.0..=1000.0).contains(&member.priority) {
+        return invalid(format!(
+            "priority field value of {} is out of range",
+            member.priority
+        ));
+    }
+    if member.priority > 0.0 {
+        for (holds, why) in [
+            (!member.votes, "when non-voting (votes:0)"),
+            (member.hidden, "when hidden=true"),
+            (member.delay > 0, "when secondaryDelaySecs is used"),
+        ] {
+            if holds {
+                return invalid(format!("priority must be 0 {why}"));
+            }
+        }
+    }
+    if arbiter && !member.votes {
+        return invalid("Arbiter must vote (cannot have 0 votes)");
+    }
+    let document = doc! {
+        "_id": id, "host": &member.host, "arbiterOnly": arbiter,
+        "buildIndexes": from.get("buildIndexes").is_none_or(|flag| truthy(Some(flag))),
+        "hidden": member.hidden, "priority": plain(member.priority),
+        "tags": from.get_document("tags").cloned().unwrap_or_default(),
+        delay_name: member.delay, "votes": i32::from(member.votes),
+    };
+    Ok((member, document))
+}
+
+fn settings(from: &Document) -> Document {
+    let mut settings = doc! {
+        "chainingAllowed": true, "heartbeatIntervalMillis": 2000, "heartbeatTimeoutSecs": 10,
+        "electionTimeoutMillis": 10000, "catchUpTimeoutMillis": -1, "catchUpTakeoverDelayMillis": 30000,
+        "getLastErrorModes": {}, "getLastErrorDefaults": {"w": 1, "wtimeout": 0},
+    };
+    settings.extend(from.get_document("settings").cloned().unwrap_or_default());
+    settings
+}
+
+/// A number as the server would store it: whole ones as integers.
+#[expect(clippy::cast_possible_truncation, reason = "a priority is at most 1000")]
+fn plain(number: f64) -> Bson {
+    if number.fract() == 0.0 {
+        Bson::Int32(number as i32)
+    } else {
+        Bson::Double(number)
+    }
+}
+
+fn is_localhost(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name == "localhost" || name.starts_with("127.") || name == "[::1]"
+}
+
+fn known(from: &Document, fields: &[&str], what: &str) -> Result<(), CommandError> {
+    match from.keys().find(|key| !fields.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => invalid(format!("BSON field '{what}.{key}' is an unknown field.")),
+    }
+}
+
+fn text(from: &Document, key: &str, what: &str) -> Result<String, CommandError> {
+    match from.get_str(key) {
+        Ok(text) if !text.is_empty() => Ok(text.to_owned()),
+        _ => invalid(format!(
+            "BSON field '{what}.{key}' is missing but a required field"
+        )),
+    }
+}
+
+fn integer(from: &Document, key: &str) -> Option<i64> {
+    from.get(key).and_then(whole)
+}
+
+fn invalid<T>(reason: impl Into<String>) -> Result<T, CommandError> {
+    fail(Code::InvalidReplicaSetConfig, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(version: i32, members: Vec<Document>) -> Result<SetConfig, CommandError> {
+        SetConfig::parse(
+            &doc! {"_id": "rs0", "version": version, "members": members},
+            (7, 0),
+        )
+    }
+
+    fn three(version: i32) -> SetConfig {
+        config(
+            version,
+            (0..3)
+                .map(|id| doc! {"_id": id, "host": format!("db{}:27017", id + 1)})
+                .collect(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let config = config(1, vec![doc! {"_id": 0, "host": "db1"}]).unwrap();
+        let member = config.document.get_array("members").unwrap()[0]
+            .as_document()
+            .unwrap();
+        assert_eq!(
+            *member,
+            doc! {"_id": 0, "host": "db1:27017", "arbiterOnly": false, "buildIndexes": true, "hidden": false,
+            "priority": 1, "tags": {}, "secondaryDelaySecs": 0_i64, "votes": 1}
+        );
+    }
+
+    #[test]
+    fn wrong_documents_are_93() {
+        for (members, says) in [
+            (vec![], "between 1 and 50"),
+            (
+                vec![doc! {"_id": 0, "host": "a"}, doc! {"_id": 0, "host": "b"}],
+                "same _id",
+            ),
+            (
+                vec![doc! {"_id": 0, "host": "a"}, doc! {"_id": 1, "host": "a"}],
+                "same host",
+            ),
+            (
+                vec![doc! {"_id": 0, "host": "a"}, doc! {"_id": 1, "host": "localhost"}],
+                "localhost",
+            ),
+            (vec![doc! {"_id": 0, "host": "a", "votes": 0}], "non-voting"),
+            (vec![doc! {"_id": 0, "host": "a", "hidden": true}], "hidden=true"),
+            (vec![doc! {"_id": 0, "host": "a", "priority": 0}], "at least one"),
+            (vec![doc! {"_id": 0, "host": "a", "prio": 0}], "unknown field"),
+            (
+                vec![doc! {"_id": 0, "host": "a", "slaveDelay": 0}],
+                "unknown field",
+            ),
+        ] {
+            let error = config(1, members).unwrap_err();
+            assert_eq!(error.code, Code::InvalidReplicaSetConfig);
+            assert!(error.message.contains(says), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_successor_changes_one_vote_and_reuses_no_name() {
+        let old = three(1);
+        let check = |change: &dyn Fn(&mut Vec<Bson>), version: i32| {
+            let mut document = old.document.clone();
+            document.insert("version", version);
+            change(document.get_array_mut("members").unwrap());
+            SetConfig::parse(&document, (7, 0))
+                .unwrap()
+                .check_follows(&old, false)
+        };
+        assert_eq!(check(&|_| {}, 2), Ok(()));
+        assert_eq!(check(&|members| drop(members.pop()), 2), Ok(()));
+        let error = check(&|_| {}, 1).unwrap_err();
+        assert!(error.message.contains("must be greater than old"), "{error}");
+        assert_eq!(error.code, Code::NewReplicaSetConfigurationIncompatible);
+        assert!(
+            check(&|members| members.truncate(1), 2)
+                .unwrap_err()
+                .message
+                .contains("at most 1 voting member")
+        );
+        let renumber = |members: &mut Vec<Bson>| members[2] = doc! {"_id": 7, "host": "db3:27017"}.into();
+        assert!(
+            check(&renumber, 2)
+                .unwrap_err()
+                .message
+                .contains("the _id field is 7")
+        );
+        let arbiter = |members: &mut Vec<Bson>| {
+            members[2] = doc! {"_id": 2, "host": "db3:27017", "arbiterOnly": true, "priority": 0}.into();
+        };
+        assert!(check(&arbiter, 2).unwrap_err().message.contains("arbiterOnly"));
+    }
+
+    #[test]
+    fn arbiters_change_the_implicit_write_concern() {
+        let members = |arbiters: i32| {
+            let mut all: Vec<_> = (0..2)
+                .map(|id| doc! {"_id": id, "host": format!("db{id}:1")})
+                .collect();
+            all.extend(
+                (0..arbiters)
+                    .map(|id| doc! {"_id": 10 + id, "host": format!("a{id}:1"), "arbiterOnly": true}),
+            );
+            config(1, all).unwrap()
+        };
+        assert!(members(0).implicit_majority());
+        assert!(!members(1).implicit_majority());
+        assert_eq!(members(1).write_majority(), 2);
+    }
+}
