@@ -75,6 +75,16 @@ fn plan_host(
         (None, Some(_)) => return Err(format!("{} is not a text file", settings.config)),
     };
     let mut directives = Directives::parse(text, settings.engine.has_aliases());
+    if !member.has_our_password
+        || member
+            .engine
+            .up()
+            .is_some_and(|engine| engine.has_open_user(settings))
+    {
+        // CONFIG REWRITE writes the default user out as well, after `requirepass`, and that line holds: a server that
+        // had no password once would have none after its next start (ran). Without it `requirepass` makes the user.
+        directives.drop(&["user", "default"]);
+    }
     for Wanted { key, values } in wanted(settings, member, &directives)? {
         if Engine::adds_up(&key) {
             directives.set_all(&key, &values);

@@ -89,6 +89,16 @@ impl Directives {
         }
     }
 
+    /// Drops the lines that begin with these words.
+    pub(super) fn drop(&mut self, words: &[&str]) {
+        self.lines.retain(|line| {
+            let mut found = line.split_whitespace();
+            !words
+                .iter()
+                .all(|word| found.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
+        });
+    }
+
     /// The text.
     pub(super) fn text(&self) -> String {
         let mut text = self.lines.join("\n");

@@ -26,6 +26,9 @@ impl Drift {
     pub(super) fn describe(&self) -> String {
         let key = &self.wanted.key;
         let live = self.live.join(" ");
+        if key == "requirepass" && !self.is_settable {
+            return "it asks for no password, for a line of its file opens the default user".to_owned();
+        }
         if matches!(key.as_str(), "requirepass" | "masterauth") {
             let found = if live.is_empty() { "no" } else { "another" };
             return format!("it runs with {found} {key}");
@@ -48,9 +51,11 @@ pub(super) fn drifts(
         let Some(live) = engine.config(&wanted.key) else {
             continue;
         };
-        if !is_in_force(&wanted, live) {
+        // CONFIG SET to the value that it has already changes nothing, so that takes a restart.
+        let is_open = wanted.key == "requirepass" && engine.has_open_user(settings);
+        if is_open || !is_in_force(&wanted, live) {
             drifts.push(Drift {
-                is_settable: settings.engine.takes_at_run_time(&wanted.key),
+                is_settable: !is_open && settings.engine.takes_at_run_time(&wanted.key),
                 live: live.to_vec(),
                 wanted,
             });

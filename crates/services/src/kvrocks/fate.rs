@@ -54,8 +54,10 @@ pub(super) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<
             };
             consented(member, master, &holds, cx)
         }
-        _ if listed != Listing::Unknown || member.follows_by_file(view.settings).is_some() => Fate::Replica,
+        _ if member.follows_by_file(view.settings).is_some() => Fate::Replica,
+        // Sentinel may know its address from a former life; it would serve as a master until Sentinel notices.
         _ if holds_nothing(view, member) => Fate::Joins,
+        _ if listed != Listing::Unknown => Fate::Replica,
         _ => consented(
             member,
             master,

@@ -119,7 +119,7 @@ impl Run<'_, '_, '_> {
             .collect();
         let drifts = engine.map(|engine| drifts(self.settings, need.member, engine));
         let mut waiting = drifts.and_then(Result::ok).unwrap_or_default();
-        waiting.retain(|drift| !drift.is_settable);
+        waiting.retain(|drift| !drift.is_settable && drift.wanted.key != "requirepass");
         all.tasks
             .extend(again::plan(self.settings, need.member, &waiting, only_if.clone()));
         all.tasks.push(self.task(need, only_if));

@@ -88,6 +88,13 @@ impl Engine {
         self.info(field).parse().ok()
     }
 
+    /// Whether it lets everybody in although `requirepass` is set, for a `user default` line of its file says so.
+    pub(super) fn has_open_user(&self, settings: &Settings) -> bool {
+        let ours = protocol::Text::secret(&settings.password);
+        let requirepass = self.config("requirepass").unwrap_or_default();
+        !self.authenticated && requirepass.first().is_some_and(|live| live == ours.as_str())
+    }
+
     /// Whether it takes itself for a master.
     pub(super) fn is_master(&self) -> bool {
         self.info("role") == "master"

@@ -34,7 +34,7 @@ pub(super) struct Member<'a> {
     /// Whether nothing stands where a packaged engine keeps its data.
     pub(super) has_no_data_files: bool,
     /// Whether its file asks for our password.
-    has_our_password: bool,
+    pub(super) has_our_password: bool,
 }
 
 impl<'a> View<'a> {

@@ -43,14 +43,14 @@ impl World {
         if engine.port != query.port || !engine.listens_at(&query.address) {
             return refused();
         }
-        if !engine.requirepass.is_empty() && engine.requirepass != OURS {
+        if engine.asks() && engine.requirepass != OURS {
             return RespFact::Denied(
                 "WRONGPASS invalid username-password pair or user is disabled.".to_owned(),
             );
         }
         let commands = query.commands.iter();
         RespFact::Replies {
-            authenticated: !engine.requirepass.is_empty(),
+            authenticated: engine.asks(),
             replies: commands
                 .map(|command| self.engine_reply(node, engine, &words(command)))
                 .collect(),

@@ -2,6 +2,7 @@
 
 use insta::assert_snapshot;
 
+use super::servers::OPEN_USER;
 use super::world::{OURS, World};
 use super::{assert_settled, built, converge, converge_from_everywhere, plan, service, shown};
 use crate::kind::Service;
@@ -158,4 +159,37 @@ fn a_file_that_everybody_can_read() {
         "it is 0644 redis:redis instead of 0640 redis:redis"
     );
     converge(&*service, &mut world);
+}
+
+#[test]
+fn a_user_line_of_a_time_without_password_goes() {
+    let service = service("redis", "");
+    let mut world = built(&*service, "redis");
+    // As Redis rewrote its file before it had a password.
+    let lines = [
+        format!("masterauth \"{OURS}\"\n"),
+        format!("requirepass \"{OURS}\"\n"),
+    ];
+    for name in ["db1", "db2", "db3"] {
+        world.edit(name, |text| {
+            text.replace(&lines[0], "").replace(&lines[1], "") + OPEN_USER + "\n"
+        });
+        world.restart(name);
+    }
+    let found = shown(&*service, &world);
+    assert!(!found.contains("user default"), "{found}");
+    converge_from_everywhere(&*service, &world);
+}
+
+#[test]
+fn a_replica_whose_user_line_opens_it_is_restarted() {
+    let (service, mut world) = redis();
+    world.edit("db3", |text| format!("{text}{OPEN_USER}\n"));
+    world.restart("db3");
+    let found = shown(&*service, &world);
+    assert!(
+        found.contains("it asks for no password, for a line of its file opens"),
+        "{found}"
+    );
+    converge_from_everywhere(&*service, &world);
 }

@@ -106,3 +106,24 @@ fn a_master_that_lost_its_data_is_not_helped_to_serve() {
         "{found}"
     );
 }
+
+#[test]
+fn a_member_that_was_rebuilt_and_does_not_run_never_starts_as_a_master() {
+    let service = service("redis", "");
+    let mut world = built(&*service, "redis");
+    world.node_mut("db3").keys = 0;
+    install(&mut world, "db3");
+    let node = world.node_mut("db3");
+    (node.engine, node.sentinel, node.has_data_files) = (None, None, false);
+    for name in ["db1", "db2"] {
+        world
+            .node_mut(name)
+            .sentinel
+            .as_mut()
+            .unwrap()
+            .lost
+            .push("10.0.0.3".to_owned());
+    }
+    let found = shown(&*service, &world);
+    assert!(found.contains("| replicaof 10.0.0.1 6666"), "{found}");
+}

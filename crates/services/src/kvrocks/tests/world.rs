@@ -134,7 +134,7 @@ impl World {
         let (address, port) = engine.follows.as_ref()?;
         let master = self.nodes.iter().find(|other| other.address == *address)?;
         let serving = master.engine.as_ref()?;
-        let lets_in = serving.requirepass.is_empty() || serving.requirepass == engine.masterauth;
+        let lets_in = !serving.asks() || serving.requirepass == engine.masterauth;
         (serving.port == *port && serving.listens_at(address) && lets_in).then_some(master.name)
     }
 
