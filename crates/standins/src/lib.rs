@@ -6,3 +6,4 @@
 //! can be told to misbehave. None of this is ever shipped; each binary says what it is when asked for its version.
 
 pub mod mongod;
+pub mod ssdb;
