@@ -101,6 +101,8 @@ pub enum Operation {
         password: Option<SecretId>,
         /// The commands.
         commands: Vec<SsdbCommand>,
+        /// How often they are sent.
+        times: u64,
     },
     /// Sends commands to a MongoDB server, and stops at the first error.
     Mongo {

@@ -75,7 +75,8 @@ pub(crate) fn act(host: &Host, action: &Action) -> Result<Change, ActionError> {
             port,
             password,
             commands,
-        } => ssdb::send(&act, address, *port, password.as_ref(), commands),
+            times,
+        } => ssdb::send(&act, (address, *port), password.as_ref(), commands, *times),
         Operation::Mongo {
             address,
             port,

@@ -9,20 +9,20 @@ use types::SecretId;
 use super::{Act, failed};
 use crate::ssdb::{Connection, said, status};
 
-/// Sends the commands one after another, and stops at the first that is not `ok`.
+/// Sends the commands one after another, so many times, and stops at the first that is not `ok`.
 pub(super) fn send(
     act: &Act<'_>,
-    address: &str,
-    port: u16,
+    (address, port): (&str, u16),
     password: Option<&SecretId>,
     commands: &[SsdbCommand],
+    times: u64,
 ) -> Result<Change, ActionError> {
     let secrets = act.host.secrets();
     let at = |why: &dyn std::fmt::Display| failed(format!("{address}:{port}: {why}"));
     let left = act.until.saturating_duration_since(Instant::now());
     let opened = Connection::open(&secrets, address, port, password, left);
     let mut connection = opened.map_err(|error| at(&error))?;
-    for command in commands {
+    for command in (0..times).flat_map(|_| commands) {
         let shown = shown(command);
         act.safe_point(&shown)?;
         // The connection's limit is the action's: where no answer came, the time is over as well.
@@ -37,8 +37,13 @@ pub(super) fn send(
         }
     }
     let all: Vec<String> = commands.iter().map(shown).collect();
+    let often = if times == 1 {
+        String::new()
+    } else {
+        format!(", {times} times")
+    };
     Ok(Change {
-        summary: format!("{address}:{port}: {}", all.join("; ")),
+        summary: format!("{address}:{port}: {}{often}", all.join("; ")),
         backup: None,
     })
 }

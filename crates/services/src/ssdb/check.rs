@@ -186,7 +186,7 @@ fn all_at_once(view: &View<'_>, cx: &Cx<'_>) -> Vec<Refusal> {
 }
 
 fn out_of_sync(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<Refusal> {
-    let link = view.out_of_sync(node)?;
+    let master = view.fell_behind(node)?;
     let host = node.host;
     let healthy = view
         .nodes
@@ -198,9 +198,8 @@ fn out_of_sync(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<Refusal>
             host: Some(host.clone()),
             what: format!("{host} is not repaired"),
             why: format!(
-                "it is out of sync: it needs changes of {} that are no longer in the binlog there, so only a full copy helps, \
+                "it is out of sync: it needs changes of {master} that are no longer in the binlog there, so only a full copy helps, \
                  which its old data must not meet",
-                link.at
             ),
             way_out,
             consent,

@@ -12,6 +12,8 @@ use super::view::{Node, View};
 
 /// The member answers, and all links from and to it say SYNC and have caught up.
 pub(super) const LINKED: &str = "linked";
+/// The member answers, and its own links say SYNC and have caught up; what its peers make of it is another matter.
+pub(super) const FILLED: &str = "filled";
 /// The canary of this value, written on the member, is on all that are watched; the value follows.
 pub(super) const CANARY: &str = "canary ";
 /// The member's canary is nowhere any more.
@@ -34,6 +36,7 @@ pub(super) fn gate(
     let title = match (check, others.is_empty()) {
         (NO_CANARY, _) => format!("the canary of {host} is gone everywhere"),
         (_, true) => format!("{host} answers"),
+        (FILLED, _) => format!("{host} answers, and has copied what {} hold", others.join(", ")),
         (LINKED, _) => format!(
             "{host} answers, and its links with {} are in sync",
             others.join(", ")
@@ -67,13 +70,14 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         return canary(&view, node, Some(value), &watched);
     }
     match check {
-        LINKED => linked(&view, node, &watched),
+        LINKED => linked(&view, node, &watched, true),
+        FILLED => linked(&view, node, &watched, false),
         NO_CANARY => canary(&view, node, None, &watched),
         _ => Verdict::Fail(format!("{} has no check {check:?}", settings.name)),
     }
 }
 
-fn linked(view: &View<'_>, node: &Node<'_>, watched: &BTreeSet<&HostName>) -> Verdict {
+fn linked(view: &View<'_>, node: &Node<'_>, watched: &BTreeSet<&HostName>, both_ways: bool) -> Verdict {
     let info = match answers(view, node) {
         Ok(info) => info,
         Err(verdict) => return verdict,
@@ -92,7 +96,7 @@ fn linked(view: &View<'_>, node: &Node<'_>, watched: &BTreeSet<&HostName>) -> Ve
             return verdict;
         }
         // A peer that does not know this host yet is restarted for it later.
-        if let Err(verdict) = flows(view, peer, other, node.host, info, false) {
+        if both_ways && let Err(verdict) = flows(view, peer, other, node.host, info, false) {
             return verdict;
         }
     }
@@ -139,7 +143,9 @@ fn flows(
     let lag = of_master.max_seq.saturating_sub(link.last_seq);
     match link.status.as_str() {
         "OUT_OF_SYNC" => Err(Verdict::Fail(format!(
-            "{mirror} is out of sync with {master}: it needs changes that are no longer in the binlog there"
+            "{mirror} is out of sync with {master}: the change after {} is not in the binlog there, which has {} to {}; the next \
+             plan says what helps",
+            link.last_seq, of_master.min_seq, of_master.max_seq
         ))),
         "SYNC" if lag > view.settings.max_lag || (link.last_seq == 0 && lag > 0) => Err(Verdict::Wait(
             format!("{mirror} is {lag} changes behind {master}"),
@@ -190,7 +196,7 @@ pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
 /// behind the gates of its start, and is not planned where it was not.
 pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
     let view = View::new(settings, facts);
-    let is_startable = |node: &Node<'_>| node.unreachable.is_none() && view.out_of_sync(node).is_none();
+    let is_startable = |node: &Node<'_>| node.unreachable.is_none() && view.fell_behind(node).is_none();
     let down = view
         .nodes
         .iter()

@@ -22,6 +22,8 @@ pub(super) struct Info {
     pub(super) version: String,
     /// How many changes its binlog keeps.
     pub(super) capacity: Option<u64>,
+    /// The number of the oldest change in its binlog.
+    pub(super) min_seq: u64,
     /// The number of its last change.
     pub(super) max_seq: u64,
     /// The masters that it mirrors.
@@ -65,6 +67,7 @@ pub(super) fn read(settings: &Settings, address: &str, asks_password: bool, repl
             ["binlogs", block] => {
                 let fields = fields(block);
                 info.capacity = fields.get("capacity").and_then(|text| text.parse().ok());
+                info.min_seq = number(&fields, "min_seq");
                 info.max_seq = number(&fields, "max_seq");
             }
             ["replication", block] => info.links.extend(link(block)),

@@ -34,6 +34,8 @@ pub(super) enum How {
     Last,
     /// In its turn, on an empty directory, to be filled by the others.
     Refill,
+    /// In its turn, after it has made as many changes as its peers remember of it.
+    Overtake,
     /// Only systemd is told something: it runs on.
     Quiet,
 }
@@ -53,7 +55,7 @@ pub(super) fn need(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Result<Opti
     let mut verbs =
         verbs_to_run(node.host, &settings.unit, cx.facts).map_err(|unknown| unknown.to_string())?;
     let is_wiped = cx.is_allowed(WIPE, node.host);
-    if view.out_of_sync(node).is_some() {
+    if view.fell_behind(node).is_some() {
         let reason = "it is out of sync, and is filled anew by the others; this was consented to".to_owned();
         return Ok(is_wiped.then_some(Need {
             how: How::Refill,
@@ -68,6 +70,15 @@ pub(super) fn need(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Result<Opti
             how: How::StartEmpty,
             verbs,
             reason,
+        }));
+    }
+    if view.is_overtaken(node).is_some() {
+        verbs.push(UnitVerb::Restart);
+        let reason = "its peers remember more changes of it than it has made since it was rebuilt, and are out of sync with it";
+        return Ok(Some(Need {
+            how: How::Overtake,
+            verbs,
+            reason: reason.to_owned(),
         }));
     }
     let (how, reason) = if verbs.contains(&UnitVerb::Start) {

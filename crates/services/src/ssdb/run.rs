@@ -5,7 +5,7 @@
 //! linked no application may write, for what one of them copies then it may get a second time (queues double).
 
 use plan::{Gate, Level, Preview};
-use protocol::facts::{Query, SsdbFact, SsdbReply};
+use protocol::facts::{Query, SsdbCommand, SsdbFact, SsdbReply};
 use protocol::{Action, Command, Fact, Operation, Precondition, UnitVerb};
 use types::HostName;
 
@@ -15,6 +15,9 @@ use super::view::{Node, View};
 use super::{canary, health, queries};
 use crate::common::{QUICK, UNIT, action};
 use crate::step::{Cx, StepPlan, Task};
+
+/// Time limit for changes that mean nothing, in milliseconds: there may be millions of them.
+const OVERTAKE: u64 = 3_600_000;
 
 /// Starts what serves nobody, side by side.
 pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
@@ -48,7 +51,12 @@ fn start(
     notes: &mut Vec<plan::Note>,
 ) -> Option<Task> {
     let (settings, host) = (view.settings, node.host);
-    let gate = || health::gate(settings, health::LINKED, host, watched, settings.sync_timeout);
+    let check = if forgotten(view, node, &need) > 0 {
+        health::FILLED
+    } else {
+        health::LINKED
+    };
+    let gate = || health::gate(settings, check, host, watched, settings.sync_timeout);
     match need.how {
         How::Start => {
             if node.is_active() && view.is_mirror(node) && view.serves(node) {
@@ -67,8 +75,18 @@ fn start(
         }
         How::StartEmpty => Some(refill(view, node, &need).gate(gate())),
         How::Quiet => Some(tell(settings, host, &need)),
-        How::Roll | How::Last | How::Refill => None,
+        How::Roll | How::Last | How::Refill | How::Overtake => None,
     }
+}
+
+/// How many changes the peers remember of a host that will know of none, because it starts without data.
+fn forgotten(view: &View<'_>, node: &Node<'_>, need: &Need) -> u64 {
+    let is_empty = match need.how {
+        How::StartEmpty | How::Refill => true,
+        How::Start => !node.may_hold_data(view.settings),
+        _ => false,
+    };
+    if is_empty { view.remembered(node.host) } else { 0 }
 }
 
 fn warning(host: &HostName, text: &str) -> plan::Note {
@@ -102,7 +120,14 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     // Those that lack data first: until they have them, nobody else may go. The one that holds all the data last.
-    for how in [How::Refill, How::Roll, How::Last] {
+    for how in [
+        How::Start,
+        How::StartEmpty,
+        How::Refill,
+        How::Overtake,
+        How::Roll,
+        How::Last,
+    ] {
         for host in cx.hosts {
             let Some(node) = view.node(host) else { continue };
             // What cannot be told was said by the step `start`.
@@ -119,6 +144,18 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 
 fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut StepPlan) {
     let (settings, host) = (view.settings, node.host);
+    if matches!(need.how, How::Start | How::StartEmpty) {
+        let changes = forgotten(view, node, need);
+        if changes > 0 {
+            all.tasks.extend(overtake(
+                view,
+                host,
+                changes,
+                &cx.hosts.iter().collect::<Vec<_>>(),
+            ));
+        }
+        return;
+    }
     let serves_alone = need.how == How::Last;
     if !serves_alone && let Some(why) = missing(view, host, cx) {
         all.unplanned.push((
@@ -128,7 +165,19 @@ fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut Ste
         return;
     }
     let everybody: Vec<&HostName> = cx.hosts.iter().collect();
-    let gate: Gate = health::gate(settings, health::LINKED, host, &everybody, settings.sync_timeout);
+    if need.how == How::Overtake {
+        let changes = view.is_overtaken(node).unwrap_or_default();
+        all.tasks.extend(overtake(view, host, changes, &everybody));
+        all.tasks.extend(canary::write(view, &everybody, Some(host)));
+        return;
+    }
+    let changes = forgotten(view, node, need);
+    let check = if changes > 0 {
+        health::FILLED
+    } else {
+        health::LINKED
+    };
+    let gate: Gate = health::gate(settings, check, host, &everybody, settings.sync_timeout);
     let mut task = match need.how {
         How::Refill => refill(view, node, need),
         _ => tell(settings, host, need),
@@ -142,7 +191,52 @@ fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut Ste
         all.note(Level::Warning, Some(host), text);
     }
     all.tasks.push(task.disrupting(!serves_alone).gate(gate));
+    if changes > 0 {
+        all.tasks.extend(overtake(view, host, changes, &everybody));
+    }
     all.tasks.extend(canary::write(view, &everybody, Some(host)));
+}
+
+/// Lets a host that was rebuilt go past the last change that its peers remember of it, with changes that mean nothing,
+/// and lets them connect again: they go on from there, and what it copied from them they have.
+fn overtake(view: &View<'_>, host: &HostName, changes: u64, everybody: &[&HostName]) -> Vec<Task> {
+    let settings = view.settings;
+    let reason = format!(
+        "its peers remember its change {changes} and would be out of sync with it before it made as many"
+    );
+    let mut tasks = Vec::new();
+    if changes > 0 {
+        let key = "clusterctl.overtake";
+        let commands = vec![
+            SsdbCommand::new(["set", key, "x"]),
+            SsdbCommand::new(["del", key]),
+        ];
+        let times = changes / 2 + 1;
+        let operation = Operation::Ssdb {
+            address: settings.place(host).to_owned(),
+            port: settings.port,
+            password: Some(settings.password.clone()),
+            commands,
+            times,
+        };
+        let shown = format!("set {key} x; del {key}  ({times} times)");
+        let title = format!("make {} changes on {host} that mean nothing", times * 2);
+        let task = Task::new(host, title, reason.clone(), action(operation, OVERTAKE)).part("overtake");
+        tasks.push(task.preview(Preview::Commands(vec![shown])));
+    }
+    let need = Need {
+        how: How::Overtake,
+        verbs: vec![UnitVerb::Restart],
+        reason: "its peers connect to it again".to_owned(),
+    };
+    let gate = health::gate(settings, health::LINKED, host, everybody, settings.sync_timeout);
+    tasks.push(
+        tell(settings, host, &need)
+            .part("again")
+            .disrupting(true)
+            .gate(gate),
+    );
+    tasks
 }
 
 /// Why the others could not do without a host now; `None` where they could.
@@ -314,6 +408,7 @@ pub(super) fn on_server(
         port: settings.port,
         password: Some(settings.password.clone()),
         commands,
+        times: 1,
     };
     action(operation, QUICK)
 }

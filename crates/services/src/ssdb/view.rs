@@ -106,17 +106,50 @@ impl<'a> View<'a> {
             return false;
         };
         let is_alone = self.settings.hosts.len() == 1;
-        let lacks_data = info
-            .links
-            .iter()
-            .any(|link| matches!(link.status.as_str(), "OUT_OF_SYNC" | "COPY"));
-        (is_alone || self.is_mirror(node)) && !lacks_data
+        let is_copying = info.links.iter().any(|link| link.status == "COPY");
+        (is_alone || self.is_mirror(node)) && !is_copying && self.fell_behind(node).is_none()
     }
 
-    /// Whether a peer says that this host must be filled anew.
-    pub(super) fn out_of_sync<'n>(&self, node: &'n Node<'_>) -> Option<&'n Link> {
+    /// The peer whose binlog no longer has the changes that this mirror needs next: only a full copy helps.
+    pub(super) fn fell_behind(&self, node: &Node<'_>) -> Option<&'a HostName> {
+        let mut links = self.out_of_sync(node);
+        links
+            .find(|(_, master, link)| link.last_seq < master.min_seq)
+            .map(|(peer, ..)| peer)
+    }
+
+    /// How many changes this master must make up for, because peers are out of sync with it although they lack nothing:
+    /// they remember more changes of it than it made since it was rebuilt, and it does not know their positions
+    /// (`backend_sync.cpp`).
+    pub(super) fn is_overtaken(&self, node: &Node<'_>) -> Option<u64> {
         let info = node.server.up()?;
-        info.links.iter().find(|link| link.status == "OUT_OF_SYNC")
+        let peers = self.nodes.iter().filter(|peer| peer.host != node.host);
+        let positions = peers.filter_map(|peer| {
+            let (_, _, link) = self.out_of_sync(peer).find(|(master, ..)| *master == node.host)?;
+            (link.last_seq >= info.min_seq).then_some(link.last_seq)
+        });
+        positions.max().map(|last| last.saturating_sub(info.max_seq))
+    }
+
+    /// The number of the last change of a host that a running peer remembers.
+    pub(super) fn remembered(&self, host: &HostName) -> u64 {
+        let peers = self.nodes.iter().filter(|peer| peer.host != host);
+        let links = peers.filter_map(|peer| self.link(peer.server.up()?, host));
+        links.map(|link| link.last_seq).max().unwrap_or_default()
+    }
+
+    fn out_of_sync<'n>(
+        &'n self,
+        node: &'n Node<'_>,
+    ) -> impl Iterator<Item = (&'a HostName, &'n Info, &'n Link)> {
+        let info = node.server.up();
+        let masters = self.nodes.iter().filter(|master| master.host != node.host);
+        masters.filter_map(move |master| {
+            let link = self
+                .link(info?, master.host)
+                .filter(|link| link.status == "OUT_OF_SYNC")?;
+            Some((master.host, master.server.up()?, link))
+        })
     }
 }
 
