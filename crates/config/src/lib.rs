@@ -10,6 +10,8 @@ mod merge;
 pub mod playbook;
 pub mod reader;
 pub mod secret;
+#[cfg(test)]
+mod tests;
 pub mod value;
 
 pub use inventory::{Host, Inventory, ServiceDecl, SshSettings};

@@ -7,16 +7,27 @@
 use crate::secret;
 use crate::value::{Table, ValueKind};
 
-/// Lays a table over another.
+/// The only part of an inventory whose tables may be references. A variable or a host may be called `env` or `file`.
+const WITH_SECRETS: &str = "services";
+
+/// Lays an inventory over another.
 pub(crate) fn overlay(base: &mut Table, over: Table) {
+    lay(base, over, &|key| key == WITH_SECRETS);
+}
+
+/// Lays a table over another; `has_secrets` tells of an entry whether references may stand in it.
+fn lay(base: &mut Table, over: Table, has_secrets: &dyn Fn(&str) -> bool) {
     for entry in over.entries {
         let Some(existing) = base.entries.iter_mut().find(|existing| existing.key == entry.key) else {
             base.entries.push(entry);
             continue;
         };
+        let has_secrets = has_secrets(&entry.key);
         match (&mut existing.value.kind, entry.value.kind) {
-            (ValueKind::Table(base), ValueKind::Table(over)) if !secret::is_reference(&over) => {
-                overlay(base, over);
+            (ValueKind::Table(base), ValueKind::Table(over))
+                if !(has_secrets && secret::is_reference(base) && secret::is_reference(&over)) =>
+            {
+                lay(base, over, &|_| has_secrets);
             }
             (_, kind) => {
                 existing.key_span = entry.key_span;

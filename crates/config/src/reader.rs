@@ -20,9 +20,13 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Reports something.
+    /// Reports something; once, though it be found again, as what is wrong with a playbook is for each service of its
+    /// kind.
     pub fn report(&self, diagnostic: Diagnostic) {
-        self.diagnostics.borrow_mut().push(diagnostic);
+        let mut diagnostics = self.diagnostics.borrow_mut();
+        if !diagnostics.contains(&diagnostic) {
+            diagnostics.push(diagnostic);
+        }
     }
 
     /// Notes a secret that is needed.

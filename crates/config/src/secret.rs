@@ -62,11 +62,16 @@ const SHORTEST: usize = 8;
 /// The runbook's own examples, which everybody who has read it knows.
 const SAMPLES: [&str; 2] = ["abcdefghijklmnopqrstuvwxyzABCDEF", "ABCDEFGHIJKLMN"];
 
-const KEYS: [&str; 4] = ["env", "file", "command", "age"];
-
-/// Whether a table is a reference to a secret.
+/// Whether a table is a reference to a secret. One whose only key is a source's name may also be a table of references
+/// under names that the operator chose: `{ env = { file = "secrets/env" } }`.
 pub(crate) fn is_reference(table: &Table) -> bool {
-    matches!(table.entries.as_slice(), [entry] if KEYS.contains(&entry.key.as_str()))
+    let [entry] = table.entries.as_slice() else {
+        return false;
+    };
+    matches!(
+        (entry.key.as_str(), &entry.value.kind),
+        ("env" | "file" | "age", ValueKind::String(_)) | ("command", ValueKind::Array(_))
+    )
 }
 
 /// Reads a reference.
@@ -109,6 +114,9 @@ pub(crate) fn read(entry: &Entry, rule: SecretRule) -> Result<SecretRef, Box<Dia
         }
         _ => return Err(not_a_reference(entry, "something else")),
     };
+    if source.is_empty() {
+        return Err(not_a_reference(entry, "a reference to nothing"));
+    }
     let id = source
         .id()
         .map_err(|_| not_a_reference(entry, "an unprintable name"))?;
@@ -129,13 +137,32 @@ fn not_a_reference(entry: &Entry, found: &str) -> Box<Diagnostic> {
 }
 
 impl SecretSource {
-    /// The secret's name: its source in one line.
+    /// Whether it names nothing.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Env(name) | Self::File(name) | Self::Age(name) => name.trim().is_empty(),
+            Self::Command(words) => words.first().is_none_or(|program| program.trim().is_empty()),
+        }
+    }
+
+    /// The secret's name: its source in one line. Two sources never have the same: words of a command that do not
+    /// stand for themselves are quoted.
     fn id(&self) -> Result<SecretId, types::NameError> {
         match self {
             Self::Env(name) => format!("env:{name}").parse(),
             Self::File(path) => format!("file:{path}").parse(),
             Self::Age(path) => format!("age:{path}").parse(),
-            Self::Command(words) => format!("command:{}", words.join(" ")).parse(),
+            Self::Command(words) => {
+                let is_plain = |word: &str| !word.is_empty() && !word.contains([' ', '"', '\\']);
+                let words = words.iter().map(|word| {
+                    if is_plain(word) {
+                        word.clone()
+                    } else {
+                        format!("{word:?}")
+                    }
+                });
+                format!("command:{}", words.collect::<Vec<_>>().join(" ")).parse()
+            }
         }
     }
 }
