@@ -150,7 +150,11 @@ fn check_engine(settings: &Settings, roles: &Roles, member: &Member<'_>, cx: &Cx
                 .is_some_and(|file| file.last(key).is_some())
         };
         for drift in found.iter().filter(|drift| {
-            !drift.is_settable && in_file(&drift.wanted.key) && is_written(settings, member, drift)
+            // An open user line is the file's fault, and goes.
+            !drift.is_settable
+                && drift.wanted.key != "requirepass"
+                && in_file(&drift.wanted.key)
+                && is_written(settings, member, drift)
         }) {
             let text = format!(
                 "{}, although it was started after its file was written: the engine does not take it",

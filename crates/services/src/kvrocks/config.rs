@@ -75,12 +75,12 @@ fn plan_host(
         (None, Some(_)) => return Err(format!("{} is not a text file", settings.config)),
     };
     let mut directives = Directives::parse(text, settings.engine.has_aliases());
-    if !member.has_our_password
-        || member
-            .engine
-            .up()
-            .is_some_and(|engine| engine.has_open_user(settings))
-    {
+    let lets_all_in = |user: &&str| {
+        user.split_whitespace()
+            .any(|rule| rule.eq_ignore_ascii_case("nopass"))
+    };
+    let user = directives.after(&["user", "default"]).pop();
+    if !member.has_our_password || user.as_ref().is_some_and(lets_all_in) {
         // CONFIG REWRITE writes the default user out as well, after `requirepass`, and that line holds: a server that
         // had no password once would have none after its next start (ran). Without it `requirepass` makes the user.
         directives.drop(&["user", "default"]);

@@ -12,7 +12,8 @@ use super::settings::{OWN_ADDRESS, Place, Settings};
 const MASKS: [&str; 4] = [
     r#"(?i)^\s*(?:requirepass|masterauth|masteruser|tls-key-file-pass|tls-client-key-file-pass|cloud-storage-secret-key)\s+["']?(.*?)["']?\s*$"#,
     r#"(?i)^\s*namespace\.\S+\s+["']?(.*?)["']?\s*$"#,
-    r"(?i)^\s*user\s+\S+\s+(.*?)\s*$",
+    // A user without passwords shows its line, for `nopass` on the default user matters.
+    r"(?i)^\s*user\s+\S+\s+(.*[#><!].*?)\s*$",
     r#"(?i)^\s*sentinel\s+(?:auth-pass\s+\S+|sentinel-pass)\s+["']?(.*?)["']?\s*$"#,
 ];
 

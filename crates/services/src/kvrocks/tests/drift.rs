@@ -193,3 +193,14 @@ fn a_replica_whose_user_line_opens_it_is_restarted() {
     );
     converge_from_everywhere(&*service, &world);
 }
+
+#[test]
+fn an_open_user_line_goes_before_it_comes_into_force() {
+    let (service, mut world) = redis();
+    // The process was given its password while it ran, and its file would take it away.
+    world.edit("db3", |text| format!("{text}{OPEN_USER}\n"));
+    let found = plan(&*service, &world);
+    assert_eq!(found.tasks.len(), 1);
+    assert_eq!(found.tasks[0].title, "change /etc/redis/redis.conf");
+    converge(&*service, &mut world);
+}

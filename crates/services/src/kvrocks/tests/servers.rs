@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::kvrocks::directives::{Directives, normal, unquoted};
 
 /// The line of a default user who needs no password.
-pub(super) const OPEN_USER: &str = "user default ⟪kept:900+36⟫";
+pub(super) const OPEN_USER: &str = "user default on nopass ~* &* +@all";
 
 /// A running engine.
 #[derive(Clone)]
