@@ -70,6 +70,20 @@ macro_rules! asset {
 /// Every program that the lab knows.
 const PROGRAMS: &[Program] = &[
     Program {
+        name: "mongod",
+        // The paths and the sample are those of MongoDB's Debian package.
+        at: "usr/bin/mongod",
+        files: &[
+            ("etc/mongod.conf", asset!("mongod/mongod.conf")),
+            (
+                "etc/systemd/system/mongod.service",
+                asset!("mongod/mongod.service"),
+            ),
+            ("usr/lib/sysusers.d/mongod.conf", asset!("mongod/sysusers.conf")),
+            ("usr/lib/tmpfiles.d/mongod.conf", asset!("mongod/tmpfiles.conf")),
+        ],
+    },
+    Program {
         name: "ssdb-server",
         // `make install` puts it there.
         at: "usr/local/ssdb/ssdb-server",
