@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use types::{Diagnostic, HostName, ServiceName, SourceId, Sources, Span};
+use types::{Diagnostic, HostName, NameError, ServiceName, SourceId, Sources, Span};
 
 use crate::merge;
 use crate::reader::{Findings, Reader, bad_name, with_suggestion};
@@ -162,18 +162,16 @@ fn read_hosts(reader: &Reader<'_>, findings: &Findings) -> BTreeMap<HostName, Ho
                 let found = format!("the host {name} is {}", other.describe());
                 findings
                     .report(Diagnostic::error(found).at(entry.value.span, "expected an address, or a table"));
-                continue;
+                // It is there all the same: whoever names it is not wrong.
+                (None, SshSettings::default())
             }
         };
-        let address = address.and_then(|(address, span)| match address.parse::<std::net::IpAddr>() {
-            Ok(_) => Some(address.to_owned()),
-            Err(_) => match address.parse::<HostName>() {
-                Ok(_) => Some(address.to_owned()),
-                Err(error) => {
-                    findings.report(bad_name(span, &error).hint("an address is numeric, or a DNS name"));
-                    None
-                }
-            },
+        let address = address.and_then(|(address, span)| match check_address(address) {
+            Ok(()) => Some(address.to_owned()),
+            Err(error) => {
+                findings.report(bad_name(span, &error).hint("an address is numeric, or a DNS name"));
+                None
+            }
         });
         hosts.insert(
             name,
@@ -185,6 +183,21 @@ fn read_hosts(reader: &Reader<'_>, findings: &Findings) -> BTreeMap<HostName, Ho
         );
     }
     hosts
+}
+
+/// Whether it is an address: numeric, or a name. What has only digits and dots is no name but a slip of the pen.
+fn check_address(text: &str) -> Result<(), NameError> {
+    if text.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(());
+    }
+    if text.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return Err(NameError {
+            what: "numeric address",
+            text: text.to_owned(),
+            rule: "four numbers of at most 255, joined by dots",
+        });
+    }
+    text.parse::<HostName>().map(drop)
 }
 
 fn read_groups(
@@ -214,7 +227,7 @@ fn read_groups(
                 let found = format!("the group {key} is {}", other.describe());
                 findings
                     .report(Diagnostic::error(found).at(value.span, "expected a table with hosts = [...]"));
-                continue;
+                Vec::new()
             }
         };
         if key
@@ -309,6 +322,14 @@ fn read_services(
             .map_or_else(|| name.to_string(), str::to_owned);
         let kind_span = service.value("kind").map_or(entry.key_span, |value| value.span);
         let members = members_of(&service, hosts, groups, findings);
+        if let Some(value) = service.value("hosts")
+            && matches!(&value.kind, ValueKind::Array(items) if items.is_empty())
+        {
+            findings.report(
+                Diagnostic::error(format!("the service {name} has no hosts"))
+                    .at(value.span, "list hosts or groups"),
+            );
+        }
         let mut settings = table.clone();
         settings.span = entry.key_span;
         settings

@@ -93,6 +93,7 @@ fn read_steps(reader: &Reader<'_>, findings: &Findings) -> Vec<StepDecl> {
         findings.report(Diagnostic::error("steps is not a list").at(value.span, "expected [[steps]]"));
         return steps;
     };
+    let mut seen: Vec<(StepId, Span)> = Vec::new();
     for item in items {
         let ValueKind::Table(table) = &item.kind else {
             findings.report(Diagnostic::error("a step is not a table").at(item.span, "expected [[steps]]"));
@@ -101,10 +102,15 @@ fn read_steps(reader: &Reader<'_>, findings: &Findings) -> Vec<StepDecl> {
         let Some(step) = read_step(table, findings) else {
             continue;
         };
-        if steps.iter().any(|other| other.id == step.id) {
-            let message = format!("two steps are named {}", step.id);
-            findings.report(Diagnostic::error(message).at(table.span, "the second one"));
+        if let Some((_, first)) = seen.iter().find(|(id, _)| *id == step.id) {
+            findings.report(
+                Diagnostic::error(format!("two steps are named {}", step.id))
+                    .at(table.span, "the second one")
+                    .related(*first, "the first one")
+                    .hint("name one of them otherwise: id = \"NAME\""),
+            );
         }
+        seen.push((step.id.clone(), table.span));
         steps.push(step);
     }
     steps
@@ -128,23 +134,20 @@ fn read_step(table: &Table, findings: &Findings) -> Option<StepDecl> {
                 .ok()
         }),
     };
-    let step = StepDecl {
+    let with = reader.table("with").cloned();
+    let barrier = reader.bool("barrier");
+    let rollouts = [("parallel", Rollout::Parallel), ("serial", Rollout::Serial)];
+    let rollout = reader.choice("rollout", &rollouts);
+    let hosts = names(&reader);
+    // Only now, so that what is wrong with one key hides nothing of the others.
+    reader.finish();
+    Some(StepDecl {
         id: id?,
         uses: text?.to_owned(),
         uses_span: uses?.value.span,
-        with: reader
-            .table("with")
-            .cloned()
-            .unwrap_or_else(|| Table::empty(table.span)),
-        barrier: reader.bool("barrier").unwrap_or(false),
-        rollout: reader
-            .choice(
-                "rollout",
-                &[("parallel", Rollout::Parallel), ("serial", Rollout::Serial)],
-            )
-            .unwrap_or_default(),
-        hosts: names(&reader),
-    };
-    reader.finish();
-    Some(step)
+        with: with.unwrap_or_else(|| Table::empty(table.span)),
+        barrier: barrier.unwrap_or(false),
+        rollout: rollout.unwrap_or_default(),
+        hosts,
+    })
 }

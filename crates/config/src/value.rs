@@ -4,6 +4,8 @@
 //! operator must search for. So the parser's spanned tree is kept, owned, with the number of the source in each
 //! position: after overlays are merged, neighbouring values may come from different files.
 
+use std::ops::Range;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use types::{Diagnostic, SourceId, Sources, Span};
@@ -77,6 +79,8 @@ impl ValueKind {
         match self {
             Self::String(_) => "a string",
             Self::Int(_) => "an integer",
+            // An integer of more than 64 bits has at least as many digits, and no point.
+            Self::Float(text) if text.len() >= 16 && !text.contains('.') => "a number beyond all bounds",
             Self::Float(_) => "a number with a fraction",
             Self::Bool(_) => "a boolean",
             Self::Datetime(_) => "a date",
@@ -98,25 +102,62 @@ pub fn parse(sources: &Sources, id: SourceId) -> (Table, Vec<Diagnostic>) {
             Diagnostic::error(error.message().lines().collect::<Vec<_>>().join("; ")).at(span, "")
         })
         .collect();
-    for (at, found) in text.match_indices([protocol::text::OPEN, protocol::text::CLOSE]) {
-        let span = Span::new(id, at..at + found.len());
-        diagnostics.push(
-            Diagnostic::error(format!("the character {found} is reserved"))
-                .at(span, "marks references to secrets in plans")
-                .hint("write the text without it"),
-        );
+    let root = table(id, root.span(), root.get_ref());
+    for (at, found) in text.match_indices(RESERVED) {
+        diagnostics.push(reserved(found, Span::new(id, at..at + found.len())));
     }
-    (table(id, &root), diagnostics)
+    report_escaped(sources, &root, &mut diagnostics);
+    (root, diagnostics)
 }
 
-fn table(id: SourceId, table: &Spanned<DeTable<'_>>) -> Table {
-    let entries = table.get_ref().iter().map(|(key, item)| Entry {
+/// What stands for references to secrets in plans.
+const RESERVED: [char; 2] = [protocol::text::OPEN, protocol::text::CLOSE];
+
+fn reserved(found: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(format!("the character {found} is reserved"))
+        .at(span, "marks references to secrets in plans")
+        .hint("write the text without it")
+}
+
+/// Reports reserved characters that are written as escapes; those that stand in the text are reported already.
+fn report_escaped(sources: &Sources, table: &Table, diagnostics: &mut Vec<Diagnostic>) {
+    for entry in &table.entries {
+        report_escaped_in(sources, &entry.key, entry.key_span, diagnostics);
+        report_escaped_values(sources, &entry.value, diagnostics);
+    }
+}
+
+fn report_escaped_values(sources: &Sources, value: &Value, diagnostics: &mut Vec<Diagnostic>) {
+    match &value.kind {
+        ValueKind::String(text) => report_escaped_in(sources, text, value.span, diagnostics),
+        ValueKind::Array(items) => {
+            for item in items {
+                report_escaped_values(sources, item, diagnostics);
+            }
+        }
+        ValueKind::Table(table) => report_escaped(sources, table, diagnostics),
+        _ => {}
+    }
+}
+
+fn report_escaped_in(sources: &Sources, text: &str, span: Span, diagnostics: &mut Vec<Diagnostic>) {
+    let is_written = |found: &str| {
+        sources
+            .snippet(span)
+            .is_some_and(|written| written.contains(found))
+    };
+    let escaped = text.matches(RESERVED).find(|found| !is_written(found));
+    diagnostics.extend(escaped.map(|found| reserved(found, span)));
+}
+
+fn table(id: SourceId, span: Range<usize>, table: &DeTable<'_>) -> Table {
+    let entries = table.iter().map(|(key, item)| Entry {
         key: key.get_ref().to_string(),
         key_span: Span::new(id, key.span()),
         value: value(id, item),
     });
     Table {
-        span: Span::new(id, table.span()),
+        span: Span::new(id, span),
         entries: entries.collect(),
     }
 }
@@ -134,10 +175,7 @@ fn value(id: SourceId, item: &Spanned<DeValue<'_>>) -> Value {
         DeValue::Boolean(flag) => ValueKind::Bool(*flag),
         DeValue::Datetime(date) => ValueKind::Datetime(date.to_string()),
         DeValue::Array(items) => ValueKind::Array(items.iter().map(|item| value(id, item)).collect()),
-        DeValue::Table(inner) => {
-            let inner = Spanned::new(item.span(), inner.clone());
-            ValueKind::Table(table(id, &inner))
-        }
+        DeValue::Table(inner) => ValueKind::Table(table(id, item.span(), inner)),
     };
     Value { span, kind }
 }

@@ -215,7 +215,7 @@ hosts = { db2 = true }
 #[test]
 fn numbers_out_of_range_are_told_with_the_range() {
     let read = inventory(
-        r#"
+        r"
 [ssh]
 port = 65536
 connect_timeout = 0
@@ -223,7 +223,7 @@ connect_timeout = 0
 a = { ssh = { port = 0 } }
 b = { ssh = { port = -1 } }
 c = { ssh = { port = 99999999999999999999 } }
-"#,
+",
     );
     assert_snapshot!(read.said());
 }

@@ -1,5 +1,7 @@
 //! References to secrets, and how good a secret must be.
 
+use std::fmt::Write as _;
+
 use insta::assert_snapshot;
 
 use super::{Read, read};
@@ -107,11 +109,8 @@ fn weak_secrets_are_refused_unless_that_is_allowed() {
     ];
     let mut said = String::new();
     for (rule, value) in cases {
-        said += &format!(
-            "{value:?}\n  {}\n  weak allowed: {}\n",
-            judge(rule, value, false),
-            judge(rule, value, true)
-        );
+        let (strict, weak) = (judge(rule, value, false), judge(rule, value, true));
+        writeln!(said, "{value:?}\n  {strict}\n  weak allowed: {weak}").unwrap();
     }
     assert_snapshot!(said);
 }
