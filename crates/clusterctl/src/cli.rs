@@ -57,7 +57,7 @@ pub(crate) enum Command {
 
 /// What is read.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct InventoryArgs {
+pub(crate) struct SourceArgs {
     /// The inventory.
     #[arg(default_value = "inventory.toml")]
     pub(crate) inventory: PathBuf,
@@ -65,21 +65,6 @@ pub(crate) struct InventoryArgs {
     /// Lay another file over the inventory (repeatable; later ones win).
     #[arg(long, value_name = "FILE")]
     pub(crate) overlay: Vec<PathBuf>,
-}
-
-/// Which part is looked at, and how hosts are reached.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct TargetArgs {
-    #[command(flatten)]
-    pub(crate) inventory: InventoryArgs,
-
-    /// Only these services (repeatable).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) service: Vec<ServiceName>,
-
-    /// Act on these hosts only (repeatable); a cluster is judged by all its members all the same.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) host: Vec<HostName>,
 
     /// Run this playbook instead of those of the services.
     #[arg(long, value_name = "FILE")]
@@ -88,6 +73,21 @@ pub(crate) struct TargetArgs {
     /// Look for playbooks that take the place of built-in ones here, instead of in playbooks/ beside the inventory.
     #[arg(long, value_name = "DIR")]
     pub(crate) playbooks: Option<PathBuf>,
+}
+
+/// Which part is looked at, and how hosts are reached.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    /// Only these services (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Vec<ServiceName>,
+
+    /// Act on these hosts only (repeatable); a cluster is judged by all its members all the same.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<HostName>,
 
     #[command(flatten)]
     pub(crate) ssh: SshArgs,
@@ -185,7 +185,7 @@ pub(crate) struct ShowArgs {
 pub(crate) enum SecretsCommand {
     /// Create the secret files that are missing: 48 random characters each, readable by their owner only. No value is
     /// shown, and no file that exists is touched.
-    Init(InventoryArgs),
+    Init(SourceArgs),
 }
 
 fn consent(text: &str) -> Result<Consent, String> {

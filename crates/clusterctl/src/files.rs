@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use planner::{PlaybookText, builtin_playbooks, templates};
 use types::{Diagnostic, SourceId, Sources};
 
-use crate::cli::{InventoryArgs, TargetArgs};
+use crate::cli::SourceArgs;
 
 /// The texts of a project.
 pub(crate) struct Files {
@@ -26,7 +26,7 @@ pub(crate) struct Files {
 
 impl Files {
     /// Reads the inventory and its overlays, with the built-in playbooks.
-    pub(crate) fn inventory(args: &InventoryArgs) -> Self {
+    fn inventory(args: &SourceArgs) -> Self {
         let mut sources = Sources::new();
         let mut errors = Vec::new();
         let inventory = read(&args.inventory, &mut sources, &mut errors);
@@ -58,8 +58,8 @@ impl Files {
     }
 
     /// Reads all that a command needs.
-    pub(crate) fn read(args: &TargetArgs) -> Self {
-        let mut files = Self::inventory(&args.inventory);
+    pub(crate) fn read(args: &SourceArgs) -> Self {
+        let mut files = Self::inventory(args);
         let folder = args
             .playbooks
             .clone()

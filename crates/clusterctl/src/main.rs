@@ -28,8 +28,8 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error).into(),
     };
     forbid_core_files();
-    start_tracing(cli.verbose);
     let look = Look::of_stderr(colour(cli.color));
+    start_tracing(cli.verbose, look.colour);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&Error::Output(error), &look).into(),
@@ -93,7 +93,7 @@ fn forbid_core_files() {
     }
 }
 
-fn start_tracing(verbose: u8) {
+fn start_tracing(verbose: u8, colour: bool) {
     let level = match verbose {
         0 => "warn",
         1 => "info",
@@ -101,6 +101,7 @@ fn start_tracing(verbose: u8) {
     };
     let filter = EnvFilter::try_from_env("CLUSTERCTL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
+        .with_ansi(colour)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();

@@ -8,7 +8,7 @@ use planner::{Input, Project, Scope};
 use report::{ColourChoice, Look};
 use types::{Diagnostic, Secret, SecretId, Sources};
 
-use crate::cli::{InventoryArgs, TargetArgs};
+use crate::cli::{SourceArgs, TargetArgs};
 use crate::error::Error;
 use crate::files::Files;
 use crate::{hosts, secrets};
@@ -25,7 +25,7 @@ pub(crate) struct Loaded {
 
 /// Reads a project. All that is wrong with it is told at once.
 pub(crate) fn load(args: &TargetArgs) -> Result<Loaded, Error> {
-    let files = Files::read(args);
+    let files = Files::read(&args.source);
     let findings = Findings::default();
     let project = read(&files, &findings);
     let (found, refs) = findings.into_parts();
@@ -58,9 +58,9 @@ pub(crate) fn load(args: &TargetArgs) -> Result<Loaded, Error> {
     })
 }
 
-/// Makes the missing secret files of an inventory; their paths.
-pub(crate) fn init_secrets(args: &InventoryArgs) -> Result<Vec<PathBuf>, Error> {
-    let files = Files::inventory(args);
+/// Makes the missing secret files that an inventory and its playbooks name; their paths.
+pub(crate) fn init_secrets(args: &SourceArgs) -> Result<Vec<PathBuf>, Error> {
+    let files = Files::read(args);
     let findings = Findings::default();
     read(&files, &findings);
     let (found, refs) = findings.into_parts();

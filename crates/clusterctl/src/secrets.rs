@@ -106,7 +106,9 @@ fn value_of(source: &SecretSource, folder: &Path) -> Result<Zeroizing<String>, (
         SecretSource::File(path) => read_file(&folder.join(path)),
         SecretSource::Command(words) => output_of(words, folder),
         SecretSource::Age(path) => {
-            let file = folder.join(path).display().to_string();
+            // The command starts in the inventory's folder, so a path relative to ours would be looked for twice.
+            let file = std::path::absolute(folder.join(path));
+            let file = file.unwrap_or_else(|_| folder.join(path)).display().to_string();
             let mut words = vec!["age".to_owned(), "--decrypt".to_owned()];
             if let Some(identity) = std::env::var_os("CLUSTERCTL_AGE_IDENTITY") {
                 words.extend(["--identity".to_owned(), identity.to_string_lossy().into_owned()]);

@@ -59,12 +59,27 @@ pub(crate) fn plan(
         said.refusals.extend(chain.said.refusals);
         said.unplanned.extend(chain.said.unplanned);
     }
+    tell_once(&mut said.unplanned);
     let mut graph = StepGraph::new(nodes, budgets)?;
     graph.notes = said.notes;
     graph.refusals = said.refusals;
     graph.unplanned = said.unplanned;
     Ok(graph)
 }
+
+/// A host that cannot be reached is told by each service that it belongs to, and by a playbook without a service only
+/// where there is none.
+fn tell_once(unplanned: &mut Vec<Unplanned>) {
+    let told: BTreeSet<HostName> = unplanned
+        .iter()
+        .filter(|left| left.service.is_some())
+        .map(|left| left.host.clone())
+        .collect();
+    unplanned.retain(|left| left.service.is_some() || left.step != EVERY_STEP || !told.contains(&left.host));
+}
+
+/// What is left out on a host that cannot be reached.
+const EVERY_STEP: &str = "every step";
 
 /// One rollout on its way from tasks to nodes.
 struct Chain<'a> {
@@ -129,7 +144,7 @@ impl<'a> Chain<'a> {
         for host in hosts {
             if let Some(why) = self.facts.unreachable(host) {
                 let why = format!("{host} cannot be reached: {why}");
-                self.unplanned("every step".to_owned(), host.clone(), why);
+                self.unplanned(EVERY_STEP.to_owned(), host.clone(), why);
             }
         }
         if let Some(service) = self.service {

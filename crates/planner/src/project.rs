@@ -155,6 +155,19 @@ impl Project {
         chain::plan(&bound, &self.services, facts, scope, options)
     }
 
+    /// How much a scope covers: services, and hosts that are asked.
+    pub fn extent(&self, scope: &Scope) -> (usize, usize) {
+        let services: BTreeSet<usize> = self.in_scope(scope).filter_map(|bound| bound.service).collect();
+        // All hosts are asked for the playbook of hosts; what it is about is the hosts of the services.
+        let of_services = |bound: &&Bound| services.is_empty() || bound.service.is_some();
+        let hosts: BTreeSet<&HostName> = self
+            .in_scope(scope)
+            .filter(of_services)
+            .flat_map(|bound| &bound.hosts)
+            .collect();
+        (services.len(), hosts.len())
+    }
+
     /// The state of every service in scope.
     pub fn status(&self, facts: &Facts, scope: &Scope) -> Vec<ServiceStatus> {
         let services = self

@@ -49,8 +49,7 @@ pub fn render_plan(graph: &StepGraph, view: &PlanView) -> String {
 }
 
 fn draw_section(graph: &StepGraph, section: &Section<'_>, view: &PlanView) -> String {
-    let name = section.service.map_or("no service", ServiceName::as_str);
-    let mut out = view.look.paint(Paint::Strong, name);
+    let mut out = view.look.paint(Paint::Strong, section.rollout);
     if let Some(budget) = section.service.and_then(|service| budget(graph, service)) {
         out.push_str(&view.look.paint(Paint::Faint, format!("  {budget}")));
     }

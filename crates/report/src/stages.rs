@@ -8,9 +8,11 @@ use types::{HostName, ServiceName};
 use crate::batches::batches;
 use crate::sign::Sign;
 
-/// What is planned for one service.
+/// What is planned for one service, or by one playbook without a service.
 pub(crate) struct Section<'a> {
-    /// The service; `None` for nodes without one.
+    /// The service's name, or the playbook's.
+    pub(crate) rollout: &'a str,
+    /// The service; `None` for a playbook without one.
     pub(crate) service: Option<&'a ServiceName>,
     /// Its stages, in order.
     pub(crate) stages: Vec<Stage<'a>>,
@@ -47,22 +49,24 @@ impl<'a> Entry<'a> {
 /// Folds a plan. Services stand in the order in which the plan comes to them.
 pub(crate) fn sections(graph: &StepGraph) -> Vec<Section<'_>> {
     let batch_of = batches(graph);
-    let mut services: Vec<Option<&ServiceName>> = Vec::new();
+    let mut rollouts: Vec<(&str, Option<&ServiceName>)> = Vec::new();
     for node in graph.nodes() {
-        if !services.contains(&node.service.as_ref()) {
-            services.push(node.service.as_ref());
+        let rollout = (node.id.rollout(), node.service.as_ref());
+        if !rollouts.contains(&rollout) {
+            rollouts.push(rollout);
         }
     }
-    let section = |service| {
+    let section = |(rollout, service)| {
         let mut nodes: Vec<(usize, &Node)> = batch_of.iter().copied().zip(graph.nodes()).collect();
-        nodes.retain(|(_, node)| node.service.as_ref() == service);
+        nodes.retain(|(_, node)| node.id.rollout() == rollout && node.service.as_ref() == service);
         nodes.sort_by_key(|(batch, _)| *batch);
         Section {
+            rollout,
             service,
             stages: fold(&nodes),
         }
     };
-    services.into_iter().map(section).collect()
+    rollouts.into_iter().map(section).collect()
 }
 
 fn fold<'a>(nodes: &[(usize, &'a Node)]) -> Vec<Stage<'a>> {

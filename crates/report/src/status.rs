@@ -58,6 +58,8 @@ fn draw(service: &ServiceStatus, when: &When, look: &Look) -> String {
 fn row(member: &MemberStatus, when: &When) -> Vec<(String, Option<Paint>)> {
     let since = match member.since_us {
         Some(at) => format!("{} ({})", when.date_time(at), when.ago(at)),
+        // What could not be asked may run.
+        None if member.health == Health::Unknown => "not known".to_owned(),
         None => "not running".to_owned(),
     };
     let health = (word(member.health).to_owned(), Some(paint(member.health)));

@@ -159,6 +159,13 @@ impl NodeId {
     }
 }
 
+impl NodeId {
+    /// The rollout that the node belongs to: what stands before the first `/`.
+    pub fn rollout(&self) -> &str {
+        self.0.split('/').next().unwrap_or(&self.0)
+    }
+}
+
 impl From<&ServiceName> for GroupId {
     fn from(service: &ServiceName) -> Self {
         Self(service.0.clone())

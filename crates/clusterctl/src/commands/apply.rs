@@ -106,7 +106,7 @@ fn info(args: &ApplyArgs, graph: &StepGraph, run: RunId) -> RunInfo {
         started_us: now_us(),
         who: who(),
         command: command.join(" "),
-        inventory: args.target.inventory.inventory.display().to_string(),
+        inventory: args.target.source.inventory.display().to_string(),
         nodes: graph.nodes().iter().map(RunNode::from).collect(),
     }
 }

@@ -1,7 +1,5 @@
 //! `clusterctl plan`: a dry run that is true.
 
-use std::collections::BTreeSet;
-
 use ::plan::StepGraph;
 use executor::gather;
 use planner::Options;
@@ -34,17 +32,12 @@ pub(crate) const WIDTH: usize = 50;
 
 /// How a plan of this project is shown.
 pub(crate) fn view(loaded: &Loaded, colours: ColourChoice) -> PlanView {
-    let inventory = &loaded.project.inventory;
-    let hosts: BTreeSet<_> = inventory
-        .services
-        .iter()
-        .flat_map(|service| &service.hosts)
-        .collect();
+    let (services, hosts) = loaded.project.extent(&loaded.scope);
     PlanView {
         look: Look::of_stdout(colours),
         diff: true,
-        services: inventory.services.len(),
-        hosts: hosts.len(),
+        services,
+        hosts,
     }
 }
 

@@ -1,11 +1,11 @@
 //! `clusterctl secrets`: the secrets that an inventory names.
 
-use crate::cli::InventoryArgs;
+use crate::cli::SourceArgs;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::project;
 
-pub(crate) fn init(args: &InventoryArgs) -> Result<Exit, Error> {
+pub(crate) fn init(args: &SourceArgs) -> Result<Exit, Error> {
     let made = project::init_secrets(args)?;
     let text = match made.as_slice() {
         [] => "every secret file of the inventory is there".to_owned(),

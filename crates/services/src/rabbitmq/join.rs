@@ -11,6 +11,7 @@ use protocol::facts::{Call, ErlangFact, Term};
 use protocol::{Action, Command, Fact, Operation, Precondition, Query};
 use types::HostName;
 
+use super::cookie::is_clustered;
 use super::health;
 use super::settings::Settings;
 use super::view::{self, Broker, Node};
@@ -140,9 +141,13 @@ fn join(
             host: Some(host.clone()),
             what: format!("{host} does not join the cluster of {}", Settings::node(seed)),
             why: format!("joining resets it, and it holds {what}"),
-            way_out: format!(
-                "move what it holds, or list {host} first so that the others join it, or allow the loss"
-            ),
+            way_out: if is_clustered(settings, seed, cx) {
+                "move what it holds elsewhere, or allow the loss".to_owned()
+            } else {
+                format!(
+                    "move what it holds, or list {host} first so that the others join it, or allow the loss"
+                )
+            },
             consent: Some(Consent {
                 action: CONSENT.to_owned(),
                 host: host.clone(),

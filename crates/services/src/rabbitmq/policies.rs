@@ -15,18 +15,8 @@ use crate::step::{Cx, StepPlan, Task};
 
 pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
-    let Some((host, broker)) = spokesman(settings, cx) else {
+    let Some((host, broker)) = spokesman(settings, cx, &mut plan) else {
         return plan;
-    };
-    let broker = match broker {
-        Some(broker) => broker,
-        None if cx.hosts.iter().any(|host| is_clustered(settings, host, cx)) => {
-            let text =
-                "no member of the cluster answers: whether its policies are right is seen when one does";
-            plan.note(Level::Info, None, text);
-            return plan;
-        }
-        None => fresh(),
     };
     for policy in &settings.policies {
         if policy.definition.contains_key("ha-mode") && major(&broker.version) >= Some(4) {
@@ -55,28 +45,34 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     plan
 }
 
-/// The member that is told, with what it says of the cluster: the first that is up, in a cluster if there is one;
-/// else the first host, which this plan starts.
-fn spokesman<'h>(settings: &'h Settings, cx: &Cx<'h>) -> Option<(&'h HostName, Option<Broker>)> {
+/// The member that is told, with what it says of the cluster: the first that is up, in a cluster if there is one; else
+/// the first host, which this plan starts. `None` where too little is known, which is reported.
+fn spokesman<'h>(settings: &'h Settings, cx: &Cx<'h>, plan: &mut StepPlan) -> Option<(&'h HostName, Broker)> {
     let up = |host: &'h HostName| match view::node(settings, host, cx.facts) {
         Ok(Node::Up(broker)) => Some((host, *broker)),
         _ => None,
     };
-    let all: Vec<(&HostName, Broker)> = cx.hosts.iter().filter_map(up).collect();
-    let clustered = all.iter().position(|(_, broker)| broker.members.len() > 1);
+    let mut running = cx.hosts.iter().filter_map(up);
+    if let Some(member) = running.find(|(_, broker)| broker.members.len() > 1) {
+        return Some(member);
+    }
     let first = cx
         .hosts
         .first()
-        .filter(|first| settings.hosts.first() == Some(*first));
-    match clustered {
-        Some(at) => all.into_iter().nth(at).map(|(host, broker)| (host, Some(broker))),
-        None => first.map(|first| {
-            let broker = all
-                .into_iter()
-                .find(|(host, _)| *host == first)
-                .map(|(_, broker)| broker);
-            (first, broker)
-        }),
+        .filter(|first| settings.hosts.first() == Some(*first))?;
+    match view::node(settings, first, cx.facts) {
+        Ok(Node::Up(broker)) => Some((first, *broker)),
+        Err(unknown) => {
+            plan.unplanned.push((first.clone(), unknown.to_string()));
+            None
+        }
+        Ok(_) if cx.hosts.iter().any(|host| is_clustered(settings, host, cx)) => {
+            let text =
+                "no member of the cluster answers: whether its policies are right is seen when one does";
+            plan.note(Level::Info, None, text);
+            None
+        }
+        Ok(_) => Some((first, fresh())),
     }
 }
 

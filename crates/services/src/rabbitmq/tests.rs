@@ -495,6 +495,19 @@ fn without_the_first_host_no_cluster_is_begun() {
 }
 
 #[test]
+fn what_cannot_be_asked_is_not_taken_for_missing() {
+    // An agent without root's rights: nothing that needs them is answered.
+    let service = service(INVENTORY);
+    let facts = answer_all(&*service, |_, query| match query {
+        FactQuery::Erlang(_) | FactQuery::File(_) => None,
+        query => Some(answer(&member(), query)),
+    });
+    let plan = plan_steps(&*service, RabbitMq.steps(), &facts);
+    assert_eq!(plan.tasks, []);
+    assert!(!plan.unplanned.is_empty());
+}
+
+#[test]
 fn gates_pass_when_the_member_sees_all_others() {
     use super::health::{JOINED, RUNNING};
     let service = service(INVENTORY);
