@@ -85,9 +85,7 @@ fn take_answer(
                 MemberState::Down
             };
             peer.up_since = None;
-            if !error.answered {
-                return None;
-            }
+            node.touch();
             return None;
         }
     };

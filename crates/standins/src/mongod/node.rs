@@ -32,6 +32,30 @@ pub struct State {
     pub control: Control,
     /// Whether the server is on its way out.
     pub stopping: bool,
+    /// What clients were last told of the set, and how often that has changed: `topologyVersion`.
+    topology: (Topology, i64),
+}
+
+/// What of the set a client that watches it wants to hear of: this member's role, the primary, the configuration,
+/// and whether the server stops.
+type Topology = (Option<MemberState>, Option<i32>, Option<(i64, i32)>, bool);
+
+impl State {
+    /// How often what clients see of the set has changed.
+    pub fn topology_version(&mut self) -> i64 {
+        let repl = &self.repl;
+        let config = repl.config.as_ref().map(SetConfig::rank);
+        let seen = (
+            Some(repl.state),
+            repl.primary(self.control.election()),
+            config,
+            self.stopping,
+        );
+        if self.topology.0 != seen {
+            self.topology = (seen, self.topology.1 + 1);
+        }
+        self.topology.1
+    }
 }
 
 /// One running server.
@@ -93,6 +117,7 @@ impl Node {
                 repl,
                 control,
                 stopping: false,
+                topology: ((None, None, None, false), -1),
             }),
             changed: watch::Sender::new(()),
             options,
@@ -117,6 +142,19 @@ impl Node {
     /// Wakes everybody who waits for the state to change.
     pub fn touch(&self) {
         self.changed.send_replace(());
+    }
+
+    /// Waits until clients are to hear something else of the set than this version, or the time is over.
+    pub async fn await_topology(&self, version: i64, limit: Duration) {
+        let mut changed = self.changed.subscribe();
+        let wait = async {
+            while self.lock().topology_version() == version {
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(limit, wait).await;
     }
 
     /// Waits until something of the state holds, or the time is over: whether it holds.

@@ -37,9 +37,10 @@ impl MemberKey {
     pub fn new(password: String) -> Self {
         let salt = b"clusterctl-standin".to_vec();
         let rounds = super::scram::ITERATIONS;
-        let credentials = Credentials::new(&password, &salt, rounds);
+        let salted = salted(&password, &salt, rounds);
+        let credentials = Credentials::from_salted(&salted, &salt, rounds);
         Self {
-            salted: salted(&password, &salt, rounds),
+            salted,
             password,
             salt,
             credentials,

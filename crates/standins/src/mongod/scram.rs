@@ -41,12 +41,16 @@ pub struct Credentials {
 impl Credentials {
     /// What to keep of this password, under this salt.
     pub fn new(password: &str, salt: &[u8], iterations: u32) -> Self {
-        let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt, iterations);
+        Self::from_salted(&salted(password, salt, iterations), salt, iterations)
+    }
+
+    /// What to keep of a password that was hashed already, which is what takes the time.
+    pub fn from_salted(salted: &[u8; 32], salt: &[u8], iterations: u32) -> Self {
         Self {
             salt: BASE64.encode(salt),
             iterations,
-            stored_key: Sha256::digest(mac(&salted, b"Client Key")).into(),
-            server_key: mac(&salted, b"Server Key"),
+            stored_key: Sha256::digest(mac(salted, b"Client Key")).into(),
+            server_key: mac(salted, b"Server Key"),
         }
     }
 }

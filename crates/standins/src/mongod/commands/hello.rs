@@ -1,8 +1,11 @@
 //! `hello`, under its three names: what a client learns of a server before it trusts it with anything.
 
+use std::time::Duration;
+
 use bson::{Bson, DateTime, Document, doc};
 
 use crate::mongod::node::{Node, State};
+use crate::mongod::query::{truthy, whole};
 use crate::mongod::repl::MemberState;
 use crate::mongod::setconfig::{Member, SetConfig};
 use crate::mongod::store::USERS;
@@ -10,9 +13,29 @@ use crate::mongod::wire::MAX_MESSAGE;
 
 use super::Session;
 
-/// Answers `hello`, `isMaster` or `ismaster`.
-pub(super) fn hello(node: &Node, session: &Session, command: &Document, name: &str) -> Document {
-    let state = node.lock();
+/// Answers `hello`, `isMaster` or `ismaster`: at once, or where the client knows the present state already, when it
+/// changes.
+pub(super) async fn hello(node: &Node, session: &Session, command: &Document, name: &str) -> Document {
+    let known = command.get_document("topologyVersion").ok();
+    let patience = command
+        .get("maxAwaitTimeMS")
+        .and_then(whole)
+        .and_then(|millis| u64::try_from(millis).ok());
+    if let (Some(known), Some(patience)) = (known, patience)
+        && known
+            .get_object_id("processId")
+            .is_ok_and(|id| id == node.instance)
+    {
+        let counter = known.get_i64("counter").unwrap_or(-1);
+        node.await_topology(counter, Duration::from_millis(patience))
+            .await;
+    }
+    describe(node, session, command, name)
+}
+
+fn describe(node: &Node, session: &Session, command: &Document, name: &str) -> Document {
+    let state = &mut *node.lock();
+    let counter = state.topology_version();
     let mut reply = Document::new();
     let writable = if name == "hello" {
         "isWritablePrimary"
@@ -22,16 +45,16 @@ pub(super) fn hello(node: &Node, session: &Session, command: &Document, name: &s
     if node.options.repl_set.is_none() {
         reply.insert(writable, true);
     } else {
-        describe_set(&state, writable, &mut reply);
+        describe_set(state, writable, &mut reply);
     }
-    if name != "hello" || super::super::query::truthy(command.get("helloOk")) {
+    if name != "hello" || truthy(command.get("helloOk")) {
         reply.insert("helloOk", true);
     }
     reply.extend(doc! {
         "maxBsonObjectSize": 16 * 1024 * 1024, "maxMessageSizeBytes": i32::try_from(MAX_MESSAGE).unwrap_or(i32::MAX),
         "maxWriteBatchSize": 100_000, "localTime": DateTime::now(), "logicalSessionTimeoutMinutes": 30,
         "connectionId": session.id, "minWireVersion": 0, "maxWireVersion": wire_version(node.options.release()),
-        "readOnly": false,
+        "readOnly": false, "topologyVersion": {"processId": node.instance, "counter": counter},
     });
     if let Ok(user) = command.get_str("saslSupportedMechs") {
         let known = state.store.get(USERS, &Bson::from(user)).is_some();

@@ -133,7 +133,7 @@ async fn run(
     command: &Document,
 ) -> Reply {
     match name {
-        "hello" | "isMaster" | "ismaster" => Ok(hello::hello(node, session, command, name)),
+        "hello" | "isMaster" | "ismaster" => Ok(hello::hello(node, session, command, name).await),
         "ping" | "endSessions" | "killCursors" => Ok(doc! {}),
         "buildInfo" | "buildinfo" => Ok(diagnostic::build_info(node)),
         "connectionStatus" => Ok(diagnostic::connection_status(session)),
