@@ -25,6 +25,8 @@ pub(crate) struct DistArgs {
 pub(crate) struct Dist {
     /// The controller.
     pub(crate) clusterctl: PathBuf,
+    /// What it sends to hosts.
+    pub(crate) agent: PathBuf,
 }
 
 /// Does what the arguments say.
@@ -50,8 +52,9 @@ pub(crate) fn build(args: &DistArgs) -> anyhow::Result<Dist> {
     say("building clusterctl-agent (static, small)");
     let built = cargo::build_static(&root, "agent", "clusterctl-agent", "agent")?;
     require_static(built.as_std_path())?;
-    tell(&place(built.as_std_path(), &dir)?, began);
-    Ok(Dist { clusterctl })
+    let agent = place(built.as_std_path(), &dir)?;
+    tell(&agent, began);
+    Ok(Dist { clusterctl, agent })
 }
 
 /// Puts a copy of the file into the directory, by a rename: who runs the former one goes on running it.

@@ -7,8 +7,11 @@ mod cargo;
 mod demo;
 mod dist;
 mod lab;
+mod packages;
 mod stage;
 mod standins;
+mod tally;
+mod test;
 mod tidy;
 
 use std::io::Write as _;
@@ -34,12 +37,15 @@ enum Chore {
     Dist(dist::DistArgs),
     /// Check the house rules that a program can check: imports, purity, sizes, registered kinds
     Tidy,
+    /// Run all tests, those on real hosts among them
+    Test(test::TestArgs),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Lab(args) => lab::run(args),
         Chore::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Chore::Test(args) => test::run(&args),
         Chore::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Chore::Dist(args) => dist::run(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -59,7 +59,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         ));
         return Ok(());
     }
-    bail!("{} places break the house rules", problems.len());
+    bail!("the house rules are broken in {} place(s)", problems.len());
 }
 
 impl Problem {
