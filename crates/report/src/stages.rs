@@ -51,14 +51,14 @@ pub(crate) fn sections(graph: &StepGraph) -> Vec<Section<'_>> {
     let batch_of = batches(graph);
     let mut rollouts: Vec<(&str, Option<&ServiceName>)> = Vec::new();
     for node in graph.nodes() {
-        let rollout = (node.id.rollout(), node.service.as_ref());
+        let rollout = rollout_of(node);
         if !rollouts.contains(&rollout) {
             rollouts.push(rollout);
         }
     }
     let section = |(rollout, service)| {
         let mut nodes: Vec<(usize, &Node)> = batch_of.iter().copied().zip(graph.nodes()).collect();
-        nodes.retain(|(_, node)| node.id.rollout() == rollout && node.service.as_ref() == service);
+        nodes.retain(|(_, node)| rollout_of(node) == (rollout, service));
         nodes.sort_by_key(|(batch, _)| *batch);
         Section {
             rollout,
@@ -67,6 +67,11 @@ pub(crate) fn sections(graph: &StepGraph) -> Vec<Section<'_>> {
         }
     };
     rollouts.into_iter().map(section).collect()
+}
+
+fn rollout_of(node: &Node) -> (&str, Option<&ServiceName>) {
+    let service = node.service.as_ref();
+    (service.map_or(node.id.rollout(), ServiceName::as_str), service)
 }
 
 fn fold<'a>(nodes: &[(usize, &'a Node)]) -> Vec<Stage<'a>> {
