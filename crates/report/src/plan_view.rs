@@ -208,7 +208,7 @@ mod tests {
         let hosts: Vec<String> = (1..=40).map(|number| format!("node{number}")).collect();
         let mut nodes: Vec<Node> = hosts
             .iter()
-            .map(|host| node(&format!("a@{host}"), host, &[]))
+            .map(|host| node(&format!("base/a@{host}"), host, &[]))
             .collect();
         for node in &mut nodes {
             node.title = "write /etc/app.conf".to_owned();
