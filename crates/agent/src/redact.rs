@@ -4,7 +4,7 @@
 //! program that echoes its input or a server that quotes a password in an error must not carry it out either.
 
 use protocol::facts::{
-    Bson, CommandFact, ErlangFact, HttpFact, Login, MongoError, MongoFact, RespFact, RespValue, SsdbFact,
+    Bson, CommandFact, ErlangFact, HttpFact, LogFact, Login, MongoError, MongoFact, RespFact, RespValue, SsdbFact,
     TcpFact, Term, WordsFact,
 };
 use protocol::{ActionError, Change, Fact, FactError, Response, Text};
@@ -84,11 +84,13 @@ impl Cleaner<'_> {
                     }
                 }
             }
+            Fact::Log(LogFact::Lines(found)) => found.iter_mut().flatten().for_each(|line| self.text(line)),
             // Numbers, hashes and the system's own words.
             Fact::Os(_)
             | Fact::File(_)
             | Fact::Unit(_)
             | Fact::Package(_)
+            | Fact::Log(LogFact::Absent)
             | Fact::Resolve(_)
             | Fact::Tcp(TcpFact::Open) => {}
         }
@@ -135,7 +137,7 @@ impl Cleaner<'_> {
 
     fn term(&self, term: &mut Term) {
         match term {
-            Term::Int(_) | Term::Float(_) => {}
+            Term::Int(_) | Term::Float(_) | Term::Secret(_) => {}
             Term::Atom(text) | Term::Str(text) | Term::Other(text) => self.string(text),
             Term::List(items) | Term::Tuple(items) => {
                 for item in items {

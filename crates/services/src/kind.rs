@@ -9,6 +9,7 @@ use plan::{Budget, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{Diagnostic, HostName, ServiceName};
 
+use crate::offer::Offer;
 use crate::step::{Cx, StepPlan};
 
 /// A kind of service.
@@ -66,6 +67,16 @@ pub trait Service: Send + Sync {
 
     /// Its state.
     fn status(&self, facts: &Facts) -> ServiceStatus;
+
+    /// The services that it uses: they are made healthy first.
+    fn uses(&self) -> Vec<ServiceName> {
+        Vec::new()
+    }
+
+    /// What clients need to know of it; `None` where no other service is to use it.
+    fn offer(&self) -> Option<Offer> {
+        None
+    }
 
     /// How many members may be unavailable at once. One, unless a kind knows better.
     fn budget(&self, facts: &Facts) -> Budget {

@@ -11,6 +11,7 @@ mod common;
 pub mod generic;
 mod kind;
 mod kvrocks;
+mod offer;
 mod rabbitmq;
 mod ssdb;
 mod step;
@@ -18,6 +19,7 @@ mod step;
 #[cfg(test)]
 mod testing;
 
+pub use offer::{Endpoint, Login, Offer};
 pub use kind::{Kind, ReadCx, Service, kind_of, read_service};
 pub use step::{Cx, Step, StepPlan, Task};
 

@@ -7,6 +7,7 @@ mod command;
 mod erlang;
 mod file;
 mod http;
+mod log;
 mod mongo;
 mod names;
 mod os;
@@ -135,9 +136,10 @@ fn one(host: &Host, query: &FactQuery) -> Answer {
         FactQuery::Command(query) => command::observe(host, query).map(Fact::Command),
         FactQuery::Resp(query) => resp::observe(&host.secrets(), query).map(Fact::Resp),
         FactQuery::Ssdb(query) => ssdb::observe(&host.secrets(), query).map(Fact::Ssdb),
-        FactQuery::Erlang(query) => erlang::observe(query).map(Fact::Erlang),
+        FactQuery::Erlang(query) => erlang::observe(&host.secrets(), query).map(Fact::Erlang),
         FactQuery::Mongo(query) => mongo::observe(&host.secrets(), query).map(Fact::Mongo),
         FactQuery::Http(query) => http::observe(&host.secrets(), query).map(Fact::Http),
+        FactQuery::Log(query) => log::observe(&host.secrets(), query).map(Fact::Log),
         FactQuery::Words(query) => Ok(Fact::Words(words::observe(&host.secrets(), query))),
         // These are answered together.
         FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(error("not asked alone")),

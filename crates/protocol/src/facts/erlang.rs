@@ -4,6 +4,7 @@
 //! milliseconds asks the node itself. Protocol: <https://www.erlang.org/doc/apps/erts/erl_dist_protocol.html>.
 
 use serde::{Deserialize, Serialize};
+use types::SecretId;
 
 /// Calls functions that change nothing on a node that runs on this host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub enum Term {
     Map(Vec<(Term, Term)>),
     /// A pid, port, reference, function or bit string, as Erlang prints it.
     Other(String),
+    /// The value of a secret, sent as a binary: as an argument only, no answer holds one.
+    Secret(SecretId),
 }
 
 impl Term {

@@ -8,6 +8,7 @@ mod command;
 mod erlang;
 mod file;
 mod http;
+mod log;
 mod mongo;
 mod net;
 mod resp;
@@ -23,6 +24,7 @@ pub use command::{CommandFact, CommandQuery};
 pub use erlang::{Call, ErlangFact, ErlangQuery, Term};
 pub use file::{FileFact, FileKind, FileMeta, FileQuery};
 pub use http::{HttpAccount, HttpEndpoint, HttpFact, HttpMethod, HttpQuery, HttpRequest};
+pub use log::{LogFact, LogQuery};
 pub use mongo::{Bson, Fields, Login, MongoCommand, MongoError, MongoFact, MongoQuery, MongoUser};
 pub use net::{ResolveFact, ResolveQuery, TcpFact, TcpQuery};
 pub use resp::{RespCommand, RespFact, RespQuery, RespValue};
@@ -105,4 +107,6 @@ subjects! {
     Http(HttpQuery => HttpFact),
     /// The answers to four-letter words.
     Words(WordsQuery => WordsFact),
+    /// The last lines of a log file that match.
+    Log(LogQuery => LogFact),
 }

@@ -37,6 +37,7 @@ use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
 use crate::kind::{Kind, ReadCx, Service};
+use crate::offer::Offer;
 use crate::step::{Cx, StepPlan};
 use settings::{Place, Settings};
 
@@ -135,5 +136,19 @@ impl Service for Store {
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
         status::status(&self.settings, facts)
+    }
+
+    /// Clients ask the sentinels where the master is.
+    fn offer(&self) -> Option<Offer> {
+        let Settings {
+            hosts,
+            sentinel,
+            password,
+            ..
+        } = &self.settings;
+        Some(Offer {
+            name: Some(sentinel.master_name.clone()),
+            ..Offer::shared(hosts, sentinel.port, password)
+        })
     }
 }

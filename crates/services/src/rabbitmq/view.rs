@@ -308,6 +308,7 @@ fn show(term: &Term) -> String {
         Term::List(items) => format!("[{}]", all(items)),
         Term::Tuple(items) => format!("{{{}}}", all(items)),
         Term::Map(_) => "#{...}".to_owned(),
+        Term::Secret(id) => id.to_string(),
     }
 }
 

@@ -27,6 +27,7 @@ use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
 use crate::kind::{Kind, ReadCx, Service};
+use crate::offer::Offer;
 use crate::step::{Cx, StepPlan};
 use settings::Settings;
 
@@ -109,6 +110,16 @@ impl Service for Mirrors {
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
         health::status(&self.settings, facts)
+    }
+
+    fn offer(&self) -> Option<Offer> {
+        let Settings {
+            hosts,
+            port,
+            password,
+            ..
+        } = &self.settings;
+        Some(Offer::shared(hosts, *port, password))
     }
 
     fn budget(&self, facts: &Facts) -> Budget {

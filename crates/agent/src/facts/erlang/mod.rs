@@ -14,13 +14,14 @@ use protocol::facts::{ErlangFact, ErlangQuery};
 
 use self::node::{Node, NodeError};
 use crate::facts::is_absent;
+use crate::secrets::Secrets;
 use crate::words::words;
 
 /// How long all calls of a query may take. A node ticks every 15 seconds and gives up on a silent peer after 60.
 const LIMIT: Duration = Duration::from_secs(30);
 
-pub(super) fn observe(query: &ErlangQuery) -> Result<ErlangFact, FactError> {
-    match ask(query) {
+pub(super) fn observe(secrets: &Secrets, query: &ErlangQuery) -> Result<ErlangFact, FactError> {
+    match ask(secrets, query) {
         Ok(fact) => Ok(fact),
         Err(NodeError::Down(why)) => Ok(ErlangFact::Down(why)),
         Err(NodeError::Denied(why)) => Ok(ErlangFact::Denied(why)),
@@ -28,10 +29,10 @@ pub(super) fn observe(query: &ErlangQuery) -> Result<ErlangFact, FactError> {
     }
 }
 
-fn ask(query: &ErlangQuery) -> Result<ErlangFact, NodeError> {
+fn ask(secrets: &Secrets, query: &ErlangQuery) -> Result<ErlangFact, NodeError> {
     let mut calls = Vec::with_capacity(query.calls.len());
     for call in &query.calls {
-        calls.push(term::call(call).map_err(NodeError::Failed)?);
+        calls.push(term::call(secrets, call).map_err(NodeError::Failed)?);
     }
     let until = Instant::now() + LIMIT;
     let address = node::find(&query.node, until)?;

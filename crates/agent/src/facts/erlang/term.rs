@@ -3,9 +3,15 @@
 use erl_dist::term::{self as erl, Atom, Binary, List};
 use protocol::facts::{Call, Term};
 
+use crate::secrets::Secrets;
+
 /// A call's parts as Erlang terms.
-pub(super) fn call(call: &Call) -> Result<(Atom, Atom, List), String> {
-    let args = call.args.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn call(secrets: &Secrets, call: &Call) -> Result<(Atom, Atom, List), String> {
+    let args = call
+        .args
+        .iter()
+        .map(|arg| encode(secrets, arg))
+        .collect::<Result<Vec<_>, _>>()?;
     let atom = |name: &String| Atom::from(name.as_str());
     Ok((atom(&call.module), atom(&call.function), List::from(args)))
 }
@@ -19,8 +25,13 @@ pub(super) fn result(term: erl::Term) -> Result<Term, String> {
     }
 }
 
-fn encode(term: &Term) -> Result<erl::Term, String> {
-    let all = |items: &[Term]| items.iter().map(encode).collect::<Result<Vec<_>, _>>();
+fn encode(secrets: &Secrets, term: &Term) -> Result<erl::Term, String> {
+    let all = |items: &[Term]| {
+        items
+            .iter()
+            .map(|item| encode(secrets, item))
+            .collect::<Result<Vec<_>, _>>()
+    };
     Ok(match term {
         Term::Atom(name) => Atom::from(name.as_str()).into(),
         Term::Int(number) => match i32::try_from(*number) {
@@ -37,9 +48,15 @@ fn encode(term: &Term) -> Result<erl::Term, String> {
         Term::Map(pairs) => {
             let pairs = pairs
                 .iter()
-                .map(|(key, value)| Ok((encode(key)?, encode(value)?)));
+                .map(|(key, value)| Ok((encode(secrets, key)?, encode(secrets, value)?)));
             let map = pairs.collect::<Result<_, String>>()?;
             erl::Map { map }.into()
+        }
+        Term::Secret(id) => {
+            let value = secrets
+                .get(id)
+                .ok_or_else(|| format!("the secret {id} is not known to the agent"))?;
+            Binary::from(value.expose().as_bytes()).into()
         }
         Term::Other(text) => return Err(format!("{text} cannot be an argument")),
     })
@@ -95,6 +112,8 @@ fn print(term: &Term) -> String {
         Term::Atom(text) | Term::Float(text) | Term::Other(text) => text.clone(),
         Term::Int(number) => number.to_string(),
         Term::Str(text) => format!("{text:?}"),
+        // No answer holds one.
+        Term::Secret(id) => id.to_string(),
         Term::List(items) => format!("[{}]", all(items)),
         Term::Tuple(items) => format!("{{{}}}", all(items)),
         Term::Map(pairs) => {
@@ -112,7 +131,10 @@ mod tests {
 
     fn there_and_back(term: &Term) -> Term {
         let mut bytes = Vec::new();
-        encode(term).unwrap().encode(&mut bytes).unwrap();
+        encode(&Secrets::default(), term)
+            .unwrap()
+            .encode(&mut bytes)
+            .unwrap();
         decode(erl::Term::decode(bytes.as_slice()).unwrap())
     }
 
@@ -138,7 +160,11 @@ mod tests {
     #[test]
     fn a_bad_call_is_an_error_in_erlangs_words() {
         let reason = Term::Tuple(vec![Term::atom("EXIT"), Term::List(vec![Term::Str("no".into())])]);
-        let term = encode(&Term::Tuple(vec![Term::atom("badrpc"), reason])).unwrap();
+        let term = encode(
+            &Secrets::default(),
+            &Term::Tuple(vec![Term::atom("badrpc"), reason]),
+        )
+        .unwrap();
         assert_eq!(result(term), Err("{badrpc,{EXIT,[\"no\"]}}".to_owned()));
     }
 
@@ -150,7 +176,19 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_an_error() {
-        let error = call(&Call::new("m", "f", [Term::Other("#Pid<0.1.0>".into())])).unwrap_err();
+        let error = call(
+            &Secrets::default(),
+            &Call::new("m", "f", [Term::Other("#Pid<0.1.0>".into())]),
+        )
+        .unwrap_err();
         assert_eq!(error, "#Pid<0.1.0> cannot be an argument");
+    }
+
+    #[test]
+    fn a_secret_is_sent_as_its_value() {
+        let secrets = Secrets::default().with([("k".parse().unwrap(), types::Secret::new("hunter2hunter2"))]);
+        let sent = encode(&secrets, &Term::Secret("k".parse().unwrap())).unwrap();
+        assert_eq!(decode(sent), Term::Str("hunter2hunter2".into()));
+        assert!(encode(&Secrets::default(), &Term::Secret("k".parse().unwrap())).is_err());
     }
 }

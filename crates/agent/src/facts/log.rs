@@ -1,0 +1,126 @@
+//! Log files: the last lines that match, read from the end.
+
+use std::collections::VecDeque;
+use std::fs::OpenOptions;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+
+use protocol::facts::{LogFact, LogQuery};
+use protocol::{FactError, Text};
+use regex_lite::Regex;
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use super::is_absent;
+use crate::secrets::Secrets;
+use crate::words::words;
+
+/// No more is read, whatever the query wants.
+const MOST: u64 = 16 << 20;
+/// What is kept of a line.
+const LINE: usize = 4 << 10;
+
+pub(super) fn observe(secrets: &Secrets, query: &LogQuery) -> Result<LogFact, FactError> {
+    let bytes = match tail(query) {
+        Ok(bytes) => bytes,
+        Err(error) if is_absent(&error) => return Ok(LogFact::Absent),
+        Err(error) => {
+            return Err(super::error(format!(
+                "cannot read {}: {}",
+                query.path,
+                words(&error)
+            )));
+        }
+    };
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    let mut found = Vec::with_capacity(query.patterns.len());
+    for pattern in &query.patterns {
+        let regex = Regex::new(pattern)
+            .map_err(|error| super::error(format!("{pattern:?} is no pattern: {error}")))?;
+        found.push(last(&regex, query.last, &text, secrets));
+    }
+    Ok(LogFact::Lines(found))
+}
+
+/// The end of the file, from the beginning of a line.
+fn tail(query: &LogQuery) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        // A pipe in the log's place is not waited for.
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(&query.path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let wanted = query.tail.min(MOST);
+    let start = meta.len().saturating_sub(wanted);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(wanted).read_to_end(&mut bytes)?;
+    if start > 0 {
+        let first = bytes
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(bytes.len(), |at| at + 1);
+        bytes.drain(..first);
+    }
+    Ok(bytes)
+}
+
+fn last(regex: &Regex, most: u32, text: &str, secrets: &Secrets) -> Vec<Text> {
+    let mut lines: VecDeque<&str> = VecDeque::new();
+    for line in text.lines().filter(|line| regex.is_match(line)) {
+        lines.push_back(line);
+        if u32::try_from(lines.len()).is_ok_and(|len| len > most) {
+            lines.pop_front();
+        }
+    }
+    let cut = |line: &str| {
+        // The secrets go first: a cut one would not be recognised.
+        let text = secrets.conceal_lossy(line.as_bytes());
+        let end = text.as_str().floor_char_boundary(LINE);
+        Text::new(&text.as_str()[..end])
+    };
+    lines.into_iter().map(cut).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::Secret;
+
+    fn query(path: &str) -> LogQuery {
+        LogQuery {
+            path: path.to_owned(),
+            patterns: vec!["started".to_owned(), "error".to_owned()],
+            last: 2,
+            tail: 64,
+        }
+    }
+
+    #[test]
+    fn the_last_matching_lines_are_told_without_secrets() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let old = "started long ago\n".repeat(10);
+        std::fs::write(
+            &path,
+            format!("{old}started 1\nno\nstarted 2\nerror: hunter2hunter2\nstarted 3"),
+        )
+        .unwrap();
+        let secrets = Secrets::default().with([("k".parse().unwrap(), Secret::new("hunter2hunter2"))]);
+        let fact = observe(&secrets, &query(path.to_str().unwrap())).unwrap();
+        let lines = |all: &[&str]| all.iter().map(|&line| Text::new(line)).collect::<Vec<_>>();
+        let wanted = vec![lines(&["started 2", "started 3"]), lines(&["error: ⟪secret:k⟫"])];
+        assert_eq!(fact, LogFact::Lines(wanted));
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_is_a_fact_and_a_directory_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| query(directory.path().join(name).to_str().unwrap());
+        assert_eq!(observe(&Secrets::default(), &at("none")), Ok(LogFact::Absent));
+        assert!(observe(&Secrets::default(), &query(directory.path().to_str().unwrap())).is_err());
+    }
+}
