@@ -113,6 +113,10 @@ impl StartError {
     about = "A stand-in for mongod, for clusterctl's lab"
 )]
 #[expect(missing_docs, reason = "mongod's own options")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a command line has as many switches as it has"
+)]
 pub struct CommandLine {
     #[arg(short = 'f', long)]
     pub config: Option<PathBuf>,
@@ -204,7 +208,7 @@ impl Options {
         let get = |key: &str| flat.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value);
         let text =
             |key: &str| get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        let flag = |key: &str| get(key).and_then(Value::as_bool).unwrap_or(false);
+        let is_set = |key: &str| get(key).and_then(Value::as_bool).unwrap_or(false);
         let port = text("net.port").map_or(Ok(27017), |port| port.parse());
         let key_file = text("security.keyFile").map(PathBuf::from);
         let log_path = text("systemLog.path").map(PathBuf::from);
@@ -218,10 +222,10 @@ impl Options {
         if !matches!(authorization.as_deref(), None | Some("enabled" | "disabled")) {
             return bad("security.authorization expects one of \"enabled\" or \"disabled\"");
         }
-        if text("systemLog.logRotate").as_deref() == Some("reopen") && !flag("systemLog.logAppend") {
+        if text("systemLog.logRotate").as_deref() == Some("reopen") && !is_set("systemLog.logAppend") {
             return bad("logRotate=\"reopen\" requires logAppend=true");
         }
-        let bind = if flag("net.bindIpAll") {
+        let bind = if is_set("net.bindIpAll") {
             "0.0.0.0".into()
         } else {
             text("net.bindIp").unwrap_or("localhost".into())
@@ -237,11 +241,11 @@ impl Options {
                 .map(str::to_owned)
                 .collect(),
             log_path,
-            log_append: flag("systemLog.logAppend"),
+            log_append: is_set("systemLog.logAppend"),
             repl_set: text("replication.replSetName").filter(|name| !name.is_empty()),
             auth: key_file.is_some() || authorization.as_deref() == Some("enabled"),
             key_file,
-            transition_to_auth: flag("security.transitionToAuth"),
+            transition_to_auth: is_set("security.transitionToAuth"),
             argv,
             parsed,
             version: version.to_owned(),

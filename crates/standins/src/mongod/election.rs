@@ -61,11 +61,11 @@ fn settle(node: &Node, state: &mut State) {
             );
             node.become_state(state, MemberState::Secondary);
         }
-        MemberState::Startup2 | MemberState::Recovering => {
-            if state.repl.synced && !state.repl.too_stale && Instant::now() >= state.repl.ready_at {
-                node.become_state(state, MemberState::Secondary);
-                state.repl.election_at = next_time(&state.repl, election);
-            }
+        MemberState::Startup2 | MemberState::Recovering
+            if state.repl.synced && !state.repl.too_stale && Instant::now() >= state.repl.ready_at =>
+        {
+            node.become_state(state, MemberState::Secondary);
+            state.repl.election_at = next_time(&state.repl, election);
         }
         _ => {}
     }
@@ -163,14 +163,14 @@ async fn ask_for_votes(node: &Arc<Node>, dry_run: bool, limit: Duration) -> bool
         let (node, request) = (Arc::clone(node), request.clone());
         asked.spawn(async move { node.peers.call(&host, &request, limit).await });
     }
-    let mut votes = 1;
-    while votes < majority {
+    let mut granted = 1;
+    while granted < majority {
         let Some(answer) = asked.join_next().await else {
             return false;
         };
         let Ok(Ok(answer)) = answer else { continue };
         if answer.get_bool("voteGranted").unwrap_or(false) {
-            votes += 1;
+            granted += 1;
         }
         let state = &mut *node.lock();
         node.learn_term(state, answer.get_i64("term").unwrap_or(0));

@@ -49,6 +49,7 @@ impl OpTime {
     }
 
     /// The next place after this one, now, in this term.
+    #[must_use]
     pub fn next(self, term: i64) -> Self {
         let now = u32::try_from(DateTime::now().timestamp_millis() / 1000).unwrap_or(0);
         let ts = if now > self.ts.0 {

@@ -40,9 +40,9 @@ impl MemberKey {
         let salted = salted(&password, &salt, rounds);
         let credentials = Credentials::from_salted(&salted, &salt, rounds);
         Self {
-            salted,
             password,
             salt,
+            salted,
             credentials,
         }
     }

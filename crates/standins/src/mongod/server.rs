@@ -105,7 +105,7 @@ impl Server {
             &Value::Null,
         );
         if node.lock().repl.state == MemberState::Primary {
-            let (period, catch_up) = (Duration::from_secs(60), Duration::from_secs(10));
+            let (period, catch_up) = (Duration::from_mins(1), Duration::from_secs(10));
             // With nobody to hand over to it stops all the same.
             let _ = commands::hand_over(node, period, catch_up, true).await;
             let missed = node.lock().control.election();

@@ -1,7 +1,7 @@
 //! A replica set's configuration document: what it says, and which documents the real server takes.
 //!
 //! After `repl_set_config.cpp` and `repl_set_config_checks.cpp`. A document that does not parse or breaks a rule of
-//! its own is 93 (InvalidReplicaSetConfig); one that may not follow the present one is 103.
+//! its own is 93 (`InvalidReplicaSetConfig`); one that may not follow the present one is 103.
 
 use std::collections::BTreeSet;
 

@@ -10,6 +10,7 @@ use crate::mongod::oplog::Op;
 use crate::mongod::optime::OpTime;
 use crate::mongod::query::whole;
 use crate::mongod::repl::MemberState;
+use crate::mongod::setconfig::SetConfig;
 use crate::mongod::store::SETTINGS;
 
 const DEFAULTS_ID: &str = "ReadWriteConcernDefaults";
@@ -45,7 +46,7 @@ pub(super) fn get_default(node: &Node) -> Document {
         .repl
         .config
         .as_ref()
-        .is_some_and(|config| config.implicit_majority())
+        .is_some_and(SetConfig::implicit_majority)
     {
         reply.insert("defaultWriteConcern", doc! {"w": "majority", "wtimeout": 0});
     }
@@ -158,7 +159,7 @@ fn wanted(node: &Node, state: &State, concern: Option<&Document>) -> Result<Want
     let w = concern.and_then(|concern| concern.get("w"));
     let config = state.repl.config.as_ref();
     match w {
-        None if config.is_none_or(|config| config.implicit_majority()) => Ok(Wanted::Majority),
+        None if config.is_none_or(SetConfig::implicit_majority) => Ok(Wanted::Majority),
         None => Ok(Wanted::Members(1)),
         Some(Bson::String(w)) if w == "majority" => Ok(Wanted::Majority),
         Some(Bson::String(w)) => fail(

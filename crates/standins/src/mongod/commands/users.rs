@@ -100,7 +100,7 @@ pub(super) async fn drop_user(node: &Node, database: &str, command: &Document) -
 }
 
 /// `usersInfo`: one user, several, those of a database, or all.
-pub(super) fn info(node: &Node, database: &str, command: &Document) -> Reply {
+pub(super) fn info(node: &Node, database: &str, command: &Document) -> Document {
     let state = node.lock();
     let secrets = truthy(command.get("showCredentials"));
     let wanted = command.get("usersInfo").cloned().unwrap_or(Bson::Null);
@@ -119,7 +119,7 @@ pub(super) fn info(node: &Node, database: &str, command: &Document) -> Reply {
         })
         .map(|user| show(user, secrets))
         .collect();
-    Ok(doc! {"users": users})
+    doc! {"users": users}
 }
 
 fn is(user: &Document, key: &str, value: &str) -> bool {
@@ -181,13 +181,13 @@ fn hash(password: &str) -> Document {
 
 fn roles(command: &Document, database: &str) -> Result<Option<Vec<Document>>, CommandError> {
     let Some(roles) = command.get("roles") else {
-        return match command.contains_key("createUser") {
-            true => fail(
+        if command.contains_key("createUser") {
+            return fail(
                 Code::Location40415,
                 "BSON field 'createUser.roles' is missing but a required field",
-            ),
-            false => Ok(None),
-        };
+            );
+        }
+        return Ok(None);
     };
     let all = roles.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut read = Vec::new();
