@@ -152,8 +152,8 @@ impl Binder<'_> {
     fn step(&self, decl: &StepDecl, all: &[HostName], service: Option<&dyn Service>) -> Option<BoundStep> {
         let hosts: Vec<HostName> = match &decl.hosts {
             Some(names) => {
-                let named = self.inventory.hosts_named(names, self.findings);
-                all.iter().filter(|host| named.contains(host)).cloned().collect()
+                let wanted = self.inventory.hosts_named(names, self.findings);
+                all.iter().filter(|host| wanted.contains(host)).cloned().collect()
             }
             None => all.to_vec(),
         };

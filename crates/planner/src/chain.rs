@@ -26,14 +26,14 @@ pub(crate) fn plan(
     services: &[Box<dyn Service>],
     facts: &Facts,
     scope: &Scope,
+    scoped_hosts: Option<&BTreeSet<HostName>>,
     options: &Options,
 ) -> Result<StepGraph, GraphError> {
     let mut nodes: Vec<Node> = Vec::new();
     let mut budgets = BTreeMap::new();
     let mut said = StepGraph::default();
-    // What the playbooks without a service do on each host, which every service's rollout there comes after.
-    let mut common: BTreeMap<HostName, NodeId> = BTreeMap::new();
-    let mut common_tasks: Vec<Task> = Vec::new();
+    // What the playbooks without a service come to on each host: every service's rollout there comes after it.
+    let mut common = Before::default();
     for bound in bound {
         let service = bound.service.map(|at| &*services[at]);
         let mut chain = Chain::new(
@@ -41,9 +41,9 @@ pub(crate) fn plan(
             service,
             facts,
             scope,
+            scoped_hosts,
             options,
             common.clone(),
-            common_tasks.clone(),
         );
         chain.walk();
         if let Some(service) = service {
@@ -51,8 +51,11 @@ pub(crate) fn plan(
                 budgets.insert(GroupId::from(service.name()), service.budget(facts));
             }
         } else {
-            common = chain.last;
-            common_tasks = chain.earlier;
+            common = Before {
+                last: chain.last,
+                earlier: chain.earlier,
+                refused: chain.refused,
+            };
         }
         nodes.extend(chain.nodes);
         said.notes.extend(chain.said.notes);
@@ -81,12 +84,21 @@ fn tell_once(unplanned: &mut Vec<Unplanned>) {
 /// What is left out on a host that cannot be reached.
 const EVERY_STEP: &str = "every step";
 
+/// What a rollout finds when it begins.
+#[derive(Clone, Default)]
+struct Before {
+    last: BTreeMap<HostName, NodeId>,
+    earlier: Vec<Task>,
+    refused: BTreeSet<Option<HostName>>,
+}
+
 /// One rollout on its way from tasks to nodes.
 struct Chain<'a> {
     bound: &'a Bound,
     service: Option<&'a dyn Service>,
     facts: &'a Facts,
     scope: &'a Scope,
+    scoped_hosts: Option<&'a BTreeSet<HostName>>,
     options: &'a Options,
     nodes: Vec<Node>,
     /// The latest node of each host.
@@ -103,11 +115,12 @@ impl<'a> Chain<'a> {
         service: Option<&'a dyn Service>,
         facts: &'a Facts,
         scope: &'a Scope,
+        scoped_hosts: Option<&'a BTreeSet<HostName>>,
         options: &'a Options,
-        last: BTreeMap<HostName, NodeId>,
-        earlier: Vec<Task>,
+        before: Before,
     ) -> Self {
-        let last = last
+        let last = before
+            .last
             .into_iter()
             .filter(|(host, _)| bound.hosts.contains(host))
             .collect();
@@ -117,11 +130,12 @@ impl<'a> Chain<'a> {
             service,
             facts,
             scope,
+            scoped_hosts,
             options,
             nodes: Vec::new(),
             last,
-            earlier,
-            refused: BTreeSet::new(),
+            earlier: before.earlier,
+            refused: before.refused,
             said,
         }
     }
@@ -139,7 +153,7 @@ impl<'a> Chain<'a> {
             .bound
             .hosts
             .iter()
-            .filter(|host| self.scope.has_host(host))
+            .filter(|host| self.is_acted_on(host))
             .collect();
         for host in hosts {
             if let Some(why) = self.facts.unreachable(host) {
@@ -161,8 +175,14 @@ impl<'a> Chain<'a> {
     }
 
     fn reached(&self, hosts: &[HostName]) -> Vec<HostName> {
-        let reached = |host: &&HostName| self.scope.has_host(host) && self.facts.unreachable(host).is_none();
+        let reached = |host: &&HostName| self.is_acted_on(host) && self.facts.unreachable(host).is_none();
         hosts.iter().filter(reached).cloned().collect()
+    }
+
+    /// Whether a host is in scope. With a scope of services, a playbook of none is for their hosts.
+    fn is_acted_on(&self, host: &HostName) -> bool {
+        let is_theirs = || self.scoped_hosts.is_none_or(|hosts| hosts.contains(host));
+        self.scope.has_host(host) && (self.service.is_some() || is_theirs())
     }
 
     fn cx<'c>(&'c self, hosts: &'c [HostName]) -> Cx<'c> {

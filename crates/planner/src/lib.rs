@@ -7,6 +7,8 @@
 mod bind;
 mod chain;
 mod project;
+#[cfg(test)]
+mod tests;
 
 pub use chain::Options;
 pub use project::{Input, PlaybookText, Project, Scope, builtin_playbooks, templates};

@@ -128,9 +128,13 @@ impl Project {
     /// A scope's hosts limit what is done, not what is looked at: a cluster is judged by all its members.
     pub fn queries(&self, scope: &Scope) -> BTreeMap<HostName, Vec<FactQuery>> {
         let mut all: BTreeMap<HostName, BTreeSet<FactQuery>> = BTreeMap::new();
+        let theirs = self.hosts_of(scope);
         for bound in self.in_scope(scope) {
             let service = bound.service.map(|at| &*self.services[at]);
-            for host in &bound.hosts {
+            let is_asked = |host: &&HostName| {
+                service.is_some() || theirs.as_ref().is_none_or(|hosts| hosts.contains(*host))
+            };
+            for host in bound.hosts.iter().filter(is_asked) {
                 let queries = all.entry(host.clone()).or_default();
                 if let Some(service) = service {
                     queries.extend(service.queries(host));
@@ -152,7 +156,8 @@ impl Project {
     /// [`GraphError`] where the playbooks make no sound graph; a defect, of a built-in playbook or of the planner.
     pub fn plan(&self, facts: &Facts, scope: &Scope, options: &Options) -> Result<StepGraph, GraphError> {
         let bound: Vec<&Bound> = self.in_scope(scope).collect();
-        chain::plan(&bound, &self.services, facts, scope, options)
+        let hosts = self.hosts_of(scope);
+        chain::plan(&bound, &self.services, facts, scope, hosts.as_ref(), options)
     }
 
     /// How much a scope covers: services, and hosts that are asked.
@@ -175,6 +180,16 @@ impl Project {
             .iter()
             .filter(|service| scope.has_service(service.name()));
         services.map(|service| service.status(facts)).collect()
+    }
+
+    /// The hosts of the services in scope; `None` where the scope names none, and all hosts are meant.
+    fn hosts_of(&self, scope: &Scope) -> Option<BTreeSet<HostName>> {
+        let services = self
+            .services
+            .iter()
+            .filter(|service| scope.has_service(service.name()));
+        let hosts = services.flat_map(|service| service.hosts().iter().cloned());
+        (!scope.services.is_empty()).then(|| hosts.collect())
     }
 
     fn in_scope<'p>(&'p self, scope: &'p Scope) -> impl Iterator<Item = &'p Bound> {
