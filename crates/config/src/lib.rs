@@ -10,6 +10,7 @@ mod merge;
 pub mod playbook;
 pub mod reader;
 pub mod secret;
+pub mod site;
 #[cfg(test)]
 mod tests;
 pub mod value;
@@ -18,4 +19,5 @@ pub use inventory::{Host, Inventory, ServiceDecl, SshSettings};
 pub use playbook::{Playbook, Rollout, StepDecl};
 pub use reader::{Findings, Reader};
 pub use secret::{SecretRef, SecretRule, SecretSource};
+pub use site::{Site, Stage};
 pub use value::{Table, Value, ValueKind};

@@ -41,6 +41,8 @@ pub struct SecretRule {
     pub min_len: usize,
     /// Whether it is made of letters and digits alone, for places that have no quoting.
     pub alphanumeric: bool,
+    /// Characters that it may not have, for places where they would need quoting.
+    pub without: &'static str,
 }
 
 impl SecretRule {
@@ -48,11 +50,18 @@ impl SecretRule {
     pub const PASSWORD: Self = Self {
         min_len: 32,
         alphanumeric: false,
+        without: "",
+    };
+    /// The same for one that is written into JSON as well: it stands there between quotes as it is.
+    pub const IN_JSON: Self = Self {
+        without: "\"\\",
+        ..Self::PASSWORD
     };
     /// An Erlang cookie: an atom that goes into a file as it is, so letters and digits, and at least 32 of them.
     pub const COOKIE: Self = Self {
         min_len: 32,
         alphanumeric: true,
+        without: "",
     };
 }
 
@@ -181,6 +190,9 @@ impl SecretRef {
         }
         if self.rule.alphanumeric && !value.chars().all(|c| c.is_ascii_alphanumeric()) {
             return Some(weak("it may have letters and digits only"));
+        }
+        if let Some(found) = value.chars().find(|&found| self.rule.without.contains(found)) {
+            return Some(weak(&format!("it has the character {found}, which it may not have here")));
         }
         if allow_weak {
             return (len < SHORTEST).then(|| {

@@ -1,8 +1,8 @@
 //! Chaining: tasks become nodes, each tied to what must come before it.
 //!
 //! Within a rollout a host goes on by itself: a node needs its host's node before it. At a barrier it needs every
-//! node of every host so far, and in a serial step also the node before it in that step. Rollouts of services know
-//! nothing of each other and run side by side; all follow the playbook of hosts on their own hosts.
+//! node of every host so far, and in a serial step also the node before it in that step. Rollouts of one stage of the
+//! site know nothing of each other and run side by side; those of later stages come after them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,31 +32,18 @@ pub(crate) fn plan(
     let mut nodes: Vec<Node> = Vec::new();
     let mut budgets = BTreeMap::new();
     let mut said = StepGraph::default();
-    // What the playbooks without a service come to on each host: every service's rollout there comes after it.
-    let mut common = Before::default();
+    let mut stages = Stages::default();
     for bound in bound {
         let service = bound.service.map(|at| &*services[at]);
-        let mut chain = Chain::new(
-            bound,
-            service,
-            facts,
-            scope,
-            scoped_hosts,
-            options,
-            common.clone(),
-        );
+        let before = stages.before(bound, service);
+        let mut chain = Chain::new(bound, service, facts, scope, scoped_hosts, options, before);
         chain.walk();
-        if let Some(service) = service {
-            if chain.nodes.iter().any(|node| !node.disrupts.is_empty()) {
-                budgets.insert(GroupId::from(service.name()), service.budget(facts));
-            }
-        } else {
-            common = Before {
-                last: chain.last,
-                earlier: chain.earlier,
-                refused: chain.refused,
-            };
+        if let Some(service) = service
+            && chain.nodes.iter().any(|node| !node.disrupts.is_empty())
+        {
+            budgets.insert(GroupId::from(service.name()), service.budget(facts));
         }
+        stages.add(&chain);
         nodes.extend(chain.nodes);
         said.notes.extend(chain.said.notes);
         said.refusals.extend(chain.said.refusals);
@@ -84,12 +71,57 @@ fn tell_once(unplanned: &mut Vec<Unplanned>) {
 /// What is left out on a host that cannot be reached.
 const EVERY_STEP: &str = "every step";
 
+/// What the rollouts so far come to, for those of later stages.
+#[derive(Default)]
+struct Stages {
+    /// Of the stages that a host leaves by itself.
+    common: Before,
+    /// Of the others: the stage, the service, and the last nodes.
+    ended: Vec<(usize, Option<ServiceName>, Vec<NodeId>)>,
+}
+
 /// What a rollout finds when it begins.
 #[derive(Clone, Default)]
 struct Before {
+    /// The latest node of each host.
     last: BTreeMap<HostName, NodeId>,
+    /// The nodes that must have succeeded on whatever host.
+    everywhere: BTreeSet<NodeId>,
     earlier: Vec<Task>,
     refused: BTreeSet<Option<HostName>>,
+}
+
+impl Stages {
+    /// What a rollout comes after: its hosts' nodes of earlier stages that are left host by host, and all nodes of those
+    /// rollouts of other earlier stages that it uses; a rollout that names none uses all.
+    fn before(&self, bound: &Bound, service: Option<&dyn Service>) -> Before {
+        let uses = service.map(Service::uses).unwrap_or_default();
+        let is_used = |name: &Option<ServiceName>| {
+            uses.is_empty() || name.as_ref().is_none_or(|name| uses.contains(name))
+        };
+        let ended = self
+            .ended
+            .iter()
+            .filter(|(stage, name, _)| *stage < bound.stage && is_used(name));
+        Before {
+            everywhere: ended.flat_map(|(_, _, nodes)| nodes).cloned().collect(),
+            ..self.common.clone()
+        }
+    }
+
+    fn add(&mut self, chain: &Chain<'_>) {
+        if chain.bound.per_host {
+            self.common = Before {
+                last: chain.last.clone(),
+                everywhere: BTreeSet::new(),
+                earlier: chain.earlier.clone(),
+                refused: chain.refused.clone(),
+            };
+        } else {
+            let nodes = chain.last.values().cloned().collect();
+            self.ended.push((chain.bound.stage, chain.name(), nodes));
+        }
+    }
 }
 
 /// One rollout on its way from tasks to nodes.
@@ -103,6 +135,9 @@ struct Chain<'a> {
     nodes: Vec<Node>,
     /// The latest node of each host.
     last: BTreeMap<HostName, NodeId>,
+    /// What the first node of each host waits for beside it.
+    everywhere: BTreeSet<NodeId>,
+    begun: BTreeSet<HostName>,
     earlier: Vec<Task>,
     /// What was refused so far: a host's later steps, or all of them (`None`).
     refused: BTreeSet<Option<HostName>>,
@@ -134,6 +169,8 @@ impl<'a> Chain<'a> {
             options,
             nodes: Vec::new(),
             last,
+            everywhere: before.everywhere,
+            begun: BTreeSet::new(),
             earlier: before.earlier,
             refused: before.refused,
             said,
@@ -231,6 +268,9 @@ impl<'a> Chain<'a> {
             let mut needs: BTreeSet<NodeId> = self.last.get(&task.host).cloned().into_iter().collect();
             if step.barrier {
                 needs.extend(before.iter().cloned());
+            }
+            if self.begun.insert(task.host.clone()) {
+                needs.extend(self.everywhere.iter().cloned());
             }
             if step.rollout == Rollout::Serial {
                 needs.extend(previous.take());

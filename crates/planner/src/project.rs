@@ -55,12 +55,14 @@ pub struct Project {
     bound: Vec<Bound>,
 }
 
-/// The built-in playbooks: name and text.
+/// The built-in playbooks: name and text. One of them, `site`, is the order of the others.
 pub fn builtin_playbooks() -> Vec<(&'static str, &'static str)> {
+    let own = [
+        (bind::SITE, include_str!("../../../playbooks/site.toml")),
+        (bind::HOSTS, generic::HOSTS_PLAYBOOK),
+    ];
     let kinds = KINDS.iter().map(|kind| (kind.name(), kind.playbook()));
-    std::iter::once((bind::HOSTS, generic::HOSTS_PLAYBOOK))
-        .chain(kinds)
-        .collect()
+    own.into_iter().chain(kinds).collect()
 }
 
 /// The templates that a playbook names; whoever reads files passes their texts in with the playbook.
