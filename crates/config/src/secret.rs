@@ -192,7 +192,9 @@ impl SecretRef {
             return Some(weak("it may have letters and digits only"));
         }
         if let Some(found) = value.chars().find(|&found| self.rule.without.contains(found)) {
-            return Some(weak(&format!("it has the character {found}, which it may not have here")));
+            return Some(weak(&format!(
+                "it has the character {found}, which it may not have here"
+            )));
         }
         if allow_weak {
             return (len < SHORTEST).then(|| {

@@ -1,14 +1,17 @@
 //! Binding: a playbook meets the service and the hosts that it runs for.
 
-use config::{Findings, Inventory, Playbook, Rollout, StepDecl};
+use config::reader::with_suggestion;
+use config::{Findings, Inventory, Playbook, Rollout, Site, Stage, StepDecl};
 use protocol::FactQuery;
 use services::generic::{self, BuildCx};
 use services::{Cx, Service, Step, StepPlan, kind_of};
-use types::{Diagnostic, HostName, StepId};
+use types::{Diagnostic, HostName, Span, StepId};
 
 use crate::project::{Input, PlaybookText};
 
-/// The playbook that runs on all hosts before those of the services.
+/// The order of all playbooks.
+pub(crate) const SITE: &str = "site";
+/// The playbook of all hosts.
 pub(crate) const HOSTS: &str = "hosts";
 
 /// A playbook with what it runs for.
@@ -19,6 +22,10 @@ pub(crate) struct Bound {
     pub(crate) service: Option<usize>,
     pub(crate) hosts: Vec<HostName>,
     pub(crate) steps: Vec<BoundStep>,
+    /// The stage of the site that it belongs to; those of later stages come after it.
+    pub(crate) stage: usize,
+    /// Whether they come after it host by host, instead of after all of it.
+    pub(crate) per_host: bool,
     /// The name of the built-in playbook whose place it takes, and the file that does.
     pub(crate) overrides: Option<(String, String)>,
 }
@@ -73,19 +80,71 @@ pub(crate) fn bind(
     };
     if let Some(only) = &input.only {
         let (text, playbook) = read(only);
-        return binder.each(&text, &playbook, services);
+        let bound = binder.each(&text, &playbook, services);
+        if bound.is_empty() {
+            findings.report(
+                Diagnostic::error(format!(
+                    "the playbook {} is for services of another kind",
+                    text.name
+                ))
+                .hint("the inventory has no service of its kind"),
+            );
+        }
+        return bound;
     }
-    let playbooks: Vec<(PlaybookText, Playbook)> = input.playbooks.iter().map(read).collect();
-    let named = |name: &str| playbooks.iter().find(|(text, _)| text.name == name);
+    let site = input.playbooks.iter().find(|text| text.name == SITE);
+    let site = site
+        .map(|text| Site::read(input.sources, text.source, findings))
+        .unwrap_or_default();
+    let others = input.playbooks.iter().filter(|text| text.name != SITE);
+    let playbooks: Vec<(PlaybookText, Playbook)> = others.map(read).collect();
     let mut bound: Vec<Bound> = Vec::new();
-    bound.extend(named(HOSTS).map(|(text, playbook)| binder.bound(text, playbook, None)));
-    for (at, service) in services.iter().enumerate() {
-        bound.extend(
-            named(service.kind())
-                .map(|(text, playbook)| binder.bound(text, playbook, Some((at, &**service)))),
-        );
+    for (
+        stage,
+        Stage {
+            playbooks: names,
+            per_host,
+        },
+    ) in site.stages.iter().enumerate()
+    {
+        for (name, span) in names {
+            let Some((text, playbook)) = playbooks.iter().find(|(text, _)| text.name == *name) else {
+                report_unknown(name, *span, &playbooks, findings);
+                continue;
+            };
+            let rollouts = binder.each(text, playbook, services);
+            bound.extend(rollouts.into_iter().map(|rollout| Bound {
+                stage,
+                per_host: *per_host,
+                ..rollout
+            }));
+        }
     }
+    report_left_out(&bound, services, &site, findings);
     bound
+}
+
+fn report_unknown(name: &str, span: Span, playbooks: &[(PlaybookText, Playbook)], findings: &Findings) {
+    let known = playbooks.iter().map(|(text, _)| text.name.as_str());
+    let diagnostic = Diagnostic::error(format!("there is no playbook {name:?}")).at(span, "named here");
+    findings.report(with_suggestion(diagnostic, name, known));
+}
+
+/// A service whose playbook no stage names would never be looked at.
+fn report_left_out(bound: &[Bound], services: &[Box<dyn Service>], site: &Site, findings: &Findings) {
+    let last = site.stages.last().and_then(|stage| stage.playbooks.last());
+    for (at, service) in services.iter().enumerate() {
+        if bound.iter().any(|bound| bound.service == Some(at)) {
+            continue;
+        }
+        let message = format!("no stage of the site has the playbook {}", service.kind());
+        let hint = format!("the inventory has the service {}", service.name());
+        let diagnostic = Diagnostic::error(message).hint(hint);
+        findings.report(match last {
+            Some((_, span)) => diagnostic.at(*span, "the stages end here"),
+            None => diagnostic,
+        });
+    }
 }
 
 struct Binder<'a> {
@@ -104,16 +163,9 @@ impl Binder<'_> {
             .iter()
             .enumerate()
             .filter(|(_, service)| service.kind() == kind);
-        let bound: Vec<Bound> = of_kind
+        of_kind
             .map(|(at, service)| self.bound(text, playbook, Some((at, &**service))))
-            .collect();
-        if bound.is_empty() {
-            self.findings.report(
-                Diagnostic::error(format!("the playbook {} is for {kind}", text.name))
-                    .hint("the inventory has no service of that kind"),
-            );
-        }
-        bound
+            .collect()
     }
 
     fn bound(
@@ -143,6 +195,8 @@ impl Binder<'_> {
             service: service.map(|(at, _)| at),
             hosts,
             steps,
+            stage: 0,
+            per_host: false,
             overrides: text
                 .overrides
                 .then(|| (text.name.clone(), file().unwrap_or_default())),
