@@ -7,6 +7,7 @@
 //!
 //! A new kind is a folder here, with two lines in this file: its `mod` and its place in [`KINDS`].
 
+mod clickhouse;
 mod common;
 pub mod generic;
 mod kind;
@@ -24,4 +25,9 @@ pub use kind::{Kind, ReadCx, Service, kind_of, read_service};
 pub use step::{Cx, Step, StepPlan, Task};
 
 /// Every kind.
-pub static KINDS: &[&dyn Kind] = &[&kvrocks::Kvrocks, &rabbitmq::RabbitMq, &ssdb::Ssdb];
+pub static KINDS: &[&dyn Kind] = &[
+    &clickhouse::ClickHouse,
+    &kvrocks::Kvrocks,
+    &rabbitmq::RabbitMq,
+    &ssdb::Ssdb,
+];

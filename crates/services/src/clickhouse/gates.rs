@@ -1,0 +1,79 @@
+//! What is waited for after a change.
+
+use std::collections::BTreeMap;
+
+use plan::Gate;
+use types::HostName;
+
+use super::queries;
+use super::settings::Settings;
+use crate::step::Cx;
+
+/// The quorum has one leader, and all members that can be seen follow it.
+pub(super) const QUORUM: &str = "quorum";
+/// The member of the quorum answers, whether it serves or not.
+pub(super) const MEMBER_UP: &str = "member-up";
+/// The server knows the cluster, and our user may log in.
+pub(super) const LOADED: &str = "loaded";
+/// The same, and its replicated tables are writable and have caught up; within it Keeper follows or leads.
+pub(super) const SERVING: &str = "serving";
+
+/// How long an election may take: ZooKeeper needs seconds, Keeper gives up after 30 s; a busy host needs more.
+const ELECTION: u64 = 180_000;
+/// How long a server may need to load its tables and catch up.
+const CATCH_UP: u64 = 600_000;
+/// How long a configuration may need to be loaded: names are resolved first.
+const LOAD: u64 = 60_000;
+
+pub(super) fn quorum(settings: &Settings, cx: &Cx<'_>) -> Gate {
+    gate(
+        settings,
+        cx,
+        QUORUM,
+        None,
+        "the quorum has one leader, and the others follow".to_owned(),
+        ELECTION,
+    )
+}
+
+pub(super) fn member_up(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = format!("the {} on {host} answers", settings.coordinator());
+    gate(settings, cx, MEMBER_UP, Some(host), title, ELECTION)
+}
+
+pub(super) fn loaded(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = format!("{host} knows the cluster {}", settings.cluster);
+    gate(settings, cx, LOADED, Some(host), title, LOAD)
+}
+
+pub(super) fn serving(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = format!("{host} answers, knows all replicas, and its tables are writable and have caught up");
+    gate(settings, cx, SERVING, Some(host), title, CATCH_UP)
+}
+
+fn gate(
+    settings: &Settings,
+    cx: &Cx<'_>,
+    check: &str,
+    host: Option<&HostName>,
+    title: String,
+    limit_ms: u64,
+) -> Gate {
+    // A quorum is judged by all its members; a server speaks for itself, unless it is a member as well.
+    let is_common = check == QUORUM || settings.keeper().is_some();
+    let watched = cx
+        .hosts
+        .iter()
+        .filter(|watched| is_common || host == Some(watched));
+    let watch: BTreeMap<_, _> = watched
+        .map(|host| (host.clone(), queries::live(settings, host)))
+        .collect();
+    Gate {
+        service: Some(settings.name.clone()),
+        check: check.to_owned(),
+        host: host.cloned(),
+        title,
+        watch,
+        limit_ms,
+    }
+}

@@ -1,0 +1,139 @@
+//! A ClickHouse cluster: one shard, replicated on all hosts, with Keeper or ZooKeeper for the common state.
+//!
+//! The quorum comes first: a server with replicated tables that finds none dies at its start (18.16) or stays read-only.
+//! What a server takes at run time, clusters, macros and users, never restarts it; where it listens and whom it asks for
+//! the common state does, one member after another. Sources: the runbook, <https://clickhouse.com/docs/operations/>, and
+//! ClickHouse 18.16 with ZooKeeper 3.8 as they behaved.
+
+mod check;
+mod config;
+mod files;
+mod gates;
+mod health;
+mod ids;
+mod need;
+mod queries;
+mod quorum;
+mod reload;
+mod replicas;
+mod run;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod view;
+mod xml;
+mod zoo;
+mod zookeeper;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::config::ServiceDecl;
+use plan::{Facts, ServiceStatus, Verdict};
+use protocol::FactQuery;
+use types::{HostName, ServiceName};
+
+use crate::kind::{Kind, ReadCx, Service};
+use crate::step::{Cx, StepPlan};
+use settings::Settings;
+
+/// The kind.
+pub(crate) struct ClickHouse;
+
+impl Kind for ClickHouse {
+    fn name(&self) -> &'static str {
+        "clickhouse"
+    }
+
+    fn playbook(&self) -> &'static str {
+        include_str!("../../../../playbooks/clickhouse.toml")
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        &[
+            "check",
+            "zookeeper-config",
+            "zookeeper-start",
+            "zookeeper-restart",
+            "config",
+            "start",
+            "restart",
+            "reload",
+            "replicas",
+            "verify",
+        ]
+    }
+
+    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
+        Some(Box::new(Cluster {
+            settings: settings::read(decl, cx)?,
+        }))
+    }
+}
+
+/// One cluster of the inventory.
+struct Cluster {
+    settings: Settings,
+}
+
+impl Service for Cluster {
+    fn name(&self) -> &ServiceName {
+        &self.settings.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "clickhouse"
+    }
+
+    fn hosts(&self) -> &[HostName] {
+        &self.settings.hosts
+    }
+
+    fn vars(&self) -> BTreeMap<String, String> {
+        let zookeeper = self.settings.zookeeper();
+        BTreeMap::from([
+            ("package".to_owned(), self.settings.package.clone()),
+            (
+                "zookeeper_package".to_owned(),
+                zookeeper.map_or_else(String::new, |zookeeper| zookeeper.package.clone()),
+            ),
+        ])
+    }
+
+    /// Replicas fetch from each other by name, and the members of the quorum are named as well.
+    fn names(&self) -> Vec<HostName> {
+        self.settings.hosts.clone()
+    }
+
+    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
+        queries::all(&self.settings, host)
+    }
+
+    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
+        match step {
+            "check" => check::plan(&self.settings, cx),
+            "zookeeper-config" => zookeeper::plan_config(&self.settings, cx),
+            "zookeeper-start" => zookeeper::plan_start(&self.settings, cx),
+            "zookeeper-restart" => zookeeper::plan_restart(&self.settings, cx),
+            "config" => config::plan(&self.settings, cx),
+            "start" => run::plan_start(&self.settings, cx),
+            "restart" => run::plan_restart(&self.settings, cx),
+            "reload" => reload::plan(&self.settings, cx),
+            "replicas" => replicas::plan(&self.settings, cx),
+            "verify" => verify::plan(&self.settings, cx),
+            _ => StepPlan::nothing(),
+        }
+    }
+
+    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+        health::judge(&self.settings, check, host, facts)
+    }
+
+    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
+        health::unavailable(&self.settings, facts)
+    }
+
+    fn status(&self, facts: &Facts) -> ServiceStatus {
+        health::status(&self.settings, facts)
+    }
+}

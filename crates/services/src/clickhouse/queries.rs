@@ -1,0 +1,244 @@
+//! What is asked of each host.
+
+use protocol::facts::{
+    CommandQuery, FileQuery, HttpAccount, HttpEndpoint, HttpQuery, HttpRequest, PackageQuery, Query,
+    UnitQuery, WordsQuery,
+};
+use protocol::{FactQuery, Text};
+use types::HostName;
+
+use super::settings::{Coordination, Settings, ZooKeeper};
+use super::zoo;
+
+/// Values of these elements do not leave the host.
+const MASKS: [&str; 1] = [
+    r"(?i)<(?:[a-z0-9_]*password[a-z0-9_]*|secret|key|access_key_id|secret_access_key)(?:\s[^>]*)?>\s*(?:<!\[CDATA\[)?(.+?)(?:\]\]>)?\s*</",
+];
+/// How long the server may take to answer, in milliseconds.
+const LIMIT: u64 = 5_000;
+
+/// The table that the round trip of distributed DDL makes and drops.
+pub(super) const CHECK_TABLE: &str = "clusterctl_check";
+
+/// Everything that is asked of a host.
+pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    let mut queries = vec![
+        candidate(settings).wrap(),
+        config(settings).wrap(),
+        default_users(settings).wrap(),
+        merged_users(settings).wrap(),
+        directory(&settings.config_d()).wrap(),
+        directory(&settings.users_d()).wrap(),
+    ];
+    if !settings.package.is_empty() {
+        queries.push(package(settings).wrap());
+    }
+    queries.extend(config_files(settings).iter().map(Query::wrap));
+    queries.extend(users_file(settings).iter().map(Query::wrap));
+    if settings.keeper().is_some() {
+        queries.push(keeper_log(settings).wrap());
+    }
+    if let Some(zookeeper) = settings.zookeeper() {
+        queries.extend(zookeeper_files(zookeeper).iter().map(Query::wrap));
+    }
+    queries.extend(live(settings, host));
+    queries
+}
+
+/// What running servers are asked: what gates watch.
+pub(super) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    let mut queries = vec![UnitQuery::new(&settings.unit).wrap()];
+    for at in endpoints(settings, host) {
+        queries.push(state(settings, &at).wrap());
+        queries.push(replicas(&at).wrap());
+    }
+    if let Some(zookeeper) = settings.zookeeper() {
+        queries.push(UnitQuery::new(&zookeeper.unit).wrap());
+    }
+    queries.extend(words(settings, host).iter().map(Query::wrap));
+    queries
+}
+
+/// The server's package.
+pub(super) fn package(settings: &Settings) -> PackageQuery {
+    PackageQuery {
+        name: settings.package.clone(),
+    }
+}
+
+/// Which version would be installed, where none is: the root element depends on it.
+pub(super) fn candidate(settings: &Settings) -> CommandQuery {
+    let script = "test -e \"$1\" || exec apt-cache policy -- \"$2\"";
+    let config = config(settings).path;
+    let argv = ["sh", "-c", script, "sh", &config, &settings.package];
+    CommandQuery {
+        argv: argv.map(str::to_owned).to_vec(),
+        limit_ms: 10_000,
+    }
+}
+
+/// The server's own configuration, which is never changed.
+pub(super) fn config(settings: &Settings) -> FileQuery {
+    FileQuery::text(format!("{}/config.xml", settings.config_dir)).masking(&MASKS)
+}
+
+/// The package's users.
+pub(super) fn default_users(settings: &Settings) -> FileQuery {
+    FileQuery::text(format!("{}/users.xml", settings.config_dir)).masking(&MASKS)
+}
+
+/// The users as the server put them together when it last read them.
+pub(super) fn merged_users(settings: &Settings) -> FileQuery {
+    FileQuery::text(format!("{}/preprocessed_configs/users.xml", settings.data_dir)).masking(&MASKS)
+}
+
+pub(super) fn directory(path: &str) -> FileQuery {
+    FileQuery::meta(path)
+}
+
+/// A file under config.d.
+pub(super) fn config_file(settings: &Settings, name: &str) -> FileQuery {
+    FileQuery::text(settings.config_file(name)).masking(&MASKS)
+}
+
+/// The files under config.d that are ours.
+pub(super) const CONFIG_FILES: [&str; 4] = ["clusters", "macros", "keeper", "settings"];
+
+fn config_files(settings: &Settings) -> Vec<FileQuery> {
+    CONFIG_FILES
+        .iter()
+        .map(|name| config_file(settings, name))
+        .collect()
+}
+
+/// The file of our users, where we have one.
+pub(super) fn users_file(settings: &Settings) -> Option<FileQuery> {
+    let query = FileQuery::text(settings.users_file()?).masking(&MASKS);
+    Some(query.knowing(&settings.password))
+}
+
+/// Where Keeper keeps its log: it is there once Keeper has run.
+pub(super) fn keeper_log(settings: &Settings) -> FileQuery {
+    FileQuery::meta(format!("{}/coordination/log", settings.data_dir))
+}
+
+/// zoo.cfg.
+pub(super) fn zoo_cfg(settings: &ZooKeeper) -> FileQuery {
+    FileQuery::text(format!("{}/zoo.cfg", settings.config_dir))
+}
+
+/// Where the member's number stands: Debian's package links it from the data directory into its configuration.
+pub(super) fn myid(settings: &ZooKeeper) -> FileQuery {
+    FileQuery::text(format!("{}/myid", settings.config_dir))
+}
+
+/// Where the server looks for its number.
+pub(super) fn data_myid(settings: &ZooKeeper) -> FileQuery {
+    FileQuery::text(format!("{}/myid", settings.data_dir))
+}
+
+/// The heap.
+pub(super) fn environment(settings: &ZooKeeper) -> FileQuery {
+    FileQuery::text(format!("{}/environment", settings.config_dir))
+}
+
+/// The number of the last election that the member took part in; 0 where it never was in a quorum.
+pub(super) fn epoch(settings: &ZooKeeper) -> FileQuery {
+    FileQuery::text(format!("{}/version-2/currentEpoch", settings.data_dir))
+}
+
+fn zookeeper_files(settings: &ZooKeeper) -> Vec<FileQuery> {
+    vec![
+        zoo_cfg(settings),
+        myid(settings),
+        data_myid(settings),
+        environment(settings),
+        epoch(settings),
+    ]
+}
+
+/// Where a host's server may be found, and as whom, the best first: as our user, where we have one, and as `default`,
+/// who is there before ours is.
+pub(super) fn endpoints(settings: &Settings, host: &HostName) -> Vec<HttpEndpoint> {
+    let ours = settings.password.as_ref().map(|password| HttpAccount {
+        user: settings.user.clone(),
+        password: Some(password.clone()),
+    });
+    let mut accounts = vec![None];
+    if ours.is_some() {
+        accounts.insert(0, ours);
+    }
+    let mut endpoints = Vec::new();
+    for address in settings.local_addresses(host) {
+        for account in &accounts {
+            endpoints.push(HttpEndpoint {
+                address: address.clone(),
+                port: settings.http_port,
+                account: account.clone(),
+            });
+        }
+    }
+    endpoints
+}
+
+/// A question in SQL.
+pub(super) fn select(at: &HttpEndpoint, sql: &str) -> HttpQuery {
+    HttpQuery {
+        at: at.clone(),
+        request: HttpRequest::post("/", Text::new(sql)),
+        limit_ms: LIMIT,
+    }
+}
+
+/// Version, cluster and macros as the server has them now: a row each, with its subject first.
+pub(super) fn state(settings: &Settings, at: &HttpEndpoint) -> HttpQuery {
+    let cluster = &settings.cluster;
+    select(
+        at,
+        &format!(
+            "SELECT 'version', version(), '', '' \
+             UNION ALL SELECT 'replica', host_name, toString(port), toString(shard_num) \
+             FROM system.clusters WHERE cluster = '{cluster}' \
+             UNION ALL SELECT 'macro', macro, substitution, '' FROM system.macros \
+             UNION ALL SELECT 'check', name, '', '' FROM system.tables \
+             WHERE database = 'default' AND name = '{CHECK_TABLE}' FORMAT TabSeparated"
+        ),
+    )
+}
+
+/// The replicated tables.
+pub(super) fn replicas(at: &HttpEndpoint) -> HttpQuery {
+    select(
+        at,
+        "SELECT database, table, is_readonly, is_session_expired, total_replicas, active_replicas, absolute_delay, \
+         queue_size, zookeeper_path, replica_name FROM system.replicas ORDER BY database, table FORMAT TabSeparated",
+    )
+}
+
+/// What a host asks members of the quorum: its own one, or all of somebody else's, as far as it reaches them.
+pub(super) fn words(settings: &Settings, host: &HostName) -> Vec<WordsQuery> {
+    let ask = |address: &str, port: u16, words: &[&str]| WordsQuery {
+        address: address.to_owned(),
+        port,
+        words: words.iter().map(|&word| word.to_owned()).collect(),
+    };
+    match &settings.coordination {
+        Coordination::Keeper(keeper) => settings
+            .local_addresses(host)
+            .iter()
+            .map(|address| ask(address, keeper.port, &["srvr", "mntr"]))
+            .collect(),
+        Coordination::ZooKeeper(zookeeper) => {
+            debug_assert!(
+                ["srvr", "mntr", "conf"]
+                    .iter()
+                    .all(|word| zoo::WORDS.contains(word))
+            );
+            vec![ask("127.0.0.1", zookeeper.port, &["srvr", "mntr", "conf"])]
+        }
+        Coordination::Named(nodes) => nodes
+            .iter()
+            .map(|(name, port)| ask(name, *port, &["srvr", "mntr"]))
+            .collect(),
+    }
+}
