@@ -17,6 +17,11 @@ pub struct Schedule<'g> {
     limits: Limits,
     states: Vec<State>,
     position: BTreeMap<&'g NodeId, usize>,
+    /// For each node, how many of those that it needs have not succeeded yet, and which need it.
+    unmet: Vec<usize>,
+    dependants: Vec<Vec<usize>>,
+    /// How many nodes run on each host on which any do.
+    busy: BTreeMap<&'g HostName, usize>,
     /// For each group, the hosts that are unavailable now.
     unavailable: BTreeMap<&'g GroupId, BTreeMap<&'g HostName, Causes>>,
     /// Why nothing new is started, once that is so.
@@ -70,16 +75,26 @@ impl<'g> Schedule<'g> {
             actions_per_host: limits.actions_per_host.max(1),
             ..limits
         };
+        let position: BTreeMap<&NodeId, usize> = graph
+            .nodes()
+            .iter()
+            .enumerate()
+            .map(|(at, node)| (&node.id, at))
+            .collect();
+        let mut dependants = vec![Vec::new(); graph.nodes().len()];
+        for (at, node) in graph.nodes().iter().enumerate() {
+            for needs in &node.needs {
+                dependants[position[needs]].push(at);
+            }
+        }
         Self {
             graph,
             limits,
             states: vec![State::Waiting; graph.nodes().len()],
-            position: graph
-                .nodes()
-                .iter()
-                .enumerate()
-                .map(|(at, node)| (&node.id, at))
-                .collect(),
+            position,
+            unmet: graph.nodes().iter().map(|node| node.needs.len()).collect(),
+            dependants,
+            busy: BTreeMap::new(),
             unavailable: graph
                 .budgets()
                 .iter()
@@ -102,6 +117,7 @@ impl<'g> Schedule<'g> {
                 && self.take_budgets(at)
             {
                 self.states[at] = State::Running;
+                *self.busy.entry(&self.graph.nodes()[at].host).or_default() += 1;
                 started.push(at);
             }
         }
@@ -121,11 +137,20 @@ impl<'g> Schedule<'g> {
     /// Notes how a node ended, and returns the nodes that can no longer run because of it.
     pub fn finish(&mut self, at: usize, end: End) -> Vec<(usize, NotRun)> {
         let node = &self.graph.nodes()[at];
+        if let Some(running) = self.busy.get_mut(&node.host) {
+            *running -= 1;
+            if *running == 0 {
+                self.busy.remove(&node.host);
+            }
+        }
         if matches!(end, End::Done | End::Untouched) {
             self.give_back_budgets(at, end == End::Done);
         }
         if end == End::Done {
             self.states[at] = State::Done;
+            for &dependant in &self.dependants[at] {
+                self.unmet[dependant] -= 1;
+            }
             return Vec::new();
         }
         // Unless it was not touched, its host stays in the books: whether it serves is not known.
@@ -164,24 +189,14 @@ impl<'g> Schedule<'g> {
     }
 
     fn is_ready(&self, at: usize) -> bool {
-        let needs = &self.graph.nodes()[at].needs;
-        needs
-            .iter()
-            .all(|id| self.states[self.position[id]] == State::Done)
+        self.unmet[at] == 0
     }
 
     fn has_room(&self, at: usize) -> bool {
-        let host = &self.graph.nodes()[at].host;
-        let running = || {
-            self.graph
-                .nodes()
-                .iter()
-                .zip(&self.states)
-                .filter(|(_, state)| **state == State::Running)
-        };
-        let hosts: BTreeSet<&HostName> = running().map(|(node, _)| &node.host).collect();
-        let here = running().filter(|(node, _)| node.host == *host).count();
-        here < self.limits.actions_per_host && (hosts.contains(host) || hosts.len() < self.limits.hosts)
+        match self.busy.get(&self.graph.nodes()[at].host) {
+            Some(running) => *running < self.limits.actions_per_host,
+            None => self.busy.len() < self.limits.hosts,
+        }
     }
 
     /// Takes the node's budgets if every one of them has room.

@@ -341,3 +341,34 @@ proptest! {
         prop_assert!(!schedule.is_running());
     }
 }
+
+#[test]
+fn a_thousand_hosts_are_scheduled_without_looking_at_each_for_each() {
+    use crate::schedule::{End, Schedule};
+    let hosts = 1000;
+    let id = |step: usize, at: usize| format!("s{step}@h{at}");
+    let mut nodes = Vec::new();
+    for step in 0..4 {
+        for at in 0..hosts {
+            // The third step is behind a barrier.
+            let needs: Vec<String> = match step {
+                0 => Vec::new(),
+                2 => (0..hosts).map(|at| id(1, at)).collect(),
+                _ => vec![id(step - 1, at)],
+            };
+            let needs: Vec<&str> = needs.iter().map(String::as_str).collect();
+            nodes.push(node(&id(step, at), &format!("h{at}"), &needs).ungated());
+        }
+    }
+    let graph = graph(nodes);
+    let mut schedule = Schedule::new(&graph, Limits::default());
+    let mut running = std::collections::VecDeque::from(schedule.start());
+    let mut done = 0;
+    while let Some(at) = running.pop_front() {
+        assert!(running.len() < Limits::default().hosts);
+        schedule.finish(at, End::Done);
+        done += 1;
+        running.extend(schedule.start());
+    }
+    assert_eq!(done, 4 * hosts);
+}
