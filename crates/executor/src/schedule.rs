@@ -4,7 +4,7 @@
 //! takes from has. A host counts against a budget from before its action until its gates have passed, and as long as
 //! any node on it does; one that was unavailable already counts all the while, except for the node that acts on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use plan::{NotRun, StepGraph};
 use types::{GroupId, HostName, NodeId, ServiceName};
