@@ -109,7 +109,11 @@ fn take_answer(
     let term = answer.get_i64("term").unwrap_or(0);
     node.learn_term(state, term);
     if is_primary && term == state.repl.term && state.repl.state != MemberState::Primary {
-        learn_commit(state, OpTime::read(answer.get("commit")));
+        let commit = OpTime::read(answer.get("commit"));
+        // What this member wrote in another term may be nobody else's: that is no part of what the primary speaks of.
+        if commit.term == state.oplog.last().term {
+            learn_commit(state, commit);
+        }
         state.repl.election_at = super::election::next_time(&state.repl, election);
     }
     let mine = state.oplog.last();
@@ -118,7 +122,8 @@ fn take_answer(
     answer.get_document("config").ok().cloned()
 }
 
-/// Learns how far the majority is, as far as this member is that far itself.
+/// Learns how far the majority is, as far as this member is that far itself. Only for who knows that all entries of
+/// this member are the other's too.
 pub fn learn_commit(state: &mut State, commit: OpTime) {
     let known = commit.min(state.oplog.last());
     state.repl.commit = state.repl.commit.max(known);

@@ -176,6 +176,10 @@ impl Node {
 
     /// Puts the replication state on disk. Where that fails there is nothing to be done but to stop.
     pub fn save(&self, state: &State) {
+        // The directory may be another server's by now, or gone.
+        if state.stopping {
+            return;
+        }
         if let Err(error) = state.repl.save(&self.options.db_path) {
             self.log.write(
                 "F",
@@ -203,6 +207,9 @@ impl Node {
 
     /// Appends changes that are placed already, and applies them.
     pub fn append(&self, state: &mut State, entries: Vec<Entry>) -> Result<(), CommandError> {
+        if state.stopping {
+            return fail(Code::ShutdownInProgress, "The server is shutting down");
+        }
         let from = state.oplog.entries().len();
         if let Err(error) = state.oplog.append(entries) {
             return fail(Code::InternalError, error.to_string());

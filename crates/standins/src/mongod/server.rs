@@ -121,9 +121,14 @@ impl Server {
 
     /// Stops as a `kill -9` does: at once, with nobody told.
     pub async fn kill(mut self) {
-        self.tasks.shutdown().await;
         self.node.lock().stopping = true;
-        self.node.touch();
+        self.tasks.shutdown().await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.node.lock().stopping = true;
     }
 }
 

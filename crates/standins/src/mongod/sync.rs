@@ -103,17 +103,20 @@ async fn pull(node: &Node, source: &Member) -> Result<(), PeerError> {
                 .collect()
         })
         .unwrap_or_default();
-    take(node, mine, entries).await;
+    let taken = take(node, mine, entries).await;
     let state = &mut *node.lock();
     node.learn_term(state, answer.get_i64("term").unwrap_or(0));
-    learn_commit(state, OpTime::read(answer.get("commit")));
-    finish_initial_sync(node, state, OpTime::read(answer.get("last")));
+    if taken {
+        learn_commit(state, OpTime::read(answer.get("commit")));
+        finish_initial_sync(node, state, OpTime::read(answer.get("last")));
+    }
     node.touch();
     Ok(())
 }
 
-/// Appends what came, each entry no earlier than this member's lag lets it.
-async fn take(node: &Node, mut mine: OpTime, mut entries: Vec<Entry>) {
+/// Appends what came, each entry no earlier than this member's lag lets it; whether all of it was appended, so that
+/// this member's entries are the source's.
+async fn take(node: &Node, mut mine: OpTime, mut entries: Vec<Entry>) -> bool {
     while !entries.is_empty() {
         let lag = {
             let state = node.lock();
@@ -129,14 +132,17 @@ async fn take(node: &Node, mut mine: OpTime, mut entries: Vec<Entry>) {
         }
         let rest = entries.split_off(ripe);
         let state = &mut *node.lock();
-        if state.oplog.last() != mine || state.repl.state == MemberState::Primary {
-            return;
+        let told_to_stop = state.control.never_catch_up || state.stopping;
+        if state.oplog.last() != mine || state.repl.state == MemberState::Primary || told_to_stop {
+            return false;
         }
         if node.append(state, std::mem::replace(&mut entries, rest)).is_err() {
-            return;
+            return false;
         }
         mine = state.oplog.last();
     }
+    let state = node.lock();
+    state.oplog.last() == mine && state.repl.state != MemberState::Primary
 }
 
 /// A member that holds all that its source holds has done its initial sync.

@@ -394,7 +394,7 @@ pub(in crate::mongod) async fn hand_over(
     catch_up: Duration,
     force: bool,
 ) -> Reply {
-    let ready = |state: &State| !state.control.refuse_stepdown && successor(state).is_some();
+    let ready = |state: &State| !state.control.refuse_stepdown && !successors(state).is_empty();
     let found = node
         .wait_until(Some(catch_up), |state| ready(state) || !is_primary(state))
         .await;
@@ -416,7 +416,7 @@ pub(in crate::mongod) async fn hand_over(
                 "While waiting for secondaries to catch up, this node stepped down",
             );
         }
-        let next = successor(state);
+        let next = successors(state);
         state.repl.not_before = Instant::now() + period;
         state.repl.election_at = election::next_time(&state.repl, state.control.election());
         node.log
@@ -424,34 +424,43 @@ pub(in crate::mongod) async fn hand_over(
         node.become_state(state, MemberState::Secondary);
         next
     };
-    if let Some(host) = next {
-        let node = Arc::clone(node);
-        tokio::spawn(async move {
-            let request = doc! {"replSetStepUp": 1, "$db": "admin"};
-            node.peers.call(&host, &request, Duration::from_secs(3)).await
-        });
-    }
+    let node = Arc::clone(node);
+    tokio::spawn(async move {
+        let request = doc! {"replSetStepUp": 1, "$db": "admin"};
+        for host in next {
+            if node
+                .peers
+                .call(&host, &request, Duration::from_secs(3))
+                .await
+                .is_ok()
+            {
+                return;
+            }
+        }
+    });
     Ok(doc! {})
 }
 
-/// The electable member that has all that this one has; of several the one of the highest priority.
-fn successor(state: &State) -> Option<String> {
+/// The electable members that have all that this one has, those of the highest priority first.
+fn successors(state: &State) -> Vec<String> {
     let mine = state.oplog.last();
-    let others = state.repl.others().into_iter().filter(|member| {
+    let mut others: Vec<Member> = state.repl.others();
+    others.retain(|member| {
         let peer = state.repl.peers.get(&member.id);
         let alive = peer.is_some_and(|peer| peer.up_since.is_some() && peer.state == MemberState::Secondary);
         alive && member.electable() && state.repl.optime_of(member.id, mine) >= mine
     });
-    others
-        .max_by(|a, b| a.priority.total_cmp(&b.priority))
-        .map(|member| member.host)
+    others.sort_by(|a, b| b.priority.total_cmp(&a.priority));
+    others.into_iter().map(|member| member.host).collect()
 }
 
 /// What a primary that steps down asks of its successor.
 pub(super) async fn step_up(node: &Arc<Node>) -> Reply {
     let able = {
         let state = node.lock();
-        state.repl.state == MemberState::Secondary && state.repl.my_member().is_some_and(Member::electable)
+        let electable = state.repl.my_member().is_some_and(Member::electable);
+        // Who stepped down or was frozen does not stand, even when asked to.
+        electable && state.repl.state == MemberState::Secondary && Instant::now() >= state.repl.not_before
     };
     if able && election::stand(node, false).await {
         return Ok(doc! {});
