@@ -82,12 +82,10 @@ pub(crate) fn bind(
         let (text, playbook) = read(only);
         let bound = binder.each(&text, &playbook, services);
         if bound.is_empty() {
+            let kind = playbook.kind.as_deref().unwrap_or(&text.name);
             findings.report(
-                Diagnostic::error(format!(
-                    "the playbook {} is for services of another kind",
-                    text.name
-                ))
-                .hint("the inventory has no service of its kind"),
+                Diagnostic::error(format!("the playbook {} is for {kind}", text.name))
+                    .hint("the inventory has no service of that kind"),
             );
         }
         return bound;
@@ -156,7 +154,9 @@ struct Binder<'a> {
 impl Binder<'_> {
     /// Binds a playbook to each service of its kind, or once where it has no kind.
     fn each(&self, text: &PlaybookText, playbook: &Playbook, services: &[Box<dyn Service>]) -> Vec<Bound> {
-        let Some(kind) = &playbook.kind else {
+        // A playbook that takes a built-in one's place need not repeat what its name says.
+        let named = || kind_of(&text.name).map(|kind| kind.name().to_owned());
+        let Some(kind) = playbook.kind.clone().or_else(named) else {
             return vec![self.bound(text, playbook, None)];
         };
         let of_kind = services

@@ -30,6 +30,16 @@ hosts = ["db3"]
 cookie = { file = "secrets/jobs" }
 "#;
 
+/// The order of the two playbooks.
+const SITE: &str = r#"
+[[stages]]
+playbooks = ["hosts"]
+per_host = true
+
+[[stages]]
+playbooks = ["rabbitmq"]
+"#;
+
 /// One line of a playbook: a command that is needed wherever `needed` says so, or a line in a file.
 fn command(id: &str, more: &str) -> String {
     format!(
@@ -57,7 +67,11 @@ fn project(hosts: &str, rabbitmq: &str, only: Option<&str>) -> (Project, Vec<Dia
         source: sources.add(format!("playbooks/{name}.toml"), text),
         overrides: name == "rabbitmq",
     };
-    let playbooks = vec![text("hosts", hosts), text("rabbitmq", rabbitmq)];
+    let playbooks = vec![
+        text("site", SITE),
+        text("hosts", hosts),
+        text("rabbitmq", rabbitmq),
+    ];
     let only = only.map(|only| text("mine", only));
     let findings = Findings::default();
     let input = Input {
@@ -457,7 +471,55 @@ fn the_built_in_playbooks_are_sound() {
         let mut sources = Sources::new();
         let id = sources.add(name, text);
         let findings = Findings::default();
-        config::Playbook::read(&sources, id, &findings);
+        match name {
+            "site" => drop(config::Site::read(&sources, id, &findings)),
+            _ => drop(config::Playbook::read(&sources, id, &findings)),
+        }
         assert_eq!(findings.into_parts().0, [], "{name}");
     }
+}
+
+#[test]
+fn a_later_stage_waits_for_all_of_an_earlier_one() {
+    let mut sources = Sources::new();
+    let inventory = sources.add("inventory.toml", INVENTORY);
+    let site = "[[stages]]\nplaybooks = [\"first\"]\n[[stages]]\nplaybooks = [\"rabbitmq\"]\n";
+    let texts = [
+        ("site", site.to_owned()),
+        ("first", command("begin", "")),
+        ("rabbitmq", command("go", "")),
+    ];
+    let playbooks = texts.map(|(name, text)| PlaybookText {
+        name: name.to_owned(),
+        source: sources.add(name, text),
+        overrides: false,
+    });
+    let input = Input {
+        sources: &sources,
+        inventory,
+        overlays: Vec::new(),
+        playbooks: playbooks.into(),
+        only: None,
+        templates: BTreeMap::new(),
+    };
+    let project = Project::read(&input, &Findings::default());
+    let facts = answer(&project, |_, _| 1);
+    let graph = project
+        .plan(&facts, &Scope::default(), &Options::default())
+        .unwrap();
+    let go = graph
+        .nodes()
+        .iter()
+        .find(|node| node.id.as_str() == "jobs/go@db3")
+        .unwrap();
+    let needs: Vec<&str> = go.needs.iter().map(|id| id.as_str()).collect();
+    assert_eq!(
+        needs,
+        [
+            "first/begin@db1",
+            "first/begin@db2",
+            "first/begin@db3",
+            "first/begin@web"
+        ]
+    );
 }
