@@ -44,7 +44,7 @@ pub(crate) async fn run(
             Exit::Incomplete
         });
     }
-    if !args.yes && !confirmed()? {
+    if !args.yes && !confirmed().await? {
         report::out::message("Nothing was changed.")?;
         return Ok(Exit::Failure);
     }
@@ -85,14 +85,18 @@ fn show(args: &ApplyArgs, loaded: &Loaded, graph: &StepGraph, colours: ColourCho
     Ok(())
 }
 
-/// Whether the operator says yes, on the terminal.
-fn confirmed() -> Result<bool, Error> {
+/// Whether the operator says yes, on the terminal. Connections are kept alive meanwhile, so the wait has a thread of
+/// its own.
+async fn confirmed() -> Result<bool, Error> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::NoTerminal);
     }
     report::out::prompt("Apply these changes? Only `yes` is a yes: ")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
+    let asked = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = asked.await.map_err(std::io::Error::other)??;
     Ok(answer.trim() == "yes")
 }
 
