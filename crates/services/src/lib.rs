@@ -7,6 +7,7 @@
 //!
 //! A new kind is a folder here, with two lines in this file: its `mod` and its place in [`KINDS`].
 
+mod altcraft;
 mod clickhouse;
 mod common;
 pub mod generic;
@@ -26,6 +27,7 @@ pub use step::{Cx, Step, StepPlan, Task};
 
 /// Every kind.
 pub static KINDS: &[&dyn Kind] = &[
+    &altcraft::Altcraft,
     &clickhouse::ClickHouse,
     &kvrocks::Kvrocks,
     &rabbitmq::RabbitMq,

@@ -34,6 +34,7 @@ use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
 use crate::kind::{Kind, ReadCx, Service};
+use crate::offer::{Endpoint, Login, Offer};
 use crate::step::{Cx, StepPlan};
 use settings::Settings;
 
@@ -135,5 +136,19 @@ impl Service for Cluster {
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
         health::status(&self.settings, facts)
+    }
+
+    fn offer(&self) -> Option<Offer> {
+        let settings = &self.settings;
+        let login = settings.password.as_ref().map(|password| Login {
+            user: Some(settings.user.clone()),
+            password: password.clone(),
+            database: None,
+        });
+        Some(Offer {
+            endpoints: Endpoint::all(&settings.hosts, settings.tcp_port),
+            name: None,
+            logins: login.into_iter().collect(),
+        })
     }
 }

@@ -1,0 +1,74 @@
+//! What is asked of each host.
+
+use protocol::FactQuery;
+use protocol::facts::{FileQuery, LogQuery, Query, TcpQuery, UnitQuery};
+use types::{HostName, SecretId};
+
+use super::line;
+use super::settings::{Process, Settings};
+
+/// Words of keys whose values are nobody's business. A value that merely has such a key is not shown, and stays as it is.
+const SECRET_WORDS: [&str; 5] = ["PASS", "SECRET", "TOKEN", "_KEY", "CREDENTIAL"];
+
+/// How much of a log's end is looked at. The line of a start that was longer ago is not seen, and not needed.
+const TAIL: u64 = 4 << 20;
+
+/// Whether a key's value is a secret, by its name.
+pub(super) fn names_a_secret(key: &str) -> bool {
+    let key = key.to_ascii_uppercase();
+    SECRET_WORDS.iter().any(|word| key.contains(word))
+}
+
+/// Everything that is asked of a host.
+pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    let mut queries = vec![config(settings).wrap()];
+    for process in &settings.processes {
+        queries.extend(live(process, host));
+    }
+    queries
+}
+
+/// What tells whether a process runs, and as what.
+pub(super) fn live(process: &Process, host: &HostName) -> Vec<FactQuery> {
+    vec![unit(process).wrap(), port(process, host).wrap(), log(process).wrap()]
+}
+
+/// main.json, without its secrets.
+pub(super) fn config(settings: &Settings) -> FileQuery {
+    let logins = settings.uses.all().flat_map(|used| &used.offer.logins);
+    let secrets: Vec<&SecretId> = logins.map(|login| &login.password).collect();
+    let words = SECRET_WORDS.join("|");
+    let string = r#""((?:[^"\\]|\\.)*)""#;
+    // A line that is a string and nothing else is an element of an array, or a value whose key stands on another line.
+    let masks = [
+        format!(r#"(?i)"[^"]*(?:{words})[^"]*"\s*:\s*{string}"#),
+        format!(r"^\s*:?\s*{string}\s*,?\s*$"),
+        // The password of a URI.
+        r#"[A-Za-z]://[^/:@"\s]*:([^@"\s]+)@"#.to_owned(),
+    ];
+    FileQuery::text(&settings.config)
+        .knowing(secrets)
+        .masking(&masks.each_ref().map(String::as_str))
+}
+
+pub(super) fn unit(process: &Process) -> UnitQuery {
+    UnitQuery::new(&process.unit)
+}
+
+/// The RPC port, at the name under which the others reach it.
+pub(super) fn port(process: &Process, host: &HostName) -> TcpQuery {
+    TcpQuery {
+        host: host.to_string(),
+        port: process.port,
+    }
+}
+
+/// The lines of the latest starts, and the latest complaints.
+pub(super) fn log(process: &Process) -> LogQuery {
+    LogQuery {
+        path: process.log.clone(),
+        patterns: vec![line::START.to_owned(), line::COMPLAINT.to_owned()],
+        last: 3,
+        tail: TAIL,
+    }
+}

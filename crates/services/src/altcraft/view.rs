@@ -1,0 +1,157 @@
+//! What the facts say of each host: its main.json, and its two processes.
+
+use plan::{Facts, Unknown};
+use protocol::facts::{FileFact, FileKind, LogFact, TcpFact, UnitFact};
+use protocol::Text;
+use serde_json::Value;
+use types::HostName;
+
+use super::blocks;
+use super::line::{self, Start};
+use super::merge::{self, MergeError};
+use super::queries;
+use super::settings::{Process, Settings};
+
+/// All hosts.
+pub(super) struct View<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) nodes: Vec<Node<'a>>,
+}
+
+/// A host.
+pub(super) struct Node<'a> {
+    pub(super) host: &'a HostName,
+    /// Why it cannot be reached.
+    pub(super) unreachable: Option<&'a str>,
+    pub(super) file: Result<&'a FileFact, Unknown>,
+    pub(super) runs: Vec<Run<'a>>,
+}
+
+/// A process of a host.
+pub(super) struct Run<'a> {
+    pub(super) process: &'a Process,
+    pub(super) unit: Result<&'a UnitFact, Unknown>,
+    /// Why the RPC port is not open; `None` where it is.
+    pub(super) closed: Option<String>,
+    /// What the running process said when it started; `None` where that is not in the log (any more).
+    pub(super) start: Option<Start>,
+    /// The latest complaint in the log.
+    pub(super) complaint: Option<String>,
+}
+
+/// Why a host's main.json cannot be dealt with.
+pub(super) enum FileTrouble {
+    Unknown(Unknown),
+    Absent,
+    /// A link, or no text.
+    Odd(&'static str),
+    Merge(MergeError),
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
+        let nodes = settings.hosts.iter().map(|host| Node::new(settings, host, facts)).collect();
+        Self { settings, nodes }
+    }
+
+    pub(super) fn node(&self, host: &HostName) -> Option<&Node<'a>> {
+        self.nodes.iter().find(|node| node.host == host)
+    }
+}
+
+impl<'a> Node<'a> {
+    fn new(settings: &'a Settings, host: &'a HostName, facts: &'a Facts) -> Self {
+        Self {
+            host,
+            unreachable: facts.unreachable(host),
+            file: facts.get(host, &queries::config(settings)),
+            runs: settings.processes.iter().map(|process| Run::new(process, host, facts)).collect(),
+        }
+    }
+
+    /// main.json as it stands, and as it should be.
+    pub(super) fn texts(&self, settings: &Settings) -> Result<(&'a Text, Text), FileTrouble> {
+        let text = self.text()?;
+        let merged = merge::merge(text.as_str(), &blocks::wants(settings, self.host));
+        merged.map(|merged| (text, Text::new(merged))).map_err(FileTrouble::Merge)
+    }
+
+    fn text(&self) -> Result<&'a Text, FileTrouble> {
+        let fact = self.file.as_ref().map_err(|unknown| FileTrouble::Unknown(unknown.clone()))?;
+        let meta = fact.meta().ok_or(FileTrouble::Absent)?;
+        match (meta.kind, &meta.text) {
+            (FileKind::File, Some(text)) => Ok(text),
+            (FileKind::File, None) => Err(FileTrouble::Odd("it is not text in UTF-8")),
+            (FileKind::Link, _) => Err(FileTrouble::Odd("it is a symbolic link")),
+            _ => Err(FileTrouble::Odd("it is not a file")),
+        }
+    }
+
+    /// What main.json says now.
+    pub(super) fn said(&self) -> Option<Value> {
+        merge::parse(self.text().ok()?.as_str()).ok()
+    }
+
+    /// The hosts that this host's main.json names as masters of a process.
+    pub(super) fn named_masters(&self, process: &Process) -> Vec<String> {
+        let said = self.said().unwrap_or_default();
+        let list = said.get("CLUSTER").and_then(|cluster| cluster.get(process.key));
+        let members = list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let masters = members.iter().filter(|member| member.get("FORCE_MASTER_ROLE") == Some(&Value::Bool(true)));
+        let names = masters.filter_map(|member| member.get("HOST_ID")?.as_str().map(str::to_owned));
+        names.collect()
+    }
+
+    /// Whether main.json is newer than a process.
+    ///
+    /// The kernel stamps files with a clock that ticks (up to 10 ms), and a process with an exact one: a file that
+    /// was written just after a start can bear an earlier time.
+    pub(super) fn is_newer_than(&self, run: &Run<'_>) -> bool {
+        const TICK_US: i64 = 10_000;
+        match (&self.file, &run.unit) {
+            (Ok(FileFact::Present(meta)), Ok(unit)) => {
+                unit.started_us > 0 && meta.modified_us + TICK_US > unit.started_us
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether both processes serve.
+    pub(super) fn serves(&self) -> bool {
+        self.unreachable.is_none() && self.runs.iter().all(|run| run.is_active() && run.closed.is_none())
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(process: &'a Process, host: &HostName, facts: &'a Facts) -> Self {
+        let unit = facts.get(host, &queries::unit(process));
+        let closed = match facts.get(host, &queries::port(process, host)) {
+            Ok(TcpFact::Open) => None,
+            Ok(TcpFact::Closed(why)) => Some(why.clone()),
+            Err(unknown) => Some(unknown.to_string()),
+        };
+        let lines = match facts.get(host, &queries::log(process)) {
+            Ok(LogFact::Lines(lines)) => lines.as_slice(),
+            Ok(LogFact::Absent) | Err(_) => &[],
+        };
+        let last = |at: usize| lines.get(at).map(Vec::as_slice).unwrap_or_default().iter().rev();
+        let pid = unit.as_ref().map_or(0, |unit| unit.main_pid);
+        let mut starts = last(0).filter_map(|line| line::start(line.as_str()));
+        Self {
+            process,
+            start: starts.find(|start| pid != 0 && start.pid == pid),
+            complaint: last(1).find_map(|line| line::complaint(line.as_str())),
+            unit,
+            closed,
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.unit.as_ref().is_ok_and(|unit| unit.is_active())
+    }
+
+    /// Whether it runs as master, as far as it says.
+    pub(super) fn says_master(&self) -> Option<bool> {
+        self.start.as_ref().filter(|_| self.is_active()).map(|start| start.is_master)
+    }
+}
