@@ -4,6 +4,8 @@
 //! others, and deleted again. A mirror gets the changes of a master in their order, so with the canary everything that
 //! was written on the master before it has come, too. A canary that a run leaves behind is evidence for the next plan.
 
+use std::collections::BTreeSet;
+
 use plan::{Level, Preview};
 use protocol::facts::SsdbCommand;
 use types::HostName;
@@ -15,8 +17,14 @@ use super::settings::Settings;
 use super::view::View;
 use crate::step::{Cx, StepPlan, Task};
 
-/// Writes the canary of every host; `after` is the host whose restart it follows.
-pub(super) fn write(view: &View<'_>, hosts: &[&HostName], after: Option<&HostName>) -> Vec<Task> {
+/// Writes the canary of every host, to be read on all others that mirror it by now; `renewed` are those that run with
+/// their new files, and `after` is the host whose restart it follows.
+pub(super) fn write(
+    view: &View<'_>,
+    hosts: &[&HostName],
+    renewed: &BTreeSet<&HostName>,
+    after: Option<&HostName>,
+) -> Vec<Task> {
     let settings = view.settings;
     if hosts.len() < 2 {
         return Vec::new();
@@ -24,12 +32,19 @@ pub(super) fn write(view: &View<'_>, hosts: &[&HostName], after: Option<&HostNam
     let tasks = hosts.iter().map(|&host| {
         let (key, value) = (canary_key(host), value(view, host, after));
         let check = format!("{}{value}", health::CANARY);
-        let gate = health::gate(settings, &check, host, hosts, settings.canary_timeout);
+        let mirrors = |other: &&&HostName| {
+            let info = view.node(other).and_then(|node| node.server.up());
+            **other == host
+                || renewed.contains(*other)
+                || info.is_some_and(|info| view.link(info, host).is_some())
+        };
+        let readers: Vec<&HostName> = hosts.iter().filter(mirrors).copied().collect();
+        let gate = health::gate(settings, &check, host, &readers, settings.canary_timeout);
         let reason = match after {
             Some(after) => {
-                format!("that everything flows again after the restart of {after} is proven by it")
+                format!("after the restart of {after} changes must be seen to flow, whatever the links say")
             }
-            None => "that everything flows is proven by it".to_owned(),
+            None => "changes must be seen to flow, whatever the links say".to_owned(),
         };
         let part = after.map_or_else(String::new, |after| format!("canary-{after}"));
         let shown = format!("set {key} {value}");
@@ -78,7 +93,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let doubt = doubt(&view);
     let is_due = last_start.is_some() && last_canary < last_start;
     if is_due || (last_start.is_none() && doubt.is_some()) {
-        all.tasks = write(&view, &ready, None);
+        all.tasks = write(&view, &ready, &ready.iter().copied().collect(), None);
         if let (None, Some(doubt)) = (last_start, doubt) {
             for task in &mut all.tasks {
                 task.reason.clone_from(&doubt);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use plan::{Consent, Level, Refusal};
 use types::HostName;
 
+use super::info::Info;
 use super::settings::Settings;
 use super::view::{Node, Server, View};
 use crate::step::{Cx, StepPlan};
@@ -89,7 +90,10 @@ fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
 /// copy them.
 pub(super) fn conflicts<'n>(view: &'n View<'_>) -> BTreeSet<&'n HostName> {
     let holders: Vec<&Node<'_>> = holders(view).collect();
-    let newcomers = holders.iter().filter(|node| !view.is_mirror(node));
+    // What is out of reach may hold data, but nothing is known of it that would make it a newcomer.
+    let newcomers = holders
+        .iter()
+        .filter(|node| node.unreachable.is_none() && !view.is_mirror(node));
     newcomers
         .filter(|_| holders.len() > 1)
         .map(|node| node.host)
@@ -121,25 +125,45 @@ fn both_hold_data(view: &View<'_>, cx: &Cx<'_>) -> Vec<Refusal> {
             None,
         )],
         1 => Vec::new(),
-        _ => conflicts
-            .iter()
-            .filter(|host| !is_given_up(host))
-            .map(|&host| {
-                refuse(
-                    format!("{host} does not become a mirror"),
-                    format!(
-                        "{host} and others hold, or may hold, data of their own: they would be mixed, and what stands in \
-                         queues doubled"
-                    ),
-                    format!(
-                        "decide whose data are kept; with consent the data of {host} are moved aside, and it copies those \
-                         of the others"
-                    ),
-                    Some(consent(WIPE, host)),
-                )
-            })
-            .collect(),
+        _ => {
+            let newcomers = conflicts.iter().filter(|host| !is_given_up(host));
+            newcomers.map(|&host| mixed(view, host)).collect()
+        }
     }
+}
+
+fn mixed(view: &View<'_>, host: &HostName) -> Refusal {
+    let others = holders(view).filter(|node| node.host != host);
+    let (reached, lost): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
+        others.partition(|node| node.unreachable.is_none());
+    let lost: Vec<&str> = lost.iter().map(|node| node.host.as_str()).collect();
+    let (way_out, consent) = if reached.is_empty() {
+        (
+            format!("bring {} back first: what it holds is not known", lost.join(", ")),
+            None,
+        )
+    } else {
+        let way_out = format!(
+            "decide whose data are kept; with consent the data of {host} are moved aside, and it copies those of the others"
+        );
+        (way_out, Some(consent(WIPE, host)))
+    };
+    Refusal {
+        service: None,
+        host: None,
+        what: format!("{host} does not become a mirror"),
+        why: format!(
+            "{host} and others hold, or may hold, data of their own: they would be mixed, and what stands in queues doubled"
+        ),
+        way_out,
+        consent,
+    }
+}
+
+/// Whether something stands in the way of everything: then no other step plans anything.
+pub(super) fn refuses_all(settings: &Settings, cx: &Cx<'_>) -> bool {
+    let view = View::new(settings, cx.facts);
+    !both_hold_data(&view, cx).is_empty() || !all_at_once(&view, cx).is_empty()
 }
 
 fn consent(action: &str, host: &HostName) -> Consent {
@@ -160,7 +184,12 @@ pub(super) fn changes_for_all<'n>(view: &'n View<'_>) -> BTreeSet<&'n HostName> 
         let file_changes =
             node.has_other_password(settings) || port != Some(settings.port.to_string().as_str());
         let is_pending = node.has_newer_file() && node.server.up().is_none_or(|info| !info.asks_password);
-        settings.hosts.len() > 1 && node.is_active() && view.is_mirror(node) && (file_changes || is_pending)
+        let is_readable = !matches!(node.conf, Some(Err(_)));
+        is_readable
+            && settings.hosts.len() > 1
+            && node.is_active()
+            && view.is_mirror(node)
+            && (file_changes || is_pending)
     };
     view.nodes
         .iter()
@@ -241,14 +270,7 @@ fn note(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>, all: &mut StepPlan) {
                 );
                 all.note(Level::Warning, Some(host), text);
             }
-            for link in info
-                .links
-                .iter()
-                .filter(|link| link.status == "DISCONNECTED" || link.status == "INIT")
-            {
-                let text = format!("its link to {} is {}", link.at, link.status);
-                all.note(Level::Warning, Some(host), text);
-            }
+            note_links(view, host, info, all);
         }
         Server::Denied(why) if !node.has_newer_file() && !node.has_other_password(settings) => {
             let text =
@@ -263,5 +285,20 @@ fn note(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>, all: &mut StepPlan) {
             all.note(Level::Warning, Some(host), text);
         }
         _ => {}
+    }
+}
+
+/// Links that are down although their masters answer. Where a master does not, that is what is said.
+fn note_links(view: &View<'_>, host: &HostName, info: &Info, all: &mut StepPlan) {
+    for peer in view.settings.peers(host) {
+        let answers = view.node(peer).is_some_and(|node| node.server.up().is_some());
+        let link = view.link(info, peer).filter(|_| answers);
+        if let Some(link) = link.filter(|link| matches!(link.status.as_str(), "DISCONNECTED" | "INIT")) {
+            all.note(
+                Level::Warning,
+                Some(host),
+                format!("its link to {} is {}", link.at, link.status),
+            );
+        }
     }
 }

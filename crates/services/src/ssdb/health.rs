@@ -10,6 +10,8 @@ use super::queries;
 use super::settings::Settings;
 use super::view::{Node, View};
 
+/// The member answers.
+pub(super) const ANSWERS: &str = "answers";
 /// The member answers, and all links from and to it say SYNC and have caught up.
 pub(super) const LINKED: &str = "linked";
 /// The member answers, and its own links say SYNC and have caught up; what its peers make of it is another matter.
@@ -70,6 +72,7 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         return canary(&view, node, Some(value), &watched);
     }
     match check {
+        ANSWERS => answers(&view, node, true).map_or_else(|verdict| verdict, |_| Verdict::Pass),
         LINKED => linked(&view, node, &watched, true),
         FILLED => linked(&view, node, &watched, false),
         NO_CANARY => canary(&view, node, None, &watched),
@@ -78,7 +81,7 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
 }
 
 fn linked(view: &View<'_>, node: &Node<'_>, watched: &BTreeSet<&HostName>, both_ways: bool) -> Verdict {
-    let info = match answers(view, node) {
+    let info = match answers(view, node, true) {
         Ok(info) => info,
         Err(verdict) => return verdict,
     };
@@ -88,7 +91,7 @@ fn linked(view: &View<'_>, node: &Node<'_>, watched: &BTreeSet<&HostName>, both_
         .filter(|peer| watched.contains(peer))
     {
         let Some(other) = view.node(peer) else { continue };
-        let other = match answers(view, other) {
+        let other = match answers(view, other, false) {
             Ok(info) => info,
             Err(verdict) => return verdict,
         };
@@ -103,10 +106,12 @@ fn linked(view: &View<'_>, node: &Node<'_>, watched: &BTreeSet<&HostName>, both_
     Verdict::Pass
 }
 
-/// What a running server says; otherwise what its silence means.
-fn answers<'n>(view: &View<'_>, node: &'n Node<'_>) -> Result<&'n Info, Verdict> {
+/// What a running server says; otherwise what its silence means: the one that was just started will not come back by
+/// itself, one of the others may be about to be started.
+fn answers<'n>(view: &View<'_>, node: &'n Node<'_>, was_started: bool) -> Result<&'n Info, Verdict> {
     let host = node.host;
-    if let Ok(unit) = &node.unit
+    if was_started
+        && let Ok(unit) = &node.unit
         && matches!(unit.active.as_str(), "failed" | "inactive")
     {
         let unit = &view.settings.unit;
@@ -160,7 +165,7 @@ fn flows(
 /// Whether all that are watched have the canary of a value, or none has any.
 fn canary(view: &View<'_>, node: &Node<'_>, value: Option<&str>, watched: &BTreeSet<&HostName>) -> Verdict {
     for other in view.nodes.iter().filter(|other| watched.contains(other.host)) {
-        let info = match answers(view, other) {
+        let info = match answers(view, other, false) {
             Ok(info) => info,
             Err(verdict) => return verdict,
         };
@@ -173,8 +178,8 @@ fn canary(view: &View<'_>, node: &Node<'_>, value: Option<&str>, watched: &BTree
                 "still has"
             };
             return Verdict::Wait(format!(
-                "{} {what} the canary of {}, although its link says {link:?}: a link that stalls heals when its mirror \
-                 is restarted, which the next plan does",
+                "{} {what} the canary of {}; its link says {link}, and if that lasts, it is stalled: the next plan \
+                 restarts {0}",
                 other.host, node.host
             ));
         }
@@ -192,19 +197,18 @@ pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
         .collect()
 }
 
-/// One member at a time. One that merely does not run does not count: what is restarted comes after it was started,
-/// behind the gates of its start, and is not planned where it was not.
+/// One member at a time. Of those that do not serve only the unreachable count: the others are started or filled
+/// anew by the same plan, before anybody that serves has its turn and with a gate in between, or else nobody's turn is
+/// planned.
 pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
-    let view = View::new(settings, facts);
-    let is_startable = |node: &Node<'_>| node.unreachable.is_none() && view.fell_behind(node).is_none();
-    let down = view
-        .nodes
+    let unreachable = settings
+        .hosts
         .iter()
-        .filter(|node| !view.serves(node) && !is_startable(node));
+        .filter(|host| facts.unreachable(host).is_some());
     Budget {
         members: settings.hosts.iter().cloned().collect(),
         max_unavailable: 1,
-        unavailable: down.map(|node| node.host.clone()).collect(),
+        unavailable: unreachable.cloned().collect(),
     }
 }
 
@@ -254,7 +258,7 @@ fn member(view: &View<'_>, node: &Node<'_>) -> MemberStatus {
         process: "ssdb-server".to_owned(),
         role: if node.server.up().is_some() { "mirror" } else { "" }.to_owned(),
         health,
-        lag: lag(view, node).map_or_else(String::new, |lag| format!("{lag} changes")),
+        lag: lag(view, node).map_or_else(String::new, |lag| lag.to_string()),
         since_us: started.filter(|&started| started > 0),
         detail,
     }
@@ -266,7 +270,7 @@ fn own_links(view: &View<'_>, node: &Node<'_>, info: &Info, watched: &BTreeSet<&
         Verdict::Wait(why) | Verdict::Fail(why) => Some(why),
         Verdict::Pass => None,
     };
-    if let Err(verdict) = answers(view, node) {
+    if let Err(verdict) = answers(view, node, false) {
         return words(verdict);
     }
     view.settings

@@ -44,7 +44,15 @@ impl Kind for Ssdb {
     }
 
     fn steps(&self) -> &'static [&'static str] {
-        &["check", "directory", "config", "start", "restart", "canary"]
+        &[
+            "check",
+            "directory",
+            "config",
+            "start",
+            "link",
+            "restart",
+            "canary",
+        ]
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
@@ -89,11 +97,15 @@ impl Service for Mirrors {
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
+        if step != "check" && check::refuses_all(&self.settings, cx) {
+            return StepPlan::nothing();
+        }
         match step {
             "check" => check::plan(&self.settings, cx),
             "directory" => files::plan_directory(&self.settings, cx),
             "config" => files::plan_config(&self.settings, cx),
             "start" => run::plan_start(&self.settings, cx),
+            "link" => run::plan_link(&self.settings, cx),
             "restart" => run::plan_restart(&self.settings, cx),
             "canary" => canary::plan(&self.settings, cx),
             _ => StepPlan::nothing(),

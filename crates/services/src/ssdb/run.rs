@@ -4,6 +4,8 @@
 //! its links and the canaries have told that everything flows again is the next one touched. Before all mirrors are
 //! linked no application may write, for what one of them copies then it may get a second time (queues double).
 
+use std::collections::BTreeSet;
+
 use plan::{Gate, Level, Preview};
 use protocol::facts::{Query, SsdbCommand, SsdbFact, SsdbReply};
 use protocol::{Action, Command, Fact, Operation, Precondition, UnitVerb};
@@ -23,19 +25,10 @@ const OVERTAKE: u64 = 3_600_000;
 pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
-    // Whom a gate looks at: those that serve, and those that are started here.
-    let starting = hosts_with(&view, cx, &[How::Start, How::StartEmpty]);
-    let watched: Vec<&HostName> = cx
-        .hosts
-        .iter()
-        .filter(|host| starting.contains(host) || view.node(host).is_some_and(|node| view.serves(node)))
-        .collect();
     for host in cx.hosts {
         let Some(node) = view.node(host) else { continue };
         match need(&view, node, cx) {
-            Ok(Some(need)) => all
-                .tasks
-                .extend(start(&view, node, need, &watched, &mut all.notes)),
+            Ok(Some(need)) => all.tasks.extend(start(&view, node, &need, &mut all.notes)),
             Ok(None) => {}
             Err(why) => all.unplanned.push((host.clone(), why)),
         }
@@ -43,40 +36,72 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     all
 }
 
-fn start(
-    view: &View<'_>,
-    node: &Node<'_>,
-    need: Need,
-    watched: &[&HostName],
-    notes: &mut Vec<plan::Note>,
-) -> Option<Task> {
+fn start(view: &View<'_>, node: &Node<'_>, need: &Need, notes: &mut Vec<plan::Note>) -> Option<Task> {
     let (settings, host) = (view.settings, node.host);
-    let check = if forgotten(view, node, &need) > 0 {
-        health::FILLED
-    } else {
-        health::LINKED
-    };
-    let gate = || health::gate(settings, check, host, watched, settings.sync_timeout);
+    // Of the others nothing is asked before all are started.
+    let gate = health::gate(settings, health::ANSWERS, host, &[host], settings.start_timeout);
     match need.how {
         How::Start => {
-            if node.is_active() && view.is_mirror(node) && view.serves(node) {
+            if node.is_active() && view.serves(node) {
                 let text =
                     "all members are restarted at the same time: none serves until they are linked again";
                 notes.push(warning(host, text));
             }
-            let task = tell(settings, host, &need).gate(gate());
+            let task = tell(settings, host, need).gate(gate);
             Some(match stale_pid_file(settings, node) {
-                Some(operation) => Task {
-                    action: Some(action(with_start(operation, settings, &need), UNIT)),
-                    ..task
-                },
+                Some(first) => with_start(task, first, settings, need),
                 None => task,
             })
         }
-        How::StartEmpty => Some(refill(view, node, &need).gate(gate())),
-        How::Quiet => Some(tell(settings, host, &need)),
+        How::StartEmpty => Some(refill(view, node, need).gate(gate)),
+        How::Quiet => Some(tell(settings, host, need)),
         How::Roll | How::Last | How::Refill | How::Overtake => None,
     }
+}
+
+/// Plans the step `link`: waits until what was started is linked with all that serve. No gate of it passes before
+/// every link of every member is in sync, for what is written before that may be doubled.
+pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let view = View::new(settings, cx.facts);
+    let mut all = StepPlan::nothing();
+    let started = hosts_with(&view, cx, &[How::Start, How::StartEmpty]);
+    let serves = |host: &HostName| view.node(host).is_some_and(|node| view.serves(node));
+    let watched: Vec<&HostName> = cx
+        .hosts
+        .iter()
+        .filter(|host| started.contains(host) || serves(host))
+        .collect();
+    if watched.len() < 2 {
+        return all;
+    }
+    for host in cx.hosts.iter().filter(|host| started.contains(host)) {
+        let Some(node) = view.node(host) else { continue };
+        let Ok(Some(need)) = need(&view, node, cx) else {
+            continue;
+        };
+        let check = if forgotten(&view, node, &need) > 0 {
+            health::FILLED
+        } else {
+            health::LINKED
+        };
+        all.tasks.push(Task {
+            host: host.clone(),
+            part: String::new(),
+            title: format!("wait for the links of {host}"),
+            reason: "it was started".to_owned(),
+            action: None,
+            preview: None,
+            disrupts: false,
+            gates: vec![health::gate(
+                settings,
+                check,
+                host,
+                &watched,
+                settings.sync_timeout,
+            )],
+        });
+    }
+    all
 }
 
 /// How many changes the peers remember of a host that will know of none, because it starts without data.
@@ -105,13 +130,16 @@ fn stale_pid_file(settings: &Settings, node: &Node<'_>) -> Option<Command> {
 }
 
 /// The same verbs as commands, after another one.
-fn with_start(first: Command, settings: &Settings, need: &Need) -> Operation {
+fn with_start(task: Task, first: Command, settings: &Settings, need: &Need) -> Task {
     let verbs = need.verbs.iter().map(|verb| match verb {
         UnitVerb::DaemonReload => Command::new(["systemctl", "daemon-reload"]),
         verb => Command::new(["systemctl", verb.as_str(), &settings.unit]),
     });
-    Operation::Run {
-        commands: std::iter::once(first).chain(verbs).collect(),
+    let commands: Vec<Command> = std::iter::once(first).chain(verbs).collect();
+    let shown = commands.iter().map(|command| command.argv.join(" ")).collect();
+    Task {
+        action: Some(action(Operation::Run { commands }, UNIT)),
+        ..task.preview(Preview::Commands(shown))
     }
 }
 
@@ -157,7 +185,9 @@ fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut Ste
         return;
     }
     let serves_alone = need.how == How::Last;
-    if !serves_alone && let Some(why) = missing(view, host, cx) {
+    // One that lacks data serves nobody whom it could leave alone.
+    let is_needed = !matches!(need.how, How::Last | How::Refill);
+    if is_needed && let Some(why) = missing(view, host, cx) {
         all.unplanned.push((
             host.clone(),
             format!("it is not restarted ({}): {why}", need.reason),
@@ -168,7 +198,12 @@ fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut Ste
     if need.how == How::Overtake {
         let changes = view.is_overtaken(node).unwrap_or_default();
         all.tasks.extend(overtake(view, host, changes, &everybody));
-        all.tasks.extend(canary::write(view, &everybody, Some(host)));
+        all.tasks.extend(canary::write(
+            view,
+            &everybody,
+            &renewed(settings, cx, all),
+            Some(host),
+        ));
         return;
     }
     let changes = forgotten(view, node, need);
@@ -194,7 +229,12 @@ fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut Ste
     if changes > 0 {
         all.tasks.extend(overtake(view, host, changes, &everybody));
     }
-    all.tasks.extend(canary::write(view, &everybody, Some(host)));
+    all.tasks.extend(canary::write(
+        view,
+        &everybody,
+        &renewed(settings, cx, all),
+        Some(host),
+    ));
 }
 
 /// Lets a host that was rebuilt go past the last change that its peers remember of it, with changes that mean nothing,
@@ -239,13 +279,23 @@ fn overtake(view: &View<'_>, host: &HostName, changes: u64, everybody: &[&HostNa
     tasks
 }
 
+/// The hosts whose servers run with their new files by now: those that were started, and restarted so far.
+fn renewed<'c>(settings: &Settings, cx: &'c Cx<'_>, all: &'c StepPlan) -> BTreeSet<&'c HostName> {
+    let tasks = cx.earlier.iter().chain(&all.tasks);
+    let started = tasks.filter(|task| {
+        let operation = task.action.as_ref().map(|action| &action.operation);
+        operation.is_some_and(|operation| starts(settings, operation))
+    });
+    started.map(|task| &task.host).collect()
+}
+
 /// Why the others could not do without a host now; `None` where they could.
 fn missing(view: &View<'_>, host: &HostName, cx: &Cx<'_>) -> Option<String> {
     let settings = view.settings;
     settings.peers(host).find_map(|peer| {
         let node = view.node(peer)?;
         let is_started = cx.earlier_on(peer).any(|operation| starts(settings, operation));
-        if view.serves(node) || is_started || is_refilled(view, node, host, cx) {
+        if view.serves(node) || is_started || is_refilled(view, node, cx) {
             return None;
         }
         let why = match (node.unreachable, node.server.trouble()) {
@@ -260,14 +310,9 @@ fn missing(view: &View<'_>, host: &HostName, cx: &Cx<'_>) -> Option<String> {
 }
 
 /// Whether this plan fills a member anew before another one's turn comes.
-fn is_refilled(view: &View<'_>, node: &Node<'_>, before: &HostName, cx: &Cx<'_>) -> bool {
-    let how = |node: &Node<'_>| need(view, node, cx).ok().flatten().map(|need| need.how);
-    let is_refill = |node: &Node<'_>| how(node) == Some(How::Refill) && cx.hosts.contains(node.host);
-    match view.node(before) {
-        // Of two that lack data, only the first one's turn comes with this plan.
-        Some(before) if is_refill(before) => false,
-        _ => is_refill(node),
-    }
+fn is_refilled(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> bool {
+    let how = need(view, node, cx).ok().flatten().map(|need| need.how);
+    how == Some(How::Refill) && cx.hosts.contains(node.host)
 }
 
 /// Whether an operation starts our unit.

@@ -32,6 +32,8 @@ pub(super) struct Settings {
     /// How many changes behind still counts as caught up. A mirror is told where it stands at least every 1000 changes
     /// that it does not get itself (`backend_sync.cpp`), so under load the numbers never meet.
     pub(super) max_lag: u64,
+    /// Seconds within which a started server must answer; it replays what it had not written away.
+    pub(super) start_timeout: u64,
     /// Seconds that a copy of everything may take.
     pub(super) sync_timeout: u64,
     /// Seconds within which a canary must have reached all mirrors.
@@ -70,26 +72,18 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
             .and_then(|number| u64::try_from(number).ok())
             .unwrap_or(default)
     };
-    let settings = Settings {
-        name: decl.name.clone(),
-        hosts: decl.hosts.clone(),
-        places: decl.hosts.iter().map(|host| place(host, cx)).collect(),
-        port: reader.port("port").unwrap_or(4420),
-        config: text("config", format!("/usr/local/ssdb/ssdb{suffix}.conf")),
-        unit: text("unit", format!("ssdb{suffix}.service")),
-        owner: owner.to_owned(),
-        group: group.to_owned(),
-        is_work_dir_named: reader.value("work_dir").is_some(),
-        work_dir: text("work_dir", format!("/usr/local/ssdb/var{suffix}")),
-        capacity: number("capacity", 1..=i64::MAX, 100_000_000),
-        sync_speed: reader.int("sync_speed", -1..=100_000),
-        recv_timeout: number("recv_timeout", 1..=86_400, 900),
-        max_lag: number("max_lag", 0..=i64::MAX, 1_000),
-        sync_timeout: reader.seconds("sync_timeout").unwrap_or(3_600),
-        canary_timeout: reader.seconds("canary_timeout").unwrap_or(60),
-        // Last: what is wrong with the others is reported first.
-        password: password?,
-    };
+    let port = reader.port("port").unwrap_or(4420);
+    let config = text("config", format!("/usr/local/ssdb/ssdb{suffix}.conf"));
+    let unit = text("unit", format!("ssdb{suffix}.service"));
+    let is_work_dir_named = reader.value("work_dir").is_some();
+    let work_dir = text("work_dir", format!("/usr/local/ssdb/var{suffix}"));
+    let capacity = number("capacity", 1..=i64::MAX, 100_000_000);
+    let sync_speed = reader.int("sync_speed", -1..=100_000);
+    let recv_timeout = number("recv_timeout", 1..=86_400, 900);
+    let max_lag = number("max_lag", 0..=i64::MAX, 1_000);
+    let seconds = |key, default| reader.seconds(key).unwrap_or(default);
+    let (start_timeout, sync_timeout) = (seconds("start_timeout", 600), seconds("sync_timeout", 3_600));
+    let canary_timeout = seconds("canary_timeout", 60);
     for key in ["config", "work_dir"] {
         if let Some(value) = reader.value(key)
             && let Some(path) = reader.string(key)
@@ -101,7 +95,27 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         }
     }
     reader.finish();
-    Some(settings)
+    Some(Settings {
+        name: decl.name.clone(),
+        hosts: decl.hosts.clone(),
+        places: decl.hosts.iter().map(|host| place(host, cx)).collect(),
+        port,
+        // Last of all: what is wrong with the others is reported, too.
+        password: password?,
+        config,
+        unit,
+        owner: owner.to_owned(),
+        group: group.to_owned(),
+        work_dir,
+        is_work_dir_named,
+        capacity,
+        sync_speed,
+        recv_timeout,
+        max_lag,
+        start_timeout,
+        sync_timeout,
+        canary_timeout,
+    })
 }
 
 /// What tells the files of a service from another one's: nothing for the only instance, as upstream has it.

@@ -6,7 +6,7 @@
 //! says 0 before anything can fail, and a left pid file stops it; it tries a lost master every 5 s; a wrong password
 //! leaves a link at INIT; a mirror passes on what clients write, and not what it got from another mirror, and tells
 //! where it stands when it has been idle for 3 s; it forgets changes beyond its capacity, and a mirror that needs them,
-//! or that remembers more than there were, is OUT_OF_SYNC.
+//! or that remembers more than there were, is `OUT_OF_SYNC`.
 //!
 //! A file `stall` in its `work_dir` makes it misbehave: the links to the masters whose ids the file names (or all, with
 //! `*`) say SYNC and take in nothing more until they connect again. The file is removed when that has begun.

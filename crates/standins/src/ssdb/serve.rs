@@ -197,7 +197,6 @@ impl Connection<'_> {
             return Ok(words(["noauth", "authentication required"]));
         }
         Ok(match (name, args) {
-            (b"ping", []) => words(["ok"]),
             (b"info", _) => self.info(),
             (b"get", [key]) => match self.shared.store(|store| store.data.get(key).cloned()) {
                 Some(value) => vec![b"ok".to_vec(), value],
@@ -212,8 +211,8 @@ impl Connection<'_> {
                 words(["ok", "1"])
             }
             (b"keys", [from, to, limit]) => self.keys(from, to, limit),
-            // Only keys and values are kept here.
-            (b"hlist" | b"zlist" | b"qlist", [_, _, _]) => words(["ok"]),
+            // Of lists there are none: only keys and values are kept here.
+            (b"ping", []) | (b"hlist" | b"zlist" | b"qlist", [_, _, _]) => words(["ok"]),
             (b"dbsize", []) => {
                 let size = self.shared.store(|store| {
                     store

@@ -142,14 +142,12 @@ impl Slave {
                 self.state().status = "SYNC";
                 continue;
             }
-            match Word::decode(&message) {
-                Some(word) => self.take_in(shared, word)?,
+            let Some(word) = Word::decode(&message) else {
                 // `noauth`: the status stays INIT.
-                None => {
-                    std::thread::sleep(REFUSED);
-                    return Ok(());
-                }
-            }
+                std::thread::sleep(REFUSED);
+                return Ok(());
+            };
+            self.take_in(shared, word)?;
         }
         Ok(())
     }

@@ -1,1 +1,103 @@
-//! Case tests.
+//! Case tests: settings and hosts → plan; and each plan, carried out or cut off, leaves nothing to do in the end.
+
+mod changes;
+mod fresh;
+mod refused;
+mod trouble;
+mod world;
+
+use crate::kind::{Kind, Service};
+use crate::ssdb::Ssdb;
+use crate::step::StepPlan;
+use crate::testing::{self, plan_steps_allowing, render};
+
+use world::World;
+
+/// The steps of the built-in playbook, in its order.
+const STEPS: [&str; 7] = [
+    "check",
+    "directory",
+    "config",
+    "start",
+    "link",
+    "restart",
+    "canary",
+];
+
+#[test]
+fn the_playbook_has_these_steps() {
+    let lines = Ssdb.playbook().lines();
+    let used: Vec<&str> = lines
+        .filter_map(|line| line.strip_prefix("uses = \"ssdb.")?.strip_suffix('"'))
+        .collect();
+    assert_eq!(used, STEPS);
+    assert_eq!(Ssdb.steps(), STEPS);
+}
+
+fn inventory(members: usize, more: &str) -> String {
+    let hosts: Vec<String> = (1..=members)
+        .map(|at| format!("db{at} = \"10.0.0.{at}\"\n"))
+        .collect();
+    let names: Vec<String> = (1..=members).map(|at| format!("\"db{at}\"")).collect();
+    format!(
+        "[hosts]\n{}\n[services.sessions]\nkind = \"ssdb\"\nhosts = [{}]\npassword = {{ file = \"pw\" }}\n{more}",
+        hosts.concat(),
+        names.join(", ")
+    )
+}
+
+fn service(members: usize, more: &str) -> Box<dyn Service> {
+    testing::service(&inventory(members, more))
+}
+
+fn plan(service: &dyn Service, world: &World, allow: &[&str]) -> StepPlan {
+    plan_steps_allowing(service, &STEPS, &world.facts(service), allow)
+}
+
+/// Carries the whole plan out; the first gate that does not pass ends it.
+fn apply(service: &dyn Service, world: &mut World, allow: &[&str]) -> Result<(), String> {
+    let plan = plan(service, world, allow);
+    plan.tasks
+        .iter()
+        .try_for_each(|task| world.perform(service, task))
+}
+
+/// Carries the plan out, and finds nothing to do afterwards.
+fn converge(service: &dyn Service, world: &mut World, allow: &[&str]) {
+    apply(service, world, allow).expect("every gate passes");
+    let left = plan(service, world, &[]);
+    assert!(
+        left.tasks.is_empty() && left.refusals.is_empty() && left.unplanned.is_empty(),
+        "{}",
+        render(&left)
+    );
+}
+
+/// Cuts the plan off after each of its tasks, and lets the next plans finish it: with the same consents the first.
+fn converge_from_everywhere(service: &dyn Service, world: &World, allow: &[&str]) {
+    let tasks = plan(service, world, allow).tasks;
+    for done in 0..=tasks.len() {
+        let mut cut = world.clone();
+        for task in &tasks[..done] {
+            // A gate is not waited for by a run that died.
+            let _ = cut.perform(service, task);
+        }
+        for _ in 0..2 {
+            let _ = apply(service, &mut cut, allow);
+        }
+        let left = plan(service, &cut, &[]);
+        assert!(
+            left.tasks.is_empty() && left.refusals.is_empty(),
+            "cut off after {done} of {}:\n{}",
+            tasks.len(),
+            render(&left)
+        );
+    }
+}
+
+/// Mirrors that our own plan has built.
+fn built(service: &dyn Service) -> World {
+    let mut world = World::bare(service.hosts().len());
+    converge(service, &mut world, &[]);
+    world
+}
