@@ -59,7 +59,13 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
 }
 
 /// The controller as one would type it at the workspace's root.
-fn clusterctl(root: &Path, program: &Path, words: &[&str], overlay: &Path, more: &[&str]) -> Command {
+pub(crate) fn clusterctl(
+    root: &Path,
+    program: &Path,
+    words: &[&str],
+    overlay: &Path,
+    more: &[&str],
+) -> Command {
     let mut command = Command::new(program.strip_prefix(root).unwrap_or(program));
     command
         .args(words)

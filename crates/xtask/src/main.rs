@@ -3,6 +3,7 @@
 //! Each chore is one module with clap's arguments and a `run`; this file only lists them and prints for them, so
 //! that everything a developer needs is found by `cargo xtask --help` and works without any other tool.
 
+mod bench;
 mod cargo;
 mod demo;
 mod dist;
@@ -35,6 +36,8 @@ enum Chore {
     Demo(demo::DemoArgs),
     /// Build the programs as they are shipped, into target/dist
     Dist(dist::DistArgs),
+    /// Time a no-op plan beside a plain loop of logins, on the demo's lab
+    Bench(bench::BenchArgs),
     /// Check the house rules that a program can check: imports, purity, sizes, registered kinds
     Tidy,
     /// Run all tests, those on real hosts among them
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().chore {
         Chore::Lab(args) => lab::run(args),
         Chore::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Chore::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Chore::Test(args) => test::run(&args),
         Chore::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Chore::Dist(args) => dist::run(&args).map(|()| ExitCode::SUCCESS),
