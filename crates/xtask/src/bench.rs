@@ -37,7 +37,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     })?;
     let plan = || plan(&root, &dist.clusterctl, &lab);
     let logins = || logins(&lab);
-    (plan()?, logins()?);
+    plan()?;
+    logins()?;
     let mut ours = Vec::new();
     let mut floor = Vec::new();
     for _ in 0..args.rounds.max(1) {
