@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: a lab of their own, the program as it is shipped, and what to compare.
 //!
-//! The tests run one after another on one lab, named `e2e`, so that they never meet the lab that somebody has open.
+//! The tests run one after another on one lab, named `e2e`, so that they never meet the lab that somebody has open;
+//! `CLUSTERCTL_E2E_LAB` names another one for who runs them beside somebody else.
 //! Each begins with the hosts that it needs made fresh. The program is the one in `CLUSTERCTL_BIN`
 //! (`cargo xtask test` builds it and sets that), the stand-ins those in `CLUSTERCTL_STANDINS` (likewise).
 
@@ -40,7 +41,7 @@ impl Bed {
     pub fn new(fresh: &[&str], services: &str) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let options = LabOptions {
-            name: "e2e".to_owned(),
+            name: std::env::var("CLUSTERCTL_E2E_LAB").unwrap_or_else(|_| "e2e".to_owned()),
             programs: std::env::var_os("CLUSTERCTL_STANDINS").map(|dir| lab::programs_in(Path::new(&dir))),
             progress: Arc::new(tell),
             ..LabOptions::default()
