@@ -1,3 +1,5 @@
+//! What is known of hosts, whatever the file says of them.
+
 use super::*;
 
 use std::os::unix::fs::PermissionsExt;
