@@ -66,3 +66,55 @@ fn what_was_pending_between_a_file_and_its_restart_is_done_by_the_next_apply() {
     assert!(before.iter().zip(&after).all(|(before, after)| before != after));
     let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
 }
+
+#[test]
+fn of_two_applies_one_is_told_who_runs_and_an_interrupted_one_is_finished_by_the_next() {
+    let bed = Bed::new(&DB, RABBITMQ);
+    let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
+    let words = [
+        "apply",
+        "inventory.toml",
+        "--ssh-config",
+        "none",
+        "--yes",
+        "--json",
+    ];
+    let mut first = bed
+        .command(&words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(first.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    // Brokers take seconds to start: meanwhile the first run holds every host.
+    assert!(lines.any(|line| line.contains("node-started") && line.contains("/start@")));
+    let second = bed.clusterctl("apply", &["--yes"]).expect(5);
+    second.says(&["is locked by", "since", "run"]);
+
+    // Ctrl-C: what runs comes to its end, nothing new starts.
+    let pid = first.id().to_string();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(first.wait().unwrap().code(), Some(130));
+    assert!(
+        rest.iter().any(|line| line.contains("\"interrupted\"")),
+        "{rest:?}"
+    );
+    assert!(
+        !rest
+            .iter()
+            .any(|line| line.contains("node-started") && line.contains("/join@")),
+        "{rest:?}"
+    );
+
+    let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+}
