@@ -219,6 +219,13 @@ impl Options {
             _ => return bad("systemLog.destination expects one of \"syslog\" or \"file\""),
         }
         let authorization = text("security.authorization");
+        let repl_set = text("replication.replSetName").filter(|name| !name.is_empty());
+        if repl_set.is_some() && key_file.is_none() && authorization.as_deref() == Some("enabled") {
+            return bad(
+                "BadValue: security.keyFile is required when authorization is enabled with replica sets\ntry 'mongod \
+                 --help' for more information",
+            );
+        }
         if !matches!(authorization.as_deref(), None | Some("enabled" | "disabled")) {
             return bad("security.authorization expects one of \"enabled\" or \"disabled\"");
         }
@@ -242,7 +249,7 @@ impl Options {
                 .collect(),
             log_path,
             log_append: is_set("systemLog.logAppend"),
-            repl_set: text("replication.replSetName").filter(|name| !name.is_empty()),
+            repl_set,
             auth: key_file.is_some() || authorization.as_deref() == Some("enabled"),
             key_file,
             transition_to_auth: is_set("security.transitionToAuth"),
@@ -421,6 +428,10 @@ mod tests {
             ),
             ("systemLog:\n  destination: file\n", "systemLog.path is required"),
             ("net: [\n", "Error parsing YAML"),
+            (
+                "replication:\n  replSetName: rs0\nsecurity:\n  authorization: enabled\n",
+                "keyFile is required when authorization is enabled with replica sets",
+            ),
         ] {
             let error = read(text, DEFAULT_VERSION).unwrap_err();
             assert!(error.message.contains(says), "{error}");

@@ -42,9 +42,8 @@ impl Log {
 
     /// Writes one line of severity I, W, E or F.
     pub fn write(&self, severity: &str, component: &str, id: u32, message: &str, attributes: &Value) {
-        let now = bson::DateTime::now().try_to_rfc3339_string().unwrap_or_default();
         let mut line = json!({
-            "t": {"$date": now}, "s": severity, "c": component, "id": id, "ctx": "standin", "msg": message,
+            "t": {"$date": now()}, "s": severity, "c": component, "id": id, "ctx": "standin", "msg": message,
         });
         if !attributes.is_null() {
             line["attr"] = attributes.clone();
@@ -60,5 +59,34 @@ impl Log {
     /// Writes one line of the replication component.
     pub fn repl(&self, id: u32, message: &str, attributes: &Value) {
         self.write("I", "REPL", id, message, attributes);
+    }
+}
+
+/// The time as mongod writes it: with all three places of the milliseconds, and the offset in digits.
+fn now() -> String {
+    let now = bson::DateTime::now().try_to_rfc3339_string().unwrap_or_default();
+    let (seconds, millis) = now
+        .trim_end_matches('Z')
+        .split_once('.')
+        .unwrap_or((now.trim_end_matches('Z'), "0"));
+    format!("{seconds}.{millis:0<3}+00:00")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_json_with_a_time_of_one_width() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let log = Log::open(Some(path.clone()), false).unwrap();
+        log.repl(1, "said", &Value::Null);
+        let line: Value = serde_json::from_str(std::fs::read_to_string(path).unwrap().trim()).unwrap();
+        assert_eq!(line["msg"], "said");
+        assert_eq!(
+            line["t"]["$date"].as_str().unwrap().len(),
+            "2026-11-24T10:27:41.720+00:00".len()
+        );
     }
 }

@@ -103,14 +103,26 @@ pub enum Need {
     Internal,
 }
 
+/// Whom the localhost exception lets do what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exception {
+    /// There are users, or the client is elsewhere.
+    None,
+    /// A client on the host of a server without users.
+    Bootstrap,
+    /// A client on the host of an arbiter, which never has users to log in as.
+    Arbiter,
+}
+
 /// Whether these users may, or somebody whom the localhost exception lets.
-pub fn may(users: &[User], need: &Need, exempt: bool) -> bool {
+pub fn may(users: &[User], need: &Need, exception: Exception) -> bool {
     let excepted = match need {
         Need::Configure | Need::Status => true,
+        Need::Monitor => exception == Exception::Arbiter,
         Need::CreateUser(database) => database == "admin" || database == "$external",
         _ => false,
     };
-    exempt && excepted
+    exception != Exception::None && excepted
         || users
             .iter()
             .flat_map(|user| &user.roles)
@@ -185,7 +197,7 @@ mod tests {
     #[test]
     fn the_localhost_exception_is_narrow() {
         for need in [Need::Configure, Need::Status, Need::CreateUser("admin".into())] {
-            assert!(may(&[], &need, true) && !may(&[], &need, false));
+            assert!(may(&[], &need, Exception::Bootstrap) && !may(&[], &need, Exception::None));
         }
         for need in [
             Need::Config,
@@ -196,20 +208,25 @@ mod tests {
             Need::SeeUsers("admin".into()),
             Need::Read("local".into(), "oplog.rs".into()),
         ] {
-            assert!(!may(&[], &need, true), "{need:?}");
+            assert!(!may(&[], &need, Exception::Bootstrap), "{need:?}");
         }
+        assert!(may(&[], &Need::Monitor, Exception::Arbiter));
     }
 
     #[test]
     fn roles() {
         let read = |db: &str| Need::Read(db.into(), "c".into());
         let write = |db: &str| Need::Write(db.into(), "c".into());
-        assert!(may(&user("readWrite", "app"), &write("app"), false));
-        assert!(!may(&user("readWrite", "app"), &write("other"), false));
-        assert!(!may(&user("readWrite", "app"), &Need::Status, false));
-        assert!(may(&user("root", "admin"), &read("local"), false));
-        assert!(!may(&user("clusterMonitor", "admin"), &read("local"), false));
-        assert!(!may(&user("root", "admin"), &Need::Internal, false));
+        assert!(may(&user("readWrite", "app"), &write("app"), Exception::None));
+        assert!(!may(&user("readWrite", "app"), &write("other"), Exception::None));
+        assert!(!may(&user("readWrite", "app"), &Need::Status, Exception::None));
+        assert!(may(&user("root", "admin"), &read("local"), Exception::None));
+        assert!(!may(
+            &user("clusterMonitor", "admin"),
+            &read("local"),
+            Exception::None
+        ));
+        assert!(!may(&user("root", "admin"), &Need::Internal, Exception::None));
         assert!(
             !Role {
                 name: "root".into(),

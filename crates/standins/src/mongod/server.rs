@@ -104,7 +104,20 @@ impl Server {
             "Stepping down the ReplicationCoordinator for shutdown",
             &Value::Null,
         );
-        if node.lock().repl.state == MemberState::Primary {
+        let has_successors = {
+            let state = node.lock();
+            let alive = |id: i32| {
+                state
+                    .repl
+                    .peers
+                    .get(&id)
+                    .is_some_and(|peer| peer.up_since.is_some())
+            };
+            let mut others = state.repl.others().into_iter();
+            state.repl.state == MemberState::Primary
+                && others.any(|member| member.electable() && alive(member.id))
+        };
+        if has_successors {
             let (period, catch_up) = (Duration::from_mins(1), Duration::from_secs(10));
             // With nobody to hand over to it stops all the same.
             let _ = commands::hand_over(node, period, catch_up, true).await;

@@ -34,7 +34,16 @@ pub async fn run(node: Arc<Node>) {
             tokio::time::sleep(pause).await;
             continue;
         };
-        if let Err(error) = pull(&node, &source).await {
+        // Whoever was cut off silently would keep this member waiting while another is primary.
+        let moved = node.wait_until(None, |state| {
+            let primary = state.repl.primary(state.control.election());
+            primary.is_some_and(|primary| primary != source.id)
+        });
+        let pulled = tokio::select! {
+            pulled = pull(&node, &source) => pulled,
+            _ = moved => continue,
+        };
+        if let Err(error) = pulled {
             if error.code == Code::OplogStartMissing as i32 {
                 too_stale(&node, &error);
             }

@@ -127,9 +127,7 @@ impl Cluster {
     }
 
     pub(crate) async fn client(&self, at: usize) -> Client {
-        Client {
-            stream: TcpStream::connect(self.host(at)).await.unwrap(),
-        }
+        Client::connect(&self.host(at)).await.unwrap()
     }
 
     /// Asks one server on a connection of its own, on `admin`.
@@ -225,6 +223,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) async fn connect(host: &str) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(host).await?;
+        Ok(Self { stream })
+    }
+
     /// The reply, or the error's number.
     pub(crate) async fn ask(&mut self, database: &str, mut command: Document) -> Result<Document, i32> {
         command.insert("$db", database);

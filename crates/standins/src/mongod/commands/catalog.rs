@@ -7,7 +7,7 @@ use bson::{Document, doc};
 use crate::mongod::errors::{Code, Reply, fail};
 use crate::mongod::node::{Node, State};
 use crate::mongod::oplog::Op;
-use crate::mongod::rights::{Need, may};
+use crate::mongod::rights::{Exception, Need, may};
 
 use super::concern::{await_write, require_primary};
 use super::{Session, crud};
@@ -95,8 +95,14 @@ pub(super) fn list_databases(node: &Node, session: &Session) -> Document {
         *sizes.entry(database).or_default() += 4096;
     }
     sizes.entry("local").or_insert(4096);
-    let all = !node.options.auth || may(&session.users, &Need::Monitor, false);
-    let seen = |name: &str| all || may(&session.users, &Need::Read(name.into(), String::new()), false);
+    let all = !node.options.auth || may(&session.users, &Need::Monitor, Exception::None);
+    let seen = |name: &str| {
+        all || may(
+            &session.users,
+            &Need::Read(name.into(), String::new()),
+            Exception::None,
+        )
+    };
     let shown: Vec<_> = sizes
         .iter()
         .filter(|(name, _)| seen(name))

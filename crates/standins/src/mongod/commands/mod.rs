@@ -19,7 +19,8 @@ use super::errors::{Code, CommandError, Reply, fail};
 pub(super) use replset::hand_over;
 
 use super::node::Node;
-use super::rights::{Need, User, may};
+use super::repl::MemberState;
+use super::rights::{Exception, Need, User, may};
 use super::{election, heartbeat, sync};
 
 /// One client's connection.
@@ -74,9 +75,15 @@ fn authorize(
     if !node.options.auth || node.lenient() || matches!(need, Need::Nothing) {
         return Ok(());
     }
-    let has_users = node.lock().store.has_users();
-    let exempt = !has_users && session.from.ip().is_loopback();
-    if may(&session.users, &need, exempt) {
+    let exception = {
+        let state = node.lock();
+        match state.repl.state {
+            _ if state.store.has_users() || !session.from.ip().is_loopback() => Exception::None,
+            MemberState::Arbiter => Exception::Arbiter,
+            _ => Exception::Bootstrap,
+        }
+    };
+    if may(&session.users, &need, exception) {
         return Ok(());
     }
     if session.users.is_empty() {
