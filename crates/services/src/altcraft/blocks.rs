@@ -21,7 +21,10 @@ pub(super) fn wants(settings: &Settings, host: &HostName) -> Wants {
     if let Some(used) = &uses.clickhouse {
         wants.push(clickhouse(settings, used));
     }
-    let ssdb = [("SSDB_HBSUPP", &uses.ssdb_hbsupp), ("SSDB_NOTIFY", &uses.ssdb_notify)];
+    let ssdb = [
+        ("SSDB_HBSUPP", &uses.ssdb_hbsupp),
+        ("SSDB_NOTIFY", &uses.ssdb_notify),
+    ];
     for (key, used) in ssdb {
         wants.extend(used.as_ref().map(|used| ssdb_list(settings, key, used)));
     }
@@ -42,7 +45,9 @@ fn secret(login: &Login) -> Value {
 
 /// The places of a service, each with these keys for name and port.
 fn places(endpoints: &[Endpoint], name: &'static str) -> Want {
-    let items = endpoints.iter().map(|at| vec![is(name, at.host.as_str()), is("PORT", at.port)]);
+    let items = endpoints
+        .iter()
+        .map(|at| vec![is(name, at.host.as_str()), is("PORT", at.port)]);
     Want::List(name, items.collect())
 }
 
@@ -119,7 +124,10 @@ fn rabbitmq(settings: &Settings, used: &Use) -> (String, Want) {
 
 fn duplicates(settings: &Settings, used: &Use) -> (String, Want) {
     let mut wants = vec![is("MODE", "sentinel_replica")];
-    wants.extend(used.login(&settings.user).map(|login| is("PASSWORD", secret(login))));
+    wants.extend(
+        used.login(&settings.user)
+            .map(|login| is("PASSWORD", secret(login))),
+    );
     wants.push(("NODES".to_owned(), places(&used.offer.endpoints, "HOST")));
     if let Some(name) = &used.offer.name {
         wants.push(has("SENTINEL", vec![is("MASTER_NAME", name.as_str())]));
@@ -130,7 +138,10 @@ fn duplicates(settings: &Settings, used: &Use) -> (String, Want) {
 fn cluster(settings: &Settings, host: &HostName) -> (String, Want) {
     let mut wants = vec![is("HOST_ID", host.as_str())];
     for process in &settings.processes {
-        let items = settings.hosts.iter().map(|member| member_wants(settings, process, member));
+        let items = settings
+            .hosts
+            .iter()
+            .map(|member| member_wants(settings, process, member));
         wants.push((process.key.to_owned(), Want::List("HOST_ID", items.collect())));
     }
     has("CLUSTER", wants)
@@ -144,7 +155,11 @@ fn member_wants(settings: &Settings, process: &Process, member: &HostName) -> Wa
         is("RPC_PORT", process.port),
         is("FORCE_MASTER_ROLE", settings.is_master(member)),
     ];
-    if let Some(groups) = settings.groups.as_ref().filter(|_| process.key == "PROC_WORKFLOW") {
+    if let Some(groups) = settings
+        .groups
+        .as_ref()
+        .filter(|_| process.key == "PROC_WORKFLOW")
+    {
         wants.extend(group_wants(settings, groups, member));
     }
     wants
@@ -153,7 +168,10 @@ fn member_wants(settings: &Settings, process: &Process, member: &HostName) -> Wa
 /// The groups stand at the master, and at each host the one that it reads.
 fn group_wants(settings: &Settings, groups: &Groups, member: &HostName) -> Wants {
     let defined = groups.groups.iter().map(|group| {
-        let accounts = vec![is("INCLUDE", group.include.as_str()), is("EXCLUDE", group.exclude.as_str())];
+        let accounts = vec![
+            is("INCLUDE", group.include.as_str()),
+            is("EXCLUDE", group.exclude.as_str()),
+        ];
         (group.name.clone(), Want::Only(accounts))
     });
     let defined: Wants = defined.collect();
@@ -162,6 +180,11 @@ fn group_wants(settings: &Settings, groups: &Groups, member: &HostName) -> Wants
     } else {
         Want::Gone
     };
-    let own = groups.of(member).map_or(Want::Gone, |group| Want::Is(group.into()));
-    vec![("READERS_GROUPS".to_owned(), all), ("READERS_GROUP".to_owned(), own)]
+    let own = groups
+        .of(member)
+        .map_or(Want::Gone, |group| Want::Is(group.into()));
+    vec![
+        ("READERS_GROUPS".to_owned(), all),
+        ("READERS_GROUP".to_owned(), own),
+    ]
 }

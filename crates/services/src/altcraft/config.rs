@@ -41,7 +41,10 @@ fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
             consent: None,
         })
     };
-    let missing = node.runs.iter().find(|run| run.unit.as_ref().is_ok_and(|unit| !unit.exists()));
+    let missing = node
+        .runs
+        .iter()
+        .find(|run| run.unit.as_ref().is_ok_and(|unit| !unit.exists()));
     if let Some(run) = missing {
         let way_out = format!(
             "install the Altcraft Platform there, or name the unit there is: {} = {{ unit = \"...\" }}",
@@ -76,20 +79,33 @@ fn master_moves_unseen(view: &View<'_>, cx: &Cx<'_>) -> Option<Refusal> {
     let is_promoted = view.node(wanted).is_some_and(|node| {
         node.runs.iter().any(|run| {
             run.is_active() && run.says_master() == Some(false)
-                || node.named_masters(run.process).iter().any(|named| *named != wanted.as_str())
+                || node
+                    .named_masters(run.process)
+                    .iter()
+                    .any(|named| *named != wanted.as_str())
         })
     });
     if others.is_empty() && !is_promoted {
         return None;
     }
     let seen = |name: &str| cx.hosts.iter().any(|host| host.as_str() == name);
-    let mut unseen: BTreeSet<&str> = others.iter().map(String::as_str).filter(|name| !seen(name)).collect();
+    let mut unseen: BTreeSet<&str> = others
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !seen(name))
+        .collect();
     if !seen(wanted.as_str()) {
         unseen.insert(wanted.as_str());
     }
     if is_promoted {
         // Whoever was master before main.json was written may be any of them.
-        unseen.extend(settings.hosts.iter().map(HostName::as_str).filter(|name| !seen(name)));
+        unseen.extend(
+            settings
+                .hosts
+                .iter()
+                .map(HostName::as_str)
+                .filter(|name| !seen(name)),
+        );
     }
     if unseen.is_empty() || cx.is_allowed(MASTER, wanted) {
         return None;
@@ -133,7 +149,8 @@ pub(super) fn old_masters(view: &View<'_>) -> BTreeSet<String> {
             }
             let named = node.named_masters(run.process).into_iter();
             // One that the inventory does not have any more.
-            masters.extend(named.filter(|named| !view.settings.hosts.iter().any(|host| host.as_str() == named)));
+            masters
+                .extend(named.filter(|named| !view.settings.hosts.iter().any(|host| host.as_str() == named)));
         }
     }
     masters.remove(wanted);
@@ -150,7 +167,9 @@ pub(super) fn plan_config(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
                 notes(&view, node, &mut all);
                 all.tasks.extend(write(settings, node, after));
             }
-            Err(FileTrouble::Unknown(unknown)) => all.unplanned.push((node.host.clone(), unknown.to_string())),
+            Err(FileTrouble::Unknown(unknown)) => {
+                all.unplanned.push((node.host.clone(), unknown.to_string()))
+            }
             // As it should be; or refused by the step `check`.
             Ok(_) | Err(_) => {}
         }
@@ -183,8 +202,20 @@ fn write(settings: &Settings, node: &Node<'_>, after: protocol::Text) -> Option<
         group: meta.group.clone(),
         was: fact.state(),
     };
-    let reason = format!("its {} {}", keys.join(", "), if keys.len() == 1 { "differs" } else { "differ" });
-    Some(Task::new(node.host, format!("change {path}"), reason, action(operation, QUICK)).preview(preview))
+    let reason = format!(
+        "its {} {}",
+        keys.join(", "),
+        if keys.len() == 1 { "differs" } else { "differ" }
+    );
+    Some(
+        Task::new(
+            node.host,
+            format!("change {path}"),
+            reason,
+            action(operation, QUICK),
+        )
+        .preview(preview),
+    )
 }
 
 fn notes(view: &View<'_>, node: &Node<'_>, all: &mut StepPlan) {
@@ -193,7 +224,10 @@ fn notes(view: &View<'_>, node: &Node<'_>, all: &mut StepPlan) {
     for (key, want) in blocks::wants(settings, node.host) {
         for (path, by, items) in lists(&key, &want) {
             let old = path.iter().try_fold(&said, |value, key| value.get(key));
-            let old = old.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let old = old
+                .and_then(Value::as_array)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             let is_kept = |old: &Value| items.iter().any(|new| Some(new) == old.get(by).as_ref());
             if !old.is_empty() && !old.iter().any(is_kept) {
                 let text = format!(
@@ -205,11 +239,25 @@ fn notes(view: &View<'_>, node: &Node<'_>, all: &mut StepPlan) {
             }
         }
     }
+    for used in settings
+        .uses
+        .all()
+        .filter(|used| used.login(&settings.user).is_none())
+    {
+        let text = format!(
+            "{} names no users in the inventory: who logs in to it stays as main.json has it",
+            used.service
+        );
+        all.note(Level::Info, Some(node.host), text);
+    }
     let everywhere = matches!(settings.rpc_host.as_str(), "0.0.0.0" | "::");
     let was = said.get("CLUSTER");
     if everywhere && was.is_none() {
-        let ports: Vec<String> =
-            settings.processes.iter().map(|process| format!("{} ({})", process.port, process.name)).collect();
+        let ports: Vec<String> = settings
+            .processes
+            .iter()
+            .map(|process| format!("{} ({})", process.port, process.name))
+            .collect();
         let text = format!(
             "the RPC ports {} are open on all addresses, as the runbook has it; rpc_host narrows it down",
             ports.join(" and ")
@@ -230,7 +278,9 @@ fn lists<'w>(key: &'w str, want: &'w Want) -> Vec<(Vec<&'w str>, &'static str, V
         }
         Want::Has(wants) => {
             let inner = wants.iter().flat_map(|(inner, want)| lists(inner, want));
-            inner.map(|(path, by, names)| ([vec![key], path].concat(), by, names)).collect()
+            inner
+                .map(|(path, by, names)| ([vec![key], path].concat(), by, names))
+                .collect()
         }
         _ => Vec::new(),
     }

@@ -49,16 +49,23 @@ pub(super) fn read(outer: &Reader<'_>, hosts: &[HostName], findings: &Findings) 
     let mut groups: Vec<Group> = Vec::new();
     for entry in table.map(|table| table.entries.as_slice()).unwrap_or_default() {
         let ValueKind::Table(inner) = &entry.value.kind else {
-            let found = format!("the reader group {} is {}", entry.key, entry.value.kind.describe());
-            findings.report(
-                Diagnostic::error(found).at(entry.value.span, "expected a table: { include = \"1-5,8\", exclude = \"2\" }"),
+            let found = format!(
+                "the reader group {} is {}",
+                entry.key,
+                entry.value.kind.describe()
             );
+            findings.report(Diagnostic::error(found).at(
+                entry.value.span,
+                "expected a table: { include = \"1-5,8\", exclude = \"2\" }",
+            ));
             continue;
         };
         if entry.key == DEFAULT {
             findings.report(
-                Diagnostic::error("the reader group default is not to be defined")
-                    .at(entry.key_span, "it takes the accounts that no other group includes"),
+                Diagnostic::error("the reader group default is not to be defined").at(
+                    entry.key_span,
+                    "it takes the accounts that no other group includes",
+                ),
             );
         }
         let inner = Reader::new(inner, "a key of a reader group", findings);
@@ -73,12 +80,19 @@ pub(super) fn read(outer: &Reader<'_>, hosts: &[HostName], findings: &Findings) 
     for entry in readers.map(|table| table.entries.as_slice()).unwrap_or_default() {
         read.extend(reader(entry, &groups, hosts, findings));
     }
-    Some(Groups { groups, readers: read })
+    Some(Groups {
+        groups,
+        readers: read,
+    })
 }
 
 fn group(name: &str, span: Span, reader: Reader<'_>) -> Option<Group> {
     let findings = reader.findings();
-    let include = reader.required("include", reader.string("include"), "the accounts: include = \"1-5,8\"");
+    let include = reader.required(
+        "include",
+        reader.string("include"),
+        "the accounts: include = \"1-5,8\"",
+    );
     let exclude = reader.string("exclude").unwrap_or_default();
     let ranges = |key: &'static str, text: &str| {
         let place = reader.value(key).map_or(span, |value| value.span);
@@ -113,12 +127,17 @@ fn findings_of_overlap(earlier: &Group, later: &Group, findings: &Findings) {
     };
     let (first, second) = (&earlier.name, &later.name);
     findings.report(
-        Diagnostic::error(format!("account {account} is in two reader groups: {first} and {second}"))
-            .at(later.span, format!("includes account {account}, which {first} has already"))
-            .related(earlier.span, format!("includes account {account}"))
-            .hint(format!(
-                "exclude it from one of them, e.g. exclude = \"{account}\": procworkflow does not start otherwise"
-            )),
+        Diagnostic::error(format!(
+            "account {account} is in two reader groups: {first} and {second}"
+        ))
+        .at(
+            later.span,
+            format!("includes account {account}, which {first} has already"),
+        )
+        .related(earlier.span, format!("includes account {account}"))
+        .hint(format!(
+            "exclude it from one of them, e.g. exclude = \"{account}\": procworkflow does not start otherwise"
+        )),
     );
 }
 
@@ -131,7 +150,11 @@ fn reader(
     let Some(host) = hosts.iter().find(|host| host.as_str() == entry.key) else {
         let diagnostic = Diagnostic::error(format!("{:?} reads for no group", entry.key))
             .at(entry.key_span, "not a host of this service");
-        findings.report(with_suggestion(diagnostic, &entry.key, hosts.iter().map(HostName::as_str)));
+        findings.report(with_suggestion(
+            diagnostic,
+            &entry.key,
+            hosts.iter().map(HostName::as_str),
+        ));
         return None;
     };
     let ValueKind::String(group) = &entry.value.kind else {
@@ -156,7 +179,8 @@ fn reader(
 fn parse(text: &str) -> Result<Vec<RangeInclusive<u64>>, String> {
     let number = |word: &str| {
         let word = word.trim();
-        word.parse::<u64>().map_err(|_| format!("{word:?} is not an account's number; write \"1-5,8\""))
+        word.parse::<u64>()
+            .map_err(|_| format!("{word:?} is not an account's number; write \"1-5,8\""))
     };
     let mut ranges = Vec::new();
     for part in text.split(',').filter(|_| !text.trim().is_empty()) {
@@ -170,7 +194,10 @@ fn parse(text: &str) -> Result<Vec<RangeInclusive<u64>>, String> {
     Ok(ranges)
 }
 
-fn subtract(included: Vec<RangeInclusive<u64>>, excluded: &[RangeInclusive<u64>]) -> Vec<RangeInclusive<u64>> {
+fn subtract(
+    included: Vec<RangeInclusive<u64>>,
+    excluded: &[RangeInclusive<u64>],
+) -> Vec<RangeInclusive<u64>> {
     let mut left = included;
     for hole in excluded {
         let mut rest = Vec::new();

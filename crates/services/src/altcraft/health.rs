@@ -25,7 +25,10 @@ pub(super) fn started(settings: &Settings, process: &Process, host: &HostName) -
         service: Some(settings.name.clone()),
         check: format!("{STARTED}{}", process.name),
         host: Some(host.clone()),
-        title: format!("{} on {host} has started {role}, and port {} is open", process.name, process.port),
+        title: format!(
+            "{} on {host} has started {role}, and port {} is open",
+            process.name, process.port
+        ),
         watch: BTreeMap::from([(host.clone(), queries::live(process, host))]),
         limit_ms: settings.start_ms,
     }
@@ -71,7 +74,11 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
 
 fn has_started(settings: &Settings, node: &Node<'_>, run: &Run<'_>) -> Verdict {
     let (process, host) = (run.process, node.host);
-    let complaint = run.complaint.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    let complaint = run
+        .complaint
+        .as_ref()
+        .map(|text| format!(": {text}"))
+        .unwrap_or_default();
     match &run.unit {
         Err(unknown) => return Verdict::Wait(unknown.to_string()),
         // With Restart= in its unit, a process that ends at once is activating again and again.
@@ -79,7 +86,10 @@ fn has_started(settings: &Settings, node: &Node<'_>, run: &Run<'_>) -> Verdict {
             return Verdict::Fail(format!("{} on {host} has ended{complaint}", process.name));
         }
         Ok(unit) if !unit.is_active() => {
-            return Verdict::Wait(format!("{} on {host} is {}{complaint}", process.name, unit.active));
+            return Verdict::Wait(format!(
+                "{} on {host} is {}{complaint}",
+                process.name, unit.active
+            ));
         }
         Ok(_) => {}
     }
@@ -161,7 +171,10 @@ pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
 
 pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let view = View::new(settings, facts);
-    let runs = view.nodes.iter().flat_map(|node| node.runs.iter().map(move |run| (node, run)));
+    let runs = view
+        .nodes
+        .iter()
+        .flat_map(|node| node.runs.iter().map(move |run| (node, run)));
     let members: Vec<MemberStatus> = runs.map(|(node, run)| member(settings, node, run)).collect();
     let serving = view.nodes.iter().filter(|node| node.serves()).count();
     let masters: Vec<String> = settings
@@ -171,10 +184,22 @@ pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
         .map(|(at, process)| {
             let hosts = view.nodes.iter().filter(|node| is_master(node, &node.runs[at]));
             let hosts: Vec<&str> = hosts.map(|node| node.host.as_str()).collect();
-            format!("{} master {}", process.name, if hosts.is_empty() { "none".to_owned() } else { hosts.join(", ") })
+            format!(
+                "{} master {}",
+                process.name,
+                if hosts.is_empty() {
+                    "none".to_owned()
+                } else {
+                    hosts.join(", ")
+                }
+            )
         })
         .collect();
-    let worst = members.iter().map(|member| member.health).max().unwrap_or(Health::Unknown);
+    let worst = members
+        .iter()
+        .map(|member| member.health)
+        .max()
+        .unwrap_or(Health::Unknown);
     let health = match worst {
         Health::Healthy => Health::Healthy,
         _ if serving > 0 => Health::Degraded,
@@ -184,7 +209,11 @@ pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
         service: settings.name.clone(),
         kind: "altcraft".to_owned(),
         health,
-        summary: format!("{serving} of {} serve, {}", settings.hosts.len(), masters.join(", ")),
+        summary: format!(
+            "{serving} of {} serve, {}",
+            settings.hosts.len(),
+            masters.join(", ")
+        ),
         members,
     }
 }
@@ -193,12 +222,22 @@ fn member(settings: &Settings, node: &Node<'_>, run: &Run<'_>) -> MemberStatus {
     let (health, detail) = match (node.unreachable, &run.unit, &run.closed) {
         (Some(why), ..) => (Health::Unknown, why.to_owned()),
         (None, Err(unknown), _) => (Health::Unknown, unknown.to_string()),
-        (None, Ok(unit), _) if !unit.is_active() => (Health::Down, format!("{} is {}", run.process.unit, unit.active)),
+        (None, Ok(unit), _) if !unit.is_active() => {
+            (Health::Down, format!("{} is {}", run.process.unit, unit.active))
+        }
         (None, Ok(_), Some(why)) => (Health::Degraded, format!("port {}: {why}", run.process.port)),
         (None, Ok(_), None) => match difference(settings, run, node.host) {
             Some(difference) => (Health::Degraded, difference),
-            None if node.is_newer_than(run) => (Health::Degraded, "main.json is newer than its process".to_owned()),
-            None => (Health::Healthy, run.start.as_ref().map(|start| start.version.clone()).unwrap_or_default()),
+            None if node.is_newer_than(run) => {
+                (Health::Degraded, "main.json is newer than its process".to_owned())
+            }
+            None => (
+                Health::Healthy,
+                run.start
+                    .as_ref()
+                    .map(|start| start.version.clone())
+                    .unwrap_or_default(),
+            ),
         },
     };
     let role = match (run.is_active(), is_master(node, run)) {
@@ -206,7 +245,12 @@ fn member(settings: &Settings, node: &Node<'_>, run: &Run<'_>) -> MemberStatus {
         (true, true) => "master",
         (true, false) => "slave",
     };
-    let started = run.unit.as_ref().ok().filter(|unit| unit.is_active()).map(|unit| unit.started_us);
+    let started = run
+        .unit
+        .as_ref()
+        .ok()
+        .filter(|unit| unit.is_active())
+        .map(|unit| unit.started_us);
     MemberStatus {
         host: node.host.clone(),
         process: run.process.name.to_owned(),

@@ -39,7 +39,9 @@ pub(super) fn start(line: &str) -> Option<Start> {
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     Some(Start {
         pid: pid(&value)?,
-        host_id: text("hid").or_else(|| word_after("host_id: ").map(str::to_owned)).unwrap_or_default(),
+        host_id: text("hid")
+            .or_else(|| word_after("host_id: ").map(str::to_owned))
+            .unwrap_or_default(),
         is_master,
         port: address.and_then(|address| address.rsplit_once(':')?.1.parse().ok()),
         version: text("ver").unwrap_or_default(),
@@ -85,6 +87,9 @@ mod tests {
     fn other_lines_are_not() {
         assert_eq!(start("is master true"), None);
         assert_eq!(start(r#"{"message":"is master true"}"#), None);
-        assert_eq!(start(r#"{"pid":1,"message":"nobody knows whether it is master"}"#), None);
+        assert_eq!(
+            start(r#"{"pid":1,"message":"nobody knows whether it is master"}"#),
+            None
+        );
     }
 }

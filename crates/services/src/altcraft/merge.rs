@@ -6,9 +6,9 @@
 
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstNode, CstObject, CstObjectProp, CstRootNode};
-use protocol::text::{CLOSE, OPEN};
 use protocol::Piece;
 use protocol::Text;
+use protocol::text::{CLOSE, OPEN};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -33,7 +33,9 @@ pub(super) enum MergeError {
     #[error("it is not an object")]
     NotAnObject,
     /// A key that we would change stands there more than once.
-    #[error("the key {0} stands there more than once in the same object, and which one counts is not defined")]
+    #[error(
+        "the key {0} stands there more than once in the same object, and which one counts is not defined"
+    )]
     Twice(String),
     /// What came out is not what was wanted.
     #[error("it cannot be edited: {0} would not come out as it should")]
@@ -65,7 +67,10 @@ pub(super) fn parse(text: &str) -> Result<Value, MergeError> {
 fn not_json(text: &str, error: &serde_json::Error) -> MergeError {
     let what = error.to_string();
     let what = what.split(" at line ").next().unwrap_or_default().to_owned();
-    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let line = text
+        .lines()
+        .nth(error.line().saturating_sub(1))
+        .unwrap_or_default();
     let end = line.floor_char_boundary(error.column().min(line.len()));
     let mut before = &line[..end];
     // An error within the brackets of a reference would be one of ours.
@@ -96,7 +101,9 @@ fn check(before: &Value, after: &Value, wants: &Wants) -> Result<(), MergeError>
     let is_ours = |key: &String| wants.iter().any(|(wanted, _)| wanted == key);
     let foreign = |value: &Value| {
         let map = value.as_object().cloned().unwrap_or_default();
-        map.into_iter().filter(|(key, _)| !is_ours(key)).collect::<Vec<_>>()
+        map.into_iter()
+            .filter(|(key, _)| !is_ours(key))
+            .collect::<Vec<_>>()
     };
     if foreign(before) != foreign(after) {
         return Err(MergeError::Failed("a key that is not ours".to_owned()));
@@ -125,7 +132,8 @@ fn merge_object(object: &CstObject, wants: &Wants) -> Result<(), MergeError> {
 
 fn properties(object: &CstObject, key: &str) -> Vec<CstObjectProp> {
     let all = object.properties().into_iter();
-    all.filter(|property| property.decoded_name().as_deref() == Some(key)).collect()
+    all.filter(|property| property.decoded_name().as_deref() == Some(key))
+        .collect()
 }
 
 fn merge_property(property: &CstObjectProp, want: &Want) -> Result<(), MergeError> {
@@ -143,13 +151,22 @@ fn merge_property(property: &CstObjectProp, want: &Want) -> Result<(), MergeErro
             }
             return merge_object(&object, wants);
         }
-        (Want::List(by, items), _, Some(array)) => return merge_list(&array, by, items),
+        (Want::List(by, items), _, Some(array)) if keeps_any(&array, by, items) => {
+            return merge_list(&array, by, items);
+        }
         _ => {}
     }
     if let Some(value) = want.fresh() {
         property.set_value(value);
     }
     Ok(())
+}
+
+/// Whether any element stays; else the array is written anew, and looks like it.
+fn keeps_any(array: &CstArray, by: &str, items: &[Wants]) -> bool {
+    let identities = || items.iter().flatten().filter(|(key, _)| key == by);
+    let known = |value: Value| identities().any(|(_, want)| want.holds(value.get(by)));
+    array.elements().iter().filter_map(value_of).any(known)
 }
 
 /// Brings the elements into order; one that is known goes to its place with all it has.

@@ -30,7 +30,11 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 
 /// What tells whether a process runs, and as what.
 pub(super) fn live(process: &Process, host: &HostName) -> Vec<FactQuery> {
-    vec![unit(process).wrap(), port(process, host).wrap(), log(process).wrap()]
+    vec![
+        unit(process).wrap(),
+        port(process, host).wrap(),
+        log(process).wrap(),
+    ]
 }
 
 /// main.json, without its secrets.

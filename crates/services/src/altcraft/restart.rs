@@ -53,7 +53,10 @@ fn in_order<'h>(view: &View<'_>, cx: &Cx<'h>) -> Vec<&'h HostName> {
     let settings = view.settings;
     let old = old_masters(view);
     let serves = |host: &HostName| view.node(host).is_some_and(Node::serves);
-    let reads_groups = settings.groups.as_ref().is_some_and(|groups| !groups.readers.is_empty());
+    let reads_groups = settings
+        .groups
+        .as_ref()
+        .is_some_and(|groups| !groups.readers.is_empty());
     let master_first = !old.is_empty() || reads_groups || !settings.hosts.iter().any(serves);
     let rank = |host: &HostName| match (old.contains(host.as_str()), settings.is_master(host)) {
         (true, _) => 0,
@@ -106,7 +109,10 @@ fn task(view: &View<'_>, node: &Node<'_>, run: &Run<'_>, need: Need) -> Task {
     let process = run.process;
     let words: Vec<&str> = need.verbs.iter().map(|verb| verb.as_str()).collect();
     let title = format!("{} {}", words.join(" and "), process.unit);
-    let starts = need.verbs.iter().any(|verb| matches!(verb, UnitVerb::Start | UnitVerb::Restart));
+    let starts = need
+        .verbs
+        .iter()
+        .any(|verb| matches!(verb, UnitVerb::Start | UnitVerb::Restart));
     let disrupts = need.verbs.contains(&UnitVerb::Restart);
     let operation = Operation::Unit {
         name: process.unit.clone(),
@@ -126,7 +132,11 @@ fn task(view: &View<'_>, node: &Node<'_>, run: &Run<'_>, need: Need) -> Task {
 fn expect_one_master(settings: &Settings, cx: &Cx<'_>, all: &mut StepPlan) {
     let reached: BTreeSet<&HostName> = cx.hosts.iter().collect();
     for process in &settings.processes {
-        let last = all.tasks.iter_mut().rev().find(|task| task.part == process.name && !task.gates.is_empty());
+        let last = all
+            .tasks
+            .iter_mut()
+            .rev()
+            .find(|task| task.part == process.name && !task.gates.is_empty());
         if let Some(task) = last {
             let gate = health::one_master(settings, process, &task.host, &reached);
             task.gates.push(gate);

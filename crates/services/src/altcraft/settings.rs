@@ -75,7 +75,10 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         uses: uses::read(&reader, decl, &user, cx),
         user,
         groups: groups::read(&reader, &decl.hosts, findings),
-        main: reader.table("main").map(|table| main(table, findings)).unwrap_or_default(),
+        main: reader
+            .table("main")
+            .map(|table| main(table, findings))
+            .unwrap_or_default(),
         start_ms: reader.seconds("start_timeout").unwrap_or(300) * 1000,
         processes,
     };
@@ -89,9 +92,13 @@ fn master(reader: &Reader<'_>, hosts: &[HostName], findings: &Findings) -> Optio
     let found = hosts.iter().find(|host| host.as_str() == name);
     if found.is_none() {
         let place = reader.value("master")?.span;
-        let diagnostic =
-            Diagnostic::error(format!("the master {name:?} is no host of this service")).at(place, "not among its hosts");
-        findings.report(with_suggestion(diagnostic, name, hosts.iter().map(HostName::as_str)));
+        let diagnostic = Diagnostic::error(format!("the master {name:?} is no host of this service"))
+            .at(place, "not among its hosts");
+        findings.report(with_suggestion(
+            diagnostic,
+            name,
+            hosts.iter().map(HostName::as_str),
+        ));
     }
     found.cloned()
 }
@@ -101,7 +108,9 @@ fn path(reader: &Reader<'_>, key: &'static str, default: &str) -> String {
     if !path.starts_with('/') || path.ends_with('/') || path.chars().any(char::is_control) {
         let place = reader.value(key).map_or(reader.span(), |value| value.span);
         let diagnostic = Diagnostic::error(format!("{key} is {path:?}"));
-        reader.findings().report(diagnostic.at(place, "expected an absolute path"));
+        reader
+            .findings()
+            .report(diagnostic.at(place, "expected an absolute path"));
     }
     path.to_owned()
 }
@@ -113,7 +122,9 @@ fn process(outer: &Reader<'_>, name: &'static str, key: &'static str, port: u16)
     let process = Process {
         name,
         key,
-        unit: reader.string("unit").map_or_else(|| format!("{name}.service"), str::to_owned),
+        unit: reader
+            .string("unit")
+            .map_or_else(|| format!("{name}.service"), str::to_owned),
         port: reader.port("port").unwrap_or(port),
         log: path(&reader, "log", &format!("/opt/akd/var/log/{name}.log")),
     };
@@ -177,9 +188,13 @@ fn json(value: &Toml, findings: &Findings) -> Option<Value> {
         ValueKind::Bool(flag) => Some(Value::from(*flag)),
         ValueKind::Array(items) => items.iter().map(|item| json(item, findings)).collect(),
         ValueKind::Table(table) => {
-            let entries =
-                table.entries.iter().map(|entry| Some((entry.key.clone(), json(&entry.value, findings)?)));
-            entries.collect::<Option<serde_json::Map<_, _>>>().map(Value::Object)
+            let entries = table
+                .entries
+                .iter()
+                .map(|entry| Some((entry.key.clone(), json(&entry.value, findings)?)));
+            entries
+                .collect::<Option<serde_json::Map<_, _>>>()
+                .map(Value::Object)
         }
         other => {
             findings.report(

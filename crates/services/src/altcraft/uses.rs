@@ -38,9 +38,16 @@ impl Uses {
             rabbitmq,
             duplicates,
         } = self;
-        [mongodb, clickhouse, ssdb_hbsupp, ssdb_notify, rabbitmq, duplicates]
-            .into_iter()
-            .flatten()
+        [
+            mongodb,
+            clickhouse,
+            ssdb_hbsupp,
+            ssdb_notify,
+            rabbitmq,
+            duplicates,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
@@ -80,8 +87,13 @@ struct Finder<'a> {
 impl Finder<'_> {
     /// The service that a setting names; else the only one of the kind (and of that purpose, where there are several).
     fn find(&self, key: &'static str, kind: &str, purpose: Option<&str>) -> Option<Use> {
-        let of_kind: Vec<&ServiceDecl> =
-            self.cx.inventory.services.iter().filter(|service| service.kind == kind).collect();
+        let of_kind: Vec<&ServiceDecl> = self
+            .cx
+            .inventory
+            .services
+            .iter()
+            .filter(|service| service.kind == kind)
+            .collect();
         let (service, place) = match self.reader.string(key) {
             Some(NONE) => return None,
             Some(name) => {
@@ -105,14 +117,22 @@ impl Finder<'_> {
     ) -> Option<&'s ServiceDecl> {
         let found = of_kind.iter().find(|service| service.name.as_str() == name);
         if found.is_none() {
-            let other = self.cx.inventory.services.iter().find(|service| service.name.as_str() == name);
+            let other = self
+                .cx
+                .inventory
+                .services
+                .iter()
+                .find(|service| service.name.as_str() == name);
             let label = match other {
                 Some(other) => format!("its kind is {}", other.kind),
                 None => "there is no such service".to_owned(),
             };
-            let diagnostic = Diagnostic::error(format!("{key} is {name:?}, which is no service of kind {kind}"));
+            let diagnostic =
+                Diagnostic::error(format!("{key} is {name:?}, which is no service of kind {kind}"));
             let known = of_kind.iter().map(|service| service.name.as_str()).chain([NONE]);
-            self.cx.findings.report(with_suggestion(diagnostic.at(place, label), name, known));
+            self.cx
+                .findings
+                .report(with_suggestion(diagnostic.at(place, label), name, known));
         }
         found.copied()
     }
@@ -141,7 +161,10 @@ impl Finder<'_> {
                 self.cx.findings.report(
                     Diagnostic::error(format!("which service of kind {kind} is {key}?"))
                         .at(self.decl.settings.span, format!("there is {}", names.join(", ")))
-                        .hint(format!("{key} = \"{}\", or \"{NONE}\"", names.first().unwrap_or(&NONE))),
+                        .hint(format!(
+                            "{key} = \"{}\", or \"{NONE}\"",
+                            names.first().unwrap_or(&NONE)
+                        )),
                 );
                 None
             }
@@ -159,7 +182,9 @@ impl Finder<'_> {
         let (_, secrets) = findings.into_parts();
         let Some(offer) = offer else {
             let found = format!("a service of kind {kind} does not tell how it is used");
-            self.cx.findings.report(Diagnostic::error(found).at(place, "nothing to write into main.json"));
+            self.cx
+                .findings
+                .report(Diagnostic::error(found).at(place, "nothing to write into main.json"));
             return None;
         };
         let used = Use {
@@ -170,12 +195,19 @@ impl Finder<'_> {
             Some(login) => self.need(&login.password, &secrets),
             None if used.offer.logins.is_empty() => {}
             None => {
-                let known: Vec<&str> =
-                    used.offer.logins.iter().filter_map(|login| login.user.as_deref()).collect();
+                let known: Vec<&str> = used
+                    .offer
+                    .logins
+                    .iter()
+                    .filter_map(|login| login.user.as_deref())
+                    .collect();
                 self.cx.findings.report(
                     Diagnostic::error(format!("{} has no user {}", used.service, self.user))
                         .at(place, "main.json needs one to log in as")
-                        .hint(format!("it has {}; user = \"...\" names the one that is meant", known.join(", "))),
+                        .hint(format!(
+                            "it has {}; user = \"...\" names the one that is meant",
+                            known.join(", ")
+                        )),
                 );
             }
         }

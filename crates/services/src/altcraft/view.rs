@@ -1,8 +1,8 @@
 //! What the facts say of each host: its main.json, and its two processes.
 
 use plan::{Facts, Unknown};
-use protocol::facts::{FileFact, FileKind, LogFact, TcpFact, UnitFact};
 use protocol::Text;
+use protocol::facts::{FileFact, FileKind, LogFact, TcpFact, UnitFact};
 use serde_json::Value;
 use types::HostName;
 
@@ -50,7 +50,11 @@ pub(super) enum FileTrouble {
 
 impl<'a> View<'a> {
     pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
-        let nodes = settings.hosts.iter().map(|host| Node::new(settings, host, facts)).collect();
+        let nodes = settings
+            .hosts
+            .iter()
+            .map(|host| Node::new(settings, host, facts))
+            .collect();
         Self { settings, nodes }
     }
 
@@ -65,7 +69,11 @@ impl<'a> Node<'a> {
             host,
             unreachable: facts.unreachable(host),
             file: facts.get(host, &queries::config(settings)),
-            runs: settings.processes.iter().map(|process| Run::new(process, host, facts)).collect(),
+            runs: settings
+                .processes
+                .iter()
+                .map(|process| Run::new(process, host, facts))
+                .collect(),
         }
     }
 
@@ -73,11 +81,16 @@ impl<'a> Node<'a> {
     pub(super) fn texts(&self, settings: &Settings) -> Result<(&'a Text, Text), FileTrouble> {
         let text = self.text()?;
         let merged = merge::merge(text.as_str(), &blocks::wants(settings, self.host));
-        merged.map(|merged| (text, Text::new(merged))).map_err(FileTrouble::Merge)
+        merged
+            .map(|merged| (text, Text::new(merged)))
+            .map_err(FileTrouble::Merge)
     }
 
     fn text(&self) -> Result<&'a Text, FileTrouble> {
-        let fact = self.file.as_ref().map_err(|unknown| FileTrouble::Unknown(unknown.clone()))?;
+        let fact = self
+            .file
+            .as_ref()
+            .map_err(|unknown| FileTrouble::Unknown(unknown.clone()))?;
         let meta = fact.meta().ok_or(FileTrouble::Absent)?;
         match (meta.kind, &meta.text) {
             (FileKind::File, Some(text)) => Ok(text),
@@ -96,8 +109,13 @@ impl<'a> Node<'a> {
     pub(super) fn named_masters(&self, process: &Process) -> Vec<String> {
         let said = self.said().unwrap_or_default();
         let list = said.get("CLUSTER").and_then(|cluster| cluster.get(process.key));
-        let members = list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let masters = members.iter().filter(|member| member.get("FORCE_MASTER_ROLE") == Some(&Value::Bool(true)));
+        let members = list
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let masters = members
+            .iter()
+            .filter(|member| member.get("FORCE_MASTER_ROLE") == Some(&Value::Bool(true)));
         let names = masters.filter_map(|member| member.get("HOST_ID")?.as_str().map(str::to_owned));
         names.collect()
     }
@@ -118,7 +136,11 @@ impl<'a> Node<'a> {
 
     /// Whether both processes serve.
     pub(super) fn serves(&self) -> bool {
-        self.unreachable.is_none() && self.runs.iter().all(|run| run.is_active() && run.closed.is_none())
+        self.unreachable.is_none()
+            && self
+                .runs
+                .iter()
+                .all(|run| run.is_active() && run.closed.is_none())
     }
 }
 
@@ -152,6 +174,9 @@ impl<'a> Run<'a> {
 
     /// Whether it runs as master, as far as it says.
     pub(super) fn says_master(&self) -> Option<bool> {
-        self.start.as_ref().filter(|_| self.is_active()).map(|start| start.is_master)
+        self.start
+            .as_ref()
+            .filter(|_| self.is_active())
+            .map(|start| start.is_master)
     }
 }

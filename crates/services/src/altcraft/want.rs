@@ -40,11 +40,17 @@ impl Want {
             (Self::Is(wanted), Some(value)) => wanted == value,
             (Self::Has(wants), Some(Value::Object(_))) => all_hold(wants, value),
             (Self::Only(wants), Some(Value::Object(map))) => {
-                all_hold(wants, value) && map.keys().all(|key| wants.iter().any(|(wanted, _)| wanted == key))
+                all_hold(wants, value)
+                    && map
+                        .keys()
+                        .all(|key| wants.iter().any(|(wanted, _)| wanted == key))
             }
             (Self::List(_, wanted), Some(Value::Array(items))) => {
                 wanted.len() == items.len()
-                    && wanted.iter().zip(items).all(|(wants, item)| item.is_object() && all_hold(wants, Some(item)))
+                    && wanted
+                        .iter()
+                        .zip(items)
+                        .all(|(wants, item)| item.is_object() && all_hold(wants, Some(item)))
             }
             _ => false,
         }
@@ -56,9 +62,9 @@ impl Want {
             Self::Gone => None,
             Self::Is(value) => Some(input(value)),
             Self::Has(wants) | Self::Only(wants) => Some(fresh_object(wants)),
-            Self::List(_, items) => {
-                Some(CstInputValue::Array(items.iter().map(|wants| fresh_object(wants)).collect()))
-            }
+            Self::List(_, items) => Some(CstInputValue::Array(
+                items.iter().map(|wants| fresh_object(wants)).collect(),
+            )),
         }
     }
 
@@ -83,12 +89,16 @@ pub(super) fn lay_over(wants: &mut Wants, over: Wants) {
 }
 
 fn all_hold(wants: &Wants, value: Option<&Value>) -> bool {
-    wants.iter().all(|(key, want)| want.holds(value.and_then(|value| value.get(key))))
+    wants
+        .iter()
+        .all(|(key, want)| want.holds(value.and_then(|value| value.get(key))))
 }
 
 /// An object with what is wanted.
 pub(super) fn fresh_object(wants: &Wants) -> CstInputValue {
-    let entries = wants.iter().filter_map(|(key, want)| Some((key.clone(), want.fresh()?)));
+    let entries = wants
+        .iter()
+        .filter_map(|(key, want)| Some((key.clone(), want.fresh()?)));
     CstInputValue::Object(entries.collect())
 }
 

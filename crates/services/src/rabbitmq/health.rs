@@ -124,10 +124,18 @@ pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let running = if seen.is_empty() { 0 } else { running.count() };
     let mut summary = format!("{running} of {all} running in one cluster");
     for policy in &settings.policies {
-        let with = largest.policies.iter().filter(|seen| seen.name == policy.name).count();
+        let with = largest
+            .policies
+            .iter()
+            .filter(|seen| seen.name == policy.name)
+            .count();
         let all = largest.vhosts.len();
         // Writing to a string does not fail.
-        let _ = write!(summary, ", policy {} in {with} of {all} virtual hosts", policy.name);
+        let _ = write!(
+            summary,
+            ", policy {} in {with} of {all} virtual hosts",
+            policy.name
+        );
     }
     let health = if worst == Health::Healthy {
         Health::Healthy
@@ -145,7 +153,12 @@ pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     }
 }
 
-fn member(settings: &Settings, host: &HostName, node: Result<&Node, &Unknown>, facts: &Facts) -> MemberStatus {
+fn member(
+    settings: &Settings,
+    host: &HostName,
+    node: Result<&Node, &Unknown>,
+    facts: &Facts,
+) -> MemberStatus {
     let (health, detail) = match &node {
         Ok(Node::Up(broker)) => match trouble(broker) {
             Some(trouble) => (Health::Degraded, trouble),

@@ -14,6 +14,8 @@ mod run;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod users;
+mod vhosts;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +26,7 @@ use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
 use crate::kind::{Kind, ReadCx, Service};
+use crate::offer::{Endpoint, Login, Offer};
 use crate::step::{Cx, StepPlan};
 use settings::Settings;
 
@@ -40,7 +43,9 @@ impl Kind for RabbitMq {
     }
 
     fn steps(&self) -> &'static [&'static str] {
-        &["check", "cookie", "stop", "start", "join", "policies"]
+        &[
+            "check", "cookie", "stop", "start", "join", "vhosts", "users", "policies",
+        ]
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
@@ -87,6 +92,8 @@ impl Service for Cluster {
             "stop" => run::plan_stop(&self.settings, cx),
             "start" => run::plan_start(&self.settings, cx),
             "join" => join::plan(&self.settings, cx),
+            "vhosts" => vhosts::plan(&self.settings, cx),
+            "users" => users::plan(&self.settings, cx),
             "policies" => policies::plan(&self.settings, cx),
             _ => StepPlan::nothing(),
         }
@@ -102,5 +109,18 @@ impl Service for Cluster {
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
         health::status(&self.settings, facts)
+    }
+
+    fn offer(&self) -> Option<Offer> {
+        let logins = self.settings.users.iter().map(|user| Login {
+            user: Some(user.name.clone()),
+            password: user.password.clone(),
+            database: None,
+        });
+        Some(Offer {
+            endpoints: Endpoint::all(&self.settings.hosts, self.settings.port),
+            name: None,
+            logins: logins.collect(),
+        })
     }
 }

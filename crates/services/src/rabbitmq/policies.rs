@@ -18,6 +18,8 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let Some((host, broker)) = spokesman(settings, cx, &mut plan) else {
         return plan;
     };
+    let mut vhosts = broker.vhosts.clone();
+    vhosts.extend(super::vhosts::missing(settings, &broker).cloned());
     for policy in &settings.policies {
         if policy.definition.contains_key("ha-mode") && major(&broker.version) >= Some(4) {
             plan.refusals.push(mirroring_is_gone(policy, &broker.version));
@@ -25,7 +27,8 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         }
         let vhosts: Vec<&String> = match &policy.vhosts {
             Some(named) => named.iter().collect(),
-            None => broker.vhosts.iter().collect(),
+            // Those that this plan makes too.
+            None => vhosts.iter().collect(),
         };
         for vhost in vhosts {
             let seen = broker
@@ -47,7 +50,11 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 
 /// The member that is told, with what it says of the cluster: the first that is up, in a cluster if there is one; else
 /// the first host, which this plan starts. `None` where too little is known, which is reported.
-fn spokesman<'h>(settings: &'h Settings, cx: &Cx<'h>, plan: &mut StepPlan) -> Option<(&'h HostName, Broker)> {
+pub(super) fn spokesman<'h>(
+    settings: &'h Settings,
+    cx: &Cx<'h>,
+    plan: &mut StepPlan,
+) -> Option<(&'h HostName, Broker)> {
     let up = |host: &'h HostName| match view::node(settings, host, cx.facts) {
         Ok(Node::Up(broker)) => Some((host, *broker)),
         _ => None,

@@ -4,6 +4,8 @@ use config::{Findings, Reader, SecretRule, ServiceDecl, Table, Value, ValueKind}
 use serde_json::Value as Json;
 use types::{Diagnostic, HostName, SecretId, ServiceName};
 
+use super::users;
+
 /// What the inventory says of a cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -16,6 +18,30 @@ pub(super) struct Settings {
     /// Where the cookie and the database are: `RABBITMQ_HOME` of Debian's package.
     pub(super) data_dir: String,
     pub(super) policies: Vec<Policy>,
+    /// Where clients connect.
+    pub(super) port: u16,
+    /// Virtual hosts that are to exist; those that users have permissions in are among them.
+    pub(super) vhosts: Vec<String>,
+    pub(super) users: Vec<User>,
+}
+
+/// A user as it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) password: SecretId,
+    /// Sorted, each once.
+    pub(super) tags: Vec<String>,
+    pub(super) permissions: Vec<Permission>,
+}
+
+/// What a user may do in a virtual host: regular expressions of names.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Permission {
+    pub(super) vhost: String,
+    pub(super) configure: String,
+    pub(super) write: String,
+    pub(super) read: String,
 }
 
 /// A policy as it should be.
@@ -74,6 +100,9 @@ pub(super) fn read(decl: &ServiceDecl, findings: &Findings) -> Option<Settings> 
             .collect(),
         None => vec![mirror_everything()],
     };
+    let users = users::read(&reader, findings);
+    let vhosts = users::vhosts(&reader, &users);
+    let port = reader.port("port").unwrap_or(5672);
     reader.finish();
     let hosts = decl.hosts.clone();
     Some(Settings {
@@ -84,6 +113,9 @@ pub(super) fn read(decl: &ServiceDecl, findings: &Findings) -> Option<Settings> 
         unit,
         data_dir,
         policies,
+        port,
+        vhosts,
+        users,
     })
 }
 

@@ -10,7 +10,7 @@ use protocol::facts::{Call, ErlangFact, ErlangQuery, FileQuery, PackageQuery, Te
 use protocol::{FactQuery, Query};
 use types::HostName;
 
-use super::settings::Settings;
+use super::settings::{Permission, Settings};
 
 /// A node's state.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,12 @@ pub(super) struct Broker {
     /// Queues as `vhost` and `name`.
     pub(super) queues: Vec<(String, String)>,
     pub(super) users: Vec<String>,
+    /// The tags of each user, sorted; in the order of `users`.
+    pub(super) tags: Vec<Vec<String>>,
+    /// What users may do, where the inventory names users.
+    pub(super) permissions: Vec<SeenPermission>,
+    /// For each user of the inventory, whether it has our password; `None` where that could not be asked.
+    pub(super) passwords: Vec<Option<bool>>,
     /// Queues that would lose their quorum if this node stopped.
     pub(super) quorum_critical: Vec<String>,
     /// Mirrored queues led by this node that have no synchronised mirror.
@@ -58,6 +64,13 @@ pub(super) struct SeenPolicy {
     pub(super) definition: serde_json::Map<String, serde_json::Value>,
     pub(super) priority: i64,
     pub(super) apply_to: String,
+}
+
+/// What a user may do, as the cluster has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SeenPermission {
+    pub(super) user: String,
+    pub(super) permission: Permission,
 }
 
 /// The cookie's file, with its text.
@@ -91,7 +104,23 @@ const CALLS: [(&str, &str); 11] = [
 ];
 
 pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
-    erlang_query(settings, host, &CALLS)
+    let mut query = erlang_query(settings, host, &CALLS);
+    if !settings.users.is_empty() {
+        query
+            .calls
+            .push(Call::new("rabbit_auth_backend_internal", "list_permissions", []));
+    }
+    for user in &settings.users {
+        // The broker hashes what it is given with its own salt; nobody sees a hash, and no login is counted.
+        let password = Term::Tuple(vec![Term::atom("password"), Term::Secret(user.password.clone())]);
+        let args = [Term::Str(user.name.clone()), Term::List(vec![password])];
+        query.calls.push(Call::new(
+            "rabbit_auth_backend_internal",
+            "user_login_authentication",
+            args,
+        ));
+    }
+    query
 }
 
 /// Asks a host's node to call functions without arguments.
@@ -227,6 +256,19 @@ fn broker(results: &[Result<Term, String>]) -> Broker {
                     .collect()
             })
             .unwrap_or_default(),
+        tags: answer(4)
+            .map(|list| {
+                list.items()
+                    .iter()
+                    .filter(|user| user.get("user").is_some())
+                    .map(tags)
+                    .collect()
+            })
+            .unwrap_or_default(),
+        permissions: answer(CALLS.len())
+            .map(|list| list.items().iter().filter_map(seen_permission).collect())
+            .unwrap_or_default(),
+        passwords: results.iter().skip(CALLS.len() + 1).map(has_password).collect(),
         quorum_critical: named(8),
         unsynchronised: named(9),
     }
@@ -243,6 +285,39 @@ fn texts(terms: &[Term]) -> Vec<String> {
 fn queue(term: &Term) -> Option<(String, String)> {
     match term.items() {
         [_, vhost, _, name] => Some((vhost.as_str()?.to_owned(), name.as_str()?.to_owned())),
+        _ => None,
+    }
+}
+
+fn tags(user: &Term) -> Vec<String> {
+    let mut tags = texts(user.get("tags").map(Term::items).unwrap_or_default());
+    tags.sort_unstable();
+    tags
+}
+
+fn seen_permission(term: &Term) -> Option<SeenPermission> {
+    let text = |key: &str| {
+        term.get(key)
+            .and_then(Term::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    Some(SeenPermission {
+        user: term.get("user")?.as_str()?.to_owned(),
+        permission: Permission {
+            vhost: term.get("vhost")?.as_str()?.to_owned(),
+            configure: text("configure"),
+            write: text("write"),
+            read: text("read"),
+        },
+    })
+}
+
+/// `{ok, ...}` or `{refused, ...}`.
+fn has_password(result: &Result<Term, String>) -> Option<bool> {
+    match result.as_ref().ok()?.items().first()?.as_str()? {
+        "ok" => Some(true),
+        "refused" => Some(false),
         _ => None,
     }
 }
