@@ -13,6 +13,7 @@ mod common;
 pub mod generic;
 mod kind;
 mod kvrocks;
+mod mongodb;
 mod offer;
 mod rabbitmq;
 mod ssdb;
@@ -21,8 +22,8 @@ mod step;
 #[cfg(test)]
 mod testing;
 
-pub use offer::{Endpoint, Login, Offer};
 pub use kind::{Kind, ReadCx, Service, kind_of, read_service};
+pub use offer::{Endpoint, Login, Offer};
 pub use step::{Cx, Step, StepPlan, Task};
 
 /// Every kind.
@@ -30,6 +31,7 @@ pub static KINDS: &[&dyn Kind] = &[
     &altcraft::Altcraft,
     &clickhouse::ClickHouse,
     &kvrocks::Kvrocks,
+    &mongodb::MongoDb,
     &rabbitmq::RabbitMq,
     &ssdb::Ssdb,
 ];

@@ -95,21 +95,22 @@ pub(crate) fn reply(secrets: &Secrets, command: &MongoCommand, reply: Document) 
     incoming(secrets, bson::Bson::Document(project(reply, &paths)))
 }
 
-/// The document with these paths only.
-fn project(document: Document, paths: &[&[&str]]) -> Document {
+/// The document with these paths only, in their order: what is compared must not depend on a server's order.
+fn project(mut document: Document, paths: &[&[&str]]) -> Document {
     let mut kept = Document::new();
-    for (name, value) in document {
+    for name in paths.iter().filter_map(|path| path.first()) {
+        let Some(value) = document.remove(name) else {
+            continue;
+        };
         let inner: Vec<&[&str]> = paths
             .iter()
-            .filter(|path| path.first() == Some(&name.as_str()))
+            .filter(|path| path.first() == Some(name))
             .map(|path| &path[1..])
             .collect();
         if inner.iter().any(|path| path.is_empty()) {
-            kept.insert(name, value);
-        } else if !inner.is_empty()
-            && let Some(part) = project_value(value, &inner)
-        {
-            kept.insert(name, part);
+            kept.insert(*name, value);
+        } else if let Some(part) = project_value(value, &inner) {
+            kept.insert(*name, part);
         }
     }
     kept
@@ -190,6 +191,13 @@ mod tests {
             "members.optime.t",
             "missing.x",
         ]);
+        let other_order = doc! {
+            "members": [{ "optime": { "x": 2, "t": 1_i64 }, "name": "db1:27017" }], "ok": 1.0, "set": "rs0",
+        };
+        assert_eq!(
+            reply(&secrets(), &command, other_order),
+            reply(&secrets(), &command, status.clone())
+        );
         assert_eq!(
             reply(&secrets(), &command, status).to_string(),
             "{ set: \"rs0\", members: [{ name: \"db1:27017\", optime: { t: 1 } }] }"

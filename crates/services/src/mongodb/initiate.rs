@@ -1,0 +1,215 @@
+//! The step `initiate`: the set comes into being, once.
+//!
+//! Only where no host has a configuration of any set. The seed is the host that holds data, else the first of the
+//! inventory; it alone votes at first, so that it becomes the primary whatever happens, and the others rise in the step
+//! `members` once they have its data.
+
+use plan::{Preview, Refusal};
+use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
+use protocol::{Action, Fact, Operation, Precondition};
+use types::HostName;
+
+use super::check::{obstacle, whole};
+use super::gates;
+use super::queries::{HERE, ask_as_nobody};
+use super::set::SetConfig;
+use super::settings::Settings;
+use super::start::starts;
+use super::view::{Node, Place, Server, Up, View, known_admin};
+use crate::step::{Cx, StepPlan, Task};
+
+/// `NodeNotFound`: a member that was only just started may not answer the seed yet.
+const NODE_NOT_FOUND: i32 = 74;
+/// Time limit: the seed asks all others first.
+const LIMIT: u64 = 120_000;
+/// The name of the command.
+const COMMAND: &str = "replSetInitiate";
+
+/// A set that this plan makes.
+pub(super) struct Planned<'c> {
+    /// The host that becomes the primary.
+    pub(super) seed: &'c HostName,
+    /// Its configuration.
+    pub(super) config: SetConfig,
+}
+
+/// The set that an earlier step of this plan makes.
+pub(super) fn planned<'c>(cx: &Cx<'c>) -> Option<Planned<'c>> {
+    cx.earlier
+        .iter()
+        .find_map(|task| match &task.action.as_ref()?.operation {
+            Operation::Mongo { commands, .. } => {
+                let (name, document) = commands.first()?.fields.first()?;
+                (name == COMMAND).then(|| Planned {
+                    seed: &task.host,
+                    config: SetConfig::read(document),
+                })
+            }
+            _ => None,
+        })
+}
+
+/// Plans the step.
+pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let view = View::new(settings, cx.facts);
+    let mut all = StepPlan::nothing();
+    // What the step `check` refuses is said once.
+    let is_refused =
+        !whole(&view).is_empty() || view.nodes.iter().any(|node| obstacle(&view, node).is_some());
+    if view.has_set() || view.nodes.is_empty() || is_refused {
+        return all;
+    }
+    for node in &view.nodes {
+        if let Err(why) = is_ready(&view, node, cx) {
+            let why = format!("the set is initiated once all its hosts are ready: {why}");
+            all.unplanned.push((node.host.clone(), why));
+        }
+    }
+    if !all.unplanned.is_empty() {
+        return all;
+    }
+    let seed = match seed(&view) {
+        Ok(seed) => seed,
+        Err(refusal) => {
+            all.refusals.push(*refusal);
+            return all;
+        }
+    };
+    all.tasks.push(task(&view, seed));
+    all
+}
+
+/// Whether a host can be part of the new set.
+fn is_ready(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Result<(), String> {
+    let host = node.host;
+    if let Some(why) = node.unreachable {
+        return Err(format!("{host} cannot be reached: {why}"));
+    }
+    if !cx.hosts.contains(host) {
+        return Err(format!("{host} is not part of this run"));
+    }
+    match &node.server {
+        Server::Up(up) => match up.place(&view.settings.replica_set) {
+            Place::Blank => Ok(()),
+            Place::Standalone if starts(view, node, cx) => Ok(()),
+            Place::Standalone => Err(format!("{host} does not replicate")),
+            Place::Hidden(error) => Err(format!("{host} says {error}")),
+            Place::Member | Place::Foreign(_) | Place::Removed(_) => Err(format!("{host} has been in a set")),
+        },
+        Server::Denied(error) => Err(format!("{host} refuses the admin: {error}")),
+        Server::Down(_) | Server::Unknown(_) if starts(view, node, cx) => {
+            if node.never_ran(view.settings) {
+                return Ok(());
+            }
+            Err(format!(
+                "{host} has run before, and only its start tells what it is a member of"
+            ))
+        }
+        Server::Down(why) | Server::Unknown(why) => Err(format!("{host} does not answer: {why}")),
+    }
+}
+
+/// The host that is initiated: what it holds becomes the set's.
+fn seed<'v>(view: &'v View<'_>) -> Result<&'v Node<'v>, Box<Refusal>> {
+    let refuse = |why: String, way_out: &str| {
+        Err(Box::new(Refusal {
+            service: None,
+            host: None,
+            what: "the set is not initiated".to_owned(),
+            why,
+            way_out: way_out.to_owned(),
+            consent: None,
+        }))
+    };
+    let holding: Vec<(&Node<'_>, String)> = view
+        .nodes
+        .iter()
+        .filter_map(|node| Some((node, node.server.up()?.data()?)))
+        .collect();
+    let can_lead = |node: &Node<'_>| {
+        let options = view.settings.options(node.host);
+        options.is_some_and(|options| !options.is_passive())
+    };
+    match holding.as_slice() {
+        [] => {
+            let mut nodes = view.nodes.iter();
+            match nodes.find(|node| can_lead(node)) {
+                Some(node) => Ok(node),
+                None => refuse(
+                    "no member may become the primary".to_owned(),
+                    "give one a priority",
+                ),
+            }
+        }
+        [(node, _)] if can_lead(node) => Ok(node),
+        [(node, what)] => refuse(
+            format!("{} holds {what}, and may not become the primary", node.host),
+            "give it a priority in the inventory",
+        ),
+        [(first, what), (second, other), ..] => refuse(
+            format!(
+                "{} holds {what} and {} holds {other}: only one's data become the set's",
+                first.host, second.host
+            ),
+            "decide which data are kept, and empty the data directories of the others by hand",
+        ),
+    }
+}
+
+fn task(view: &View<'_>, seed: &Node<'_>) -> Task {
+    let (settings, host) = (view.settings, seed.host);
+    // What is not known yet is what the newest servers say.
+    let version = view.version().unwrap_or((5, 0));
+    let config = SetConfig::first(settings, host, version);
+    let command = MongoCommand::new(COMMAND, config.document());
+    let preview = Preview::Commands(vec![command.to_string()]);
+    let others = config.members().len() - 1;
+    let reason = match seed.server.up().and_then(Up::data) {
+        Some(what) => format!("no host has a set's configuration, and {host} holds {what}"),
+        None => "no host has a set's configuration".to_owned(),
+    };
+    let no_set = Precondition {
+        what: format!("{host} is in no set"),
+        query: ask_as_nobody(
+            settings.port,
+            vec![MongoCommand::new("hello", 1).only(&["setName"])],
+        )
+        .wrap(),
+        fact: Fact::Mongo(MongoFact::Replies {
+            login: Login::Nobody,
+            replies: vec![Ok(Bson::doc([]))],
+        }),
+    };
+    let action = Action {
+        only_if: vec![no_set],
+        operation: Operation::Mongo {
+            address: HERE.to_owned(),
+            port: settings.port,
+            // Where there is no user yet, the localhost exception allows it.
+            user: seed.server.up().and_then(|up| known_admin(settings, up)),
+            commands: vec![command],
+            again_on: vec![NODE_NOT_FOUND],
+        },
+        limit_ms: LIMIT,
+    };
+    let title = match others {
+        0 => format!("initiate the set {}", settings.replica_set),
+        _ => format!(
+            "initiate the set {}, with {host} as its first voting member",
+            settings.replica_set
+        ),
+    };
+    let shows_config = settings.admin.is_none()
+        || seed
+            .server
+            .up()
+            .is_some_and(|up| known_admin(settings, up).is_some());
+    let task = Task::new(host, title, reason, action)
+        .preview(preview)
+        .gate(gates::primary(settings, host));
+    if shows_config {
+        // A new primary writes its term into the configuration; before that is committed, none follows.
+        return task.gate(gates::committed(settings, 1));
+    }
+    task
+}

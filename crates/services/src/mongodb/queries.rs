@@ -1,0 +1,189 @@
+//! What is asked of a host.
+
+use protocol::facts::{FileQuery, MongoCommand, MongoQuery, MongoUser, Query, UnitQuery};
+use protocol::{FactQuery, Text};
+use types::HostName;
+
+use super::settings::{Keyfile, Settings};
+
+/// Where a member is asked: on its own host, for the localhost exception holds nowhere else.
+pub(super) const HERE: &str = "127.0.0.1";
+/// The port of a server that was only just installed.
+const PACKAGED_PORT: u16 = 27017;
+
+/// The commands of [`server`], in this order; [`super::view`] reads the replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    Hello,
+    Version,
+    Status,
+    Config,
+    /// The same with whether it is committed, which a primary alone knows.
+    Committed,
+    Options,
+    Users,
+    Databases,
+    Oplog,
+    WriteConcern,
+}
+
+/// All of them.
+pub(super) const ASKED: [Ask; 10] = [
+    Ask::Hello,
+    Ask::Version,
+    Ask::Status,
+    Ask::Config,
+    Ask::Committed,
+    Ask::Options,
+    Ask::Users,
+    Ask::Databases,
+    Ask::Oplog,
+    Ask::WriteConcern,
+];
+
+impl Ask {
+    fn command(self) -> MongoCommand {
+        match self {
+            Self::Hello => MongoCommand::new("hello", 1).only(&[
+                "setName",
+                "isWritablePrimary",
+                "secondary",
+                "arbiterOnly",
+                "primary",
+                "me",
+            ]),
+            Self::Version => MongoCommand::new("buildInfo", 1).only(&["version"]),
+            Self::Status => MongoCommand::new("replSetGetStatus", 1).only(&[
+                "set",
+                "myState",
+                "term",
+                "members.name",
+                "members.health",
+                "members.state",
+                "members.stateStr",
+                "members.optimeDate",
+                "members.lastHeartbeatMessage",
+            ]),
+            Self::Config => MongoCommand::new("replSetGetConfig", 1).only(&["config"]),
+            Self::Committed => committed(),
+            Self::Options => MongoCommand::new("getCmdLineOpts", 1).only(&["parsed"]),
+            Self::Users => MongoCommand::new("usersInfo", 1).only(&[
+                "users.user",
+                "users.db",
+                "users.roles.role",
+                "users.roles.db",
+            ]),
+            Self::Databases => MongoCommand::new("listDatabases", 1)
+                .with("nameOnly", true)
+                .only(&["databases.name"]),
+            Self::Oplog => MongoCommand::new("serverStatus", 1)
+                .with("oplog", 1)
+                .only(&["oplog", "catalogStats.collections"]),
+            Self::WriteConcern => MongoCommand::new("getDefaultRWConcern", 1)
+                .only(&["defaultWriteConcernSource", "defaultWriteConcern"]),
+        }
+    }
+}
+
+/// The number of the configuration in force, and whether a majority has it.
+pub(super) fn committed() -> MongoCommand {
+    MongoCommand::new("replSetGetConfig", 1)
+        .with("commitmentStatus", true)
+        .only(&["config.version", "config.term", "commitmentStatus"])
+}
+
+/// A question to a host's server, as the admin where there is one. Where the server has no such user (yet), it answers
+/// nobody what it answers nobody.
+pub(super) fn ask(settings: &Settings, port: u16, commands: Vec<MongoCommand>) -> MongoQuery {
+    MongoQuery {
+        address: HERE.to_owned(),
+        port,
+        user: settings.admin.clone(),
+        or_as_nobody: true,
+        commands,
+    }
+}
+
+/// A question that needs no login.
+pub(super) fn ask_as_nobody(port: u16, commands: Vec<MongoCommand>) -> MongoQuery {
+    MongoQuery {
+        address: HERE.to_owned(),
+        port,
+        user: None,
+        or_as_nobody: false,
+        commands,
+    }
+}
+
+/// The state of the server on a port.
+pub(super) fn server(settings: &Settings, port: u16) -> MongoQuery {
+    ask(settings, port, ASKED.map(Ask::command).to_vec())
+}
+
+/// Whether a user's password is right: the login itself is the answer.
+pub(super) fn login(settings: &Settings, user: &MongoUser) -> MongoQuery {
+    MongoQuery {
+        address: HERE.to_owned(),
+        port: settings.port,
+        user: Some(user.clone()),
+        or_as_nobody: false,
+        commands: vec![MongoCommand::new("ping", 1)],
+    }
+}
+
+/// The ports on which a host's server may be found, the wanted one first.
+pub(super) fn ports(settings: &Settings) -> Vec<u16> {
+    let mut ports = vec![settings.port];
+    if settings.port != PACKAGED_PORT {
+        ports.push(PACKAGED_PORT);
+    }
+    ports
+}
+
+/// mongod.conf, with its text; passwords of keys and certificates stay on the host.
+pub(super) fn conf(settings: &Settings) -> FileQuery {
+    FileQuery::text(&settings.config_path).masking(&["(?i)password[\"']?\\s*:\\s*(\\S.*)$"])
+}
+
+/// The key file, with its text.
+pub(super) fn keyfile(keyfile: &Keyfile) -> FileQuery {
+    FileQuery::text(&keyfile.path)
+        .knowing([&keyfile.secret])
+        .masking(&["^(.*)$"])
+}
+
+/// The key file's text as it should be.
+pub(super) fn keyfile_text(keyfile: &Keyfile) -> Text {
+    Text::secret(&keyfile.secret)
+}
+
+/// A file that mongod makes in its data directory when it starts for the first time, and never removes.
+pub(super) fn lock(settings: &Settings) -> FileQuery {
+    FileQuery::meta(format!("{}/mongod.lock", settings.data_dir))
+}
+
+/// What tells whether a member serves.
+pub(super) fn live(settings: &Settings) -> Vec<FactQuery> {
+    let mut queries = vec![UnitQuery::new(&settings.unit).wrap()];
+    queries.extend(
+        ports(settings)
+            .into_iter()
+            .map(|port| server(settings, port).wrap()),
+    );
+    queries
+}
+
+/// Everything.
+pub(super) fn all(settings: &Settings, _host: &HostName) -> Vec<FactQuery> {
+    let mut queries = live(settings);
+    queries.push(conf(settings).wrap());
+    queries.push(lock(settings).wrap());
+    queries.extend(settings.keyfile.iter().map(|file| keyfile(file).wrap()));
+    queries.extend(
+        settings
+            .users
+            .iter()
+            .map(|user| login(settings, &user.login).wrap()),
+    );
+    queries
+}

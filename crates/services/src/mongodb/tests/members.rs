@@ -1,0 +1,116 @@
+//! Members come, go and change.
+
+use insta::assert_snapshot;
+
+use super::{
+    AUTH, built, by_hand, converge_allowing, converge_from_everywhere, inventory, plan, service, shown,
+    shown_allowing,
+};
+use crate::testing;
+
+const FIVE: [&str; 5] = ["db1", "db2", "db3", "db4", "db5"];
+
+#[test]
+fn members_are_added_without_a_vote_and_get_one_when_they_have_the_data() {
+    let world = built(&*service(AUTH));
+    let service = testing::service(&inventory(&FIVE, AUTH));
+    assert_snapshot!(shown(&*service, &world));
+    converge_from_everywhere(&*service, &world, &[]);
+}
+
+#[test]
+fn a_member_that_is_not_named_stays_until_its_removal_is_allowed() {
+    let world = built(&*testing::service(&inventory(&FIVE, AUTH)));
+    let service = service(AUTH);
+    assert_snapshot!(shown(&*service, &world));
+    let allow = ["mongodb.remove=db4", "mongodb.remove=db5"];
+    assert_snapshot!(shown_allowing(&*service, &world, &allow));
+    converge_from_everywhere(&*service, &world, &allow);
+}
+
+#[test]
+fn a_member_is_replaced_the_new_one_first() {
+    let mut world = built(&*service(AUTH));
+    world.stop("db3");
+    let service = testing::service(&inventory(&["db1", "db2", "db4"], AUTH));
+    let allow = ["mongodb.remove=db3"];
+    assert_snapshot!(shown_allowing(&*service, &world, &allow));
+    converge_from_everywhere(&*service, &world, &allow);
+    converge_allowing(&*service, &mut world, &allow);
+    let ids: Vec<i64> = world
+        .node("db1")
+        .disk
+        .config
+        .as_ref()
+        .unwrap()
+        .members()
+        .iter()
+        .map(super::Id::id)
+        .collect();
+    assert_eq!(ids, [0, 1, 3]);
+}
+
+#[test]
+fn a_removed_member_comes_back() {
+    let own = service(AUTH);
+    let mut world = built(&*testing::service(&inventory(&FIVE, AUTH)));
+    converge_allowing(&*own, &mut world, &["mongodb.remove=db4", "mongodb.remove=db5"]);
+    let service = testing::service(&inventory(&FIVE, AUTH));
+    converge_from_everywhere(&*service, &world, &[]);
+}
+
+#[test]
+fn settings_of_members_change_and_votes_one_at_a_time() {
+    let world = built(&*testing::service(&inventory(&FIVE, AUTH)));
+    let more = format!(
+        "{AUTH}members.db2.priority = 2\nmembers.db3.tags = {{ dc = \"b\" }}\nmembers.db4 = {{ votes = 0, priority = 0 }}\n\
+         members.db5 = {{ votes = 0, hidden = true }}\n"
+    );
+    let service = testing::service(&inventory(&FIVE, &more));
+    assert_snapshot!(shown(&*service, &world));
+    converge_from_everywhere(&*service, &world, &[]);
+    // And back again.
+    let mut world = world;
+    super::converge(&*service, &mut world);
+    let more = format!(
+        "{AUTH}members.db4 = {{ votes = 1, priority = 1 }}\nmembers.db5 = {{ votes = 1, hidden = false, priority = 1 }}\n"
+    );
+    converge_from_everywhere(&*testing::service(&inventory(&FIVE, &more)), &world, &[]);
+}
+
+#[test]
+fn a_newcomer_that_still_copies_is_waited_for() {
+    let mut world = by_hand();
+    let config = testing::service(&inventory(&["db1", "db2", "db3", "db4", "db5"], ""));
+    world.node_mut("db4").is_copying = true;
+    let found = plan(&*config, &world);
+    // The run dies while the first newcomer copies.
+    let until = found
+        .tasks
+        .iter()
+        .position(|task| task.part == "sync-db4")
+        .unwrap();
+    for task in &found.tasks[..until] {
+        world.perform(&*config, task);
+    }
+    assert_snapshot!(shown(&*config, &world));
+    world.node_mut("db4").is_copying = false;
+    converge_from_everywhere(&*config, &world, &[]);
+}
+
+#[test]
+fn a_host_that_cannot_join_does_not_keep_the_others_from_it() {
+    let mut world = built(&*service(AUTH));
+    world.node_mut("db5").is_reachable = false;
+    let service = testing::service(&inventory(&FIVE, AUTH));
+    let found = shown(&*service, &world);
+    assert!(found.contains("add db4 without a vote"), "{found}");
+    assert!(!found.contains("db5:27017"), "{found}");
+}
+
+#[test]
+fn an_arbiter_is_added_to_a_set() {
+    let world = built(&*service(AUTH));
+    let service = testing::service(&inventory(&FIVE, &format!("{AUTH}members.db4.arbiter = true\n")));
+    converge_from_everywhere(&*service, &world, &[]);
+}

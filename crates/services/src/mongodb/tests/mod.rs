@@ -1,0 +1,222 @@
+//! Case tests: settings and a set → plan; and each plan, carried out, leaves nothing to do.
+
+mod adopted;
+mod drift;
+mod fresh;
+mod members;
+mod refused;
+mod servers;
+mod settings;
+mod world;
+
+use std::collections::BTreeMap;
+
+use crate::kind::{Kind, Service};
+use crate::mongodb::MongoDb;
+use crate::step::StepPlan;
+use crate::testing::{self, plan_steps_allowing, render};
+
+use crate::mongodb::set::{Member as Id, SetConfig};
+use protocol::facts::Bson;
+
+use servers::Disk;
+use world::{CONF, KEY, LOCK, Node, OUR_KEY, World};
+
+/// The steps of the built-in playbook, in its order.
+const STEPS: [&str; 8] = [
+    "check", "keyfile", "config", "start", "initiate", "users", "members", "restart",
+];
+
+#[test]
+fn the_playbook_has_these_steps() {
+    let lines = MongoDb.playbook().lines();
+    let used: Vec<&str> = lines
+        .filter_map(|line| line.strip_prefix("uses = \"mongodb.")?.strip_suffix('"'))
+        .collect();
+    assert_eq!(used, STEPS);
+    assert_eq!(MongoDb.steps(), STEPS);
+}
+
+/// Access control, with a user for the application.
+const AUTH: &str = "keyfile = { file = \"key\" }\nadmin = { password = { file = \"admin\" } }\n\
+                    users.altcraft = { password = { file = \"altcraft\" } }\n";
+
+/// An inventory with these hosts and more settings.
+fn inventory(hosts: &[&str], more: &str) -> String {
+    let all: Vec<String> = (1..=5).map(|at| format!("db{at} = \"10.0.0.{at}\"\n")).collect();
+    let names: Vec<String> = hosts.iter().map(|host| format!("{host:?}")).collect();
+    format!(
+        "[hosts]\n{}\n[services.mongodb]\nhosts = [{}]\n{more}",
+        all.concat(),
+        names.join(", ")
+    )
+}
+
+const THREE: [&str; 3] = ["db1", "db2", "db3"];
+
+fn service(more: &str) -> Box<dyn Service> {
+    testing::service(&inventory(&THREE, more))
+}
+
+/// The package's file, shortened.
+const PACKAGED: &str = "\
+# mongod.conf
+storage:
+  dbPath: /var/lib/mongodb
+net:
+  port: 27017
+  bindIp: 127.0.0.1
+#security:
+";
+
+/// Five hosts on which the package was just installed and started.
+fn packaged() -> World {
+    let nodes = ["db1", "db2", "db3", "db4", "db5"].map(|name| Node {
+        name,
+        is_reachable: true,
+        is_installed: true,
+        is_enabled: true,
+        files: BTreeMap::new(),
+        process: None,
+        disk: Disk::default(),
+        lag_s: 0,
+        is_copying: false,
+    });
+    let mut world = World {
+        nodes: nodes.to_vec(),
+        version: "7.0.14",
+        primary: None,
+        term: 0,
+        now: 1_000,
+    };
+    for name in world.names() {
+        world.write(name, CONF, PACKAGED, 0o644, "root");
+        world.restart(name);
+    }
+    world
+}
+
+/// A set that was built from scratch by our own plan.
+fn built(service: &dyn Service) -> World {
+    let mut world = packaged();
+    converge(service, &mut world);
+    for node in &mut world.nodes[..3] {
+        node.disk.databases = vec!["control"];
+    }
+    world
+}
+
+/// A set that an operator built by hand from the runbook: no access control, all members vote at once.
+fn by_hand() -> World {
+    let mut world = packaged();
+    for name in THREE {
+        let text = format!(
+            "storage:\n  dbPath: /var/lib/mongodb\n\nreplication:\n  replSetName: rs0\n\nnet:\n  port: 27017\n  \
+             bindIp: \"127.0.0.1,{name}\"\n"
+        );
+        world.write(name, CONF, &text, 0o644, "root");
+        world.restart(name);
+    }
+    let members: Vec<_> = (0..3)
+        .map(|id| Bson::doc([("_id", id.into()), ("host", format!("db{}:27017", id + 1).into())]))
+        .collect();
+    let config = Bson::doc([
+        ("_id", "rs0".into()),
+        ("version", 1.into()),
+        ("members", Bson::Array(members)),
+    ]);
+    let command = protocol::facts::MongoCommand::new("replSetInitiate", config);
+    servers::change(&mut world, "db1", &command);
+    world.settle();
+    world.node_mut("db1").disk.databases = vec!["control"];
+    world.settle();
+    world
+}
+
+/// The configuration of a set that a host is alone in.
+fn single(name: &str) -> SetConfig {
+    let member = Bson::doc([("_id", 0.into()), ("host", format!("{name}:27017").into())]);
+    SetConfig::read(&Bson::doc([
+        ("_id", "rs0".into()),
+        ("version", 1.into()),
+        ("members", Bson::Array(vec![member])),
+        (
+            "settings",
+            Bson::doc([("replicaSetId", Bson::ObjectId(name.to_owned()))]),
+        ),
+    ]))
+}
+
+/// Changes each member's document on all disks, as `rs.reconfig()` does.
+fn reconfigure(world: &mut World, change: impl Fn(usize, &mut Vec<(String, Bson)>)) {
+    let config = world.node("db1").disk.config.clone().expect("a configuration");
+    let mut document = config.document();
+    if let Bson::Doc(fields) = &mut document {
+        for (name, value) in fields {
+            if name == "version" {
+                *value = (config.version() + 1).into();
+            }
+            if let (Bson::Array(items), "members") = (value, name.as_str()) {
+                for (at, item) in items.iter_mut().enumerate() {
+                    if let Bson::Doc(member) = item {
+                        change(at, member);
+                    }
+                }
+            }
+        }
+    }
+    world.node_mut("db1").disk.config = Some(SetConfig::read(&document));
+    world.settle();
+}
+
+fn plan(service: &dyn Service, world: &World) -> StepPlan {
+    plan_allowing(service, world, &[])
+}
+
+fn plan_allowing(service: &dyn Service, world: &World, allow: &[&str]) -> StepPlan {
+    plan_steps_allowing(service, &STEPS, &world.facts(service), allow)
+}
+
+/// The plan as text, without what is only good to know.
+fn shown(service: &dyn Service, world: &World) -> String {
+    shown_allowing(service, world, &[])
+}
+
+fn shown_allowing(service: &dyn Service, world: &World, allow: &[&str]) -> String {
+    let mut plan = plan_allowing(service, world, allow);
+    plan.notes.retain(|note| note.level == ::plan::Level::Warning);
+    render(&plan)
+}
+
+fn is_settled(plan: &StepPlan) -> bool {
+    plan.tasks.is_empty() && plan.refusals.is_empty() && plan.unplanned.is_empty()
+}
+
+/// Plans, carries the plan out, and expects that nothing is left to do.
+fn converge(service: &dyn Service, world: &mut World) {
+    converge_allowing(service, world, &[]);
+}
+
+fn converge_allowing(service: &dyn Service, world: &mut World, allow: &[&str]) {
+    for task in &plan_allowing(service, world, allow).tasks {
+        world.perform(service, task);
+    }
+    assert_settled(service, world);
+}
+
+/// The same, but the run dies after each of its actions in turn: the next plan always finishes the work.
+fn converge_from_everywhere(service: &dyn Service, world: &World, allow: &[&str]) {
+    let steps = plan_allowing(service, world, allow).tasks.len();
+    for survived in 0..=steps {
+        let mut world = world.clone();
+        for task in plan_allowing(service, &world, allow).tasks.iter().take(survived) {
+            world.perform(service, task);
+        }
+        converge_allowing(service, &mut world, allow);
+    }
+}
+
+fn assert_settled(service: &dyn Service, world: &World) {
+    let left = plan(service, world);
+    assert!(is_settled(&left), "{}", render(&left));
+}
