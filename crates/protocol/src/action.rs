@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::facts::{HttpEndpoint, HttpRequest, MongoCommand, MongoUser, RespCommand, SsdbCommand};
+use crate::facts::{HttpEndpoint, HttpRequest, MongoCommand, MongoUser, RespCommand, SsdbCommand, SsdbReach};
 use crate::{Fact, FactQuery, Text};
 use types::SecretId;
 
@@ -101,8 +101,8 @@ pub enum Operation {
         password: Option<SecretId>,
         /// The commands.
         commands: Vec<SsdbCommand>,
-        /// How often they are sent.
-        times: u64,
+        /// Sends them again and again until the server has come so far; without it they are sent once.
+        until: Option<SsdbReach>,
     },
     /// Sends commands to a MongoDB server, and stops at the first error.
     Mongo {

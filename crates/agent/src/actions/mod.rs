@@ -75,8 +75,8 @@ pub(crate) fn act(host: &Host, action: &Action) -> Result<Change, ActionError> {
             port,
             password,
             commands,
-            times,
-        } => ssdb::send(&act, (address, *port), password.as_ref(), commands, *times),
+            until,
+        } => ssdb::send(&act, (address, *port), password.as_ref(), commands, until.as_ref()),
         Operation::Mongo {
             address,
             port,

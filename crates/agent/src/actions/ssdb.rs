@@ -2,49 +2,104 @@
 
 use std::time::Instant;
 
-use protocol::facts::SsdbCommand;
+use protocol::facts::{SsdbCommand, SsdbReach};
 use protocol::{ActionError, Change, Text};
 use types::SecretId;
 
 use super::{Act, failed};
-use crate::ssdb::{Connection, said, status};
+use crate::ssdb::{Connection, Items, said, status};
 
-/// Sends the commands one after another, so many times, and stops at the first that is not `ok`.
+/// Sends the commands one after another, and stops at the first that is not `ok`.
 pub(super) fn send(
     act: &Act<'_>,
     (address, port): (&str, u16),
     password: Option<&SecretId>,
     commands: &[SsdbCommand],
-    times: u64,
+    until: Option<&SsdbReach>,
 ) -> Result<Change, ActionError> {
     let secrets = act.host.secrets();
-    let at = |why: &dyn std::fmt::Display| failed(format!("{address}:{port}: {why}"));
     let left = act.until.saturating_duration_since(Instant::now());
     let opened = Connection::open(&secrets, address, port, password, left);
-    let mut connection = opened.map_err(|error| at(&error))?;
-    for command in (0..times).flat_map(|_| commands) {
-        let shown = shown(command);
-        act.safe_point(&shown)?;
-        // The connection's limit is the action's: where no answer came, the time is over as well.
-        let reply = connection
-            .ask(&secrets, command)
-            .map_err(|error| match act.safe_point(&shown) {
-                Err(over) => over,
-                Ok(()) => at(&format!("{shown}: {error}")),
-            })?;
-        if status(&reply) != "ok" {
-            return Err(at(&format!("{shown}: {}", said(&reply))));
+    let connection = opened.map_err(|error| failed(format!("{address}:{port}: {error}")))?;
+    let at = format!("{address}:{port}");
+    let mut talk = Talk { act, connection, at };
+    let rounds = match until {
+        None => {
+            talk.round(commands)?;
+            1
         }
-    }
+        Some(until) => talk.reach(commands, until)?,
+    };
     let all: Vec<String> = commands.iter().map(shown).collect();
-    let often = if times == 1 {
+    let often = if rounds == 1 {
         String::new()
     } else {
-        format!(", {times} times")
+        format!(", {rounds} times")
     };
     Ok(Change {
-        summary: format!("{address}:{port}: {}{often}", all.join("; ")),
+        summary: format!("{}: {}{often}", talk.at, all.join("; ")),
         backup: None,
+    })
+}
+
+/// A conversation with a server.
+struct Talk<'a> {
+    act: &'a Act<'a>,
+    connection: Connection,
+    at: String,
+}
+
+impl Talk<'_> {
+    fn round(&mut self, commands: &[SsdbCommand]) -> Result<(), ActionError> {
+        commands
+            .iter()
+            .try_for_each(|command| self.ask(command).map(drop))
+    }
+
+    /// Sends the commands until the number is there, and returns how often that was. Each command raises it by one, so
+    /// it does not go far beyond; others may raise it, too.
+    fn reach(&mut self, commands: &[SsdbCommand], until: &SsdbReach) -> Result<u64, ActionError> {
+        let pattern = regex_lite::Regex::new(&until.pattern).map_err(failed)?;
+        let step = u64::try_from(commands.len()).unwrap_or(u64::MAX).max(1);
+        let mut rounds: u64 = 0;
+        loop {
+            let reply = self.ask(&until.command)?;
+            let found = number(&pattern, &reply).ok_or_else(|| {
+                let asked = shown(&until.command);
+                failed(format!("{}: {asked} does not tell the number", self.at))
+            })?;
+            if found >= until.at_least {
+                return Ok(rounds);
+            }
+            for _ in 0..(until.at_least - found).div_ceil(step) {
+                self.round(commands)?;
+                rounds += 1;
+            }
+        }
+    }
+
+    fn ask(&mut self, command: &SsdbCommand) -> Result<Items, ActionError> {
+        let shown = shown(command);
+        self.act.safe_point(&shown)?;
+        let secrets = self.act.host.secrets();
+        // The connection's limit is the action's: where no answer came, the time is over as well.
+        let reply = self.connection.ask(&secrets, command);
+        let reply = reply.map_err(|error| match self.act.safe_point(&shown) {
+            Err(over) => over,
+            Ok(()) => failed(format!("{}: {shown}: {error}", self.at)),
+        })?;
+        if status(&reply) == "ok" {
+            Ok(reply)
+        } else {
+            Err(failed(format!("{}: {shown}: {}", self.at, said(&reply))))
+        }
+    }
+}
+
+fn number(pattern: &regex_lite::Regex, reply: &Items) -> Option<u64> {
+    reply.iter().find_map(|item| {
+        let text = std::str::from_utf8(item).ok()?;
+        pattern.captures(text)?.get(1)?.as_str().parse().ok()
     })
 }
 

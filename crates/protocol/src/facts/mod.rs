@@ -28,7 +28,7 @@ pub use log::{LogFact, LogQuery};
 pub use mongo::{Bson, Fields, Login, MongoCommand, MongoError, MongoFact, MongoQuery, MongoUser};
 pub use net::{ResolveFact, ResolveQuery, TcpFact, TcpQuery};
 pub use resp::{RespCommand, RespFact, RespQuery, RespValue};
-pub use ssdb::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReply};
+pub use ssdb::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReach, SsdbReply};
 pub use system::{OsFact, OsQuery, PackageFact, PackageQuery};
 pub use unit::{UnitFact, UnitQuery};
 pub use words::{WordsFact, WordsQuery};

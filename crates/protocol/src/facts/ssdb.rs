@@ -80,3 +80,14 @@ impl SsdbReply {
         self.status == "ok"
     }
 }
+
+/// A number that a server reports and that commands raise, and how far it is to be raised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SsdbReach {
+    /// The command whose reply has the number.
+    pub command: SsdbCommand,
+    /// A regular expression whose first group is the number, in any item of the reply.
+    pub pattern: String,
+    /// How far.
+    pub at_least: u64,
+}

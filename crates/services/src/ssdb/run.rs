@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use plan::{Gate, Level, Preview};
-use protocol::facts::{Query, SsdbCommand, SsdbFact, SsdbReply};
+use protocol::facts::{Query, SsdbCommand, SsdbFact, SsdbReach, SsdbReply};
 use protocol::{Action, Command, Fact, Operation, Precondition, UnitVerb};
 use types::HostName;
 
@@ -238,32 +238,31 @@ fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut Ste
 }
 
 /// Lets a host that was rebuilt go past the last change that its peers remember of it, with changes that mean nothing,
-/// and lets them connect again: they go on from there, and what it copied from them they have.
-fn overtake(view: &View<'_>, host: &HostName, changes: u64, everybody: &[&HostName]) -> Vec<Task> {
+/// and lets them connect again: they go on from there, and what it copied from them they have. It goes no further: what
+/// they remember must still be in its binlog.
+fn overtake(view: &View<'_>, host: &HostName, last: u64, everybody: &[&HostName]) -> Vec<Task> {
     let settings = view.settings;
-    let reason = format!(
-        "its peers remember its change {changes} and would be out of sync with it before it made as many"
-    );
-    let mut tasks = Vec::new();
-    if changes > 0 {
-        let key = "clusterctl.overtake";
-        let commands = vec![
+    let key = "clusterctl.overtake";
+    let until = SsdbReach {
+        command: SsdbCommand::new(["info"]),
+        pattern: r"max_seq\s*:\s*(\d+)".to_owned(),
+        at_least: last,
+    };
+    let operation = Operation::Ssdb {
+        address: settings.place(host).to_owned(),
+        port: settings.port,
+        password: Some(settings.password.clone()),
+        commands: vec![
             SsdbCommand::new(["set", key, "x"]),
             SsdbCommand::new(["del", key]),
-        ];
-        let times = changes / 2 + 1;
-        let operation = Operation::Ssdb {
-            address: settings.place(host).to_owned(),
-            port: settings.port,
-            password: Some(settings.password.clone()),
-            commands,
-            times,
-        };
-        let shown = format!("set {key} x; del {key}  ({times} times)");
-        let title = format!("make {} changes on {host} that mean nothing", times * 2);
-        let task = Task::new(host, title, reason.clone(), action(operation, OVERTAKE)).part("overtake");
-        tasks.push(task.preview(Preview::Commands(vec![shown])));
-    }
+        ],
+        until: Some(until),
+    };
+    let shown = format!("set {key} x; del {key}  (until max_seq is {last})");
+    let title = format!("make changes on {host} that mean nothing, up to number {last}");
+    let reason = "its peers remember so many of it, and are out of sync with it before it made as many";
+    let bump = Task::new(host, title, reason, action(operation, OVERTAKE)).part("overtake");
+    let mut tasks = vec![bump.preview(Preview::Commands(vec![shown]))];
     let need = Need {
         how: How::Overtake,
         verbs: vec![UnitVerb::Restart],
@@ -453,7 +452,7 @@ pub(super) fn on_server(
         port: settings.port,
         password: Some(settings.password.clone()),
         commands,
-        times: 1,
+        until: None,
     };
     action(operation, QUICK)
 }

@@ -118,9 +118,8 @@ impl<'a> View<'a> {
             .map(|(peer, ..)| peer)
     }
 
-    /// How many changes this master must make up for, because peers are out of sync with it although they lack nothing:
-    /// they remember more changes of it than it made since it was rebuilt, and it does not know their positions
-    /// (`backend_sync.cpp`).
+    /// The change that this master must go past, because peers are out of sync with it although they lack nothing:
+    /// they remember more changes of it than it made since it was rebuilt (`backend_sync.cpp`).
     pub(super) fn is_overtaken(&self, node: &Node<'_>) -> Option<u64> {
         let info = node.server.up()?;
         let peers = self.nodes.iter().filter(|peer| peer.host != node.host);
@@ -128,7 +127,7 @@ impl<'a> View<'a> {
             let (_, _, link) = self.out_of_sync(peer).find(|(master, ..)| *master == node.host)?;
             (link.last_seq >= info.min_seq).then_some(link.last_seq)
         });
-        positions.max().map(|last| last.saturating_sub(info.max_seq))
+        positions.max()
     }
 
     /// The number of the last change of a host that a running peer remembers.

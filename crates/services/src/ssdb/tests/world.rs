@@ -277,6 +277,11 @@ impl World {
         self.settle();
     }
 
+    fn changes(&mut self, name: &str) -> u64 {
+        let log = &self.node(name).disk.as_ref().expect("it runs").log;
+        u64::try_from(log.len()).expect("a number")
+    }
+
     pub(super) fn get(&mut self, name: &str, key: &str) -> Option<String> {
         self.node(name).disk.as_ref()?.data.get(key).cloned()
     }
@@ -460,12 +465,12 @@ impl World {
             Operation::Ssdb {
                 address,
                 commands,
-                times,
+                until,
                 ..
             } => {
-                let at = self.nodes[self.at(address)].name;
-                assert_eq!(at, name);
-                for _ in 0..*times {
+                assert_eq!(self.nodes[self.at(address)].name, name);
+                let last = until.as_ref().map_or(0, |until| until.at_least);
+                while until.is_none() || self.changes(name) < last {
                     for command in commands {
                         let words: Vec<&str> = command.args.iter().map(Text::as_str).collect();
                         match words.as_slice() {
@@ -473,6 +478,9 @@ impl World {
                             ["del", key] => self.set(name, key, None),
                             other => panic!("{other:?}"),
                         }
+                    }
+                    if until.is_none() {
+                        break;
                     }
                 }
             }
