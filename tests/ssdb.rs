@@ -1,0 +1,182 @@
+//! SSDB mirrors on real hosts: two services side by side, adopted, rolled, stalled, and filled anew.
+
+use e2e::{Bed, DB};
+
+const SSDB: &str = r#"
+[services.hbsupp]
+kind = "ssdb"
+hosts = ["db1", "db2", "db3"]
+password = { file = "secrets/hbsupp.password" }
+canary_timeout = 5
+
+[services.notify]
+kind = "ssdb"
+hosts = ["db1", "db2", "db3"]
+port = 4430
+password = { file = "secrets/notify.password" }
+"#;
+
+/// One command to a server, with its answer.
+fn ask(bed: &Bed, host: &str, command: &str) -> String {
+    let password = bed.secret("hbsupp.password");
+    bed.on(
+        host,
+        &format!("echo {command} | /usr/local/ssdb/tools/ssdb-cli -h {host} -p 4420 -a {password}"),
+    )
+}
+
+fn invocations(bed: &Bed) -> [String; 3] {
+    DB.map(|host| {
+        bed.on(
+            host,
+            "systemctl show -p InvocationID --value ssdb-hbsupp ssdb-notify",
+        )
+    })
+}
+
+#[test]
+fn bare_hosts_become_mirrors_and_changes_roll_through_them() {
+    let bed = Bed::new(&DB, SSDB);
+    bed.build().says(&["the plan is empty"]);
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    bed.clusterctl("status", &[])
+        .expect(0)
+        .says(&["hbsupp (ssdb): healthy, 3 of 3 in sync with all others"]);
+    ask(&bed, "db1", "set user data");
+    let before = invocations(&bed);
+
+    // One service changes; the other, on the same hosts, is not touched.
+    bed.write("capacity.toml", "[services.hbsupp]\ncapacity = 20\n");
+    let overlay = ["--overlay", "capacity.toml"];
+    let words = [&overlay[..], &["--yes"]].concat();
+    let _ = bed.clusterctl("apply", &words).expect(0);
+    for (host, (before, after)) in DB.iter().zip(before.iter().zip(invocations(&bed))) {
+        let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+        assert_ne!(before[0], after[0], "{host}: hbsupp");
+        assert_eq!(before.last(), after.last(), "{host}: notify");
+        assert_eq!(ask(&bed, host, "get user"), "ok\ndata");
+    }
+    a_stalled_link(&bed);
+    a_mirror_that_fell_behind(&bed, &overlay);
+}
+
+/// A link of db3 says SYNC and brings nothing: a canary finds it, and the next apply heals it.
+fn a_stalled_link(bed: &Bed) {
+    bed.on(
+        "db3",
+        "echo db2 > /usr/local/ssdb/var-hbsupp/stall; chown ssdb: /usr/local/ssdb/var-hbsupp/stall
+         for i in $(seq 100); do test -e /usr/local/ssdb/var-hbsupp/stall || exit 0; sleep 0.1; done; exit 1",
+    );
+    // Nothing shows it.
+    bed.clusterctl("status", &[]).expect(0).says(&["healthy"]);
+    let failed = bed.clusterctl("apply", &["--yes"]);
+    assert_ne!(failed.code, 0, "{}", failed.stdout);
+    failed.says(&["db3 does not see the canary of db2; its link says SYNC"]);
+    assert!(ask(bed, "db2", "get clusterctl.canary.db2").starts_with("ok"));
+    let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    assert_eq!(ask(bed, "db2", "get clusterctl.canary.db2"), "not_found");
+}
+
+/// db3 misses more changes than the binlogs keep: it is filled anew, with consent, and its old data stay.
+fn a_mirror_that_fell_behind(bed: &Bed, overlay: &[&str]) {
+    let with = |words: &[&'static str]| -> Vec<&str> { overlay.iter().chain(words).copied().collect() };
+    let _ = bed.clusterctl("apply", &with(&["--yes"])).expect(0);
+    bed.on("db3", "systemctl stop ssdb-hbsupp");
+    let password = bed.secret("hbsupp.password");
+    // In parts that db2, which runs, can follow.
+    bed.on(
+        "db1",
+        &format!(
+            "for part in 0 1 2 3; do
+                 for at in 0 1 2 3 4 5 6 7 8 9; do echo set key-$at $part; done \
+                 | /usr/local/ssdb/tools/ssdb-cli -h db1 -p 4420 -a {password} > /dev/null
+                 sleep 0.7
+             done"
+        ),
+    );
+    bed.on(
+        "db3",
+        "systemctl start ssdb-hbsupp
+         for i in $(seq 100); do
+             echo info | /usr/local/ssdb/tools/ssdb-cli -h db3 -p 4420 -a $(grep -m1 auth /usr/local/ssdb/ssdb-hbsupp.conf | cut -d' ' -f2) \
+             | grep -q OUT_OF_SYNC && exit 0
+             sleep 0.1
+         done; exit 1",
+    );
+    bed.clusterctl("plan", overlay).says(&[
+        "--allow ssdb.wipe=db3",
+        "it needs changes of db1 that are no longer in the binlog there",
+    ]);
+    let _ = bed
+        .clusterctl("apply", &with(&["--yes", "--allow", "ssdb.wipe=db3"]))
+        .expect(0);
+    assert_eq!(ask(bed, "db3", "get key-9"), "ok\n3");
+    assert_eq!(ask(bed, "db3", "get user"), "ok\ndata");
+    bed.on("db3", "test -d /usr/local/ssdb/var-hbsupp.before-*/data");
+    let _ = bed.clusterctl("plan", &with(&["--detailed-exitcode"])).expect(0);
+    // Changes flow both ways.
+    ask(bed, "db3", "set last word");
+    bed.on("db1", "sleep 1");
+    assert_eq!(ask(bed, "db1", "get last"), "ok\nword");
+}
+
+#[test]
+fn mirrors_made_by_hand_from_the_runbook_are_adopted_and_its_mistakes_listed() {
+    let only_one = &SSDB[..SSDB.find("[services.notify]").unwrap()];
+    let bed = Bed::new(&DB, only_one);
+    let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
+    let password = bed.secret("hbsupp.password");
+    for host in DB {
+        let peers: String = DB
+            .iter()
+            .filter(|peer| **peer != host)
+            .map(|peer| {
+                format!(
+                    "\tslaveof:\n\t\tid: {peer}\n\t\ttype: mirror\n\t\thost: {peer}\n\t\tport: 4420\n\t\tauth: \
+                     {password}\n\t\trecv_timeout: 900\n"
+                )
+            })
+            .collect();
+        let address = bed.lab.address(host).unwrap();
+        // What the runbook says, in the sample of upstream.
+        bed.on(
+            host,
+            &format!(
+                "cd /usr/local/ssdb; mkdir var-hbsupp; chown ssdb: var-hbsupp
+                 sed -e 's/\\.\\/var/.\\/var-hbsupp/' -e 's/ip: .*/ip: {address}/' -e 's/port: .*/port: 4420/' \
+                     -e 's/#auth: .*/auth: {password}/' ssdb.conf > ssdb-hbsupp.conf
+                 cat > part <<'END'\n\tcapacity: 100000000\n{peers}END
+                 sed -i -e '/sync_speed: -1/r part' ssdb-hbsupp.conf; rm part
+                 systemctl enable -q --now ssdb-hbsupp"
+            ),
+        );
+    }
+    bed.on(
+        "db3",
+        &format!(
+            "for i in $(seq 200); do
+                 echo info | /usr/local/ssdb/tools/ssdb-cli -h db3 -p 4420 -a {password} > /tmp/info
+                 [ $(grep -c 'status .*SYNC' /tmp/info) = 4 ] && exit 0
+                 sleep 0.1
+             done; cat /tmp/info >&2; exit 1"
+        ),
+    );
+    ask(&bed, "db2", "set user data");
+    // The file's own readers: its sample logged with debug, so its log has the password.
+    assert!(bed.on("db1", "cat /usr/local/ssdb/log.txt").contains(&password));
+    bed.clusterctl("plan", &["--detailed-exitcode"])
+        .expect(2)
+        .says(&["capacity moves below binlog", "the log level becomes info"]);
+    let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    for host in DB {
+        assert_eq!(ask(&bed, host, "get user"), "ok\ndata");
+        assert!(ask(&bed, host, "info").contains("capacity : 100000000"));
+    }
+    let file = bed.on("db1", "cat /usr/local/ssdb/ssdb-hbsupp.conf");
+    assert!(
+        file.contains("# Limit sync speed to *MB/s, -1: no limit"),
+        "{file}"
+    );
+}
