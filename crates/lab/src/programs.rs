@@ -120,6 +120,27 @@ const PROGRAMS: &[Program] = &[
             ("usr/lib/tmpfiles.d/kvrocks.conf", asset!("kvrocks/tmpfiles.conf")),
         ],
     },
+    Program {
+        name: "proctask",
+        at: "opt/akd/bin/proctask",
+        files: &[
+            ("opt/akd/config/main.json", asset!("altcraft/main.json")),
+            (
+                "etc/systemd/system/proctask.service",
+                asset!("altcraft/proctask.service"),
+            ),
+            ("usr/lib/sysusers.d/altcraft.conf", asset!("altcraft/sysusers.conf")),
+            ("usr/lib/tmpfiles.d/altcraft.conf", asset!("altcraft/tmpfiles.conf")),
+        ],
+    },
+    Program {
+        name: "procworkflow",
+        at: "opt/akd/bin/procworkflow",
+        files: &[(
+            "etc/systemd/system/procworkflow.service",
+            asset!("altcraft/procworkflow.service"),
+        )],
+    },
 ];
 
 /// The known programs that stand in a directory under their own names, such as that of the built stand-ins.

@@ -5,5 +5,6 @@
 //! with state on disk. A stand-in is as strict as the real server where clusterctl could get something wrong, and
 //! can be told to misbehave. None of this is ever shipped; each binary says what it is when asked for its version.
 
+pub mod altcraft;
 pub mod mongod;
 pub mod ssdb;
