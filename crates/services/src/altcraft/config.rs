@@ -135,17 +135,13 @@ pub(super) fn old_masters(view: &View<'_>) -> BTreeSet<String> {
     let mut masters = BTreeSet::new();
     for node in &view.nodes {
         for run in &node.runs {
-            match run.says_master() {
-                Some(true) => {
-                    masters.insert(node.host.to_string());
-                }
-                Some(false) => {}
-                // Its line is gone: its main.json is the best there is.
-                None if run.is_active() => {
-                    let named = node.named_masters(run.process);
-                    masters.extend(named.into_iter().filter(|named| *named == node.host.as_str()));
-                }
-                None => {}
+            // Where its line is gone, its main.json is the best there is.
+            let is_master = run.says_master().unwrap_or_else(|| {
+                let named = node.named_masters(run.process);
+                run.is_active() && named.iter().any(|named| named == node.host.as_str())
+            });
+            if is_master {
+                masters.insert(node.host.to_string());
             }
             let named = node.named_masters(run.process).into_iter();
             // One that the inventory does not have any more.
@@ -168,7 +164,7 @@ pub(super) fn plan_config(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
                 all.tasks.extend(write(settings, node, after));
             }
             Err(FileTrouble::Unknown(unknown)) => {
-                all.unplanned.push((node.host.clone(), unknown.to_string()))
+                all.unplanned.push((node.host.clone(), unknown.to_string()));
             }
             // As it should be; or refused by the step `check`.
             Ok(_) | Err(_) => {}

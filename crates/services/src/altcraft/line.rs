@@ -66,20 +66,20 @@ mod tests {
     const TASK: &str = r#"{"level":"info","proc":"proctask","pid":306390,"hid":"app1","ver":"v2023.3.65.2060","file":"server/task_server.go:314","time":"2023-10-17T07:00:00Z","message":"Altcraft Platform [proctask] v2023.3.65.2060-g8377e3e65b ((HEAD) @Now app1 started on app1:8962, is master true"}"#;
     const WORKFLOW: &str = r#"{"level":"info","proc":"procworkflow","pid":306827,"hid":"app1","ver":"v2023.3.65.2060","file":"workflow/controlworkflow.go:108","time":"2023-10-17T07:00:00Z","message":"Altcraft Platform [procworkflow] v2023.3.65.2060-g8377e3e65b ((HEAD) @Now started, workers: 6, process: 5896e0fa252eefa7_306827, host_id: app1, is_primary: true, rpc addr: app1:7962"}"#;
 
-    fn started(pid: u32, port: u16) -> Option<Start> {
-        Some(Start {
+    fn started(pid: u32, port: u16) -> Start {
+        Start {
             pid,
             host_id: "app1".to_owned(),
             is_master: true,
             port: Some(port),
             version: "v2023.3.65.2060".to_owned(),
-        })
+        }
     }
 
     #[test]
     fn the_runbooks_lines_are_read() {
-        assert_eq!(start(TASK), started(306_390, 8962));
-        assert_eq!(start(WORKFLOW), started(306_827, 7962));
+        assert_eq!(start(TASK), Some(started(306_390, 8962)));
+        assert_eq!(start(WORKFLOW), Some(started(306_827, 7962)));
         assert!(start(&TASK.replace("master true", "master false")).is_some_and(|start| !start.is_master));
     }
 

@@ -63,7 +63,7 @@ impl Want {
             Self::Is(value) => Some(input(value)),
             Self::Has(wants) | Self::Only(wants) => Some(fresh_object(wants)),
             Self::List(_, items) => Some(CstInputValue::Array(
-                items.iter().map(|wants| fresh_object(wants)).collect(),
+                items.iter().map(fresh_object).collect(),
             )),
         }
     }

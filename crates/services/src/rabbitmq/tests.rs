@@ -104,10 +104,10 @@ fn fresh() -> Host {
         cookie: None,
         enabled: false,
         node: Node::Off { members: None },
-        ..member()
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a test writes its hosts where it calls")]
 fn facts(hosts: [Host; 3]) -> Facts {
     let service = service(INVENTORY);
     answer_all(&*service, |name, query| {
@@ -583,7 +583,7 @@ fn with_users() -> String {
 #[derive(Clone)]
 struct Users {
     vhosts: Vec<&'static str>,
-    users: Vec<(&'static str, &'static [&'static str])>,
+    names: Vec<(&'static str, &'static [&'static str])>,
     permissions: Vec<[&'static str; 5]>,
     passwords: [&'static str; 2],
 }
@@ -591,7 +591,7 @@ struct Users {
 fn all_users() -> Users {
     Users {
         vhosts: vec!["/", "orders", "stats"],
-        users: vec![
+        names: vec![
             ("guest", &["administrator"]),
             ("altcraft", &[]),
             ("watcher", &["monitoring"]),
@@ -619,7 +619,7 @@ fn plan_users(change: impl FnOnce(&mut Users)) -> String {
         let mut fact = answer(&host, query);
         if let (FactQuery::Erlang(query), Fact::Erlang(ErlangFact::Results(results))) = (query, &mut fact) {
             let listed = users
-                .users
+                .names
                 .iter()
                 .map(|(name, tags)| Term::List(vec![pair("user", str(name)), pair("tags", atoms(tags))]));
             results[4] = Ok(Term::List(listed.collect()));
@@ -660,7 +660,7 @@ fn users_and_virtual_hosts_are_made_after_all_joins_and_get_the_policy_in_the_sa
 #[test]
 fn a_user_of_whom_all_is_wrong_is_changed_and_others_are_not() {
     assert_snapshot!(plan_users(|users| {
-        users.users[2].1 = &[];
+        users.names[2].1 = &[];
         users.permissions.remove(3);
         users.permissions[2][4] = "^x";
         users.passwords[1] = "refused";
@@ -671,7 +671,7 @@ fn a_user_of_whom_all_is_wrong_is_changed_and_others_are_not() {
 fn a_user_that_was_made_and_nothing_more_is_finished() {
     assert_snapshot!(plan_users(|users| {
         users.permissions.remove(1);
-        users.users[2].1 = &[];
+        users.names[2].1 = &[];
         users.permissions.truncate(2);
     }));
 }

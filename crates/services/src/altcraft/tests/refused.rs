@@ -43,7 +43,7 @@ fn the_master_does_not_move_away_from_a_host_that_cannot_be_seen() {
         "[services.altcraft]\nmaster = \"app2\"\n",
     );
     let app2 = ("app2", converged(INVENTORY, "app2"));
-    assert_snapshot!(outline(&moved, &[app2.clone()]));
+    assert_snapshot!(outline(&moved, std::slice::from_ref(&app2)));
     // The same when main.json was written already, and names the old master no more.
     let mut written = converged(&moved, "app2");
     written.modified_us = STARTED + 1_000_000;
