@@ -13,6 +13,7 @@
 )]
 
 mod host;
+mod mongo;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -203,3 +204,4 @@ fn tell(line: &str) {
 }
 
 pub use host::Snapshot;
+pub use mongo::MongoClient;

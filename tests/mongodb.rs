@@ -1,0 +1,298 @@
+//! MongoDB replica sets on real hosts: built with users, rolled under load, grown and shrunk, adopted, cut off halfway.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use e2e::{Bed, DB, MongoClient};
+use protocol::facts::{Bson, MongoCommand};
+
+/// A set of these hosts, with access control and the application's user.
+fn with_users(hosts: &[&str], more: &str) -> String {
+    format!(
+        "[services.mongodb]\nhosts = {hosts:?}\nkeyfile = {{ file = \"secrets/mongodb.keyfile\" }}\n\
+         admin = {{ password = {{ file = \"secrets/mongodb.admin\" }} }}\n\
+         users.altcraft = {{ password = {{ file = \"secrets/mongodb.altcraft\" }} }}\n{more}"
+    )
+}
+
+const WITHOUT_USERS: &str = "[services.mongodb]\nhosts = [\"db1\", \"db2\", \"db3\"]\n";
+
+fn rewrite(bed: &Bed, services: &str) {
+    bed.write("inventory.toml", &format!("{}\n{services}", bed.hosts()));
+}
+
+/// The program with the inventory is done, and has nothing left to do.
+fn applies(bed: &Bed, words: &[&str]) {
+    let words = [&["--yes"], words].concat();
+    let _ = bed.clusterctl("apply", &words).expect(0);
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+}
+
+fn invocations(bed: &Bed) -> [String; 3] {
+    DB.map(|host| bed.on(host, "systemctl show -p InvocationID --value mongod"))
+}
+
+#[test]
+fn bare_hosts_become_a_set_with_users_that_keeps_its_data_whatever_is_done_to_it() {
+    let mut bed = Bed::new(&["db1", "db2", "db3", "app1", "app2"], &with_users(&DB, ""));
+    let first = bed.build();
+    first.says(&["Verified: observed again, the plan is empty."]);
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    bed.clusterctl("apply", &["--yes"])
+        .expect(0)
+        .says(&["No changes."]);
+    bed.clusterctl("status", &[])
+        .expect(0)
+        .says(&["rs0: primary db1, 3 of 3 members serve"]);
+    nobody_learns_a_secret(&bed, &first);
+
+    let client = MongoClient::new(&bed, Some(("altcraft", &bed.secret("mongodb.altcraft"))));
+    let nobody = MongoClient::new(&bed, None);
+    assert!(nobody.insert("db1", 0).is_err(), "anybody may write");
+    client.insert("db1", 1).unwrap();
+
+    let written = a_change_rolls_under_load(&mut bed, &client);
+    after_a_failover_the_new_primary_stays(&bed, &client);
+    members_come_and_go(&bed, &client);
+    a_lost_password_is_set_again(&bed);
+    for host in DB {
+        let ids = client.ids(host);
+        assert!(
+            written.is_subset(&ids),
+            "{host} lost {:?}",
+            written.difference(&ids)
+        );
+    }
+}
+
+fn nobody_learns_a_secret(bed: &Bed, ran: &e2e::Ran) {
+    let journal = std::fs::read(bed.folder().join("state/journal.db")).unwrap();
+    for secret in ["mongodb.admin", "mongodb.altcraft", "mongodb.keyfile"].map(|name| bed.secret(name)) {
+        assert!(!ran.stdout.contains(&secret) && !ran.stderr.contains(&secret));
+        assert!(
+            !journal
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes())
+        );
+    }
+    let key = bed.on("db2", "stat -c '%a %U:%G' /etc/mongod.keyfile");
+    assert_eq!(key.trim(), "400 mongodb:mongodb");
+}
+
+/// An option changes: every member restarts, the primary last, while a client goes on writing.
+fn a_change_rolls_under_load(bed: &mut Bed, client: &MongoClient) -> BTreeSet<i64> {
+    let before = invocations(bed);
+    rewrite(bed, &with_users(&DB, "config.net.maxIncomingConnections = 500\n"));
+    bed.clusterctl("plan", &["--detailed-exitcode"])
+        .expect(2)
+        .says(&["let another member than db1 become the primary"]);
+    let is_done = AtomicBool::new(false);
+    let bed = &*bed;
+    let (written, longest) = std::thread::scope(|scope| {
+        let load = scope.spawn(|| write_until(client, &is_done));
+        applies(bed, &[]);
+        is_done.store(true, Ordering::Relaxed);
+        load.join().unwrap()
+    });
+    for (before, after) in before.iter().zip(invocations(bed)) {
+        assert_ne!(*before, after, "a member was not restarted");
+    }
+    assert!(written.len() > 20, "{} documents were written", written.len());
+    // An election of the stand-in's takes two and a half seconds at most.
+    assert!(longest < Duration::from_secs(15), "no write for {longest:?}");
+    written
+}
+
+/// Writes documents to whoever is the primary; returns those that a majority took, and the longest time without one.
+fn write_until(client: &MongoClient, is_done: &AtomicBool) -> (BTreeSet<i64>, Duration) {
+    let (mut written, mut longest, mut last) = (BTreeSet::new(), Duration::ZERO, Instant::now());
+    let mut primary = None;
+    for id in 100.. {
+        if is_done.load(Ordering::Relaxed) {
+            break;
+        }
+        primary = primary.or_else(|| client.primary(&DB));
+        match primary.map(|host| client.insert(host, id)) {
+            Some(Ok(())) => {
+                written.insert(id);
+                longest = longest.max(last.elapsed());
+                last = Instant::now();
+            }
+            // What became of it is not known: it is not counted.
+            _ => primary = None,
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    (written, longest)
+}
+
+fn after_a_failover_the_new_primary_stays(bed: &Bed, client: &MongoClient) {
+    let old = client.primary(&DB).unwrap();
+    assert_ne!(
+        old, "db1",
+        "the primary was restarted last, and handed over before"
+    );
+    bed.on(old, "systemctl restart mongod");
+    let until = Instant::now() + Duration::from_secs(60);
+    let is_well = || bed.clusterctl("status", &[]).code == 0;
+    while !is_well() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+}
+
+fn members_come_and_go(bed: &Bed, client: &MongoClient) {
+    let more = "config.net.maxIncomingConnections = 500\n";
+    let five = ["db1", "db2", "db3", "app1", "app2"];
+    rewrite(bed, &with_users(&five, more));
+    bed.clusterctl("plan", &["--detailed-exitcode"])
+        .expect(2)
+        .says(&["add app1 and app2 without a vote", "let app2 vote and be elected"]);
+    applies(bed, &[]);
+    assert!(client.ids("app2").contains(&1));
+
+    // Without consent nobody is removed.
+    rewrite(bed, &with_users(&DB, more));
+    bed.clusterctl("plan", &[]).expect(1).says(&[
+        "app1:27017 is not removed from the set",
+        "--allow mongodb.remove=app1",
+    ]);
+    applies(
+        bed,
+        &["--allow", "mongodb.remove=app1", "--allow", "mongodb.remove=app2"],
+    );
+    bed.clusterctl("status", &[])
+        .expect(0)
+        .says(&["3 of 3 members serve"]);
+}
+
+fn a_lost_password_is_set_again(bed: &Bed) {
+    let admin = MongoClient::new(bed, Some(("admin", &bed.secret("mongodb.admin"))));
+    let primary = admin.primary(&DB).unwrap();
+    let command =
+        MongoCommand::new("updateUser", "altcraft").with("pwd", "forgotten-as-soon-as-set-0123456789");
+    admin.send(primary, command).unwrap();
+    bed.clusterctl("plan", &["--detailed-exitcode"])
+        .expect(2)
+        .says(&["change the password of the user \"altcraft\""]);
+    applies(bed, &[]);
+}
+
+#[test]
+fn a_set_made_by_hand_from_the_runbook_is_adopted() {
+    let bed = Bed::new(&DB, WITHOUT_USERS);
+    for host in DB {
+        // The runbook's file, indented; `journal` is what this version does not take any more.
+        bed.on(
+            host,
+            &format!(
+                "cat > /etc/mongod.conf <<'END'
+storage:
+  dbPath: /var/lib/mongodb
+  wiredTiger:
+    engineConfig:
+      directoryForIndexes: true
+
+replication:
+  replSetName: rs0
+
+systemLog:
+  destination: file
+  logAppend: true
+  logRotate: reopen
+  path: /var/log/mongodb/mongod.log
+
+net:
+  port: 27017
+  bindIp: \"127.0.0.1,{host}\"
+END
+                systemctl enable -q --now mongod
+                for i in $(seq 100); do ss -ltn | grep -q :27017 && exit 0; sleep 0.1; done; exit 1"
+            ),
+        );
+    }
+    let client = MongoClient::new(&bed, None);
+    let members = DB
+        .iter()
+        .zip(0..)
+        .map(|(host, id)| Bson::doc([("_id", Bson::from(id)), ("host", format!("{host}:27017").into())]));
+    let config = Bson::doc([
+        ("_id", "rs0".into()),
+        ("version", 1.into()),
+        ("members", Bson::Array(members.collect())),
+    ]);
+    client
+        .send("db1", MongoCommand::new("replSetInitiate", config))
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    while bed.clusterctl("status", &[]).code != 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    client.insert(client.primary(&DB).unwrap(), 1).unwrap();
+
+    // Access control is not switched on under its clients.
+    rewrite(&bed, &with_users(&DB, ""));
+    let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
+    bed.clusterctl("plan", &[])
+        .expect(1)
+        .says(&["access control is not switched on", "transitionToAuth"]);
+
+    // A file that mongod would not read is left as it is.
+    rewrite(&bed, WITHOUT_USERS);
+    bed.on("db2", "cp /etc/mongod.conf /root/kept && sed -i 's/^  port:/\\tport:/' /etc/mongod.conf && cp /etc/mongod.conf /root/broken");
+    bed.clusterctl("apply", &["--yes"])
+        .says(&["/etc/mongod.conf is not changed on db2", "line 17, column 1"]);
+    bed.on(
+        "db2",
+        "cmp /etc/mongod.conf /root/broken && cat /root/kept > /etc/mongod.conf",
+    );
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    assert!(client.ids("db3").contains(&1));
+}
+
+/// Applies, and kills the program (SIGKILL) when a node of this name is done; it may have been done before, by the agent
+/// that went on to its next safe point.
+fn apply_until(bed: &Bed, node: &str) {
+    let words = [
+        "apply",
+        "inventory.toml",
+        "--ssh-config",
+        "none",
+        "--yes",
+        "--json",
+    ];
+    let mut child = bed
+        .command(&words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let _ = lines.any(|line| {
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        event["event"] == "node-finished" && event["node"].as_str().is_some_and(|name| name.contains(node))
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_run_that_is_killed_anywhere_is_finished_by_the_next() {
+    let bed = Bed::new(&DB, &with_users(&DB, ""));
+    let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
+    for node in ["/config@", "/start@", "/initiate@", "/user-admin@", "/version-2@"] {
+        apply_until(&bed, node);
+        let plan = bed.clusterctl("plan", &["--detailed-exitcode"]);
+        assert!([0, 2].contains(&plan.code), "{}{}", plan.stdout, plan.stderr);
+    }
+    applies(&bed, &[]);
+    bed.clusterctl("status", &[])
+        .expect(0)
+        .says(&["3 of 3 members serve"]);
+}
