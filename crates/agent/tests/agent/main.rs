@@ -12,6 +12,7 @@ mod conversation;
 mod erlang;
 mod files;
 mod redis;
+mod ssdb;
 mod systemd;
 
 use client::Client;

@@ -30,7 +30,7 @@ pub(super) struct Settings {
     /// Seconds without a word after which a mirror connects again.
     pub(super) recv_timeout: u64,
     /// How many changes behind still counts as caught up. A mirror is told where it stands at least every 1000 changes
-    /// that it does not get itself (`backend_sync.cpp`), so under load the numbers never meet.
+    /// that it does not get itself (`backend_sync.cpp`), so under load the numbers never meet; the canaries are the proof.
     pub(super) max_lag: u64,
     /// Seconds within which a started server must answer; it replays what it had not written away.
     pub(super) start_timeout: u64,
@@ -80,7 +80,7 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let capacity = number("capacity", 1..=i64::MAX, 100_000_000);
     let sync_speed = reader.int("sync_speed", -1..=100_000);
     let recv_timeout = number("recv_timeout", 1..=86_400, 900);
-    let max_lag = number("max_lag", 0..=i64::MAX, 1_000);
+    let max_lag = number("max_lag", 0..=i64::MAX, 10_000);
     let seconds = |key, default| reader.seconds(key).unwrap_or(default);
     let (start_timeout, sync_timeout) = (seconds("start_timeout", 600), seconds("sync_timeout", 3_600));
     let canary_timeout = seconds("canary_timeout", 60);
