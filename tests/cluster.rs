@@ -1,22 +1,19 @@
 //! From bare hosts to a running, verified cluster; and then nothing, because there is nothing to do.
 
-use e2e::{Bed, DB, Snapshot};
+use e2e::{Bed, DB, Ran, Snapshot};
 
-/// The two services of the root's inventory.
-const SERVICES: &str = r#"
-[services.rabbitmq]
-hosts = ["db1", "db2", "db3"]
-cookie = { file = "secrets/rabbitmq.cookie" }
+/// The root's inventory as it stands, on the lab.
+const SITE: [&str; 2] = ["--overlay", "lab.toml"];
 
-[services.duplicates]
-kind = "kvrocks"
-engine = "redis"
-hosts = ["db1", "db2", "db3"]
-password = { file = "secrets/duplicates.password" }
-"#;
+fn on_site(bed: &Bed, verb: &str, words: &[&str]) -> Ran {
+    bed.clusterctl(verb, &[&SITE, words].concat())
+}
 
 fn snapshots(bed: &Bed) -> Vec<Snapshot> {
-    DB.iter().map(|host| Snapshot::of(bed, host)).collect()
+    DB.iter()
+        .chain(&["app1", "app2"])
+        .map(|host| Snapshot::of(bed, host))
+        .collect()
 }
 
 /// The address of the master that a host's sentinel names.
@@ -27,8 +24,11 @@ fn master(bed: &Bed, host: &str) -> String {
 
 #[test]
 fn bare_hosts_become_a_cluster_that_a_second_apply_leaves_alone() {
-    let bed = Bed::new(&DB, SERVICES);
-    let first = bed.build();
+    let bed = Bed::site();
+    let _ = bed
+        .run(&["secrets", "init", "inventory.toml", "--overlay", "lab.toml"])
+        .expect(0);
+    let first = on_site(&bed, "apply", &["--yes"]).expect(0);
     first.says(&["Verified: observed again, the plan is empty."]);
 
     // The services themselves say that they are what was asked for.
@@ -55,8 +55,10 @@ fn bare_hosts_become_a_cluster_that_a_second_apply_leaves_alone() {
 
     // No value of a secret is in anything that was said or kept.
     let journal = std::fs::read(bed.folder().join("state/journal.db")).unwrap();
-    for secret in [password, bed.secret("rabbitmq.cookie")] {
-        assert!(!first.stdout.contains(&secret) && !first.stderr.contains(&secret));
+    for file in std::fs::read_dir(bed.folder().join("secrets")).unwrap() {
+        let secret = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let secret = secret.trim();
+        assert!(!first.stdout.contains(secret) && !first.stderr.contains(secret));
         assert!(
             !journal
                 .windows(secret.len())
@@ -65,14 +67,14 @@ fn bare_hosts_become_a_cluster_that_a_second_apply_leaves_alone() {
     }
 
     let before = snapshots(&bed);
-    let second = bed.clusterctl("apply", &["--yes"]).expect(0);
+    let second = on_site(&bed, "apply", &["--yes"]).expect(0);
     second.says(&["No changes."]);
-    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    let _ = on_site(&bed, "plan", &["--detailed-exitcode"]).expect(0);
     assert_eq!(snapshots(&bed), before);
 
-    bed.clusterctl("status", &[])
+    on_site(&bed, "status", &[])
         .expect(0)
-        .says(&["rabbitmq (rabbitmq): healthy", "duplicates (kvrocks): healthy"]);
+        .says(&["All well: 7 services healthy."]);
     bed.run(&["history"]).expect(0).says(&["steps done"]);
 
     after_a_failover_the_new_master_stays(&bed);
@@ -97,21 +99,17 @@ fn after_a_failover_the_new_master_stays(bed: &Bed) {
     );
     let new = master(bed, "db2");
     assert_ne!(new, old);
-    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
-    bed.clusterctl("apply", &["--yes"])
-        .expect(0)
-        .says(&["No changes."]);
+    let _ = on_site(bed, "plan", &["--detailed-exitcode"]).expect(0);
+    on_site(bed, "apply", &["--yes"]).expect(0).says(&["No changes."]);
     assert_eq!(master(bed, "db3"), new);
 }
 
 fn a_later_virtual_host_gets_the_policy(bed: &Bed) {
     bed.on("db2", "rabbitmqctl -q add_vhost orders");
-    bed.clusterctl("plan", &["--detailed-exitcode"])
+    on_site(bed, "plan", &["--detailed-exitcode"])
         .expect(2)
         .says(&["set the policy ha-all in the virtual host orders"]);
-    let _ = bed
-        .clusterctl("apply", &["--yes", "--service", "rabbitmq"])
-        .expect(0);
+    let _ = on_site(bed, "apply", &["--yes", "--service", "rabbitmq"]).expect(0);
     let policies = bed.on("db3", "rabbitmqctl -q list_policies -p orders");
     assert!(policies.contains("ha-all"), "{policies}");
 }

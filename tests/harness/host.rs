@@ -12,10 +12,12 @@ impl Snapshot {
     pub fn of(bed: &Bed, host: &str) -> Self {
         let script = "
             find /etc /var/backups /root /home /opt /usr/local /var/lib/rabbitmq/.erlang.cookie -xdev \
-                \\( -path /root/.cache -o -path /home/deploy/.cache -o -path /etc/redis \\) -prune \
+                \\( -path /root/.cache -o -path /home/deploy/.cache -o -path /etc/redis \\
+                   -o -path /opt/akd/var -o -path '/usr/local/ssdb/var*' -o -path '/usr/local/ssdb/*.log*' \\) -prune \
                 -o -printf '%p %m %u %g %T@ %C@\\n' | sort
             sha256sum /etc/redis/redis.conf
-            for unit in rabbitmq-server redis-server redis-sentinel; do
+            for unit in rabbitmq-server redis-server redis-sentinel mongod zookeeper clickhouse-server ssdb \
+                        ssdb-hbsupp ssdb-notify proctask procworkflow; do
                 systemctl show -p ExecMainStartTimestampMonotonic -p InvocationID -p UnitFileState $unit
             done
         ";

@@ -62,6 +62,17 @@ impl Bed {
         bed
     }
 
+    /// Brings the lab up with all hosts fresh, and takes the inventory of the repository's root with the lab's overlay:
+    /// the whole runbook. Secrets are in the inventory's folder.
+    pub fn site() -> Self {
+        let bed = Self::new(&["db1", "db2", "db3", "app1", "app2"], "");
+        let overlay = std::fs::read_to_string(bed.lab.overlay()).expect("the lab has its overlay");
+        let kept = format!("{}/secrets/", bed.lab.dir().display());
+        bed.write("inventory.toml", include_str!("../../inventory.toml"));
+        bed.write("lab.toml", &overlay.replace(&kept, "secrets/"));
+        bed
+    }
+
     /// The part of an inventory that names the lab's hosts and how they are reached.
     pub fn hosts(&self) -> String {
         let dir = self.lab.dir().display();
