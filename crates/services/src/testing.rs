@@ -5,13 +5,26 @@ use std::collections::BTreeSet;
 use config::{Findings, Inventory};
 use plan::{Consent, Facts, HostFacts};
 use protocol::{Fact, FactError, FactQuery};
-use types::{HostName, Sources};
+use types::{Diagnostic, HostName, Sources};
 
 use crate::kind::{ReadCx, Service, read_service};
 use crate::step::{Cx, StepPlan, Task};
 
 /// Reads an inventory of one service; panics with what is wrong.
 pub(crate) fn service(inventory: &str) -> Box<dyn Service> {
+    let (service, found) = read(inventory);
+    assert!(found.is_empty(), "{found:#?}");
+    service.expect("a service")
+}
+
+/// The same where warnings are expected.
+pub(crate) fn service_with_warnings(inventory: &str) -> Box<dyn Service> {
+    let (service, found) = read(inventory);
+    assert!(!found.iter().any(Diagnostic::is_error), "{found:#?}");
+    service.expect("a service")
+}
+
+fn read(inventory: &str) -> (Option<Box<dyn Service>>, Vec<Diagnostic>) {
     let mut sources = Sources::new();
     let id = sources.add("inventory.toml", inventory);
     let findings = Findings::default();
@@ -24,9 +37,7 @@ pub(crate) fn service(inventory: &str) -> Box<dyn Service> {
         .services
         .first()
         .and_then(|decl| read_service(decl, &cx));
-    let (diagnostics, _) = findings.into_parts();
-    assert!(diagnostics.is_empty(), "{diagnostics:#?}");
-    service.expect("a service")
+    (service, findings.into_parts().0)
 }
 
 /// What reading an inventory of one service reports, one line each: message, label and hint.

@@ -165,7 +165,25 @@ fn membership(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>, plan: &mut Step
     let Some((added, removed)) = quorum::changes(settings, quorum, cx.facts) else {
         return;
     };
-    if settings.members().is_empty() || added.len() + removed.len() < 2 {
+    if settings.members().is_empty() {
+        return;
+    }
+    let is_ours = |name: &String| settings.hosts.iter().any(|host| host.as_str() == name);
+    if quorum.leader().is_none()
+        && quorum.is_there()
+        && let Some(name) = removed.iter().find(|name| !is_ours(name))
+    {
+        let what = format!("the quorum is not changed while {name} leads it");
+        let why =
+            "members that do not know it would not follow it, and it is no host of the service".to_owned();
+        plan.refusals.push(common(
+            &what,
+            why,
+            "stop its process first; the others then elect one of theirs",
+        ));
+        return;
+    }
+    if added.len() + removed.len() < 2 {
         return;
     }
     let list = |names: &[String]| names.join(", ");

@@ -65,6 +65,16 @@ fn has_quorum(settings: &Settings, facts: &Facts) -> Result<(), String> {
     Ok(())
 }
 
+/// The host's own member leads or follows. Another one that joins follows only when the leader has learned of it.
+fn member_serves(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
+    let quorum = Quorum::find(settings, facts);
+    match quorum.on(host).map(|member| &member.peer) {
+        Some(Peer::Standalone(_)) if quorum.members.len() == 1 => Ok(()),
+        Some(peer) if !peer.is_serving() => Err(format!("its Keeper: {}", peer.describe())),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn member_up(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
     let quorum = Quorum::find(settings, facts);
     match quorum.on(host).map(|member| &member.peer) {
@@ -94,7 +104,7 @@ fn serving(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), St
         return Err(why);
     }
     if settings.keeper().is_some() && settings.members().contains(host) {
-        has_quorum(settings, facts)?;
+        member_serves(settings, host, facts)?;
     }
     Ok(())
 }
@@ -119,7 +129,8 @@ fn table_trouble(settings: &Settings, live: &Live) -> Option<String> {
     })
 }
 
-/// The hosts whose server does not answer, or whose member of the quorum does not serve.
+/// The hosts whose server does not answer, or whose member of the quorum does not serve; of a cluster that serves, only
+/// those that it knows: one that is to join is not missed yet.
 pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
     let quorum = Quorum::find(settings, facts);
     let is_there = |host: &HostName| {
@@ -128,12 +139,27 @@ pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
             .is_none_or(|member| member.peer.is_serving() || matches!(member.peer, Peer::Standalone(_)));
         serves && view::talk(settings, host, facts).up().is_some()
     };
+    let mut known: BTreeSet<String> = quorum::current(settings, &quorum, facts)
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    for host in &settings.hosts {
+        if let Some(live) = view::talk(settings, host, facts).up() {
+            known.extend(live.cluster.iter().map(|(name, _)| name.clone()));
+        }
+    }
+    let is_missed = |host: &HostName| known.is_empty() || known.contains(host.as_str());
     settings
         .hosts
         .iter()
-        .filter(|host| !is_there(host))
+        .filter(|host| !is_there(host) && is_missed(host))
         .cloned()
         .collect()
+}
+
+/// Whether a host is the only one that is missed: then its start gives the budget back that it holds.
+pub(super) fn is_only_missed(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+    unavailable(settings, facts).into_iter().eq([host.clone()])
 }
 
 /// Its state.

@@ -5,7 +5,7 @@ use protocol::facts::{FileQuery, UnitFact};
 use protocol::{Operation, UnitVerb};
 use types::HostName;
 
-use super::config;
+use super::config::{self, Stop};
 use super::queries;
 use super::quorum::{Peer, Quorum};
 use super::settings::{Settings, ZooKeeper};
@@ -39,7 +39,9 @@ impl Need {
 /// What a host's ClickHouse needs; `None` where it is as it should be. The error says why it cannot be told.
 pub(super) fn server(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<Need>, String> {
     let unit = view::unit(settings, host, cx.facts).map_err(|unknown| unknown.to_string())?;
-    let written = config::tasks(settings, host, cx).map_err(|stop| stop.to_string())?;
+    let Some(written) = unless_refused(config::tasks(settings, host, cx))? else {
+        return Ok(None);
+    };
     let unread: Vec<FileQuery> = ["keeper", "settings"]
         .iter()
         .map(|name| queries::config_file(settings, name))
@@ -60,7 +62,9 @@ pub(super) fn zookeeper(
 ) -> Result<Option<Need>, String> {
     let unit = crate::clickhouse::quorum::unit(settings, host, cx.facts);
     let unit = unit.ok_or_else(|| format!("the state of {} is not known", zookeeper.unit))?;
-    let written = zookeeper::tasks(settings, zookeeper, host, cx).map_err(|stop| stop.to_string())?;
+    let Some(written) = unless_refused(zookeeper::tasks(settings, zookeeper, host, cx))? else {
+        return Ok(None);
+    };
     let unread = [
         queries::zoo_cfg(zookeeper),
         queries::myid(zookeeper),
@@ -77,6 +81,15 @@ pub(super) fn zookeeper(
         file_reason(host, unit, &written, &unread, cx)
             .or_else(|| conf.and_then(|conf| live_reason(zookeeper, &ids, host, conf)))
     })
+}
+
+/// What is to be written; `None` where that is refused, which the step `check` has said.
+fn unless_refused(tasks: Result<Vec<Task>, Stop>) -> Result<Option<Vec<Task>>, String> {
+    match tasks {
+        Ok(tasks) => Ok(Some(tasks)),
+        Err(Stop::Unknown(unknown)) => Err(unknown.to_string()),
+        Err(Stop::Refused(_) | Stop::Numbers(_)) => Ok(None),
+    }
 }
 
 fn need(

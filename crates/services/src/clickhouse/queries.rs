@@ -137,9 +137,9 @@ pub(super) fn data_myid(settings: &ZooKeeper) -> FileQuery {
     FileQuery::text(format!("{}/myid", settings.data_dir))
 }
 
-/// The heap.
+/// What Debian's init script reads last of all: the heap is set there, for the file is one line and may be made anew.
 pub(super) fn environment(settings: &ZooKeeper) -> FileQuery {
-    FileQuery::text(format!("{}/environment", settings.config_dir))
+    FileQuery::text(&settings.environment)
 }
 
 /// The number of the last election that the member took part in; 0 where it never was in a quorum.

@@ -123,10 +123,16 @@ impl Quorum {
         self.members.len() / 2 + 1
     }
 
-    /// Whether there is one that serves, whole or not. One member alone is one.
+    /// Whether there is one that serves, whole or not. One member alone is one; and who follows, follows somebody, be it
+    /// a member that the inventory does not name any more.
     pub(super) fn is_there(&self) -> bool {
         let alone = self.members.len() == 1 && matches!(self.members[0].peer, Peer::Standalone(_));
-        alone || self.leader().is_some()
+        alone || self.members.iter().any(|member| member.peer.is_serving())
+    }
+
+    /// Whether there is one that a host's member is not part of: it was down, or it is new.
+    pub(super) fn lacks(&self, host: &HostName) -> bool {
+        self.is_there() && self.on(host).is_some_and(|member| !member.peer.is_serving())
     }
 
     /// Why it is not whole; `None` where one leads and all others are in step.
@@ -254,9 +260,11 @@ fn seen_in_keeper(text: &str) -> Seen {
     seen
 }
 
-/// The hosts that the quorum consists of now, as far as it is known: as its leader has it.
+/// The hosts that the quorum consists of now, as far as it is known: as its leader has it, or who follows it.
 pub(super) fn current(settings: &Settings, quorum: &Quorum, facts: &Facts) -> Option<Vec<String>> {
-    let leader = quorum.leader()?;
+    let leader = quorum
+        .leader()
+        .or_else(|| quorum.members.iter().find(|member| member.peer.is_serving()))?;
     if let Some(conf) = &leader.conf {
         let servers = zoo::servers(conf);
         if !servers.is_empty() {

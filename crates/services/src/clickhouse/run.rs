@@ -8,8 +8,9 @@ use protocol::Operation;
 use types::HostName;
 
 use super::gates;
+use super::health;
 use super::need::{self, Need};
-use super::quorum::{self, Peer, Quorum};
+use super::quorum::{Peer, Quorum};
 use super::settings::Settings;
 use super::view;
 use crate::common::{UNIT, action};
@@ -41,9 +42,9 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let quorum = Quorum::find(settings, cx.facts);
     let is_formed = is_formed(settings, &quorum, cx);
-    // A member of Keeper that the quorum does not know yet follows it only once the others were restarted.
-    let added = quorum::changes(settings, &quorum, cx.facts).map(|(added, _)| added);
-    for (host, need) in needs(settings, cx, &mut plan) {
+    let needs = needs(settings, cx, &mut plan);
+    let others_restart = is_formed && needs.iter().any(|(_, need)| need.restarts());
+    for (host, need) in needs {
         if need.restarts() && is_formed {
             continue;
         }
@@ -55,16 +56,14 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             let text = "it is restarted, and holds replicated tables: whoever uses it already is interrupted";
             plan.note(Level::Warning, Some(host), text);
         }
-        let is_new = settings.keeper().is_some()
-            && added
-                .as_ref()
-                .is_some_and(|added| added.iter().any(|name| name == host.as_str()));
-        let gate = if is_new {
+        // A new member of Keeper follows only once the others have learned of it.
+        let gate = if others_restart && joins(settings, &quorum, host) {
             gates::loaded(settings, cx, host)
         } else {
             gates::serving(settings, cx, host)
         };
-        plan.tasks.push(task(settings, host, &need, false).gate(gate));
+        let revives = need.starts() && health::is_only_missed(settings, host, cx.facts);
+        plan.tasks.push(task(settings, host, &need, revives).gate(gate));
     }
     plan
 }
@@ -84,38 +83,58 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         settings.keeper().is_some()
             && matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)))
     };
-    restarts.sort_by_key(|(host, _)| leads(host));
+    // Members of Keeper that join or leave go first: the others must find them, or do without them.
+    let is_settled = |host: &HostName| {
+        settings.keeper().is_some() && quorum.on(host).is_some_and(|member| member.peer.is_serving())
+    };
+    restarts.sort_by_key(|(host, _)| (is_settled(host), leads(host)));
+    let all: Vec<HostName> = restarts.iter().map(|(host, _)| (*host).clone()).collect();
     for (host, need) in restarts {
-        if let Some(refusal) = keeps_quorum(settings, &quorum, host, &need, cx) {
+        if let Some(refusal) = keeps_quorum(settings, &quorum, host, &all, &need, cx) {
             plan.refusals.push(refusal);
             continue;
         }
-        let gate = gates::serving(settings, cx, host);
+        let gate = if joins(settings, &quorum, host) && all.len() > 1 {
+            gates::loaded(settings, cx, host)
+        } else {
+            gates::serving(settings, cx, host)
+        };
         plan.tasks.push(task(settings, host, &need, true).gate(gate));
     }
     plan
 }
 
-/// A member of Keeper is restarted only while the others are a majority by themselves.
+/// Whether a host's member of Keeper is not in the quorum that is there.
+fn joins(settings: &Settings, quorum: &Quorum, host: &HostName) -> bool {
+    settings.keeper().is_some() && quorum.lacks(host)
+}
+
+/// A member of Keeper is restarted only while the others are a majority by themselves. A quorum of two is not one without
+/// either of them, which is said when the inventory is read; there, all that are left must serve.
 fn keeps_quorum(
     settings: &Settings,
     quorum: &Quorum,
     host: &HostName,
+    restarted: &[HostName],
     need: &Need,
     cx: &Cx<'_>,
 ) -> Option<Refusal> {
     settings.keeper()?;
     let own = quorum.on(host)?;
-    let others = quorum.members.iter().filter(|member| member.name != own.name);
-    // Those that an earlier step of this plan starts are there by then.
-    let there = others.filter(|member| {
-        let starts = member
-            .host
-            .as_ref()
-            .is_some_and(|host| cx.tells(host, &settings.unit, protocol::UnitVerb::Start));
+    let others: Vec<_> = quorum
+        .members
+        .iter()
+        .filter(|member| member.name != own.name)
+        .collect();
+    // Those that this plan starts, or restarts as the first, are there by then.
+    let there = others.iter().filter(|member| {
+        let starts = member.host.as_ref().is_some_and(|host| {
+            cx.tells(host, &settings.unit, protocol::UnitVerb::Start) || restarted.contains(host)
+        });
         member.peer.is_serving() || starts
     });
-    (own.peer.is_serving() && there.count() < quorum.majority()).then(|| Refusal {
+    let there = there.count();
+    (own.peer.is_serving() && there < quorum.majority() && there < others.len()).then(|| Refusal {
         service: None,
         host: Some(host.clone()),
         what: format!("{host} is not restarted ({})", need.reason),

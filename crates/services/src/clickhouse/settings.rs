@@ -76,6 +76,8 @@ pub(super) struct ZooKeeper {
     pub(super) unit: String,
     pub(super) config_dir: String,
     pub(super) data_dir: String,
+    /// The file that sets the heap, as a line `JAVA_OPTS=`.
+    pub(super) environment: String,
     /// The heap of its Java machine, e.g. `512m`; as it is where the inventory is silent.
     pub(super) heap: Option<String>,
     /// More keys of zoo.cfg.
@@ -425,6 +427,7 @@ fn read_zookeeper(reader: &Reader<'_>, members: Vec<HostName>, findings: &Findin
         unit: text("unit", "zookeeper.service"),
         config_dir: text("config_dir", "/etc/zookeeper/conf"),
         data_dir: text("data_dir", "/var/lib/zookeeper"),
+        environment: text("environment", "/etc/default/zookeeper"),
         heap,
         options,
     }

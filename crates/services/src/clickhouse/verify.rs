@@ -9,6 +9,7 @@ use protocol::facts::{HttpEndpoint, HttpRequest};
 use protocol::{Operation, UnitVerb};
 use types::HostName;
 
+use super::gates;
 use super::queries::{self, CHECK_TABLE};
 use super::settings::Settings;
 use super::view;
@@ -57,9 +58,12 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             .map(|sql| HttpRequest::post("/", sql.as_str()))
             .collect(),
     };
-    plan.tasks.push(
-        Task::new(host, title, reason, action(operation, LIMIT)).preview(Preview::Commands(statements)),
-    );
+    let mut task =
+        Task::new(host, title, reason, action(operation, LIMIT)).preview(Preview::Commands(statements));
+    if !settings.members().is_empty() {
+        task = task.gate(gates::quorum(settings, cx));
+    }
+    plan.tasks.push(task);
     plan
 }
 

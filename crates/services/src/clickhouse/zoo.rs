@@ -1,4 +1,4 @@
-//! ZooKeeper's own files: zoo.cfg, myid, and the environment of Debian's package.
+//! ZooKeeper's own files: zoo.cfg, and the environment of Debian's init script.
 //!
 //! zoo.cfg is edited key by key, so that comments and what the operator tuned survive
 //! (<https://zookeeper.apache.org/doc/r3.8.0/zookeeperAdmin.html#sc_configuration>).
@@ -145,7 +145,7 @@ pub(super) fn is_same_value(key: &str, one: &str, other: &str) -> bool {
     one == other || (key.starts_with("server.") && plain(one) == plain(other))
 }
 
-/// The environment with another heap; `None` where it has that one, or cannot hold it.
+/// The environment with another heap; as it is where it has that one.
 pub(super) fn environment(found: &str, heap: &str) -> String {
     let options = format!("JAVA_OPTS=\"-Xms{heap} -Xmx{heap}\"");
     let is_options = |line: &str| line.trim_start().starts_with("JAVA_OPTS=");

@@ -7,6 +7,7 @@ use types::HostName;
 
 use super::config::{self, Stop};
 use super::gates;
+use super::health;
 use super::need::{self, Need};
 use super::queries;
 use super::quorum::{self, Peer, Quorum};
@@ -58,12 +59,9 @@ pub(super) fn tasks(
     }
     if let Some(heap) = &zookeeper.heap {
         let query = queries::environment(zookeeper);
-        let found = text(host, &query, cx)?;
-        // Where the package is still to come, so is its environment, which is edited and not replaced.
-        if let Some(found) = found {
-            let wanted = zoo::environment(&found, heap);
-            tasks.extend(write(host, &query, wanted, installs, cx)?.map(|task| task.part("environment")));
-        }
+        let found = text(host, &query, cx)?.unwrap_or_default();
+        let wanted = zoo::environment(&found, heap);
+        tasks.extend(write(host, &query, wanted, installs, cx)?.map(|task| task.part("environment")));
     }
     Ok(tasks)
 }
@@ -166,13 +164,15 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         } else {
             gates::quorum(settings, cx)
         };
-        plan.tasks.push(task(host, zookeeper, &need, false).gate(gate));
+        let revives = need.starts() && health::is_only_missed(settings, host, cx.facts);
+        plan.tasks.push(task(host, zookeeper, &need, revives).gate(gate));
     }
     plan
 }
 
-/// The step `zookeeper-restart`: what serves, one member after another, the leader last; and then members that are none
-/// any more are stopped.
+/// The step `zookeeper-restart`: members that are none any more are stopped, and then what serves is restarted, one member
+/// after another, the leader last. Who leaves goes first: a member with the new configuration does not follow a leader
+/// that is not in it (`FastLeaderElection`).
 pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let Some(zookeeper) = settings.zookeeper() else {
@@ -184,11 +184,11 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     restarts.retain(|(host, need)| serves(&quorum, host) && need.restarts());
     let leads = |host: &HostName| matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)));
     restarts.sort_by_key(|(host, _)| leads(host));
+    plan.tasks.extend(leavers(settings, zookeeper, cx));
     for (host, need) in restarts {
         let gate = gates::quorum(settings, cx);
         plan.tasks.push(task(host, zookeeper, &need, true).gate(gate));
     }
-    plan.tasks.extend(leavers(settings, zookeeper, cx));
     plan
 }
 
@@ -211,7 +211,12 @@ fn leavers(settings: &Settings, zookeeper: &ZooKeeper, cx: &Cx<'_>) -> Vec<Task>
             };
             let title = format!("disable and stop {}", zookeeper.unit);
             let reason = "it is no member of the quorum any more; its data stays";
-            tasks.push(Task::new(host, title, reason, action(operation, UNIT)).part("leave"));
+            tasks.push(
+                Task::new(host, title, reason, action(operation, UNIT))
+                    .part("leave")
+                    .disrupting(true)
+                    .gate(gates::quorum(settings, cx)),
+            );
         }
     }
     tasks

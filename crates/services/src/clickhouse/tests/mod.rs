@@ -1,1 +1,184 @@
-//! tests
+//! Case tests: settings and a cluster → plan; and each plan, carried out, leaves nothing to do.
+
+mod drift;
+mod fresh;
+mod members;
+mod node;
+mod refused;
+mod runbook;
+mod settings;
+mod world;
+
+use ::plan::{Level, Verdict};
+use protocol::{Action, Operation};
+
+use crate::clickhouse::ClickHouse;
+use crate::kind::{Kind, Service};
+use crate::step::{StepPlan, Task};
+use crate::testing::{self, plan_steps_after, render};
+
+use world::World;
+
+/// The steps of the built-in playbook, in its order; the packages are installed before the second of them.
+const STEPS: [&str; 10] = [
+    "check",
+    "zookeeper-config",
+    "zookeeper-start",
+    "config",
+    "start",
+    "zookeeper-restart",
+    "restart",
+    "reload",
+    "replicas",
+    "verify",
+];
+
+const DEBIAN: &str = "18.16.1+ds-7.3+b2";
+const MODERN: &str = "24.8.4.13";
+
+#[test]
+fn the_playbook_has_these_steps() {
+    let lines = ClickHouse.playbook().lines();
+    let used: Vec<&str> = lines
+        .filter_map(|line| line.strip_prefix("uses = \"clickhouse.")?.strip_suffix('"'))
+        .collect();
+    assert_eq!(used, STEPS);
+    assert_eq!(ClickHouse.steps(), STEPS);
+}
+
+fn inventory(hosts: &[&str], more: &str) -> String {
+    let named: Vec<String> = (1..)
+        .zip(hosts)
+        .map(|(at, host)| format!("{host} = \"10.0.0.{at}\""))
+        .collect();
+    let named = named.join("\n");
+    let list: Vec<String> = hosts.iter().map(|host| format!("{host:?}")).collect();
+    format!(
+        "[hosts]\n{named}\n[services.clickhouse]\nhosts = [{}]\n{more}",
+        list.join(", ")
+    )
+}
+
+const DB: [&str; 3] = ["db1", "db2", "db3"];
+
+fn service_on(hosts: &[&str], more: &str) -> Box<dyn Service> {
+    testing::service(&inventory(hosts, more))
+}
+
+/// ZooKeeper, no password.
+fn zookeeper(more: &str) -> Box<dyn Service> {
+    service_on(&DB, &format!("coordination = \"zookeeper\"\n{more}"))
+}
+
+fn keeper(more: &str) -> Box<dyn Service> {
+    service_on(&DB, more)
+}
+
+/// Hosts whose packages were installed and never started.
+fn packaged(hosts: &[&str], version: &'static str) -> World {
+    let mut world = World::new(hosts, version);
+    for host in hosts {
+        world.install(host);
+    }
+    world
+}
+
+/// A cluster that was built by our own plan, with a replicated table.
+fn built(service: &dyn Service, version: &'static str) -> World {
+    let hosts: Vec<&str> = service.hosts().iter().map(types::HostName::as_str).collect();
+    let mut world = packaged(&hosts, version);
+    converge(service, &mut world);
+    world.make_table();
+    world
+}
+
+fn plan(service: &dyn Service, world: &World) -> StepPlan {
+    plan_allowing(service, world, &[])
+}
+
+fn plan_allowing(service: &dyn Service, world: &World, allow: &[&str]) -> StepPlan {
+    let facts = world.facts(service);
+    let mut earlier: Vec<Task> = Vec::new();
+    for host in service.hosts() {
+        let node = world.node(host.as_str());
+        if node.is_reachable && !node.is_installed {
+            let mut names = vec![
+                service.vars()["package"].clone(),
+                service.vars()["zookeeper_package"].clone(),
+            ];
+            names.retain(|name| !name.is_empty());
+            let action = Action {
+                only_if: Vec::new(),
+                operation: Operation::InstallPackages { names },
+                limit_ms: 1,
+            };
+            earlier.push(Task::new(host, "install", "it is missing", action));
+        }
+    }
+    plan_steps_after(service, earlier, &STEPS, &facts, allow)
+}
+
+/// The plan as text, without what is only good to know.
+fn shown(service: &dyn Service, world: &World) -> String {
+    shown_allowing(service, world, &[])
+}
+
+fn shown_allowing(service: &dyn Service, world: &World, allow: &[&str]) -> String {
+    let mut plan = plan_allowing(service, world, allow);
+    plan.notes
+        .retain(|note| note.level == Level::Warning && !note.text.contains("has no password"));
+    for task in &mut plan.tasks {
+        task.preview = None;
+    }
+    render(&plan)
+}
+
+fn is_settled(plan: &StepPlan) -> bool {
+    plan.tasks.is_empty() && plan.refusals.is_empty() && plan.unplanned.is_empty()
+}
+
+/// Plans, carries the plan out, and expects that all gates pass and nothing is left to do.
+fn converge(service: &dyn Service, world: &mut World) {
+    converge_allowing(service, world, &[]);
+}
+
+fn converge_allowing(service: &dyn Service, world: &mut World, allow: &[&str]) {
+    let found = plan_allowing(service, world, allow);
+    perform(service, world, &found.tasks);
+    let facts = world.facts(service);
+    for gate in found.tasks.iter().flat_map(|task| &task.gates) {
+        let verdict = service.judge(&gate.check, gate.host.as_ref(), &facts);
+        assert_eq!(verdict, Verdict::Pass, "{}", gate.title);
+    }
+    let left = plan_allowing(service, world, allow);
+    assert!(is_settled(&left), "{}", render(&left));
+}
+
+/// Carries tasks out under the budget of one, as the executor does: a host that is missed blocks the disruption of others
+/// until a node that disrupts it has passed its gates.
+fn perform(service: &dyn Service, world: &mut World, tasks: &[Task]) {
+    let mut missed = service.unavailable(&world.facts(service));
+    for task in tasks {
+        if task.disrupts {
+            let others: Vec<_> = missed.iter().filter(|host| **host != task.host).collect();
+            assert!(
+                others.is_empty(),
+                "{} on {} waits for {others:?} for ever",
+                task.title,
+                task.host
+            );
+            missed.remove(&task.host);
+        }
+        world.perform(task);
+    }
+}
+
+/// The same, but the run dies after each of its actions in turn: the next plan always finishes the work.
+fn converge_from_everywhere(service: &dyn Service, world: &World) {
+    let tasks = plan(service, world).tasks;
+    for survived in 0..=tasks.len() {
+        let mut world = world.clone();
+        perform(service, &mut world, &tasks[..survived]);
+        converge(service, &mut world);
+    }
+}
