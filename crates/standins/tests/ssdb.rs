@@ -1,4 +1,5 @@
 //! The stand-in of SSDB as processes of their own, on loopback addresses of their own.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fmt::Write as _;
 use std::io::{BufReader, Write as _};
