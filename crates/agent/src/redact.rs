@@ -4,8 +4,8 @@
 //! program that echoes its input or a server that quotes a password in an error must not carry it out either.
 
 use protocol::facts::{
-    Bson, CommandFact, ErlangFact, HttpFact, LogFact, Login, MongoError, MongoFact, RespFact, RespValue, SsdbFact,
-    TcpFact, Term, WordsFact,
+    Bson, CommandFact, ErlangFact, HttpFact, LogFact, Login, MongoError, MongoFact, RespFact, RespValue,
+    SsdbFact, TcpFact, Term, WordsFact,
 };
 use protocol::{ActionError, Change, Fact, FactError, Response, Text};
 

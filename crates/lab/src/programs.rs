@@ -129,8 +129,14 @@ const PROGRAMS: &[Program] = &[
                 "etc/systemd/system/proctask.service",
                 asset!("altcraft/proctask.service"),
             ),
-            ("usr/lib/sysusers.d/altcraft.conf", asset!("altcraft/sysusers.conf")),
-            ("usr/lib/tmpfiles.d/altcraft.conf", asset!("altcraft/tmpfiles.conf")),
+            (
+                "usr/lib/sysusers.d/altcraft.conf",
+                asset!("altcraft/sysusers.conf"),
+            ),
+            (
+                "usr/lib/tmpfiles.d/altcraft.conf",
+                asset!("altcraft/tmpfiles.conf"),
+            ),
         ],
     },
     Program {

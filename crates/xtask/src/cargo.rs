@@ -28,8 +28,8 @@ pub(crate) fn command(root: &Path) -> Command {
 }
 
 /// Builds one program, and returns where it is.
-pub(crate) fn build(root: &Path, package: &str, bin: &str, more: &[&str]) -> anyhow::Result<Utf8PathBuf> {
-    built(command(root), package, bin, more)
+pub(crate) fn build(root: &Path, bin: &str, more: &[&str]) -> anyhow::Result<Utf8PathBuf> {
+    built(command(root), bin, more)
 }
 
 /// Builds one program for hosts of any make, and returns where it is.
@@ -47,16 +47,22 @@ pub(crate) fn build_static(
         .env("CARGO_TARGET_DIR", root.join("target").join(package));
     built(
         cargo,
-        package,
         bin,
-        &["--profile", profile, "--target", STATIC_TARGET],
+        &[
+            "--package",
+            package,
+            "--profile",
+            profile,
+            "--target",
+            STATIC_TARGET,
+        ],
     )
 }
 
-fn built(mut cargo: Command, package: &str, bin: &str, more: &[&str]) -> anyhow::Result<Utf8PathBuf> {
+fn built(mut cargo: Command, bin: &str, more: &[&str]) -> anyhow::Result<Utf8PathBuf> {
     let mut child = cargo
         .args(["build", "--quiet", "--message-format", "json-render-diagnostics"])
-        .args(["--package", package, "--bin", bin])
+        .args(["--bin", bin])
         .args(more)
         .stdout(Stdio::piped())
         .spawn()

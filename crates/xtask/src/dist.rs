@@ -40,11 +40,16 @@ pub(crate) fn build(args: &DistArgs) -> anyhow::Result<Dist> {
     let dir = root.join("target/dist");
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
 
-    // Tests are built with the same profile: what they have built of it is not built again.
-    let profile = if args.release { "release" } else { "dev" };
+    // Tests are built with the same profile and, since the whole workspace is chosen, with the same features: what they
+    // have built of it is not built again. What is shipped has only what it asks for.
+    let (profile, from) = if args.release {
+        ("release", &["--package", "clusterctl"][..])
+    } else {
+        ("dev", &["--workspace", "--exclude", "e2e"][..])
+    };
     let began = Instant::now();
     say(&format!("building clusterctl (profile {profile})"));
-    let built = cargo::build(&root, "clusterctl", "clusterctl", &["--profile", profile])?;
+    let built = cargo::build(&root, "clusterctl", &[from, &["--profile", profile]].concat())?;
     let clusterctl = place(built.as_std_path(), &dir)?;
     tell(&clusterctl, began);
 

@@ -14,6 +14,10 @@ use crate::{cargo, packages, say, standins};
 /// The package of the end-to-end tests, and the name of their lab.
 const E2E: &str = "e2e";
 
+/// All crates but that one. Single targets are chosen out of these, and not by their package: cargo would choose other
+/// features for the crates below a package alone, and build them all once more.
+const ALL: [&str; 3] = ["--workspace", "--exclude", E2E];
+
 /// Which tests.
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
@@ -38,8 +42,12 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     suite
         .stages
         .run("Install what the tests need", packages::ensure)?;
-    let all = ["--workspace", "--exclude", E2E];
-    suite.run("Tests of the crates", &all, &[], Usual)?;
+    suite.run(
+        "Tests of the crates",
+        &[&ALL[..], &["--tests"]].concat(),
+        &[],
+        Usual,
+    )?;
     suite.run_docs()?;
     if !args.no_e2e {
         suite.run_on_hosts()?;
@@ -123,7 +131,12 @@ impl Suite<'_> {
             &agent,
             Usual,
         )?;
-        self.run("Tests of the lab", &["--package", "lab"], &[], LeftOut)?;
+        self.run(
+            "Tests of the lab",
+            &[&ALL[..], &["--test", "real"]].concat(),
+            &[],
+            LeftOut,
+        )?;
         let programs = [
             ("CLUSTERCTL_BIN", dist.clusterctl.as_path()),
             ("CLUSTERCTL_STANDINS", standins.as_path()),
@@ -157,10 +170,7 @@ fn nextest(command: &mut Command, which: &[&str], names: &[String], how: How) {
 }
 
 fn cargo_test(command: &mut Command, which: &[&str], names: &[String], how: How) {
-    command
-        .args(["test", "--no-fail-fast", "--tests"])
-        .args(which)
-        .arg("--");
+    command.args(["test", "--no-fail-fast"]).args(which).arg("--");
     match how {
         Usual => command.arg("--quiet"),
         OneByOne => command.args(["--test-threads", "1", "--no-capture"]),
@@ -187,7 +197,7 @@ mod tests {
         cargo_test(&mut other, &["--package", "e2e"], &names, OneByOne);
         assert_eq!(
             typed(&other),
-            "cargo test --no-fail-fast --tests --package e2e -- --test-threads 1 --no-capture adopt"
+            "cargo test --no-fail-fast --package e2e -- --test-threads 1 --no-capture adopt"
         );
     }
 }

@@ -76,7 +76,13 @@ pub(crate) fn act(host: &Host, action: &Action) -> Result<Change, ActionError> {
             password,
             commands,
             until,
-        } => ssdb::send(&act, (address, *port), password.as_ref(), commands, until.as_ref()),
+        } => ssdb::send(
+            &act,
+            (address, *port),
+            password.as_ref(),
+            commands,
+            until.as_ref(),
+        ),
         Operation::Mongo {
             address,
             port,

@@ -7,12 +7,13 @@ use crate::project;
 
 pub(crate) fn init(args: &SourceArgs) -> Result<Exit, Error> {
     let made = project::init_secrets(args)?;
-    let text = match made.as_slice() {
+    let lines: Vec<String> = made
+        .iter()
+        .map(|path| format!("made {}", path.display()))
+        .collect();
+    let text = match lines.as_slice() {
         [] => "every secret file of the inventory is there".to_owned(),
-        made => made
-            .iter()
-            .map(|path| format!("made {}\n", path.display()))
-            .collect(),
+        lines => lines.join("\n"),
     };
     report::out::result(&text)?;
     Ok(Exit::Success)

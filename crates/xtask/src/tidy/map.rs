@@ -135,7 +135,7 @@ pub(crate) static MAP: &[Crate] = &[
     ),
     one(
         "e2e",
-        &["lab", "types"],
+        &["lab", "protocol", "transport", "types"],
         Development,
         "the end-to-end tests (in tests/)",
     ),
