@@ -1,5 +1,7 @@
 //! MongoDB replica sets on real hosts: built with users, rolled under load, grown and shrunk, adopted, cut off halfway.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;

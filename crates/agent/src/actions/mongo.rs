@@ -34,13 +34,17 @@ pub(super) fn send(
     }
     for command in commands {
         let name = command.name();
+        let mut refused = String::new();
         loop {
-            act.safe_point(name)?;
+            act.safe_point(&format!("{name}{refused}"))?;
             let said =
                 fields(&secrets, &command.fields).and_then(|document| connection.ask(&command.db, document));
             match said {
                 Ok(Ok(_)) => break,
-                Ok(Err(error)) if again_on.contains(&error.code) => std::thread::sleep(PAUSE),
+                Ok(Err(error)) if again_on.contains(&error.code) => {
+                    refused = format!(", which was refused so far: {error}");
+                    std::thread::sleep(PAUSE);
+                }
                 Ok(Err(error)) => return Err(at(&format!("{name}: {error}"))),
                 // The connection's limit is the action's: where no answer came, the time is over as well.
                 Err(error @ ClientError::Down(_)) => {

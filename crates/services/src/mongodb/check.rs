@@ -339,7 +339,7 @@ fn note_set(view: &View<'_>, all: &mut StepPlan) {
     if let Some((node, up)) = view.primary() {
         let window = up.window_s().map_or(String::new(), |seconds| {
             format!(
-                "; its oplog covers {}, which is how long a member may be away",
+                "; its oplog goes back {}: a member that is away longer has to copy everything again",
                 duration(seconds)
             )
         });

@@ -51,8 +51,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     }
     if let Some(seconds) = up.window_s() {
         let text = format!(
-            "members are stopped one at a time; one that is away longer than the oplog of {} covers ({}) has to copy \
-             everything again",
+            "members are stopped one at a time, and none may be away longer than the oplog of {} goes back ({})",
             primary.host,
             duration(seconds)
         );

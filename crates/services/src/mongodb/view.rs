@@ -286,6 +286,8 @@ impl Up {
             Err(Some(error)) if error.code == 93 => Place::Removed(error.message.clone()),
             Err(error) => match named {
                 Some(name) if name != set => Place::Foreign(name.to_owned()),
+                // An arbiter has no users, so nobody can log in there.
+                Some(_) if self.is_arbiter() => Place::Member,
                 _ => Place::Hidden(error.cloned().unwrap_or_else(|| MongoError {
                     code: 0,
                     name: String::new(),
@@ -358,7 +360,7 @@ impl Up {
 
     /// Whether it keeps the admin out although there are users.
     pub(super) fn locks_us_out(&self) -> bool {
-        matches!(self.status(), Err(Some(error)) if error.code == UNAUTHORIZED)
+        !self.is_arbiter() && matches!(self.status(), Err(Some(error)) if error.code == UNAUTHORIZED)
     }
 
     /// Users of the database `admin`, with their roles.
