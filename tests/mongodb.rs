@@ -138,7 +138,7 @@ fn after_a_failover_the_new_primary_stays(bed: &Bed, client: &MongoClient) {
         "the primary was restarted last, and handed over before"
     );
     bed.on(old, "systemctl restart mongod");
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     let is_well = || bed.clusterctl("status", &[]).code == 0;
     while !is_well() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(500));
@@ -229,7 +229,7 @@ END
     client
         .send("db1", MongoCommand::new("replSetInitiate", config))
         .unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while bed.clusterctl("status", &[]).code != 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(500));
     }
