@@ -5,6 +5,7 @@
 
 mod bench;
 mod cargo;
+mod chdb;
 mod demo;
 mod dist;
 mod lab;

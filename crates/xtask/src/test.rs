@@ -9,7 +9,7 @@ use lab::{Lab, LabOptions};
 use crate::dist::{self, DistArgs};
 use crate::stage::Stages;
 use crate::tally::{self, Tally};
-use crate::{cargo, packages, say, standins};
+use crate::{cargo, chdb, packages, say, standins};
 
 /// The package of the end-to-end tests, and the name of their lab.
 const E2E: &str = "e2e";

@@ -148,3 +148,58 @@ fn old_servers_get_the_old_root_element() {
     let ours = &world.node("db1").files[&format!("{CONFIG_D}/clusters.xml")].text;
     assert_eq!(flat(ours), CLUSTERS.replace("clickhouse>", "yandex>"));
 }
+
+/// Asks the engine of a new server, which prints an answer a line. It aborts at its end, after everything was said.
+const ASK: &str = r#"
+import chdb, sys
+connection = chdb.connect("file:%s/data?config-file=%s/config.xml" % (sys.argv[1], sys.argv[1]))
+for question in sys.argv[2:]:
+    print("answer", str(connection.query(question, "TabSeparated")).strip().replace("\n", " "))
+sys.stdout.flush()
+"#;
+
+/// `cargo xtask test` installs the module and says where: without it nothing is proven here.
+#[test]
+fn the_engine_of_a_new_server_takes_the_files() {
+    let Some(python) = std::env::var_os("CLUSTERCTL_TEST_CHDB") else {
+        return;
+    };
+    let world = built(
+        &*keeper("password = { file = \"pw\" }\nrestrict_default_user = true"),
+        MODERN,
+    );
+    let dir = tempfile::tempdir().unwrap();
+    for (path, file) in &world.node("db2").files {
+        if let Some(name) = path.strip_prefix("/etc/clickhouse-server/") {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if file.kind == protocol::facts::FileKind::File && name.contains('.') && !name.ends_with(".d") {
+                std::fs::write(path, &file.text).unwrap();
+            }
+        }
+    }
+    let questions = [
+        "SELECT host_name, port, shard_num FROM system.clusters WHERE cluster = 'altcraft' ORDER BY replica_num",
+        "SELECT macro, substitution FROM system.macros ORDER BY macro",
+    ];
+    let output = std::process::Command::new(python)
+        .args(["-c", ASK])
+        .arg(dir.path())
+        .args(questions)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let answers: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("answer "))
+        .collect();
+    assert_eq!(
+        answers,
+        [
+            "db1\t9000\t1 db2\t9000\t1 db3\t9000\t1",
+            "cluster\taltcraft replica\tdb2 shard\t01"
+        ],
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
