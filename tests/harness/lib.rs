@@ -15,6 +15,7 @@
 mod host;
 mod mongo;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,7 @@ pub struct Bed {
     pub lab: Lab,
     folder: TempDir,
     _turn: MutexGuard<'static, ()>,
+    _alone: File,
 }
 
 /// The hosts that run databases.
@@ -47,6 +49,7 @@ impl Bed {
             progress: Arc::new(tell),
             ..LabOptions::default()
         };
+        let alone = alone();
         let lab = Lab::open(options).expect("the lab opens");
         lab.up().expect("the lab comes up");
         for host in fresh {
@@ -57,6 +60,7 @@ impl Bed {
             lab,
             folder,
             _turn: turn,
+            _alone: alone,
         };
         bed.write("inventory.toml", &format!("{}\n{services}", bed.hosts()));
         bed
@@ -147,6 +151,14 @@ impl Bed {
             .trim()
             .to_owned()
     }
+}
+
+/// Waits until no other process tests on the lab; the lock ends with the file.
+fn alone() -> File {
+    let file =
+        File::create(std::env::temp_dir().join("clusterctl-e2e.lock")).expect("the lock's file is there");
+    file.lock().expect("the lab is ours");
+    file
 }
 
 /// What a run of the program came to.
