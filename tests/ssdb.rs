@@ -128,7 +128,7 @@ fn mirrors_made_by_hand_from_the_runbook_are_adopted_and_its_mistakes_listed() {
     let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
     let password = bed.secret("hbsupp.password");
     for host in DB {
-        let peers: String = DB
+        let peers: Vec<String> = DB
             .iter()
             .filter(|peer| **peer != host)
             .map(|peer| {
@@ -138,6 +138,7 @@ fn mirrors_made_by_hand_from_the_runbook_are_adopted_and_its_mistakes_listed() {
                 )
             })
             .collect();
+        let peers = peers.concat();
         let address = bed.lab.address(host).unwrap();
         // What the runbook says, in the sample of upstream.
         bed.on(
