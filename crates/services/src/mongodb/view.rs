@@ -337,18 +337,16 @@ impl Up {
 
     /// Whether clients must log in; `None` where it cannot be told.
     pub(super) fn asks_for_login(&self) -> Option<bool> {
-        // What nobody may see without a login is seen without one.
-        let seen = self.reply(Ask::Options);
-        match (&self.login, seen) {
-            (Login::Accepted, Ok(reply)) => {
-                let option = |path: &str| reply.get("parsed")?.get(path);
-                let is_enabled = option("security.authorization").and_then(Bson::as_str) == Some("enabled");
-                Some(is_enabled || option("security.keyFile").is_some())
-            }
-            (_, Ok(_)) => Some(false),
-            (_, Err(Some(error))) if error.code == UNAUTHORIZED => Some(true),
-            _ => None,
-        }
+        let reply = match self.reply(Ask::Options) {
+            Ok(reply) => reply,
+            Err(Some(error)) if error.code == UNAUTHORIZED => return Some(true),
+            Err(_) => return None,
+        };
+        // That it is seen says nothing: an arbiter, which has no users, shows it to its own host (SERVER-5479).
+        let option = |path: &str| reply.get("parsed")?.get(path);
+        let is_enabled = option("security.authorization").and_then(Bson::as_str) == Some("enabled");
+        let is_lenient = option("security.transitionToAuth").is_some_and(Bson::is_true);
+        Some((is_enabled || option("security.keyFile").is_some()) && !is_lenient)
     }
 
     /// Whether it has no user at all, and asks for a login: then it lets nobody do a few things from its own host.

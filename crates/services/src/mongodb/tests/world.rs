@@ -392,6 +392,8 @@ fn may(node: &Node, process: &Process, login: &Login, command: &MongoCommand) ->
         || *login == Login::Accepted
         || matches!(command.name(), "hello" | "buildInfo")
         || (has_no_user && excepted.contains(&command.name()))
+        // An arbiter shows these to its own host (SERVER-5479).
+        || (node.disk.is_arbiter && matches!(command.name(), "getCmdLineOpts" | "serverStatus"))
 }
 
 impl Node {
