@@ -246,6 +246,14 @@ fn notes(view: &View<'_>, node: &Node<'_>, all: &mut StepPlan) {
         );
         all.note(Level::Info, Some(node.host), text);
     }
+    let meta = node.file.as_ref().ok().and_then(|fact| fact.meta());
+    if meta.is_some_and(|meta| meta.mode & 0o004 != 0) {
+        let text = format!(
+            "{} holds passwords, and everybody on the host may read it",
+            settings.config
+        );
+        all.note(Level::Warning, Some(node.host), text);
+    }
     let everywhere = matches!(settings.rpc_host.as_str(), "0.0.0.0" | "::");
     let was = said.get("CLUSTER");
     if everywhere && was.is_none() {

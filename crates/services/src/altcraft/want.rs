@@ -62,9 +62,7 @@ impl Want {
             Self::Gone => None,
             Self::Is(value) => Some(input(value)),
             Self::Has(wants) | Self::Only(wants) => Some(fresh_object(wants)),
-            Self::List(_, items) => Some(CstInputValue::Array(
-                items.iter().map(fresh_object).collect(),
-            )),
+            Self::List(_, items) => Some(CstInputValue::Array(items.iter().map(fresh_object).collect())),
         }
     }
 
