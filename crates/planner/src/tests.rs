@@ -512,7 +512,7 @@ fn a_later_stage_waits_for_all_of_an_earlier_one() {
         .iter()
         .find(|node| node.id.as_str() == "jobs/go@db3")
         .unwrap();
-    let needs: Vec<&str> = go.needs.iter().map(|id| id.as_str()).collect();
+    let needs: Vec<&str> = go.needs.iter().map(types::NodeId::as_str).collect();
     assert_eq!(
         needs,
         [

@@ -1,4 +1,4 @@
-//! A parser of today's ClickHouse for the tests: PyPI's chdb-core, in a virtual environment beside the lab's images.
+//! A parser of today's ClickHouse for the tests: `PyPI`'s chdb-core, in a virtual environment beside the lab's images.
 //!
 //! Debian has ClickHouse 18.16 only. That a new server takes the files that we write is proven with the engine of one
 //! that comes as a Python module.

@@ -42,10 +42,17 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     suite
         .stages
         .run("Install what the tests need", packages::ensure)?;
+    let parser = suite
+        .stages
+        .run("Install a parser of today's ClickHouse", || Ok(chdb::ensure()))?;
+    let parser: Vec<(&str, &Path)> = parser
+        .iter()
+        .map(|python| ("CLUSTERCTL_TEST_CHDB", python.as_path()))
+        .collect();
     suite.run(
         "Tests of the crates",
         &[&ALL[..], &["--tests"]].concat(),
-        &[],
+        &parser,
         Usual,
     )?;
     suite.run_docs()?;

@@ -83,10 +83,11 @@ fn read(reader: &mut impl BufRead) -> Option<Vec<String>> {
 }
 
 fn write(stream: &mut TcpStream, items: &[&str]) {
-    let text: String = items
+    let parts: Vec<String> = items
         .iter()
         .map(|item| format!("{}\n{item}\n", item.len()))
         .collect();
+    let text = parts.concat();
     stream.write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 

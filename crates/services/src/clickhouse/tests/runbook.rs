@@ -173,7 +173,9 @@ fn the_engine_of_a_new_server_takes_the_files() {
         if let Some(name) = path.strip_prefix("/etc/clickhouse-server/") {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            if file.kind == protocol::facts::FileKind::File && name.contains('.') && !name.ends_with(".d") {
+            // Directories are made with the files in them.
+            let is_file = path.extension().is_some_and(|ending| ending != "d");
+            if is_file && file.kind == protocol::facts::FileKind::File {
                 std::fs::write(path, &file.text).unwrap();
             }
         }
