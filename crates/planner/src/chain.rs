@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::Rollout;
-use plan::{Consent, Facts, GraphError, Level, Node, Note, Refusal, StepGraph, Unplanned};
+use plan::{Consent, Facts, GraphError, Health, Level, Node, Note, Refusal, StepGraph, Unplanned};
 use services::{Cx, Service, StepPlan, Task, generic};
 use types::{GroupId, HostName, NodeId, ServiceName};
 
@@ -36,8 +36,10 @@ pub(crate) fn plan(
     for bound in bound {
         let service = bound.service.map(|at| &*services[at]);
         let before = stages.before(bound, service);
+        let held_by = before.held_by.clone();
         let mut chain = Chain::new(bound, service, facts, scope, scoped_hosts, options, before);
         chain.walk();
+        chain.hold(&held_by);
         if let Some(service) = service
             && chain.nodes.iter().any(|node| !node.disrupts.is_empty())
         {
@@ -76,8 +78,19 @@ const EVERY_STEP: &str = "every step";
 struct Stages {
     /// Of the stages that a host leaves by itself.
     common: Before,
-    /// Of the others: the stage, the service, and the last nodes.
-    ended: Vec<(usize, Option<ServiceName>, Vec<NodeId>)>,
+    /// Of the others.
+    ended: Vec<Ended>,
+}
+
+/// What a rollout of a stage came to.
+struct Ended {
+    stage: usize,
+    rollout: String,
+    service: Option<ServiceName>,
+    /// The last node of each host.
+    nodes: Vec<NodeId>,
+    /// Why it will not be well when it has ended; `None` as far as can be seen.
+    trouble: Option<String>,
 }
 
 /// What a rollout finds when it begins.
@@ -87,6 +100,8 @@ struct Before {
     last: BTreeMap<HostName, NodeId>,
     /// The nodes that must have succeeded on whatever host.
     everywhere: BTreeSet<NodeId>,
+    /// Why it may not begin: the trouble of the rollouts that it comes after.
+    held_by: Vec<String>,
     earlier: Vec<Task>,
     refused: BTreeSet<Option<HostName>>,
 }
@@ -96,30 +111,39 @@ impl Stages {
     /// rollouts of other earlier stages that it uses; a rollout that names none uses all.
     fn before(&self, bound: &Bound, service: Option<&dyn Service>) -> Before {
         let uses = service.map(Service::uses).unwrap_or_default();
-        let is_used = |name: &Option<ServiceName>| {
-            uses.is_empty() || name.as_ref().is_none_or(|name| uses.contains(name))
+        let is_used = |ended: &&Ended| {
+            ended.stage < bound.stage
+                && (uses.is_empty() || ended.service.as_ref().is_none_or(|name| uses.contains(name)))
         };
-        let ended = self
-            .ended
-            .iter()
-            .filter(|(stage, name, _)| *stage < bound.stage && is_used(name));
-        Before {
-            everywhere: ended.flat_map(|(_, _, nodes)| nodes).cloned().collect(),
-            ..self.common.clone()
+        let mut before = self.common.clone();
+        for ended in self.ended.iter().filter(is_used) {
+            before.everywhere.extend(ended.nodes.iter().cloned());
+            before.held_by.extend(
+                ended
+                    .trouble
+                    .iter()
+                    .map(|why| format!("{}: {why}", ended.rollout)),
+            );
         }
+        before
     }
 
     fn add(&mut self, chain: &Chain<'_>) {
         if chain.bound.per_host {
             self.common = Before {
                 last: chain.last.clone(),
-                everywhere: BTreeSet::new(),
                 earlier: chain.earlier.clone(),
                 refused: chain.refused.clone(),
+                ..Before::default()
             };
         } else {
-            let nodes = chain.last.values().cloned().collect();
-            self.ended.push((chain.bound.stage, chain.name(), nodes));
+            self.ended.push(Ended {
+                stage: chain.bound.stage,
+                rollout: chain.bound.rollout.clone(),
+                service: chain.name(),
+                nodes: chain.last.values().cloned().collect(),
+                trouble: chain.trouble(),
+            });
         }
     }
 }
@@ -294,6 +318,27 @@ impl<'a> Chain<'a> {
                 needs,
             });
             self.earlier.push(task);
+        }
+    }
+
+    /// Why what comes later may not rely on this rollout; `None` as far as can be seen.
+    fn trouble(&self) -> Option<String> {
+        if let Some(refusal) = self.said.refusals.first() {
+            return Some(refusal.what.clone());
+        }
+        // What is planned is to mend it, and its gates tell whether it did.
+        let service = self.service.filter(|_| self.nodes.is_empty())?;
+        let status = service.status(self.facts);
+        (status.health != Health::Healthy).then_some(status.summary)
+    }
+
+    /// Plans nothing after all, where what it comes after is in trouble.
+    fn hold(&mut self, held_by: &[String]) {
+        let Some(why) = held_by.first() else { return };
+        self.last.clear();
+        for node in std::mem::take(&mut self.nodes) {
+            let why = format!("{}: not before what it uses is well ({why})", node.title);
+            self.unplanned(node.id.to_string(), node.host, why);
         }
     }
 

@@ -479,14 +479,14 @@ fn the_built_in_playbooks_are_sound() {
     }
 }
 
-#[test]
-fn a_later_stage_waits_for_all_of_an_earlier_one() {
+/// Two stages: a playbook of all hosts, and after it rabbitmq's.
+fn staged(first: &str) -> StepGraph {
     let mut sources = Sources::new();
     let inventory = sources.add("inventory.toml", INVENTORY);
     let site = "[[stages]]\nplaybooks = [\"first\"]\n[[stages]]\nplaybooks = [\"rabbitmq\"]\n";
     let texts = [
         ("site", site.to_owned()),
-        ("first", command("begin", "")),
+        ("first", first.to_owned()),
         ("rabbitmq", command("go", "")),
     ];
     let playbooks = texts.map(|(name, text)| PlaybookText {
@@ -504,9 +504,14 @@ fn a_later_stage_waits_for_all_of_an_earlier_one() {
     };
     let project = Project::read(&input, &Findings::default());
     let facts = answer(&project, |_, _| 1);
-    let graph = project
+    project
         .plan(&facts, &Scope::default(), &Options::default())
-        .unwrap();
+        .unwrap()
+}
+
+#[test]
+fn a_later_stage_waits_for_all_of_an_earlier_one() {
+    let graph = staged(&command("begin", ""));
     let go = graph
         .nodes()
         .iter()
@@ -522,4 +527,18 @@ fn a_later_stage_waits_for_all_of_an_earlier_one() {
             "first/begin@web"
         ]
     );
+}
+
+#[test]
+fn a_later_stage_is_held_by_what_an_earlier_one_refuses() {
+    let graph = staged(&line("begin"));
+    assert_eq!(graph.nodes(), []);
+    assert!(!graph.refusals.is_empty());
+    let held: Vec<&str> = graph
+        .unplanned
+        .iter()
+        .filter(|left| left.service.is_some())
+        .map(|left| left.step.as_str())
+        .collect();
+    assert_eq!(held, ["mq/go@db2", "mq/go@db1", "jobs/go@db3"]);
 }
