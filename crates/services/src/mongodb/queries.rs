@@ -1,6 +1,6 @@
 //! What is asked of a host.
 
-use protocol::facts::{FileQuery, MongoCommand, MongoQuery, MongoUser, Query, UnitQuery};
+use protocol::facts::{CommandQuery, FileQuery, MongoCommand, MongoQuery, MongoUser, Query, UnitQuery};
 use protocol::{FactQuery, Text};
 use types::HostName;
 
@@ -162,6 +162,14 @@ pub(super) fn lock(settings: &Settings) -> FileQuery {
     FileQuery::meta(format!("{}/mongod.lock", settings.data_dir))
 }
 
+/// The version of the installed program.
+pub(super) fn installed() -> CommandQuery {
+    CommandQuery {
+        argv: vec!["mongod".to_owned(), "--version".to_owned()],
+        limit_ms: 10_000,
+    }
+}
+
 /// What tells whether a member serves.
 pub(super) fn live(settings: &Settings) -> Vec<FactQuery> {
     let mut queries = vec![UnitQuery::new(&settings.unit).wrap()];
@@ -178,6 +186,9 @@ pub(super) fn all(settings: &Settings, _host: &HostName) -> Vec<FactQuery> {
     let mut queries = live(settings);
     queries.push(conf(settings).wrap());
     queries.push(lock(settings).wrap());
+    // Only the name of the delay depends on the version before a server runs.
+    let has_delay = settings.members.iter().any(|member| member.delay_s.is_some());
+    queries.extend(has_delay.then(|| installed().wrap()));
     queries.extend(settings.keyfile.iter().map(|file| keyfile(file).wrap()));
     queries.extend(
         settings

@@ -107,7 +107,8 @@ impl Member {
         self.get("hidden").is_some_and(Bson::is_true)
     }
 
-    fn delay(&self) -> i64 {
+    /// How far it stays behind on purpose, in seconds.
+    pub(super) fn delay(&self) -> i64 {
         let delay = self.get("secondaryDelaySecs").or(self.get("slaveDelay"));
         delay.and_then(Bson::as_int).unwrap_or(0)
     }

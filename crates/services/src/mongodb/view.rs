@@ -27,6 +27,8 @@ pub(super) struct Node<'a> {
     /// The key file, where there is one to manage.
     pub(super) keyfile: Option<Result<&'a FileFact, Unknown>>,
     pub(super) server: Server,
+    /// The version of the installed program, where it was asked for.
+    installed: Option<(u32, u32)>,
 }
 
 /// A server, as far as it answers.
@@ -127,10 +129,9 @@ impl<'a> View<'a> {
 
     /// The version of the servers: the oldest, for what it does not know must not be said.
     pub(super) fn version(&self) -> Option<(u32, u32)> {
-        self.nodes
-            .iter()
-            .filter_map(|node| node.server.up()?.version())
-            .min()
+        let running = self.nodes.iter().filter_map(|node| node.server.up()?.version());
+        let installed = self.nodes.iter().filter_map(|node| node.installed);
+        running.min().or(installed.min())
     }
 
     /// What the primary, or else any other member, says of a member.
@@ -144,8 +145,14 @@ impl<'a> View<'a> {
     pub(super) fn lag_s(&self, host: &HostName) -> Option<i64> {
         let (primary, up) = self.primary()?;
         let own = up.seen(&self.settings.member_name(primary.host))?.at_ms?;
-        let its = up.seen(&self.settings.member_name(host))?.at_ms?;
-        Some(((own - its) / 1000).max(0))
+        let name = self.settings.member_name(host);
+        let its = up.seen(&name)?.at_ms?;
+        // One that is delayed is behind on purpose.
+        let delay = up
+            .config()
+            .and_then(|config| config.member(&name))
+            .map_or(0, |member| member.delay());
+        Some(((own - its) / 1000 - delay).max(0))
     }
 
     /// Members that the inventory does not name, by their names in the set.
@@ -169,6 +176,7 @@ impl<'a> Node<'a> {
             lock: facts.get(host, &queries::lock(settings)),
             keyfile: keyfile.map(|file| facts.get(host, &queries::keyfile(file))),
             server: Server::find(settings, host, facts),
+            installed: installed(host, facts),
         }
     }
 
@@ -205,6 +213,22 @@ impl<'a> Node<'a> {
         let started = self.unit.as_ref().map_or(0, |unit| unit.started_us);
         file.meta().is_some_and(|meta| meta.modified_us > started)
     }
+}
+
+/// `db version v7.0.14`
+fn installed(host: &HostName, facts: &Facts) -> Option<(u32, u32)> {
+    let said = facts.get(host, &queries::installed()).ok()?;
+    let line = said
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("db version v"))?;
+    release(line)
+}
+
+/// The first two numbers of a version.
+fn release(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }
 
 impl Server {
@@ -260,9 +284,7 @@ impl Up {
 
     /// The server's version: its first two numbers.
     pub(super) fn version(&self) -> Option<(u32, u32)> {
-        let text = self.reply(Ask::Version).ok()?.get("version")?.as_str()?;
-        let mut numbers = text.split('.').map(|number| number.parse().ok());
-        Some((numbers.next()??, numbers.next()??))
+        release(self.reply(Ask::Version).ok()?.get("version")?.as_str()?)
     }
 
     /// Where it belongs.

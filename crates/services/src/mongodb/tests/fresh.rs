@@ -162,8 +162,15 @@ fn versions_before_five_call_the_delay_by_its_old_name() {
     for (version, name) in [("4.4.29", "slaveDelay"), ("7.0.14", "secondaryDelaySecs")] {
         let mut world = packaged();
         world.version = version;
+        // It is known before any server runs, too.
+        for host in super::THREE {
+            world.stop(host);
+            world.node_mut(host).files.remove(LOCK);
+        }
         let found = shown(&*service, &world);
         assert!(found.contains(&format!("hidden: true, {name}: 3600")), "{found}");
+        // What is delayed is behind, and not late.
+        world.node_mut("db3").lag_s = 3600;
         converge(&*service, &mut world);
     }
 }

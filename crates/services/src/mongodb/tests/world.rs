@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use plan::{Facts, HostFacts, Verdict};
 use protocol::facts::{
-    Bson, FileFact, FileKind, FileMeta, Login, MongoCommand, MongoFact, MongoQuery, MongoUser, UnitFact,
+    Bson, CommandFact, FileFact, FileKind, FileMeta, Login, MongoCommand, MongoFact, MongoQuery, MongoUser,
+    UnitFact,
 };
 use protocol::{Fact, FactQuery, FileState, Operation, UnitVerb};
 
@@ -255,6 +256,14 @@ impl World {
             FactQuery::Unit(_) => Fact::Unit(node.unit()),
             FactQuery::File(query) => Fact::File(node.file(&query.path)),
             FactQuery::Mongo(query) => Fact::Mongo(self.talk(node, query)),
+            FactQuery::Command(query) => {
+                assert_eq!(query.argv, ["mongod", "--version"]);
+                Fact::Command(CommandFact {
+                    status: 0,
+                    stdout: format!("db version v{}\nBuild Info: {{}}\n", self.version),
+                    stderr: String::new(),
+                })
+            }
             other => panic!("nobody answers {other:?}"),
         }
     }
