@@ -11,6 +11,8 @@ use crate::step::Cx;
 
 /// The quorum has one leader, and all members that can be seen follow it.
 pub(super) const QUORUM: &str = "quorum";
+/// The same, and the servers have their sessions with it.
+pub(super) const REACHED: &str = "reached";
 /// The member of the quorum answers, whether it serves or not.
 pub(super) const MEMBER_UP: &str = "member-up";
 /// The server knows the cluster, and our user may log in.
@@ -34,6 +36,11 @@ pub(super) fn quorum(settings: &Settings, cx: &Cx<'_>) -> Gate {
         "the quorum has one leader, and the others follow".to_owned(),
         ELECTION,
     )
+}
+
+pub(super) fn reached(settings: &Settings, cx: &Cx<'_>) -> Gate {
+    let title = "the quorum has one leader, the others follow, and the servers reach it".to_owned();
+    gate(settings, cx, REACHED, None, title, CATCH_UP)
 }
 
 pub(super) fn member_up(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
@@ -60,7 +67,7 @@ fn gate(
     limit_ms: u64,
 ) -> Gate {
     // A quorum is judged by all its members; a server speaks for itself, unless it is a member as well.
-    let is_common = check == QUORUM || settings.keeper().is_some();
+    let is_common = host.is_none() || settings.keeper().is_some();
     let watched = cx
         .hosts
         .iter()

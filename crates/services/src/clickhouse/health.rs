@@ -16,6 +16,7 @@ use super::zoo;
 pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     let found = match (check, host) {
         (gates::QUORUM, _) => has_quorum(settings, facts),
+        (gates::REACHED, _) => has_quorum(settings, facts).and_then(|()| sessions(settings, facts)),
         (gates::MEMBER_UP, Some(host)) => member_up(settings, host, facts),
         (gates::LOADED, Some(host)) => loaded(settings, host, facts).map(|_| ()),
         (gates::SERVING, Some(host)) => serving(settings, host, facts),
@@ -65,6 +66,22 @@ fn has_quorum(settings: &Settings, facts: &Facts) -> Result<(), String> {
     Ok(())
 }
 
+/// Every server that answers reaches the quorum, and its tables are writable: when ZooKeeper restarts, sessions end.
+/// One that was not made a part of the cluster yet has none.
+pub(super) fn sessions(settings: &Settings, facts: &Facts) -> Result<(), String> {
+    for host in &settings.hosts {
+        let Talk::Up(live) = view::talk(settings, host, facts) else {
+            continue;
+        };
+        if !live.cluster.is_empty()
+            && let Some(why) = table_trouble(settings, &live)
+        {
+            return Err(format!("{host}: {why}"));
+        }
+    }
+    Ok(())
+}
+
 /// The host's own member leads or follows. Another one that joins follows only when the leader has learned of it.
 fn member_serves(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
     let quorum = Quorum::find(settings, facts);
@@ -109,8 +126,11 @@ fn serving(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), St
     Ok(())
 }
 
-/// What is wrong with a server's replicated tables; `None` where nothing is.
+/// What is wrong with a server's session and its replicated tables; `None` where nothing is.
 fn table_trouble(settings: &Settings, live: &Live) -> Option<String> {
+    if let Err(why) = &live.session {
+        return Some(format!("it does not reach the quorum: {why}"));
+    }
     let tables = match &live.replicas {
         Ok(tables) => tables,
         Err(why) => return Some(why.clone()),

@@ -51,6 +51,7 @@ pub(super) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     for at in endpoints(settings, host) {
         queries.push(state(settings, &at).wrap());
         queries.push(replicas(&at).wrap());
+        queries.push(session(&at).wrap());
     }
     if let Some(zookeeper) = settings.zookeeper() {
         queries.push(UnitQuery::new(&zookeeper.unit).wrap());
@@ -212,6 +213,15 @@ pub(super) fn replicas(at: &HttpEndpoint) -> HttpQuery {
         at,
         "SELECT database, table, is_readonly, is_session_expired, total_replicas, active_replicas, absolute_delay, \
          queue_size, zookeeper_path, replica_name FROM system.replicas ORDER BY database, table FORMAT TabSeparated",
+    )
+}
+
+/// Whether the server reaches the quorum: it looks at the root of the common tree, and begins a new session where the old
+/// one is over, which happens to all of them when ZooKeeper restarts.
+pub(super) fn session(at: &HttpEndpoint) -> HttpQuery {
+    select(
+        at,
+        "SELECT count() > 0 FROM system.zookeeper WHERE path = '/' FORMAT TabSeparated",
     )
 }
 

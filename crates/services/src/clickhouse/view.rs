@@ -36,6 +36,8 @@ pub(super) struct Live {
     pub(super) has_check_table: bool,
     /// Its replicated tables; or what it says instead, such as that its session is over.
     pub(super) replicas: Result<Vec<Replica>, String>,
+    /// Whether it reaches the quorum, or what it says instead.
+    pub(super) session: Result<(), String>,
 }
 
 /// A replicated table on one server, from `system.replicas`.
@@ -124,6 +126,7 @@ fn live(at: &HttpEndpoint, body: &str, host: &HostName, facts: &Facts) -> Live {
         macros: BTreeMap::new(),
         has_check_table: false,
         replicas: Ok(Vec::new()),
+        session: Ok(()),
     };
     for row in rows(body) {
         let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
@@ -144,6 +147,12 @@ fn live(at: &HttpEndpoint, body: &str, host: &HostName, facts: &Facts) -> Live {
             .iter()
             .filter_map(|row| replica(row))
             .collect()),
+        Ok(HttpFact::Reply { status, body }) => Err(said(*status, body.as_str())),
+        Ok(HttpFact::Down(why)) => Err(why.clone()),
+        Err(unknown) => Err(unknown.to_string()),
+    };
+    live.session = match facts.get(host, &queries::session(at)) {
+        Ok(HttpFact::Reply { status: 200, .. }) => Ok(()),
         Ok(HttpFact::Reply { status, body }) => Err(said(*status, body.as_str())),
         Ok(HttpFact::Down(why)) => Err(why.clone()),
         Err(unknown) => Err(unknown.to_string()),

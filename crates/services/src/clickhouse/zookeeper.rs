@@ -1,6 +1,6 @@
 //! ZooKeeper, where it is ours: its files, and its members started together or restarted one after another.
 
-use plan::{Preview, Unknown};
+use plan::{Gate, Preview, Unknown};
 use protocol::facts::{FileFact, FileKind, FileQuery};
 use protocol::{FileState, Operation, Text, UnitVerb};
 use types::HostName;
@@ -186,10 +186,19 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     restarts.sort_by_key(|(host, _)| leads(host));
     plan.tasks.extend(leavers(settings, zookeeper, cx));
     for (host, need) in restarts {
-        let gate = gates::quorum(settings, cx);
+        let gate = after(settings, cx);
         plan.tasks.push(task(host, zookeeper, &need, true).gate(gate));
     }
     plan
+}
+
+/// What is waited for after a member went: the quorum, and the servers' sessions, unless one had none before, for then
+/// its own restart, later in this plan, is what it needs.
+fn after(settings: &Settings, cx: &Cx<'_>) -> Gate {
+    match health::sessions(settings, cx.facts) {
+        Ok(()) => gates::reached(settings, cx),
+        Err(_) => gates::quorum(settings, cx),
+    }
 }
 
 /// Stops the ZooKeeper of hosts that were members and are none any more.
@@ -215,7 +224,7 @@ fn leavers(settings: &Settings, zookeeper: &ZooKeeper, cx: &Cx<'_>) -> Vec<Task>
                 Task::new(host, title, reason, action(operation, UNIT))
                     .part("leave")
                     .disrupting(true)
-                    .gate(gates::quorum(settings, cx)),
+                    .gate(after(settings, cx)),
             );
         }
     }

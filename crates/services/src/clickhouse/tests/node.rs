@@ -25,6 +25,7 @@ pub(super) struct Node {
     pub(super) zoo_cfg: String,
     pub(super) has_table: bool,
     pub(super) has_check_table: bool,
+    pub(super) has_lost_session: bool,
     pub(super) delay: u64,
 }
 

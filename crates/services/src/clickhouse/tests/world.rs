@@ -49,6 +49,7 @@ impl World {
             zoo_cfg: String::new(),
             has_table: false,
             has_check_table: false,
+            has_lost_session: false,
             delay: 0,
         });
         Self {
@@ -418,7 +419,15 @@ impl World {
             };
         }
         let sql = query.request.body.as_str();
-        let body = if sql.contains("system.clusters") {
+        if sql.contains("system.zookeeper") && (node.has_lost_session || !self.has_quorum()) {
+            return HttpFact::Reply {
+                status: 500,
+                body: Text::new("Code: 999, e.displayText() = Coordination::Exception: Session expired"),
+            };
+        }
+        let body = if sql.contains("system.zookeeper") {
+            "1\n".to_owned()
+        } else if sql.contains("system.clusters") {
             self.state(node)
         } else if sql.starts_with("SELECT total_replicas") {
             format!("{}\t{}\n", self.registered.len(), self.active())
