@@ -16,8 +16,8 @@ use crate::options::check_place;
 use crate::ssh_files::SshFiles;
 use crate::{
     CmdError, Cut, Engine, HostError, HostSpec, HostStatus, LabError, LabOptions, Output, Programs, Range,
-    cmd, default_hosts, files, image, mounts, names, overlay, programs, range, read_hosts, spec, status,
-    tools,
+    cmd, default_hosts, files, image, inotify, mounts, names, overlay, programs, range, read_hosts, spec,
+    status, tools,
 };
 
 /// How long one lab command waits for another on the same lab, which may be building the image.
@@ -102,6 +102,9 @@ impl Lab {
         let _turn = self.make_dir_and_lock()?;
         self.drop_former_hosts()?;
         let seed = self.seed()?;
+        if let Some(raised) = inotify::make_room()? {
+            self.say(&raised);
+        }
         let began = Instant::now();
         for spec in &self.hosts {
             self.start_or_heal(&seed, spec)?;

@@ -25,6 +25,7 @@ mod error;
 mod files;
 mod host;
 mod image;
+mod inotify;
 mod lab;
 mod lock;
 mod mounts;
