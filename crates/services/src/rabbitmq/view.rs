@@ -49,8 +49,6 @@ pub(super) struct Broker {
     pub(super) permissions: Vec<SeenPermission>,
     /// For each user of the inventory, whether it has our password; `None` where that could not be asked.
     pub(super) passwords: Vec<Option<bool>>,
-    /// Queues that would lose their quorum if this node stopped.
-    pub(super) quorum_critical: Vec<String>,
     /// Mirrored queues led by this node that have no synchronised mirror.
     pub(super) unsynchronised: Vec<String>,
 }
@@ -85,7 +83,7 @@ fn members_query(settings: &Settings, host: &HostName) -> FileQuery {
 }
 
 /// The calls that tell a broker's state; [`broker`] reads their results in this order.
-const CALLS: [(&str, &str); 11] = [
+const CALLS: [(&str, &str); 10] = [
     ("rabbit", "is_running"),
     ("rabbit_mnesia", "status"),
     ("rabbit_vhost", "list_names"),
@@ -94,7 +92,6 @@ const CALLS: [(&str, &str); 11] = [
     ("rabbit_amqqueue", "list_names"),
     ("rabbit_alarm", "get_alarms"),
     ("rabbit_misc", "version"),
-    ("rabbit_quorum_queue", "list_with_minimum_quorum_for_cli"),
     (
         "rabbit_amqqueue",
         "list_local_mirrored_classic_without_synchronised_mirrors_for_cli",
@@ -214,7 +211,7 @@ fn broker(results: &[Result<Term, String>]) -> Broker {
             })
             .collect()
     };
-    let status = answer(10).or(answer(1));
+    let status = answer(9).or(answer(1));
     let part = |key: &str| status.and_then(|status| status.get(key));
     let mut members = BTreeSet::new();
     for sort in part("nodes").map(Term::items).unwrap_or_default() {
@@ -269,8 +266,7 @@ fn broker(results: &[Result<Term, String>]) -> Broker {
             .map(|list| list.items().iter().filter_map(seen_permission).collect())
             .unwrap_or_default(),
         passwords: results.iter().skip(CALLS.len() + 1).map(has_password).collect(),
-        quorum_critical: named(8),
-        unsynchronised: named(9),
+        unsynchronised: named(8),
     }
 }
 

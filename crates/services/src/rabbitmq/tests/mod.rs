@@ -242,7 +242,6 @@ fn results(broker: &Broker) -> Vec<Result<Term, String>> {
         list(broker.alarms.clone()),
         Ok(str(broker.version)),
         list(vec![]),
-        list(vec![]),
         Err("{badrpc,{'EXIT',{undef,[{rabbit_db_cluster,cli_cluster_status,[],[]}]}}}".into()),
     ]
 }
