@@ -3,8 +3,6 @@
 //! The bytes are coded by `redis-protocol`; what is here is the conversation: a connection with time limits, AUTH and
 //! what the servers' answers to it mean, and commands whose arguments may hold secrets.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use protocol::TextError;
@@ -16,12 +14,8 @@ use thiserror::Error;
 use types::SecretId;
 use zeroize::Zeroizing;
 
-use crate::facts::connect;
 use crate::secrets::Secrets;
-use crate::words::words;
-
-/// A longer reply is no answer to a question of ours.
-const REPLY_LIMIT: usize = 16 << 20;
+use crate::wire::Wire;
 
 /// Why a server did not answer.
 #[derive(Debug, Error)]
@@ -39,8 +33,7 @@ pub(crate) enum RespError {
 
 /// A connection to a server.
 pub(crate) struct Connection {
-    stream: TcpStream,
-    received: Zeroizing<Vec<u8>>,
+    wire: Wire,
     /// Whether the server took our password; not where it has none, or none was named.
     pub(crate) authenticated: bool,
 }
@@ -65,14 +58,8 @@ impl Connection {
         password: Option<&SecretId>,
         limit: Duration,
     ) -> Result<Self, RespError> {
-        let down = |error: std::io::Error| RespError::Down(words(&error));
-        let stream = connect(address, port).map_err(RespError::Down)?;
-        stream.set_nodelay(true).map_err(down)?;
-        stream.set_read_timeout(Some(limit)).map_err(down)?;
-        stream.set_write_timeout(Some(limit)).map_err(down)?;
         let mut connection = Self {
-            stream,
-            received: Zeroizing::default(),
+            wire: Wire::open(address, port, limit).map_err(RespError::Down)?,
             authenticated: false,
         };
         if let Some(id) = password {
@@ -127,38 +114,12 @@ impl Connection {
             encode_borrowed(&mut bytes[start..], &command, false)
                 .map_err(|error| RespError::Down(error.to_string()))?;
         }
-        self.stream.write_all(&bytes).map_err(|error| self.lost(&error))
+        self.wire.send(&bytes).map_err(RespError::Down)
     }
 
     fn reply(&mut self) -> Result<OwnedFrame, RespError> {
-        let mut buffer = Zeroizing::new(vec![0; 16 << 10]);
-        loop {
-            let decoded = decode(&self.received);
-            if let Some((frame, used)) =
-                decoded.map_err(|_| RespError::Down("it does not speak RESP".to_owned()))?
-            {
-                self.received.drain(..used);
-                return Ok(frame);
-            }
-            if self.received.len() > REPLY_LIMIT {
-                return Err(RespError::Down("its reply is too long".to_owned()));
-            }
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Err(RespError::Down("it closed the connection".to_owned())),
-                Ok(read) => self.received.extend_from_slice(&buffer[..read]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.lost(&error)),
-            }
-        }
-    }
-
-    fn lost(&self, error: &std::io::Error) -> RespError {
-        // How a read time limit shows.
-        if error.kind() == std::io::ErrorKind::WouldBlock {
-            let limit = self.stream.read_timeout().ok().flatten().unwrap_or_default();
-            return RespError::Down(format!("it did not answer within {} ms", limit.as_millis()));
-        }
-        RespError::Down(words(error))
+        let parse = |bytes: &[u8]| decode(bytes).map_err(|_| "it does not speak RESP".to_owned());
+        self.wire.reply(parse).map_err(RespError::Down)
     }
 }
 

@@ -1,7 +1,5 @@
 //! A client of servers that speak SSDB's protocol, for facts and for actions.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use protocol::facts::SsdbCommand;
@@ -10,12 +8,8 @@ use thiserror::Error;
 use types::SecretId;
 use zeroize::Zeroizing;
 
-use crate::facts::connect;
 use crate::secrets::Secrets;
-use crate::words::words;
-
-/// A longer reply is no answer to a question of ours.
-const REPLY_LIMIT: usize = 16 << 20;
+use crate::wire::{REPLY_LIMIT, Wire};
 
 /// A reply: its items as they came.
 pub(crate) type Items = Vec<Zeroizing<Vec<u8>>>;
@@ -36,8 +30,7 @@ pub(crate) enum SsdbError {
 
 /// A connection to a server.
 pub(crate) struct Connection {
-    stream: TcpStream,
-    received: Zeroizing<Vec<u8>>,
+    wire: Wire,
     /// Whether the server asks for a password. It says "ok" to any password where it has none.
     pub(crate) asks_password: bool,
 }
@@ -51,14 +44,8 @@ impl Connection {
         password: Option<&SecretId>,
         limit: Duration,
     ) -> Result<Self, SsdbError> {
-        let down = |error: std::io::Error| SsdbError::Down(words(&error));
-        let stream = connect(address, port).map_err(SsdbError::Down)?;
-        stream.set_nodelay(true).map_err(down)?;
-        stream.set_read_timeout(Some(limit)).map_err(down)?;
-        stream.set_write_timeout(Some(limit)).map_err(down)?;
         let mut connection = Self {
-            stream,
-            received: Zeroizing::default(),
+            wire: Wire::open(address, port, limit).map_err(SsdbError::Down)?,
             asks_password: false,
         };
         let first = connection.exchange(&[Text::new("ping")], secrets)?;
@@ -99,40 +86,13 @@ impl Connection {
             bytes.push(b'\n');
         }
         bytes.push(b'\n');
-        self.stream.write_all(&bytes).map_err(|error| self.lost(&error))?;
+        self.wire.send(&bytes).map_err(SsdbError::Down)?;
         self.reply()
     }
 
     fn reply(&mut self) -> Result<Items, SsdbError> {
-        let mut buffer = Zeroizing::new(vec![0; 16 << 10]);
-        loop {
-            match parse(&self.received) {
-                Ok(Some((items, used))) => {
-                    self.received.drain(..used);
-                    return Ok(items);
-                }
-                Ok(None) => {}
-                Err(why) => return Err(SsdbError::Down(why.to_owned())),
-            }
-            if self.received.len() > REPLY_LIMIT {
-                return Err(SsdbError::Down("its reply is too long".to_owned()));
-            }
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Err(SsdbError::Down("it closed the connection".to_owned())),
-                Ok(read) => self.received.extend_from_slice(&buffer[..read]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.lost(&error)),
-            }
-        }
-    }
-
-    fn lost(&self, error: &std::io::Error) -> SsdbError {
-        // How a read time limit shows.
-        if error.kind() == std::io::ErrorKind::WouldBlock {
-            let limit = self.stream.read_timeout().ok().flatten().unwrap_or_default();
-            return SsdbError::Down(format!("it did not answer within {} ms", limit.as_millis()));
-        }
-        SsdbError::Down(words(error))
+        let parse = |bytes: &[u8]| parse(bytes).map_err(str::to_owned);
+        self.wire.reply(parse).map_err(SsdbError::Down)
     }
 }
 
