@@ -8,6 +8,7 @@ pub mod facts;
 pub mod gate;
 pub mod graph;
 pub mod note;
+pub mod running;
 pub mod status;
 
 pub use event::{Event, Failure, NodeOutcome, NotRun, Outcome};
@@ -15,4 +16,5 @@ pub use facts::{Facts, HostFacts, Unknown};
 pub use gate::{Gate, Judge, Verdict};
 pub use graph::{Budget, GraphError, Node, Preview, StepGraph};
 pub use note::{Consent, Level, Note, Refusal, Unplanned};
+pub use running::Running;
 pub use status::{Health, MemberStatus, ServiceStatus};

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::Rollout;
-use plan::{Consent, Facts, GraphError, Health, Level, Node, Note, Refusal, StepGraph, Unplanned};
+use plan::{Consent, Facts, GraphError, Health, Level, Node, Note, Refusal, Running, StepGraph, Unplanned};
 use services::{Cx, Service, StepPlan, Task, generic};
 use types::{GroupId, HostName, NodeId, ServiceName};
 
@@ -19,6 +19,8 @@ use crate::project::Scope;
 pub struct Options {
     /// Destructive actions that are consented to.
     pub consents: BTreeSet<Consent>,
+    /// What ran when the operator asked for a restart of the services in scope.
+    pub restart: Option<Running>,
 }
 
 pub(crate) fn plan(
@@ -252,6 +254,7 @@ impl<'a> Chain<'a> {
             hosts,
             earlier: &self.earlier,
             consents: &self.options.consents,
+            restart: self.options.restart.as_ref(),
         }
     }
 

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Consent, Facts, Gate, Level, Note, Preview, Refusal};
+use plan::{Consent, Facts, Gate, Level, Note, Preview, Refusal, Running};
+use protocol::facts::UnitQuery;
 use protocol::{Action, FactQuery, Operation, UnitVerb};
 use types::HostName;
 
@@ -18,6 +19,9 @@ pub trait Step: Send + Sync {
     fn plan(&self, cx: &Cx<'_>) -> StepPlan;
 }
 
+/// The reason of a restart that nothing but the operator's wish asks for.
+pub(crate) const ASKED: &str = "a restart was asked for";
+
 /// What a step may look at.
 pub struct Cx<'a> {
     /// The observations.
@@ -28,6 +32,8 @@ pub struct Cx<'a> {
     pub earlier: &'a [Task],
     /// What the operator consented to.
     pub consents: &'a BTreeSet<Consent>,
+    /// What ran when the operator asked for a restart of the service; `None` where nobody did.
+    pub restart: Option<&'a Running>,
 }
 
 /// Work on one host.
@@ -114,6 +120,15 @@ impl Cx<'_> {
         self.consents
             .iter()
             .any(|consent| consent.action == action && consent.host == *host)
+    }
+
+    /// Whether the operator asked for a restart of a unit, and it still runs as it did then.
+    pub fn asks_restart(&self, host: &HostName, unit: &str) -> bool {
+        let runs_as_noted = |noted: &Running| {
+            let fact = self.facts.get(host, &UnitQuery::new(unit));
+            fact.is_ok_and(|fact| fact.is_active() && noted.has(host, unit, &fact.invocation))
+        };
+        self.restart.is_some_and(runs_as_noted)
     }
 
     /// Whether an earlier step is going to write a file.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use config::{Findings, Inventory};
-use plan::{Consent, Facts, HostFacts};
+use plan::{Consent, Facts, HostFacts, Running};
 use protocol::{Fact, FactError, FactQuery};
 use types::{Diagnostic, HostName, Sources};
 
@@ -107,6 +107,46 @@ pub(crate) fn plan_steps_after(
     facts: &Facts,
     allow: &[&str],
 ) -> StepPlan {
+    let asked = Asked {
+        earlier,
+        allow,
+        restart: None,
+    };
+    plan_steps_asked(service, steps, facts, asked)
+}
+
+/// The same where a restart was asked for when these facts were observed, which may be earlier than those planned on.
+pub(crate) fn plan_restart(service: &dyn Service, steps: &[&str], facts: &Facts, then: &Facts) -> StepPlan {
+    let asked = Asked {
+        restart: Some(Running::of(then)),
+        ..Asked::default()
+    };
+    plan_steps_asked(service, steps, facts, asked)
+}
+
+/// What a plan is made with beside facts.
+#[derive(Default)]
+pub(crate) struct Asked<'a> {
+    /// Tasks of other steps.
+    pub(crate) earlier: Vec<Task>,
+    /// Consents, each `ACTION=HOST`.
+    pub(crate) allow: &'a [&'a str],
+    /// What ran when a restart was asked for.
+    pub(crate) restart: Option<Running>,
+}
+
+/// Plans steps one after another, as the planner does.
+pub(crate) fn plan_steps_asked(
+    service: &dyn Service,
+    steps: &[&str],
+    facts: &Facts,
+    asked: Asked<'_>,
+) -> StepPlan {
+    let Asked {
+        earlier,
+        allow,
+        restart,
+    } = asked;
     let consents: BTreeSet<Consent> = allow
         .iter()
         .map(|text| {
@@ -133,6 +173,7 @@ pub(crate) fn plan_steps_after(
             hosts: &reached,
             earlier: &all.tasks,
             consents: &consents,
+            restart: restart.as_ref(),
         };
         let mut plan = service.plan_step(step, &cx);
         // As the planner does: a refusal stops what comes later.

@@ -13,7 +13,7 @@ use super::gates;
 use super::settings::Settings;
 use super::view::{Node, Place, Server, Up, View};
 use crate::common::{UNIT, action, verbs_to_run};
-use crate::step::{Cx, StepPlan, Task};
+use crate::step::{ASKED, Cx, StepPlan, Task};
 
 /// Plans the step.
 pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
@@ -99,6 +99,9 @@ pub(super) fn pending(settings: &Settings, node: &Node<'_>, cx: &Cx<'_>) -> Opti
         && is_new(&keyfile.path, fact.as_ref().ok().copied())
     {
         reasons.push("its key file is newer than its process".to_owned());
+    }
+    if reasons.is_empty() && cx.asks_restart(node.host, &settings.unit) {
+        reasons.push(ASKED.to_owned());
     }
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -2,7 +2,11 @@
 
 use insta::assert_snapshot;
 
-use super::{AUTH, CONF, KEY, built, by_hand, converge, converge_from_everywhere, plan, service, shown};
+use super::world::World;
+use super::{
+    AUTH, CONF, KEY, STEPS, built, by_hand, converge, converge_from_everywhere, plan, service, shown,
+};
+use crate::testing::{plan_restart, render};
 
 #[test]
 fn a_new_option_is_rolled_out_secondaries_first() {
@@ -10,6 +14,29 @@ fn a_new_option_is_rolled_out_secondaries_first() {
     let service = service(&format!("{AUTH}config.net.maxIncomingConnections = 500\n"));
     assert_snapshot!(crate::testing::render(&plan(&*service, &world)));
     converge_from_everywhere(&*service, &world, &[]);
+}
+
+#[test]
+fn a_restart_that_is_asked_for_ends_once_every_member_was_started_again() {
+    let service = service("");
+    let mut world = by_hand();
+    let then = world.facts(&*service);
+    let rest = |world: &World| plan_restart(&*service, &STEPS, &world.facts(&*service), &then);
+    let whole = rest(&world);
+    assert_snapshot!(render(&whole));
+    for task in &whole.tasks {
+        world.perform(&*service, task);
+        // Whoever was started again is not due any more, wherever the run stops.
+        let restarted = task.title == "restart mongod";
+        assert!(
+            !restarted
+                || !rest(&world)
+                    .tasks
+                    .iter()
+                    .any(|left| left.host == task.host && left.title == task.title)
+        );
+    }
+    assert!(rest(&world).tasks.is_empty());
 }
 
 #[test]

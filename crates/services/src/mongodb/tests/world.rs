@@ -437,7 +437,10 @@ impl Node {
             enabled: word(self.is_enabled, "enabled", "disabled"),
             main_pid: u32::from(runs),
             started_us: self.process.as_ref().map_or(0, |process| process.started),
-            invocation: String::new(),
+            invocation: self
+                .process
+                .as_ref()
+                .map_or_else(String::new, |process| format!("{:032x}", process.started)),
             stale: false,
         }
     }
