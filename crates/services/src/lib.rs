@@ -5,7 +5,8 @@
 //! cluster can be in is a value that a test can write down. Kinds know nothing of each other, and nobody else
 //! matches on a kind.
 //!
-//! A new kind is a folder here, with two lines in this file: its `mod` and its place in [`KINDS`].
+//! A new kind is a folder here, with two lines in this file: its `mod` and its place in [`KINDS`]; and a place in `world::PLAYS`, so that the
+//! simulation plays it.
 
 mod altcraft;
 mod clickhouse;
@@ -21,6 +22,8 @@ mod step;
 
 #[cfg(test)]
 mod testing;
+#[cfg(any(test, feature = "worlds"))]
+pub mod world;
 
 pub use kind::{Kind, ReadCx, Service, kind_of, read_service};
 pub use offer::{Endpoint, Login, Offer};

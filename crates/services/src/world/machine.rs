@@ -1,0 +1,221 @@
+//! One host in memory, as far as all kinds are alike: files, units and packages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery, PackageFact, UnitFact};
+use protocol::{ActionError, FileState, Operation, Text};
+use sha2::{Digest, Sha256};
+
+/// A host.
+#[derive(Debug, Clone, Default)]
+pub struct Machine {
+    /// What stands at each path.
+    pub files: BTreeMap<String, File>,
+    /// The units that exist, by full name.
+    pub units: BTreeMap<String, Unit>,
+    /// The installed packages.
+    pub packages: BTreeSet<String>,
+}
+
+/// A file or directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its text; empty for a directory.
+    pub text: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner's name.
+    pub owner: String,
+    /// Group's name.
+    pub group: String,
+    /// When it was last changed, microseconds since 1970.
+    pub modified_us: i64,
+    /// What it is.
+    pub kind: FileKind,
+}
+
+/// A systemd unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unit {
+    /// Whether it starts at boot.
+    pub is_enabled: bool,
+    /// When its process was started, microseconds since 1970; `None` where none runs.
+    pub started_us: Option<i64>,
+    /// How often it was started.
+    pub starts: u32,
+    /// Whether its process died by itself.
+    pub has_failed: bool,
+}
+
+impl Machine {
+    /// Writes a file as somebody on the host would.
+    pub fn write(&mut self, path: &str, text: &str, mode: u32, owner: &str, now_us: i64) {
+        let file = File {
+            text: text.to_owned(),
+            mode,
+            owner: owner.to_owned(),
+            group: owner.to_owned(),
+            modified_us: now_us,
+            kind: FileKind::File,
+        };
+        self.files.insert(path.to_owned(), file);
+    }
+
+    /// A file's text; empty where there is none.
+    pub fn text(&self, path: &str) -> &str {
+        self.files.get(path).map_or("", |file| &file.text)
+    }
+
+    /// The unit, which comes to be where it does not exist.
+    pub fn unit(&mut self, name: &str) -> &mut Unit {
+        self.units.entry(name.to_owned()).or_default()
+    }
+
+    /// Whether a unit's process runs.
+    pub fn runs(&self, unit: &str) -> bool {
+        self.units.get(unit).is_some_and(|unit| unit.started_us.is_some())
+    }
+
+    /// What the agent answers about a file.
+    pub fn file_fact(&self, query: &FileQuery) -> FileFact {
+        match self.files.get(&query.path) {
+            None => FileFact::Absent,
+            Some(file) => FileFact::Present(file.meta(query.text)),
+        }
+    }
+
+    /// What systemd says of a unit.
+    pub fn unit_fact(&self, name: &str) -> UnitFact {
+        let word = |yes: bool, a: &str, b: &str| if yes { a } else { b }.to_owned();
+        let known = self.units.get(name);
+        let unit = known.cloned().unwrap_or_default();
+        let runs = unit.started_us.is_some();
+        UnitFact {
+            load: word(known.is_some(), "loaded", "not-found"),
+            active: word(
+                runs,
+                "active",
+                word(unit.has_failed, "failed", "inactive").as_str(),
+            ),
+            sub: word(runs, "running", "dead"),
+            enabled: word(
+                known.is_some(),
+                word(unit.is_enabled, "enabled", "disabled").as_str(),
+                "",
+            ),
+            main_pid: if runs { 100 + unit.starts } else { 0 },
+            started_us: unit.started_us.unwrap_or(0),
+            invocation: if unit.starts == 0 {
+                String::new()
+            } else {
+                format!("{:032x}", unit.starts)
+            },
+            stale: false,
+        }
+    }
+
+    /// Whether a package is installed.
+    pub fn package_fact(&self, name: &str) -> PackageFact {
+        PackageFact {
+            version: self.packages.contains(name).then(|| "1.0".to_owned()),
+        }
+    }
+
+    /// Writes a file or makes a directory, if that is what the operation is; what it says of the state before is checked as
+    /// the agent does.
+    pub fn put(&mut self, operation: &Operation, now_us: i64) -> Option<Result<(), ActionError>> {
+        let (path, file, was) = match operation {
+            Operation::WriteFile {
+                path,
+                text,
+                mode,
+                owner,
+                group,
+                was,
+            } => {
+                let file = File {
+                    text: text.as_str().to_owned(),
+                    mode: *mode,
+                    owner: owner.clone(),
+                    group: group.clone(),
+                    modified_us: now_us,
+                    kind: FileKind::File,
+                };
+                (path, file, was)
+            }
+            Operation::MakeDirectory {
+                path,
+                mode,
+                owner,
+                group,
+            } => {
+                let file = File {
+                    text: String::new(),
+                    mode: *mode,
+                    owner: owner.clone(),
+                    group: group.clone(),
+                    modified_us: now_us,
+                    kind: FileKind::Directory,
+                };
+                (path, file, &FileState::Any)
+            }
+            _ => return None,
+        };
+        let found = self.files.get(path).map(File::sha256);
+        let holds = match was {
+            FileState::Absent => found.is_none(),
+            FileState::Hash(hash) => found.as_ref() == Some(hash),
+            FileState::Any => true,
+        };
+        if !holds {
+            return Some(Err(ActionError::Changed {
+                what: format!("{path} is not what it was"),
+            }));
+        }
+        self.files.insert(path.clone(), file);
+        Some(Ok(()))
+    }
+}
+
+impl File {
+    /// The hash of its text, as the agent tells it.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(self.text.as_bytes())
+            .iter()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    }
+
+    fn meta(&self, with_text: bool) -> FileMeta {
+        let is_file = self.kind == FileKind::File;
+        FileMeta {
+            kind: self.kind,
+            sha256: if is_file { self.sha256() } else { String::new() },
+            len: u64::try_from(self.text.len()).unwrap_or(u64::MAX),
+            mode: self.mode,
+            owner: self.owner.clone(),
+            group: self.group.clone(),
+            modified_us: self.modified_us,
+            text: (with_text && is_file).then(|| Text::new(self.text.clone())),
+        }
+    }
+}
+
+impl Unit {
+    /// Its process starts, anew where it runs.
+    pub fn start(&mut self, now_us: i64) {
+        self.started_us = Some(now_us);
+        self.starts += 1;
+        self.has_failed = false;
+    }
+
+    /// Its process is stopped.
+    pub fn stop(&mut self) {
+        self.started_us = None;
+        self.has_failed = false;
+    }
+
+    /// Its process dies.
+    pub fn die(&mut self) {
+        self.has_failed = self.started_us.take().is_some();
+    }
+}

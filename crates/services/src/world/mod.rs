@@ -1,0 +1,100 @@
+//! Worlds: services that exist in memory, for tests and for the simulation.
+//!
+//! A [`World`] is all hosts of one service as the agents on them would see and change them: files, units, and processes
+//! that behave as the real servers do where the kind relies on it. A test can carry a plan out on one, stop it anywhere,
+//! and plan again; the simulation does so thousands of times, with troubles at every moment. What is particular to
+//! a service stands in its kind's folder, here too: [`PLAYS`] is the list.
+//!
+//! A world has no clock and no chance of its own: time is told to it, and so is every trouble. None of it is part of the
+//! product.
+
+mod machine;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use protocol::{ActionError, Fact, FactError, FactQuery, Operation};
+use types::HostName;
+
+pub use machine::{File, Machine, Unit};
+
+/// What the simulation plays with a kind.
+#[derive(Clone, Copy)]
+pub struct Play {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// The text of `[services.NAME]` and its tables for members on these hosts. Each `turn` differs from the one before
+    /// it in a setting that takes a rolling restart.
+    pub inventory: fn(hosts: &[&str], turn: u32) -> String,
+    /// Hosts with nothing on them but what the kind expects to find; they resolve each other's names, and the first has
+    /// the address 10.0.0.1, the second 10.0.0.2, and so on.
+    pub world: fn(hosts: &[&str], pace: Pace) -> Box<dyn World>,
+}
+
+/// How long things take in a world, in microseconds. In most tests of kinds, no time at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace {
+    /// From the start of a process until it answers.
+    pub start_us: i64,
+    /// From the loss of a leader until there is another.
+    pub elect_us: i64,
+    /// From a member's coming back until it has caught up.
+    pub copy_us: i64,
+}
+
+/// Something that nobody planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// The service's process on a host dies, and stays away until somebody starts it.
+    Crash(HostName),
+    /// systemd starts the process again that died; nothing where it runs or was stopped on purpose.
+    Revive(HostName),
+    /// The host goes down with all that runs on it.
+    Down(HostName),
+    /// The host boots: what is enabled starts.
+    Up(HostName),
+    /// The other hosts cannot be reached from a host, nor it from them.
+    Cut(HostName),
+    /// They can again.
+    Heal(HostName),
+    /// The service makes another member the leader, where it has leaders and another could be.
+    Handover,
+}
+
+/// All hosts of a service, in memory.
+pub trait World: Send {
+    /// Lets time go on to a moment, in microseconds since 1970: what is under way and due by then happens. A moment that
+    /// is not later than the last one changes nothing.
+    fn advance(&mut self, now_us: i64);
+
+    /// What the agent on a host answers now; `None` where the question is about no file, unit or server of this service.
+    fn answer(&self, host: &HostName, query: &FactQuery) -> Option<Result<Fact, FactError>>;
+
+    /// What the agent on a host does now; `None` where the operation is about nothing of this service. Commands of a
+    /// [`Operation::Run`] come one at a time. A [`protocol::FileState`] that does not hold is [`ActionError::Changed`].
+    fn operate(&mut self, host: &HostName, operation: &Operation) -> Option<Result<(), ActionError>>;
+
+    /// Trouble comes.
+    fn suffer(&mut self, trouble: &Trouble);
+
+    /// The members that serve now and count for the quorum.
+    fn serving(&self) -> BTreeSet<HostName>;
+
+    /// How many of them must serve so that the service does; 0 while it is not formed, for then nothing can be lost.
+    fn needed(&self) -> usize;
+
+    /// A client writes a value, through whoever takes writes now; whether it was acknowledged in the way that the service
+    /// promises to keep (a majority, a publisher confirm).
+    fn write(&mut self, value: u64) -> bool;
+
+    /// Whether a value can be read. The simulation asks once every trouble is over and the plan is empty.
+    fn holds(&self, value: u64) -> bool;
+
+    /// What an operation did that must never happen, in words, since the beginning: two masters by our doing, a master
+    /// that was stopped under the feet of those who watch it, data of a member that was destroyed without consent.
+    fn wrongs(&self) -> &[String];
+}
+
+/// What is played with each kind.
+pub static PLAYS: &[Play] = &[];
