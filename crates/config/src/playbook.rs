@@ -35,6 +35,8 @@ pub struct StepDecl {
     pub with: Table,
     /// Whether every earlier step must have ended on every host; otherwise a host goes on by itself.
     pub barrier: bool,
+    /// Whether it comes after the services that use this one: they have learned by then what changed.
+    pub after_users: bool,
     /// How its tasks follow each other.
     pub rollout: Rollout,
     /// The hosts or groups it is for, where not all.
@@ -136,6 +138,7 @@ fn read_step(table: &Table, findings: &Findings) -> Option<StepDecl> {
     };
     let with = reader.table("with").cloned();
     let barrier = reader.bool("barrier");
+    let after_users = reader.bool("after_users");
     let rollouts = [("parallel", Rollout::Parallel), ("serial", Rollout::Serial)];
     let rollout = reader.choice("rollout", &rollouts);
     let hosts = names(&reader);
@@ -147,6 +150,7 @@ fn read_step(table: &Table, findings: &Findings) -> Option<StepDecl> {
         uses_span: uses?.value.span,
         with: with.unwrap_or_else(|| Table::empty(table.span)),
         barrier: barrier.unwrap_or(false),
+        after_users: after_users.unwrap_or(false),
         rollout: rollout.unwrap_or_default(),
         hosts,
     })

@@ -26,6 +26,8 @@ pub(crate) struct Bound {
     pub(crate) stage: usize,
     /// Whether they come after it host by host, instead of after all of it.
     pub(crate) per_host: bool,
+    /// Whether it is what is left of a service's playbook once those that use the service have had their turn.
+    pub(crate) is_late: bool,
     /// The name of the built-in playbook whose place it takes, and the file that does.
     pub(crate) overrides: Option<(String, String)>,
 }
@@ -35,6 +37,7 @@ pub(crate) struct BoundStep {
     pub(crate) id: StepId,
     pub(crate) barrier: bool,
     pub(crate) rollout: Rollout,
+    after_users: bool,
     pub(crate) hosts: Vec<HostName>,
     work: Work,
 }
@@ -88,7 +91,7 @@ pub(crate) fn bind(
                     .hint("the inventory has no service of that kind"),
             );
         }
-        return bound;
+        return with_late(bound);
     }
     let site = input.playbooks.iter().find(|text| text.name == SITE);
     let site = site
@@ -119,6 +122,31 @@ pub(crate) fn bind(
         }
     }
     report_left_out(&bound, services, &site, findings);
+    with_late(bound)
+}
+
+/// Puts the steps that come after a service's users into a stage of their own, the last.
+fn with_late(mut bound: Vec<Bound>) -> Vec<Bound> {
+    let last = bound.iter().map(|bound| bound.stage).max().unwrap_or_default() + 1;
+    let mut late = Vec::new();
+    for bound in &mut bound {
+        let (after, steps) = std::mem::take(&mut bound.steps)
+            .into_iter()
+            .partition(|step| step.after_users);
+        bound.steps = steps;
+        late.push(Bound {
+            rollout: bound.rollout.clone(),
+            service: bound.service,
+            hosts: bound.hosts.clone(),
+            steps: after,
+            stage: last,
+            per_host: false,
+            is_late: true,
+            overrides: None,
+        });
+    }
+    late.retain(|bound| !bound.steps.is_empty());
+    bound.extend(late);
     bound
 }
 
@@ -197,6 +225,7 @@ impl Binder<'_> {
             steps,
             stage: 0,
             per_host: false,
+            is_late: false,
             overrides: text
                 .overrides
                 .then(|| (text.name.clone(), file().unwrap_or_default())),
@@ -229,6 +258,7 @@ impl Binder<'_> {
         Some(BoundStep {
             id: decl.id.clone(),
             barrier: decl.barrier,
+            after_users: decl.after_users,
             rollout: decl.rollout,
             hosts,
             work,

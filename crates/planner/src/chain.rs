@@ -37,7 +37,11 @@ pub(crate) fn plan(
     let mut stages = Stages::default();
     for bound in bound {
         let service = bound.service.map(|at| &*services[at]);
-        let before = stages.before(bound, service);
+        let before = if bound.is_late {
+            stages.before_late(bound, services)
+        } else {
+            stages.before(bound, service)
+        };
         let held_by = before.held_by.clone();
         let mut chain = Chain::new(bound, service, facts, scope, scoped_hosts, options, before);
         chain.walk();
@@ -91,6 +95,8 @@ struct Ended {
     service: Option<ServiceName>,
     /// The last node of each host.
     nodes: Vec<NodeId>,
+    /// What was refused.
+    refused: Option<String>,
     /// Why it will not be well when it has ended; `None` as far as can be seen.
     trouble: Option<String>,
 }
@@ -130,6 +136,33 @@ impl Stages {
         before
     }
 
+    /// What the late part of a service's rollout comes after: the rest of it, and the services that use it. What is wrong
+    /// with the service itself may be what this part mends; what was refused holds it, and so does any trouble of its
+    /// users.
+    fn before_late(&self, bound: &Bound, services: &[Box<dyn Service>]) -> Before {
+        let own = bound.service.map(|at| services[at].name());
+        let uses_it = |name: &ServiceName| {
+            let user = services.iter().find(|service| service.name() == name);
+            user.is_some_and(|user| own.is_some_and(|own| user.uses().contains(own)))
+        };
+        let mut before = self.common.clone();
+        for ended in self.ended.iter().filter(|ended| ended.stage < bound.stage) {
+            let is_own = ended.rollout == bound.rollout;
+            let why = if is_own {
+                &ended.refused
+            } else if ended.service.as_ref().is_some_and(uses_it) {
+                &ended.trouble
+            } else {
+                continue;
+            };
+            before.everywhere.extend(ended.nodes.iter().cloned());
+            before
+                .held_by
+                .extend(why.iter().map(|why| format!("{}: {why}", ended.rollout)));
+        }
+        before
+    }
+
     fn add(&mut self, chain: &Chain<'_>) {
         if chain.bound.per_host {
             self.common = Before {
@@ -144,6 +177,7 @@ impl Stages {
                 rollout: chain.bound.rollout.clone(),
                 service: chain.name(),
                 nodes: chain.last.values().cloned().collect(),
+                refused: chain.said.refusals.first().map(|refusal| refusal.what.clone()),
                 trouble: chain.trouble(),
             });
         }
@@ -212,6 +246,20 @@ impl<'a> Chain<'a> {
                 text: format!("the playbook {playbook} is {file} instead of the built-in one"),
             });
         }
+        let others = self.reached(&self.service.map(Service::others).unwrap_or_default());
+        if !self.bound.is_late {
+            self.check_hosts(&others);
+        }
+        for step in &self.bound.steps {
+            let reached = self.reached(&step.hosts);
+            let plan = step.plan(self.service, &self.cx(&reached, &others));
+            let tasks = self.take_in(step.id.as_str(), plan);
+            self.tie(step, tasks);
+        }
+    }
+
+    /// Says which hosts cannot be reached, and which names do not resolve.
+    fn check_hosts(&mut self, others: &[HostName]) {
         let hosts: Vec<&HostName> = self
             .bound
             .hosts
@@ -226,14 +274,8 @@ impl<'a> Chain<'a> {
         }
         if let Some(service) = self.service {
             let reached = self.reached(&self.bound.hosts);
-            let plan = generic::names::check(service, &self.cx(&reached));
+            let plan = generic::names::check(service, &self.cx(&reached, others));
             self.take_in("names", plan);
-        }
-        for step in &self.bound.steps {
-            let reached = self.reached(&step.hosts);
-            let plan = step.plan(self.service, &self.cx(&reached));
-            let tasks = self.take_in(step.id.as_str(), plan);
-            self.tie(step, tasks);
         }
     }
 
@@ -248,10 +290,11 @@ impl<'a> Chain<'a> {
         self.scope.has_host(host) && (self.service.is_some() || is_theirs())
     }
 
-    fn cx<'c>(&'c self, hosts: &'c [HostName]) -> Cx<'c> {
+    fn cx<'c>(&'c self, hosts: &'c [HostName], others: &'c [HostName]) -> Cx<'c> {
         Cx {
             facts: self.facts,
             hosts,
+            others,
             earlier: &self.earlier,
             consents: &self.options.consents,
             restart: self.options.restart.as_ref(),
@@ -340,7 +383,12 @@ impl<'a> Chain<'a> {
         let Some(why) = held_by.first() else { return };
         self.last.clear();
         for node in std::mem::take(&mut self.nodes) {
-            let why = format!("{}: not before what it uses is well ({why})", node.title);
+            let whom = if self.bound.is_late {
+                "those that use it are"
+            } else {
+                "what it uses is"
+            };
+            let why = format!("{}: not before {whom} well ({why})", node.title);
             self.unplanned(node.id.to_string(), node.host, why);
         }
     }

@@ -146,6 +146,10 @@ impl Project {
                     queries.extend(step.queries(host));
                 }
             }
+            for host in service.map(Service::others).unwrap_or_default() {
+                let queries = service.map(|service| service.queries(&host));
+                all.entry(host).or_default().extend(queries.unwrap_or_default());
+            }
         }
         all.into_iter()
             .map(|(host, queries)| (host, queries.into_iter().collect()))

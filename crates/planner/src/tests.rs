@@ -186,6 +186,30 @@ fn a_host_goes_on_by_itself_in_the_order_of_its_service() {
 }
 
 #[test]
+fn what_comes_after_the_users_comes_after_all_of_the_rollout() {
+    let late = command("z", "after_users = true");
+    let case = case("steps = []", &[late, line("missing")].concat(), None);
+    let held = case.plan(&scope(&["mq"], &[]));
+    assert_eq!((held.refusals.len(), ties(&held)), (2, Vec::new()));
+    assert!(
+        unplanned(&held)[0].contains("not before those that use it are well"),
+        "{:?}",
+        unplanned(&held)
+    );
+    let late = command("z", "after_users = true");
+    let case = self::case("steps = []", &[late, command("a", "")].concat(), None);
+    assert_eq!(
+        ties(&case.plan(&scope(&["mq"], &[]))),
+        [
+            "mq/a@db2",
+            "mq/a@db1",
+            "mq/z@db2 after mq/a@db1 mq/a@db2",
+            "mq/z@db1 after mq/a@db1 mq/a@db2"
+        ]
+    );
+}
+
+#[test]
 fn at_a_barrier_every_host_waits_for_all() {
     let case = case(
         "steps = []",

@@ -47,13 +47,19 @@ pub trait Service: Send + Sync {
     /// Its hosts, in the inventory's order.
     fn hosts(&self) -> &[HostName];
 
+    /// Hosts of the inventory that are no members, and may have been: they are asked [`Service::queries`] too, so that a
+    /// former member is seen and can be told to leave.
+    fn others(&self) -> Vec<HostName> {
+        Vec::new()
+    }
+
     /// Values for `{{ name }}` in its playbook, such as the package's name.
     fn vars(&self) -> BTreeMap<String, String>;
 
     /// The names of hosts that the service's processes resolve; they must resolve on every host of the service.
     fn names(&self) -> Vec<HostName>;
 
-    /// The facts that it needs of a host.
+    /// The facts that it needs of a host, a member or one of the [`Service::others`].
     fn queries(&self, host: &HostName) -> Vec<FactQuery>;
 
     /// The tasks of one step, from the facts.

@@ -28,6 +28,8 @@ pub struct Cx<'a> {
     pub facts: &'a Facts,
     /// The step's hosts that were reached, in order.
     pub hosts: &'a [HostName],
+    /// The service's [`others`](crate::Service::others) that were reached.
+    pub others: &'a [HostName],
     /// The tasks of earlier steps, of this playbook and of those that run before it.
     pub earlier: &'a [Task],
     /// What the operator consented to.

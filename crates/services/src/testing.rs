@@ -72,7 +72,7 @@ pub(crate) fn answer_all(
     answer: impl Fn(&HostName, &FactQuery) -> Option<Fact>,
 ) -> Facts {
     let mut facts = Facts::default();
-    for host in service.hosts() {
+    for host in service.hosts().iter().chain(&service.others()) {
         let answers = service.queries(host).into_iter().map(|query| {
             let fact = answer(host, &query).ok_or_else(|| FactError {
                 message: format!("nobody answers {query:?}"),
@@ -157,12 +157,11 @@ pub(crate) fn plan_steps_asked(
             }
         })
         .collect();
-    let reached: Vec<HostName> = service
-        .hosts()
-        .iter()
-        .filter(|host| facts.unreachable(host).is_none())
-        .cloned()
-        .collect();
+    let reached = |hosts: &[HostName]| -> Vec<HostName> {
+        let reached = hosts.iter().filter(|host| facts.unreachable(host).is_none());
+        reached.cloned().collect()
+    };
+    let (reached, others) = (reached(service.hosts()), reached(&service.others()));
     let mut all = StepPlan {
         tasks: earlier,
         ..StepPlan::nothing()
@@ -171,6 +170,7 @@ pub(crate) fn plan_steps_asked(
         let cx = Cx {
             facts,
             hosts: &reached,
+            others: &others,
             earlier: &all.tasks,
             consents: &consents,
             restart: restart.as_ref(),

@@ -225,6 +225,7 @@ impl World {
                 hosts: std::slice::from_ref(&db1),
                 earlier: &all.tasks,
                 consents: &BTreeSet::new(),
+                others: &[],
                 restart: None,
             });
             all.tasks.extend(plan.tasks);

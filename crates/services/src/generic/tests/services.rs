@@ -105,6 +105,7 @@ fn checked(world: &World, earlier: &[Task]) -> String {
             hosts: &names(&["db1"]),
             earlier,
             consents: &BTreeSet::new(),
+            others: &[],
             restart: None,
         },
     ))
