@@ -35,19 +35,22 @@ pub(crate) struct Ended {
     pub(crate) end: End,
 }
 
-/// Makes the node's change and waits for its gates.
+/// Makes the node's change, not before a moment and not before what must be so is so, and waits for its gates.
 pub(crate) async fn perform(
     node: &Node,
+    not_before: Option<Instant>,
     connections: &Connections,
     judge: &dyn Judge,
     stop: watch::Receiver<Stop>,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Ended {
     let mut sent = 0;
-    let result = attempt(node, connections, judge, stop, events, &mut sent).await;
+    let result = attempt(node, not_before, connections, judge, stop, events, &mut sent).await;
     let end = match &result {
         Ok(_) => End::Done,
-        Err(Failure::Gate { .. } | Failure::Lost { .. }) => End::RolloutStopped,
+        Err(Failure::Blocked { .. }) => End::Blocked,
+        Err(Failure::Gate { .. }) => End::RolloutStopped,
+        Err(Failure::Lost { .. }) => End::HostLost,
         // After an action was sent twice, what changed since the plan may be what the first sending did.
         Err(Failure::Changed { .. }) if sent <= 1 => End::Untouched,
         Err(Failure::Action { .. } | Failure::Changed { .. }) => End::Failed,
@@ -60,9 +63,10 @@ pub(crate) async fn perform(
 
 async fn attempt(
     node: &Node,
+    not_before: Option<Instant>,
     connections: &Connections,
     judge: &dyn Judge,
-    stop: watch::Receiver<Stop>,
+    mut stop: watch::Receiver<Stop>,
     events: &mpsc::UnboundedSender<Event>,
     sent: &mut u32,
 ) -> Result<Option<Change>, Failure> {
@@ -73,6 +77,19 @@ async fn attempt(
             why,
         }));
     };
+    if let Some(at) = not_before.filter(|at| *at > Instant::now()) {
+        let title = "the pause between members".to_owned();
+        wait(title.clone());
+        tokio::select! {
+            biased;
+            () = asked(&mut stop) => return Err(Failure::Blocked { title, last: "interrupted".to_owned() }),
+            () = sleep_until(at) => {}
+        }
+    }
+    for gate in &node.before {
+        let passed = pass(gate, connections, judge, stop.clone(), &wait).await;
+        passed.map_err(blocked)?;
+    }
     let change = match &node.action {
         Some(action) => Some(act(&node.host, action, connections, stop.clone(), &wait, sent).await?),
         None => None,
@@ -81,6 +98,14 @@ async fn attempt(
         pass(gate, connections, judge, stop.clone(), &wait).await?;
     }
     Ok(change)
+}
+
+/// A gate that did not pass before anything was done.
+fn blocked(failure: Failure) -> Failure {
+    match failure {
+        Failure::Gate { title, last } => Failure::Blocked { title, last },
+        other => other,
+    }
 }
 
 async fn act(

@@ -1,9 +1,14 @@
 //! The run: starts what the schedule lets start, and tells events as they happen, one after another.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use plan::{Event, Judge, NodeOutcome, NotRun, Outcome, StepGraph};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use types::GroupId;
 
 use crate::connections::Connections;
 use crate::node;
@@ -18,6 +23,8 @@ pub struct Limits {
     pub actions_per_host: usize,
     /// Whether nothing new starts after the first failure.
     pub fail_fast: bool,
+    /// How long a member is left alone after it came back, before the next of its group is disrupted.
+    pub pause_between: Duration,
 }
 
 impl Default for Limits {
@@ -26,6 +33,7 @@ impl Default for Limits {
             hosts: 50,
             actions_per_host: 4,
             fail_fast: false,
+            pause_between: Duration::ZERO,
         }
     }
 }
@@ -55,6 +63,7 @@ pub async fn run(
     let mut schedule = Schedule::new(graph, limits);
     let mut outcome = Outcome::default();
     let mut running = FuturesUnordered::new();
+    let mut pauses: BTreeMap<&GroupId, Instant> = BTreeMap::new();
     tell(Event::RunStarted {
         nodes: graph.nodes().len(),
     });
@@ -71,7 +80,15 @@ pub async fn run(
                 host: node.host.clone(),
             });
             let (events, stop) = (events.clone(), stop.clone());
-            running.push(async move { (at, node::perform(node, connections, judge, stop, &events).await) });
+            let not_before = node
+                .disrupts
+                .iter()
+                .filter_map(|group| pauses.get(group).copied())
+                .max();
+            running.push(async move {
+                let ended = node::perform(node, not_before, connections, judge, stop, &events).await;
+                (at, ended)
+            });
         }
         if running.is_empty() {
             break;
@@ -82,6 +99,8 @@ pub async fn run(
             () = asked(&mut stop), if !outcome.interrupted => {}
             Some((at, ended)) = running.next() => {
                 count(&ended.outcome, &mut outcome);
+                let over = Instant::now() + limits.pause_between;
+                pauses.extend(graph.nodes()[at].disrupts.iter().map(|group| (group, over)));
                 tell(Event::NodeFinished { node: graph.nodes()[at].id.clone(), outcome: ended.outcome });
                 report(graph, schedule.finish(at, ended.end), &mut outcome, &tell);
             }

@@ -55,8 +55,25 @@ pub enum End {
     Untouched,
     /// It failed; what depends on it is not run.
     Failed,
-    /// Its gate failed, or its host was lost in mid-action: the rest of its service's rollout is not run either.
+    /// What must be so before its action did not come true: its host was not touched, and the rest of its service's rollout
+    /// is not run either.
+    Blocked,
+    /// Its gate failed: the rest of its service's rollout is not run either.
     RolloutStopped,
+    /// The same because its host was lost, in mid-action perhaps: whatever else has a member there is without it.
+    HostLost,
+}
+
+impl End {
+    /// Whether nothing was done on the host.
+    fn is_untouched(self) -> bool {
+        matches!(self, Self::Untouched | Self::Blocked)
+    }
+
+    /// Whether the rest of the rollout is not run.
+    fn stops_rollout(self) -> bool {
+        matches!(self, Self::Blocked | Self::RolloutStopped | Self::HostLost)
+    }
 }
 
 impl<'g> Schedule<'g> {
@@ -143,7 +160,7 @@ impl<'g> Schedule<'g> {
                 self.busy.remove(&node.host);
             }
         }
-        if matches!(end, End::Done | End::Untouched) {
+        if end == End::Done || end.is_untouched() {
             self.give_back_budgets(at, end == End::Done);
         }
         if end == End::Done {
@@ -155,12 +172,15 @@ impl<'g> Schedule<'g> {
         }
         // Unless it was not touched, its host stays in the books: whether it serves is not known.
         self.states[at] = State::Failed;
+        if end == End::HostLost {
+            self.lose(&node.host);
+        }
         if self.limits.fail_fast {
             self.halt(NotRun::FailFast);
         }
         let mut dropped = Vec::new();
         // After a halt nothing starts anyway, and why is told once all has ended.
-        if end == End::RolloutStopped
+        if end.stops_rollout()
             && self.halted.is_none()
             && let Some(service) = &node.service
         {
@@ -222,6 +242,16 @@ impl<'g> Schedule<'g> {
             causes.before &= !is_proved;
             if causes.nodes == 0 && !causes.before {
                 down.remove(&node.host);
+            }
+        }
+    }
+
+    /// Takes a host from every group that it is a member of.
+    fn lose(&mut self, host: &'g HostName) {
+        for (group, budget) in self.graph.budgets() {
+            if budget.members.contains(host) {
+                let down = self.unavailable.entry(group).or_default();
+                down.entry(host).or_default().nodes += 1;
             }
         }
     }

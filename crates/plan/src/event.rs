@@ -84,6 +84,13 @@ pub enum Failure {
         /// What changed.
         what: String,
     },
+    /// What must be so before the action did not come true; nothing was done.
+    Blocked {
+        /// The gate, in words.
+        title: String,
+        /// What was last seen.
+        last: String,
+    },
     /// The action failed or ran out of time.
     Action {
         /// What the agent said.

@@ -32,6 +32,9 @@ pub struct Node {
     pub preview: Option<Preview>,
     /// The quorum groups of which the action makes this host's member unavailable.
     pub disrupts: BTreeSet<GroupId>,
+    /// What must be so right before the action, when the budget is taken: nothing is touched before.
+    #[serde(default)]
+    pub before: Vec<Gate>,
     /// What must come true afterwards before dependants go on, and before the disruption counts as over.
     pub gates: Vec<Gate>,
     /// The nodes that must have succeeded before.
@@ -222,6 +225,7 @@ mod tests {
             action: None,
             preview: None,
             disrupts: BTreeSet::new(),
+            before: Vec::new(),
             gates: Vec::new(),
             needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
         }

@@ -5,6 +5,7 @@
 //! site know nothing of each other and run side by side; those of later stages come after them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
 use config::Rollout;
 use plan::{Consent, Facts, GraphError, Health, Level, Node, Note, Refusal, Running, StepGraph, Unplanned};
@@ -12,6 +13,7 @@ use services::{Cx, Service, StepPlan, Task, generic};
 use types::{GroupId, HostName, NodeId, ServiceName};
 
 use crate::bind::{Bound, BoundStep};
+use crate::budget::{self, Queue};
 use crate::project::Scope;
 
 /// What the operator adds to the inventory for one plan.
@@ -21,6 +23,8 @@ pub struct Options {
     pub consents: BTreeSet<Consent>,
     /// What ran when the operator asked for a restart of the services in scope.
     pub restart: Option<Running>,
+    /// How many members of each service may be unavailable at once, instead of what its kind says.
+    pub max_unavailable: Option<NonZeroUsize>,
 }
 
 pub(crate) fn plan(
@@ -46,10 +50,12 @@ pub(crate) fn plan(
         let mut chain = Chain::new(bound, service, facts, scope, scoped_hosts, options, before);
         chain.walk();
         chain.hold(&held_by);
+        chain.keep_quorum();
         if let Some(service) = service
             && chain.nodes.iter().any(|node| !node.disrupts.is_empty())
         {
-            budgets.insert(GroupId::from(service.name()), service.budget(facts));
+            let group = GroupId::from(service.name());
+            budgets.insert(group, budget::of(service, facts, options.max_unavailable));
         }
         stages.add(&chain);
         nodes.extend(chain.nodes);
@@ -332,7 +338,7 @@ impl<'a> Chain<'a> {
     /// Makes a step's tasks nodes.
     fn tie(&mut self, step: &BoundStep, tasks: Vec<Task>) {
         let before: BTreeSet<NodeId> = self.last.values().cloned().collect();
-        let mut previous: Option<NodeId> = None;
+        let mut queue = Queue::new(self.options.max_unavailable);
         for task in tasks {
             let id = NodeId::of(&self.bound.rollout, &step.id, &task.part, &task.host);
             let mut needs: BTreeSet<NodeId> = self.last.get(&task.host).cloned().into_iter().collect();
@@ -343,14 +349,17 @@ impl<'a> Chain<'a> {
                 needs.extend(self.everywhere.iter().cloned());
             }
             if step.rollout == Rollout::Serial {
-                needs.extend(previous.take());
+                needs.extend(queue.join(&id, task.disrupts));
             }
             let groups = self
                 .service
                 .filter(|_| task.disrupts)
                 .map(|service| GroupId::from(service.name()));
+            let guard = self
+                .service
+                .filter(|_| task.disrupts)
+                .map(|service| budget::guard(service, &task.host, self.options.max_unavailable));
             self.last.insert(task.host.clone(), id.clone());
-            previous = Some(id.clone());
             self.nodes.push(Node {
                 id,
                 service: self.name(),
@@ -360,6 +369,7 @@ impl<'a> Chain<'a> {
                 action: task.action.clone(),
                 preview: task.preview.clone(),
                 disrupts: groups.into_iter().collect(),
+                before: guard.into_iter().chain(task.before.iter().cloned()).collect(),
                 gates: task.gates.clone(),
                 needs,
             });
@@ -391,6 +401,30 @@ impl<'a> Chain<'a> {
             let why = format!("{}: not before {whom} well ({why})", node.title);
             self.unplanned(node.id.to_string(), node.host, why);
         }
+    }
+
+    /// Plans nothing that disrupts, where the operator wants more members away at once than the service can do without and
+    /// does not say so of each of them.
+    fn keep_quorum(&mut self) {
+        let disrupted: BTreeSet<HostName> = self
+            .nodes
+            .iter()
+            .filter(|node| !node.disrupts.is_empty())
+            .map(|node| node.host.clone())
+            .collect();
+        let (Some(service), false) = (self.service, disrupted.is_empty()) else {
+            return;
+        };
+        let refusals = budget::refusals(service, &disrupted, self.options);
+        if refusals.is_empty() {
+            return;
+        }
+        self.last.clear();
+        for node in std::mem::take(&mut self.nodes) {
+            let why = format!("{}: not after what was refused", node.title);
+            self.unplanned(node.id.to_string(), node.host, why);
+        }
+        self.said.refusals.extend(refusals);
     }
 
     fn name(&self) -> Option<ServiceName> {

@@ -5,6 +5,7 @@
 //! the gates of its plans, and gives the services' status, for all of it is a reading of facts.
 
 mod bind;
+mod budget;
 mod chain;
 mod project;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use services::{KINDS, ReadCx, Service, generic, read_service};
 use types::{Diagnostic, HostName, ServiceName, SourceId, Sources};
 
 use crate::bind::{self, Bound};
+use crate::budget;
 use crate::chain::{self, Options};
 
 /// The texts of a project.
@@ -212,6 +213,7 @@ impl Judge for Project {
             return generic::judge(gate, facts);
         };
         match self.services.iter().find(|service| service.name() == name) {
+            Some(service) if budget::is_guard(gate) => budget::judge(gate, &**service, facts),
             Some(service) => service.judge(&gate.check, gate.host.as_ref(), facts),
             None => Verdict::Fail(format!("there is no service {name}")),
         }

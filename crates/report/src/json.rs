@@ -134,6 +134,7 @@ fn node_document(node: &Node, batch: usize) -> NodeDocument<'_> {
         batch: batch + 1,
         needs: &node.needs,
         disrupts: &node.disrupts,
+        before: node.before.iter().map(gate_document).collect(),
         gates: node.gates.iter().map(gate_document).collect(),
         preview: node.preview.as_ref().map(preview_document),
     }
@@ -188,6 +189,7 @@ struct NodeDocument<'a> {
     batch: usize,
     needs: &'a BTreeSet<NodeId>,
     disrupts: &'a BTreeSet<GroupId>,
+    before: Vec<GateDocument<'a>>,
     gates: Vec<GateDocument<'a>>,
     preview: Option<PreviewDocument<'a>>,
 }

@@ -41,6 +41,10 @@ pub(crate) fn failure(failure: &Failure) -> Vec<String> {
             format!("changed since the plan: {what}"),
             "nothing was done; plan again".to_owned(),
         ],
+        Failure::Blocked { title, last } => vec![
+            format!("it was not touched, for this did not come true: {title}"),
+            format!("last seen: {last}"),
+        ],
         Failure::Action { message } => vec![message.clone()],
         Failure::Gate { title, last } => {
             vec![

@@ -33,6 +33,7 @@ pub(crate) fn node(id: &str, host: &str, needs: &[&str]) -> Node {
         }),
         preview: None,
         disrupts: BTreeSet::new(),
+        before: Vec::new(),
         gates: Vec::new(),
         needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
     }

@@ -84,6 +84,12 @@ pub trait Service: Send + Sync {
         None
     }
 
+    /// How many members may be away at once while the service goes on serving: all but a majority, unless a kind knows
+    /// better.
+    fn tolerates(&self) -> usize {
+        self.hosts().len().saturating_sub(1) / 2
+    }
+
     /// How many members may be unavailable at once. One, unless a kind knows better.
     fn budget(&self, facts: &Facts) -> Budget {
         Budget {

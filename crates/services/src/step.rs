@@ -55,6 +55,9 @@ pub struct Task {
     pub preview: Option<Preview>,
     /// Whether it makes this host's member unavailable for a while.
     pub disrupts: bool,
+    /// What must be so right before the change. Where it disrupts, the planner adds that no more other members are
+    /// unavailable than may be.
+    pub before: Vec<Gate>,
     /// What must come true afterwards.
     pub gates: Vec<Gate>,
 }
@@ -83,6 +86,7 @@ impl Task {
             action: Some(action),
             preview: None,
             disrupts: false,
+            before: Vec::new(),
             gates: Vec::new(),
         }
     }
@@ -98,6 +102,13 @@ impl Task {
     #[must_use]
     pub fn preview(mut self, preview: Preview) -> Self {
         self.preview = Some(preview);
+        self
+    }
+
+    /// Waits for something before it touches anything.
+    #[must_use]
+    pub fn before(mut self, gate: Gate) -> Self {
+        self.before.push(gate);
         self
     }
 

@@ -208,6 +208,7 @@ pub(crate) fn render(plan: &StepPlan) -> String {
         reason,
         preview,
         disrupts,
+        before,
         gates,
         action,
     } in &plan.tasks
@@ -222,6 +223,7 @@ pub(crate) fn render(plan: &StepPlan) -> String {
         for condition in action.iter().flat_map(|action| &action.only_if) {
             lines.push(format!("    only if {}", condition.what));
         }
+        lines.extend(before.iter().map(|gate| format!("    once {}", gate.title)));
         match preview {
             Some(plan::Preview::File { after, .. }) => {
                 lines.extend(after.as_str().lines().map(|line| format!("    | {line}")));

@@ -1,5 +1,6 @@
 //! The executor on fake hosts, in simulated time.
 
+mod before;
 mod connections;
 mod gates;
 mod property;

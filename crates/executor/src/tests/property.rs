@@ -139,6 +139,7 @@ impl Case {
                 hosts,
                 actions_per_host,
                 fail_fast,
+                ..Limits::default()
             };
             for (at, case) in self.nodes.iter().enumerate() {
                 setting.world.script(&format!("n{at}"), case.script.clone());

@@ -298,7 +298,7 @@ async fn hosts_and_actions_on_a_host_are_limited() {
     setting.limits = Limits {
         hosts: 3,
         actions_per_host: 2,
-        fail_fast: false,
+        ..Limits::default()
     };
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (24, 0, 0));
@@ -311,7 +311,7 @@ async fn limits_of_nothing_let_one_through() {
     setting.limits = Limits {
         hosts: 0,
         actions_per_host: 0,
-        fail_fast: false,
+        ..Limits::default()
     };
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (2, 0, 0));
@@ -327,7 +327,7 @@ proptest! {
             node(&format!("n{at}"), &format!("h{}", at % 4), &needs.iter().map(String::as_str).collect::<Vec<_>>())
         });
         let graph = graph(nodes.collect());
-        let limits = Limits { hosts: width, actions_per_host: width, fail_fast: false };
+        let limits = Limits { hosts: width, actions_per_host: width, fail_fast: false, ..Limits::default() };
         let mut schedule = Schedule::new(&graph, limits);
         let mut ended = 0;
         let mut running = schedule.start();

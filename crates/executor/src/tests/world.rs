@@ -121,6 +121,7 @@ pub(super) fn node(id: &str, on: &str, needs: &[&str]) -> Node {
         }),
         preview: None,
         disrupts: BTreeSet::new(),
+        before: Vec::new(),
         gates: vec![gate],
         needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
     }

@@ -99,6 +99,7 @@ impl OnHost for WaitFor {
             action: None,
             preview: None,
             disrupts: false,
+            before: Vec::new(),
             gates: vec![gate],
         }))
     }

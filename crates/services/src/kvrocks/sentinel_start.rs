@@ -58,6 +58,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         action: None,
         preview: None,
         disrupts: false,
+        before: Vec::new(),
         gates: vec![gates::sentinel_agrees(settings, cx)],
     });
     all

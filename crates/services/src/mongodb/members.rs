@@ -161,6 +161,7 @@ impl Run<'_> {
                 action: None,
                 preview: None,
                 disrupts: false,
+                before: Vec::new(),
                 gates: vec![gates::has_data(settings, &newcomer)],
             },
             Stage::WriteConcern => {

@@ -92,6 +92,7 @@ pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             action: None,
             preview: None,
             disrupts: false,
+            before: Vec::new(),
             gates: vec![health::gate(
                 settings,
                 check,

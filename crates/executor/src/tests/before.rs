@@ -1,0 +1,121 @@
+//! What must be so before a member is touched, and the pause between members.
+
+use std::time::Duration;
+
+use plan::{Failure, Node, NodeOutcome, NotRun};
+
+use super::world::{NodeExt, Script, Setting, Trouble, budget, graph_with, node};
+
+/// A node that may begin only while another's member serves.
+fn after_all(id: &str, on: &str, other: &Node) -> Node {
+    Node {
+        before: other.gates.clone(),
+        ..node(id, on, &[]).of("mq").disrupting(&["mq"])
+    }
+}
+
+fn mq(nodes: Vec<Node>) -> Setting {
+    Setting::new(graph_with(nodes, &[("mq", budget(&["h1", "h2", "h3"], 1, &[]))]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_is_not_touched_while_another_does_not_serve() {
+    let first = node("a", "h1", &[]);
+    let rest = node("c", "h3", &["b"]).of("mq").disrupting(&["mq"]);
+    let setting = mq(vec![first.clone(), after_all("b", "h2", &first), rest]);
+    setting.world.trouble("a", Trouble::GateFails);
+    let ran = setting.run().await;
+    let NodeOutcome::Failed {
+        failure: Failure::Blocked { title, last },
+    } = ran.of("b")
+    else {
+        panic!("{:?}", ran.of("b"));
+    };
+    assert_eq!((title.as_str(), last.as_str()), ("h1 serves", "h1 is broken"));
+    assert_eq!(setting.world.calls("b"), 0, "its host was touched");
+    assert!(matches!(
+        ran.of("c"),
+        NodeOutcome::NotRun {
+            why: NotRun::RolloutStopped { .. }
+        }
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_comes_back_in_time_is_waited_for() {
+    let first = node("a", "h1", &[]);
+    let setting = mq(vec![first.clone(), after_all("b", "h2", &first)]);
+    setting.world.script(
+        "a",
+        Script {
+            back_after: Some(20_000),
+            ..Script::default()
+        },
+    );
+    let ran = setting.run().await;
+    assert!(ran.is_done("b"), "{:?}", ran.of("b"));
+    assert_eq!(ran.waits("b")[0], "h1 serves: h1 is down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_members_of_a_group_there_is_a_pause_and_none_between_groups() {
+    let of = |id: &str, on: &str, group: &str| node(id, on, &[]).of(group).disrupting(&[group]);
+    let members = &["h1", "h2"];
+    let mut setting = Setting::new(graph_with(
+        vec![of("a", "h1", "mq"), of("b", "h2", "mq"), of("x", "h1", "db")],
+        &[("mq", budget(members, 1, &[])), ("db", budget(members, 1, &[]))],
+    ));
+    setting.limits.pause_between = Duration::from_mins(10);
+    let ran = setting.run().await;
+    assert_eq!(ran.figures(), (3, 0, 0));
+    let begins = |id: &str| {
+        let log = setting.world.log();
+        let found = log.into_iter().find(|(_, what)| *what == format!("{id} begins"));
+        found.expect("it begins").0
+    };
+    assert!(begins("x") < 1000 && begins("a") < 1000);
+    assert!(begins("b") >= 600_000, "{}", begins("b"));
+    assert_eq!(ran.waits("b")[0], "the pause between members");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_pause_and_touches_nobody() {
+    let of = |id: &str, on: &str| node(id, on, &[]).of("mq").disrupting(&["mq"]);
+    let mut setting = mq(vec![of("a", "h1"), of("b", "h2")]);
+    setting.limits.pause_between = Duration::from_hours(1);
+    let ran = setting.run_and(60_000, Setting::stop).await;
+    assert_eq!((ran.figures(), setting.world.calls("b")), ((1, 1, 0), 0));
+    assert!(setting.world.elapsed() < 70_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_lost_counts_in_every_group_that_it_is_in() {
+    let of =
+        |id: &str, on: &str, group: &str, needs: &[&str]| node(id, on, needs).of(group).disrupting(&[group]);
+    let members = &["h1", "h2", "h3"];
+    let setting = Setting::new(graph_with(
+        vec![
+            of("a", "h1", "mq", &[]),
+            of("slow", "h2", "db", &[]),
+            of("c", "h3", "db", &["slow"]),
+        ],
+        &[("mq", budget(members, 1, &[])), ("db", budget(members, 1, &[]))],
+    ));
+    setting.world.trouble("a", Trouble::CutBefore(99));
+    setting.world.script(
+        "slow",
+        Script {
+            takes: 9000,
+            ..Script::default()
+        },
+    );
+    let ran = setting.run().await;
+    assert!(ran.is_done("slow"));
+    let NodeOutcome::NotRun {
+        why: NotRun::Budget { unavailable, .. },
+    } = ran.of("c")
+    else {
+        panic!("{:?}", ran.of("c"));
+    };
+    assert_eq!(unavailable, [super::world::host("h1")]);
+}
