@@ -1,6 +1,8 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plan::Consent;
@@ -44,6 +46,9 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Show the plan, ask, and do exactly that.
     Apply(ApplyArgs),
+    /// Restart the members of services one after another, as `apply` would for a change; what is to be changed is changed.
+    #[command(mut_arg("service", |service| service.required(true)))]
+    Restart(ApplyArgs),
     /// Show how every service is.
     Status(StatusArgs),
     /// List past runs, newest first.
@@ -114,6 +119,11 @@ pub(crate) struct ConsentArgs {
     /// Consent to a destructive action on one host, as the plan's refusal names it (repeatable).
     #[arg(long, value_name = "ACTION=HOST", value_parser = consent)]
     pub(crate) allow: Vec<Consent>,
+
+    /// How many members of a service may be unavailable at once; one where it is not said. More than its quorum can spare
+    /// takes consent on every member.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_unavailable: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -123,6 +133,10 @@ pub(crate) struct PlanArgs {
 
     #[command(flatten)]
     pub(crate) consent: ConsentArgs,
+
+    /// Show what `restart` would do.
+    #[arg(long, requires = "service")]
+    pub(crate) restart: bool,
 
     /// Exit with 0 where there is nothing to do, 2 where there are changes, 1 on errors.
     #[arg(long)]
@@ -148,6 +162,10 @@ pub(crate) struct ApplyArgs {
     /// Start nothing new after the first failure.
     #[arg(long)]
     pub(crate) fail_fast: bool,
+
+    /// How long a member is left alone after it came back before the next of its service is touched, e.g. `30s`, `2min`.
+    #[arg(long, value_name = "TIME", value_parser = pause, default_value = "0s")]
+    pub(crate) pause_between: Duration,
 
     /// How many hosts are acted on at once.
     #[arg(long, value_name = "N", default_value_t = 50)]
@@ -201,6 +219,13 @@ fn consent(text: &str) -> Result<Consent, String> {
     })
 }
 
+fn pause(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "expected a time such as 30s, 2min or 1h30m".to_owned())?;
+    Duration::try_from(span).map_err(|_| "it is less than nothing".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,5 +244,27 @@ mod tests {
         };
         assert_eq!(args.consent.allow[0].to_string(), "rabbitmq.reset=db2");
         assert!(Cli::try_parse_from(["clusterctl", "plan", "--allow", "rabbitmq.reset"]).is_err());
+    }
+
+    #[test]
+    fn a_restart_names_its_services() {
+        assert!(Cli::try_parse_from(["clusterctl", "restart", "inventory.toml"]).is_err());
+        assert!(Cli::try_parse_from(["clusterctl", "plan", "--restart"]).is_err());
+        let cli = Cli::try_parse_from([
+            "clusterctl",
+            "restart",
+            "inventory.toml",
+            "--service",
+            "mq",
+            "--pause-between",
+            "1min 30s",
+        ]);
+        let Command::Restart(args) = cli.unwrap().command else {
+            panic!("not a restart")
+        };
+        assert_eq!(args.pause_between, Duration::from_secs(90));
+        for bad in ["30", "-5s", "soon"] {
+            assert!(pause(bad).is_err(), "{bad}");
+        }
     }
 }

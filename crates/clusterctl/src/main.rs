@@ -47,7 +47,8 @@ async fn run(cli: &Cli) -> Result<Exit, Error> {
     let colours = colour(cli.color);
     match &cli.command {
         Command::Plan(args) => commands::plan::run(args, colours).await,
-        Command::Apply(args) => commands::apply::run(args, cli.state_dir.as_deref(), colours).await,
+        Command::Apply(args) => commands::apply::run(args, false, cli.state_dir.as_deref(), colours).await,
+        Command::Restart(args) => commands::apply::run(args, true, cli.state_dir.as_deref(), colours).await,
         Command::Status(args) => commands::status::run(args, colours).await,
         Command::History(args) => commands::history::run(args, cli.state_dir.as_deref(), colours),
         Command::Show(args) => commands::show::run(args, cli.state_dir.as_deref(), colours),

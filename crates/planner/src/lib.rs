@@ -4,6 +4,7 @@
 //! ([`Project::queries`]) and turns their answers into a step graph ([`Project::plan`]). It is also the judge of
 //! the gates of its plans, and gives the services' status, for all of it is a reading of facts.
 
+mod again;
 mod bind;
 mod budget;
 mod chain;
@@ -11,5 +12,6 @@ mod project;
 #[cfg(test)]
 mod tests;
 
+pub use again::goes_on;
 pub use chain::Options;
 pub use project::{Input, PlaybookText, Project, Scope, builtin_playbooks, templates};

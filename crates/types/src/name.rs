@@ -164,6 +164,12 @@ impl NodeId {
     pub fn rollout(&self) -> &str {
         self.0.split('/').next().unwrap_or(&self.0)
     }
+
+    /// The step: what stands between the first `/` and the part or the host.
+    pub fn step(&self) -> &str {
+        let after = self.0.split_once('/').map_or("", |(_, after)| after);
+        after.split(['.', '@']).next().unwrap_or(after)
+    }
 }
 
 impl From<&ServiceName> for GroupId {
@@ -208,5 +214,8 @@ mod tests {
         let node = |part| NodeId::of("mq", &"join".parse().unwrap(), part, &"db2".parse().unwrap());
         assert_eq!(node("").as_str(), "mq/join@db2");
         assert_eq!(node("forget").as_str(), "mq/join.forget@db2");
+        for part in ["", "forget", "forget-db1.example"] {
+            assert_eq!((node(part).rollout(), node(part).step()), ("mq", "join"));
+        }
     }
 }

@@ -8,14 +8,14 @@ use std::path::Path;
 
 use executor::{Connections, Limits, Stop, gather};
 use plan::{Event, Outcome, StepGraph};
-use planner::Options;
+use planner::{Options, goes_on};
 use protocol::LockHolder;
 use report::{ColourChoice, Face, Labels, Look, Progress, When};
-use state::{RunInfo, RunNode, RunWriter};
+use state::{Journal, RunInfo, RunNode, RunWriter};
 use tokio::sync::{mpsc, watch};
 use types::RunId;
 
-use super::plan::view;
+use super::plan::{options, view};
 use crate::cli::ApplyArgs;
 use crate::clock::{new_run, now_text, now_us, who};
 use crate::error::Error;
@@ -24,18 +24,21 @@ use crate::interrupt;
 use crate::journal;
 use crate::project::{self, Loaded};
 
+/// How often an apply plans again where the hosts changed since the plan.
+const ROUNDS: usize = 5;
+
 pub(crate) async fn run(
     args: &ApplyArgs,
+    restarts: bool,
     state_dir: Option<&Path>,
     colours: ColourChoice,
 ) -> Result<Exit, Error> {
     let loaded = project::load(&args.target)?;
     loaded.warn(colours)?;
     let mut connections = loaded.connections(&args.target, args.parallel)?;
-    let options = Options {
-        consents: args.consent.allow.iter().cloned().collect(),
-    };
-    let graph = observe_and_plan(&loaded, &connections, &options).await?;
+    let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
+    let options = options(&args.consent, restarts, &facts);
+    let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
     show(args, &loaded, &graph, colours)?;
     if graph.nodes().is_empty() {
         return Ok(if graph.is_converged() {
@@ -56,13 +59,104 @@ pub(crate) async fn run(
         run: run.clone(),
     };
     connections.take_locks(holder).await?;
-    let writer = journal.begin(&info(args, &graph, run))?;
-    let outcome = execute(args, &loaded, &connections, &graph, writer, colours).await?;
-    if outcome.interrupted {
-        return Ok(Exit::Interrupted);
+    let work = Work {
+        args,
+        loaded: &loaded,
+        connections: &connections,
+        options: &options,
+        journal: &journal,
+        colours,
+    };
+    work.carry_out(graph, run).await
+}
+
+/// An apply that was confirmed and has the hosts' locks.
+struct Work<'a> {
+    args: &'a ApplyArgs,
+    loaded: &'a Loaded,
+    connections: &'a Connections,
+    options: &'a Options,
+    journal: &'a Journal,
+    colours: ColourChoice,
+}
+
+impl Work<'_> {
+    /// Runs the plan and looks again; where only the hosts had changed meanwhile, such as who leads, runs what is planned now,
+    /// as long as it is what was approved.
+    async fn carry_out(&self, approved: StepGraph, first: RunId) -> Result<Exit, Error> {
+        let mut graph = approved.clone();
+        let mut run = first;
+        for round in 1.. {
+            let writer = self.journal.begin(&info(self.args, &graph, run))?;
+            let (outcome, events) = self.execute(&graph, writer).await?;
+            if outcome.interrupted {
+                return Ok(Exit::Interrupted);
+            }
+            let after = observe_and_plan(self.loaded, self.connections, self.options).await?;
+            if round >= ROUNDS || !goes_on(&approved, &events, &after) {
+                return conclude(self.args, self.loaded, outcome, &after, self.colours);
+            }
+            report::out::message(
+                "The hosts changed since the plan was made. Planned again, within what was approved:\n",
+            )?;
+            show(self.args, self.loaded, &after, self.colours)?;
+            if !self.args.yes && !confirmed().await? {
+                return Ok(Exit::Incomplete);
+            }
+            graph = after;
+            run = new_run()?;
+        }
+        Ok(Exit::Incomplete)
     }
-    let after = observe_and_plan(&loaded, &connections, &options).await?;
-    conclude(args, &loaded, outcome, &after, colours)
+
+    /// Runs the graph while its events go to the journal and to whoever watches.
+    async fn execute(
+        &self,
+        graph: &StepGraph,
+        mut writer: RunWriter,
+    ) -> Result<(Outcome, Vec<Event>), Error> {
+        let args = self.args;
+        let look = Look::of_stderr(self.colours);
+        let face = if args.json { Face::Json } else { Face::of_stderr() };
+        let mut progress = Progress::new(graph, face, When::system(), look);
+        let (stopper, stop) = watch::channel(Stop::No);
+        let (events, mut queue) = mpsc::unbounded_channel();
+        let limits = Limits {
+            hosts: args.parallel,
+            fail_fast: args.fail_fast,
+            pause_between: args.pause_between,
+            ..Limits::default()
+        };
+        let running = executor::run(
+            graph,
+            self.connections,
+            &self.loaded.project,
+            limits,
+            stop,
+            events,
+        );
+        let watching = async {
+            let mut seen: Vec<(i64, Event)> = Vec::new();
+            while let Some(event) = queue.recv().await {
+                let at = now_us();
+                writer.append(at, &event)?;
+                progress.on(at, &event);
+                seen.push((at, event));
+            }
+            Ok::<_, Error>(seen)
+        };
+        let interrupting = interrupt::watch(stopper);
+        // The first error of the journal ends the run at once: what cannot be recorded is not done.
+        let ended = async { tokio::try_join!(async { Ok(running.await) }, watching) };
+        let (outcome, seen) = tokio::select! {
+            ended = ended => ended?,
+            never = interrupting => match never {},
+        };
+        drop(progress);
+        writer.finish(now_us(), &outcome)?;
+        report::out::message(&report::render_outcome(&Labels::from(graph), &seen, &look))?;
+        Ok((outcome, seen.into_iter().map(|(_, event)| event).collect()))
+    }
 }
 
 async fn observe_and_plan(
@@ -113,49 +207,6 @@ fn info(args: &ApplyArgs, graph: &StepGraph, run: RunId) -> RunInfo {
         inventory: args.target.source.inventory.display().to_string(),
         nodes: graph.nodes().iter().map(RunNode::from).collect(),
     }
-}
-
-/// Runs the graph while its events go to the journal and to whoever watches.
-async fn execute(
-    args: &ApplyArgs,
-    loaded: &Loaded,
-    connections: &Connections,
-    graph: &StepGraph,
-    mut writer: RunWriter,
-    colours: ColourChoice,
-) -> Result<Outcome, Error> {
-    let look = Look::of_stderr(colours);
-    let face = if args.json { Face::Json } else { Face::of_stderr() };
-    let mut progress = Progress::new(graph, face, When::system(), look);
-    let (stopper, stop) = watch::channel(Stop::No);
-    let (events, mut queue) = mpsc::unbounded_channel();
-    let limits = Limits {
-        hosts: args.parallel,
-        fail_fast: args.fail_fast,
-        ..Limits::default()
-    };
-    let running = executor::run(graph, connections, &loaded.project, limits, stop, events);
-    let watching = async {
-        let mut seen: Vec<(i64, Event)> = Vec::new();
-        while let Some(event) = queue.recv().await {
-            let at = now_us();
-            writer.append(at, &event)?;
-            progress.on(at, &event);
-            seen.push((at, event));
-        }
-        Ok::<_, Error>(seen)
-    };
-    let interrupting = interrupt::watch(stopper);
-    // The first error of the journal ends the run at once: what cannot be recorded is not done.
-    let ended = async { tokio::try_join!(async { Ok(running.await) }, watching) };
-    let (outcome, seen) = tokio::select! {
-        ended = ended => ended?,
-        never = interrupting => match never {},
-    };
-    drop(progress);
-    writer.finish(now_us(), &outcome)?;
-    report::out::message(&report::render_outcome(&Labels::from(graph), &seen, &look))?;
-    Ok(outcome)
 }
 
 /// What the run came to, judged by what is still to do.

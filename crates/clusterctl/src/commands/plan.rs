@@ -1,11 +1,11 @@
 //! `clusterctl plan`: a dry run that is true.
 
-use ::plan::StepGraph;
+use ::plan::{Facts, Running, StepGraph};
 use executor::gather;
 use planner::Options;
 use report::{ColourChoice, Look, PlanView};
 
-use crate::cli::PlanArgs;
+use crate::cli::{ConsentArgs, PlanArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::{self, Loaded};
@@ -15,9 +15,7 @@ pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, 
     loaded.warn(colours)?;
     let connections = loaded.connections(&args.target, WIDTH)?;
     let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
-    let options = Options {
-        consents: args.consent.allow.iter().cloned().collect(),
-    };
+    let options = options(&args.consent, args.restart, &facts);
     let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
     if args.json {
         report::out::result(&report::plan_json(&graph))?;
@@ -25,6 +23,15 @@ pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, 
         report::out::result(&report::render_plan(&graph, &view(&loaded, colours)))?;
     }
     Ok(exit_of(&graph, args.detailed_exitcode))
+}
+
+/// What the operator adds to the inventory; a restart is about what runs by these facts.
+pub(crate) fn options(args: &ConsentArgs, restarts: bool, facts: &Facts) -> Options {
+    Options {
+        consents: args.allow.iter().cloned().collect(),
+        restart: restarts.then(|| Running::of(facts)),
+        max_unavailable: args.max_unavailable,
+    }
 }
 
 /// How many connections are opened at once, where the command line does not say.
