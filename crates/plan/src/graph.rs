@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::{GroupId, HostName, NodeId, ServiceName};
 
-use crate::{Gate, Note, Refusal, Unplanned};
+use crate::{Basis, Gate, Note, Refusal, Unplanned};
 
 /// One step on one host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +70,7 @@ pub struct Budget {
 
 /// A plan: nodes in an order in which they could run one by one, and what there is to say about it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct StepGraph {
     nodes: Vec<Node>,
     budgets: BTreeMap<GroupId, Budget>,
@@ -79,9 +80,39 @@ pub struct StepGraph {
     pub refusals: Vec<Refusal>,
     /// What could not be planned.
     pub unplanned: Vec<Unplanned>,
+    /// What the parts of those services rest on that there are nodes for.
+    pub basis: BTreeMap<ServiceName, Vec<Basis>>,
 }
 
-/// Why nodes and budgets are no graph. All of these are defects of the planner or a playbook, never of a host.
+/// A graph as somebody wrote it down, which may be anybody: not sound before it was checked.
+#[derive(Deserialize)]
+struct Written {
+    nodes: Vec<Node>,
+    budgets: BTreeMap<GroupId, Budget>,
+    notes: Vec<Note>,
+    refusals: Vec<Refusal>,
+    unplanned: Vec<Unplanned>,
+    #[serde(default)]
+    basis: BTreeMap<ServiceName, Vec<Basis>>,
+}
+
+impl TryFrom<Written> for StepGraph {
+    type Error = GraphError;
+
+    fn try_from(written: Written) -> Result<Self, GraphError> {
+        let graph = Self::new(written.nodes, written.budgets)?;
+        Ok(Self {
+            notes: written.notes,
+            refusals: written.refusals,
+            unplanned: written.unplanned,
+            basis: written.basis,
+            ..graph
+        })
+    }
+}
+
+/// Why nodes and budgets are no graph. All of these are defects of the planner or a playbook, never of a
+/// host; or somebody edited a saved plan.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GraphError {
     /// Two nodes have the same name.
@@ -259,6 +290,23 @@ mod tests {
             StepGraph::new(missing, BTreeMap::new()),
             Err(GraphError::Missing { .. })
         ));
+    }
+
+    #[test]
+    fn what_was_written_down_is_checked_when_it_is_read() {
+        let nodes = vec![node("a", &[]), node("b", &["a"])];
+        let graph = StepGraph::new(nodes, BTreeMap::new()).unwrap();
+        let text = serde_json::to_string(&graph).unwrap();
+        assert_eq!(serde_json::from_str::<StepGraph>(&text).unwrap(), graph);
+        let circle = text.replacen("\"needs\":[]", "\"needs\":[\"b\"]", 1);
+        let error = serde_json::from_str::<StepGraph>(&circle).unwrap_err();
+        assert!(error.to_string().contains("needs itself"), "{error}");
+        let missing = text.replacen("\"needs\":[]", "\"needs\":[\"z\"]", 1);
+        let error = serde_json::from_str::<StepGraph>(&missing).unwrap_err();
+        assert!(error.to_string().contains("not in the plan"), "{error}");
+        let disrupts = text.replacen("\"disrupts\":[]", "\"disrupts\":[\"mq\"]", 1);
+        let error = serde_json::from_str::<StepGraph>(&disrupts).unwrap_err();
+        assert!(error.to_string().contains("has no budget"), "{error}");
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl Sources {
         self.0.get(id.0)
     }
 
+    /// All of them, in the order in which they were read.
+    pub fn all(&self) -> &[Source] {
+        &self.0
+    }
+
     /// What a span covers; `None` where it does not lie in its source or cuts a character.
     pub fn snippet(&self, span: Span) -> Option<&str> {
         self.get(span.source)?.text.get(span.range())
