@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 
 use config::Rollout;
 use plan::{Consent, Facts, GraphError, Health, Level, Node, Note, Refusal, Running, StepGraph, Unplanned};
+use serde::{Deserialize, Serialize};
 use services::{Cx, Service, StepPlan, Task, generic};
 use types::{GroupId, HostName, NodeId, ServiceName};
 
@@ -16,8 +17,10 @@ use crate::bind::{Bound, BoundStep};
 use crate::budget::{self, Queue};
 use crate::project::Scope;
 
-/// What the operator adds to the inventory for one plan.
-#[derive(Debug, Clone, Default)]
+/// What the operator adds to the inventory for one plan. A saved plan has it, so that the same plan can be made again:
+/// what is added here gets a default by its type, and what is taken away stops old files from being read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Destructive actions that are consented to.
     pub consents: BTreeSet<Consent>,
@@ -57,6 +60,9 @@ pub(crate) fn plan(
             let group = GroupId::from(service.name());
             budgets.insert(group, budget::of(service, facts, options.max_unavailable));
         }
+        if let Some(service) = service.filter(|_| !chain.nodes.is_empty()) {
+            said.basis.insert(service.name().clone(), service.basis(facts));
+        }
         stages.add(&chain);
         nodes.extend(chain.nodes);
         said.notes.extend(chain.said.notes);
@@ -68,6 +74,7 @@ pub(crate) fn plan(
     graph.notes = said.notes;
     graph.refusals = said.refusals;
     graph.unplanned = said.unplanned;
+    graph.basis = said.basis;
     Ok(graph)
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::{Findings, Inventory, Playbook};
 use plan::{Facts, Gate, GraphError, Judge, ServiceStatus, StepGraph, Verdict};
 use protocol::FactQuery;
+use serde::{Deserialize, Serialize};
 use services::{KINDS, ReadCx, Service, generic, read_service};
 use types::{Diagnostic, HostName, ServiceName, SourceId, Sources};
 
@@ -40,7 +41,8 @@ pub struct PlaybookText {
 }
 
 /// Which part of a project is looked at; empty sets mean all of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Scope {
     /// These services.
     pub services: BTreeSet<ServiceName>,

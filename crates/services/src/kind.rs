@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use config::reader::with_suggestion;
 use config::{Findings, Inventory, ServiceDecl};
-use plan::{Budget, Facts, ServiceStatus, Verdict};
+use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{Diagnostic, HostName, ServiceName};
 
@@ -88,6 +88,11 @@ pub trait Service: Send + Sync {
     /// better.
     fn tolerates(&self) -> usize {
         self.hosts().len().saturating_sub(1) / 2
+    }
+
+    /// What its part of a plan rests on: a plan that was saved is not run where that changed.
+    fn basis(&self, _facts: &Facts) -> Vec<Basis> {
+        Vec::new()
     }
 
     /// How many members may be unavailable at once. One, unless a kind knows better.

@@ -5,6 +5,7 @@
 //! (the blocks of main.json, "Altcraft Platform Cluster Setup", "Configuring Custom Reader Groups"); where main.json is:
 //! <https://guides.altcraft.com/en/admin-guide/platform-configuration>.
 
+mod basis;
 mod blocks;
 mod config;
 mod groups;
@@ -23,7 +24,7 @@ mod want;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::config::ServiceDecl;
-use plan::{Budget, Facts, ServiceStatus, Verdict};
+use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
@@ -107,6 +108,10 @@ impl Service for Platform {
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
         health::unavailable(&self.settings, facts)
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {

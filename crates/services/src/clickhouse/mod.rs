@@ -5,6 +5,7 @@
 //! the common state does, one member after another. Sources: the runbook, <https://clickhouse.com/docs/operations/>, and
 //! ClickHouse 18.16 with ZooKeeper 3.8 as they behaved.
 
+mod basis;
 mod check;
 mod config;
 mod files;
@@ -29,7 +30,7 @@ mod zookeeper;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::config::ServiceDecl;
-use plan::{Facts, ServiceStatus, Verdict};
+use plan::{Basis, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
@@ -132,6 +133,10 @@ impl Service for Cluster {
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
         health::unavailable(&self.settings, facts)
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {

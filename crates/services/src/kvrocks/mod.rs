@@ -4,6 +4,7 @@
 //! changes while the cluster lives. The order of thought is in [`roles`].
 
 mod again;
+mod basis;
 mod check;
 mod config;
 mod directives;
@@ -32,7 +33,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::config::ServiceDecl;
-use plan::{Facts, ServiceStatus, Verdict};
+use plan::{Basis, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
@@ -132,6 +133,10 @@ impl Service for Store {
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
         status::unavailable(&self.settings, facts)
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {

@@ -6,6 +6,7 @@
 //! as they get the data. Sources: <https://www.mongodb.com/docs/manual/replication/>, the runbook, and the server's
 //! source where a comment says so.
 
+mod basis;
 mod check;
 mod conf;
 mod config;
@@ -28,7 +29,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::config::ServiceDecl;
-use plan::{Budget, Facts, ServiceStatus, Verdict};
+use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
@@ -113,6 +114,10 @@ impl Service for ReplicaSet {
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
         health::unavailable(&self.settings, facts)
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {

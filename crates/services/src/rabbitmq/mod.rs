@@ -5,6 +5,7 @@
 //! change things only. Sources: <https://www.rabbitmq.com/docs/clustering>, the runbook, and the server's own
 //! modules (`rabbit_mnesia`, `rabbit_policy`, ...) as of 3.10.
 
+mod basis;
 mod check;
 mod cookie;
 mod health;
@@ -21,7 +22,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::ServiceDecl;
-use plan::{Facts, ServiceStatus, Verdict};
+use plan::{Basis, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
@@ -105,6 +106,10 @@ impl Service for Cluster {
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
         health::unavailable(&self.settings, facts)
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {

@@ -55,9 +55,14 @@ pub(super) fn write(
     tasks.collect()
 }
 
-/// A value that stands nowhere yet, whatever an earlier run left: it has the number of the last change on that host,
-/// or where the server does not run, the name of its last run.
+/// A value that stands nowhere yet, whatever an earlier run left.
 fn value(view: &View<'_>, host: &HostName, after: Option<&HostName>) -> String {
+    format!("{}{}", mark(view, host), after.map_or("all", HostName::as_str))
+}
+
+/// What the values of a host's canaries begin with: the number of the last change there, or where the server does not
+/// run, the name of its last run.
+pub(super) fn mark(view: &View<'_>, host: &HostName) -> String {
     let node = view.node(host);
     let seen = node
         .and_then(|node| node.server.up())
@@ -66,8 +71,7 @@ fn value(view: &View<'_>, host: &HostName, after: Option<&HostName>) -> String {
         .and_then(|node| node.unit.as_ref().ok())
         .map(|unit| unit.invocation.as_str());
     let run = run.and_then(|run| run.get(..8)).unwrap_or("first");
-    let after = after.map_or("all", HostName::as_str);
-    format!("{}-{run}-{after}", seen.as_deref().unwrap_or("off"))
+    format!("{}-{run}-", seen.as_deref().unwrap_or("off"))
 }
 
 /// Plans the step `canary`: what was started is proven, what raises doubts is tried, and no canary stays.

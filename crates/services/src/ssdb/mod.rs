@@ -4,6 +4,7 @@
 //! (<https://ideawu.github.io/ssdb-docs/replication.html>) and source (<https://github.com/ideawu/ssdb>), and what was
 //! seen on a running one. What each host needs is decided in [`need`], what proves that changes flow in [`canary`].
 
+mod basis;
 mod canary;
 mod check;
 mod conf;
@@ -22,7 +23,7 @@ mod wanted;
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::ServiceDecl;
-use plan::{Budget, Facts, ServiceStatus, Verdict};
+use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
@@ -118,6 +119,10 @@ impl Service for Mirrors {
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
         health::unavailable(&self.settings, facts)
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {

@@ -1,0 +1,20 @@
+//! What a plan for a cluster rests on: who its quorum consists of, and who leads it.
+
+use plan::{Basis, Facts};
+
+use super::quorum::{self, Quorum};
+use super::settings::Settings;
+
+/// As far as the members tell; nothing where there is no quorum yet.
+pub(super) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
+    let quorum = Quorum::find(settings, facts);
+    let mut basis = Vec::new();
+    if let Some(leader) = quorum.leader() {
+        basis.push(Basis::new("the leader of the quorum", &leader.name));
+    }
+    if let Some(mut members) = quorum::current(settings, &quorum, facts) {
+        members.sort_unstable();
+        basis.push(Basis::new("the members of the quorum", &members.join(", ")));
+    }
+    basis
+}
