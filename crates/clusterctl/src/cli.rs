@@ -45,6 +45,7 @@ pub(crate) enum Command {
     /// Show what would change, with diffs; touches nothing.
     Plan(PlanArgs),
     /// Show the plan, ask, and do exactly that.
+    #[command(mut_arg("inventory", |arg| arg.help("The inventory, or a plan that `plan --out` wrote: that is run as it is, or refused")))]
     Apply(ApplyArgs),
     /// Restart the members of services one after another, as `apply` would for a change; what is to be changed is changed.
     #[command(mut_arg("service", |service| service.required(true)))]
@@ -137,6 +138,11 @@ pub(crate) struct PlanArgs {
     /// Show what `restart` would do.
     #[arg(long, requires = "service")]
     pub(crate) restart: bool,
+
+    /// Also write the plan to this file, for `clusterctl apply FILE` to run exactly it later. It holds no secret. A plan
+    /// that is there already is replaced, anything else is not.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 
     /// Exit with 0 where there is nothing to do, 2 where there are changes, 1 on errors.
     #[arg(long)]

@@ -7,6 +7,7 @@ use types::{Diagnostic, Sources};
 
 use crate::exit::Exit;
 use crate::hosts::HostsError;
+use crate::saved::SavedError;
 use crate::secrets::SecretError;
 
 /// What stops a command.
@@ -21,6 +22,8 @@ pub(crate) enum Error {
     Hosts(#[from] HostsError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    Saved(#[from] SavedError),
     #[error("the journal cannot be used")]
     Journal(#[from] state::JournalError),
     #[error("the playbooks make no sound plan; this is a defect, please report it with the inventory")]
@@ -42,7 +45,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Lock(_) => Exit::Locked,
-            Self::NoTerminal => Exit::Usage,
+            Self::NoTerminal | Self::Saved(SavedError::Contradiction(_)) => Exit::Usage,
             _ => Exit::Failure,
         }
     }

@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     NotConverged = 4,
     /// Another run holds the lock of a host.
     Locked = 5,
+    /// `apply` of a saved plan: something changed since it was made, and nothing was done.
+    Stale = 6,
     /// The command line makes no sense (as in sysexits.h).
     Usage = 64,
     /// The operator interrupted the run (128 + SIGINT).

@@ -10,6 +10,7 @@ mod hosts;
 mod interrupt;
 mod journal;
 mod project;
+mod saved;
 mod secrets;
 
 use std::process::ExitCode;

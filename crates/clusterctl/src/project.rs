@@ -25,7 +25,11 @@ pub(crate) struct Loaded {
 
 /// Reads a project. All that is wrong with it is told at once.
 pub(crate) fn load(args: &TargetArgs) -> Result<Loaded, Error> {
-    let files = Files::read(&args.source);
+    load_from(Files::read(&args.source), args)
+}
+
+/// The same with files that were read already.
+pub(crate) fn load_from(files: Files, args: &TargetArgs) -> Result<Loaded, Error> {
     let findings = Findings::default();
     let project = read(&files, &findings);
     let (found, refs) = findings.into_parts();

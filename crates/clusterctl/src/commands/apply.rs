@@ -23,6 +23,7 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::journal;
 use crate::project::{self, Loaded};
+use crate::saved::SavedPlan;
 
 /// How often an apply plans again where the hosts changed since the plan.
 const ROUNDS: usize = 5;
@@ -33,41 +34,75 @@ pub(crate) async fn run(
     state_dir: Option<&Path>,
     colours: ColourChoice,
 ) -> Result<Exit, Error> {
+    if let Some(saved) = SavedPlan::open(&args.target.source.inventory)? {
+        return super::apply_saved::run(args, &saved, state_dir, colours).await;
+    }
     let loaded = project::load(&args.target)?;
     loaded.warn(colours)?;
-    let mut connections = loaded.connections(&args.target, args.parallel)?;
+    let connections = loaded.connections(&args.target, args.parallel)?;
     let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
     let options = options(&args.consent, restarts, &facts);
     let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
-    show(args, &loaded, &graph, colours)?;
-    if graph.nodes().is_empty() {
-        return Ok(if graph.is_converged() {
-            Exit::Success
-        } else {
-            Exit::Incomplete
-        });
-    }
-    if !args.yes && !confirmed().await? {
-        report::out::message("Nothing was changed.")?;
-        return Ok(Exit::Failure);
-    }
-    let run = new_run()?;
-    let journal = journal::open(state_dir)?;
-    let holder = LockHolder {
-        who: who(),
-        since: now_text(),
-        run: run.clone(),
-    };
-    connections.take_locks(holder).await?;
-    let work = Work {
+    let ready = Ready {
         args,
         loaded: &loaded,
-        connections: &connections,
+        connections,
         options: &options,
-        journal: &journal,
-        colours,
+        graph,
+        rounds: ROUNDS,
     };
-    work.carry_out(graph, run).await
+    ready.carry_out(state_dir, colours).await
+}
+
+/// A plan that is ready to be shown, approved and done.
+pub(super) struct Ready<'a> {
+    pub(super) args: &'a ApplyArgs,
+    pub(super) loaded: &'a Loaded,
+    pub(super) connections: Connections,
+    pub(super) options: &'a Options,
+    pub(super) graph: StepGraph,
+    /// How many plans may be carried out, the first among them.
+    pub(super) rounds: usize,
+}
+
+impl Ready<'_> {
+    /// Shows the plan, asks, does it, and looks again.
+    pub(super) async fn carry_out(
+        mut self,
+        state_dir: Option<&Path>,
+        colours: ColourChoice,
+    ) -> Result<Exit, Error> {
+        show(self.args, self.loaded, &self.graph, colours)?;
+        if self.graph.nodes().is_empty() {
+            return Ok(if self.graph.is_converged() {
+                Exit::Success
+            } else {
+                Exit::Incomplete
+            });
+        }
+        if !self.args.yes && !confirmed().await? {
+            report::out::message("Nothing was changed.")?;
+            return Ok(Exit::Failure);
+        }
+        let run = new_run()?;
+        let journal = journal::open(state_dir)?;
+        let holder = LockHolder {
+            who: who(),
+            since: now_text(),
+            run: run.clone(),
+        };
+        self.connections.take_locks(holder).await?;
+        let work = Work {
+            args: self.args,
+            loaded: self.loaded,
+            connections: &self.connections,
+            options: self.options,
+            journal: &journal,
+            colours,
+            rounds: self.rounds,
+        };
+        work.carry_out(self.graph, run).await
+    }
 }
 
 /// An apply that was confirmed and has the hosts' locks.
@@ -78,6 +113,7 @@ struct Work<'a> {
     options: &'a Options,
     journal: &'a Journal,
     colours: ColourChoice,
+    rounds: usize,
 }
 
 impl Work<'_> {
@@ -93,7 +129,7 @@ impl Work<'_> {
                 return Ok(Exit::Interrupted);
             }
             let after = observe_and_plan(self.loaded, self.connections, self.options).await?;
-            if round >= ROUNDS || !goes_on(&approved, &events, &after) {
+            if round >= self.rounds || !goes_on(&approved, &events, &after) {
                 return conclude(self.args, self.loaded, outcome, &after, self.colours);
             }
             report::out::message(
@@ -159,7 +195,7 @@ impl Work<'_> {
     }
 }
 
-async fn observe_and_plan(
+pub(super) async fn observe_and_plan(
     loaded: &Loaded,
     connections: &Connections,
     options: &Options,

@@ -1,6 +1,7 @@
 //! One module a command. A command reads, asks the pure crates, and hands the answer to the report.
 
 pub(crate) mod apply;
+mod apply_saved;
 pub(crate) mod history;
 pub(crate) mod plan;
 pub(crate) mod secrets;

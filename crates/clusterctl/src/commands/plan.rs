@@ -1,5 +1,7 @@
 //! `clusterctl plan`: a dry run that is true.
 
+use std::path::Path;
+
 use ::plan::{Facts, Running, StepGraph};
 use executor::gather;
 use planner::Options;
@@ -8,12 +10,20 @@ use report::{ColourChoice, Look, PlanView};
 use crate::cli::{ConsentArgs, PlanArgs};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::files::Files;
 use crate::project::{self, Loaded};
+use crate::saved::{self, SavedPlan};
 
 pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, Error> {
-    let loaded = project::load(&args.target)?;
+    let mut target = args.target.clone();
+    if args.out.is_some() {
+        target.source = saved::absolute(&target.source)?;
+    }
+    let files = Files::read(&target.source);
+    let texts = saved::texts(&files);
+    let loaded = project::load_from(files, &target)?;
     loaded.warn(colours)?;
-    let connections = loaded.connections(&args.target, WIDTH)?;
+    let connections = loaded.connections(&target, WIDTH)?;
     let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
     let options = options(&args.consent, args.restart, &facts);
     let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
@@ -22,7 +32,25 @@ pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, 
     } else {
         report::out::result(&report::render_plan(&graph, &view(&loaded, colours)))?;
     }
-    Ok(exit_of(&graph, args.detailed_exitcode))
+    let exit = exit_of(&graph, args.detailed_exitcode);
+    if let Some(path) = &args.out {
+        let saved = SavedPlan::new(&target.source, texts, loaded.scope, options, graph)?;
+        tell(path, saved.write(path)?)?;
+    }
+    Ok(exit)
+}
+
+/// Says where the plan is, and how it is run.
+fn tell(path: &Path, replaced: bool) -> Result<(), Error> {
+    let path = path.display();
+    let did = if replaced {
+        format!("The plan took the place of the one in {path}.")
+    } else {
+        format!("The plan is in {path}.")
+    };
+    Ok(report::out::message(&format!(
+        "{did} Run it with: clusterctl apply {path}"
+    ))?)
 }
 
 /// What the operator adds to the inventory; a restart is about what runs by these facts.

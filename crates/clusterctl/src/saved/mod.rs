@@ -1,0 +1,218 @@
+//! A plan in a file: `plan --out FILE` writes it, `apply FILE` runs exactly it, or says what changed since.
+//!
+//! Between the two there may be a review, a night, or a change window. The file therefore holds all that the plan was
+//! made from (the paths of the project's texts with their digests, the scope, what was consented to), so that the same
+//! plan can be made again and compared. It holds no secret, for the plan has references in their places; whoever runs it
+//! needs the project and its secrets. A released version of the format is read for ever (`golden/`).
+
+mod file;
+mod texts;
+
+use std::path::Path;
+
+use plan::StepGraph;
+use planner::{Options, Scope};
+use report::Texts;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use file::SavedError;
+pub(crate) use texts::Text;
+
+use crate::cli::{ApplyArgs, ConsentArgs, SourceArgs, TargetArgs};
+use crate::clock::{now_text, who};
+use crate::files::Files;
+
+/// What a file must begin with to be one.
+const FORMAT: &str = "clusterctl plan";
+/// The version that is written; older ones are read.
+const VERSION: u32 = 1;
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedPlan {
+    format: String,
+    version: u32,
+    pub(crate) made: Made,
+    pub(crate) source: Source,
+    pub(crate) texts: Vec<Text>,
+    pub(crate) scope: Scope,
+    pub(crate) options: Options,
+    pub(crate) plan: StepGraph,
+}
+
+/// Who made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Made {
+    /// `user@controller`.
+    pub(crate) by: String,
+    /// In RFC 3339.
+    pub(crate) at: String,
+    /// The version of clusterctl.
+    pub(crate) with: String,
+}
+
+/// What was read, by absolute paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    inventory: String,
+    overlays: Vec<String>,
+    playbook: Option<String>,
+    playbooks: Option<String>,
+}
+
+impl SavedPlan {
+    /// A plan that was just made from a project whose paths are absolute.
+    pub(crate) fn new(
+        source: &SourceArgs,
+        texts: Vec<Text>,
+        scope: Scope,
+        options: Options,
+        plan: StepGraph,
+    ) -> Result<Self, SavedError> {
+        Ok(Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            made: Made {
+                by: who(),
+                at: now_text(),
+                with: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            source: Source::new(source)?,
+            texts,
+            scope,
+            options,
+            plan,
+        })
+    }
+
+    /// The saved plan at a path; `None` where something else stands there, such as an inventory, or nothing.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, SavedError> {
+        file::open(path)
+    }
+
+    /// Writes it, whole or not at all. Whether it took the place of an older plan.
+    pub(crate) fn write(&self, path: &Path) -> Result<bool, SavedError> {
+        file::write(path, self)
+    }
+
+    /// The command line that makes the same plan again. How hosts are reached is this run's own affair.
+    pub(crate) fn args(&self, args: &ApplyArgs) -> ApplyArgs {
+        ApplyArgs {
+            target: TargetArgs {
+                source: self.source.args(),
+                service: self.scope.services.iter().cloned().collect(),
+                host: self.scope.hosts.iter().cloned().collect(),
+                ssh: args.target.ssh.clone(),
+            },
+            ..args.clone()
+        }
+    }
+
+    /// Which of the texts changed since.
+    pub(crate) fn changed_texts(&self, files: &Files) -> Texts {
+        texts::changes(&self.texts, &texts(files))
+    }
+}
+
+/// Paths that mean the same from every folder.
+pub(crate) fn absolute(source: &SourceArgs) -> Result<SourceArgs, SavedError> {
+    let absolute = |path: &Path| {
+        std::path::absolute(path).map_err(|error| SavedError::Path {
+            path: path.to_path_buf(),
+            error,
+        })
+    };
+    Ok(SourceArgs {
+        inventory: absolute(&source.inventory)?,
+        overlay: source
+            .overlay
+            .iter()
+            .map(|path| absolute(path))
+            .collect::<Result<_, _>>()?,
+        playbook: source.playbook.as_deref().map(absolute).transpose()?,
+        playbooks: source.playbooks.as_deref().map(absolute).transpose()?,
+    })
+}
+
+/// The texts that were read, with their digests.
+pub(crate) fn texts(files: &Files) -> Vec<Text> {
+    texts::of(&files.sources)
+}
+
+/// What a command line says that a saved plan has said already.
+///
+/// Every option is named here, so that a new one cannot be forgotten.
+pub(crate) fn contradictions(args: &ApplyArgs) -> Vec<&'static str> {
+    let ApplyArgs {
+        target,
+        consent: ConsentArgs {
+            allow,
+            max_unavailable,
+        },
+        // How it is run, not what.
+        yes: _,
+        fail_fast: _,
+        parallel: _,
+        pause_between: _,
+        json: _,
+    } = args;
+    let TargetArgs {
+        source,
+        service,
+        host,
+        ssh: _,
+    } = target;
+    let SourceArgs {
+        inventory: _,
+        overlay,
+        playbook,
+        playbooks,
+    } = source;
+    let said = [
+        ("--overlay", !overlay.is_empty()),
+        ("--playbook", playbook.is_some()),
+        ("--playbooks", playbooks.is_some()),
+        ("--service", !service.is_empty()),
+        ("--host", !host.is_empty()),
+        ("--allow", !allow.is_empty()),
+        ("--max-unavailable", max_unavailable.is_some()),
+    ];
+    said.into_iter()
+        .filter_map(|(option, is_said)| is_said.then_some(option))
+        .collect()
+}
+
+impl Source {
+    fn new(source: &SourceArgs) -> Result<Self, SavedError> {
+        let text = |path: &Path| {
+            path.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| SavedError::NotText(path.to_path_buf()))
+        };
+        Ok(Self {
+            inventory: text(&source.inventory)?,
+            overlays: source
+                .overlay
+                .iter()
+                .map(|path| text(path))
+                .collect::<Result<_, _>>()?,
+            playbook: source.playbook.as_deref().map(text).transpose()?,
+            playbooks: source.playbooks.as_deref().map(text).transpose()?,
+        })
+    }
+
+    fn args(&self) -> SourceArgs {
+        SourceArgs {
+            inventory: self.inventory.clone().into(),
+            overlay: self.overlays.iter().map(Into::into).collect(),
+            playbook: self.playbook.as_ref().map(Into::into),
+            playbooks: self.playbooks.as_ref().map(Into::into),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! The digests of the texts that a project was read from.
+
+use report::Texts;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use types::Sources;
+
+/// A text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Text {
+    /// Its path, or what stands for it where it is built in.
+    pub(super) name: String,
+    /// Its SHA-256, in hexadecimal.
+    pub(super) sha256: String,
+}
+
+/// The texts that were read.
+pub(crate) fn of(sources: &Sources) -> Vec<Text> {
+    let texts = sources.all().iter().map(|source| Text {
+        name: source.name.clone(),
+        sha256: hex(&Sha256::digest(source.text.as_bytes())),
+    });
+    texts.collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a string does not fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
+
+/// What became of them.
+pub(super) fn changes(was: &[Text], now: &[Text]) -> Texts {
+    let find = |texts: &[Text], name: &str| texts.iter().find(|text| text.name == name).cloned();
+    let mut changes = Texts::default();
+    for text in was {
+        match find(now, &text.name) {
+            None => changes.gone.push(text.name.clone()),
+            Some(other) if other != *text => changes.changed.push(text.name.clone()),
+            Some(_) => {}
+        }
+    }
+    let new = now.iter().filter(|text| find(was, &text.name).is_none());
+    changes.new = new.map(|text| text.name.clone()).collect();
+    changes
+}

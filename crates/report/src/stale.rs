@@ -1,0 +1,301 @@
+//! Why a saved plan is not run: what changed since it was made, in words that an operator can act on.
+
+use std::collections::BTreeSet;
+
+use plan::{Aspect, Difference, Standing, Step};
+use protocol::FileState;
+use types::HostName;
+
+use crate::text::{listed, one_line, wrapped};
+use crate::{Look, Paint};
+
+/// What became of the texts that a project was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Texts {
+    /// Those with another content.
+    pub changed: Vec<String>,
+    /// Those that are not read any more.
+    pub gone: Vec<String>,
+    /// Those that were not read then.
+    pub new: Vec<String>,
+}
+
+impl Texts {
+    /// Whether all are as they were.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.gone.is_empty() && self.new.is_empty()
+    }
+}
+
+/// A saved plan that does not stand any more.
+pub struct StalePlan<'a> {
+    /// Its file, as the operator named it.
+    pub file: &'a str,
+    /// When and by whom it was made.
+    pub made: &'a str,
+    /// The project's texts.
+    pub texts: &'a Texts,
+    /// What was found on the hosts.
+    pub standing: &'a Standing,
+}
+
+/// Says that it is not run, why, and what to do.
+pub fn render_stale(stale: &StalePlan<'_>, look: &Look) -> String {
+    let is_done = *stale.standing == Standing::Done && stale.texts.is_empty();
+    let (head, way_out) = if is_done {
+        (
+            "Nothing of it is left to do: it was done already.",
+            "Nothing was changed.",
+        )
+    } else {
+        (
+            "This changed since:",
+            "Nothing was changed. To go on, make a new plan: clusterctl plan INVENTORY --out FILE",
+        )
+    };
+    let first = format!(
+        "The plan in {} (made {}) is not run. {head}",
+        stale.file, stale.made
+    );
+    let mut out = look.paint(
+        Paint::Bad,
+        wrapped("", 0, &one_line(&first), look.width).trim_end(),
+    );
+    out.push('\n');
+    for (title, lines) in blocks(stale) {
+        out.push('\n');
+        out.push_str(&look.paint(Paint::Warn, title));
+        out.push('\n');
+        for line in lines {
+            out.push_str(&wrapped("  ", 2, &one_line(&line), look.width));
+        }
+    }
+    out.push('\n');
+    out.push_str(&wrapped("", 0, way_out, look.width));
+    out.trim_end().to_owned()
+}
+
+/// The blocks that are not empty, causes before consequences.
+fn blocks(stale: &StalePlan<'_>) -> Vec<(&'static str, Vec<String>)> {
+    let differences: &[Difference] = match stale.standing {
+        Standing::Changed(differences) => differences,
+        Standing::Same | Standing::Done => &[],
+    };
+    let of = |wanted: Block| -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for line in differences.iter().filter(|one| block(one) == wanted).map(line) {
+            // Each service of a host that is out of reach says so.
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        lines
+    };
+    let blocks = [
+        ("The project", project(stale.texts)),
+        ("The services", of(Block::Services)),
+        ("Files on hosts", of(Block::Files)),
+        ("Not possible any more", of(Block::Impossible)),
+        ("Steps", of(Block::Steps)),
+    ];
+    blocks
+        .into_iter()
+        .filter(|(_, lines)| !lines.is_empty())
+        .collect()
+}
+
+fn project(texts: &Texts) -> Vec<String> {
+    let line = |what: &'static str| move |name: &String| format!("{name} {what}");
+    let changed = texts.changed.iter().map(line("has another content"));
+    let gone = texts.gone.iter().map(line("is not read any more"));
+    let new = texts
+        .new
+        .iter()
+        .map(line("is read now, and was not there or not named"));
+    changed.chain(gone).chain(new).collect()
+}
+
+#[derive(PartialEq)]
+enum Block {
+    Services,
+    Files,
+    Impossible,
+    Steps,
+}
+
+fn block(difference: &Difference) -> Block {
+    match difference {
+        Difference::Basis { .. } | Difference::Budget { .. } => Block::Services,
+        Difference::File { .. } => Block::Files,
+        Difference::Refused(_) | Difference::Unplanned(_) => Block::Impossible,
+        Difference::Gone(_) | Difference::New(_) | Difference::Other { .. } => Block::Steps,
+    }
+}
+
+fn line(difference: &Difference) -> String {
+    match difference {
+        Difference::Basis {
+            service,
+            what,
+            was,
+            now,
+        } => match (was, now) {
+            (Some(was), Some(now)) => format!("{service}: {what}: it was {was}, it is {now}"),
+            (Some(was), None) => format!("{service}: {what}: it was {was}, it is not known now"),
+            (None, now) => {
+                let now = now.as_deref().unwrap_or_default();
+                format!("{service}: {what}: it was not known, it is {now}")
+            }
+        },
+        Difference::Budget { group, was, now } => {
+            let who = |hosts: &BTreeSet<HostName>| match hosts.len() {
+                0 => "nobody".to_owned(),
+                _ => listed(&hosts.iter().collect::<Vec<_>>()),
+            };
+            format!(
+                "{group}: its disruption budget: unavailable was {}, is {}",
+                who(was),
+                who(now)
+            )
+        }
+        Difference::File { host, path, was, now } => {
+            format!("{host}: {path}: it was {}, it is {}", state(was), state(now))
+        }
+        Difference::Refused(refusal) => {
+            let place = refusal
+                .host
+                .as_ref()
+                .map_or_else(String::new, |host| format!("{host}: "));
+            format!("{place}refused: {}, because {}", refusal.what, refusal.why)
+        }
+        Difference::Unplanned(left) => format!("{}: {}: {}", left.host, left.step, left.why),
+        Difference::Gone(step) => format!("{} is not needed any more", named(step)),
+        Difference::New(step) => format!("{} is needed too, because {}", named(step), step.reason),
+        Difference::Other { step, aspects } => {
+            let aspects: Vec<&str> = aspects.iter().map(|&aspect| words(aspect)).collect();
+            format!("{} is another: {}", named(step), listed(&aspects))
+        }
+    }
+}
+
+fn named(step: &Step) -> String {
+    format!("{}: {}", step.host, step.title)
+}
+
+fn state(state: &FileState) -> String {
+    match state {
+        FileState::Absent => "not there".to_owned(),
+        // As much as tells them apart.
+        FileState::Hash(hash) => format!("SHA-256 {}…", hash.get(..12).unwrap_or(hash)),
+        FileState::Any => "whatever an earlier step leaves there".to_owned(),
+    }
+}
+
+fn words(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Action => "what it does",
+        Aspect::Precondition => "what it relies on",
+        Aspect::Guard => "what must be so right before it",
+        Aspect::Gates => "what is waited for after it",
+        Aspect::Disruption => "whom it makes unavailable",
+        Aspect::Order => "what comes before it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use plan::{Refusal, Unplanned};
+
+    use super::*;
+
+    fn step(host: &str, title: &str) -> Step {
+        Step {
+            node: format!("set/x@{host}").parse().unwrap(),
+            host: host.parse().unwrap(),
+            title: title.to_owned(),
+            reason: "it runs with another setting".to_owned(),
+        }
+    }
+
+    fn unplanned(service: &str) -> Difference {
+        Difference::Unplanned(Unplanned {
+            service: Some(service.parse().unwrap()),
+            step: "every step".to_owned(),
+            host: "db3".parse().unwrap(),
+            why: "db3 cannot be reached: connection refused".to_owned(),
+        })
+    }
+
+    fn rendered(texts: &Texts, standing: &Standing) -> String {
+        let stale = StalePlan {
+            file: "tonight.json",
+            made: "2026-11-24T09:40:19Z by root@vm",
+            texts,
+            standing,
+        };
+        render_stale(&stale, &Look::plain())
+    }
+
+    #[test]
+    fn what_changed_on_the_hosts() {
+        let differences = vec![
+            Difference::Basis {
+                service: "set".parse().unwrap(),
+                what: "the term of the replica set".to_owned(),
+                was: Some("3".to_owned()),
+                now: Some("4".to_owned()),
+            },
+            Difference::Basis {
+                service: "set".parse().unwrap(),
+                what: "the primary".to_owned(),
+                was: None,
+                now: Some("db2".to_owned()),
+            },
+            Difference::Budget {
+                group: "set".parse().unwrap(),
+                was: BTreeSet::new(),
+                now: BTreeSet::from(["db2".parse().unwrap()]),
+            },
+            Difference::File {
+                host: "db2".parse().unwrap(),
+                path: "/etc/mongod.conf".to_owned(),
+                was: FileState::Absent,
+                now: FileState::Hash("ab".repeat(32)),
+            },
+            Difference::Refused(Refusal {
+                service: Some("set".parse().unwrap()),
+                host: Some("db2".parse().unwrap()),
+                what: "db2 is not restarted".to_owned(),
+                why: "no majority would be left".to_owned(),
+                way_out: "start db3".to_owned(),
+                consent: None,
+            }),
+            unplanned("set"),
+            unplanned("mq"),
+            Difference::Gone(step("db1", "change /etc/mongod.conf")),
+            Difference::New(step("db2", "restart mongod")),
+            Difference::Other {
+                step: step("db1", "restart mongod"),
+                aspects: vec![Aspect::Action, Aspect::Precondition, Aspect::Gates],
+            },
+        ];
+        insta::assert_snapshot!(rendered(&Texts::default(), &Standing::Changed(differences)));
+    }
+
+    #[test]
+    fn what_changed_in_the_project() {
+        let texts = Texts {
+            changed: vec!["/srv/inventory.toml".to_owned()],
+            gone: vec!["/srv/playbooks/ssdb.toml".to_owned()],
+            new: vec!["/srv/playbooks/site.toml".to_owned()],
+        };
+        insta::assert_snapshot!(rendered(&texts, &Standing::Same));
+    }
+
+    #[test]
+    fn a_plan_that_was_done() {
+        insta::assert_snapshot!(rendered(&Texts::default(), &Standing::Done));
+    }
+}
