@@ -19,6 +19,9 @@ mod settings;
 mod tests;
 mod view;
 mod wanted;
+#[cfg(any(test, feature = "worlds"))]
+#[expect(clippy::panic, reason = "what a world does not know is a defect of the test")]
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +34,8 @@ use crate::kind::{Kind, ReadCx, Service};
 use crate::offer::Offer;
 use crate::step::{Cx, StepPlan};
 use settings::Settings;
+#[cfg(any(test, feature = "worlds"))]
+pub(crate) use world::PLAY;
 
 /// The kind.
 pub(crate) struct Ssdb;

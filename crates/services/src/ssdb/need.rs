@@ -12,7 +12,7 @@ use super::check::{self, TOGETHER, WIPE};
 use super::info::Info;
 use super::view::{Node, Server, View};
 use crate::common::verbs_to_run;
-use crate::step::Cx;
+use crate::step::{ASKED, Cx};
 
 /// What is done to a process, and why.
 pub(super) struct Need {
@@ -140,6 +140,10 @@ fn restart_reason(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<Strin
         // What a process that is younger than its file does not do, another start will not make it do.
         Server::Denied(_) | Server::Down(_) => None,
     }
+    .or_else(|| {
+        let is_asked = cx.asks_restart(node.host, &view.settings.unit);
+        is_asked.then(|| ASKED.to_owned())
+    })
 }
 
 /// What a running server does otherwise than its file says, as far as it tells.

@@ -108,7 +108,8 @@ impl Machine {
             invocation: if unit.starts == 0 {
                 String::new()
             } else {
-                format!("{:032x}", unit.starts)
+                // The first digits differ, as those of systemd do.
+                format!("{:08x}{:024}", unit.starts, 0)
             },
             stale: false,
         }

@@ -84,6 +84,10 @@ pub trait World: Send {
     /// How many of them must serve so that the service does; 0 while it is not formed, for then nothing can be lost.
     fn needed(&self) -> usize;
 
+    /// The applications have learned that these are the members, and use no others from now on; before they are told,
+    /// all. Where the service's own protocol tells clients who the members are, nothing.
+    fn clients(&mut self, _hosts: &[HostName]) {}
+
     /// A client writes a value, through whoever takes writes now; whether it was acknowledged in the way that the service
     /// promises to keep (a majority, a publisher confirm).
     fn write(&mut self, value: u64) -> bool;
@@ -97,4 +101,4 @@ pub trait World: Send {
 }
 
 /// What is played with each kind.
-pub static PLAYS: &[Play] = &[];
+pub static PLAYS: &[Play] = &[crate::ssdb::PLAY];

@@ -2,9 +2,11 @@
 
 use insta::assert_snapshot;
 
-use super::world::{OURS, World, name};
-use super::{apply, built, converge, converge_from_everywhere, plan, service};
-use crate::testing::render;
+use super::{STEPS, apply, built, converge, converge_from_everywhere, plan, service};
+use crate::ssdb::world::{OURS, World};
+use crate::step::StepPlan;
+use crate::testing::{host, plan_restart, render};
+use crate::world::{Trouble, World as _};
 
 fn with_data() -> World {
     let mut world = built(&*service(3, ""));
@@ -35,6 +37,29 @@ fn a_setting_that_changes_rolls_through_with_canaries_in_between() {
 }
 
 #[test]
+fn a_restart_that_is_asked_for_rolls_through_and_ends() {
+    let service = service(3, "");
+    let mut world = with_data();
+    let then = world.facts(&*service);
+    let rest = |world: &World| plan_restart(&*service, &STEPS, &world.facts(&*service), &then);
+    assert_snapshot!(render(&rest(&world)));
+    let restarts = |plan: &StepPlan| -> Vec<String> {
+        let tasks = plan.tasks.iter().filter(|task| task.disrupts);
+        tasks.map(|task| task.host.to_string()).collect()
+    };
+    let mut due = restarts(&rest(&world));
+    assert_eq!(due, ["db1", "db2", "db3"]);
+    for task in rest(&world).tasks {
+        world.perform(&*service, &task).unwrap();
+        due.retain(|host| !task.disrupts || *host != task.host.as_str());
+        // Wherever the run stops, whoever was started again is not due any more.
+        assert_eq!(restarts(&rest(&world)), due);
+    }
+    assert!(rest(&world).tasks.is_empty());
+    assert_data(&mut world);
+}
+
+#[test]
 fn the_budget_is_taken_by_what_serves_and_by_nothing_else() {
     let service = service(3, "capacity = 5000\n");
     let world = with_data();
@@ -55,7 +80,7 @@ fn a_run_that_died_between_the_file_and_the_restart_is_finished() {
     let service = service(3, "");
     let mut world = with_data();
     let text = world.text("db1").replace("cache_size: 500", "cache_size: 600");
-    world.write("db1", &text);
+    world.put_file("db1", &text);
     assert_snapshot!(render(&plan(&*service, &world, &[])));
     converge(&*service, &mut world, &[]);
 }
@@ -68,10 +93,10 @@ fn a_file_that_was_put_back_with_an_old_date_is_told_by_what_the_server_mirrors(
     let whole = world.text("db1");
     let at = whole.find("\tslaveof:\n\t\tid: db3").unwrap();
     let end = whole[at..].find("\n\n").unwrap() + at;
-    world.write("db1", &format!("{}{}", &whole[..at], &whole[end + 1..]));
+    world.put_file("db1", &format!("{}{}", &whole[..at], &whole[end + 1..]));
     world.start("db1");
-    world.node("db1").file.as_mut().unwrap().0 = whole;
-    world.node("db1").file.as_mut().unwrap().3 = 1;
+    world.node("db1").file().text = whole;
+    world.node("db1").file().modified_us = 1;
     let rendered = render(&plan(&*service, &world, &[]));
     assert!(
         rendered.contains("because it does not mirror db3, which its file names"),
@@ -84,7 +109,7 @@ fn a_file_that_was_put_back_with_an_old_date_is_told_by_what_the_server_mirrors(
 fn access_is_closed_without_a_restart() {
     let service = service(3, "");
     let mut world = with_data();
-    world.node("db3").file.as_mut().unwrap().1 = 0o644;
+    world.node("db3").file().mode = 0o644;
     assert_snapshot!(render(&plan(&*service, &world, &[])));
     converge(&*service, &mut world, &[]);
 }
@@ -93,7 +118,7 @@ fn access_is_closed_without_a_restart() {
 fn a_unit_that_does_not_start_at_boot_is_enabled_and_left_running() {
     let service = service(3, "");
     let mut world = with_data();
-    world.node("db2").is_enabled = false;
+    world.node("db2").unit().is_enabled = false;
     assert_snapshot!(render(&plan(&*service, &world, &[])));
     converge(&*service, &mut world, &[]);
 }
@@ -104,7 +129,7 @@ fn a_stopped_member_is_started_whatever_its_pid_file_says() {
     let mut world = with_data();
     world.stop("db2");
     world.set("db1", "later", Some("x"));
-    world.node("db2").has_pid_file = true;
+    world.leave_pid_file("db2");
     assert_snapshot!(render(&plan(&*service, &world, &[])));
     converge(&*service, &mut world, &[]);
     assert_eq!(world.get("db2", "later").as_deref(), Some("x"));
@@ -128,10 +153,10 @@ fn after_a_full_stop_all_are_started_side_by_side() {
 fn nobody_is_restarted_while_another_is_missing() {
     let service = service(3, "capacity = 5000\n");
     let mut world = with_data();
-    world.node("db3").is_reachable = false;
+    world.suffer(&Trouble::Cut(host("db3")));
     assert_snapshot!(render(&plan(&*service, &world, &[])));
     let budget = service.budget(&world.facts(&*service));
-    assert_eq!(budget.unavailable.into_iter().collect::<Vec<_>>(), [name("db3")]);
+    assert_eq!(budget.unavailable.into_iter().collect::<Vec<_>>(), [host("db3")]);
 }
 
 #[test]
@@ -140,7 +165,7 @@ fn another_password_cuts_mirrors_off_and_needs_consent_of_all() {
     let mut world = with_data();
     for name in ["db1", "db2", "db3"] {
         let text = world.text(name).replace(OURS, "⟪kept:1+32⟫");
-        world.write(name, &text);
+        world.put_file(name, &text);
         world.start(name);
     }
     let refused = plan(&*service, &world, &[]);

@@ -2,9 +2,10 @@
 
 use insta::assert_snapshot;
 
-use super::world::{CONFIG, DIR, OURS, World};
 use super::{apply, built, converge, converge_from_everywhere, plan, service};
-use crate::testing::render;
+use crate::ssdb::world::{CONFIG, DIR, OURS, World};
+use crate::testing::{host, render};
+use crate::world::{Trouble, World as _};
 
 /// The runbook's file, as it must be written by hand: with TABs, and with capacity where the server looks for it.
 fn by_hand(host: usize, capacity: &str) -> String {
@@ -24,9 +25,9 @@ fn by_hand(host: usize, capacity: &str) -> String {
 fn built_by_hand(capacity: &str) -> World {
     let mut world = World::bare(3);
     for (at, name) in ["db1", "db2", "db3"].into_iter().enumerate() {
-        world.write(name, &by_hand(at + 1, capacity));
-        world.node(name).disk = Some(super::world::Disk::default());
-        world.node(name).is_enabled = true;
+        world.put_file(name, &by_hand(at + 1, capacity));
+        world.make_dir(name);
+        world.node(name).unit().is_enabled = true;
     }
     for name in ["db1", "db2", "db3"] {
         world.start(name);
@@ -51,7 +52,7 @@ fn a_server_alone_has_nobody_to_mirror() {
     converge(&*service, &mut world, &[]);
     // A change restarts it, although nobody takes its place meanwhile.
     let text = world.text("db1").replace("500", "600");
-    world.write("db1", &text);
+    world.put_file("db1", &text);
     converge(&*service, &mut world, &[]);
 }
 
@@ -70,8 +71,8 @@ fn what_the_runbook_gets_wrong_is_corrected_one_member_after_another() {
     world.set("db1", "user", Some("data"));
     for name in ["db1", "db2", "db3"] {
         let text = world.text(name).replace("level: info", "level: debug");
-        world.node(name).file.as_mut().unwrap().0 = text;
-        world.node(name).file.as_mut().unwrap().1 = 0o644;
+        world.node(name).file().text = text;
+        world.node(name).file().mode = 0o644;
         world.node(name).process.as_mut().unwrap().capacity = 20_000_000;
     }
     assert_snapshot!(render(&plan(&*service, &world, &[])));
@@ -93,8 +94,8 @@ fn one_with_data() -> World {
     let mut world = World::bare(3);
     let text =
         format!("work_dir = {DIR}\nserver:\n\tip: 127.0.0.1\n\tport: 4420\n\nlogger:\n\tlevel: info\n");
-    world.write("db2", &text);
-    world.node("db2").disk = Some(super::world::Disk::default());
+    world.put_file("db2", &text);
+    world.make_dir("db2");
     world.start("db2");
     world.set("db2", "user", Some("data"));
     world
@@ -117,7 +118,7 @@ fn a_new_member_is_started_first_and_then_known_to_all() {
     let three = service(3, "");
     let mut world = built(&*three);
     world.set("db1", "user", Some("data"));
-    world.nodes.extend(World::bare(4).nodes.into_iter().skip(3));
+    world.grow(4);
     let four = service(4, "");
     assert_snapshot!(render(&plan(&*four, &world, &[])));
     converge_from_everywhere(&*four, &world, &[]);
@@ -133,10 +134,10 @@ fn a_new_member_is_started_first_and_then_known_to_all() {
 fn a_host_that_is_out_of_reach_does_not_stop_the_others_from_beginning() {
     let service = service(3, "");
     let mut world = World::bare(3);
-    world.node("db3").is_reachable = false;
+    world.suffer(&Trouble::Cut(host("db3")));
     assert_snapshot!(render(&plan(&*service, &world, &[])));
     apply(&*service, &mut world, &[]).unwrap();
-    world.node("db3").is_reachable = true;
+    world.suffer(&Trouble::Heal(host("db3")));
     converge(&*service, &mut world, &[]);
 }
 
@@ -148,7 +149,7 @@ fn a_file_of_an_operators_own_keeps_what_is_his() {
                 all\n\tallow: 10.0\n\nreplication:\n\tbinlog: yes\n\tsync_speed: 20\n\tslaveof:\n\t\tid: svc_2\n\t\ttype: \
                 mirror\n\t\tip: 10.0.0.2\n\t\tport: 4420\n\t\t#auth: password\n\tslaveof:\n\t\ttype: sync\n\t\thost: \
                 old-master\n\t\tport: 4420\n\nleveldb:\n\tcache_size: 8000";
-    world.write("db1", text);
+    world.put_file("db1", text);
     let plan = plan(&*service, &world, &[]);
     let written = plan
         .tasks

@@ -1,18 +1,18 @@
 //! Case tests: settings and hosts → plan; and each plan, carried out or cut off, leaves nothing to do in the end.
 
-mod act;
 mod changes;
 mod fresh;
+mod hosts;
+mod paced;
 mod refused;
 mod trouble;
-mod world;
 
 use crate::kind::{Kind, Service};
 use crate::ssdb::Ssdb;
 use crate::step::StepPlan;
 use crate::testing::{self, plan_steps_allowing, render};
 
-use world::World;
+use crate::ssdb::world::World;
 
 /// The steps of the built-in playbook, in its order.
 const STEPS: [&str; 7] = [

@@ -2,14 +2,14 @@
 
 use insta::assert_snapshot;
 
-use super::world::{DIR, Disk, World};
 use super::{built, converge, converge_from_everywhere, inventory, plan, service};
+use crate::ssdb::world::{DIR, World};
 use crate::testing::{errors, render};
 
 fn standalone(world: &mut World, name: &str) {
     let text = format!("work_dir = {DIR}\nserver:\n\tip: 127.0.0.1\n\tport: 4420\nlogger:\n\tlevel: info\n");
-    world.write(name, &text);
-    world.node(name).disk = Some(Disk::default());
+    world.put_file(name, &text);
+    world.make_dir(name);
     world.start(name);
     world.set(name, &format!("of-{name}"), Some("x"));
 }
@@ -30,14 +30,14 @@ fn two_servers_with_data_are_not_mixed() {
     converge(&*service, &mut world, &allow);
     assert_eq!(world.get("db2", "of-db1").as_deref(), Some("x"));
     assert_eq!(world.get("db1", "of-db2"), None);
-    assert!(world.node("db2").aside[0].data.contains_key("of-db2"));
+    assert!(world.node("db2").aside[0].1.data.contains_key("of-db2"));
 }
 
 #[test]
 fn a_newcomer_with_data_does_not_join_mirrors_that_have_some() {
     let mut world = built(&*service(3, ""));
     world.set("db1", "user", Some("data"));
-    world.nodes.extend(World::bare(4).nodes.into_iter().skip(3));
+    world.grow(4);
     standalone(&mut world, "db4");
     let four = service(4, "");
     let refused = plan(&*four, &world, &[]);
@@ -51,7 +51,7 @@ fn files_that_the_server_would_not_take_are_left_alone() {
     let service = service(3, "");
     let mut world = built(&*service);
     let spaced = world.text("db1").replace("\tip:", "    ip:");
-    world.node("db1").file.as_mut().unwrap().0 = spaced.clone();
+    world.node("db1").file().text = spaced.clone();
     assert_snapshot!(render(&plan(&*service, &world, &[])));
     assert_eq!(world.text("db1"), spaced);
 }
@@ -60,7 +60,7 @@ fn files_that_the_server_would_not_take_are_left_alone() {
 fn hosts_without_a_unit_are_told_what_is_missing() {
     let service = service(3, "");
     let mut world = World::bare(3);
-    world.node("db2").has_unit = false;
+    world.node("db2").machine.units.clear();
     let rendered = render(&plan(&*service, &world, &[]));
     let refused = rendered.lines().find(|line| line.starts_with("refused")).unwrap();
     assert_snapshot!(refused);
@@ -76,7 +76,7 @@ fn data_are_not_looked_for_elsewhere_than_the_file_says() {
         refused.contains("keeps its data in /usr/local/ssdb/var-sessions, and the inventory says /data/ssdb"),
         "{refused}"
     );
-    world.node("db1").file = None;
+    world.node("db1").machine.files.clear();
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_last_line_that_was_cut_gets_its_newline() {
     let service = service(3, "");
     let mut world = built(&*service);
     let text = world.text("db1");
-    world.write("db1", text.trim_end());
+    world.put_file("db1", text.trim_end());
     let rendered = render(&plan(&*service, &world, &[]));
     assert!(
         rendered.contains("without it the server drops the line's last character"),

@@ -2,21 +2,15 @@
 
 use insta::assert_snapshot;
 
-use super::world::World;
 use super::{apply, built, converge, converge_from_everywhere, plan, service};
+use crate::ssdb::world::World;
 use crate::testing::render;
 
 #[test]
 fn a_stalled_link_stops_the_rollout_at_its_canary_and_is_healed_by_the_next_plan() {
     let service = service(3, "capacity = 5000\n");
     let mut world = built(&*super::service(3, ""));
-    world
-        .node("db3")
-        .process
-        .as_mut()
-        .unwrap()
-        .stalled
-        .insert("db2".to_owned());
+    world.stall("db3", "db2");
     // The link says SYNC, so nothing shows.
     assert_eq!(render(&plan(&*super::service(3, ""), &world, &[])), "");
     let stopped = apply(&*service, &mut world, &[]).unwrap_err();
@@ -30,13 +24,7 @@ fn a_stalled_link_stops_the_rollout_at_its_canary_and_is_healed_by_the_next_plan
 fn a_link_that_is_far_behind_is_tried() {
     let service = service(3, "max_lag = 2\n");
     let mut world = built(&*service);
-    world
-        .node("db3")
-        .process
-        .as_mut()
-        .unwrap()
-        .stalled
-        .insert("db2".to_owned());
+    world.stall("db3", "db2");
     for at in 0..5 {
         world.set("db2", &at.to_string(), Some("x"));
     }

@@ -1,0 +1,86 @@
+//! The world itself, where things take time: what the kind and the simulation rely on.
+
+use crate::ssdb::world::World;
+use crate::testing::host;
+use crate::world::{Pace, Trouble, World as _};
+
+const SECOND: i64 = 1_000_000;
+const PACE: Pace = Pace {
+    start_us: 2 * SECOND,
+    elect_us: 0,
+    copy_us: 3 * SECOND,
+};
+
+/// Mirrors as our plan builds them, in a world in which things take time.
+fn paced() -> World {
+    let quick = super::built(&*super::service(3, ""));
+    let mut world = World::new(&["db1", "db2", "db3"], PACE);
+    for (node, built) in world.nodes.iter_mut().zip(&quick.nodes) {
+        node.machine.files.clone_from(&built.machine.files);
+        node.unit().is_enabled = true;
+    }
+    for name in ["db1", "db2", "db3"] {
+        world.start(name);
+    }
+    world.advance(60 * SECOND);
+    world
+}
+
+fn serving(world: &World) -> Vec<String> {
+    world.serving().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_started_server_answers_later_and_serves_once_it_has_caught_up() {
+    let mut world = paced();
+    assert_eq!((serving(&world).len(), world.needed()), (3, 2));
+    world.suffer(&Trouble::Crash(host("db2")));
+    assert_eq!(serving(&world), ["db1", "db3"]);
+    world.suffer(&Trouble::Revive(host("db2")));
+    world.advance(61 * SECOND);
+    assert_eq!(serving(&world), ["db1", "db3"]);
+    world.advance(70 * SECOND);
+    assert_eq!(serving(&world).len(), 3);
+}
+
+#[test]
+fn a_write_is_on_all_in_the_end_whoever_crashes_next() {
+    let mut world = paced();
+    for value in 0..3 {
+        assert!(world.write(value));
+        world.suffer(&Trouble::Crash(host(&format!("db{}", value + 1))));
+        world.suffer(&Trouble::Revive(host(&format!("db{}", value + 1))));
+        let now = (100 + 20 * i64::try_from(value).unwrap()) * SECOND;
+        world.advance(now);
+        assert!(world.holds(value), "{value}");
+    }
+    assert!(!world.holds(7));
+    assert_eq!(world.wrongs().len(), 0);
+}
+
+#[test]
+fn a_link_to_a_host_that_fell_silent_says_sync_until_its_time_is_over() {
+    let mut world = paced();
+    world.suffer(&Trouble::Down(host("db1")));
+    world.suffer(&Trouble::Up(host("db1")));
+    world.advance(100 * SECOND);
+    world.set("db1", "new", Some("x"));
+    world.advance(200 * SECOND);
+    assert_eq!(world.get("db2", "new"), None);
+    // recv_timeout is 900 s.
+    world.advance(1_000 * SECOND);
+    assert_eq!(world.get("db2", "new").as_deref(), Some("x"));
+}
+
+#[test]
+fn what_was_cut_off_for_a_while_goes_on_by_itself() {
+    let mut world = paced();
+    world.suffer(&Trouble::Cut(host("db1")));
+    assert_eq!(serving(&world), ["db2", "db3"]);
+    world.set("db1", "new", Some("x"));
+    world.advance(90 * SECOND);
+    assert_eq!(world.get("db2", "new"), None);
+    world.suffer(&Trouble::Heal(host("db1")));
+    world.advance(91 * SECOND);
+    assert_eq!(world.get("db2", "new").as_deref(), Some("x"));
+}
