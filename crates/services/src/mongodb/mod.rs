@@ -25,6 +25,8 @@ mod start;
 mod tests;
 mod users;
 mod view;
+#[cfg(any(test, feature = "worlds"))]
+pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -71,12 +71,6 @@ impl Member {
         put(&mut self.fields, name, value);
     }
 
-    /// The document.
-    #[cfg(test)]
-    pub(super) fn document(&self) -> Bson {
-        Bson::Doc(self.fields.clone())
-    }
-
     /// Its number, for as long as it is a member.
     pub(super) fn id(&self) -> i64 {
         self.get("_id").and_then(Bson::as_int).unwrap_or(-1)
@@ -103,7 +97,8 @@ impl Member {
         self.get("arbiterOnly").is_some_and(Bson::is_true)
     }
 
-    fn is_hidden(&self) -> bool {
+    /// Whether clients do not see it.
+    pub(super) fn is_hidden(&self) -> bool {
         self.get("hidden").is_some_and(Bson::is_true)
     }
 
@@ -242,6 +237,11 @@ impl SetConfig {
         }
     }
 
+    /// The name of the set.
+    pub(super) fn name(&self) -> &str {
+        self.get("_id").and_then(Bson::as_str).unwrap_or_default()
+    }
+
     /// Its number, which grows with each change.
     pub(super) fn version(&self) -> i64 {
         self.get("version").and_then(Bson::as_int).unwrap_or(0)
@@ -257,6 +257,21 @@ impl SetConfig {
         self.get("settings.replicaSetId")
     }
 
+    /// The same, as the primary of a term writes it.
+    #[cfg(any(test, feature = "worlds"))]
+    pub(super) fn in_term(mut self, term: i64) -> Self {
+        put(&mut self.fields, "term", term);
+        self
+    }
+
+    /// The same, of the set with this id.
+    #[cfg(any(test, feature = "worlds"))]
+    pub(super) fn christened(mut self, id: &str) -> Self {
+        let id = Bson::doc([("replicaSetId", Bson::ObjectId(id.to_owned()))]);
+        put(&mut self.fields, "settings", id);
+        self
+    }
+
     /// Its members.
     pub(super) fn members(&self) -> Vec<Member> {
         let members = self.get("members").map(Bson::items).unwrap_or_default();
@@ -270,12 +285,18 @@ impl SetConfig {
 
     /// A member by its name.
     pub(super) fn member(&self, name: &str) -> Option<Member> {
-        self.members().into_iter().find(|member| member.name() == name)
+        let members = self.get("members").map(Bson::items).unwrap_or_default();
+        let is_it = |member: &&Bson| member.get("host").and_then(Bson::as_str) == Some(name);
+        members.iter().find(is_it).map(|member| Member {
+            fields: member.fields().to_vec(),
+        })
     }
 
     /// How many members vote.
     pub(super) fn voters(&self) -> usize {
-        self.members().iter().filter(|member| member.votes()).count()
+        let members = self.get("members").map(Bson::items).unwrap_or_default();
+        let votes = |member: &&Bson| member.get("votes").and_then(Bson::as_int) != Some(0);
+        members.iter().filter(votes).count()
     }
 
     /// The next configuration, with these members.

@@ -81,7 +81,8 @@ pub trait World: Send {
     /// The members that serve now and count for the quorum.
     fn serving(&self) -> BTreeSet<HostName>;
 
-    /// How many of them must serve so that the service does; 0 while it is not formed, for then nothing can be lost.
+    /// How many of them must serve so that the service does; 0 while it is not formed, for then nothing can be lost. Where
+    /// the kind's own budget takes one of two members, the one that is left.
     fn needed(&self) -> usize;
 
     /// The applications have learned that these are the members, and use no others from now on; before they are told,
@@ -101,4 +102,4 @@ pub trait World: Send {
 }
 
 /// What is played with each kind.
-pub static PLAYS: &[Play] = &[crate::ssdb::PLAY];
+pub static PLAYS: &[Play] = &[crate::mongodb::world::PLAY, crate::ssdb::PLAY];

@@ -54,7 +54,14 @@ fn a_set_with_access_control_is_adopted_with_its_key_and_users() {
         world.edit(name, |text| text.replace("  authorization: enabled\n", ""));
         world.restart(name);
         let roles = vec![("root".to_owned(), "admin".to_owned())];
-        world.node_mut(name).disk.users.get_mut("altcraft").unwrap().1 = roles;
+        world
+            .node_mut(name)
+            .disk
+            .data
+            .users
+            .get_mut("altcraft")
+            .unwrap()
+            .1 = roles;
     }
     assert_settled(&*own, &world);
 }
@@ -63,7 +70,7 @@ fn a_set_with_access_control_is_adopted_with_its_key_and_users() {
 fn a_key_that_is_not_ours_to_know_is_kept() {
     let mut world = built(&*service(AUTH));
     for name in THREE {
-        world.write(name, KEY, "⟪kept:0+100⟫\n⟪kept:101+100⟫\n", 0o600, "mongodb");
+        world.write_file(name, KEY, "⟪kept:0+100⟫\n⟪kept:101+100⟫\n", 0o600, "mongodb");
         world.restart(name);
     }
     let kept = service("security = \"kept\"\nadmin = { password = { file = \"admin\" } }\n");
@@ -78,7 +85,7 @@ fn after_a_failover_the_new_primary_stays() {
         let service = service(more);
         let mut world = built(&*service);
         world.step_down();
-        assert_eq!(world.primary, Some("db2"));
+        assert_eq!(world.primary(), Some("db2"));
         assert_settled(&*service, &world);
     }
 }
@@ -90,5 +97,5 @@ fn a_set_without_access_control_may_get_users_and_keep_its_doors() {
     );
     let mut world = by_hand();
     converge(&*service, &mut world);
-    assert!(!world.node("db1").files[CONF].0.contains("security"));
+    assert!(!world.node("db1").machine.text(CONF).contains("security"));
 }

@@ -2,9 +2,9 @@
 
 use insta::assert_snapshot;
 
-use super::world::World;
 use super::{
-    AUTH, CONF, KEY, STEPS, built, by_hand, converge, converge_from_everywhere, plan, service, shown,
+    AUTH, CONF, KEY, STEPS, UNIT, World, built, by_hand, converge, converge_from_everywhere, plan, service,
+    shown,
 };
 use crate::testing::{plan_restart, render};
 
@@ -88,8 +88,8 @@ fn a_foreign_key_of_the_file_needs_no_restart_of_ours() {
 fn a_key_file_that_others_may_read_is_protected_without_a_restart() {
     let service = service(AUTH);
     let mut world = built(&*service);
-    let key = world.node_mut("db2").files.get_mut(KEY).unwrap();
-    (key.1, key.2) = (0o644, "root".to_owned());
+    let key = world.node_mut("db2").machine.files.get_mut(KEY).unwrap();
+    (key.mode, key.owner, key.group) = (0o644, "root".to_owned(), "root".to_owned());
     assert_snapshot!(shown(&*service, &world));
     converge(&*service, &mut world);
 }
@@ -98,7 +98,7 @@ fn a_key_file_that_others_may_read_is_protected_without_a_restart() {
 fn a_lost_key_file_is_written_again() {
     let service = service(AUTH);
     let mut world = built(&*service);
-    world.node_mut("db2").files.remove(KEY);
+    world.node_mut("db2").machine.files.remove(KEY);
     let found = shown(&*service, &world);
     assert!(
         found.contains("db2: restart mongod (disrupts), because its key file is newer"),
@@ -111,7 +111,7 @@ fn a_lost_key_file_is_written_again() {
 fn a_lost_mongod_conf_is_written_again() {
     let service = service(AUTH);
     let mut world = built(&*service);
-    world.node_mut("db2").files.remove(CONF);
+    world.node_mut("db2").machine.files.remove(CONF);
     converge_from_everywhere(&*service, &world, &[]);
 }
 
@@ -120,7 +120,7 @@ fn a_member_that_is_off_is_started_and_one_that_does_not_start_at_boot_is_enable
     let service = service(AUTH);
     let mut world = built(&*service);
     world.stop("db2");
-    world.node_mut("db3").is_enabled = false;
+    world.node_mut("db3").machine.unit(UNIT).is_enabled = false;
     assert_snapshot!(shown(&*service, &world));
     converge_from_everywhere(&*service, &world, &[]);
 }
@@ -154,7 +154,7 @@ fn users_that_are_missing_or_cannot_log_in_or_have_other_roles() {
     let own = service(AUTH);
     let mut world = built(&*own);
     for name in super::THREE {
-        let users = &mut world.node_mut(name).disk.users;
+        let users = &mut world.node_mut(name).disk.data.users;
         users.get_mut("altcraft").unwrap().0 = "another".to_owned();
         let roles = vec![("root".to_owned(), "admin".to_owned())];
         users.insert("report".to_owned(), ("⟪secret:file:report⟫".to_owned(), roles));

@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 
 use super::{
-    AUTH, CONF, KEY, LOCK, OUR_KEY, assert_settled, built, converge, converge_from_everywhere, packaged,
-    plan, service, shown,
+    AUTH, CONF, KEY, LOCK, OUR_KEY, UNIT, assert_settled, built, converge, converge_from_everywhere,
+    packaged, plan, service, shown,
 };
 use crate::testing::render;
 
@@ -30,7 +30,7 @@ fn a_built_set_is_left_alone() {
         let service = service(more);
         let world = built(&*service);
         assert_settled(&*service, &world);
-        assert_eq!(world.primary, Some("db1"));
+        assert_eq!(world.primary(), Some("db1"));
     }
 }
 
@@ -38,12 +38,12 @@ fn a_built_set_is_left_alone() {
 fn the_files_are_the_runbooks() {
     let service = service(AUTH);
     let world = built(&*service);
-    let file = &world.node("db2").files[CONF];
-    assert_snapshot!(file.0);
-    assert_eq!((file.1, file.2.as_str()), (0o644, "root"));
-    let key = &world.node("db2").files[KEY];
+    let file = &world.node("db2").machine.files[CONF];
+    assert_snapshot!(file.text);
+    assert_eq!((file.mode, file.owner.as_str()), (0o644, "root"));
+    let key = &world.node("db2").machine.files[KEY];
     assert_eq!(
-        (key.0.as_str(), key.1, key.2.as_str()),
+        (key.text.as_str(), key.mode, key.owner.as_str()),
         (OUR_KEY, 0o400, "mongodb")
     );
 }
@@ -60,7 +60,7 @@ fn every_member_votes_in_the_end() {
 fn who_holds_data_is_the_seed() {
     let service = service("");
     let mut world = packaged();
-    world.node_mut("db2").disk.databases = vec!["control"];
+    world.node_mut("db2").disk.data.databases = vec!["control"];
     let found = shown(&*service, &world);
     assert!(found.contains("db2: initiate the set rs0"), "{found}");
     assert!(
@@ -69,7 +69,7 @@ fn who_holds_data_is_the_seed() {
     );
     converge_from_everywhere(&*service, &world, &[]);
     converge(&*service, &mut world);
-    assert_eq!(world.node("db1").disk.databases, ["control"]);
+    assert_eq!(world.node("db1").disk.data.databases, ["control"]);
 }
 
 #[test]
@@ -77,12 +77,12 @@ fn a_single_server_with_access_control_becomes_a_set() {
     let service = service(AUTH);
     let mut world = packaged();
     let text = super::PACKAGED.replace("#security:\n", "security:\n  authorization: enabled\n");
-    world.write("db1", CONF, &text, 0o644, "root");
+    world.write_file("db1", CONF, &text, 0o644, "root");
     let root = vec![("root".to_owned(), "admin".to_owned())];
     let users = [("admin", root.clone()), ("altcraft", root)];
     let users = users.map(|(name, roles)| (name.to_owned(), (format!("⟪secret:file:{name}⟫"), roles)));
-    world.node_mut("db1").disk.users = users.into();
-    world.node_mut("db1").disk.databases = vec!["control"];
+    world.node_mut("db1").disk.data.users = users.into();
+    world.node_mut("db1").disk.data.databases = vec!["control"];
     world.restart("db1");
     assert_snapshot!(shown(&*service, &world));
     converge_from_everywhere(&*service, &world, &[]);
@@ -94,8 +94,8 @@ fn servers_that_are_off_are_started_first() {
     let mut world = packaged();
     for name in super::THREE {
         world.stop(name);
-        world.node_mut(name).is_enabled = false;
-        world.node_mut(name).files.remove(LOCK);
+        world.node_mut(name).machine.unit(UNIT).is_enabled = false;
+        world.node_mut(name).machine.files.remove(LOCK);
     }
     converge_from_everywhere(&*service, &world, &[]);
 }
@@ -122,9 +122,7 @@ fn a_server_that_has_run_before_is_asked_first_what_it_is() {
 fn without_the_package_nothing_is_planned() {
     let mut world = packaged();
     for name in super::THREE {
-        world.stop(name);
-        world.node_mut(name).is_installed = false;
-        world.node_mut(name).files.clear();
+        world.uninstall(name);
     }
     assert_snapshot!(shown(&*service(""), &world));
 }
@@ -165,12 +163,11 @@ fn versions_before_five_call_the_delay_by_its_old_name() {
         // It is known before any server runs, too.
         for host in super::THREE {
             world.stop(host);
-            world.node_mut(host).files.remove(LOCK);
+            world.node_mut(host).machine.files.remove(LOCK);
         }
         let found = shown(&*service, &world);
         assert!(found.contains(&format!("hidden: true, {name}: 3600")), "{found}");
         // What is delayed is behind, and not late.
-        world.node_mut("db3").lag_s = 3600;
         converge(&*service, &mut world);
     }
 }

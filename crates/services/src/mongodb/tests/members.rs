@@ -72,6 +72,11 @@ fn settings_of_members_change_and_votes_one_at_a_time() {
     // And back again.
     let mut world = world;
     super::converge(&*service, &mut world);
+    assert_eq!(
+        world.primary(),
+        Some("db2"),
+        "whoever has the most weight takes over"
+    );
     let more = format!(
         "{AUTH}members.db4 = {{ votes = 1, priority = 1 }}\nmembers.db5 = {{ votes = 1, hidden = false, priority = 1 }}\n"
     );
@@ -95,6 +100,7 @@ fn a_newcomer_that_still_copies_is_waited_for() {
     }
     assert_snapshot!(shown(&*config, &world));
     world.node_mut("db4").is_copying = false;
+    world.settle();
     converge_from_everywhere(&*config, &world, &[]);
 }
 

@@ -5,22 +5,22 @@ mod drift;
 mod fresh;
 mod members;
 mod refused;
-mod servers;
 mod settings;
+mod troubled;
 mod world;
-
-use std::collections::BTreeMap;
 
 use crate::kind::{Kind, Service};
 use crate::mongodb::MongoDb;
-use crate::step::StepPlan;
+use crate::step::{StepPlan, Task};
 use crate::testing::{self, plan_steps_allowing, render};
 
 use crate::mongodb::set::{Member as Id, SetConfig};
+use protocol::ActionError;
 use protocol::facts::Bson;
 
-use servers::Disk;
-use world::{CONF, KEY, LOCK, Node, OUR_KEY, World};
+use crate::mongodb::world::{CONF, LOCK, PACKAGED, Set as World, UNIT};
+use crate::world::Pace;
+use world::{KEY, OUR_KEY};
 
 /// The steps of the built-in playbook, in its order.
 const STEPS: [&str; 8] = [
@@ -58,39 +58,12 @@ fn service(more: &str) -> Box<dyn Service> {
     testing::service(&inventory(&THREE, more))
 }
 
-/// The package's file, shortened.
-const PACKAGED: &str = "\
-# mongod.conf
-storage:
-  dbPath: /var/lib/mongodb
-net:
-  port: 27017
-  bindIp: 127.0.0.1
-#security:
-";
-
 /// Five hosts on which the package was just installed and started.
 fn packaged() -> World {
-    let nodes = ["db1", "db2", "db3", "db4", "db5"].map(|name| Node {
-        name,
-        is_reachable: true,
-        is_installed: true,
-        is_enabled: true,
-        files: BTreeMap::new(),
-        process: None,
-        disk: Disk::default(),
-        lag_s: 0,
-        is_copying: false,
-    });
-    let mut world = World {
-        nodes: nodes.to_vec(),
-        version: "7.0.14",
-        primary: None,
-        term: 0,
-        now: 1_000,
-    };
-    for name in world.names() {
-        world.write(name, CONF, PACKAGED, 0o644, "root");
+    let hosts = ["db1", "db2", "db3", "db4", "db5"];
+    let mut world = World::packaged(&hosts, Pace::default(), 1_000_000_000_000);
+    for name in hosts {
+        world.node_mut(name).machine.unit(UNIT).is_enabled = true;
         world.restart(name);
     }
     world
@@ -101,7 +74,7 @@ fn built(service: &dyn Service) -> World {
     let mut world = packaged();
     converge(service, &mut world);
     for node in &mut world.nodes[..3] {
-        node.disk.databases = vec!["control"];
+        node.disk.data.databases = vec!["control"];
     }
     world
 }
@@ -114,7 +87,7 @@ fn by_hand() -> World {
             "storage:\n  dbPath: /var/lib/mongodb\n\nreplication:\n  replSetName: rs0\n\nnet:\n  port: 27017\n  \
              bindIp: \"127.0.0.1,{name}\"\n"
         );
-        world.write(name, CONF, &text, 0o644, "root");
+        world.write_file(name, CONF, &text, 0o644, "root");
         world.restart(name);
     }
     let members: Vec<_> = (0..3)
@@ -126,9 +99,8 @@ fn by_hand() -> World {
         ("members", Bson::Array(members)),
     ]);
     let command = protocol::facts::MongoCommand::new("replSetInitiate", config);
-    servers::change(&mut world, "db1", &command);
-    world.settle();
-    world.node_mut("db1").disk.databases = vec!["control"];
+    world.command("db1", &command);
+    world.node_mut("db1").disk.data.databases = vec!["control"];
     world.settle();
     world
 }
@@ -192,16 +164,29 @@ fn is_settled(plan: &StepPlan) -> bool {
     plan.tasks.is_empty() && plan.refusals.is_empty() && plan.unplanned.is_empty()
 }
 
-/// Plans, carries the plan out, and expects that nothing is left to do.
+/// Plans, carries the plan out, and expects that nothing is left to do. Where something changes in the middle, such as
+/// the primary, it plans again, as an apply does.
 fn converge(service: &dyn Service, world: &mut World) {
     converge_allowing(service, world, &[]);
 }
 
 fn converge_allowing(service: &dyn Service, world: &mut World, allow: &[&str]) {
-    for task in &plan_allowing(service, world, allow).tasks {
-        world.perform(service, task);
-    }
+    let is_done = (0..5).any(|_| {
+        let plan = plan_allowing(service, world, allow);
+        let mut tasks = plan.tasks.iter();
+        tasks.all(|task| performs(service, world, task))
+    });
+    assert!(is_done, "something changes with each plan");
     assert_settled(service, world);
+}
+
+/// Carries a task out, unless something changed since the plan.
+fn performs(service: &dyn Service, world: &mut World, task: &Task) -> bool {
+    match world.try_perform(service, task) {
+        Ok(()) => true,
+        Err(ActionError::Changed { .. }) => false,
+        Err(error) => panic!("{}: {error}", task.title),
+    }
 }
 
 /// The same, but the run dies after each of its actions in turn: the next plan always finishes the work.
@@ -209,9 +194,9 @@ fn converge_from_everywhere(service: &dyn Service, world: &World, allow: &[&str]
     let steps = plan_allowing(service, world, allow).tasks.len();
     for survived in 0..=steps {
         let mut world = world.clone();
-        for task in plan_allowing(service, &world, allow).tasks.iter().take(survived) {
-            world.perform(service, task);
-        }
+        let plan = plan_allowing(service, &world, allow);
+        let mut tasks = plan.tasks.iter().take(survived);
+        tasks.all(|task| performs(service, &mut world, task));
         converge_allowing(service, &mut world, allow);
     }
 }

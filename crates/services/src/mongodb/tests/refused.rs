@@ -7,7 +7,7 @@ use crate::testing;
 
 fn with_conf(text: &str) -> World {
     let mut world = by_hand();
-    world.write("db2", CONF, text, 0o644, "root");
+    world.write_file("db2", CONF, text, 0o644, "root");
     world
 }
 
@@ -44,7 +44,7 @@ fn two_sets_of_one_name() {
 #[test]
 fn a_newcomer_with_data_of_its_own() {
     let mut world = built(&*service(AUTH));
-    world.node_mut("db4").disk.databases = vec!["old"];
+    world.node_mut("db4").disk.data.databases = vec!["old"];
     let service = testing::service(&inventory(&["db1", "db2", "db3", "db4", "db5"], AUTH));
     let found = shown(&*service, &world);
     assert!(
@@ -58,8 +58,8 @@ fn a_newcomer_with_data_of_its_own() {
 #[test]
 fn data_on_two_hosts_before_there_is_a_set() {
     let mut world = packaged();
-    world.node_mut("db1").disk.databases = vec!["control"];
-    world.node_mut("db3").disk.databases = vec!["old"];
+    world.node_mut("db1").disk.data.databases = vec!["control"];
+    world.node_mut("db3").disk.data.databases = vec!["old"];
     let found = shown(&*service(""), &world);
     assert!(
         found.contains("refused: the set is not initiated, because db1 holds the database \"control\" and db3 holds the database \"old\""),
@@ -71,7 +71,7 @@ fn data_on_two_hosts_before_there_is_a_set() {
 fn access_control_for_a_set_that_is_in_use_without() {
     assert_snapshot!(shown(&*service(AUTH), &by_hand()));
     let mut world = packaged();
-    world.node_mut("db1").disk.databases = vec!["control"];
+    world.node_mut("db1").disk.data.databases = vec!["control"];
     let found = shown(&*service(AUTH), &world);
     assert!(
         found.starts_with("refused: access control is not switched on"),
