@@ -57,7 +57,7 @@ fn has_quorum(settings: &Settings, facts: &Facts) -> Result<(), String> {
     let wanted = known
         .map_or(seen.len(), |known| known.min(seen.len()))
         .saturating_sub(1);
-    if *followers < wanted {
+    if let Some(followers) = followers.filter(|&followers| followers < wanted) {
         return Err(format!(
             "{followers} of {wanted} followers are in step with {}",
             leader.name

@@ -23,6 +23,8 @@ mod settings;
 mod tests;
 mod verify;
 mod view;
+#[cfg(any(test, feature = "worlds"))]
+pub(crate) mod world;
 mod xml;
 mod zoo;
 mod zookeeper;

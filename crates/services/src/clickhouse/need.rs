@@ -160,11 +160,15 @@ fn live_reason(settings: &ZooKeeper, ids: &super::ids::Ids, host: &HostName, con
     let mut want: Vec<(u32, String)> = ids.all().map(|(host, id)| (id, host.to_string())).collect();
     live.sort();
     want.sort();
+    // One alone runs as no member of anything, without a number (`QuorumPeerConfig.isDistributed`).
+    let is_alone = want.len() < 2 && live.is_empty();
     differs("clientPort", &settings.port.to_string())
         .or_else(|| differs("dataDir", &format!("{}/version-2", settings.data_dir)))
         .or_else(|| {
-            let id = ids.of(host)?;
+            let id = ids.of(host).filter(|_| !is_alone)?;
             differs("serverId", &id.to_string())
         })
-        .or_else(|| (live != want).then(|| "it runs with other members than its file has".to_owned()))
+        .or_else(|| {
+            (live != want && !is_alone).then(|| "it runs with other members than its file has".to_owned())
+        })
 }

@@ -31,8 +31,8 @@ pub(super) struct Member {
 /// A member's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// It leads, with so many followers in step.
-    Leader(usize),
+    /// It leads, with so many followers in step; `None` where it does not tell how many.
+    Leader(Option<usize>),
     /// It follows.
     Follower,
     /// It is alone by configuration, with so many nodes in its tree.
@@ -52,7 +52,8 @@ impl Peer {
 
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Leader(followers) => format!("leader, {followers} in step"),
+            Self::Leader(Some(followers)) => format!("leader, {followers} in step"),
+            Self::Leader(None) => "leader".to_owned(),
             Self::Follower => "follower".to_owned(),
             Self::Standalone(_) => "it runs alone, not in the quorum".to_owned(),
             Self::Waiting => "it runs and sees no majority".to_owned(),
@@ -153,7 +154,7 @@ impl Quorum {
         }
         match self.leader().map(|leader| &leader.peer) {
             None => Some("nobody leads".to_owned()),
-            Some(Peer::Leader(followers)) if *followers < others => {
+            Some(Peer::Leader(Some(followers))) if *followers < others => {
                 Some(format!("{followers} of {others} followers are in step"))
             }
             Some(_) => None,
@@ -207,10 +208,14 @@ fn peer(srvr: &str, mntr: &str) -> Peer {
     match mode.map(str::trim) {
         Some("leader") => {
             let followers = number("zk_synced_followers").and_then(|number| usize::try_from(number).ok());
-            Peer::Leader(followers.unwrap_or(0))
+            Peer::Leader(followers)
         }
         Some("follower" | "observer") => Peer::Follower,
-        Some("standalone") => Peer::Standalone(number("zk_znode_count").unwrap_or(0)),
+        Some("standalone") => {
+            let count = srvr.lines().find_map(|line| line.strip_prefix("Node count: "));
+            let count = count.and_then(|count| count.trim().parse().ok());
+            Peer::Standalone(number("zk_znode_count").or(count).unwrap_or(0))
+        }
         _ => Peer::Waiting,
     }
 }
@@ -451,7 +456,12 @@ mod tests {
         let mntr = "zk_version\t3.8.0\nzk_server_state\tleader\nzk_znode_count\t5\nzk_synced_followers\t2\n";
         assert_eq!(
             peer("Zxid: 0x0\nMode: leader\nNode count: 5\n", mntr),
-            Peer::Leader(2)
+            Peer::Leader(Some(2))
+        );
+        assert_eq!(peer("Mode: leader\n", "mntr is not executed"), Peer::Leader(None));
+        assert_eq!(
+            peer("Mode: standalone\nNode count: 80\n", ""),
+            Peer::Standalone(80)
         );
         assert_eq!(peer("Mode: follower\n", ""), Peer::Follower);
         assert_eq!(peer("Mode: standalone\n", mntr), Peer::Standalone(5));

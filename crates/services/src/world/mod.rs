@@ -78,7 +78,8 @@ pub trait World: Send {
     /// Trouble comes.
     fn suffer(&mut self, trouble: &Trouble);
 
-    /// The members that serve now and count for the quorum.
+    /// The members that serve now and count for the quorum. While the others of them choose a leader, members that could
+    /// be the leader or follow it count too: an election is short, and takes no member away.
     fn serving(&self) -> BTreeSet<HostName>;
 
     /// How many of them must serve so that the service does; 0 while it is not formed, for then nothing can be lost. Where
@@ -102,4 +103,9 @@ pub trait World: Send {
 }
 
 /// What is played with each kind.
-pub static PLAYS: &[Play] = &[crate::mongodb::world::PLAY, crate::ssdb::PLAY];
+pub static PLAYS: &[Play] = &[
+    crate::clickhouse::world::KEEPER,
+    crate::clickhouse::world::ZOOKEEPER,
+    crate::mongodb::world::PLAY,
+    crate::ssdb::PLAY,
+];

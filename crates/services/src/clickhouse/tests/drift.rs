@@ -2,8 +2,8 @@
 
 use insta::assert_snapshot;
 
-use super::world::{CONFIG_D, ENVIRONMENT, MYID, USERS, ZOO_CFG};
 use super::*;
+use crate::clickhouse::world::{CONFIG_D, ENVIRONMENT, MYID, SERVER, USERS, ZK, ZOO_CFG};
 
 fn assert_drift(service: &dyn Service, world: &World) -> String {
     let shown = shown(service, world);
@@ -15,12 +15,12 @@ fn assert_drift(service: &dyn Service, world: &World) -> String {
 fn clusters_and_macros_are_reloaded() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    world.write(
+    world.write_file(
         "db2",
         &format!("{CONFIG_D}/macros.xml"),
         "<yandex><macros><shard>02</shard></macros></yandex>",
     );
-    world.write("db3", &format!("{CONFIG_D}/clusters.xml"), "<yandex></yandex>");
+    world.write_file("db3", &format!("{CONFIG_D}/clusters.xml"), "<yandex></yandex>");
     assert_snapshot!(assert_drift(&*service, &world));
 }
 
@@ -28,10 +28,7 @@ fn clusters_and_macros_are_reloaded() {
 fn a_server_that_has_not_read_its_files_is_told_to() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    world
-        .node_mut("db1")
-        .loaded
-        .remove(&format!("{CONFIG_D}/clusters.xml"));
+    world.unread("db1", &format!("{CONFIG_D}/clusters.xml"));
     assert_snapshot!(assert_drift(&*service, &world));
 }
 
@@ -48,8 +45,8 @@ fn a_file_newer_than_its_server_restarts_it() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
     let path = format!("{CONFIG_D}/keeper.xml");
-    let text = world.node("db2").files[&path].text.clone();
-    world.write("db2", &path, &text);
+    let text = world.node("db2").machine.text(&path).to_owned();
+    world.write_file("db2", &path, &text);
     assert_snapshot!(assert_drift(&*service, &world));
 }
 
@@ -57,7 +54,7 @@ fn a_file_newer_than_its_server_restarts_it() {
 fn a_password_that_others_can_read_is_closed() {
     let service = zookeeper("password = { file = \"pw\" }");
     let mut world = built(&*service, DEBIAN);
-    world.node_mut("db1").files.get_mut(USERS).unwrap().mode = 0o644;
+    world.node_mut("db1").machine.files.get_mut(USERS).unwrap().mode = 0o644;
     assert_snapshot!(assert_drift(&*service, &world));
 }
 
@@ -72,7 +69,7 @@ fn a_user_is_added_without_a_restart() {
 fn a_stopped_server_is_started() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    world.node_mut("db3").server.runs = false;
+    world.stop("db3", SERVER);
     assert_snapshot!(assert_drift(&*service, &world));
 }
 
@@ -80,8 +77,8 @@ fn a_stopped_server_is_started() {
 fn a_stopped_zookeeper_is_started_and_a_disabled_one_enabled() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    world.node_mut("db3").zookeeper.runs = false;
-    world.node_mut("db1").zookeeper.is_enabled = false;
+    world.stop("db3", ZK);
+    world.node_mut("db1").machine.unit(ZK).is_enabled = false;
     assert_snapshot!(assert_drift(&*service, &world));
 }
 
@@ -90,8 +87,8 @@ fn after_a_power_cut_the_quorum_comes_before_the_servers() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
     for host in DB {
-        world.node_mut(host).server.runs = false;
-        world.node_mut(host).zookeeper.runs = false;
+        world.stop(host, SERVER);
+        world.stop(host, ZK);
     }
     assert_snapshot!(assert_drift(&*service, &world));
 }
@@ -100,7 +97,7 @@ fn after_a_power_cut_the_quorum_comes_before_the_servers() {
 fn another_heap_restarts_zookeeper_leader_last() {
     let world = built(&*zookeeper(""), DEBIAN);
     let service = zookeeper("zookeeper = { heap = \"512m\", options = { maxClientCnxns = 200 } }");
-    assert!(!world.node("db1").files[ENVIRONMENT].text.contains("512m"));
+    assert!(!world.node("db1").machine.text(ENVIRONMENT).contains("512m"));
     assert_snapshot!(assert_drift(&*service, &world));
 }
 
@@ -108,7 +105,7 @@ fn another_heap_restarts_zookeeper_leader_last() {
 fn a_wrong_number_on_disk_is_put_right() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    world.write("db2", MYID, "7\n");
+    world.write_file("db2", MYID, "7\n");
     assert_snapshot!(assert_drift(&*service, &world));
 }
 
@@ -116,11 +113,13 @@ fn a_wrong_number_on_disk_is_put_right() {
 fn what_an_operator_tuned_in_zoo_cfg_stays() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    let text = world.node("db1").files[ZOO_CFG]
-        .text
+    let text = world
+        .node("db1")
+        .machine
+        .text(ZOO_CFG)
         .replace("syncLimit=5", "syncLimit=20");
-    world.write("db1", ZOO_CFG, &(text + "autopurge.purgeInterval=1\n"));
-    world.start_zookeeper("db1");
+    world.write_file("db1", ZOO_CFG, &(text + "autopurge.purgeInterval=1\n"));
+    world.restart("db1", ZK);
     let left = plan(&*service, &world);
     assert!(is_settled(&left), "{}", render(&left));
 }
@@ -166,7 +165,7 @@ fn the_order_of_hosts_means_nothing_to_numbers() {
 fn after_a_restart_of_zookeeper_the_servers_have_their_sessions_again() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    world.write("db1", MYID, "7\n");
+    world.write_file("db1", MYID, "7\n");
     let found = plan(&*service, &world);
     let gates = found
         .tasks

@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use super::*;
+use crate::clickhouse::world::{CONFIG_D, SERVER, ZK, ZOO_CFG};
 
 #[test]
 fn bare_hosts_get_packages_zookeeper_and_then_servers() {
@@ -24,10 +25,10 @@ fn packages_that_start_their_services_are_taken_over() {
     let service = zookeeper("");
     let mut world = packaged(&DB, DEBIAN);
     for host in DB {
-        world.start_server(host);
-        world.start_zookeeper(host);
-        world.node_mut(host).server.is_enabled = true;
-        world.node_mut(host).zookeeper.is_enabled = true;
+        world.restart(host, SERVER);
+        world.restart(host, ZK);
+        world.node_mut(host).machine.unit(SERVER).is_enabled = true;
+        world.node_mut(host).machine.unit(ZK).is_enabled = true;
     }
     assert_snapshot!(shown(&*service, &world));
     converge_from_everywhere(&*service, &world);
@@ -38,8 +39,8 @@ fn a_quorum_of_keeper_comes_up_together() {
     let service = keeper("password = { file = \"pw\" }");
     let mut world = packaged(&DB, MODERN);
     for host in DB {
-        world.start_server(host);
-        world.node_mut(host).server.is_enabled = true;
+        world.restart(host, SERVER);
+        world.node_mut(host).machine.unit(SERVER).is_enabled = true;
     }
     assert_snapshot!(shown(&*service, &world));
     converge_from_everywhere(&*service, &world);
@@ -60,9 +61,9 @@ fn a_cluster_made_by_hand_from_the_runbook_is_adopted() {
     let mut world = built(&*service, DEBIAN);
     for host in DB {
         for name in ["clusters", "macros", "keeper", "settings"] {
-            let path = format!("{}/{name}.xml", world::CONFIG_D);
+            let path = format!("{CONFIG_D}/{name}.xml");
             let node = world.node_mut(host);
-            let file = node.files.get_mut(&path).unwrap();
+            let file = node.machine.files.get_mut(&path).unwrap();
             // As the runbook writes it: no indentation, no blank lines.
             let lines: Vec<&str> = file
                 .text
@@ -73,7 +74,7 @@ fn a_cluster_made_by_hand_from_the_runbook_is_adopted() {
             file.text = lines.join("\n") + "\n";
         }
         let node = world.node_mut(host);
-        let zoo = node.files.get_mut(world::ZOO_CFG).unwrap();
+        let zoo = node.machine.files.get_mut(ZOO_CFG).unwrap();
         zoo.text = zoo.text.replace(
             "4lw.commands.whitelist=conf,mntr,ruok,srvr",
             "4lw.commands.whitelist = *",

@@ -2,8 +2,9 @@
 
 use insta::assert_snapshot;
 
-use super::world::{CONFIG_D, ZOO_CFG};
 use super::*;
+use crate::clickhouse::world::{CONFIG_D, ZOO_CFG};
+use crate::world::Trouble;
 
 const FOUR: [&str; 4] = ["db1", "db2", "db3", "db4"];
 const QUIET: &str = "coordination = \"zookeeper\"\n";
@@ -12,7 +13,7 @@ const QUIET: &str = "coordination = \"zookeeper\"\n";
 fn with_fourth(service: &dyn Service, version: &'static str) -> World {
     let mut world = built(service, version);
     let mut fourth = World::new(&["db4"], version);
-    fourth.install("db4");
+    fourth.install_both("db4");
     world.nodes.extend(fourth.nodes);
     world
 }
@@ -46,28 +47,34 @@ fn a_member_leaves_the_quorum_and_its_number_is_not_given_again() {
     converge_from_everywhere(&*service, &world);
     converge(&*service, &mut world);
     assert!(
-        world.node("db1").files[ZOO_CFG]
-            .text
+        world
+            .node("db1")
+            .machine
+            .text(ZOO_CFG)
             .contains("# highest server number ever given: 3")
     );
-    assert!(!world.node("db3").zookeeper.runs);
+    assert!(world.node("db3").zookeeper.is_none());
 
     // A host of another name gets the next number.
     let mut fourth = World::new(&["db4"], DEBIAN);
-    fourth.install("db4");
+    fourth.install_both("db4");
     world.nodes.extend(fourth.nodes);
-    world.nodes.retain(|node| node.name != "db3");
-    world.registered.retain(|name| name != "db3");
+    world.nodes.retain(|node| node.name() != "db3");
+    world.forget("db3");
     let service = service_on(&["db1", "db2", "db4"], QUIET);
     converge(&*service, &mut world);
     assert!(
-        world.node("db4").files[ZOO_CFG]
-            .text
+        world
+            .node("db4")
+            .machine
+            .text(ZOO_CFG)
             .contains("server.4=db4:2888:3888")
     );
     assert!(
-        !world.node("db4").files[ZOO_CFG]
-            .text
+        !world
+            .node("db4")
+            .machine
+            .text(ZOO_CFG)
             .contains("highest server number")
     );
 }
@@ -87,7 +94,7 @@ fn a_host_of_the_highest_number_that_left_keeper_is_remembered() {
     let service = testing_quietly(&DB, "coordination_hosts = [\"db1\", \"db2\"]");
     converge_from_everywhere(&*service, &world);
     converge(&*service, &mut world);
-    let text = &world.node("db1").files[&format!("{CONFIG_D}/keeper.xml")].text;
+    let text = world.node("db1").machine.text(&format!("{CONFIG_D}/keeper.xml"));
     assert!(
         text.contains("<!-- highest server number ever given: 3 -->"),
         "{text}"
@@ -96,7 +103,8 @@ fn a_host_of_the_highest_number_that_left_keeper_is_remembered() {
 
 #[test]
 fn a_leader_that_the_inventory_does_not_name_is_stopped_by_hand() {
-    let world = built(&*zookeeper(""), DEBIAN);
+    let mut world = built(&*zookeeper(""), DEBIAN);
+    world.suffer(&Trouble::Handover);
     let service = testing_quietly(&["db1", "db2"], QUIET);
     assert_snapshot!(shown(&*service, &world));
 }
@@ -104,7 +112,7 @@ fn a_leader_that_the_inventory_does_not_name_is_stopped_by_hand() {
 #[test]
 fn a_replica_that_is_gone_is_told_of() {
     let mut world = built(&*zookeeper(""), DEBIAN);
-    world.registered.push("db9".to_owned());
+    world.register("db9");
     assert_snapshot!(shown(&*zookeeper(""), &world));
 }
 

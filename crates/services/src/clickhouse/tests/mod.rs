@@ -3,21 +3,23 @@
 mod drift;
 mod fresh;
 mod members;
-mod node;
+mod played;
 mod refused;
+mod rig;
 mod runbook;
 mod settings;
-mod world;
 
 use ::plan::{Level, Verdict};
 use protocol::{Action, Operation};
 
 use crate::clickhouse::ClickHouse;
+use crate::clickhouse::world::{DEBIAN, MODERN};
 use crate::kind::{Kind, Service};
 use crate::step::{StepPlan, Task};
 use crate::testing::{self, plan_steps_after, render};
+use crate::world::World as _;
 
-use world::World;
+use crate::clickhouse::world::World;
 
 /// The steps of the built-in playbook, in its order; the packages are installed before the second of them.
 const STEPS: [&str; 10] = [
@@ -32,9 +34,6 @@ const STEPS: [&str; 10] = [
     "replicas",
     "verify",
 ];
-
-const DEBIAN: &str = "18.16.1+ds-7.3+b2";
-const MODERN: &str = "24.8.4.13";
 
 #[test]
 fn the_playbook_has_these_steps() {
@@ -60,6 +59,8 @@ fn inventory(hosts: &[&str], more: &str) -> String {
 }
 
 const DB: [&str; 3] = ["db1", "db2", "db3"];
+/// What the client wrote into the cluster that was built.
+const WRITTEN: u64 = 1;
 
 fn service_on(hosts: &[&str], more: &str) -> Box<dyn Service> {
     testing::service(&inventory(hosts, more))
@@ -78,7 +79,7 @@ fn keeper(more: &str) -> Box<dyn Service> {
 fn packaged(hosts: &[&str], version: &'static str) -> World {
     let mut world = World::new(hosts, version);
     for host in hosts {
-        world.install(host);
+        world.install_both(host);
     }
     world
 }
@@ -88,7 +89,8 @@ fn built(service: &dyn Service, version: &'static str) -> World {
     let hosts: Vec<&str> = service.hosts().iter().map(types::HostName::as_str).collect();
     let mut world = packaged(&hosts, version);
     converge(service, &mut world);
-    world.make_table();
+    // The client makes its table and writes into it.
+    assert!(world.write(WRITTEN));
     world
 }
 
@@ -101,7 +103,7 @@ fn plan_allowing(service: &dyn Service, world: &World, allow: &[&str]) -> StepPl
     let mut earlier: Vec<Task> = Vec::new();
     for host in service.hosts() {
         let node = world.node(host.as_str());
-        if node.is_reachable && !node.is_installed {
+        if node.is_up && node.machine.packages.is_empty() {
             let mut names = vec![
                 service.vars()["package"].clone(),
                 service.vars()["zookeeper_package"].clone(),
@@ -152,6 +154,10 @@ fn converge_allowing(service: &dyn Service, world: &mut World, allow: &[&str]) {
     }
     let left = plan_allowing(service, world, allow);
     assert!(is_settled(&left), "{}", render(&left));
+    if allow.is_empty() {
+        assert!(world.wrongs().is_empty(), "{:?}", world.wrongs());
+        assert!(world.holds(WRITTEN) || !world.has_tables());
+    }
 }
 
 /// Carries tasks out under the budget of one, as the executor does: a host that is missed blocks the disruption of others
@@ -179,6 +185,7 @@ fn converge_from_everywhere(service: &dyn Service, world: &World) {
     for survived in 0..=tasks.len() {
         let mut world = world.clone();
         perform(service, &mut world, &tasks[..survived]);
+        world.tick();
         converge(service, &mut world);
     }
 }

@@ -2,17 +2,18 @@
 
 use insta::assert_snapshot;
 
-use super::world::{CONFIG, CONFIG_D, MYID, ZOO_CFG};
 use super::*;
+use crate::clickhouse::world::{CONFIG, CONFIG_D, EPOCH, KEEPER_LOG, MYID, SERVER, ZK, ZOO_CFG};
+use crate::world::Trouble;
 
 #[test]
 fn a_lost_quorum_stops_everything() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
     for host in ["db2", "db3"] {
-        world.node_mut(host).is_reachable = false;
+        world.suffer(&Trouble::Down(testing::host(host)));
     }
-    world.node_mut("db1").server.runs = false;
+    world.stop("db1", SERVER);
     assert_snapshot!(shown(&*service, &world));
 }
 
@@ -20,8 +21,8 @@ fn a_lost_quorum_stops_everything() {
 fn one_lost_host_stops_nothing_and_is_not_planned() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    world.node_mut("db3").is_reachable = false;
-    world.node_mut("db1").server.runs = false;
+    world.suffer(&Trouble::Down(testing::host("db3")));
+    world.stop("db1", SERVER);
     assert_snapshot!(shown(&*service, &world));
 }
 
@@ -31,7 +32,7 @@ fn members_that_run_and_do_not_agree_are_not_touched() {
     let mut world = built(&*service, DEBIAN);
     for host in DB {
         // As if each saw nobody: a firewall between them.
-        world.node_mut(host).zoo_cfg = "server.1=x1:1:1\nserver.2=x2:1:1\nserver.3=x3:1:1\n".to_owned();
+        world.suffer(&Trouble::Cut(testing::host(host)));
     }
     assert_snapshot!(shown(&*service, &world));
 }
@@ -41,9 +42,8 @@ fn blank_members_do_not_outvote_the_one_that_knows() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
     for host in ["db1", "db2"] {
-        let node = world.node_mut(host);
-        node.files.remove("/var/lib/zookeeper/version-2/currentEpoch");
-        node.zookeeper.runs = false;
+        world.stop(host, ZK);
+        world.node_mut(host).machine.files.remove(EPOCH);
     }
     assert_snapshot!(shown(&*service, &world));
     let allowed = ["clickhouse.new-quorum=db1", "clickhouse.new-quorum=db2"];
@@ -55,9 +55,8 @@ fn a_keeper_that_lost_most_of_its_members_is_not_begun_anew() {
     let service = keeper("");
     let mut world = built(&*service, MODERN);
     for host in ["db1", "db2"] {
-        let node = world.node_mut(host);
-        node.files.remove("/var/lib/clickhouse/coordination/log");
-        node.server.runs = false;
+        world.stop(host, SERVER);
+        world.node_mut(host).machine.files.remove(KEEPER_LOG);
     }
     assert_snapshot!(shown(&*service, &world));
 }
@@ -66,10 +65,12 @@ fn a_keeper_that_lost_most_of_its_members_is_not_begun_anew() {
 fn one_number_for_two_members_is_a_conflict() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    let text = world.node("db2").files[ZOO_CFG]
-        .text
+    let text = world
+        .node("db2")
+        .machine
+        .text(ZOO_CFG)
         .replace("server.2=db2", "server.1=db2");
-    world.write("db2", ZOO_CFG, &text);
+    world.write_file("db2", ZOO_CFG, &text);
     assert_snapshot!(shown(&*service, &world));
     let service = zookeeper("server_ids = { db1 = 3 }");
     assert_snapshot!(shown(&*service, &built(&*zookeeper(""), DEBIAN)));
@@ -80,10 +81,10 @@ fn numbers_that_were_prepared_by_hand_are_kept() {
     let service = zookeeper("");
     let mut world = packaged(&DB, DEBIAN);
     for (host, id) in [("db1", "30\n"), ("db2", "10\n")] {
-        world.write(host, MYID, id);
+        world.write_file(host, MYID, id);
     }
     converge(&*service, &mut world);
-    let text = &world.node("db3").files[ZOO_CFG].text;
+    let text = world.node("db3").machine.text(ZOO_CFG);
     assert!(
         text.contains("server.30=db1") && text.contains("server.10=db2") && text.contains("server.31=db3"),
         "{text}"
@@ -94,12 +95,13 @@ fn numbers_that_were_prepared_by_hand_are_kept() {
 fn a_config_that_is_missing_or_broken_stops_its_host() {
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    world.node_mut("db1").files.remove(CONFIG);
-    world.write("db2", CONFIG, "<yandex>\n<logger>\n</yandex>\n");
-    world.write("db3", CONFIG, "<html></html>");
+    world.node_mut("db1").machine.files.remove(CONFIG);
+    world.write_file("db2", CONFIG, "<yandex>\n<logger>\n</yandex>\n");
+    world.write_file("db3", CONFIG, "<html></html>");
     for host in DB {
         world
             .node_mut(host)
+            .machine
             .files
             .remove(&format!("{CONFIG_D}/macros.xml"));
     }
@@ -137,10 +139,9 @@ fn the_quorum_changes_by_one_member_at_a_time() {
 fn a_zookeeper_with_data_that_runs_alone_is_not_forgotten() {
     let service = zookeeper("");
     let mut world = packaged(&DB, DEBIAN);
-    world.start_zookeeper("db1");
-    world.registered = vec!["elsewhere".to_owned()];
+    world.restart("db1", ZK);
+    world.register("elsewhere");
     assert_snapshot!(shown(&*service, &world));
-    world.nodes.iter_mut().for_each(|node| node.has_table = false);
     let allowed = ["clickhouse.forget-zookeeper=db1"];
     assert!(plan_allowing(&*service, &world, &allowed).refusals.is_empty());
 }
@@ -149,7 +150,7 @@ fn a_zookeeper_with_data_that_runs_alone_is_not_forgotten() {
 fn a_replica_that_lost_its_table_needs_consent_to_be_registered_anew() {
     let service = keeper("");
     let mut world = built(&*service, MODERN);
-    world.node_mut("db2").has_table = false;
+    world.node_mut("db2").table = None;
     assert_snapshot!(shown(&*service, &world));
     assert_snapshot!(shown_allowing(
         &*service,
@@ -160,7 +161,7 @@ fn a_replica_that_lost_its_table_needs_consent_to_be_registered_anew() {
 
     let service = zookeeper("");
     let mut world = built(&*service, DEBIAN);
-    world.node_mut("db2").has_table = false;
+    world.node_mut("db2").table = None;
     assert_snapshot!(shown_allowing(
         &*service,
         &world,
@@ -172,7 +173,7 @@ fn a_replica_that_lost_its_table_needs_consent_to_be_registered_anew() {
 fn a_keeper_is_not_restarted_where_the_quorum_would_be_lost() {
     let service = keeper("");
     let mut world = built(&*service, MODERN);
-    world.node_mut("db3").is_reachable = false;
+    world.suffer(&Trouble::Down(testing::host("db3")));
     let service = keeper("ddl_path = \"/clickhouse/other/ddl\"");
     assert_snapshot!(shown(&*service, &world));
 }

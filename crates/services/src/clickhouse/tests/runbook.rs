@@ -2,8 +2,8 @@
 
 use insta::assert_snapshot;
 
-use super::world::CONFIG_D;
 use super::*;
+use crate::clickhouse::world::CONFIG_D;
 
 /// The examples of "ClickHouse Cluster Setup" for db1: what stands between the two lines with EOF.
 const CLUSTERS: &str = r#"<?xml version="1.0" ?>
@@ -112,12 +112,12 @@ fn every_file_is_the_runbooks_but_for_its_indentation() {
         ("keeper", KEEPER),
         ("settings", SETTINGS),
     ] {
-        let ours = &world.node("db1").files[&format!("{CONFIG_D}/{name}.xml")].text;
+        let ours = world.node("db1").machine.text(&format!("{CONFIG_D}/{name}.xml"));
         assert_eq!(flat(ours), text, "{name}.xml");
     }
-    let other = &world.node("db3").files[&format!("{CONFIG_D}/macros.xml")].text;
+    let other = world.node("db3").machine.text(&format!("{CONFIG_D}/macros.xml"));
     assert_eq!(flat(other), MACROS.replace("db1", "db3"));
-    let other = &world.node("db3").files[&format!("{CONFIG_D}/keeper.xml")].text;
+    let other = world.node("db3").machine.text(&format!("{CONFIG_D}/keeper.xml"));
     let id = |id: u32| format!("<server_id>{id}</server_id>");
     assert_eq!(flat(other), KEEPER.replace(&id(1), &id(3)));
 }
@@ -128,7 +128,7 @@ fn the_files_as_they_are_written() {
         &*keeper("password = { file = \"pw\" }\nrestrict_default_user = true"),
         MODERN,
     );
-    let files = &world.node("db2").files;
+    let files = &world.node("db2").machine.files;
     let ours: Vec<String> = files
         .iter()
         .filter(|(path, _)| path.contains(".d/"))
@@ -145,7 +145,10 @@ fn the_files_as_they_are_written() {
 #[test]
 fn old_servers_get_the_old_root_element() {
     let world = built(&*zookeeper(""), DEBIAN);
-    let ours = &world.node("db1").files[&format!("{CONFIG_D}/clusters.xml")].text;
+    let ours = world
+        .node("db1")
+        .machine
+        .text(&format!("{CONFIG_D}/clusters.xml"));
     assert_eq!(flat(ours), CLUSTERS.replace("clickhouse>", "yandex>"));
 }
 
@@ -169,7 +172,7 @@ fn the_engine_of_a_new_server_takes_the_files() {
         MODERN,
     );
     let dir = tempfile::tempdir().unwrap();
-    for (path, file) in &world.node("db2").files {
+    for (path, file) in &world.node("db2").machine.files {
         if let Some(name) = path.strip_prefix("/etc/clickhouse-server/") {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -29,7 +29,7 @@ fn an_even_quorum_is_warned_of() {
 #[test]
 fn a_named_ensemble_is_asked_and_not_touched() {
     let service = zookeeper("zookeeper = { nodes = [\"zk1\", \"zk2:2182\"] }");
-    let queries = service.queries(&World::host("db1"));
+    let queries = service.queries(&testing::host("db1"));
     let asked: Vec<String> = queries
         .iter()
         .filter_map(|query| match query {
