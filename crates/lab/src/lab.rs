@@ -329,7 +329,10 @@ impl Lab {
         let at = self.at(&spec.name);
         let running = at.running();
         if running && at.whole() {
-            return at.heal().map_err(on(&spec.name));
+            return at
+                .tell_older_image(seed)
+                .and_then(|()| at.heal())
+                .map_err(on(&spec.name));
         }
         if running {
             self.say(&format!(

@@ -85,8 +85,8 @@ impl Host<'_> {
             }
             mounts::remove_tree(&self.dir)?;
             image.clone_from(&seed.image);
-        } else if image != seed.image {
-            self.say("keeps the older image that it was made from, until its reset");
+        } else {
+            self.tell_older_image(seed)?;
         }
         let (root, upper, work) = (self.root(), self.upper(), self.dir.join("work"));
         for dir in [&root, &upper, &work] {
@@ -96,6 +96,17 @@ impl Host<'_> {
         self.plant(seed)?;
         programs::plant(seed.programs, &root)?;
         Ok(files::write(&marker, &image.to_string_lossy())?)
+    }
+
+    /// Says so where the host was made from another image than today's: it may lack what that one has.
+    pub(crate) fn tell_older_image(&self, seed: &Seed<'_>) -> Result<(), HostError> {
+        let image = files::read_or_empty(&self.dir.join("image"))?;
+        if PathBuf::from(image) != seed.image {
+            self.say(
+                "keeps the older image that it was made from, until its reset (or the lab's `down --purge`)",
+            );
+        }
+        Ok(())
     }
 
     /// Puts the lab's files into the host's root, unless they are there: what the host changed in them later stays.
