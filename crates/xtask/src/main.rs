@@ -5,6 +5,7 @@
 
 mod bench;
 mod cargo;
+mod chaos;
 mod chdb;
 mod demo;
 mod dist;
@@ -39,6 +40,8 @@ enum Chore {
     Dist(dist::DistArgs),
     /// Time a no-op plan beside a plain loop of logins, on the demo's lab
     Bench(bench::BenchArgs),
+    /// Kill the controller at many points of a full apply on a lab: what takes too long for the tests
+    Chaos(chaos::ChaosArgs),
     /// Check the house rules that a program can check: imports, purity, sizes, registered kinds
     Tidy,
     /// Run all tests, those on real hosts among them
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Chore::Lab(args) => lab::run(args),
         Chore::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Chore::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+        Chore::Chaos(args) => chaos::run(&args),
         Chore::Test(args) => test::run(&args),
         Chore::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Chore::Dist(args) => dist::run(&args).map(|()| ExitCode::SUCCESS),

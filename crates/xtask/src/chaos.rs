@@ -1,0 +1,43 @@
+//! `cargo xtask chaos`: what is left out of the tests because it takes minutes, on real services.
+//!
+//! The controller is killed at many points of a full apply; each time the next apply must end converged. The table is
+//! printed as it grows.
+
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use clap::Args;
+
+use crate::dist::{self, DistArgs};
+use crate::stage::Stages;
+use crate::{cargo, packages, standins};
+
+/// How much.
+#[derive(Debug, Args)]
+pub(crate) struct ChaosArgs {
+    /// At how many points of a full apply the controller is killed
+    #[arg(long, default_value_t = 30)]
+    kills: usize,
+}
+
+/// Does what the arguments say.
+pub(crate) fn run(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
+    let root = cargo::workspace()?;
+    let mut stages = Stages::new();
+    stages.run("Install what the lab needs", packages::ensure)?;
+    let dist = stages.run("Build the programs", || dist::build(&DistArgs { release: false }))?;
+    let standins = stages.run("Build the stand-ins", standins::build)?;
+    let mut command = cargo::command(&root);
+    command
+        .args(["test", "--quiet", "--package", "e2e", "--test", "chaos", "--"])
+        .args(["--ignored", "--nocapture"])
+        .env("CLUSTERCTL_BIN", &dist.clusterctl)
+        .env("CLUSTERCTL_STANDINS", &standins)
+        .env("CLUSTERCTL_CHAOS_KILLS", args.kills.to_string());
+    stages.run("Kill the controller", || {
+        let status = command.status()?;
+        ensure!(status.success(), "a run did not end as it must: {status}");
+        Ok(())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,89 @@
+//! The controller is killed at many points of a full apply of the whole runbook, and an apply after it ends converged.
+//!
+//! It takes minutes, so it is left out of the usual tests: `cargo xtask chaos` runs it and shows the table.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Instant;
+
+use e2e::{Bed, DB};
+use serde_json::Value;
+
+const SITE: [&str; 2] = ["--overlay", "lab.toml"];
+
+/// An apply whose program is killed (SIGKILL) when it has told so many events; those events, none killed where there were
+/// fewer.
+fn apply_until(bed: &Bed, last: usize) -> Vec<Value> {
+    let words = "apply inventory.toml --ssh-config none --overlay lab.toml --yes --json";
+    let words: Vec<&str> = words.split(' ').collect();
+    let mut child = bed
+        .command(&words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let events = lines
+        .map_while(Result::ok)
+        .take(last)
+        .map(|line| serde_json::from_str(&line).unwrap())
+        .collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    events
+}
+
+fn done(events: &[Value]) -> usize {
+    let is_done = |event: &&Value| event["outcome"]["outcome"] == "done";
+    events.iter().filter(is_done).count()
+}
+
+fn fresh(bed: &Bed) {
+    for host in DB.iter().chain(&["app1", "app2"]) {
+        bed.lab.reset(host).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "it takes minutes: cargo xtask chaos"]
+fn wherever_the_controller_is_killed_the_next_apply_ends_converged() {
+    let kills: usize = std::env::var("CLUSTERCTL_CHAOS_KILLS").map_or(30, |kills| kills.parse().unwrap());
+    let bed = Bed::site();
+    let _ = bed
+        .run(&["secrets", "init", "inventory.toml", "--overlay", "lab.toml"])
+        .expect(0);
+    let whole = apply_until(&bed, usize::MAX);
+    println!(
+        "\nA full apply: {} events, {} steps.\n",
+        whole.len(),
+        done(&whole)
+    );
+    println!("| event | killed after | steps done before | steps of the next apply | it took | then |");
+    println!("|---|---|---|---|---|---|");
+    for point in 0..kills {
+        // From the first event to the last but one, evenly.
+        let last = 1 + point * (whole.len() - 2) / kills.saturating_sub(1).max(1);
+        fresh(&bed);
+        let before = apply_until(&bed, last);
+        let event = before.last().unwrap();
+        let began = Instant::now();
+        let next = apply_until(&bed, usize::MAX);
+        let took = began.elapsed().as_secs_f64();
+        let rest = bed.clusterctl("plan", &[&SITE[..], &["--detailed-exitcode"]].concat());
+        let verdict = if rest.code == 0 {
+            "converged"
+        } else {
+            "NOT converged"
+        };
+        println!(
+            "| {last} | {} {} | {} | {} | {took:.0} s | {verdict} |",
+            event["event"].as_str().unwrap(),
+            event["node"].as_str().unwrap_or_default(),
+            done(&before),
+            done(&next),
+        );
+        let _ = rest.expect(0);
+    }
+}
