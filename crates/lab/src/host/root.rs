@@ -101,7 +101,7 @@ impl Host<'_> {
     /// Says so where the host was made from another image than today's: it may lack what that one has.
     pub(crate) fn tell_older_image(&self, seed: &Seed<'_>) -> Result<(), HostError> {
         let image = files::read_or_empty(&self.dir.join("image"))?;
-        if PathBuf::from(image) != seed.image {
+        if seed.image != Path::new(&image) {
             self.say(
                 "keeps the older image that it was made from, until its reset (or the lab's `down --purge`)",
             );
