@@ -259,3 +259,12 @@ pub(crate) fn render(plan: &StepPlan) -> String {
     }
     lines.join("\n")
 }
+
+/// What a plan would rest on, as text; what moves by itself bears a `~`.
+pub(crate) fn basis(service: &dyn Service, facts: &Facts) -> Vec<String> {
+    let lines = service.basis(facts).into_iter().map(|basis| {
+        let mark = if basis.moves { "~" } else { "" };
+        format!("{mark}{}: {}", basis.what, basis.value)
+    });
+    lines.collect()
+}

@@ -1,5 +1,6 @@
 //! Case tests: what is planned in every situation that the platform can be in.
 
+mod basis;
 mod merged;
 mod refused;
 mod rolling;

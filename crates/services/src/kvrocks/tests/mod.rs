@@ -3,6 +3,7 @@
 mod actions;
 mod adopted;
 mod answers;
+mod basis;
 mod directives;
 mod drift;
 mod failover;

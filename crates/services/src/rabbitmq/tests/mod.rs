@@ -13,6 +13,7 @@ use crate::testing::{answer_all, errors, host, plan_steps, plan_steps_allowing, 
 
 use super::RabbitMq;
 
+mod basis;
 mod cases;
 mod users;
 
