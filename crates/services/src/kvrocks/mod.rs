@@ -29,6 +29,8 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod view;
+#[cfg(any(test, feature = "worlds"))]
+pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 

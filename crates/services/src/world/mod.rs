@@ -106,6 +106,8 @@ pub trait World: Send {
 pub static PLAYS: &[Play] = &[
     crate::clickhouse::world::KEEPER,
     crate::clickhouse::world::ZOOKEEPER,
+    crate::kvrocks::world::KVROCKS,
+    crate::kvrocks::world::REDIS,
     crate::mongodb::world::PLAY,
     crate::ssdb::PLAY,
 ];

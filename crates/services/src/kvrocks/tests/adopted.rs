@@ -25,7 +25,7 @@ fn a_sentinel_that_is_told_a_name_is_left_alone() {
     for name in ["db1", "db2", "db3"] {
         let text = "port 26379\nsentinel resolve-hostnames yes\nsentinel monitor altcraft db1 6666 2\n";
         world.write(name, "/etc/redis/sentinel.conf", text);
-        world.node_mut(name).sentinel = None;
+        world.sentinel_off(name);
     }
     assert_snapshot!(shown(&*service, &world), @r"
     db1: start redis-sentinel, because it does not run
@@ -44,7 +44,11 @@ fn replication_without_sentinel_gets_sentinels_for_its_master() {
     let service = service("redis", "");
     let mut world = by_hand("redis");
     for name in ["db1", "db2", "db3"] {
-        world.write(name, "/etc/redis/sentinel.conf", super::SENTINEL_CONF);
+        world.write(
+            name,
+            "/etc/redis/sentinel.conf",
+            crate::kvrocks::world::SENTINEL_CONF,
+        );
         world.restart_sentinel(name);
     }
     // The second host is the master.

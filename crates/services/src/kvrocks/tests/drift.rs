@@ -2,12 +2,11 @@
 
 use insta::assert_snapshot;
 
-use super::servers::OPEN_USER;
-use super::world::{OURS, World};
-use super::{assert_settled, built, converge, converge_from_everywhere, plan, service, shown};
+use super::{OURS, assert_settled, built, converge, converge_from_everywhere, plan, service, shown};
 use crate::kind::Service;
+use crate::kvrocks::world::{Cluster, OPEN_USER};
 
-fn redis() -> (Box<dyn Service>, World) {
+fn redis() -> (Box<dyn Service>, Cluster) {
     let service = service("redis", "");
     let world = built(&*service, "redis");
     (service, world)
@@ -99,8 +98,7 @@ fn a_setting_that_kvrocks_does_not_know() {
 fn a_setting_that_was_changed_in_the_running_engine_only() {
     let service = service("redis", "directives = { maxmemory = \"100mb\" }\n");
     let mut world = built(&*service, "redis");
-    let engine = world.node_mut("db3").engine.as_mut().unwrap();
-    engine.set("maxmemory", "1");
+    world.server_mut("db3").set("maxmemory", "1").unwrap();
     assert_snapshot!(shown(&*service, &world), @r#"
     db3: set maxmemory in the running redis, because it runs with maxmemory "1" instead of "100mb"
         only if db3 still runs with the old maxmemory
@@ -135,10 +133,18 @@ fn a_sentinel_without_the_password() {
 #[test]
 fn units_that_do_not_run_or_do_not_start_at_boot() {
     let (service, mut world) = redis();
-    world.node_mut("db2").engine = None;
-    world.node_mut("db2").sentinel = None;
-    world.node_mut("db3").is_enabled = false;
-    world.node_mut("db3").sentinel_is_enabled = false;
+    world.stop("db2");
+    world.sentinel_off("db2");
+    world
+        .node_mut("db3")
+        .machine
+        .unit("redis-server.service")
+        .is_enabled = false;
+    world
+        .node_mut("db3")
+        .machine
+        .unit("redis-sentinel.service")
+        .is_enabled = false;
     assert_snapshot!(shown(&*service, &world));
     converge_from_everywhere(&*service, &world);
 }
@@ -146,12 +152,8 @@ fn units_that_do_not_run_or_do_not_start_at_boot() {
 #[test]
 fn a_file_that_everybody_can_read() {
     let (service, mut world) = redis();
-    world
-        .node_mut("db2")
-        .files
-        .get_mut("/etc/redis/redis.conf")
-        .unwrap()
-        .1 = 0o644;
+    let files = &mut world.node_mut("db2").machine.files;
+    files.get_mut("/etc/redis/redis.conf").unwrap().mode = 0o644;
     let found = plan(&*service, &world);
     assert_eq!(found.tasks.len(), 1);
     assert_eq!(

@@ -21,7 +21,13 @@ fn the_files_are_as_the_engines_rewrote_them() {
     let service = service("kvrocks", "");
     let mut world = built(&*service, "kvrocks");
     world.fail_over();
-    let text = |name: &str| world.node(name).files["/etc/kvrocks/kvrocks.conf"].0.clone();
+    let text = |name: &str| {
+        world
+            .node(name)
+            .machine
+            .text("/etc/kvrocks/kvrocks.conf")
+            .to_owned()
+    };
     assert!(text("db2").contains("slaveof \"no one\""));
     assert!(text("db1").contains("slaveof \"10.0.0.2 6666\""));
 }
@@ -74,8 +80,10 @@ fn whoever_is_master_goes_last() {
 #[test]
 fn a_master_that_nobody_can_replace_is_not_restarted() {
     let mut world = built(&*service("redis", ""), "redis");
-    world.node_mut("db2").engine.as_mut().unwrap().masterauth.clear();
-    world.node_mut("db3").engine.as_mut().unwrap().masterauth.clear();
+    world.server_mut("db2").masterauth.clear();
+    world.settle();
+    world.server_mut("db3").masterauth.clear();
+    world.settle();
     let service = service("redis", "directives = { databases = 32 }\n");
     // The passwords are set first, so only the plan itself is looked at.
     let found = render(&plan(&*service, &world));
@@ -86,9 +94,9 @@ fn a_master_that_nobody_can_replace_is_not_restarted() {
 #[test]
 fn without_a_quorum_nobody_is_restarted() {
     let mut world = built(&*service("redis", ""), "redis");
-    world.node_mut("db2").is_reachable = false;
-    world.node_mut("db2").sentinel = None;
-    world.node_mut("db3").sentinel = None;
+    world.node_mut("db2").is_down = true;
+    world.sentinel_off("db2");
+    world.sentinel_off("db3");
     let service = service("redis", "directives = { databases = 32 }\n");
     assert_snapshot!(shown(&*service, &world));
 }
@@ -97,8 +105,12 @@ fn without_a_quorum_nobody_is_restarted() {
 fn without_sentinels_the_master_goes_last_with_a_warning() {
     let mut world = built(&*service("redis", ""), "redis");
     for name in ["db1", "db2", "db3"] {
-        world.node_mut(name).sentinel = None;
-        world.write(name, "/etc/redis/sentinel.conf", super::SENTINEL_CONF);
+        world.sentinel_off(name);
+        world.write(
+            name,
+            "/etc/redis/sentinel.conf",
+            crate::kvrocks::world::SENTINEL_CONF,
+        );
     }
     let service = service("redis", "directives = { databases = 32 }\n");
     let found = shown(&*service, &world);
@@ -115,9 +127,9 @@ fn a_stopped_cluster_is_started_with_the_roles_that_it_had() {
         let service = service(kind, "");
         let mut world = built(&*service, kind);
         world.fail_over();
-        for node in &mut world.nodes {
-            node.engine = None;
-            node.sentinel = None;
+        for name in ["db1", "db2", "db3"] {
+            world.sentinel_off(name);
+            world.stop(name);
         }
         if kind == "redis" {
             assert_snapshot!(shown(&*service, &world));
@@ -132,8 +144,8 @@ fn a_stopped_cluster_is_started_with_the_roles_that_it_had() {
 fn engines_alone_were_stopped() {
     let service = service("redis", "");
     let mut world = built(&*service, "redis");
-    for node in &mut world.nodes {
-        node.engine = None;
+    for name in ["db1", "db2", "db3"] {
+        world.stop(name);
     }
     let found = plan(&*service, &world);
     assert_eq!(found.tasks.len(), 3, "{}", render(&found));
@@ -144,17 +156,8 @@ fn engines_alone_were_stopped() {
 fn an_old_master_that_was_down_during_the_failover_is_only_started() {
     let service = service("redis", "");
     let mut world = built(&*service, "redis");
-    let old = world.node("db1").files["/etc/redis/redis.conf"].clone();
+    world.stop("db1");
     world.fail_over();
-    world
-        .node_mut("db1")
-        .files
-        .insert("/etc/redis/redis.conf".to_owned(), old);
-    world.node_mut("db1").engine = None;
-    for name in ["db1", "db2", "db3"] {
-        let sentinel = world.node_mut(name).sentinel.as_mut().unwrap();
-        sentinel.lost.push("10.0.0.1".to_owned());
-    }
     assert_snapshot!(shown(&*service, &world));
 }
 

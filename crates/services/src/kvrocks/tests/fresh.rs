@@ -3,11 +3,11 @@
 use insta::assert_snapshot;
 use protocol::Operation;
 
-use super::world::World;
 use super::{
     STEPS, assert_settled, built, converge, converge_from_everywhere, packaged, plan, service, shown,
 };
 use crate::common::{PACKAGES, action};
+use crate::kvrocks::world::Cluster;
 use crate::step::Task;
 use crate::testing::{host, plan_steps_after, render};
 
@@ -39,16 +39,12 @@ fn a_built_cluster_is_left_alone() {
 }
 
 /// Hosts without any package.
-fn bare() -> World {
+fn bare() -> Cluster {
     let mut world = packaged("redis", 3);
     for node in &mut world.nodes {
-        node.is_installed = false;
+        node.machine = crate::world::Machine::default();
         node.has_data_files = false;
-        node.files.clear();
-        node.engine = None;
-        node.is_enabled = false;
-        node.sentinel = None;
-        node.sentinel_is_enabled = false;
+        (node.engine, node.sentinel) = (None, None);
     }
     world
 }
@@ -90,12 +86,14 @@ fn packages_and_all_the_rest_in_one_plan() {
 fn engines_that_do_not_run_and_hold_nothing_are_started() {
     let service = service("redis", "");
     let mut world = packaged("redis", 3);
-    for node in &mut world.nodes {
+    for name in ["db1", "db2", "db3"] {
+        world.stop(name);
+        world.sentinel_off(name);
+        let node = world.node_mut(name);
         node.has_data_files = false;
-        node.engine = None;
-        node.is_enabled = false;
-        node.sentinel = None;
-        node.sentinel_is_enabled = false;
+        for unit in node.machine.units.values_mut() {
+            unit.is_enabled = false;
+        }
     }
     converge_from_everywhere(&*service, &world);
 }
@@ -104,14 +102,14 @@ fn engines_that_do_not_run_and_hold_nothing_are_started() {
 fn the_first_host_keeps_what_it_holds() {
     let service = service("redis", "");
     let mut world = packaged("redis", 3);
-    world.node_mut("db1").keys = 5;
+    world.fill("db1", 5);
     let found = render(&plan(&*service, &world));
     assert!(
         found.contains("Warning db1: it is restarted, and holds data"),
         "{found}"
     );
     converge(&*service, &mut world);
-    assert_eq!(world.node("db3").keys, 5);
+    assert_eq!(world.node("db3").data.len(), 5);
 }
 
 #[test]

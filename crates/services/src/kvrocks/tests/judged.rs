@@ -3,18 +3,18 @@
 use insta::assert_snapshot;
 use plan::Verdict;
 
-use super::world::World;
 use super::{built, service};
 use crate::kind::Service;
+use crate::kvrocks::world::Cluster;
 use crate::testing::host;
 
-fn redis() -> (Box<dyn Service>, World) {
+fn redis() -> (Box<dyn Service>, Cluster) {
     let service = service("redis", "");
     let world = built(&*service, "redis");
     (service, world)
 }
 
-fn judge(service: &dyn Service, world: &World, check: &str, on: &str) -> String {
+fn judge(service: &dyn Service, world: &Cluster, check: &str, on: &str) -> String {
     match service.judge(check, Some(&host(on)), &world.facts(service)) {
         Verdict::Pass => "pass".to_owned(),
         Verdict::Wait(why) => why,
@@ -25,7 +25,7 @@ fn judge(service: &dyn Service, world: &World, check: &str, on: &str) -> String 
 #[test]
 fn a_replica_that_is_behind_is_waited_for() {
     let (service, mut world) = redis();
-    world.node_mut("db2").engine.as_mut().unwrap().lag = 2_000_000;
+    world.server_mut("db2").lag = 2_000_000;
     assert_eq!(
         judge(&*service, &world, "member-serving", "db2"),
         "db2 is 2000000 B behind"
@@ -37,10 +37,11 @@ fn a_replica_that_is_behind_is_waited_for() {
 #[test]
 fn a_link_that_is_down_is_waited_for() {
     let (service, mut world) = redis();
-    world.node_mut("db2").engine.as_mut().unwrap().masterauth.clear();
+    world.server_mut("db2").masterauth.clear();
+    world.settle();
     let found = judge(&*service, &world, "member-serving", "db2");
     assert_eq!(found, "db2 has no link to 10.0.0.1:6666");
-    world.node_mut("db2").engine = None;
+    world.stop("db2");
     let found = judge(&*service, &world, "member-serving", "db2");
     assert_eq!(found, "db2 does not answer: connection refused");
 }
@@ -48,7 +49,7 @@ fn a_link_that_is_down_is_waited_for() {
 #[test]
 fn a_second_master_does_not_pass() {
     let (service, mut world) = redis();
-    world.node_mut("db2").engine.as_mut().unwrap().follows = None;
+    world.server_mut("db2").follows = None;
     let found = judge(&*service, &world, "member-serving", "db2");
     assert_eq!(found, "db2 takes itself for a master, and the master is db1");
 }
@@ -62,7 +63,7 @@ fn a_new_master_is_named_by_all_and_known_to_the_old_one() {
     );
     world.fail_over();
     assert_eq!(judge(&*service, &world, "new-master", "db1"), "pass");
-    world.node_mut("db1").engine.as_mut().unwrap().follows = None;
+    world.server_mut("db1").follows = None;
     let found = judge(&*service, &world, "new-master", "db1");
     assert_eq!(found, "db2 is the master, and db1 is not a replica yet");
 }
@@ -76,7 +77,7 @@ fn sentinels_agree_or_do_not() {
     assert!(found.contains("NOQUORUM"), "{found}");
     world.node_mut("db2").sentinel.as_mut().unwrap().watched.clear();
     let found = judge(&*service, &world, "sentinel-agrees", "db1");
-    assert_eq!(found, "the sentinel on db1 knows 1 of 2 others");
+    assert_eq!(found, "2 of 3 sentinels watch the master");
     let found = judge(&*service, &world, "sentinel-knows", "db2");
     assert_eq!(found, "the sentinel on db2 does not watch altcraft");
 }
@@ -92,14 +93,15 @@ fn an_unknown_check_never_passes() {
 fn status_of_a_healthy_cluster_and_of_a_lame_one() {
     let (service, mut world) = redis();
     assert_snapshot!(status(&*service, &world));
-    world.node_mut("db2").engine.as_mut().unwrap().masterauth.clear();
-    world.node_mut("db3").is_reachable = false;
+    world.server_mut("db2").masterauth.clear();
+    world.settle();
+    world.node_mut("db3").is_down = true;
     assert_snapshot!(status(&*service, &world));
     let unavailable = service.unavailable(&world.facts(&*service));
     assert_eq!(unavailable, [host("db3")].into());
 }
 
-fn status(service: &dyn Service, world: &World) -> String {
+fn status(service: &dyn Service, world: &Cluster) -> String {
     let status = service.status(&world.facts(service));
     let mut lines = vec![format!("{:?}: {}", status.health, status.summary)];
     lines.extend(status.members.iter().map(|row| {

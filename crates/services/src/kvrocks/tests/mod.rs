@@ -1,28 +1,33 @@
 //! Case tests: settings and a cluster → plan; and each plan, carried out, leaves nothing to do.
 
-mod actions;
 mod adopted;
+<<<<<<< HEAD
 mod answers;
 mod basis;
+=======
+>>>>>>> 601cdcf ([kvrocks] a world in memory in which things take time: engines, sentinels, elections, troubles and what must never happen)
 mod directives;
 mod drift;
 mod failover;
 mod fresh;
 mod judged;
 mod members;
+mod played;
 mod refused;
-mod servers;
 mod settings;
 mod world;
 
-use std::collections::BTreeMap;
-
 use crate::kind::{Kind, Service};
 use crate::kvrocks::Kvrocks;
+use crate::kvrocks::engine::Engine;
+use crate::kvrocks::world::{Cluster, Tempo};
 use crate::step::StepPlan;
 use crate::testing::{self, plan_steps_allowing, render};
 
-use world::{Node, OURS, World};
+/// Our password as facts show it.
+const OURS: &str = "⟪secret:file:pw⟫";
+/// Somebody else's.
+const OTHER: &str = "⟪kept:10+32⟫";
 
 /// The steps of the built-in playbook, in its order.
 const STEPS: [&str; 7] = [
@@ -63,100 +68,36 @@ fn service(kind: &str, more: &str) -> Box<dyn Service> {
     testing::service(&inventory(kind, 3, more))
 }
 
-/// Debian's redis.conf, shortened.
-const REDIS_CONF: &str = "\
-# By default, if no \"bind\" configuration directive is specified, Redis listens
-# for connections from all available network interfaces on the host machine.
-bind 127.0.0.1 -::1
-protected-mode yes
-port 6379
-daemonize yes
-# requirepass foobared
-dir /var/lib/redis
-";
-
-const KVROCKS_CONF: &str = "\
-# By default kvrocks listens for connections from localhost interface.
-bind 127.0.0.1
-port 6666
-dir /var/lib/kvrocks
-# requirepass foobared
-";
-
-/// Debian's sentinel.conf, shortened.
-const SENTINEL_CONF: &str = "\
-protected-mode no
-port 26379
-daemonize yes
-pidfile /run/sentinel/redis-sentinel.pid
-logfile /var/log/redis/redis-sentinel.log
-dir /var/lib/redis
-sentinel monitor mymaster 127.0.0.1 6379 2
-";
-
 /// Hosts on which the packages were just installed: everything runs with the packages' own files.
-fn packaged(kind: &'static str, members: usize) -> World {
+fn packaged(kind: &str, members: usize) -> Cluster {
     let names = ["db1", "db2", "db3", "db4"];
-    let nodes = (1..=members).map(|at| Node {
-        name: names[at - 1],
-        address: format!("10.0.0.{at}"),
-        is_reachable: true,
-        files: BTreeMap::new(),
-        keys: 0,
-        has_data_files: true,
-        engine: None,
-        is_enabled: true,
-        sentinel: None,
-        sentinel_is_enabled: true,
-        is_installed: true,
-    });
-    let mut world = World {
-        kind,
-        nodes: nodes.collect(),
-        now: 1_000,
+    let engines = [Engine::Kvrocks, Engine::Redis, Engine::Valkey];
+    let engine = engines.into_iter().find(|engine| engine.name() == kind);
+    let tempo = Tempo {
+        // Nobody is elected unless a test asks for it.
+        elect: i64::MAX / 4,
+        ..Tempo::default()
     };
-    for name in names.iter().take(members) {
-        install(&mut world, name);
+    let mut world = Cluster::new(engine.expect("an engine"), &names[..members], tempo);
+    for name in &names[..members] {
+        world.install(name);
     }
     world
 }
 
-/// What installing the packages on a host comes to.
-fn install(world: &mut World, name: &str) {
-    let node = world.node_mut(name);
-    (node.is_installed, node.is_enabled, node.sentinel_is_enabled) = (true, true, true);
-    node.has_data_files = true;
-    let text = if world.kind == "kvrocks" {
-        KVROCKS_CONF
-    } else {
-        REDIS_CONF
-    };
-    let (config, sentinel_config) = (world.config(), world.sentinel_config());
-    world.write(name, config, text);
-    world.write(name, sentinel_config, SENTINEL_CONF);
-    world.restart(name);
-    world.restart_sentinel(name);
-}
-
 /// A cluster that was built from scratch by our own plan.
-fn built(service: &dyn Service, kind: &'static str) -> World {
+fn built(service: &dyn Service, kind: &str) -> Cluster {
     let mut world = packaged(kind, service.hosts().len());
     converge(service, &mut world);
-    for node in &mut world.nodes {
-        if let Some(sentinel) = &mut node.sentinel {
-            sentinel.voters = service.hosts().len();
-        }
-    }
-    world.node_mut("db1").keys = 1_000;
-    world.settle();
+    world.fill("db1", 100);
     world
 }
 
 /// A cluster that an operator built by hand from the runbook.
-fn by_hand(kind: &'static str) -> World {
+fn by_hand(kind: &str) -> Cluster {
     let mut world = packaged(kind, 3);
     for at in 1..=3 {
-        let name = world.nodes[at - 1].name;
+        let name = &world.nodes[at - 1].name.clone();
         let role = if at == 1 { "" } else { "slaveof 10.0.0.1 6666\n" };
         let text = format!(
             "# ours\nport 6666\nbind 127.0.0.1 10.0.0.{at}\nrequirepass {OURS}\nmasterauth {OURS}\n{role}maxmemory 100mb\n"
@@ -165,10 +106,9 @@ fn by_hand(kind: &'static str) -> World {
         world.write(name, config, &text);
         world.restart(name);
     }
-    world.node_mut("db1").keys = 1_000;
-    world.settle();
+    world.fill("db1", 100);
     for at in 1..=3 {
-        let name = world.nodes[at - 1].name;
+        let name = &world.nodes[at - 1].name.clone();
         let text = format!(
             "bind 0.0.0.0\nport 26379\nsentinel resolve-hostnames yes\nsentinel monitor altcraft 10.0.0.1 6666 2\n\
              sentinel auth-pass altcraft {OURS}\n"
@@ -176,28 +116,27 @@ fn by_hand(kind: &'static str) -> World {
         let config = world.sentinel_config();
         world.write(name, config, &text);
         world.restart_sentinel(name);
-        world.node_mut(name).sentinel.as_mut().expect("a sentinel").voters = 3;
     }
     world
 }
 
-fn plan(service: &dyn Service, world: &World) -> StepPlan {
+fn plan(service: &dyn Service, world: &Cluster) -> StepPlan {
     plan_allowing(service, world, &[])
 }
 
-fn plan_allowing(service: &dyn Service, world: &World, allow: &[&str]) -> StepPlan {
+fn plan_allowing(service: &dyn Service, world: &Cluster, allow: &[&str]) -> StepPlan {
     plan_steps_allowing(service, &STEPS, &world.facts(service), allow)
 }
 
 /// The plan as text, without what is only good to know.
-fn shown(service: &dyn Service, world: &World) -> String {
+fn shown(service: &dyn Service, world: &Cluster) -> String {
     let mut plan = plan(service, world);
     plan.notes.retain(|note| note.level == ::plan::Level::Warning);
     render(&plan)
 }
 
 /// Plans, carries the plan out, and expects that nothing is left to do.
-fn converge(service: &dyn Service, world: &mut World) {
+fn converge(service: &dyn Service, world: &mut Cluster) {
     let found = plan(service, world);
     for task in &found.tasks {
         world.perform(service, task);
@@ -207,7 +146,7 @@ fn converge(service: &dyn Service, world: &mut World) {
 }
 
 /// The same, but the run dies after each of its actions in turn: the next plan always finishes the work.
-fn converge_from_everywhere(service: &dyn Service, world: &World) {
+fn converge_from_everywhere(service: &dyn Service, world: &Cluster) {
     let steps = plan(service, world).tasks.len();
     for survived in 0..=steps {
         let mut world = world.clone();
@@ -218,7 +157,7 @@ fn converge_from_everywhere(service: &dyn Service, world: &World) {
     }
 }
 
-fn assert_settled(service: &dyn Service, world: &World) {
+fn assert_settled(service: &dyn Service, world: &Cluster) {
     let left = plan(service, world);
     assert!(left.is_settled(), "{}", render(&left));
 }

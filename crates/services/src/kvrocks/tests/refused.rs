@@ -2,8 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::world::OTHER;
-use super::{assert_settled, built, converge, packaged, plan_allowing, service, shown};
+use super::{OTHER, assert_settled, built, converge, packaged, plan_allowing, service, shown};
 use crate::testing::render;
 
 #[test]
@@ -33,14 +32,18 @@ fn two_masters_have_replicas() {
     let service = service("redis", "");
     let mut world = built(&*service, "redis");
     for name in ["db1", "db2", "db3"] {
-        world.node_mut(name).sentinel = None;
-        world.write(name, "/etc/redis/sentinel.conf", super::SENTINEL_CONF);
+        world.sentinel_off(name);
+        world.write(
+            name,
+            "/etc/redis/sentinel.conf",
+            crate::kvrocks::world::SENTINEL_CONF,
+        );
     }
-    world.node_mut("db2").engine.as_mut().unwrap().follows = None;
-    world.node_mut("db3").engine.as_mut().unwrap().follows = Some(("10.0.0.2".to_owned(), 6666));
+    world.server_mut("db2").follows = None;
+    world.server_mut("db3").follows = Some(("10.0.0.2".to_owned(), 6666));
     let elsewhere = Some(("10.0.0.1".to_owned(), 6666));
     let mut fourth = world.node("db3").clone();
-    (fourth.name, fourth.address) = ("db4", "10.0.0.4".to_owned());
+    (fourth.name, fourth.address) = ("db4".to_owned(), "10.0.0.4".to_owned());
     fourth.engine.as_mut().unwrap().follows = elsewhere;
     world.nodes.push(fourth);
     assert_snapshot!(shown(&*service, &world));
@@ -61,13 +64,16 @@ fn another_password_is_in_force() {
 fn a_password_that_was_written_and_is_not_in_force_yet_needs_a_restart() {
     let service = service("redis", "");
     let mut world = built(&*service, "redis");
-    let ours = world.node("db3").files["/etc/redis/redis.conf"].0.clone();
+    let ours = world.node("db3").machine.text("/etc/redis/redis.conf").to_owned();
     world.edit("db3", |text| text.replace(super::OURS, OTHER));
     world.restart("db3");
     world.write("db3", "/etc/redis/redis.conf", &ours);
     assert_snapshot!(shown(&*service, &world), @r"
     db3: restart redis-server, because it asks for another password, and its file is newer than its process
         then db3 serves and has caught up
+    Warning db1: its sentinel says that db3 is slave,s_down,disconnected
+    Warning db2: its sentinel says that db3 is slave,s_down,disconnected
+    Warning db3: its sentinel says that db3 is slave,s_down,disconnected
     ");
     converge(&*service, &mut world);
 }
@@ -76,7 +82,7 @@ fn a_password_that_was_written_and_is_not_in_force_yet_needs_a_restart() {
 fn the_first_host_is_out_of_reach_and_nobody_has_a_role() {
     let service = service("redis", "");
     let mut world = packaged("redis", 3);
-    world.node_mut("db1").is_reachable = false;
+    world.node_mut("db1").is_down = true;
     assert_snapshot!(shown(&*service, &world));
 }
 
@@ -84,8 +90,8 @@ fn the_first_host_is_out_of_reach_and_nobody_has_a_role() {
 fn replicas_to_be_hold_data() {
     let service = service("redis", "");
     let mut world = packaged("redis", 3);
-    world.node_mut("db2").keys = 3;
-    world.node_mut("db3").engine = None;
+    world.fill("db2", 3);
+    world.stop("db3");
     assert_snapshot!(shown(&*service, &world));
     let allow = ["kvrocks.resync=db2", "kvrocks.resync=db3"];
     let allowed = plan_allowing(&*service, &world, &allow);
@@ -100,7 +106,11 @@ fn replicas_to_be_hold_data() {
 fn stopped_sentinels_whose_files_disagree_and_the_later_election_counts() {
     let service = service("redis", "");
     let mut world = built(&*service, "redis");
-    let before = world.node("db3").files["/etc/redis/sentinel.conf"].0.clone();
+    let before = world
+        .node("db3")
+        .machine
+        .text("/etc/redis/sentinel.conf")
+        .to_owned();
     world.fail_over();
     world.write("db3", "/etc/redis/sentinel.conf", &before);
     for node in &mut world.nodes {

@@ -1,202 +1,157 @@
-//! A cluster that exists in memory: it answers the agent's queries and obeys its actions, as the real servers do where
-//! the kind relies on it. So a test can carry out a plan, stop it anywhere, and plan again.
+//! What tests do to the world, and have it do.
 
-use std::collections::BTreeMap;
+use plan::{Facts, HostFacts, Verdict};
 
-use plan::{Facts, HostFacts};
-
-use super::servers::{Engine, Sentinel};
 use crate::kind::Service;
+use crate::kvrocks::world::{Cluster, Node, Server};
+use crate::step::{StepPlan, Task};
 
-/// Our password as facts show it.
-pub(super) const OURS: &str = "⟪secret:file:pw⟫";
-/// Somebody else's.
-pub(super) const OTHER: &str = "⟪kept:10+32⟫";
-
-#[derive(Clone)]
-pub(super) struct World {
-    pub(super) kind: &'static str,
-    pub(super) nodes: Vec<Node>,
-    /// Time: goes on by one with each change.
-    pub(super) now: i64,
-}
-
-#[derive(Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch that tests throw by itself"
-)]
-pub(super) struct Node {
-    pub(super) name: &'static str,
-    pub(super) address: String,
-    pub(super) is_reachable: bool,
-    /// Text, mode, owner, time of the last change.
-    pub(super) files: BTreeMap<String, (String, u32, &'static str, i64)>,
-    pub(super) keys: i64,
-    pub(super) has_data_files: bool,
-    pub(super) engine: Option<Engine>,
-    pub(super) is_enabled: bool,
-    pub(super) sentinel: Option<Sentinel>,
-    pub(super) sentinel_is_enabled: bool,
-    /// Whether the packages are there.
-    pub(super) is_installed: bool,
-}
-
-impl World {
+impl Cluster {
     pub(super) fn node(&self, name: &str) -> &Node {
         self.nodes.iter().find(|node| node.name == name).expect("a node")
     }
 
     pub(super) fn node_mut(&mut self, name: &str) -> &mut Node {
-        self.nodes
-            .iter_mut()
-            .find(|node| node.name == name)
-            .expect("a node")
+        let node = self.nodes.iter_mut().find(|node| node.name == name);
+        node.expect("a node")
     }
 
-    pub(super) fn config(&self) -> &'static str {
-        match self.kind {
-            "redis" => "/etc/redis/redis.conf",
-            "valkey" => "/etc/valkey/valkey.conf",
-            _ => "/etc/kvrocks/kvrocks.conf",
-        }
+    fn place(&self, name: &str) -> usize {
+        self.named(name).expect("a node")
     }
 
-    pub(super) fn sentinel_config(&self) -> &'static str {
-        match self.kind {
-            "valkey" => "/etc/valkey/sentinel.conf",
-            _ => "/etc/redis/sentinel.conf",
-        }
+    /// The engine of a host.
+    pub(super) fn server_mut(&mut self, name: &str) -> &mut Server {
+        self.node_mut(name).engine.as_mut().expect("an engine")
     }
 
-    pub(super) fn owner(&self, path: &str) -> &'static str {
-        match self.kind {
-            "valkey" => "valkey",
-            "kvrocks" if path.starts_with("/etc/kvrocks") => "kvrocks",
-            _ => "redis",
-        }
+    /// What installing the packages on a host comes to; files are those of the packages again.
+    pub(super) fn install(&mut self, name: &str) {
+        self.node_mut(name).machine.files.clear();
+        self.install_engine(name, true);
+        self.install_sentinel(name);
+        self.node_mut(name).has_data_files = true;
     }
 
     /// Writes a file as its owner would.
     pub(super) fn write(&mut self, name: &str, path: &str, text: &str) {
-        self.now += 1;
-        let (owner, now) = (self.owner(path), self.now);
-        let file = (text.to_owned(), 0o640, owner, now);
-        self.node_mut(name).files.insert(path.to_owned(), file);
+        let at = self.place(name);
+        self.write_file(at, path, text);
     }
 
     /// Changes the engine's file.
     pub(super) fn edit(&mut self, name: &str, edit: impl Fn(&str) -> String) {
         let path = self.config();
-        let text = edit(&self.node(name).files[path].0);
+        let text = edit(self.node(name).machine.text(path));
         self.write(name, path, &text);
     }
 
     /// Starts the engine anew with what its file says.
     pub(super) fn restart(&mut self, name: &str) {
-        self.now += 1;
-        let (text, now) = (self.node(name).files[self.config()].0.clone(), self.now);
-        let engine = Engine::start(self.kind, &text, now);
-        self.node_mut(name).engine = Some(engine);
-        self.settle();
+        let at = self.place(name);
+        self.start_engine(at).expect("it starts");
     }
 
     /// Starts the sentinel anew.
     pub(super) fn restart_sentinel(&mut self, name: &str) {
-        self.now += 1;
-        let path = self.sentinel_config();
-        let (text, now) = (self.node(name).files[path].0.clone(), self.now);
-        self.node_mut(name).sentinel = Some(Sentinel::start(&text, now));
-        self.rewrite_sentinel(name);
+        let at = self.place(name);
+        self.start_sentinel(at).expect("it starts");
     }
 
-    /// Sentinel writes its file whenever it learns something.
-    pub(super) fn rewrite_sentinel(&mut self, name: &str) {
-        let path = self.sentinel_config();
-        if let Some(sentinel) = &self.node(name).sentinel {
-            let text = sentinel.file();
-            self.write(name, path, &text);
-        }
+    /// The engine of a host is off.
+    pub(super) fn stop(&mut self, name: &str) {
+        let at = self.place(name);
+        self.stop_engine(at);
     }
 
-    /// Replicas with a link hold what their master holds.
-    pub(super) fn settle(&mut self) {
-        for at in 0..self.nodes.len() {
-            if let Some(master) = self.linked_to(&self.nodes[at]) {
-                self.nodes[at].keys = self.node(master).keys;
-            }
-        }
+    /// The sentinel of a host is off.
+    pub(super) fn sentinel_off(&mut self, name: &str) {
+        let at = self.place(name);
+        self.stop_sentinel(at);
     }
 
-    /// The master that a node has a link to.
-    pub(super) fn linked_to(&self, node: &Node) -> Option<&'static str> {
-        let engine = node.engine.as_ref()?;
-        let (address, port) = engine.follows.as_ref()?;
-        let master = self.nodes.iter().find(|other| other.address == *address)?;
-        let serving = master.engine.as_ref()?;
-        let lets_in = !serving.asks() || serving.requirepass == engine.masterauth;
-        (serving.port == *port && serving.listens_at(address) && lets_in).then_some(master.name)
+    /// The engine of a host comes to hold so many keys.
+    pub(super) fn fill(&mut self, name: &str, keys: u64) {
+        let node = self.node_mut(name);
+        node.data = (0..keys).collect();
+        node.offset += 1;
+        self.settle();
     }
 
-    pub(super) fn replicas_of(&self, address: &str) -> Vec<&Node> {
-        let follows = |node: &&Node| {
-            let engine = node.engine.as_ref();
-            engine.is_some_and(|engine| engine.follows.as_ref().is_some_and(|(at, _)| at == address))
-        };
-        self.nodes.iter().filter(follows).collect()
-    }
-
-    /// What SENTINEL FAILOVER does, and CONFIG REWRITE after it.
+    /// Somebody lets Sentinel hand the master's role over.
     pub(super) fn fail_over(&mut self) {
-        let old = self
-            .nodes
-            .iter()
-            .find_map(|node| Some(node.sentinel.as_ref()?.watched.first()?.ip.clone()));
-        let old = old.expect("a watched master");
-        let new = self
-            .replicas_of(&old)
-            .first()
-            .map(|node| node.address.clone())
-            .expect("a replica");
-        let port = self.nodes[0].engine.as_ref().map_or(6666, |engine| engine.port);
-        for name in self.nodes.iter().map(|node| node.name).collect::<Vec<_>>() {
-            let is_new = self.node(name).address == new;
-            let kind = self.kind;
-            let node = self.node_mut(name);
-            if let Some(sentinel) = &mut node.sentinel {
-                for watched in &mut sentinel.watched {
-                    watched.ip.clone_from(&new);
-                    watched.epoch += 1;
-                }
-            }
-            if let Some(engine) = &mut node.engine {
-                engine.follows = (!is_new).then(|| (new.clone(), port));
-                let engine = engine.clone();
-                self.edit(name, |text| super::servers::rewrite(kind, text, &engine));
-            }
-            self.rewrite_sentinel(name);
-        }
+        self.hand_over();
         self.settle();
     }
 
     /// Answers every query of a service.
     pub(super) fn facts(&self, service: &dyn Service) -> Facts {
         let mut facts = Facts::default();
-        for at in service.hosts() {
-            let node = self.node(at.as_str());
-            if !node.is_reachable {
+        for at in service.hosts().iter().chain(&service.others()) {
+            if self.node(at.as_str()).is_down {
+                let why = "connection timed out".to_owned();
+                facts.add(at.clone(), HostFacts::Unreachable(why));
+                continue;
+            }
+            let answers = service.queries(at).into_iter().map(|query| {
+                let fact = self.tell_fact(at, &query);
+                let fact = fact.unwrap_or_else(|| panic!("nobody answers {query:?}"));
+                (query, fact)
+            });
+            facts.add(at.clone(), HostFacts::Observed(answers.collect()));
+        }
+        facts
+    }
+
+    /// Does what a task says, after its preconditions and before its gates were checked.
+    pub(super) fn perform(&mut self, service: &dyn Service, task: &Task) {
+        if let Some(action) = &task.action {
+            for condition in &action.only_if {
+                let found = self.tell_fact(&task.host, &condition.query);
+                let found = found.expect("an answer").expect("a fact");
+                assert_eq!(found, condition.fact, "{}: {}", task.title, condition.what);
+            }
+            let done = self.obey(&task.host, &action.operation);
+            assert_eq!(done, Some(Ok(())), "{}", task.title);
+        }
+        for gate in &task.gates {
+            // Sentinels that start side by side are started one after another here.
+            let is_last = gate.check != "sentinel-agrees" || task.action.is_none();
+            let mut verdict = self.judge(service, gate);
+            if verdict != Verdict::Pass && is_last {
+                self.pass_until(self.now + 31_000_000);
+                verdict = self.judge(service, gate);
+            }
+            assert!(
+                verdict == Verdict::Pass || !is_last,
+                "{}: {verdict:?}",
+                gate.title
+            );
+        }
+    }
+
+    fn judge(&self, service: &dyn Service, gate: &plan::Gate) -> Verdict {
+        let mut facts = Facts::default();
+        for (at, queries) in &gate.watch {
+            if self.node(at.as_str()).is_down {
                 facts.add(
                     at.clone(),
                     HostFacts::Unreachable("connection timed out".to_owned()),
                 );
                 continue;
             }
-            let answers = service.queries(at).into_iter().map(|query| {
-                let fact = self.answer(node, &query);
-                (query, Ok(fact))
-            });
+            let answers = queries
+                .iter()
+                .map(|query| (query.clone(), self.tell_fact(at, query).expect("an answer")));
             facts.add(at.clone(), HostFacts::Observed(answers.collect()));
         }
-        facts
+        service.judge(&gate.check, gate.host.as_ref(), &facts)
+    }
+}
+
+impl StepPlan {
+    /// Whether nothing is to be done, refused or left open.
+    pub(super) fn is_settled(&self) -> bool {
+        self.tasks.is_empty() && self.refusals.is_empty() && self.unplanned.is_empty()
     }
 }

@@ -1,0 +1,197 @@
+//! The world as the simulation and its client see it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::{ActionError, Fact, FactError, FactQuery, Operation};
+use types::HostName;
+
+use super::server::Link;
+use super::{Cluster, Node};
+use crate::world::{Trouble, World};
+
+impl World for Cluster {
+    fn advance(&mut self, now_us: i64) {
+        self.pass_until(now_us);
+    }
+
+    fn answer(&self, host: &HostName, query: &FactQuery) -> Option<Result<Fact, FactError>> {
+        self.tell_fact(host, query)
+    }
+
+    fn operate(&mut self, host: &HostName, operation: &Operation) -> Option<Result<(), ActionError>> {
+        self.obey(host, operation)
+    }
+
+    fn suffer(&mut self, trouble: &Trouble) {
+        let host = match trouble {
+            Trouble::Crash(host)
+            | Trouble::Revive(host)
+            | Trouble::Down(host)
+            | Trouble::Up(host)
+            | Trouble::Cut(host)
+            | Trouble::Heal(host) => self.named(host.as_str()),
+            Trouble::Handover => {
+                self.hand_over();
+                return;
+            }
+        };
+        let Some(at) = host else { return };
+        match trouble {
+            Trouble::Crash(_) => self.kill_engine(at),
+            Trouble::Revive(_) => {
+                let unit = self.unit();
+                let has_failed = self.nodes[at]
+                    .machine
+                    .units
+                    .get(unit)
+                    .is_some_and(|unit| unit.has_failed);
+                if has_failed && !self.nodes[at].is_down {
+                    self.start_engine(at).ok();
+                }
+            }
+            Trouble::Down(_) => {
+                self.stop_sentinel(at);
+                self.stop_engine(at);
+                self.nodes[at].is_down = true;
+            }
+            Trouble::Up(_) => self.boot(at),
+            Trouble::Cut(_) => self.nodes[at].is_cut = true,
+            Trouble::Heal(_) => self.nodes[at].is_cut = false,
+            Trouble::Handover => {}
+        }
+        self.tick();
+        self.settle();
+    }
+
+    /// An engine that answers and holds the data, with a sentinel beside it.
+    fn serving(&self) -> BTreeSet<HostName> {
+        let serves = |at: &usize| {
+            let node = &self.nodes[*at];
+            let watches = self.sentinel(*at).is_some_and(|sentinel| {
+                sentinel
+                    .watched
+                    .iter()
+                    .any(|watched| self.at(&watched.ip).is_some())
+            });
+            !node.is_cut && watches && node.is_synced && self.server(*at).is_some()
+        };
+        let serving = (0..self.nodes.len()).filter(serves);
+        serving
+            .filter_map(|at| self.nodes[at].name.parse().ok())
+            .collect()
+    }
+
+    /// As many as must agree on a failover, as the sentinel that knows most of the others counts.
+    fn needed(&self) -> usize {
+        if !self.is_formed {
+            return 0;
+        }
+        let sentinels = self.nodes.iter().filter_map(|node| node.sentinel.as_ref());
+        let watched = sentinels.flat_map(|sentinel| &sentinel.watched);
+        let ours = watched.filter(|watched| self.at(&watched.ip).is_some());
+        ours.map(super::sentinel::Watched::needed)
+            .max()
+            .unwrap_or(self.nodes.len() / 2 + 1)
+    }
+
+    fn clients(&mut self, hosts: &[HostName]) {
+        self.clients = Some(hosts.iter().cloned().collect());
+    }
+
+    /// Through the master that the sentinels name. It is acknowledged once all replicas that are linked have it (`WAIT`),
+    /// and with the master they are a majority: an election then finds one that has it.
+    fn write(&mut self, value: u64) -> bool {
+        let Some((master, members)) = self.master_for_clients() else {
+            return false;
+        };
+        self.tick();
+        self.nodes[master].data.insert(value);
+        self.nodes[master].offset += 1;
+        self.settle();
+        let holders = self.holders(master, value);
+        holders > members / 2
+    }
+
+    fn holds(&self, value: u64) -> bool {
+        let master = self.master_for_clients();
+        self.excused.contains(&value)
+            || master.is_some_and(|(master, _)| self.nodes[master].data.contains(&value))
+    }
+
+    fn wrongs(&self) -> &[String] {
+        Self::wrongs(self)
+    }
+}
+
+impl Cluster {
+    /// Everything of a host starts that starts at boot.
+    fn boot(&mut self, at: usize) {
+        if !self.nodes[at].is_down {
+            return;
+        }
+        self.nodes[at].is_down = false;
+        let enabled =
+            |node: &Node, unit: &str| node.machine.units.get(unit).is_some_and(|unit| unit.is_enabled);
+        if enabled(&self.nodes[at], self.unit()) {
+            self.start_engine(at).ok();
+        }
+        if enabled(&self.nodes[at], self.sentinel_unit()) {
+            self.start_sentinel(at).ok();
+        }
+    }
+
+    /// Somebody asks for a failover, if any sentinel takes the request.
+    pub(in crate::kvrocks) fn hand_over(&mut self) {
+        for at in 0..self.nodes.len() {
+            let watched = self.sentinel(at).map(|sentinel| sentinel.watched.clone());
+            let watched = watched.unwrap_or_default().into_iter();
+            let ours: Vec<String> = watched
+                .filter(|watched| self.at(&watched.ip).is_some())
+                .map(|watched| watched.name)
+                .collect();
+            for name in ours {
+                if self.ask_failover(at, &name, false).is_ok() {
+                    self.tick();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The master that most sentinels within a client's reach name, where it takes writes; and how many members there are.
+    fn master_for_clients(&self) -> Option<(usize, usize)> {
+        let mut named: BTreeMap<&str, (usize, u64, usize)> = BTreeMap::new();
+        let asks = |at: &usize| {
+            let hosts = self.clients.as_ref();
+            hosts.is_none_or(|hosts| hosts.iter().any(|host| host.as_str() == self.nodes[*at].name))
+        };
+        let asked = (0..self.nodes.len())
+            .filter(|at| !self.nodes[*at].is_cut)
+            .filter(asks);
+        for at in asked {
+            for watched in self.sentinel(at).iter().flat_map(|sentinel| &sentinel.watched) {
+                let entry = named.entry(&watched.ip).or_default();
+                let members = entry.2.max(watched.replicas.len() + 1);
+                *entry = (entry.0 + 1, entry.1.max(watched.epoch), members);
+            }
+        }
+        let known = named
+            .iter()
+            .filter_map(|(ip, entry)| Some((self.at(ip)?, *entry)));
+        let (master, (_, _, members)) = known.max_by_key(|(_, (votes, epoch, _))| (*votes, *epoch))?;
+        let server = self.server(master).filter(|_| !self.nodes[master].is_cut)?;
+        let takes = server.follows.is_none() && server.listens_at(&self.nodes[master].address);
+        takes.then_some((master, members))
+    }
+
+    /// How many members hold a value: the master, and the replicas that are linked to it and do; none where one that is
+    /// linked does not.
+    fn holders(&self, master: usize, value: u64) -> usize {
+        let replicas = self.replicas_of(master).into_iter();
+        let mut linked = replicas.filter(|at| self.server(*at).is_some_and(|server| server.link == Link::Up));
+        let all = linked.try_fold(1, |count, at| {
+            self.nodes[at].data.contains(&value).then_some(count + 1)
+        });
+        all.unwrap_or(0)
+    }
+}
