@@ -1,11 +1,7 @@
 //! Case tests: settings and a cluster → plan; and each plan, carried out, leaves nothing to do.
 
 mod adopted;
-<<<<<<< HEAD
-mod answers;
 mod basis;
-=======
->>>>>>> 601cdcf ([kvrocks] a world in memory in which things take time: engines, sentinels, elections, troubles and what must never happen)
 mod directives;
 mod drift;
 mod failover;
