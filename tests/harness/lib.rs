@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lab::{Lab, LabOptions};
+use lab::{HostSpec, Lab, LabOptions};
 use tempfile::TempDir;
 
 /// The tests of one file share the lab's hosts, so they take turns, whatever the test runner does.
@@ -35,6 +35,9 @@ pub struct Bed {
     _alone: File,
 }
 
+/// A host that only those tests have who ask for it.
+const SPARE: &str = "db4";
+
 /// The hosts that run databases.
 pub const DB: [&str; 3] = ["db1", "db2", "db3"];
 
@@ -43,13 +46,21 @@ impl Bed {
     /// is given.
     pub fn new(fresh: &[&str], services: &str) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let options = LabOptions {
+        let mut options = LabOptions {
             name: std::env::var("CLUSTERCTL_E2E_LAB").unwrap_or_else(|_| "e2e".to_owned()),
             programs: std::env::var_os("CLUSTERCTL_STANDINS").map(|dir| lab::programs_in(Path::new(&dir))),
             progress: Arc::new(tell),
             ..LabOptions::default()
         };
         let alone = alone();
+        let mut hosts = lab::default_hosts();
+        if fresh.contains(&SPARE) {
+            hosts.push(HostSpec {
+                name: SPARE.to_owned(),
+                octet: 14,
+            });
+        }
+        options.hosts = Some(hosts);
         let lab = Lab::open(options).expect("the lab opens");
         lab.up().expect("the lab comes up");
         for host in fresh {
@@ -69,7 +80,16 @@ impl Bed {
     /// Brings the lab up with all hosts fresh, and takes the inventory of the repository's root with the lab's overlay:
     /// the whole runbook. Secrets are in the inventory's folder.
     pub fn site() -> Self {
-        let bed = Self::new(&["db1", "db2", "db3", "app1", "app2"], "");
+        Self::site_on(&["db1", "db2", "db3", "app1", "app2"])
+    }
+
+    /// The same on a lab that has one host more.
+    pub fn site_with_spare() -> Self {
+        Self::site_on(&["db1", "db2", "db3", SPARE, "app1", "app2"])
+    }
+
+    fn site_on(hosts: &[&str]) -> Self {
+        let bed = Self::new(hosts, "");
         let overlay = std::fs::read_to_string(bed.lab.overlay()).expect("the lab has its overlay");
         let kept = format!("{}/secrets/", bed.lab.dir().display());
         bed.write("inventory.toml", include_str!("../../inventory.toml"));
