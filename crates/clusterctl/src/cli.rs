@@ -21,7 +21,13 @@ pub(crate) struct Cli {
     pub(crate) color: Colour,
 
     /// Where the journal of runs is kept.
-    #[arg(long, global = true, env = "CLUSTERCTL_STATE_DIR", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "CLUSTERCTL_STATE_DIR",
+        hide_env_values = true,
+        value_name = "DIR"
+    )]
     pub(crate) state_dir: Option<PathBuf>,
 
     /// Say more of what happens inside (-v, -vv), on standard error.
@@ -110,7 +116,7 @@ pub(crate) struct SshArgs {
     pub(crate) accept_new_host_keys: bool,
 
     /// The agent's binary, instead of the clusterctl-agent beside this program.
-    #[arg(long, env = "CLUSTERCTL_AGENT", value_name = "FILE")]
+    #[arg(long, env = "CLUSTERCTL_AGENT", hide_env_values = true, value_name = "FILE")]
     pub(crate) agent: Option<PathBuf>,
 }
 
@@ -240,6 +246,41 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// The help of a command and of all below it, as docs/reference/command-line.md has it.
+    fn reference(command: &mut clap::Command, page: &mut String) {
+        use std::fmt::Write as _;
+        let name = command.get_bin_name().unwrap_or("clusterctl").to_owned();
+        let help = command.clone().term_width(100).render_long_help().to_string();
+        let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+        writeln!(page, "\n## {name}\n\n```text\n{}\n```", lines.join("\n")).unwrap();
+        for below in command
+            .get_subcommands_mut()
+            .filter(|below| below.get_name() != "help")
+        {
+            reference(below, page);
+        }
+    }
+
+    #[test]
+    fn the_reference_says_what_the_help_says() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/reference/command-line.md"
+        );
+        let mut command = Cli::command();
+        command.build();
+        let mut page = "# Command line\n\nWhat `--help` says.\n".to_owned();
+        reference(&mut command, &mut page);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let found = std::fs::read_to_string(path).unwrap();
+        assert!(
+            found == page,
+            "UPDATE_DOCS=1 cargo test -p clusterctl reference writes {path} anew"
+        );
     }
 
     #[test]
