@@ -13,7 +13,7 @@ use super::view;
 use super::zoo;
 use super::zookeeper;
 use crate::common::verbs_to_run;
-use crate::step::{Cx, Task};
+use crate::step::{ASKED, Cx, Task};
 
 /// What a unit needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,7 @@ pub(super) fn server(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Resul
         .collect();
     let is_new = cx.installs(host, &settings.package);
     need(host, &settings.unit, unit, is_new, cx, || {
-        file_reason(host, unit, &written, &unread, cx)
+        file_reason(host, unit, &written, &unread, cx).or_else(|| asked(host, &settings.unit, cx))
     })
 }
 
@@ -80,7 +80,13 @@ pub(super) fn zookeeper(
         let conf = member.conf.as_deref();
         file_reason(host, unit, &written, &unread, cx)
             .or_else(|| conf.and_then(|conf| live_reason(zookeeper, &ids, host, conf)))
+            .or_else(|| asked(host, &zookeeper.unit, cx))
     })
+}
+
+/// Whether the operator asked for it.
+fn asked(host: &HostName, unit: &str, cx: &Cx<'_>) -> Option<String> {
+    cx.asks_restart(host, unit).then(|| ASKED.to_owned())
 }
 
 /// What is to be written; `None` where that is refused, which the step `check` has said.

@@ -6,6 +6,7 @@ mod fresh;
 mod members;
 mod played;
 mod refused;
+mod restart;
 mod rig;
 mod runbook;
 mod settings;
