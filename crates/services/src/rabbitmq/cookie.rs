@@ -4,13 +4,13 @@
 //! of them at once or not at all. That stops the service, and needs consent.
 
 use plan::{Consent, Refusal};
-use protocol::Text;
+use protocol::{FileState, Operation, Text};
 use types::HostName;
 
 use super::settings::Settings;
 use super::view::{self, Node};
 use crate::common::{DesiredFile, each_host};
-use crate::step::{Cx, StepPlan};
+use crate::step::{Cx, StepPlan, Task};
 
 /// The consent to stop a formed cluster for a new cookie.
 const CONSENT: &str = "rabbitmq.cookie";
@@ -26,7 +26,14 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             owner: "rabbitmq",
             group: "rabbitmq",
         };
-        Ok(desired.plan(host, cx.facts)?.into_iter().collect())
+        let mut task = desired.plan(host, cx.facts)?;
+        if let Some(Operation::WriteFile { was, .. }) = operation(&mut task)
+            && cx.installs(host, &settings.package)
+        {
+            // The package's broker makes one up when it starts.
+            *was = FileState::Any;
+        }
+        Ok(task.into_iter().collect())
     });
     let changing: Vec<&HostName> = cx
         .hosts
@@ -54,6 +61,10 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         });
     }
     plan
+}
+
+fn operation(task: &mut Option<Task>) -> Option<&mut Operation> {
+    Some(&mut task.as_mut()?.action.as_mut()?.operation)
 }
 
 /// Whether a host is a running member of a formed cluster and gets, or got and does not run with, another cookie.

@@ -7,6 +7,8 @@ use plan::{Facts, Gate, Health, MemberStatus, ServiceStatus, Unknown, Verdict};
 use protocol::{FactQuery, Query};
 use types::HostName;
 
+use super::grow;
+use super::restart;
 use super::settings::Settings;
 use super::view::{self, Broker, Node};
 
@@ -14,6 +16,16 @@ use super::view::{self, Broker, Node};
 pub(super) const RUNNING: &str = "running";
 /// The member runs in the cluster, sees its members, and nothing is wrong.
 pub(super) const JOINED: &str = "joined";
+
+/// No queue would go away with the member.
+pub(super) const DISPENSABLE: &str = "dispensable";
+/// The member is back: it is as one that joined, and no queue would go away with any of the others.
+pub(super) const BACK: &str = "back";
+/// Ends the name of such a check where queues can have no mirrors.
+const NO_MIRRORS: &str = "-without-mirrors";
+
+/// How long mirrors may take to be filled.
+const SYNCHRONISED: u64 = 3_600_000;
 
 /// How long a broker may take to start: after a full stop each member waits ten times 30 s for its peers.
 const LIMIT: u64 = 600_000;
@@ -36,23 +48,65 @@ pub(super) fn gate(settings: &Settings, check: &str, host: &HostName, title: Str
     }
 }
 
+/// A gate that asks every member which queues would go away with it.
+pub(super) fn cluster_gate(
+    settings: &Settings,
+    check: &str,
+    host: &HostName,
+    title: String,
+    has_mirrors: bool,
+) -> Gate {
+    let mut gate = gate(settings, check, host, title);
+    let watched = settings
+        .hosts
+        .iter()
+        .filter(|other| check == BACK || *other == host);
+    for other in watched {
+        let query = view::critical_query(settings, other, has_mirrors).wrap();
+        gate.watch.entry(other.clone()).or_default().push(query);
+    }
+    if !has_mirrors {
+        gate.check.push_str(NO_MIRRORS);
+    }
+    gate.limit_ms = SYNCHRONISED;
+    gate
+}
+
 pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     let Some(host) = host else {
         return Verdict::Fail(format!("the check {check} is about a host"));
     };
+    if let Some(verdict) = grow::judge(settings, check, host, facts) {
+        return verdict;
+    }
     let broker = match view::node(settings, host, facts) {
         Ok(Node::Up(broker)) => broker,
         Ok(other) => return Verdict::Wait(describe(&other)),
         Err(unknown) => return Verdict::Wait(unknown.to_string()),
     };
-    if check == RUNNING {
-        return Verdict::Pass;
-    }
-    match trouble(&broker) {
-        Some(trouble) => Verdict::Wait(trouble),
-        None if broker.members.len() < 2 => Verdict::Wait("it is alone".to_owned()),
-        None => Verdict::Pass,
-    }
+    let (check, has_mirrors) = match check.strip_suffix(NO_MIRRORS) {
+        Some(check) => (check, false),
+        None => (check, true),
+    };
+    let critical = |host: &HostName| match view::critical(settings, host, has_mirrors, facts) {
+        Ok(queues) if queues.is_empty() => None,
+        Ok(queues) => Some(format!("would go away with {host}: {}", queues.join(", "))),
+        Err(why) => Some(why),
+    };
+    let wrong = match check {
+        RUNNING => None,
+        DISPENSABLE => critical(host).map(|why| {
+            format!(
+                "{why} (give them more members, or --allow {}={host})",
+                restart::CONSENT
+            )
+        }),
+        _ if trouble(&broker).is_some() => trouble(&broker),
+        _ if broker.members.len() < 2 => Some("it is alone".to_owned()),
+        BACK => settings.hosts.iter().find_map(critical),
+        _ => None,
+    };
+    wrong.map_or(Verdict::Pass, Verdict::Wait)
 }
 
 fn describe(node: &Node) -> String {
@@ -87,12 +141,34 @@ fn trouble(broker: &Broker) -> Option<String> {
     None
 }
 
+/// The members that do not serve: their broker does not run, or the others do not see it.
+///
+/// A host that is not in the cluster yet is no member, and nobody relies on it; where no cluster is seen, any host may be
+/// one.
 pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
-    let is_up = |host: &&HostName| matches!(view::node(settings, host, facts), Ok(Node::Up(_)));
+    let node = |host: &HostName| view::node(settings, host, facts);
+    let brokers: Vec<Broker> = settings
+        .hosts
+        .iter()
+        .filter_map(|host| match node(host) {
+            Ok(Node::Up(broker)) if broker.members.len() > 1 => Some(*broker),
+            _ => None,
+        })
+        .collect();
+    let serves = |host: &&HostName| {
+        let name = Settings::node(host);
+        if brokers.is_empty() {
+            return matches!(node(host), Ok(Node::Up(_)));
+        }
+        let mut members = brokers.iter().filter(|broker| broker.members.contains(&name));
+        let is_member = members.clone().next().is_some();
+        let is_up = matches!(node(host), Ok(Node::Up(broker)) if broker.members.len() > 1);
+        !is_member || is_up && members.all(|broker| broker.running.contains(&name))
+    };
     settings
         .hosts
         .iter()
-        .filter(|host| !is_up(host))
+        .filter(|host| !serves(host))
         .cloned()
         .collect()
 }

@@ -7,10 +7,14 @@
 
 mod basis;
 mod check;
+mod conf;
 mod cookie;
+mod grow;
 mod health;
 mod join;
 mod policies;
+mod queues;
+mod restart;
 mod run;
 mod settings;
 #[cfg(test)]
@@ -18,6 +22,8 @@ mod tests;
 mod users;
 mod vhosts;
 mod view;
+#[cfg(any(test, feature = "worlds"))]
+pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,13 +51,14 @@ impl Kind for RabbitMq {
 
     fn steps(&self) -> &'static [&'static str] {
         &[
-            "check", "cookie", "stop", "start", "join", "vhosts", "users", "policies",
+            "check", "cookie", "config", "stop", "start", "join", "vhosts", "users", "policies", "grow",
+            "restart",
         ]
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
         Some(Box::new(Cluster {
-            settings: settings::read(decl, cx.findings)?,
+            settings: settings::read(decl, cx)?,
         }))
     }
 }
@@ -74,6 +81,10 @@ impl Service for Cluster {
         &self.settings.hosts
     }
 
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
+    }
+
     fn vars(&self) -> BTreeMap<String, String> {
         BTreeMap::from([("package".to_owned(), self.settings.package.clone())])
     }
@@ -90,12 +101,15 @@ impl Service for Cluster {
         match step {
             "check" => check::plan(&self.settings, cx),
             "cookie" => cookie::plan(&self.settings, cx),
+            "config" => conf::plan(&self.settings, cx),
             "stop" => run::plan_stop(&self.settings, cx),
             "start" => run::plan_start(&self.settings, cx),
             "join" => join::plan(&self.settings, cx),
             "vhosts" => vhosts::plan(&self.settings, cx),
             "users" => users::plan(&self.settings, cx),
             "policies" => policies::plan(&self.settings, cx),
+            "grow" => grow::plan(&self.settings, cx),
+            "restart" => restart::plan(&self.settings, cx),
             _ => StepPlan::nothing(),
         }
     }

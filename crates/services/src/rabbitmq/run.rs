@@ -9,6 +9,7 @@ use types::HostName;
 
 use super::cookie::{changes_for_all, is_clustered, text_differs};
 use super::health;
+use super::restart;
 use super::settings::Settings;
 use super::view::{self, Node};
 use crate::common::{UNIT, action, each_host, verbs_to_run};
@@ -52,14 +53,30 @@ fn new_cookie(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Optio
     Ok(changes.then_some("its cookie changes"))
 }
 
+/// Why a running node that is alone must be started anew: nobody relies on it, so it need not wait for its turn.
+fn outside(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<String>, Unknown> {
+    match view::node(settings, host, cx.facts)? {
+        Node::Up(broker) if broker.members.len() <= 1 => restart::pending(settings, host, cx),
+        _ => Ok(None),
+    }
+}
+
 /// Starts what does not run and restarts what runs with another cookie.
 pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     each_host(cx, |host| {
         let mut verbs = verbs_to_run(host, &settings.unit, cx.facts)?;
+        let outside = outside(settings, host, cx)?;
         let reason = if cx.tells(host, &settings.unit, UnitVerb::Stop) {
             verbs.push(UnitVerb::Start);
             "it was stopped for a new cookie"
+        } else if !settings.package.is_empty() && cx.installs(host, &settings.package) {
+            // Debian's package starts what it installs, with a cookie that it makes up.
+            verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
+            "its package is installed by this plan"
         } else if let Some(reason) = new_cookie(settings, host, cx)? {
+            verbs.push(UnitVerb::Restart);
+            reason
+        } else if let Some(reason) = &outside {
             verbs.push(UnitVerb::Restart);
             reason
         } else if verbs.contains(&UnitVerb::Start) {

@@ -1,10 +1,13 @@
 //! The settings of a cluster, with the runbook's defaults.
 
+use std::collections::BTreeSet;
+
 use config::{Findings, Reader, SecretRule, ServiceDecl, Table, Value, ValueKind};
 use serde_json::Value as Json;
 use types::{Diagnostic, HostName, SecretId, ServiceName};
 
 use super::users;
+use crate::kind::ReadCx;
 
 /// What the inventory says of a cluster.
 #[derive(Debug, Clone)]
@@ -17,6 +20,14 @@ pub(super) struct Settings {
     pub(super) unit: String,
     /// Where the cookie and the database are: `RABBITMQ_HOME` of Debian's package.
     pub(super) data_dir: String,
+    /// rabbitmq.conf.
+    pub(super) config_path: String,
+    /// Its keys that the inventory names, with their values.
+    pub(super) config: Vec<(String, String)>,
+    /// Whether every quorum queue gets a member on every host.
+    pub(super) grow_quorum_queues: bool,
+    /// Hosts that may have been members: those of the inventory that no service of this kind lists.
+    pub(super) others: Vec<HostName>,
     pub(super) policies: Vec<Policy>,
     /// Where clients connect.
     pub(super) port: u16,
@@ -78,7 +89,8 @@ impl Settings {
     }
 }
 
-pub(super) fn read(decl: &ServiceDecl, findings: &Findings) -> Option<Settings> {
+pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
+    let findings = cx.findings;
     let reader = Reader::new(&decl.settings, "a setting of rabbitmq", findings);
     let cookie = reader.secret("cookie", SecretRule::COOKIE);
     let cookie = reader.required(
@@ -92,6 +104,11 @@ pub(super) fn read(decl: &ServiceDecl, findings: &Findings) -> Option<Settings> 
         text("unit", "rabbitmq-server.service"),
     );
     let data_dir = text("data_dir", "/var/lib/rabbitmq");
+    let config_path = text("config_path", "/etc/rabbitmq/rabbitmq.conf");
+    let config = reader
+        .table("config")
+        .map(|table| super::conf::read(table, findings));
+    let grow_quorum_queues = reader.bool("grow_quorum_queues").unwrap_or(false);
     let policies = match reader.table("policies") {
         Some(table) => table
             .entries
@@ -112,11 +129,27 @@ pub(super) fn read(decl: &ServiceDecl, findings: &Findings) -> Option<Settings> 
         package,
         unit,
         data_dir,
+        config_path,
+        config: config.unwrap_or_default(),
+        grow_quorum_queues,
+        others: others(cx),
         policies,
         port,
         vhosts,
         users,
     })
+}
+
+/// A host of another service of this kind runs that one's node.
+fn others(cx: &ReadCx<'_>) -> Vec<HostName> {
+    let services = cx
+        .inventory
+        .services
+        .iter()
+        .filter(|decl| decl.kind == "rabbitmq");
+    let members: BTreeSet<&HostName> = services.flat_map(|decl| &decl.hosts).collect();
+    let hosts = cx.inventory.hosts.keys();
+    hosts.filter(|host| !members.contains(host)).cloned().collect()
 }
 
 /// The runbook's policy: `ha-all`.

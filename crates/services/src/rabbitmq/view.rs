@@ -10,6 +10,8 @@ use protocol::facts::{Call, ErlangFact, ErlangQuery, FileQuery, PackageQuery, Te
 use protocol::{FactQuery, Query};
 use types::HostName;
 
+use super::conf;
+use super::queues::Seen;
 use super::settings::{Permission, Settings};
 
 /// A node's state.
@@ -51,6 +53,18 @@ pub(super) struct Broker {
     pub(super) passwords: Vec<Option<bool>>,
     /// Mirrored queues led by this node that have no synchronised mirror.
     pub(super) unsynchronised: Vec<String>,
+}
+
+impl Broker {
+    /// Whether classic queues can have mirrors: until 4.0.
+    pub(super) fn has_mirrors(&self) -> bool {
+        let major = self
+            .version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse::<u32>().ok());
+        major.is_none_or(|major| major < 4)
+    }
 }
 
 /// A policy as the cluster has it.
@@ -100,8 +114,18 @@ const CALLS: [(&str, &str); 10] = [
     ("rabbit_db_cluster", "cli_cluster_status"),
 ];
 
+/// The place of mirrored queues without a synchronised mirror among [`CALLS`].
+const UNSYNCHRONISED: usize = 8;
+
 pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &CALLS);
+    if !settings.hosts.contains(host) {
+        // What leaves with a former member; our users' passwords are not its business any more.
+        let kinds = ["classic", "quorum", "stream"];
+        let calls = kinds.map(|kind| Call::new("rabbit_amqqueue", "list_by_type", [Term::atom(kind)]));
+        query.calls.extend(calls);
+        return query;
+    }
     if !settings.users.is_empty() {
         query
             .calls
@@ -132,8 +156,81 @@ pub(super) fn erlang_query(settings: &Settings, host: &HostName, calls: &[(&str,
     }
 }
 
+/// Asks a host's node which queues would go away with it: mirrored ones without a synchronised mirror elsewhere, and
+/// quorum queues of which just a majority is up, itself included. With two members every quorum queue is such a one.
+pub(super) fn critical_query(settings: &Settings, host: &HostName, has_mirrors: bool) -> ErlangQuery {
+    let mirrored = has_mirrors.then_some(CALLS[UNSYNCHRONISED]);
+    let quorum = ("rabbit_quorum_queue", "list_with_minimum_quorum_for_cli");
+    let quorum = (settings.hosts.len() != 2).then_some(quorum);
+    let calls: Vec<_> = mirrored.into_iter().chain(quorum).collect();
+    erlang_query(settings, host, &calls)
+}
+
+/// The queues that would go away with a host, as its node tells.
+pub(super) fn critical(
+    settings: &Settings,
+    host: &HostName,
+    has_mirrors: bool,
+    facts: &Facts,
+) -> Result<Vec<String>, String> {
+    let fact = facts.get(host, &critical_query(settings, host, has_mirrors));
+    match fact.map_err(|unknown| unknown.to_string())? {
+        ErlangFact::Results(results) => {
+            let mut queues = Vec::new();
+            for result in results {
+                queues.extend(named(Some(
+                    result.as_ref().map_err(|why| format!("{host}: {why}"))?,
+                )));
+            }
+            Ok(queues)
+        }
+        ErlangFact::Down(why) | ErlangFact::Denied(why) => Err(format!("{host}: {why}")),
+    }
+}
+
+/// Asks a host's node for the records of all quorum queues.
+pub(super) fn quorum_query(settings: &Settings, host: &HostName) -> ErlangQuery {
+    let mut query = erlang_query(settings, host, &[]);
+    query.calls.push(Call::new(
+        "rabbit_amqqueue",
+        "list_by_type",
+        [Term::atom("quorum")],
+    ));
+    query
+}
+
+/// The quorum queues of the cluster, as a host's node tells them.
+pub(super) fn quorum_queues(
+    settings: &Settings,
+    host: &HostName,
+    facts: &Facts,
+) -> Result<Vec<Seen>, String> {
+    let fact = facts.get(host, &quorum_query(settings, host));
+    match fact.map_err(|unknown| unknown.to_string())? {
+        ErlangFact::Results(results) => match results.first() {
+            Some(Ok(records)) => Ok(Seen::all(records)),
+            Some(Err(why)) => Err(format!("{host}: {why}")),
+            None => Err(format!("{host} told no queues")),
+        },
+        ErlangFact::Down(why) | ErlangFact::Denied(why) => Err(format!("{host}: {why}")),
+    }
+}
+
+/// The cookie's file of a host that is no member any more: whether it is the members' is told by the hash of each.
+pub(super) fn former_cookie_query(settings: &Settings) -> FileQuery {
+    FileQuery::meta(settings.cookie_path())
+}
+
 pub(super) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
-    vec![
+    if !settings.hosts.contains(host) {
+        return vec![
+            UnitQuery::new(&settings.unit).wrap(),
+            former_cookie_query(settings).wrap(),
+            members_query(settings, host).wrap(),
+            node_query(settings, host).wrap(),
+        ];
+    }
+    let mut queries = vec![
         PackageQuery {
             name: settings.package.clone(),
         }
@@ -142,7 +239,14 @@ pub(super) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         cookie_query(settings).wrap(),
         members_query(settings, host).wrap(),
         node_query(settings, host).wrap(),
-    ]
+    ];
+    queries.extend(conf::query(settings).map(|query| query.wrap()));
+    queries.extend(
+        settings
+            .grow_quorum_queues
+            .then(|| quorum_query(settings, host).wrap()),
+    );
+    queries
 }
 
 /// The unit of a host.
@@ -198,19 +302,6 @@ fn members_on_disk(text: &str) -> BTreeSet<String> {
 fn broker(results: &[Result<Term, String>]) -> Broker {
     let answer = |at: usize| results.get(at).and_then(|result| result.as_ref().ok());
     let strings = |at: usize| answer(at).map(|term| texts(term.items())).unwrap_or_default();
-    let named = |at: usize| {
-        // Each queue is a map or a property list with a readable name.
-        let items = answer(at).map(Term::items).unwrap_or_default();
-        items
-            .iter()
-            .map(|item| {
-                item.get("readable_name")
-                    .and_then(Term::as_str)
-                    .unwrap_or("?")
-                    .to_owned()
-            })
-            .collect()
-    };
     let status = answer(9).or(answer(1));
     let part = |key: &str| status.and_then(|status| status.get(key));
     let mut members = BTreeSet::new();
@@ -266,8 +357,20 @@ fn broker(results: &[Result<Term, String>]) -> Broker {
             .map(|list| list.items().iter().filter_map(seen_permission).collect())
             .unwrap_or_default(),
         passwords: results.iter().skip(CALLS.len() + 1).map(has_password).collect(),
-        unsynchronised: named(8),
+        unsynchronised: named(answer(UNSYNCHRONISED)),
     }
+}
+
+/// Queues as the functions for the command line tell them: maps or property lists with a readable name.
+fn named(queues: Option<&Term>) -> Vec<String> {
+    let items = queues.map(Term::items).unwrap_or_default().iter();
+    let name = |item: &Term| {
+        item.get("readable_name")
+            .and_then(Term::as_str)
+            .unwrap_or("?")
+            .to_owned()
+    };
+    items.map(name).collect()
 }
 
 fn texts(terms: &[Term]) -> Vec<String> {

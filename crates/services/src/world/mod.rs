@@ -109,5 +109,6 @@ pub static PLAYS: &[Play] = &[
     crate::kvrocks::world::KVROCKS,
     crate::kvrocks::world::REDIS,
     crate::mongodb::world::PLAY,
+    crate::rabbitmq::world::PLAY,
     crate::ssdb::PLAY,
 ];

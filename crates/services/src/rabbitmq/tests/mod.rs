@@ -14,7 +14,9 @@ use crate::testing::{answer_all, errors, host, plan_steps, plan_steps_allowing, 
 use super::RabbitMq;
 
 mod basis;
+mod bed;
 mod cases;
+mod rolling;
 mod users;
 
 const INVENTORY: &str = r#"

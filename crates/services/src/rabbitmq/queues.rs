@@ -1,0 +1,62 @@
+//! Queues as the cluster records them: what each is called, and on which nodes it is.
+//!
+//! `rabbit_amqqueue:list_by_type` returns the records of all durable queues of a type, whoever is up. Their shape is the
+//! server's own business, so as little as possible is read off it: the name comes second, whether it belongs to one
+//! connection fifth, where it is led seventh, and synchronised mirrors ninth (3.8 to 3.13); a node is in a quorum queue
+//! where the record names it at all.
+
+use protocol::facts::Term;
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Seen {
+    /// E.g. `queue "orders" in the virtual host "/"`.
+    pub(super) name: String,
+    record: Term,
+}
+
+impl Seen {
+    /// The queues of a list of records.
+    pub(super) fn all(records: &Term) -> Vec<Self> {
+        let all = records.items().iter().map(|record| Self {
+            name: name(record).unwrap_or_else(|| "queue of an unknown name".to_owned()),
+            record: record.clone(),
+        });
+        all.collect()
+    }
+
+    /// Whether it is on a node, in any role.
+    pub(super) fn is_on(&self, node: &str) -> bool {
+        // The fields before the seventh are what its client said.
+        self.record
+            .items()
+            .iter()
+            .skip(6)
+            .any(|part| mentions(part, node))
+    }
+}
+
+/// `{amqqueue, {resource, <<"/">>, queue, <<"orders">>}, ...}`
+fn name(record: &Term) -> Option<String> {
+    match record.items().get(1)?.items() {
+        [_, vhost, _, name] => Some(format!(
+            "queue {:?} in the virtual host {:?}",
+            name.as_str()?,
+            vhost.as_str()?
+        )),
+        _ => None,
+    }
+}
+
+/// Whether a term has a node's name in it, as an atom or as that of a process: `<'rabbit@db1'.712.0>`.
+fn mentions(term: &Term, node: &str) -> bool {
+    match term {
+        Term::Atom(name) => name == node,
+        Term::Other(text) => text.contains(&format!("<'{node}'.")),
+        Term::List(items) | Term::Tuple(items) => items.iter().any(|item| mentions(item, node)),
+        Term::Map(pairs) => pairs
+            .iter()
+            .any(|(key, value)| mentions(key, node) || mentions(value, node)),
+        _ => false,
+    }
+}
