@@ -164,12 +164,16 @@ impl Engine {
         )
     }
 
-    /// The command that runs a script which writes nothing. Kvrocks takes EVAL for a write and refuses it on replicas;
-    /// Redis has `EVAL_RO` since 7.0 only.
-    pub(super) fn eval(self) -> &'static str {
+    /// Whether it can hold back writes and nothing else, and answer `EVAL_RO` meanwhile. Kvrocks has no `CLIENT PAUSE`.
+    pub(super) fn pauses_writes(self) -> bool {
+        self != Self::Kvrocks
+    }
+
+    /// Which of its releases cannot.
+    pub(super) fn without_pause(self) -> &'static str {
         match self {
-            Self::Kvrocks => "EVAL_RO",
-            Self::Redis | Self::Valkey => "EVAL",
+            Self::Kvrocks => "Kvrocks",
+            Self::Redis | Self::Valkey => "Redis before 7.0",
         }
     }
 }

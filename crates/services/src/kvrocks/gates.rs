@@ -13,6 +13,8 @@ use crate::step::Cx;
 pub(super) const MEMBER_SERVING: &str = "member-serving";
 /// The same for the node that becomes the master before anybody follows it.
 pub(super) const MASTER_SERVING: &str = "master-serving";
+/// Each replica that follows the master has all that it has.
+pub(super) const REPLICAS_LEVEL: &str = "replicas-level";
 /// All sentinels name another master than the old one, and the old one knows it.
 pub(super) const NEW_MASTER: &str = "new-master";
 /// A sentinel watches the master.
@@ -24,6 +26,8 @@ pub(super) const SENTINEL_AGREES: &str = "sentinel-agrees";
 const SERVING: u64 = 600_000;
 /// A replica may need a whole copy.
 const CAUGHT_UP: u64 = 3_600_000;
+/// Within the time that writes are held back.
+const LEVEL: u64 = 5_000;
 /// `failover-timeout` is 180 s by default, and the old master learns of it some 10 s later (seen).
 const FAILOVER: u64 = 300_000;
 /// Sentinels learn of each other through the master within seconds, of replicas every 10 s.
@@ -43,6 +47,11 @@ pub(super) fn member_serving(settings: &Settings, cx: &Cx<'_>, host: &HostName, 
         let title = format!("{host} serves and has caught up");
         gate(settings, cx, MEMBER_SERVING, Some(host), title, CAUGHT_UP)
     }
+}
+
+pub(super) fn replicas_level(settings: &Settings, cx: &Cx<'_>, master: &HostName) -> Gate {
+    let title = format!("all replicas of {master} have all of its data");
+    gate(settings, cx, REPLICAS_LEVEL, Some(master), title, LEVEL)
 }
 
 pub(super) fn new_master(settings: &Settings, cx: &Cx<'_>, old: &HostName) -> Gate {

@@ -16,6 +16,7 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
     let found = match (check, member) {
         (gates::MEMBER_SERVING, Some(member)) => serving(&view, member, false),
         (gates::MASTER_SERVING, Some(member)) => serving(&view, member, true),
+        (gates::REPLICAS_LEVEL, Some(master)) => replicas_level(&view, master),
         (gates::NEW_MASTER, Some(old)) => new_master(&view, old),
         (gates::SENTINEL_KNOWS, Some(member)) => sentinel_knows(&view, member),
         (gates::SENTINEL_AGREES, _) => sentinels_agree(&view),
@@ -111,6 +112,29 @@ pub(super) fn lag(replica: &Engine, master: &Engine) -> Option<i64> {
 
 /// All sentinels that answer name one other master, and the old one is a replica (or gone): Sentinel turns it into one
 /// some ten seconds after the election (seen), and restarting it before that would start a second master.
+/// Nothing is written meanwhile, so their numbers meet.
+fn replicas_level(view: &View<'_>, master: &Member<'_>) -> Result<(), String> {
+    let Talk::Up(engine) = &master.engine else {
+        return Err(format!("{} does not answer", master.host));
+    };
+    let mut linked = 0;
+    for replica in &view.members {
+        let Some(other) = replica.engine.up().filter(|other| other.has_link()) else {
+            continue;
+        };
+        linked += 1;
+        match lag(other, engine) {
+            Some(0) => {}
+            Some(lag) => return Err(format!("{} is {lag} B behind", replica.host)),
+            None => return Err(format!("{} does not tell how far it is", replica.host)),
+        }
+    }
+    if linked == 0 {
+        return Err(format!("no replica has a link to {}", master.host));
+    }
+    Ok(())
+}
+
 fn new_master(view: &View<'_>, old: &Member<'_>) -> Result<(), String> {
     let roles = Roles::find(view);
     if let Roles::Refused(refusal) = &roles {

@@ -13,6 +13,7 @@ mod engine;
 mod fate;
 mod gates;
 mod health;
+mod hold;
 mod proofs;
 mod queries;
 mod restart;

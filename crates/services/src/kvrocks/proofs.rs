@@ -42,23 +42,32 @@ pub(super) fn still_empty(settings: &Settings, host: &HostName, engine: &Engine)
     }
 }
 
-/// The engine takes itself for a replica: the failover before this has reached it.
-pub(super) fn is_replica(settings: &Settings, host: &HostName, engine: &Engine) -> Precondition {
+/// What an engine takes itself for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Role {
+    /// Others follow it.
+    Master,
+    /// It follows another: the failover before this has reached it.
+    Replica,
+}
+
+/// The engine takes itself for this.
+pub(super) fn has_role(settings: &Settings, host: &HostName, engine: &Engine, role: Role) -> Precondition {
+    let (what, says) = match role {
+        Role::Master => (format!("{host} is still the master"), "master"),
+        Role::Replica => (format!("{host} is a replica now"), "slave"),
+    };
     let (address, port) = engine.at.clone();
     Precondition {
-        what: format!("{host} is a replica now"),
+        what,
         query: RespQuery {
             address,
             port,
             password: Some(settings.password.clone()),
-            commands: vec![RespCommand::new([
-                settings.engine.eval(),
-                queries::ROLE_SCRIPT,
-                "0",
-            ])],
+            commands: vec![queries::role()],
         }
         .wrap(),
         // The step `set` has made it ask for our password by now.
-        fact: replies(true, vec![RespValue::Str("slave".into())]),
+        fact: replies(true, vec![RespValue::Str(says.into())]),
     }
 }

@@ -19,7 +19,7 @@ const MASKS: [&str; 4] = [
 
 /// Says `master` or `slave`, and nothing that changes from one moment to the next: a script, because an action can
 /// only be made to depend on an answer that is known beforehand, and ROLE and INFO count bytes.
-pub(super) const ROLE_SCRIPT: &str = "return redis.call('info','replication'):match('role:(%a+)')";
+const ROLE_SCRIPT: &str = "return redis.call('info','replication'):match('role:(%a+)')";
 
 /// Everything that is asked of a host.
 pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
@@ -137,7 +137,7 @@ fn engine_commands(settings: &Settings) -> Vec<RespCommand> {
         RespCommand::new(["INFO", "keyspace"]),
         RespCommand::new(["DBSIZE"]),
         RespCommand::new(["SCAN", "0", "COUNT", "1"]).sensitive([]),
-        RespCommand::new([settings.engine.eval(), ROLE_SCRIPT, "0"]),
+        role(),
     ];
     if settings.engine == Engine::Kvrocks {
         // What is in a namespace is seen with its token only, so that there is one is all that can be known.
@@ -145,6 +145,12 @@ fn engine_commands(settings: &Settings) -> Vec<RespCommand> {
     }
     commands.extend(live_keys(settings).iter().map(|key| config_get(settings, key)));
     commands
+}
+
+/// Asks an engine for its role. Kvrocks takes EVAL for a write and refuses it on replicas, and Redis holds it back with
+/// the writes; `EVAL_RO` came with Redis 7.0, and before it no action depends on the role.
+pub(super) fn role() -> RespCommand {
+    RespCommand::new(["EVAL_RO", ROLE_SCRIPT, "0"])
 }
 
 /// Asks for the live value of a directive.

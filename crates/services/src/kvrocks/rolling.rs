@@ -9,7 +9,8 @@ use super::again;
 use super::drift::drifts;
 use super::fate::{RESYNC, is_stopped};
 use super::gates;
-use super::proofs::{is_replica, same_master, still_empty};
+use super::hold;
+use super::proofs::{Role, has_role, same_master, still_empty};
 use super::restart::Need;
 use super::roles::Roles;
 use super::servers::{Talk, field, is_flagged_down};
@@ -89,6 +90,7 @@ impl Run<'_, '_, '_> {
             });
             return;
         }
+        hold::plan(self.settings, self.cx, need.member, all);
         let name = &self.settings.sentinel.master_name;
         let operation = Operation::Resp {
             address: "127.0.0.1".to_owned(),
@@ -114,7 +116,7 @@ impl Run<'_, '_, '_> {
         let engine = need.member.engine.up();
         let only_if = engine.filter(|engine| engine.tells_role);
         let only_if: Vec<Precondition> = only_if
-            .map(|engine| is_replica(self.settings, host, engine))
+            .map(|engine| has_role(self.settings, host, engine, Role::Replica))
             .into_iter()
             .collect();
         let drifts = engine.map(|engine| drifts(self.settings, need.member, engine));

@@ -35,6 +35,21 @@ fn a_replica_that_is_behind_is_waited_for() {
 }
 
 #[test]
+fn before_a_failover_every_replica_has_all() {
+    let (service, mut world) = redis();
+    assert_eq!(judge(&*service, &world, "replicas-level", "db1"), "pass");
+    world.node_mut("db2").engine.as_mut().unwrap().lag = 1;
+    let found = judge(&*service, &world, "replicas-level", "db1");
+    assert_eq!(found, "db2 is 1 B behind");
+    // Sentinel does not choose one that has no link.
+    world.node_mut("db2").engine = None;
+    assert_eq!(judge(&*service, &world, "replicas-level", "db1"), "pass");
+    world.node_mut("db3").engine = None;
+    let found = judge(&*service, &world, "replicas-level", "db1");
+    assert_eq!(found, "no replica has a link to db1");
+}
+
+#[test]
 fn a_link_that_is_down_is_waited_for() {
     let (service, mut world) = redis();
     world.server_mut("db2").masterauth.clear();
