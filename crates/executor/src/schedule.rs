@@ -165,6 +165,7 @@ impl<'g> Schedule<'g> {
         }
         if end == End::Done {
             self.states[at] = State::Done;
+            self.welcome(at);
             for &dependant in &self.dependants[at] {
                 self.unmet[dependant] -= 1;
             }
@@ -241,6 +242,24 @@ impl<'g> Schedule<'g> {
             causes.nodes = causes.nodes.saturating_sub(1);
             causes.before &= !is_proved;
             if causes.nodes == 0 && !causes.before {
+                down.remove(&node.host);
+            }
+        }
+    }
+
+    /// A member that was away before is back, where a gate of its service passed on its host: it was started, say. What
+    /// disrupts another one is guarded by fresh facts anyway.
+    fn welcome(&mut self, at: usize) {
+        let node = &self.graph.nodes()[at];
+        let Some(service) = node.service.as_ref().filter(|_| !node.gates.is_empty()) else {
+            return;
+        };
+        let Some(down) = self.unavailable.get_mut(&GroupId::from(service)) else {
+            return;
+        };
+        if let Some(causes) = down.get_mut(&node.host) {
+            causes.before = false;
+            if causes.nodes == 0 {
                 down.remove(&node.host);
             }
         }

@@ -40,8 +40,10 @@ pub fn batches(graph: &StepGraph) -> Vec<usize> {
         for node in going {
             batch_of.insert(&node.id, batch);
             // Its gates have passed: whatever its member was before, it is available now.
-            for group in &node.disrupts {
-                if let Some(members) = unavailable.get_mut(group) {
+            let proved = node.service.iter().filter(|_| !node.gates.is_empty());
+            let proved = proved.map(GroupId::from);
+            for group in node.disrupts.iter().cloned().chain(proved) {
+                if let Some(members) = unavailable.get_mut(&group) {
                     members.remove(&node.host);
                 }
             }

@@ -119,3 +119,15 @@ async fn a_host_that_is_lost_counts_in_every_group_that_it_is_in() {
     };
     assert_eq!(unavailable, [super::world::host("h1")]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_was_away_and_is_started_uses_the_budget_up_no_longer() {
+    let start = node("start", "h1", &[]).of("mq");
+    let restart = node("b", "h2", &["start"]).of("mq").disrupting(&["mq"]);
+    let setting = Setting::new(graph_with(
+        vec![start, restart],
+        &[("mq", budget(&["h1", "h2", "h3"], 1, &["h1"]))],
+    ));
+    let ran = setting.run().await;
+    assert_eq!(ran.figures(), (2, 0, 0), "{:?}", ran.of("b"));
+}

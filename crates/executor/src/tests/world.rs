@@ -65,6 +65,8 @@ struct Books {
     scripts: BTreeMap<String, Script>,
     /// The groups that a node's action takes its member from.
     disrupts: BTreeMap<String, BTreeSet<GroupId>>,
+    /// The member that a node's gates prove to serve.
+    proves: BTreeMap<String, (GroupId, HostName)>,
     budgets: BTreeMap<GroupId, Budget>,
     log: Vec<Happening>,
     calls: BTreeMap<String, u32>,
@@ -190,9 +192,15 @@ impl World {
             .nodes()
             .iter()
             .map(|node| (node.id.to_string(), node.disrupts.clone()));
+        let gated = graph.nodes().iter().filter(|node| !node.gates.is_empty());
+        let proves = gated.filter_map(|node| {
+            let group = GroupId::from(node.service.as_ref()?);
+            Some((node.id.to_string(), (group, node.host.clone())))
+        });
         let books = Books {
             scripts: BTreeMap::new(),
             disrupts: disrupts.collect(),
+            proves: proves.collect(),
             budgets: graph.budgets().clone(),
             log: Vec::new(),
             calls: BTreeMap::new(),
@@ -290,8 +298,14 @@ impl World {
                 .filter(|(_, until)| until.is_some_and(|until| until <= now))
                 .map(|((host, _), _)| host.clone())
                 .collect();
+            let proved = books.done.iter().filter(|(_, at)| at.is_some_and(|at| at <= now));
+            let proved = proved.filter_map(|(node, _)| books.proves.get(node));
+            let proved = proved
+                .filter(|(of, _)| *of == group)
+                .map(|(_, host)| host.clone());
+            let back: BTreeSet<HostName> = proved.chain(served).collect();
             let budget = books.budgets[&group].clone();
-            hosts.extend(budget.unavailable.difference(&served).cloned());
+            hosts.extend(budget.unavailable.difference(&back).cloned());
             if hosts.len() > budget.max_unavailable.max(1) || (hosts.len() > budget.max_unavailable) {
                 books
                     .violations

@@ -238,6 +238,7 @@ impl SetConfig {
     }
 
     /// The name of the set.
+    #[cfg(any(test, feature = "worlds"))]
     pub(super) fn name(&self) -> &str {
         self.get("_id").and_then(Bson::as_str).unwrap_or_default()
     }
