@@ -11,10 +11,10 @@ use protocol::facts::SsdbCommand;
 use types::HostName;
 
 use super::health;
-use super::queries::canary_key;
+use super::queries::{FAREWELL, canary_key};
 use super::run::{on_server, starts};
 use super::settings::Settings;
-use super::view::View;
+use super::view::{Node, View};
 use crate::step::{Cx, StepPlan, Task};
 
 /// Writes the canary of every host, to be read on all others that mirror it by now; `renewed` are those that run with
@@ -120,6 +120,11 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             all.tasks.push(delete(&view, host, &ready, reason));
         }
     }
+    let has_farewell = |node: &Node<'_>| node.server.up().is_some_and(|info| info.farewell.is_some());
+    if view.nodes.iter().any(has_farewell) && view.staying().next().is_none() {
+        all.tasks
+            .extend(delete_farewell(&view, &ready, "an earlier run left it"));
+    }
     if ready.len() < settings.hosts.len() && is_written {
         let text = "not all members could be asked: the canaries prove the links of the others only";
         all.note(Level::Warning, None, text);
@@ -135,13 +140,29 @@ fn will_answer(view: &View<'_>, host: &HostName, cx: &Cx<'_>) -> bool {
     is_started || view.node(host).is_some_and(|node| view.serves(node))
 }
 
-fn delete(view: &View<'_>, host: &HostName, hosts: &[&HostName], reason: &str) -> Task {
+pub(super) fn delete(view: &View<'_>, host: &HostName, hosts: &[&HostName], reason: &str) -> Task {
     let (settings, key) = (view.settings, canary_key(host));
     let gate = health::gate(settings, health::NO_CANARY, host, hosts, settings.canary_timeout);
     let action = on_server(settings, host, vec![SsdbCommand::new(["del", &key])]);
     let task = Task::new(host, format!("delete the canary of {host}"), reason, action).part("delete");
     task.preview(Preview::Commands(vec![format!("del {key}")]))
         .gate(gate)
+}
+
+/// Deletes the farewell of hosts that have left.
+pub(super) fn delete_farewell(view: &View<'_>, hosts: &[&HostName], reason: &str) -> Option<Task> {
+    let (&first, settings) = (hosts.first()?, view.settings);
+    let gate = health::gate(
+        settings,
+        health::NO_FAREWELL,
+        first,
+        hosts,
+        settings.canary_timeout,
+    );
+    let action = on_server(settings, first, vec![SsdbCommand::new(["del", FAREWELL])]);
+    let task = Task::new(first, "delete the farewell", reason, action).part("farewell");
+    let shown = Preview::Commands(vec![format!("del {FAREWELL}")]);
+    Some(task.preview(shown).gate(gate))
 }
 
 /// Why it should be tried whether changes flow although nothing is changed: a link that says SYNC without ever having

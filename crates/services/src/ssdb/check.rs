@@ -91,9 +91,9 @@ fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
 pub(super) fn conflicts<'n>(view: &'n View<'_>) -> BTreeSet<&'n HostName> {
     let holders: Vec<&Node<'_>> = holders(view).collect();
     // What is out of reach may hold data, but nothing is known of it that would make it a newcomer.
-    let newcomers = holders
-        .iter()
-        .filter(|node| node.unreachable.is_none() && !view.is_mirror(node));
+    let newcomers = holders.iter().filter(|node| {
+        node.unreachable.is_none() && view.settings.hosts.contains(node.host) && !view.is_mirror(node)
+    });
     newcomers
         .filter(|_| holders.len() > 1)
         .map(|node| node.host)
@@ -101,7 +101,11 @@ pub(super) fn conflicts<'n>(view: &'n View<'_>) -> BTreeSet<&'n HostName> {
 }
 
 fn holders<'n, 'a>(view: &'n View<'a>) -> impl Iterator<Item = &'n Node<'a>> {
-    view.nodes.iter().filter(|node| node.may_hold_data(view.settings))
+    let leaving = view.staying().filter(|former| view.is_source(former));
+    view.nodes
+        .iter()
+        .chain(leaving)
+        .filter(|node| node.may_hold_data(view.settings))
 }
 
 fn both_hold_data(view: &View<'_>, cx: &Cx<'_>) -> Vec<Refusal> {

@@ -4,6 +4,7 @@ use plan::{Level, Preview};
 use protocol::facts::FileFact;
 use protocol::{Command, Operation, Text};
 
+use super::former::Leaving;
 use super::queries;
 use super::settings::Settings;
 use super::view::{Node, View};
@@ -12,7 +13,7 @@ use crate::common::{DesiredFile, QUICK, action};
 use crate::step::{Cx, StepPlan, Task};
 
 /// The file holds passwords.
-const MODE: u32 = 0o640;
+pub(super) const MODE: u32 = 0o640;
 
 /// Makes the directory of the data, without which the server exits with status 1 (seen). One that is there stays as it
 /// is; one that a file of the operator's names is the operator's.
@@ -66,7 +67,8 @@ fn plan_file(
 ) -> Result<Option<Task>, String> {
     let settings = view.settings;
     let fact = node.file.as_ref().map_err(ToString::to_string)?;
-    let wanted = wanted::file(view, node)?;
+    // Whoever leaves is mirrored until it has left, which comes later.
+    let wanted = wanted::file(view, node, &Leaving::default())?;
     let text = Text::new(wanted.text);
     if let Some(task) = close_access(settings, node, fact, &text) {
         return Ok(Some(task));

@@ -20,6 +20,10 @@ pub(super) const FILLED: &str = "filled";
 pub(super) const CANARY: &str = "canary ";
 /// The member's canary is nowhere any more.
 pub(super) const NO_CANARY: &str = "no-canary";
+/// The farewell of this value, written on a host that leaves, is on all members that are watched; the value follows.
+pub(super) const FAREWELL: &str = "farewell ";
+/// No member has a farewell any more.
+pub(super) const NO_FAREWELL: &str = "no-farewell";
 
 /// A gate about a member. It looks at the hosts that are named, and at no others: a link to one that cannot be asked
 /// says nothing.
@@ -36,6 +40,11 @@ pub(super) fn gate(
         .map(|other| other.as_str())
         .collect();
     let title = match (check, others.is_empty()) {
+        (NO_FAREWELL, _) => "the farewell is gone everywhere".to_owned(),
+        (check, _) if check.starts_with(FAREWELL) => {
+            let have = if others.len() == 1 { "has" } else { "have" };
+            format!("{} {have} all that clients wrote on {host}", others.join(", "))
+        }
         (NO_CANARY, _) => format!("the canary of {host} is gone everywhere"),
         (_, true) => format!("{host} answers"),
         (FILLED, _) => format!("{host} answers, and has copied what {} hold", others.join(", ")),
@@ -65,9 +74,12 @@ pub(super) fn gate(
 pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     let view = View::new(settings, facts);
     let watched: BTreeSet<&HostName> = facts.hosts().map(|(host, _)| host).collect();
-    let Some(node) = host.and_then(|host| view.node(host)) else {
+    let Some(node) = host.and_then(|host| view.any(host)) else {
         return Verdict::Fail(format!("the check {check} is about a host of {}", settings.name));
     };
+    if let Some(value) = check.strip_prefix(FAREWELL) {
+        return farewell(&view, node, value, &watched);
+    }
     if let Some(value) = check.strip_prefix(CANARY) {
         return canary(&view, node, Some(value), &watched);
     }
@@ -76,6 +88,7 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         LINKED => linked(&view, node, &watched, true),
         FILLED => linked(&view, node, &watched, false),
         NO_CANARY => canary(&view, node, None, &watched),
+        NO_FAREWELL => no_farewell(&view, &watched),
         _ => Verdict::Fail(format!("{} has no check {check:?}", settings.name)),
     }
 }
@@ -85,12 +98,14 @@ fn linked(view: &View<'_>, node: &Node<'_>, watched: &BTreeSet<&HostName>, both_
         Ok(info) => info,
         Err(verdict) => return verdict,
     };
+    let leaving = view.others.iter().map(|other| other.host);
     for peer in view
         .settings
         .peers(node.host)
+        .chain(leaving)
         .filter(|peer| watched.contains(peer))
     {
-        let Some(other) = view.node(peer) else { continue };
+        let Some(other) = view.any(peer) else { continue };
         let other = match answers(view, other, false) {
             Ok(info) => info,
             Err(verdict) => return verdict,
@@ -187,12 +202,48 @@ fn canary(view: &View<'_>, node: &Node<'_>, value: Option<&str>, watched: &BTree
     Verdict::Pass
 }
 
-/// The members that do not serve now.
+/// Whether all members have what clients wrote on a host that leaves: what was written there last, and in its order all
+/// that was written before. All of them serve, for they will be without it.
+fn farewell(view: &View<'_>, node: &Node<'_>, value: &str, watched: &BTreeSet<&HostName>) -> Verdict {
+    let leaving = match answers(view, node, true) {
+        Ok(info) => info,
+        Err(verdict) => return verdict,
+    };
+    for member in view.nodes.iter().filter(|member| watched.contains(member.host)) {
+        let info = match answers(view, member, false) {
+            Ok(info) => info,
+            Err(verdict) => return verdict,
+        };
+        if let Err(verdict) = flows(view, member.host, info, node.host, leaving, true) {
+            return verdict;
+        }
+        if !view.serves(member) || view.is_cut_off(member) {
+            return Verdict::Wait(format!("{} does not serve", member.host));
+        }
+        if info.farewell.as_deref() != Some(value) {
+            return Verdict::Wait(format!(
+                "{} has not yet got what was written last on {}",
+                member.host, node.host
+            ));
+        }
+    }
+    Verdict::Pass
+}
+
+fn no_farewell(view: &View<'_>, watched: &BTreeSet<&HostName>) -> Verdict {
+    let mut members = view.nodes.iter().filter(|member| watched.contains(member.host));
+    let has_it = |member: &&Node<'_>| member.server.up().is_none_or(|info| info.farewell.is_some());
+    members.find(has_it).map_or(Verdict::Pass, |member| {
+        Verdict::Wait(format!("{} still has the farewell", member.host))
+    })
+}
+
+/// The members that do not serve now, or have not caught up since they came back.
 pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
     let view = View::new(settings, facts);
     view.nodes
         .iter()
-        .filter(|node| !view.serves(node))
+        .filter(|node| !view.serves(node) || view.is_cut_off(node))
         .map(|node| node.host.clone())
         .collect()
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use protocol::facts::SsdbReply;
 use types::HostName;
 
-use super::queries::BEFORE_CANARIES;
+use super::queries::BEFORE_FAREWELL;
 use super::settings::Settings;
 
 /// A running server.
@@ -34,6 +34,8 @@ pub(super) struct Info {
     pub(super) has_queues: bool,
     /// The canaries that it holds, by the host that they were written on.
     pub(super) canaries: BTreeMap<HostName, String>,
+    /// The farewell of a member that leaves.
+    pub(super) farewell: Option<String>,
 }
 
 /// A master, as its mirror sees it.
@@ -43,6 +45,8 @@ pub(super) struct Link {
     pub(super) at: String,
     /// The name under which the mirror remembers how far it is.
     pub(super) id: String,
+    /// Whether it is a mirror's, and not one that copies in one direction.
+    pub(super) is_mirror: bool,
     /// `DISCONNECTED`, `INIT`, `COPY`, `SYNC` or `OUT_OF_SYNC`.
     pub(super) status: String,
     /// The number of the last change that came from there.
@@ -74,23 +78,21 @@ pub(super) fn read(settings: &Settings, address: &str, asks_password: bool, repl
             _ => {}
         }
     }
+    let value = |reply: &SsdbReply| reply.items.first().map(ToString::to_string).unwrap_or_default();
+    let farewell = replies.get(BEFORE_FAREWELL).filter(|reply| reply.is_ok());
+    info.farewell = farewell.map(value);
     info.canaries = settings
         .hosts
         .iter()
-        .zip(replies.iter().skip(BEFORE_CANARIES))
+        .zip(replies.iter().skip(BEFORE_FAREWELL + 1))
         .filter(|(_, reply)| reply.is_ok())
-        .map(|(host, reply)| {
-            (
-                host.clone(),
-                reply.items.first().map(ToString::to_string).unwrap_or_default(),
-            )
-        })
+        .map(|(host, reply)| (host.clone(), value(reply)))
         .collect();
-    let lists: Vec<Option<usize>> = (1..BEFORE_CANARIES).map(|at| count(replies.get(at))).collect();
+    let ours = info.canaries.len() + usize::from(info.farewell.is_some());
+    let lists: Vec<Option<usize>> = (1..BEFORE_FAREWELL).map(|at| count(replies.get(at))).collect();
     // A server that does not know a list has none of that sort; one that does not know keys tells nothing.
-    info.has_data = lists[0].map(|keys| {
-        keys > info.canaries.len() || lists[1..].iter().any(|list| list.is_some_and(|items| items > 0))
-    });
+    info.has_data =
+        lists[0].map(|keys| keys > ours || lists[1..].iter().any(|list| list.is_some_and(|items| items > 0)));
     info.has_queues = lists[3].is_some_and(|queues| queues > 0);
     info
 }
@@ -107,6 +109,7 @@ fn link(block: &str) -> Option<Link> {
     Some(Link {
         at: at.trim().to_owned(),
         id: text("id"),
+        is_mirror: text("type") == "mirror",
         status: text("status"),
         last_seq: number(&fields, "last_seq"),
     })

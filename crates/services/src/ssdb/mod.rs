@@ -9,8 +9,10 @@ mod canary;
 mod check;
 mod conf;
 mod files;
+mod former;
 mod health;
 mod info;
+mod leave;
 mod need;
 mod queries;
 mod run;
@@ -58,6 +60,8 @@ impl Kind for Ssdb {
             "link",
             "restart",
             "canary",
+            "leave",
+            "forget",
         ]
     }
 
@@ -84,6 +88,10 @@ impl Service for Mirrors {
 
     fn hosts(&self) -> &[HostName] {
         &self.settings.hosts
+    }
+
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
     }
 
     fn vars(&self) -> BTreeMap<String, String> {
@@ -114,6 +122,8 @@ impl Service for Mirrors {
             "link" => run::plan_link(&self.settings, cx),
             "restart" => run::plan_restart(&self.settings, cx),
             "canary" => canary::plan(&self.settings, cx),
+            "leave" => leave::plan_leave(&self.settings, cx),
+            "forget" => leave::plan_forget(&self.settings, cx),
             _ => StepPlan::nothing(),
         }
     }

@@ -11,8 +11,13 @@ use super::settings::Settings;
 /// Passwords of other instances and masters do not leave the host.
 const MASK: &str = r"^\s*auth\s*[:=]\s*(.*?)\s*$";
 
-/// Everything that is asked of a host.
+/// Everything that is asked of a host; of one that is no member only what tells whether it was one.
 pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    if !settings.hosts.contains(host) {
+        let mut queries = vec![config(settings).wrap()];
+        queries.extend(live(settings, host));
+        return queries;
+    }
     let mut queries = vec![
         config(settings).wrap(),
         data_dir(settings).wrap(),
@@ -69,8 +74,8 @@ pub(super) fn servers(settings: &Settings, host: &HostName) -> [SsdbQuery; 2] {
 
 /// The commands that tell a server's state; `view` reads their replies in this order.
 fn commands(settings: &Settings) -> Vec<SsdbCommand> {
-    // One more than there are canaries: what is left over is data.
-    let few = (settings.hosts.len() + 1).to_string();
+    // One more than there are canaries and farewells: what is left over is data.
+    let few = (settings.hosts.len() + 2).to_string();
     let mut commands = vec![
         SsdbCommand::new(["info"]),
         // Names of keys are nobody's business.
@@ -78,6 +83,7 @@ fn commands(settings: &Settings) -> Vec<SsdbCommand> {
         SsdbCommand::new(["hlist", "", "", "1"]).private(),
         SsdbCommand::new(["zlist", "", "", "1"]).private(),
         SsdbCommand::new(["qlist", "", "", "1"]).private(),
+        SsdbCommand::new(["get", FAREWELL]),
     ];
     commands.extend(
         settings
@@ -88,8 +94,11 @@ fn commands(settings: &Settings) -> Vec<SsdbCommand> {
     commands
 }
 
-/// How many replies come before those that tell the canaries.
-pub(super) const BEFORE_CANARIES: usize = 5;
+/// How many replies come before the one that tells the farewell; those that tell the canaries come after it.
+pub(super) const BEFORE_FAREWELL: usize = 5;
+
+/// The key that is written on a member that leaves.
+pub(super) const FAREWELL: &str = "clusterctl.farewell";
 
 /// The key of the canary that is written on a host.
 pub(super) fn canary_key(host: &HostName) -> String {

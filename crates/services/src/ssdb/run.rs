@@ -66,11 +66,13 @@ pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut all = StepPlan::nothing();
     let started = hosts_with(&view, cx, &[How::Start, How::StartEmpty]);
     let serves = |host: &HostName| view.node(host).is_some_and(|node| view.serves(node));
-    let watched: Vec<&HostName> = cx
+    let members = cx
         .hosts
         .iter()
-        .filter(|host| started.contains(host) || serves(host))
-        .collect();
+        .filter(|host| started.contains(host) || serves(host));
+    // What clients wrote on a host that leaves is copied before it does.
+    let leaving = view.staying().filter(|former| view.is_source(former));
+    let watched: Vec<&HostName> = members.chain(leaving.map(|former| former.host)).collect();
     if watched.len() < 2 {
         return all;
     }
@@ -186,7 +188,7 @@ fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut Ste
         return;
     }
     let serves_alone = need.how == How::Last;
-    // One that lacks data serves nobody whom it could leave alone.
+    // One that lacks data serves nobody whom it could leave alone, and none of the others waits for another.
     let is_needed = !matches!(need.how, How::Last | How::Refill);
     if is_needed && let Some(why) = missing(view, host, cx) {
         all.unplanned.push((
@@ -226,7 +228,8 @@ fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut Ste
                     nobody write before all mirrors are linked, for what stands in queues would be doubled";
         all.note(Level::Warning, Some(host), text);
     }
-    all.tasks.push(task.disrupting(!serves_alone).gate(gate));
+    let disrupts = is_needed && view.serves(node);
+    all.tasks.push(task.disrupting(disrupts).gate(gate));
     if changes > 0 {
         all.tasks.extend(overtake(view, host, changes, &everybody));
     }
@@ -332,7 +335,7 @@ pub(super) fn starts(settings: &Settings, operation: &Operation) -> bool {
     }
 }
 
-fn tell(settings: &Settings, host: &HostName, need: &Need) -> Task {
+pub(super) fn tell(settings: &Settings, host: &HostName, need: &Need) -> Task {
     let name = settings.unit.trim_end_matches(".service");
     let word = if need.verbs.contains(&UnitVerb::Restart) {
         "restart"

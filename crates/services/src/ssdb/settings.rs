@@ -14,6 +14,9 @@ pub(super) struct Settings {
     pub(super) hosts: Vec<HostName>,
     /// Where each of `hosts` is to be found: numeric, or a name that the hosts resolve.
     pub(super) places: Vec<String>,
+    /// The inventory's other hosts, of which some may have been members, and where they are.
+    pub(super) others: Vec<HostName>,
+    other_places: Vec<String>,
     pub(super) port: u16,
     pub(super) password: SecretId,
     pub(super) config: String,
@@ -43,9 +46,11 @@ pub(super) struct Settings {
 impl Settings {
     /// The name or address under which a host is to be found.
     pub(super) fn place<'h>(&'h self, host: &'h HostName) -> &'h str {
-        let at = self.hosts.iter().position(|other| other == host);
-        at.and_then(|at| self.places.get(at))
-            .map_or(host.as_str(), String::as_str)
+        let places = self.places.iter().chain(&self.other_places);
+        let mut known = self.hosts.iter().chain(&self.others).zip(places);
+        known
+            .find(|(other, _)| *other == host)
+            .map_or(host.as_str(), |(_, place)| place.as_str())
     }
 
     /// The others.
@@ -95,10 +100,17 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         }
     }
     reader.finish();
+    let others = cx.inventory.hosts.keys();
+    let others: Vec<HostName> = others
+        .filter(|host| !decl.hosts.contains(host))
+        .cloned()
+        .collect();
     Some(Settings {
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
         places: decl.hosts.iter().map(|host| place(host, cx)).collect(),
+        other_places: others.iter().map(|host| place(host, cx)).collect(),
+        others,
         port,
         // Last of all: what is wrong with the others is reported, too.
         password: password?,

@@ -16,6 +16,8 @@ use super::settings::Settings;
 pub(super) struct View<'a> {
     pub(super) settings: &'a Settings,
     pub(super) nodes: Vec<Node<'a>>,
+    /// The inventory's other hosts.
+    pub(super) others: Vec<Node<'a>>,
 }
 
 /// A host.
@@ -47,16 +49,29 @@ pub(super) enum Server {
 
 impl<'a> View<'a> {
     pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
-        let nodes = settings
-            .hosts
-            .iter()
-            .map(|host| Node::new(settings, host, facts))
-            .collect();
-        Self { settings, nodes }
+        let nodes = |hosts: &'a [HostName]| {
+            hosts
+                .iter()
+                .map(|host| Node::new(settings, host, facts))
+                .collect()
+        };
+        Self {
+            settings,
+            nodes: nodes(&settings.hosts),
+            others: nodes(&settings.others),
+        }
     }
 
     pub(super) fn node(&self, host: &HostName) -> Option<&Node<'a>> {
         self.nodes.iter().find(|node| node.host == host)
+    }
+
+    /// A host, be it a member or not.
+    pub(super) fn any(&self, host: &HostName) -> Option<&Node<'a>> {
+        self.nodes
+            .iter()
+            .chain(&self.others)
+            .find(|node| node.host == host)
     }
 
     /// The link of a running mirror to a peer.
@@ -75,13 +90,15 @@ impl<'a> View<'a> {
         place == host.as_str()
             || place == self.settings.place(host)
             || self
-                .node(host)
+                .any(host)
                 .is_some_and(|node| node.addresses.iter().any(|own| own == place))
     }
 
-    /// Whether a host mirrors at least one of the others, or would if it ran: it is no newcomer.
+    /// Whether a host mirrors at least one of the others, or would if it ran: it is no newcomer. Those that are about to
+    /// leave are among them.
     pub(super) fn is_mirror(&self, node: &Node<'_>) -> bool {
-        let mut peers = self.settings.peers(node.host);
+        let formers = self.staying().map(|former| former.host);
+        let mut peers = self.settings.peers(node.host).chain(formers);
         match (&node.server, &node.conf) {
             (Server::Up(info), _) => peers.any(|peer| self.link(info, peer).is_some()),
             (_, Some(Ok(conf))) => peers.any(|peer| self.names(conf, peer)),
@@ -91,13 +108,13 @@ impl<'a> View<'a> {
 
     /// Whether a file has a line `slaveof` that leads to a host.
     pub(super) fn names(&self, conf: &Conf, peer: &HostName) -> bool {
-        slaveofs(conf).into_iter().any(|at| {
-            let place = conf
-                .child(at, "host")
-                .or_else(|| conf.child(at, "ip"))
-                .unwrap_or_default();
-            self.is_at(peer, place) || conf.child(at, "id") == Some(peer.as_str())
-        })
+        let mut lines = slaveofs(conf).into_iter();
+        lines.any(|at| self.line_leads_to(conf, at, peer))
+    }
+
+    /// Whether a line `slaveof` leads to a host.
+    pub(super) fn line_leads_to(&self, conf: &Conf, at: super::conf::Place, to: &HostName) -> bool {
+        self.is_at(to, place(conf, at)) || conf.child(at, "id") == Some(to.as_str())
     }
 
     /// Whether a host serves now, as a mirror with all the data that it can have.
@@ -108,6 +125,20 @@ impl<'a> View<'a> {
         let is_alone = self.settings.hosts.len() == 1;
         let is_copying = info.links.iter().any(|link| link.status == "COPY");
         (is_alone || self.is_mirror(node)) && !is_copying && self.fell_behind(node).is_none()
+    }
+
+    /// Whether a member that answers is connected to none of the others that answer, as right after its start: what they
+    /// took meanwhile it does not have. One whose password they refuse stays so, and waiting does not help.
+    pub(super) fn is_cut_off(&self, node: &Node<'_>) -> bool {
+        let Server::Up(info) = &node.server else {
+            return false;
+        };
+        let peers = self.settings.peers(node.host).filter_map(|peer| self.node(peer));
+        let mut links = peers
+            .filter(|peer| peer.server.up().is_some())
+            .filter_map(|peer| self.link(info, peer.host))
+            .peekable();
+        links.peek().is_some() && links.all(|link| link.status == "DISCONNECTED")
     }
 
     /// The peer whose binlog no longer has the changes that this mirror needs next: only a full copy helps.
@@ -142,7 +173,8 @@ impl<'a> View<'a> {
         node: &'n Node<'_>,
     ) -> impl Iterator<Item = (&'a HostName, &'n Info, &'n Link)> {
         let info = node.server.up();
-        let masters = self.nodes.iter().filter(|master| master.host != node.host);
+        let members = self.nodes.iter().filter(|master| master.host != node.host);
+        let masters = members.chain(self.staying());
         masters.filter_map(move |master| {
             let link = self
                 .link(info?, master.host)
@@ -273,6 +305,12 @@ pub(super) fn slaveofs(conf: &Conf) -> Vec<super::conf::Place> {
         conf.key(at) == "slaveof" && (has("host") || has("ip")) && has("port")
     });
     found
+}
+
+/// The host of a line `slaveof`.
+pub(super) fn place(conf: &Conf, at: super::conf::Place) -> &str {
+    let place = conf.child(at, "host").or_else(|| conf.child(at, "ip"));
+    place.unwrap_or_default()
 }
 
 /// A path of the file, which is relative to the file's directory.

@@ -8,6 +8,7 @@ use protocol::Text;
 use types::HostName;
 
 use super::conf::{Conf, Place};
+use super::former::Leaving;
 use super::settings::Settings;
 use super::view::{Node, View, slaveofs};
 
@@ -48,8 +49,8 @@ fn base(settings: &Settings) -> String {
     )
 }
 
-/// Makes the file of a host; the error says why it cannot be made.
-pub(super) fn file(view: &View<'_>, node: &Node<'_>) -> Result<Wanted, String> {
+/// Makes the file of a host, without the masters that leave; the error says why it cannot be made.
+pub(super) fn file(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>) -> Result<Wanted, String> {
     let settings = view.settings;
     let mut conf = match &node.conf {
         Some(Ok(conf)) => conf.clone(),
@@ -68,7 +69,7 @@ pub(super) fn file(view: &View<'_>, node: &Node<'_>) -> Result<Wanted, String> {
     let password = Text::secret(&settings.password).to_string();
     conf.set(&["server", "auth"], &password);
     binlog(settings, &mut conf, &mut wanted);
-    mirrors(view, node, &mut conf, &mut wanted);
+    mirrors(view, node, leaving, &mut conf, &mut wanted);
     // The server's own default is debug, too.
     if matches!(
         conf.get(&["logger", "level"]),
@@ -146,13 +147,20 @@ fn binlog(settings: &Settings, conf: &mut Conf, wanted: &mut Wanted) {
     }
 }
 
-/// One `slaveof` for each peer, and none for hosts that are no peers any more.
-fn mirrors(view: &View<'_>, node: &Node<'_>, conf: &mut Conf, wanted: &mut Wanted) {
+/// One `slaveof` for each peer and each host that has not left yet, and none for those that have.
+fn mirrors(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>, conf: &mut Conf, wanted: &mut Wanted) {
     let settings = view.settings;
     for peer in settings.peers(node.host) {
         match of_peer(view, conf, peer) {
             Some(at) => keep(settings, conf, at),
-            None => add(settings, conf, peer),
+            None => add(settings, conf, peer, peer.as_str()),
+        }
+    }
+    // What clients still write on a host that leaves comes from there only.
+    for former in view.staying().filter(|former| view.is_source(former)) {
+        let host = former.host;
+        if !leaving.has(host.as_str()) && of_peer(view, conf, host).is_none() {
+            add(settings, conf, host, settings.place(host));
         }
     }
     // From the end, for taking one away moves those behind it.
@@ -168,7 +176,18 @@ fn mirrors(view: &View<'_>, node: &Node<'_>, conf: &mut Conf, wanted: &mut Wante
             .or_else(|| conf.child(at, "ip"))
             .unwrap_or_default()
             .to_owned();
+        let former = view
+            .others
+            .iter()
+            .find(|other| of_peer(view, conf, other.host) == Some(at));
+        let stays = match former {
+            Some(former) => !leaving.has(former.host.as_str()) && !former.has_left(),
+            None => !leaving.has(&place),
+        };
         if conf.child(at, "type") == Some("mirror") {
+            if stays {
+                continue;
+            }
             conf.remove(at);
             wanted.warnings.push(format!(
                 "it stops to mirror {place}, which is no host of this service"
@@ -221,13 +240,13 @@ fn keep(settings: &Settings, conf: &mut Conf, at: Place) {
     }
 }
 
-fn add(settings: &Settings, conf: &mut Conf, peer: &HostName) {
+fn add(settings: &Settings, conf: &mut Conf, peer: &HostName, place: &str) {
     let parent = conf.find(&["replication"]);
     let at = conf.add(parent, "slaveof", "");
     let lines = [
         ("id", peer.to_string()),
         ("type", "mirror".to_owned()),
-        ("host", peer.to_string()),
+        ("host", place.to_owned()),
         ("port", settings.port.to_string()),
         ("auth", Text::secret(&settings.password).to_string()),
         ("recv_timeout", settings.recv_timeout.to_string()),

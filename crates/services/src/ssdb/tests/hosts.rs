@@ -1,7 +1,7 @@
 //! What case tests do with the world: facts of all hosts at once, tasks carried out with their gates, and hands on the
 //! hosts' files and servers.
 
-use plan::{Facts, HostFacts, Verdict};
+use plan::{Facts, Gate, HostFacts, Verdict};
 use protocol::{FactError, FactQuery};
 use types::HostName;
 
@@ -109,6 +109,7 @@ impl World {
 
     /// Carries a task out with its preconditions, and waits for its gates: the first verdict that is not a pass.
     pub(super) fn perform(&mut self, service: &dyn Service, task: &Task) -> Result<(), String> {
+        self.pass(service, &task.before)?;
         for condition in task.action.iter().flat_map(|action| &action.only_if) {
             let seen = self.answer(&task.host, &condition.query);
             if seen != Some(Ok(condition.fact.clone())) {
@@ -120,7 +121,11 @@ impl World {
             done.unwrap_or_else(|| panic!("{:?}", action.operation))
                 .map_err(|error| error.to_string())?;
         }
-        for gate in &task.gates {
+        self.pass(service, &task.gates)
+    }
+
+    fn pass(&self, service: &dyn Service, gates: &[Gate]) -> Result<(), String> {
+        for gate in gates {
             let mut facts = Facts::default();
             for (host, queries) in &gate.watch {
                 self.gather(&mut facts, host, queries.clone());

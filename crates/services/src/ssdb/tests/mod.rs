@@ -6,6 +6,7 @@ mod fresh;
 mod hosts;
 mod paced;
 mod refused;
+mod scale;
 mod trouble;
 
 use crate::kind::{Kind, Service};
@@ -16,7 +17,7 @@ use crate::testing::{self, plan_steps_allowing, render};
 use crate::ssdb::world::World;
 
 /// The steps of the built-in playbook, in its order.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 9] = [
     "check",
     "directory",
     "config",
@@ -24,6 +25,8 @@ const STEPS: [&str; 7] = [
     "link",
     "restart",
     "canary",
+    "leave",
+    "forget",
 ];
 
 #[test]
@@ -46,6 +49,12 @@ fn inventory(members: usize, more: &str) -> String {
         hosts.concat(),
         names.join(", ")
     )
+}
+
+/// The service on these hosts, of an inventory with four.
+fn service_on(hosts: &[&str]) -> Box<dyn Service> {
+    let all = inventory(4, "");
+    testing::service(&all.replace(r#"["db1", "db2", "db3", "db4"]"#, &format!("{hosts:?}")))
 }
 
 fn service(members: usize, more: &str) -> Box<dyn Service> {

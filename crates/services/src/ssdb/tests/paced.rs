@@ -84,3 +84,22 @@ fn what_was_cut_off_for_a_while_goes_on_by_itself() {
     world.advance(91 * SECOND);
     assert_eq!(world.get("db2", "new").as_deref(), Some("x"));
 }
+
+#[test]
+fn whoever_reached_nobody_since_its_start_does_not_serve() {
+    let (service, mut world) = (super::service(3, ""), paced());
+    let away = |world: &World| -> Vec<String> {
+        let away = service.unavailable(&world.facts(&*service));
+        away.iter().map(ToString::to_string).collect()
+    };
+    assert!(away(&world).is_empty());
+    let db2 = host("db2");
+    for trouble in [Trouble::Cut, Trouble::Crash, Trouble::Revive] {
+        world.suffer(&trouble(db2.clone()));
+    }
+    world.advance(70 * SECOND);
+    world.suffer(&Trouble::Heal(db2));
+    assert_eq!((away(&world), serving(&world).len()), (vec!["db2".to_owned()], 2));
+    world.advance(80 * SECOND);
+    assert_eq!((away(&world), serving(&world).len()), (Vec::new(), 3));
+}

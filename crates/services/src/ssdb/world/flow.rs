@@ -77,11 +77,11 @@ impl World {
                 .map_or(0, |disk| disk.position(&link.id));
             link.status == Status::Sync && disk.is_none_or(|disk| own >= disk.last_own)
         };
-        let is_alone = !self.nodes.iter().any(|node| node.has_joined);
+        // One that reaches nobody does not know what the others took meanwhile.
+        let mut others = (0..self.nodes.len()).filter(|&other| other != at);
+        let is_alone = !others.any(|other| self.nodes[other].has_joined && self.answers(other));
         let is_linked = process.links.iter().any(|link| link.status == Status::Sync);
-        if process.links.iter().filter(reached).all(has_all)
-            && (self.nodes[at].has_joined || is_alone || is_linked)
-        {
+        if process.links.iter().filter(reached).all(has_all) && (is_alone || is_linked) {
             self.nodes[at].is_fresh = false;
             self.nodes[at].has_joined = true;
         }
