@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use plan::{Event, Failure, Gate, Judge, Node, NodeOutcome, Verdict};
 use protocol::{Action, ActionError, Change};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use transport::SessionError;
 use types::HostName;
 
 use crate::connections::{Connections, answer};
 use crate::gather::{Patience, describe, look};
-use crate::run::{Stop, asked};
+use crate::run::Asked;
 use crate::schedule::End;
 
 /// How often an action is sent again after its connection was lost. Each time the agent checks its preconditions anew.
@@ -41,11 +41,11 @@ pub(crate) async fn perform(
     not_before: Option<Instant>,
     connections: &Connections,
     judge: &dyn Judge,
-    stop: watch::Receiver<Stop>,
+    asked: Asked,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Ended {
     let mut sent = 0;
-    let result = attempt(node, not_before, connections, judge, stop, events, &mut sent).await;
+    let result = attempt(node, not_before, connections, judge, asked, events, &mut sent).await;
     let end = match &result {
         Ok(_) => End::Done,
         Err(Failure::Blocked { .. }) => End::Blocked,
@@ -66,7 +66,7 @@ async fn attempt(
     not_before: Option<Instant>,
     connections: &Connections,
     judge: &dyn Judge,
-    mut stop: watch::Receiver<Stop>,
+    asked: Asked,
     events: &mpsc::UnboundedSender<Event>,
     sent: &mut u32,
 ) -> Result<Option<Change>, Failure> {
@@ -82,20 +82,20 @@ async fn attempt(
         wait(title.clone());
         tokio::select! {
             biased;
-            () = asked(&mut stop) => return Err(Failure::Blocked { title, last: "interrupted".to_owned() }),
+            () = asked.clone() => return Err(Failure::Blocked { title, last: "interrupted".to_owned() }),
             () = sleep_until(at) => {}
         }
     }
     for gate in &node.before {
-        let passed = pass(gate, connections, judge, stop.clone(), &wait).await;
+        let passed = pass(gate, connections, judge, asked.clone(), &wait).await;
         passed.map_err(blocked)?;
     }
     let change = match &node.action {
-        Some(action) => Some(act(&node.host, action, connections, stop.clone(), &wait, sent).await?),
+        Some(action) => Some(act(&node.host, action, connections, asked.clone(), &wait, sent).await?),
         None => None,
     };
     for gate in &node.gates {
-        pass(gate, connections, judge, stop.clone(), &wait).await?;
+        pass(gate, connections, judge, asked.clone(), &wait).await?;
     }
     Ok(change)
 }
@@ -112,7 +112,7 @@ async fn act(
     host: &HostName,
     action: &Action,
     connections: &Connections,
-    mut stop: watch::Receiver<Stop>,
+    asked: Asked,
     wait: &impl Fn(String),
     sent: &mut u32,
 ) -> Result<Change, Failure> {
@@ -123,7 +123,7 @@ async fn act(
         let session = tokio::select! {
             biased;
             session = connections.session(host) => session,
-            () = asked(&mut stop) => {
+            () = asked.clone() => {
                 let before = seen(" after the connection was lost", &lost);
                 return Err(Failure::Lost { message: format!("interrupted while connecting to {host}{before}") });
             }
@@ -146,7 +146,7 @@ async fn act(
                 if attempt < ATTEMPTS {
                     tokio::select! {
                         biased;
-                        () = asked(&mut stop) => break,
+                        () = asked.clone() => break,
                         () = sleep(connections.pause(host, attempt)) => {}
                     }
                 }
@@ -166,7 +166,7 @@ async fn pass(
     gate: &Gate,
     connections: &Connections,
     judge: &dyn Judge,
-    mut stop: watch::Receiver<Stop>,
+    asked: Asked,
     wait: &impl Fn(String),
 ) -> Result<(), Failure> {
     let failed = |last: String| Failure::Gate {
@@ -188,7 +188,7 @@ async fn pass(
                 return Err(failed(format!("no answer within {} s{before}", limit.as_secs_f64())));
             }
             // A gate that holds passes after a stop too, if it can be seen at once.
-            () = async { asked(&mut stop).await; sleep(LAST_LOOK).await } => return Err(interrupted(&last)),
+            () = async { asked.clone().await; sleep(LAST_LOOK).await } => return Err(interrupted(&last)),
         };
         match judge.judge(gate, &facts) {
             Verdict::Pass => return Ok(()),
@@ -205,7 +205,7 @@ async fn pass(
         }
         tokio::select! {
             biased;
-            () = asked(&mut stop) => return Err(interrupted(&last)),
+            () = asked.clone() => return Err(interrupted(&last)),
             // The last look is at the limit itself.
             () = sleep_until(deadline.min(Instant::now() + pause)) => pause = (pause * 3 / 2).min(LONGEST_LOOK),
         }

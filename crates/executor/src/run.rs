@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::future::{BoxFuture, Shared};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use plan::{Event, Judge, NodeOutcome, NotRun, Outcome, StepGraph};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -55,9 +56,10 @@ pub async fn run(
     connections: &Connections,
     judge: &dyn Judge,
     limits: Limits,
-    mut stop: watch::Receiver<Stop>,
+    stop: watch::Receiver<Stop>,
     events: mpsc::UnboundedSender<Event>,
 ) -> Outcome {
+    let asked = asked(stop.clone());
     // Who no longer listens to events does not stop a run.
     let tell = |event: Event| drop(events.send(event));
     let mut schedule = Schedule::new(graph, limits);
@@ -79,14 +81,14 @@ pub async fn run(
                 node: node.id.clone(),
                 host: node.host.clone(),
             });
-            let (events, stop) = (events.clone(), stop.clone());
+            let (events, asked) = (events.clone(), asked.clone());
             let not_before = node
                 .disrupts
                 .iter()
                 .filter_map(|group| pauses.get(group).copied())
                 .max();
             running.push(async move {
-                let ended = node::perform(node, not_before, connections, judge, stop, &events).await;
+                let ended = node::perform(node, not_before, connections, judge, asked, &events).await;
                 (at, ended)
             });
         }
@@ -96,7 +98,7 @@ pub async fn run(
         tokio::select! {
             biased;
             // Told above, before anything else happens.
-            () = asked(&mut stop), if !outcome.interrupted => {}
+            () = asked.clone(), if !outcome.interrupted => {}
             Some((at, ended)) = running.next() => {
                 count(&ended.outcome, &mut outcome);
                 let over = Instant::now() + limits.pause_between;
@@ -111,11 +113,18 @@ pub async fn run(
     outcome
 }
 
-/// Waits until the operator asks to stop: for ever, where nobody can ask any more.
-pub(crate) async fn asked(stop: &mut watch::Receiver<Stop>) {
-    if stop.wait_for(|stop| *stop == Stop::Asked).await.is_err() {
-        std::future::pending::<()>().await;
-    }
+/// The moment at which the operator asks to stop; it never comes where nobody can ask any more.
+pub(crate) type Asked = Shared<BoxFuture<'static, ()>>;
+
+/// Waits for that moment, for all who do: they hear of it in the order in which they began to wait. Receivers of a watch
+/// hear of it in any order, and a run that was interrupted could not be repeated to the instant.
+fn asked(mut stop: watch::Receiver<Stop>) -> Asked {
+    let asked = async move {
+        if stop.wait_for(|stop| *stop == Stop::Asked).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    asked.boxed().shared()
 }
 
 fn report(graph: &StepGraph, dropped: Vec<(usize, NotRun)>, outcome: &mut Outcome, tell: &impl Fn(Event)) {
