@@ -4,13 +4,13 @@
 //! cuts its connections. It speaks real frames over an in-memory stream, so a [`Session`](crate::Session) cannot
 //! tell it from an agent.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::frame::{self, Decoder};
 use protocol::{Hello, Request, Response, ToAgent, ToController, VERSION};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, split};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot};
 use types::HostName;
 
 use crate::{AgentStream, BoxFuture, ConnectError, Transport};
@@ -19,13 +19,28 @@ use crate::{AgentStream, BoxFuture, ConnectError, Transport};
 pub trait FakeHost: Send + Sync + 'static {
     /// Answers a request.
     fn answer(&self, host: HostName, request: Request) -> BoxFuture<'static, Option<Response>>;
+
+    /// Who answers on a new connection, where each has an agent of its own; it is dropped when the connection has ended,
+    /// however that came about.
+    fn connect(&self, _host: &HostName) -> Option<Arc<dyn FakeHost>> {
+        None
+    }
 }
 
 /// A transport to fake hosts.
 #[derive(Clone)]
 pub struct Fake {
     hosts: Arc<dyn FakeHost>,
-    down: Arc<Mutex<HashMap<HostName, watch::Sender<bool>>>>,
+    switches: Switches,
+}
+
+type Switches = Arc<Mutex<BTreeMap<HostName, Switch>>>;
+
+/// Whether a host is cut off, and what cuts its connections: one after another, in the order in which they were opened.
+#[derive(Default)]
+struct Switch {
+    is_down: bool,
+    cuts: Vec<oneshot::Sender<()>>,
 }
 
 impl Fake {
@@ -33,37 +48,57 @@ impl Fake {
     pub fn new(hosts: Arc<dyn FakeHost>) -> Self {
         Self {
             hosts,
-            down: Arc::default(),
+            switches: Arc::default(),
         }
     }
 
     /// Cuts a host off (its connections break, new ones are refused), or brings it back.
     pub fn set_down(&self, host: &HostName, is_down: bool) {
-        self.switch(host).send_replace(is_down);
+        let mut switches = self.switches.lock().unwrap_or_else(PoisonError::into_inner);
+        let switch = switches.entry(host.clone()).or_default();
+        switch.is_down = is_down;
+        if is_down {
+            for cut in switch.cuts.drain(..) {
+                // The connection may have ended by itself.
+                let _gone = cut.send(());
+            }
+        }
     }
 
-    fn switch(&self, host: &HostName) -> watch::Sender<bool> {
-        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
-        down.entry(host.clone())
-            .or_insert_with(|| watch::channel(false).0)
-            .clone()
+    /// What cuts a new connection; `None` where there can be none.
+    fn cut(&self, host: &HostName) -> Option<oneshot::Receiver<()>> {
+        let mut switches = self.switches.lock().unwrap_or_else(PoisonError::into_inner);
+        let switch = switches.entry(host.clone()).or_default();
+        switch.cuts.retain(|cut| !cut.is_closed());
+        let (cut, end) = oneshot::channel();
+        switch.cuts.push(cut);
+        (!switch.is_down).then_some(end)
     }
 }
 
 impl Transport for Fake {
     fn open<'a>(&'a self, host: &'a HostName) -> BoxFuture<'a, Result<AgentStream, ConnectError>> {
         Box::pin(async move {
-            let switch = self.switch(host).subscribe();
-            if *switch.borrow() {
+            let Some(cut) = self.cut(host) else {
                 let message = format!("{host} is cut off");
                 return Err(ConnectError {
                     message,
                     hint: String::new(),
                     transient: true,
                 });
-            }
+            };
             let (ours, theirs) = tokio::io::duplex(1 << 20);
-            tokio::spawn(serve(theirs, host.clone(), Arc::clone(&self.hosts), switch));
+            let agent = self
+                .hosts
+                .connect(host)
+                .unwrap_or_else(|| Arc::clone(&self.hosts));
+            let switches = Arc::clone(&self.switches);
+            let host = host.clone();
+            tokio::spawn(async move {
+                serve(theirs, host, agent, cut).await;
+                // Whoever could cut it lives as long as it does.
+                drop(switches);
+            });
             let (reader, writer) = split(ours);
             let epilogue = Box::pin(async { "the fake host went away".to_owned() });
             Ok(AgentStream {
@@ -78,12 +113,12 @@ impl Transport for Fake {
 async fn serve(
     stream: DuplexStream,
     host: HostName,
-    hosts: Arc<dyn FakeHost>,
-    mut switch: watch::Receiver<bool>,
+    agent: Arc<dyn FakeHost>,
+    mut cut: oneshot::Receiver<()>,
 ) {
     let (reader, mut writer) = split(stream);
     let (answers, mut queue) = mpsc::unbounded_channel::<Option<ToController>>();
-    let reading = tokio::spawn(read_requests(reader, host, hosts, answers));
+    let reading = tokio::spawn(read_requests(reader, host, agent, answers));
     let hello = Hello {
         version: VERSION,
         pid: 1,
@@ -97,7 +132,7 @@ async fn serve(
         frame = tokio::select! {
             biased;
             answer = queue.recv() => answer.flatten().and_then(|answer| frame::encode(&answer).ok()),
-            Ok(_) = switch.wait_for(|down| *down) => None,
+            _ = &mut cut => None,
         };
     }
     // Dropping both halves cuts the connection.
@@ -107,7 +142,7 @@ async fn serve(
 async fn read_requests(
     mut reader: ReadHalf<DuplexStream>,
     host: HostName,
-    hosts: Arc<dyn FakeHost>,
+    agent: Arc<dyn FakeHost>,
     answers: mpsc::UnboundedSender<Option<ToController>>,
 ) {
     let mut decoder = Decoder::default();
@@ -115,7 +150,7 @@ async fn read_requests(
     loop {
         match decoder.next::<ToAgent>() {
             Ok(Some(ToAgent { id, request })) => {
-                let (answers, answer) = (answers.clone(), hosts.answer(host.clone(), request));
+                let (answers, answer) = (answers.clone(), agent.answer(host.clone(), request));
                 tokio::spawn(async move {
                     let answer = answer.await.map(|response| ToController { id, response });
                     // The connection may be gone by now; then nobody waits.
