@@ -11,6 +11,7 @@ mod demo;
 mod dist;
 mod lab;
 mod packages;
+mod simulate;
 mod stage;
 mod standins;
 mod tally;
@@ -44,6 +45,8 @@ enum Chore {
     Chaos(chaos::ChaosArgs),
     /// Check the house rules that a program can check: imports, purity, sizes, registered kinds
     Tidy,
+    /// Play plans and runs on services in memory, in simulated time, from seeds
+    Simulate(simulate::SimulateArgs),
     /// Run all tests, those on real hosts among them
     Test(test::TestArgs),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Chore::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
         Chore::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Chore::Chaos(args) => chaos::run(&args),
+        Chore::Simulate(args) => simulate::run(&args),
         Chore::Test(args) => test::run(&args),
         Chore::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Chore::Dist(args) => dist::run(&args).map(|()| ExitCode::SUCCESS),

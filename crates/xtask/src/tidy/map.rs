@@ -122,6 +122,21 @@ pub(crate) static MAP: &[Crate] = &[
         "the command line: reads files, puts the others to work, chooses the exit code",
     ),
     one(
+        "simulation",
+        &[
+            "config",
+            "executor",
+            "plan",
+            "planner",
+            "protocol",
+            "services",
+            "transport",
+            "types",
+        ],
+        Development,
+        "runs on services in memory, in simulated time, from seeds",
+    ),
+    one(
         "lab",
         &["types"],
         Development,

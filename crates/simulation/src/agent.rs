@@ -1,0 +1,184 @@
+//! An agent, as far as time goes: what the real one does one after another, and where it stops.
+//!
+//! It lives as long as its connection, and an action that it has begun goes on to its next safe point; only then is the
+//! run lock given back. With its host it goes down at once, wherever it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use protocol::{Action, ActionError, Change, LockHolder, Operation, Request, Response};
+use tokio::time::{Instant, sleep};
+use transport::BoxFuture;
+use transport::fake::FakeHost;
+use types::HostName;
+
+use crate::site::Site;
+use crate::words;
+
+/// The pause before a server is asked again that was not ready: the real agent's.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The agent of one connection.
+pub(crate) struct Agent {
+    life: Arc<Life>,
+}
+
+/// What the agent and its actions share; the run lock goes with the last of them.
+struct Life {
+    site: Arc<Site>,
+    host: HostName,
+    /// Tells it from other agents of the host.
+    id: u64,
+    /// How often the host had been up when it started.
+    boot: u64,
+    is_closing: AtomicBool,
+}
+
+impl Agent {
+    pub(crate) fn new(site: Arc<Site>, host: HostName) -> Self {
+        let (id, boot) = site.agent_starts(&host);
+        let life = Life {
+            site,
+            host,
+            id,
+            boot,
+            is_closing: AtomicBool::new(false),
+        };
+        Self { life: Arc::new(life) }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.life.is_closing.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.site.unlock(&self.host, self.id);
+    }
+}
+
+impl FakeHost for Agent {
+    fn answer(&self, _host: HostName, request: Request) -> BoxFuture<'static, Option<Response>> {
+        let life = Arc::clone(&self.life);
+        Box::pin(async move {
+            let arrived = life.site.now();
+            life.wait(life.site.latency()).await?;
+            if life.is_closing.load(Ordering::Relaxed) {
+                return None;
+            }
+            let response = match request {
+                Request::Secrets(_) => Response::Ready,
+                Request::Lock(holder) => life.lock(holder),
+                Request::Gather(queries) => Response::Facts(life.site.answer(&life.host, &queries)),
+                Request::Act(action) => Response::Acted(life.act(&action, arrived).await?),
+            };
+            life.wait(life.site.latency()).await?;
+            Some(response)
+        })
+    }
+}
+
+impl Life {
+    /// Lets time pass; `None` where the host went down meanwhile, and the agent with it.
+    async fn wait(&self, time: Duration) -> Option<()> {
+        sleep(time).await;
+        self.site.is_boot(&self.host, self.boot).then_some(())
+    }
+
+    fn lock(&self, holder: LockHolder) -> Response {
+        match self.site.lock(&self.host, self.id, holder) {
+            None => Response::Locked,
+            Some(other) => Response::LockedBy(other),
+        }
+    }
+
+    async fn act(&self, action: &Action, arrived: Duration) -> Option<Result<Change, ActionError>> {
+        let until = Instant::now() + Duration::from_millis(action.limit_ms);
+        if let Err(error) = self.site.check(&self.host, &action.only_if) {
+            return Some(Err(error));
+        }
+        for piece in pieces(&action.operation) {
+            if let Err(error) = self.safe_point(&piece, until, action.limit_ms) {
+                return Some(Err(error));
+            }
+            loop {
+                match self.site.operate(&self.host, self.id, &piece, arrived) {
+                    Ok(()) => break,
+                    Err(_) if is_repeated(&piece) && Instant::now() + AGAIN < until => {
+                        self.wait(AGAIN).await?;
+                        if let Err(error) = self.safe_point(&piece, until, action.limit_ms) {
+                            return Some(Err(error));
+                        }
+                    }
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            self.wait(self.site.work()).await?;
+        }
+        Some(Ok(Change {
+            summary: "done".to_owned(),
+            backup: None,
+        }))
+    }
+
+    fn safe_point(&self, next: &Operation, until: Instant, limit_ms: u64) -> Result<(), ActionError> {
+        if self.is_closing.load(Ordering::Relaxed) {
+            let message = format!("the connection ended before {}", words::operation(next));
+            return Err(ActionError::Failed { message });
+        }
+        if Instant::now() >= until {
+            let what = words::operation(next);
+            return Err(ActionError::TimedOut { what, limit_ms });
+        }
+        Ok(())
+    }
+}
+
+/// Whether the agent sends it again where the server is not ready for it.
+fn is_repeated(operation: &Operation) -> bool {
+    match operation {
+        Operation::Mongo { again_on, .. } => !again_on.is_empty(),
+        Operation::Ssdb { until, .. } => until.is_some(),
+        _ => false,
+    }
+}
+
+/// An operation in the pieces between which it may be cut off.
+fn pieces(operation: &Operation) -> Vec<Operation> {
+    match operation {
+        Operation::Run { commands } => commands
+            .iter()
+            .map(|command| Operation::Run {
+                commands: vec![command.clone()],
+            })
+            .collect(),
+        Operation::Unit { name, verbs } => verbs
+            .iter()
+            .map(|verb| Operation::Unit {
+                name: name.clone(),
+                verbs: vec![*verb],
+            })
+            .collect(),
+        Operation::Mongo {
+            address,
+            port,
+            user,
+            commands,
+            again_on,
+        } => commands
+            .iter()
+            .map(|command| Operation::Mongo {
+                address: address.clone(),
+                port: *port,
+                user: user.clone(),
+                commands: vec![command.clone()],
+                again_on: again_on.clone(),
+            })
+            .collect(),
+        whole => vec![whole.clone()],
+    }
+}

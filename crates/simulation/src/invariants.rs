@@ -1,0 +1,164 @@
+//! What must hold at every instant, service by service.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use services::world::{Trouble, World};
+use types::HostName;
+
+/// A service under watch.
+pub(crate) struct Watched {
+    pub(crate) kind: &'static str,
+    /// The service's name, by the inventory in force.
+    pub(crate) name: String,
+    pub(crate) world: Box<dyn World>,
+    /// Its hosts, by the inventory in force.
+    pub(crate) members: BTreeSet<HostName>,
+    /// How many members may be down by our doing.
+    pub(crate) allowed: usize,
+    /// Values that a client was told are safe.
+    pub(crate) acknowledged: Vec<u64>,
+    /// Who serves, as of the last look.
+    serving: BTreeSet<HostName>,
+    /// Who an operation took away and who has not been back since.
+    ours: BTreeSet<HostName>,
+    /// When the service last lost a member otherwise, and the last trouble of each host.
+    shrank: Option<Duration>,
+    suffered: BTreeMap<HostName, (Duration, String)>,
+    wrongs: usize,
+}
+
+/// What is known of a service before an operation.
+pub(crate) struct Before {
+    serving: BTreeSet<HostName>,
+    needed: usize,
+}
+
+impl Watched {
+    pub(crate) fn new(kind: &'static str, world: Box<dyn World>) -> Self {
+        Self {
+            kind,
+            name: kind.to_owned(),
+            serving: world.serving(),
+            world,
+            members: BTreeSet::new(),
+            allowed: 1,
+            acknowledged: Vec::new(),
+            ours: BTreeSet::new(),
+            shrank: None,
+            suffered: BTreeMap::new(),
+            wrongs: 0,
+        }
+    }
+
+    /// Lets time go on.
+    pub(crate) fn advance(&mut self, now: Duration, now_us: i64) {
+        self.world.advance(now_us);
+        self.look(now);
+    }
+
+    /// Lets trouble come to a host, or to the service as a whole.
+    pub(crate) fn suffer(&mut self, now: Duration, trouble: &Trouble, host: Option<&HostName>) {
+        self.world.suffer(trouble);
+        if let Some(host) = host {
+            self.ours.remove(host);
+            self.suffered.insert(host.clone(), (now, format!("{trouble:?}")));
+        }
+        self.look(now);
+    }
+
+    /// Who serves now; what changed since the last look was nobody's operation.
+    fn look(&mut self, now: Duration) {
+        let serving = self.world.serving();
+        if self.serving.difference(&serving).next().is_some() {
+            self.shrank = Some(now);
+        }
+        self.ours.retain(|host| !serving.contains(host));
+        self.serving = serving;
+    }
+
+    pub(crate) fn is_serving(&self, host: &HostName) -> bool {
+        self.serving.contains(host)
+    }
+
+    /// How the service stands right before an operation.
+    pub(crate) fn before(&self) -> Before {
+        Before {
+            serving: self.serving.clone(),
+            needed: self.world.needed(),
+        }
+    }
+
+    /// What an operation broke. A member that was lost after `known` cannot have been known to whoever ordered it.
+    pub(crate) fn after(&mut self, before: &Before, known: Duration) -> Vec<String> {
+        let serving = self.world.serving();
+        let needed = self.world.needed();
+        let mut broken: Vec<String> = self.world.wrongs()[self.wrongs..].to_vec();
+        self.wrongs += broken.len();
+        let gone = before.serving.difference(&serving).cloned();
+        self.ours.extend(gone.filter(|host| self.members.contains(host)));
+        self.ours
+            .retain(|host| !serving.contains(host) && self.members.contains(host));
+        let was_kept = before.needed > 0 && before.serving.len() >= before.needed;
+        let is_excused = self.shrank.is_some_and(|at| at > known);
+        if was_kept && serving.len() < needed && !is_excused {
+            broken.push(format!(
+                "{} lost its quorum: {:?} served, {:?} do, and {needed} must{}",
+                self.name,
+                before.serving,
+                serving,
+                self.causes()
+            ));
+        }
+        if self.ours.len() > self.allowed {
+            broken.push(format!(
+                "{}: down by our doing are {:?}{}",
+                self.name,
+                self.ours,
+                self.causes()
+            ));
+        }
+        self.serving = serving;
+        broken
+    }
+
+    fn causes(&self) -> String {
+        let mut text = String::new();
+        for (host, (at, what)) in &self.suffered {
+            if !self.serving.contains(host) {
+                let _ = write!(text, "; {what} at {:.3} s", at.as_secs_f64());
+            }
+        }
+        text
+    }
+
+    /// A client writes.
+    pub(crate) fn write(&mut self, value: u64) {
+        if self.world.write(value) {
+            self.acknowledged.push(value);
+        }
+    }
+
+    /// What is wrong once all is over and nothing is left to do.
+    pub(crate) fn at_the_end(&self) -> Vec<String> {
+        let lost: Vec<u64> = self
+            .acknowledged
+            .iter()
+            .copied()
+            .filter(|value| !self.world.holds(*value))
+            .collect();
+        let mut broken = Vec::new();
+        if !lost.is_empty() {
+            broken.push(format!("{}: acknowledged and lost: {lost:?}", self.name));
+        }
+        let missing: Vec<&HostName> = self.members.difference(&self.serving).collect();
+        if !missing.is_empty() {
+            broken.push(format!(
+                "{}: nothing is left to do, and {missing:?} do not serve",
+                self.name
+            ));
+        }
+        broken
+    }
+}

@@ -1,0 +1,51 @@
+//! The project that the operator has: an inventory for the hosts and the turn at hand, and the built-in playbooks.
+
+use std::collections::BTreeMap;
+
+use config::Findings;
+use planner::{Input, PlaybookText, Project, builtin_playbooks};
+use services::world::Play;
+use types::{Diagnostic, Sources};
+
+/// The inventory of some services on some hosts of a site.
+pub(crate) fn inventory(plays: &[Play], site: &[&str], members: &[&str], turn: u32) -> String {
+    let hosts = site
+        .iter()
+        .enumerate()
+        .map(|(at, host)| format!("{host} = \"10.0.0.{}\"\n", at + 1));
+    let services = plays.iter().map(|play| (play.inventory)(members, turn));
+    format!(
+        "[hosts]\n{}\n{}",
+        hosts.collect::<String>(),
+        services.collect::<Vec<_>>().join("\n")
+    )
+}
+
+/// Reads it; what is wrong with it is a defect of a play.
+pub(crate) fn read(inventory: &str) -> Result<Project, String> {
+    let mut sources = Sources::new();
+    let id = sources.add("inventory.toml", inventory);
+    let playbooks = builtin_playbooks().into_iter().map(|(name, text)| PlaybookText {
+        name: name.to_owned(),
+        source: sources.add(format!("playbooks/{name}.toml"), text),
+        overrides: false,
+    });
+    let playbooks = playbooks.collect();
+    let input = Input {
+        sources: &sources,
+        inventory: id,
+        overlays: Vec::new(),
+        playbooks,
+        only: None,
+        templates: BTreeMap::new(),
+    };
+    let findings = Findings::default();
+    let project = Project::read(&input, &findings);
+    let (found, _) = findings.into_parts();
+    match found.iter().find(|found| found.is_error()) {
+        Some(Diagnostic { message, label, .. }) => {
+            Err(format!("the inventory is wrong: {message}: {label}\n{inventory}"))
+        }
+        None => Ok(project),
+    }
+}

@@ -1,0 +1,452 @@
+//! The site: the hosts with their services, run locks and disks, in simulated time; and the books that are kept of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use config::ServiceDecl;
+use plan::StepGraph;
+use protocol::facts::ResolveFact;
+use protocol::{ActionError, Fact, FactError, FactQuery, LockHolder, Operation, Precondition};
+use services::world::Trouble;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use types::{GroupId, HostName};
+
+use crate::chance::Chance;
+use crate::invariants::Watched;
+use crate::scenario::Scenario;
+use crate::words;
+
+/// When the simulation begins, in microseconds since 1970.
+const EPOCH_US: i64 = 1_800_000_000_000_000;
+
+/// How much happens within the limits of the time that nobody can know of: a look and an order, each with its answer.
+const WAYS: u32 = 4;
+
+/// All hosts.
+pub(crate) struct Site {
+    began: Instant,
+    latency_ms: u64,
+    work_ms: u64,
+    state: Mutex<State>,
+}
+
+struct State {
+    chance: Chance,
+    services: Vec<Watched>,
+    addresses: BTreeMap<String, String>,
+    /// How often each host went down, and whether it is.
+    boots: BTreeMap<HostName, u64>,
+    down: BTreeSet<HostName>,
+    /// How many troubles cut the controller off from each host.
+    cuts: BTreeMap<HostName, u64>,
+    full: BTreeSet<HostName>,
+    locks: BTreeMap<HostName, (u64, LockHolder)>,
+    agents: u64,
+    operations: u64,
+    phase_began_at: u64,
+    /// Who waits for so many operations, counted from the phase's beginning.
+    awaited: Vec<(u64, oneshot::Sender<()>)>,
+    violations: Vec<String>,
+    log: Option<Vec<String>>,
+}
+
+/// What is left of it when all is over.
+pub(crate) struct Remains {
+    pub(crate) violations: Vec<String>,
+    pub(crate) log: Vec<String>,
+    pub(crate) operations: u64,
+    pub(crate) writes: u64,
+}
+
+impl Site {
+    pub(crate) fn new(scenario: &Scenario, is_logged: bool) -> Self {
+        let hosts = scenario.hosts();
+        let worlds = scenario.plays.iter().map(|play| {
+            let world = (play.world)(hosts, scenario.pace);
+            Watched::new(play.kind, world)
+        });
+        let addresses = hosts.iter().enumerate();
+        let state = State {
+            chance: Chance::new(scenario.seed, 1),
+            services: worlds.collect(),
+            addresses: addresses
+                .map(|(at, host)| ((*host).to_owned(), format!("10.0.0.{}", at + 1)))
+                .collect(),
+            boots: BTreeMap::new(),
+            down: BTreeSet::new(),
+            cuts: BTreeMap::new(),
+            full: BTreeSet::new(),
+            locks: BTreeMap::new(),
+            agents: 0,
+            operations: 0,
+            phase_began_at: 0,
+            awaited: Vec::new(),
+            violations: Vec::new(),
+            log: is_logged.then(Vec::new),
+        };
+        let site = Self {
+            began: Instant::now(),
+            latency_ms: scenario.latency_ms,
+            work_ms: scenario.work_ms,
+            state: Mutex::new(state),
+        };
+        drop(site.state());
+        site
+    }
+
+    /// The time since the beginning.
+    pub(crate) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The books, with what time has brought.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now();
+        let now_us = EPOCH_US + i64::try_from(now.as_micros()).unwrap_or(i64::MAX - EPOCH_US);
+        for service in &mut state.services {
+            service.advance(now, now_us);
+        }
+        state
+    }
+
+    /// The books, where time does not matter.
+    fn books(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a line of the log.
+    pub(crate) fn note(&self, text: impl FnOnce() -> String) {
+        let now = self.now();
+        self.books().note(now, text);
+    }
+
+    /// Writes down something that must not be.
+    pub(crate) fn violation(&self, what: &str) {
+        let now = self.now();
+        let mut books = self.books();
+        books.note(now, || format!("VIOLATION: {what}"));
+        books
+            .violations
+            .push(format!("at {:.3} s: {what}", now.as_secs_f64()));
+    }
+
+    pub(crate) fn latency(&self) -> Duration {
+        Duration::from_millis(self.books().chance.between(0, self.latency_ms))
+    }
+
+    pub(crate) fn work(&self) -> Duration {
+        Duration::from_millis(self.books().chance.between(0, self.work_ms))
+    }
+
+    /// An agent starts: its number, and how often its host went down before.
+    pub(crate) fn agent_starts(&self, host: &HostName) -> (u64, u64) {
+        let mut books = self.books();
+        books.agents += 1;
+        (books.agents, books.boots.get(host).copied().unwrap_or_default())
+    }
+
+    /// Whether a host has been up since then.
+    pub(crate) fn is_boot(&self, host: &HostName, boot: u64) -> bool {
+        self.books().boots.get(host).copied().unwrap_or_default() == boot
+    }
+
+    /// Takes a host's run lock for an agent; the answer is who else has it.
+    pub(crate) fn lock(&self, host: &HostName, agent: u64, holder: LockHolder) -> Option<LockHolder> {
+        let now = self.now();
+        let mut books = self.books();
+        match books.locks.get(host) {
+            Some((other, held)) if *other != agent => {
+                let held = held.clone();
+                books.note(now, || {
+                    format!("{host} is locked by {}, not by {}", held.run, holder.run)
+                });
+                Some(held)
+            }
+            _ => {
+                books.note(now, || format!("{host} is locked by {}", holder.run));
+                books.locks.insert(host.clone(), (agent, holder));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn unlock(&self, host: &HostName, agent: u64) {
+        let mut books = self.books();
+        if books.locks.get(host).is_some_and(|(holder, _)| *holder == agent) {
+            books.locks.remove(host);
+        }
+    }
+
+    /// Answers queries.
+    pub(crate) fn answer(&self, host: &HostName, queries: &[FactQuery]) -> Vec<Result<Fact, FactError>> {
+        let state = self.state();
+        queries.iter().map(|query| state.answer(host, query)).collect()
+    }
+
+    /// Checks what an action relies on.
+    pub(crate) fn check(&self, host: &HostName, only_if: &[Precondition]) -> Result<(), ActionError> {
+        let now = self.now();
+        let mut state = self.state();
+        for precondition in only_if {
+            let found = state.answer(host, &precondition.query);
+            if found.as_ref() != Ok(&precondition.fact) {
+                state.note(now, || format!("{host}: no longer so: {}", precondition.what));
+                return Err(ActionError::Changed {
+                    what: precondition.what.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something that an agent was told at a moment, and sees what it breaks.
+    pub(crate) fn operate(
+        &self,
+        host: &HostName,
+        agent: u64,
+        operation: &Operation,
+        told: Duration,
+    ) -> Result<(), ActionError> {
+        let now = self.now();
+        let known = told.saturating_sub(Duration::from_millis(self.latency_ms + 1) * WAYS);
+        let mut state = self.state();
+        state.begin_operation();
+        let mut broken = Vec::new();
+        if state.locks.get(host).is_none_or(|(holder, _)| *holder != agent) {
+            broken.push("who acts has not got the host's lock".to_owned());
+        }
+        let result = if state.full.contains(host) && takes_space(operation) {
+            Err(ActionError::Failed {
+                message: "No space left on device".to_owned(),
+            })
+        } else {
+            state.operate(host, operation, known, &mut broken)
+        };
+        state.note(now, || {
+            let failed = result.as_ref().err().map(|error| format!(": FAILED: {error}"));
+            format!(
+                "{host} {}{}",
+                words::operation(operation),
+                failed.unwrap_or_default()
+            )
+        });
+        for what in broken {
+            state.note(now, || format!("VIOLATION: {what}"));
+            let done = words::operation(operation);
+            state
+                .violations
+                .push(format!("at {:.3} s: {host} {done}: {what}", now.as_secs_f64()));
+        }
+        result
+    }
+
+    /// Lets trouble come to one service, or to all.
+    pub(crate) fn suffer(&self, service: Option<usize>, trouble: &Trouble, host: Option<&HostName>) {
+        let now = self.now();
+        let mut state = self.state();
+        for (at, watched) in state.services.iter_mut().enumerate() {
+            if service.is_none_or(|only| only == at) {
+                watched.suffer(now, trouble, host);
+            }
+        }
+    }
+
+    /// A host goes down with all that runs on it, its agents too, or boots.
+    pub(crate) fn set_down(&self, host: &HostName, is_down: bool) {
+        {
+            let mut books = self.books();
+            if is_down == books.down.contains(host) {
+                return;
+            }
+            if is_down {
+                *books.boots.entry(host.clone()).or_default() += 1;
+                books.locks.remove(host);
+                books.down.insert(host.clone());
+            } else {
+                books.down.remove(host);
+            }
+        }
+        let trouble = if is_down {
+            Trouble::Down(host.clone())
+        } else {
+            Trouble::Up(host.clone())
+        };
+        self.suffer(None, &trouble, Some(host));
+    }
+
+    /// Fills a host's disk, or makes room.
+    pub(crate) fn set_full(&self, host: &HostName, is_full: bool) {
+        let mut books = self.books();
+        if is_full {
+            books.full.insert(host.clone());
+        } else {
+            books.full.remove(host);
+        }
+    }
+
+    /// One trouble more or less cuts the controller off from a host; whether any does.
+    pub(crate) fn count_cut(&self, host: &HostName, is_cut: bool) -> bool {
+        let mut books = self.books();
+        let cuts = books.cuts.entry(host.clone()).or_default();
+        *cuts = if is_cut { *cuts + 1 } else { cuts.saturating_sub(1) };
+        *cuts > 0
+    }
+
+    pub(crate) fn is_serving(&self, service: usize, host: &HostName) -> bool {
+        let state = self.state();
+        state
+            .services
+            .get(service)
+            .is_some_and(|service| service.is_serving(host))
+    }
+
+    /// A client writes a value to every service.
+    pub(crate) fn write(&self, value: u64) {
+        for service in &mut self.state().services {
+            service.write(value);
+        }
+    }
+
+    /// Another inventory is in force: these services, with their hosts.
+    pub(crate) fn set_inventory(&self, services: &[ServiceDecl]) {
+        for watched in &mut self.books().services {
+            if let Some(decl) = services.iter().find(|decl| decl.kind == watched.kind) {
+                watched.name = decl.name.to_string();
+                watched.members = decl.hosts.iter().cloned().collect();
+            }
+        }
+    }
+
+    /// Whoever uses the services has learned that these are the members.
+    pub(crate) fn set_clients(&self, hosts: &[HostName]) {
+        for service in &mut self.state().services {
+            service.world.clients(hosts);
+        }
+    }
+
+    /// Another plan is in force.
+    pub(crate) fn set_budgets(&self, graph: &StepGraph) {
+        for service in &mut self.books().services {
+            let group = service.name.parse::<GroupId>().ok();
+            let budget = group.and_then(|group| graph.budgets().get(&group));
+            service.allowed = budget.map_or(1, |budget| budget.max_unavailable);
+        }
+    }
+
+    /// Operations are counted anew; who waited for one waits no more.
+    pub(crate) fn begin_phase(&self) {
+        let mut books = self.books();
+        books.awaited.clear();
+        books.phase_began_at = books.operations;
+    }
+
+    /// Ends once so many operations have begun in this phase; an error where they never do.
+    pub(crate) fn operation(&self, count: u64) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        let mut books = self.books();
+        let at = books.phase_began_at + count;
+        books.awaited.push((at, tell));
+        told
+    }
+
+    /// What is wrong once nothing is left to do.
+    pub(crate) fn check_end(&self) {
+        let broken: Vec<String> = self
+            .state()
+            .services
+            .iter()
+            .flat_map(Watched::at_the_end)
+            .collect();
+        for what in broken {
+            self.violation(&what);
+        }
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.books().violations.is_empty()
+    }
+
+    pub(crate) fn remains(&self) -> Remains {
+        let mut books = self.books();
+        Remains {
+            violations: std::mem::take(&mut books.violations),
+            log: books.log.take().unwrap_or_default(),
+            operations: books.operations,
+            writes: books
+                .services
+                .iter()
+                .map(|service| service.acknowledged.len())
+                .sum::<usize>() as u64,
+        }
+    }
+}
+
+/// Whether it needs room on the disk.
+fn takes_space(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::WriteFile { .. } | Operation::MakeDirectory { .. } | Operation::InstallPackages { .. }
+    )
+}
+
+impl State {
+    fn note(&mut self, now: Duration, text: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:>10.3} s  {}", now.as_secs_f64(), text()));
+        }
+    }
+
+    fn begin_operation(&mut self) {
+        self.operations += 1;
+        let (due, waiting) = std::mem::take(&mut self.awaited)
+            .into_iter()
+            .partition(|(count, _)| *count <= self.operations);
+        self.awaited = waiting;
+        let due: Vec<(u64, oneshot::Sender<()>)> = due;
+        for (_, tell) in due {
+            // Who waited may have gone with its phase.
+            let _gone = tell.send(());
+        }
+    }
+
+    fn answer(&self, host: &HostName, query: &FactQuery) -> Result<Fact, FactError> {
+        let answers = self
+            .services
+            .iter()
+            .filter_map(|service| service.world.answer(host, query));
+        if let Some(answer) = answers.into_iter().next() {
+            return answer;
+        }
+        if let FactQuery::Resolve(query) = query {
+            let addresses = self.addresses.get(&query.name).cloned().into_iter().collect();
+            return Ok(Fact::Resolve(ResolveFact { addresses }));
+        }
+        unknown(&format!("nobody answers {query:?}"))
+    }
+
+    fn operate(
+        &mut self,
+        host: &HostName,
+        operation: &Operation,
+        known: Duration,
+        broken: &mut Vec<String>,
+    ) -> Result<(), ActionError> {
+        for service in &mut self.services {
+            let before = service.before();
+            if let Some(result) = service.world.operate(host, operation) {
+                broken.extend(service.after(&before, known));
+                return result;
+            }
+        }
+        unknown(&format!("nobody does {operation:?}"))
+    }
+}
+
+/// A question or an operation that no world knows: a defect of a world, and so a panic, which is a failure of the seed.
+#[expect(clippy::panic, reason = "it is how a world tells of its defects")]
+fn unknown(what: &str) -> ! {
+    panic!("{what}")
+}

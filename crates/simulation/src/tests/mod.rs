@@ -1,0 +1,1 @@
+//! The simulation itself: seeds reproduce, hold, and notice what they are for.
