@@ -3,8 +3,9 @@
 //! When Sentinel makes a master a replica it sends CONFIG REWRITE along, and the engine writes what it *runs* with: a
 //! `databases 32` that waited in the file for the restart became 16 again, and a `tcp-backlog` was gone (ran, Redis
 //! 7.0.15; `Config::Rewrite` of Kvrocks does the same). The file as it will be then is not known when the plan is made,
-//! its role least of all, so only these directives are put in, on the host, by sed(1), which keeps owner and mode. No
-//! secret is among them: passwords are set at run time, and survive.
+//! its role least of all, so only these directives are put in, on the host, by one run of sed(1), which replaces the file whole and
+//! keeps owner and mode; what stood there is kept first, where the agent keeps what it replaces. No secret is among the
+//! directives: passwords are set at run time, and survive.
 
 use ::plan::Preview;
 use protocol::{Action, Command, Operation, Precondition};
@@ -14,6 +15,9 @@ use super::settings::Settings;
 use super::view::Member;
 use crate::common::QUICK;
 use crate::step::Task;
+
+/// Where the agent keeps what it replaces.
+const BACKUPS: &str = "/var/backups/clusterctl";
 
 /// The task; `None` where nothing waits for a restart.
 pub(super) fn plan(
@@ -26,14 +30,29 @@ pub(super) fn plan(
         return None;
     }
     let path = settings.config.as_str();
-    let mut commands = Vec::new();
-    for drift in waiting {
-        let key = &drift.wanted.key;
-        commands.push(Command::new(["sed", "-i", "-e", &without(key), path]));
-        for value in &drift.wanted.values {
-            commands.push(Command::new(["sed", "-i", "-e", &with(key, value), path]));
-        }
-    }
+    // What is added comes first: sed runs no more commands on a line that it deletes, the last one too (ran).
+    let added = waiting.iter().flat_map(|drift| {
+        let values = drift.wanted.values.iter();
+        values.map(|value| with(&drift.wanted.key, value))
+    });
+    let scripts = added.chain(waiting.iter().map(|drift| without(&drift.wanted.key)));
+    let mut sed = vec!["sed".to_owned(), "-i".to_owned()];
+    sed.extend(scripts.flat_map(|script| ["-e".to_owned(), script]));
+    sed.push(path.to_owned());
+    let kept = format!("{BACKUPS}{path}");
+    let directory = kept.rsplit_once('/').map_or(BACKUPS, |(directory, _)| directory);
+    let keep = [
+        "cp",
+        "--preserve=mode,ownership,timestamps",
+        "--backup=numbered",
+        path,
+    ];
+    let kept_as = format!("{kept}.as-rewritten");
+    let commands = vec![
+        Command::new(["install", "-d", "-m", "0700", directory]),
+        Command::new(keep.into_iter().chain([kept_as.as_str()])),
+        Command::new(sed),
+    ];
     let keys: Vec<&str> = waiting.iter().map(|drift| drift.wanted.key.as_str()).collect();
     let shown = commands.iter().map(|command| command.argv.join(" ")).collect();
     let action = Action {

@@ -50,9 +50,9 @@ fn plan_host(
     all: &mut StepPlan,
 ) -> Result<Option<Task>, String> {
     let (settings, host) = (view.settings, member.host);
-    let is_joining = match fate(view, roles, member, cx) {
+    let gets_role = match fate(view, roles, member, cx) {
         Fate::Master | Fate::Replica => false,
-        Fate::Joins => true,
+        Fate::Joins | Fate::Returns => true,
         Fate::Refused(refusal) => {
             all.refusals.push(*refusal);
             return Ok(None);
@@ -92,7 +92,7 @@ fn plan_host(
             directives.set(&key, value);
         }
     }
-    if is_joining {
+    if gets_role {
         let role = follow(view, roles)?;
         directives.set(settings.engine.replica_directive(), &role);
     }
@@ -114,7 +114,7 @@ fn plan_host(
         {
             *was = FileState::Any;
         }
-        if is_joining && let Some(master) = roles.master() {
+        if gets_role && let Some(master) = roles.master() {
             task.reason = format!("{}; it becomes a replica of {master}", task.reason);
         }
         note_reach(settings, member, text, &directives, all);

@@ -17,6 +17,8 @@ pub(super) const MASTER_SERVING: &str = "master-serving";
 pub(super) const REPLICAS_LEVEL: &str = "replicas-level";
 /// All sentinels name another master than the old one, and the old one knows it.
 pub(super) const NEW_MASTER: &str = "new-master";
+/// Whoever answers follows the master and has caught up, and the sentinels have a quorum.
+pub(super) const FOLLOWERS: &str = "followers";
 /// A sentinel watches the master.
 pub(super) const SENTINEL_KNOWS: &str = "sentinel-knows";
 /// The sentinels see each other and the replicas, and have a quorum.
@@ -57,6 +59,11 @@ pub(super) fn replicas_level(settings: &Settings, cx: &Cx<'_>, master: &HostName
 pub(super) fn new_master(settings: &Settings, cx: &Cx<'_>, old: &HostName) -> Gate {
     let title = format!("all sentinels name another master than {old}");
     gate(settings, cx, NEW_MASTER, Some(old), title, FAILOVER)
+}
+
+pub(super) fn followers(settings: &Settings, cx: &Cx<'_>) -> Gate {
+    let title = "every replica follows the master and has caught up".to_owned();
+    gate(settings, cx, FOLLOWERS, None, title, CAUGHT_UP)
 }
 
 pub(super) fn sentinel_knows(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {

@@ -19,6 +19,7 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         (gates::REPLICAS_LEVEL, Some(master)) => replicas_level(&view, master),
         (gates::NEW_MASTER, Some(old)) => new_master(&view, old),
         (gates::SENTINEL_KNOWS, Some(member)) => sentinel_knows(&view, member),
+        (gates::FOLLOWERS, _) => followers(&view),
         (gates::SENTINEL_AGREES, _) => sentinels_agree(&view),
         _ => return Verdict::Fail(format!("{} has no check {check:?} for that host", settings.name)),
     };
@@ -103,6 +104,41 @@ fn caught_up(
         )),
         _ => Ok(()),
     }
+}
+
+/// Whoever answers follows the one master that the sentinels name, and has caught up, so that none of them could be elected
+/// and lack what was written; and there are sentinels enough to elect.
+fn followers(view: &View<'_>) -> Result<(), String> {
+    let roles = Roles::find(view);
+    if let Roles::Refused(refusal) = &roles {
+        return Err(refusal.why.clone());
+    }
+    let master = roles.master().and_then(|master| view.member(master));
+    let master = master.ok_or("nobody names a master")?;
+    if master.engine.up().is_none() {
+        return Err(format!("the master {} does not answer", master.host));
+    }
+    for member in view.members.iter().filter(|member| member.host != master.host) {
+        let Some(engine) = member.engine.up() else {
+            continue;
+        };
+        if engine.is_master() {
+            return Err(format!(
+                "{} takes itself for a master, and the master is {}",
+                member.host, master.host
+            ));
+        }
+        if engine.is_loading() {
+            return Err(format!("{} is loading its data", member.host));
+        }
+        caught_up(view, member.host, engine, Some(master))?;
+    }
+    for (member, sentinel, _) in view.watching() {
+        if let Err(words) = &sentinel.quorum {
+            return Err(format!("the sentinel on {} says {words}", member.host));
+        }
+    }
+    Ok(())
 }
 
 /// How far a replica is behind its master; never negative, for the two were not asked at the same moment.

@@ -23,6 +23,7 @@ mod run_time;
 mod seed;
 mod sentinel_set;
 mod sentinel_start;
+mod sentinels;
 mod servers;
 mod set;
 mod settings;

@@ -10,13 +10,23 @@ use super::servers::{Engine, field, replies};
 use super::settings::Settings;
 use super::view::{Member, View};
 
-/// The sentinel of `member` still names the master that the plan is about.
-pub(super) fn same_master(view: &View<'_>, named: &HostName, member: &Member<'_>) -> Option<Precondition> {
+/// The sentinel of `member` still names the master that the plan is about, asked from `from`.
+pub(super) fn same_master(
+    view: &View<'_>,
+    named: &HostName,
+    from: &HostName,
+    member: &Member<'_>,
+) -> Option<Precondition> {
     let master = view.watched(member.sentinel.up()?)?;
     let address = ["ip", "port"].map(|name| RespValue::Str(field(master, name).into()));
+    let at = if from == member.host {
+        "127.0.0.1"
+    } else {
+        member.address()?
+    };
     Some(Precondition {
         what: format!("{named} is still the master"),
-        query: queries::master_address(view.settings).wrap(),
+        query: queries::master_address(view.settings, at).wrap(),
         fact: replies(false, vec![RespValue::List(address.to_vec())]),
     })
 }

@@ -168,6 +168,7 @@ pub(super) fn sentinel(settings: &Settings) -> RespQuery {
     let name = settings.sentinel.master_name.as_str();
     ask_sentinel(
         settings,
+        "127.0.0.1",
         vec![
             RespCommand::new(["SENTINEL", "MASTERS"]),
             RespCommand::new(["SENTINEL", "SENTINELS", name]),
@@ -177,18 +178,19 @@ pub(super) fn sentinel(settings: &Settings) -> RespQuery {
     )
 }
 
-/// Asks the sentinel for the master's address.
-pub(super) fn master_address(settings: &Settings) -> RespQuery {
+/// Asks a sentinel for the master's address.
+pub(super) fn master_address(settings: &Settings, at: &str) -> RespQuery {
     let name = settings.sentinel.master_name.as_str();
     ask_sentinel(
         settings,
+        at,
         vec![RespCommand::new(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name])],
     )
 }
 
-fn ask_sentinel(settings: &Settings, commands: Vec<RespCommand>) -> RespQuery {
+fn ask_sentinel(settings: &Settings, at: &str, commands: Vec<RespCommand>) -> RespQuery {
     RespQuery {
-        address: "127.0.0.1".to_owned(),
+        address: at.to_owned(),
         port: settings.sentinel.port,
         password: None,
         commands,

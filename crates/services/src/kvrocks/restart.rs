@@ -1,8 +1,9 @@
 //! The step `restart`: units run, and processes run with what their files say.
 //!
-//! A member that serves is restarted only for what it cannot take at run time. Replicas go first, each until it has
+//! A member that serves is restarted only for what it cannot take at run time, or because somebody asked for it. What
+//! does not run is started first, sentinels too, for a member that is away counts. Then replicas go, each until it has
 //! caught up; then Sentinel hands the master's role over, and the old master goes last, as a replica. Where nobody
-//! serves yet, the master goes first, for the others copy from it.
+//! serves yet, the master goes first, for the others copy from it. Sentinels are restarted only where somebody asked.
 
 use plan::Level;
 use protocol::UnitVerb;
@@ -11,11 +12,12 @@ use super::drift::{Drift, drifts};
 use super::fate::{Fate, fate};
 use super::roles::Roles;
 use super::rolling::Run;
+use super::sentinels;
 use super::servers::Talk;
 use super::settings::Settings;
 use super::view::{Member, View};
 use crate::common::verbs_to_run;
-use crate::step::{Cx, StepPlan};
+use crate::step::{ASKED, Cx, StepPlan};
 
 /// What a host needs.
 pub(super) struct Need<'v, 'a> {
@@ -54,6 +56,8 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let Some(master) = roles.master().cloned() else {
         return all;
     };
+    // A member that is away is none that another may join.
+    needs.sort_by_key(|need| need.disrupts);
     let is_master = |need: &Need<'_, '_>| *need.member.host == master;
     let mut last = None;
     if let Some(at) = needs.iter().position(is_master) {
@@ -77,12 +81,18 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         roles: &roles,
         master: &master,
     };
-    for need in needs {
-        run.one(&need, &mut all);
+    let starts = needs.iter().take_while(|need| !need.disrupts).count();
+    for need in &needs[..starts] {
+        run.one(need, &mut all);
+    }
+    sentinels::start(&run, &mut all);
+    for need in &needs[starts..] {
+        run.one(need, &mut all);
     }
     if let Some(need) = last {
         run.master(&need, &mut all);
     }
+    sentinels::restart(&run, &mut all);
     all
 }
 
@@ -94,7 +104,7 @@ fn need<'v, 'a>(
 ) -> Result<Option<Need<'v, 'a>>, String> {
     let (settings, host) = (view.settings, member.host);
     let is_joining = match fate(view, roles, member, cx) {
-        Fate::Master | Fate::Replica => false,
+        Fate::Master | Fate::Replica | Fate::Returns => false,
         Fate::Joins => true,
         // The step `config` says so, and this one plans nothing there.
         Fate::Refused(_) => return Ok(None),
@@ -152,6 +162,9 @@ fn restart_reason(
     // What a process does not run with although it was started after its file was written, another start will not
     // change: that is a note of the step `check`.
     let is_pending = cx.writes(member.host, &settings.config) || member.has_newer_file();
+    let asked = cx
+        .asks_restart(member.host, &settings.unit)
+        .then(|| ASKED.to_owned());
     match &member.engine {
         Talk::Up(_) if is_joining => Ok(Some("it runs as a master, and becomes a replica".to_owned())),
         Talk::Up(engine) if is_pending => {
@@ -161,7 +174,7 @@ fn restart_reason(
                 .filter(|drift| !drift.is_settable)
                 .map(Drift::describe)
                 .collect();
-            Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+            Ok((!reasons.is_empty()).then(|| reasons.join("; ")).or(asked))
         }
         Talk::Down(why) if is_pending => Ok(Some(format!(
             "it does not answer on port {} ({why}), and its file is newer than its process",
@@ -170,6 +183,6 @@ fn restart_reason(
         Talk::Denied(_) if is_pending => Ok(Some(
             "it asks for another password, and its file is newer than its process".to_owned(),
         )),
-        _ => Ok(None),
+        _ => Ok(asked),
     }
 }

@@ -1,6 +1,6 @@
 //! Restarting members one after another, so that the cluster serves on.
 
-use plan::{Level, Preview, Refusal};
+use plan::{Gate, Level, Preview, Refusal};
 use protocol::facts::RespCommand;
 use protocol::{Action, Operation, Precondition, UnitVerb};
 use types::HostName;
@@ -13,7 +13,7 @@ use super::hold;
 use super::proofs::{Role, has_role, same_master, still_empty};
 use super::restart::Need;
 use super::roles::Roles;
-use super::servers::{Talk, field, is_flagged_down};
+use super::servers::{Engine, Talk, field, is_flagged_down};
 use super::settings::Settings;
 use super::view::{Member, View};
 use crate::common::{QUICK, UNIT};
@@ -42,9 +42,20 @@ impl Run<'_, '_, '_> {
                 return;
             }
         }
+        if self.was_master(need) {
+            let gate = gates::new_master(self.settings, self.cx, host);
+            self.old_master(need, Some(&gate), all);
+            return;
+        }
         let mut only_if = Vec::new();
-        if need.disrupts && self.roles.are_sentinels() {
-            only_if.extend(same_master(self.view, self.master, need.member));
+        if self.roles.are_sentinels() && need.starts() {
+            let asked = if host == self.master {
+                // A host that is cut off has a sentinel that knows of no election.
+                self.other_sentinel(host).or(Some(need.member))
+            } else {
+                Some(need.member)
+            };
+            only_if.extend(asked.and_then(|asked| same_master(self.view, self.master, host, asked)));
         }
         if need.is_joining && !self.cx.is_allowed(RESYNC, host) {
             only_if.extend(
@@ -99,7 +110,7 @@ impl Run<'_, '_, '_> {
             commands: vec![RespCommand::new(["SENTINEL", "FAILOVER", name])],
         };
         let failover = Action {
-            only_if: same_master(self.view, self.master, sentinel)
+            only_if: same_master(self.view, self.master, sentinel.host, sentinel)
                 .into_iter()
                 .collect(),
             operation,
@@ -111,8 +122,16 @@ impl Run<'_, '_, '_> {
             Task::new(sentinel.host, title, reason, failover)
                 .part("failover")
                 .preview(Preview::Commands(vec![format!("SENTINEL FAILOVER {name}")]))
-                .gate(gates::new_master(self.settings, self.cx, host)),
+                .before(gates::followers(self.settings, self.cx))
+                .gate(gates::new_master(self.settings, self.cx, host))
+                .gate(gates::followers(self.settings, self.cx)),
         );
+        self.old_master(need, None, all);
+    }
+
+    /// A member that was the master, and takes itself for one until Sentinel has turned it into a replica.
+    fn old_master(&self, need: &Need<'_, '_>, before: Option<&Gate>, all: &mut StepPlan) {
+        let host = need.member.host;
         let engine = need.member.engine.up();
         let only_if = engine.filter(|engine| engine.tells_role);
         let only_if: Vec<Precondition> = only_if
@@ -122,9 +141,23 @@ impl Run<'_, '_, '_> {
         let drifts = engine.map(|engine| drifts(self.settings, need.member, engine));
         let mut waiting = drifts.and_then(Result::ok).unwrap_or_default();
         waiting.retain(|drift| !drift.is_settable && drift.wanted.key != "requirepass");
-        all.tasks
-            .extend(again::plan(self.settings, need.member, &waiting, only_if.clone()));
-        all.tasks.push(self.task(need, only_if));
+        let mut tasks: Vec<Task> = again::plan(self.settings, need.member, &waiting, only_if.clone())
+            .into_iter()
+            .collect();
+        tasks.push(self.task(need, only_if));
+        if let (Some(task), Some(gate)) = (tasks.first_mut(), before) {
+            task.before.push(gate.clone());
+        }
+        all.tasks.extend(tasks);
+    }
+
+    /// Whether another was elected, and this one does not know it yet.
+    fn was_master(&self, need: &Need<'_, '_>) -> bool {
+        let engine = need.member.engine.up();
+        need.disrupts
+            && self.roles.are_sentinels()
+            && need.member.host != self.master
+            && engine.is_some_and(Engine::is_master)
     }
 
     fn task(&self, need: &Need<'_, '_>, only_if: Vec<Precondition>) -> Task {
@@ -172,7 +205,7 @@ impl Run<'_, '_, '_> {
     }
 
     /// What CKQUORUM says on a sentinel; `None` where no sentinel watches.
-    fn quorum(&self) -> Option<Result<(), String>> {
+    pub(super) fn quorum(&self) -> Option<Result<(), String>> {
         let watching = self.view.watching();
         let mut verdicts = watching
             .iter()
@@ -182,6 +215,13 @@ impl Run<'_, '_, '_> {
             });
         let first = verdicts.next()?;
         Some(verdicts.fold(first, Result::and))
+    }
+
+    /// A sentinel that watches the master on another host, on which nothing is in doubt.
+    pub(super) fn other_sentinel(&self, host: &HostName) -> Option<&Member<'_>> {
+        let watching = self.view.watching();
+        let other = watching.iter().find(|(member, ..)| member.host != host)?;
+        self.view.member(other.0.host)
     }
 
     /// The sentinel that is told to fail over: not the old master's, where there is another, and on a host on which
@@ -215,7 +255,7 @@ impl Run<'_, '_, '_> {
     }
 }
 
-fn no_quorum(host: &HostName, why: &str) -> Refusal {
+pub(super) fn no_quorum(host: &HostName, why: &str) -> Refusal {
     Refusal {
         service: None,
         host: Some(host.clone()),

@@ -90,6 +90,11 @@ fn start_host(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Optio
         return Err(format!("there is no unit {} on {host}", sentinel.unit));
     }
     let mut verbs = verbs_to_run(host, &sentinel.unit, cx.facts).map_err(|unknown| unknown.to_string())?;
+    if cx.tells(host, &sentinel.unit, UnitVerb::Start) {
+        // The step `restart` does so, before it disrupts anybody.
+        verbs.retain(|verb| *verb != UnitVerb::Start);
+        return Ok((!verbs.is_empty()).then(|| task(verbs, "enable", "it does not start at boot")));
+    }
     if verbs.contains(&UnitVerb::Start) {
         return Ok(Some(task(verbs, "start", "it does not run")));
     }

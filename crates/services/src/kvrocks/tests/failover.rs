@@ -153,7 +153,7 @@ fn engines_alone_were_stopped() {
 }
 
 #[test]
-fn an_old_master_that_was_down_during_the_failover_is_only_started() {
+fn an_old_master_that_was_down_during_the_failover_comes_back_as_a_replica() {
     let service = service("redis", "");
     let mut world = built(&*service, "redis");
     world.stop("db1");

@@ -113,7 +113,7 @@ fn status_of_a_healthy_cluster_and_of_a_lame_one() {
     world.node_mut("db3").is_down = true;
     assert_snapshot!(status(&*service, &world));
     let unavailable = service.unavailable(&world.facts(&*service));
-    assert_eq!(unavailable, [host("db3")].into());
+    assert_eq!(unavailable, [host("db2"), host("db3")].into());
 }
 
 fn status(service: &dyn Service, world: &Cluster) -> String {

@@ -10,6 +10,7 @@ mod judged;
 mod members;
 mod played;
 mod refused;
+mod restarted;
 mod settings;
 mod world;
 

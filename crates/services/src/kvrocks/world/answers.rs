@@ -72,7 +72,11 @@ impl Cluster {
         })
     }
 
-    fn talk(&self, at: usize, query: &RespQuery) -> RespFact {
+    fn talk(&self, from: usize, query: &RespQuery) -> RespFact {
+        let at = self.at(&query.address).unwrap_or(from);
+        if !self.reaches(from, at) {
+            return RespFact::Down("connection timed out".to_owned());
+        }
         if let Some(sentinel) = self.sentinel(at).filter(|sentinel| sentinel.port == query.port) {
             let commands = query.commands.iter();
             return RespFact::Replies {

@@ -158,9 +158,8 @@ impl Cluster {
                         "sed: can't read {path}: No such file or directory"
                     )));
                 };
-                for script in scripts.iter().filter(|word| **word != "-e") {
-                    file.text = edit(&file.text, script);
-                }
+                let scripts: Vec<&str> = scripts.iter().copied().filter(|word| *word != "-e").collect();
+                file.text = edit(&file.text, &scripts);
                 file.modified_us = now;
             }
             other => panic!("nobody runs {other:?}"),
@@ -282,15 +281,29 @@ fn failed(message: &str) -> ActionError {
     }
 }
 
-/// What sed makes of a text, with the two scripts that are used.
+/// What sed makes of a text, with the two scripts that are used. No more scripts run on a line that one deletes.
+fn edit(text: &str, scripts: &[&str]) -> String {
+    let (mut kept, mut added) = (Vec::new(), Vec::new());
+    let last = text.lines().count().saturating_sub(1);
+    'lines: for (at, line) in text.lines().enumerate() {
+        for script in scripts {
+            match script.strip_prefix("$a\\") {
+                Some(line) => added.extend((at == last).then_some(line)),
+                None if is_deleted(line, script) => continue 'lines,
+                None => {}
+            }
+        }
+        kept.push(line);
+    }
+    kept.extend(added);
+    kept.join("\n") + "\n"
+}
+
 #[expect(
     clippy::panic,
     reason = "a script that the world does not know is a defect of the kind, or of the world"
 )]
-fn edit(text: &str, script: &str) -> String {
-    if let Some(line) = script.strip_prefix("$a\\") {
-        return format!("{text}{line}\n");
-    }
+fn is_deleted(line: &str, script: &str) -> bool {
     let key = script
         .strip_prefix("/^[[:space:]]*")
         .and_then(|rest| rest.strip_suffix("[[:space:]]/Id"));
@@ -298,11 +311,6 @@ fn edit(text: &str, script: &str) -> String {
         panic!("sed is not known to do {script}");
     };
     let key = key.replace('\\', "");
-    let is_it = |line: &&str| {
-        line.split_whitespace()
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case(&key))
-    };
-    let kept: Vec<&str> = text.lines().filter(|line| !is_it(line)).collect();
-    kept.join("\n") + "\n"
+    let name = line.split_whitespace().next();
+    name.is_some_and(|name| name.eq_ignore_ascii_case(&key))
 }

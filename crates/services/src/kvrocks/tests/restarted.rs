@@ -1,0 +1,137 @@
+//! Somebody asks for a restart, and members are away while others are to be restarted.
+
+use insta::assert_snapshot;
+use plan::Level;
+
+use super::{STEPS, assert_settled, built, converge, converge_from_everywhere, plan, service, shown};
+use crate::kind::Service;
+use crate::kvrocks::world::Cluster;
+use crate::step::StepPlan;
+use crate::testing::{host, plan_restart, render};
+
+fn asked(service: &dyn Service, world: &Cluster, then: &plan::Facts) -> StepPlan {
+    let mut plan = plan_restart(service, &STEPS, &world.facts(service), then);
+    plan.notes.retain(|note| note.level == Level::Warning);
+    plan
+}
+
+#[test]
+fn a_restart_that_is_asked_for_ends_once_every_process_was_started_again() {
+    for kind in ["redis", "kvrocks"] {
+        let service = service(kind, "");
+        let mut world = built(&*service, kind);
+        let then = world.facts(&*service);
+        let whole = asked(&*service, &world, &then);
+        if kind == "redis" {
+            assert_snapshot!(render(&whole));
+        }
+        for task in &whole.tasks {
+            world.perform(&*service, task);
+            // Whoever was started again is not due any more, wherever the run stops.
+            let left = asked(&*service, &world, &then);
+            let is_same = |left: &crate::step::Task| (&left.host, &left.title) == (&task.host, &task.title);
+            let restarts = task.title.starts_with("restart");
+            assert!(!restarts || !left.tasks.iter().any(is_same), "{}", render(&left));
+        }
+        let left = asked(&*service, &world, &then);
+        assert!(left.is_settled(), "{}", render(&left));
+        assert_eq!(world.wrongs(), [""; 0]);
+        assert_settled(&*service, &world);
+    }
+}
+
+#[test]
+fn a_restart_that_dies_anywhere_goes_on_with_the_rest() {
+    let service = service("redis", "");
+    let world = built(&*service, "redis");
+    let then = world.facts(&*service);
+    let whole = asked(&*service, &world, &then).tasks.len();
+    for survived in 0..=whole {
+        let mut world = world.clone();
+        for task in asked(&*service, &world, &then).tasks.iter().take(survived) {
+            world.perform(&*service, task);
+        }
+        let rest = asked(&*service, &world, &then);
+        // A master that handed over before the run died is a replica like others now, and another has to hand over.
+        assert!(rest.tasks.len() <= whole, "{}", render(&rest));
+        for task in &rest.tasks {
+            world.perform(&*service, task);
+        }
+        let left = asked(&*service, &world, &then);
+        assert!(left.is_settled(), "{}", render(&left));
+        assert_eq!(world.wrongs(), [""; 0]);
+    }
+}
+
+#[test]
+fn an_old_master_that_does_not_know_it_yet_is_waited_for() {
+    let mut world = built(&*service("redis", ""), "redis");
+    world.fail_over();
+    world.server_mut("db1").follows = None;
+    let service = service("redis", "directives = { databases = 32 }\n");
+    let found = shown(&*service, &world);
+    let waits = "    only if db1 is a replica now\n    once all sentinels name another master than db1\n    $ install";
+    assert!(found.contains(waits), "{found}");
+}
+
+#[test]
+fn who_is_off_is_started_before_anybody_is_restarted() {
+    let mut world = built(&*service("redis", ""), "redis");
+    world.stop("db3");
+    world.sentinel_off("db2");
+    let service = service("redis", "directives = { databases = 32 }\n");
+    let found = plan(&*service, &world);
+    let order = found
+        .tasks
+        .iter()
+        .map(|task| format!("{} {}", task.host, task.title));
+    let order: Vec<String> = order.filter(|line| line.contains("start ")).collect();
+    assert_eq!(
+        order,
+        [
+            "db3 start redis-server",
+            "db2 start redis-sentinel",
+            "db2 restart redis-server",
+            "db1 restart redis-server"
+        ]
+    );
+    converge_from_everywhere(&*service, &world);
+}
+
+#[test]
+fn members_are_away_in_many_ways() {
+    let service = service("redis", "");
+    let away = |world: &Cluster| service.unavailable(&world.facts(&*service));
+    let world = built(&*service, "redis");
+    assert_eq!(away(&world), [].into());
+    let mut behind = world.clone();
+    behind.server_mut("db2").lag = 2_000_000;
+    assert_eq!(away(&behind), [host("db2")].into());
+    let mut unlinked = world.clone();
+    unlinked.server_mut("db3").masterauth.clear();
+    unlinked.settle();
+    assert_eq!(away(&unlinked), [host("db3")].into());
+    let mut second = world.clone();
+    second.server_mut("db3").follows = None;
+    assert_eq!(away(&second), [host("db3")].into());
+    let mut mute = world.clone();
+    mute.sentinel_off("db1");
+    assert_eq!(away(&mute), [host("db1")].into());
+    let mut torn = world.clone();
+    let sentinel = torn.node_mut("db3").sentinel.as_mut().unwrap();
+    sentinel.watched[0].ip = "10.0.0.3".to_owned();
+    assert_eq!(away(&torn).len(), 3);
+}
+
+#[test]
+fn a_master_that_was_replaced_while_it_was_off_never_starts_as_a_second_one() {
+    for kind in ["redis", "kvrocks"] {
+        let service = service(kind, "");
+        let mut world = built(&*service, kind);
+        world.stop("db1");
+        world.fail_over();
+        converge_from_everywhere(&*service, &world);
+        converge(&*service, &mut world);
+        assert_eq!(world.wrongs(), [""; 0]);
+    }
+}
