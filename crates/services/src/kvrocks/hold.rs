@@ -25,8 +25,13 @@ use crate::step::{Cx, StepPlan, Task};
 /// failover. Shorter than `down-after-milliseconds`, 30 s by default, because Sentinel's pings wait too.
 const PAUSE_MS: &str = "15000";
 
-/// Plans it; a note where the engine cannot.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>, master: &Member<'_>, all: &mut StepPlan) {
+/// The task; a note where the engine cannot.
+pub(super) fn plan(
+    settings: &Settings,
+    cx: &Cx<'_>,
+    master: &Member<'_>,
+    all: &mut StepPlan,
+) -> Option<Task> {
     let host = master.host;
     let engine = master.engine.up();
     let Some(engine) = engine.filter(|engine| engine.tells_role && settings.engine.pauses_writes()) else {
@@ -36,7 +41,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>, master: &Member<'_>, all: &
             settings.engine.without_pause()
         );
         all.note(Level::Warning, Some(host), text);
-        return;
+        return None;
     };
     let (address, port) = engine.at.clone();
     let action = Action {
@@ -51,10 +56,10 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>, master: &Member<'_>, all: &
     };
     let reason = "what it takes after the failover has begun would be lost";
     let title = "hold back the writes of clients for 15 s".to_owned();
-    all.tasks.push(
+    Some(
         Task::new(host, title, reason, action)
             .part("hold")
             .preview(Preview::Commands(vec![format!("CLIENT PAUSE {PAUSE_MS} WRITE")]))
             .gate(gates::replicas_level(settings, cx, host)),
-    );
+    )
 }

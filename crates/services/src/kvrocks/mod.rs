@@ -12,6 +12,7 @@ mod drift;
 mod engine;
 mod fate;
 mod gates;
+mod hand_over;
 mod health;
 mod hold;
 mod proofs;

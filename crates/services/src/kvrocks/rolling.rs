@@ -1,7 +1,6 @@
 //! Restarting members one after another, so that the cluster serves on.
 
-use plan::{Gate, Level, Preview, Refusal};
-use protocol::facts::RespCommand;
+use plan::{Gate, Level, Refusal};
 use protocol::{Action, Operation, Precondition, UnitVerb};
 use types::HostName;
 
@@ -9,14 +8,14 @@ use super::again;
 use super::drift::drifts;
 use super::fate::{RESYNC, is_stopped};
 use super::gates;
-use super::hold;
+use super::hand_over;
 use super::proofs::{Role, has_role, same_master, still_empty};
 use super::restart::Need;
 use super::roles::Roles;
 use super::servers::{Engine, Talk, field, is_flagged_down};
 use super::settings::Settings;
 use super::view::{Member, View};
-use crate::common::{QUICK, UNIT};
+use crate::common::UNIT;
 use crate::step::{Cx, StepPlan, Task};
 
 /// One run of the step.
@@ -101,31 +100,8 @@ impl Run<'_, '_, '_> {
             });
             return;
         }
-        hold::plan(self.settings, self.cx, need.member, all);
-        let name = &self.settings.sentinel.master_name;
-        let operation = Operation::Resp {
-            address: "127.0.0.1".to_owned(),
-            port: self.settings.sentinel.port,
-            password: None,
-            commands: vec![RespCommand::new(["SENTINEL", "FAILOVER", name])],
-        };
-        let failover = Action {
-            only_if: same_master(self.view, self.master, sentinel.host, sentinel)
-                .into_iter()
-                .collect(),
-            operation,
-            limit_ms: QUICK,
-        };
         let reason = format!("{host} is the master, and must be restarted: {}", need.reason);
-        let title = format!("let Sentinel hand the master's role of {host} to a replica");
-        all.tasks.push(
-            Task::new(sentinel.host, title, reason, failover)
-                .part("failover")
-                .preview(Preview::Commands(vec![format!("SENTINEL FAILOVER {name}")]))
-                .before(gates::followers(self.settings, self.cx))
-                .gate(gates::new_master(self.settings, self.cx, host))
-                .gate(gates::followers(self.settings, self.cx)),
-        );
+        hand_over::plan(self.view, self.cx, need.member, sentinel, &reason, all);
         self.old_master(need, None, all);
     }
 

@@ -180,7 +180,8 @@ impl Cluster {
             .filter_map(|(ip, entry)| Some((self.at(ip)?, *entry)));
         let (master, (_, _, members)) = known.max_by_key(|(_, (votes, epoch, _))| (*votes, *epoch))?;
         let server = self.server(master).filter(|_| !self.nodes[master].is_cut)?;
-        let takes = server.follows.is_none() && server.listens_at(&self.nodes[master].address);
+        let is_paused = server.paused_us > self.now;
+        let takes = server.follows.is_none() && !is_paused && server.listens_at(&self.nodes[master].address);
         takes.then_some((master, members))
     }
 

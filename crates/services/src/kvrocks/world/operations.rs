@@ -207,14 +207,19 @@ impl Cluster {
         if server.asks() && shown.as_ref().map(Text::as_str) != Some(&server.requirepass) {
             return Err("WRONGPASS invalid username-password pair or user is disabled.".to_owned());
         }
+        let now = self.now;
         let Some(server) = &mut self.nodes[at].engine else {
             return Ok(());
         };
         match words {
             ["CONFIG", "SET", key, value] => server.set(key, value)?,
             ["CONFIG", "REWRITE"] => self.rewrite_engine(at),
-            // Applications that hold on to the old master during a failover are left out: these ask Sentinel each time.
-            ["CLIENT", "PAUSE", _, "WRITE"] => {}
+            ["CLIENT", "PAUSE", ms, "WRITE"] => {
+                let ms: i64 = ms
+                    .parse()
+                    .map_err(|_| "ERR timeout is not an integer or out of range")?;
+                server.paused_us = now + ms * 1_000;
+            }
             other => panic!("the engine does not know {other:?}"),
         }
         self.tick();

@@ -23,6 +23,8 @@ pub(in crate::kvrocks) struct Server {
     /// Whom it follows: address and port.
     pub(in crate::kvrocks) follows: Option<(String, u16)>,
     pub(in crate::kvrocks) link: Link,
+    /// Until when it holds writes back, and what Sentinel tells it, for that waits behind Sentinel's own PUBLISH (ran).
+    pub(in crate::kvrocks) paused_us: i64,
     /// How far a test has it behind its master.
     pub(in crate::kvrocks) lag: i64,
     others: BTreeMap<&'static str, String>,
@@ -114,6 +116,7 @@ impl Server {
             masterauth: last("masterauth"),
             follows,
             link: Link::Down(answers_us),
+            paused_us: 0,
             lag: 0,
             others: others.collect(),
         })

@@ -45,7 +45,7 @@ impl Cluster {
         let mut dues: Vec<i64> = Vec::new();
         for node in &self.nodes {
             if let Some(server) = &node.engine {
-                dues.push(server.answers_us);
+                dues.extend([server.answers_us, server.paused_us]);
                 if let Link::Copying(until) = server.link {
                     dues.push(until);
                 }
@@ -297,7 +297,8 @@ impl Cluster {
             let delay = server.map_or(0, |server| self.patience(server));
             let is_due = next
                 .as_ref()
-                .is_some_and(|(since, _)| since.saturating_add(delay) <= self.now);
+                .is_some_and(|(since, _)| since.saturating_add(delay) <= self.now)
+                && server.is_some_and(|server| server.paused_us <= self.now);
             has_changed |= self.nodes[at].odd != next;
             self.nodes[at].odd.clone_from(&next);
             if let Some((_, role)) = next.filter(|_| is_due) {
