@@ -108,6 +108,8 @@ struct Ended {
     service: Option<ServiceName>,
     /// The last node of each host.
     nodes: Vec<NodeId>,
+    /// Its tasks, and those before.
+    earlier: Vec<Task>,
     /// What was refused.
     refused: Option<String>,
     /// Why it will not be well when it has ended; `None` as far as can be seen.
@@ -162,6 +164,7 @@ impl Stages {
         for ended in self.ended.iter().filter(|ended| ended.stage < bound.stage) {
             let is_own = ended.rollout == bound.rollout;
             let why = if is_own {
+                before.earlier.clone_from(&ended.earlier);
                 &ended.refused
             } else if ended.service.as_ref().is_some_and(uses_it) {
                 &ended.trouble
@@ -190,6 +193,7 @@ impl Stages {
                 rollout: chain.bound.rollout.clone(),
                 service: chain.name(),
                 nodes: chain.last.values().cloned().collect(),
+                earlier: chain.earlier.clone(),
                 refused: chain.said.refusals.first().map(|refusal| refusal.what.clone()),
                 trouble: chain.trouble(),
             });
