@@ -156,16 +156,20 @@ fn members_come_and_go(bed: &Bed, client: &MongoClient) {
     applies(bed, &[]);
     assert!(client.ids("app2").contains(&1));
 
-    // Without consent nobody is removed.
+    // One that serves and one that does not.
     rewrite(bed, &with_users(&DB, more));
-    bed.clusterctl("plan", &[]).expect(1).says(&[
-        "app1:27017 is not removed from the set",
-        "--allow mongodb.remove=app1",
-    ]);
-    applies(
-        bed,
-        &["--allow", "mongodb.remove=app1", "--allow", "mongodb.remove=app2"],
-    );
+    bed.on("app2", "systemctl stop mongod");
+    applies(bed, &[]);
+    for host in ["app1", "app2"] {
+        let state = bed.on(
+            host,
+            "systemctl is-enabled mongod; systemctl is-active mongod; true",
+        );
+        assert_eq!(
+            state.split_whitespace().collect::<Vec<_>>(),
+            ["disabled", "inactive"]
+        );
+    }
     bed.clusterctl("status", &[])
         .expect(0)
         .says(&["3 of 3 members serve"]);

@@ -6,6 +6,7 @@ use plan::{Consent, Level, Note, Refusal};
 use types::HostName;
 
 use super::health::duration;
+use super::set::host_of;
 use super::settings::Settings;
 use super::start::starts;
 use super::view::{Node, Place, Server, Up, View};
@@ -32,9 +33,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     }
     note_set(&view, &mut all);
     for name in view.strangers() {
-        if !is_leaving(&name, cx) {
-            all.refusals.extend(stranger(&view, &name));
-        }
+        all.refusals.extend(stranger(&view, &name, cx));
     }
     all
 }
@@ -61,6 +60,7 @@ pub(super) fn whole(view: &View<'_>) -> Vec<Refusal> {
         locked_out(view),
         too_old(view),
         two_sets(view),
+        elsewhere(view),
         without_login(view),
     ];
     found.into_iter().flatten().collect()
@@ -250,6 +250,15 @@ fn no_primary(view: &View<'_>, cx: &Cx<'_>, notes: &mut Vec<Note>) -> Option<Ref
         });
         return None;
     }
+    if let Some(name) = view.leader_name() {
+        return Some(refusal(
+            None,
+            "nothing is changed in the set",
+            format!("its primary is {name}, where this run cannot ask or tell anything"),
+            "let a host lead that can be reached (rs.stepDown() in the shell there), or bring that one into reach: it must \
+             be under [hosts] until it is out of the set",
+        ));
+    }
     Some(refusal(
         None,
         "nothing is changed in the set",
@@ -260,24 +269,13 @@ fn no_primary(view: &View<'_>, cx: &Cx<'_>, notes: &mut Vec<Note>) -> Option<Ref
     ))
 }
 
-/// Whether the operator consented to a member's removal.
-pub(super) fn is_leaving(name: &str, cx: &Cx<'_>) -> bool {
-    host_of(name).is_some_and(|host| cx.is_allowed(REMOVE, &host))
-}
-
-fn host_of(name: &str) -> Option<HostName> {
-    let (host, _) = name.rsplit_once(':')?;
-    host.parse().ok()
-}
-
-fn stranger(view: &View<'_>, name: &str) -> Option<Refusal> {
-    let host = host_of(name)?;
+/// A member on a host that is listed, under another port. Those on hosts that are not listed leave.
+fn stranger(view: &View<'_>, name: &str, cx: &Cx<'_>) -> Option<Refusal> {
+    let host = host_of(name).filter(|host| view.settings.hosts.contains(host))?;
+    if cx.is_allowed(REMOVE, &host) {
+        return None;
+    }
     let port = view.settings.port;
-    let why = if view.settings.hosts.contains(&host) {
-        format!("the set knows {host} as {name}, and the inventory says port {port}")
-    } else {
-        format!("the inventory does not list {host}, and its copy of the data would be lost to the set")
-    };
     Some(Refusal {
         consent: Some(Consent {
             action: REMOVE.to_owned(),
@@ -286,10 +284,37 @@ fn stranger(view: &View<'_>, name: &str) -> Option<Refusal> {
         ..refusal(
             Some(&host),
             format!("{name} is not removed from the set"),
-            why,
-            "list it in the inventory, or allow its removal",
+            format!("the set knows {host} as {name}, and the inventory says port {port}"),
+            "set that port in the inventory, or allow its removal",
         )
     })
+}
+
+/// A set of that name that no listed host is in, on hosts that are not listed: a second one would be made beside it.
+fn elsewhere(view: &View<'_>) -> Option<Refusal> {
+    let set = &view.settings.replica_set;
+    let is_member = |node: &&Node<'_>| {
+        let up = node.server.up();
+        up.is_some_and(|up| up.place(set) == Place::Member)
+    };
+    let members = view
+        .others
+        .iter()
+        .filter(is_member)
+        .map(|node| node.host.as_str());
+    let members: Vec<&str> = members.filter(|_| !view.has_set()).collect();
+    if members.is_empty() {
+        return None;
+    }
+    Some(refusal(
+        None,
+        "no second set is made",
+        format!(
+            "{} has a set named {set:?}, and no host that the inventory lists for it is a member",
+            members.join(", ")
+        ),
+        "list one of its members until the new ones have the data, or give the new set another replica_set",
+    ))
 }
 
 fn note_node(view: &View<'_>, node: &Node<'_>, all: &mut StepPlan) {

@@ -5,6 +5,7 @@ use types::HostName;
 
 use super::queries;
 use super::settings::Settings;
+use super::view::View;
 
 /// A server answers, and waits for a set or is in it.
 pub(super) const ANSWERS: &str = "answers";
@@ -18,6 +19,9 @@ pub(super) const HAS_DATA: &str = "has-data";
 pub(super) const COMMITTED: &str = "committed:";
 /// A member handed the primary's role over.
 pub(super) const HANDED_OVER: &str = "handed-over";
+
+/// The set does without a member, whose name follows the colon.
+pub(super) const SPARED: &str = "spared:";
 
 /// A server that starts may have a journal to replay.
 const STARTED: u64 = 600_000;
@@ -38,53 +42,38 @@ pub(super) fn primary(settings: &Settings, host: &HostName) -> Gate {
     gate(settings, PRIMARY, Some(host), &[host], title, ELECTED)
 }
 
-pub(super) fn serves(settings: &Settings, host: &HostName) -> Gate {
-    let title = format!("{host} is back, and at most {} s behind", settings.max_lag_s);
-    gate(
-        settings,
-        SERVES,
-        Some(host),
-        &everybody(settings),
-        title,
-        CAUGHT_UP,
-    )
+pub(super) fn serves(view: &View<'_>, host: &HostName) -> Gate {
+    let max_lag_s = view.settings.max_lag_s;
+    let title = format!("{host} is back, and at most {max_lag_s} s behind");
+    of_all(view, SERVES, Some(host), title, CAUGHT_UP)
 }
 
-pub(super) fn has_data(settings: &Settings, host: &HostName) -> Gate {
-    let title = format!(
-        "{host} has the data, and is at most {} s behind",
-        settings.max_lag_s
-    );
-    gate(
-        settings,
-        HAS_DATA,
-        Some(host),
-        &everybody(settings),
-        title,
-        COPIED,
-    )
+pub(super) fn has_data(view: &View<'_>, host: &HostName) -> Gate {
+    let max_lag_s = view.settings.max_lag_s;
+    let title = format!("{host} has the data, and is at most {max_lag_s} s behind");
+    of_all(view, HAS_DATA, Some(host), title, COPIED)
 }
 
-pub(super) fn committed(settings: &Settings, version: i64) -> Gate {
+pub(super) fn committed(view: &View<'_>, version: i64) -> Gate {
     let title = format!("a majority has version {version} of the configuration");
-    let check = format!("{COMMITTED}{version}");
-    gate(settings, &check, None, &everybody(settings), title, ELECTED)
+    of_all(view, &format!("{COMMITTED}{version}"), None, title, ELECTED)
 }
 
-pub(super) fn handed_over(settings: &Settings, host: &HostName) -> Gate {
+pub(super) fn handed_over(view: &View<'_>, host: &HostName) -> Gate {
     let title = format!("another member than {host} is the primary");
-    gate(
-        settings,
-        HANDED_OVER,
-        Some(host),
-        &everybody(settings),
-        title,
-        ELECTED,
-    )
+    of_all(view, HANDED_OVER, Some(host), title, ELECTED)
 }
 
-fn everybody(settings: &Settings) -> Vec<&HostName> {
-    settings.hosts.iter().collect()
+pub(super) fn spared(view: &View<'_>, name: &str) -> Gate {
+    let title = format!("all others are well, and a majority without {name}");
+    of_all(view, &format!("{SPARED}{name}"), None, title, ELECTED)
+}
+
+/// A gate that looks at the whole set: at those that leave as well, for one of them may be the primary.
+fn of_all(view: &View<'_>, check: &str, host: Option<&HostName>, title: String, limit_ms: u64) -> Gate {
+    let formers = view.formers().map(|node| node.host);
+    let watched: Vec<&HostName> = view.settings.hosts.iter().chain(formers).collect();
+    gate(view.settings, check, host, &watched, title, limit_ms)
 }
 
 fn gate(

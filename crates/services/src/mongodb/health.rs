@@ -6,22 +6,28 @@ use plan::{Budget, Facts, Health, MemberStatus, ServiceStatus, Verdict};
 use types::HostName;
 
 use super::gates;
+use super::set::{Member, host_of};
 use super::settings::Settings;
-use super::view::{Node, PRIMARY, Place, SECONDARY, Server, Up, View};
+use super::view::{Node, PRIMARY, Place, Server, Up, View};
 
 /// What a gate's check says of the facts.
 pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     let view = View::new(settings, facts);
-    let node = host.and_then(|host| view.node(host));
+    let formers = view.others.iter();
+    let node = host.and_then(|host| view.nodes.iter().chain(formers).find(|node| node.host == host));
     let found = match (check, node) {
         (gates::ANSWERS, Some(node)) => answers(&view, node),
         (gates::PRIMARY, Some(node)) => is_primary(node),
         (gates::SERVES | gates::HAS_DATA, Some(node)) => serves(&view, node),
         (gates::HANDED_OVER, Some(node)) => handed_over(&view, node),
-        _ => match check.strip_prefix(gates::COMMITTED).map(str::parse) {
-            Some(Ok(version)) => committed(&view, version),
-            _ => return Verdict::Fail(format!("{} has no check {check:?} for that host", settings.name)),
-        },
+        _ => {
+            let version = check.strip_prefix(gates::COMMITTED).map(str::parse);
+            match (version, check.strip_prefix(gates::SPARED)) {
+                (Some(Ok(version)), _) => committed(&view, version),
+                (_, Some(name)) => spared(&view, name),
+                _ => return Verdict::Fail(format!("{} has no check {check:?} for that host", settings.name)),
+            }
+        }
     };
     match found {
         Ok(()) => Verdict::Pass,
@@ -56,27 +62,22 @@ fn is_primary(node: &Node<'_>) -> Result<(), String> {
     Err(format!("{} is not the primary yet", node.host))
 }
 
-fn serves(view: &View<'_>, node: &Node<'_>) -> Result<(), String> {
+pub(super) fn serves(view: &View<'_>, node: &Node<'_>) -> Result<(), String> {
     let (host, up) = (node.host, up(node)?);
-    let Some((primary, _)) = view.primary() else {
+    if !view.has_leader() {
         return Err("there is no primary".to_owned());
-    };
-    if up.is_primary() || up.is_arbiter() {
-        return Ok(());
     }
     let seen = view.seen(host);
-    if !up.is_secondary() {
+    if !up.serves() {
         let state = seen.map_or("not in the set's eyes yet".to_owned(), |seen| seen.words);
         return Err(format!("{host} is {state}"));
     }
-    match seen {
-        Some(seen) if seen.is_healthy && seen.state == SECONDARY => {}
-        _ => {
-            return Err(format!(
-                "the primary {} does not see {host} back yet",
-                primary.host
-            ));
-        }
+    // It may take itself for well, and be cut off from the others.
+    if !seen.is_some_and(|seen| seen.serves()) {
+        return Err(format!("the primary does not see {host} back yet"));
+    }
+    if up.is_arbiter() {
+        return Ok(());
     }
     match view.lag_s(host) {
         Some(lag) if lag <= view.settings.max_lag_s => Ok(()),
@@ -109,33 +110,58 @@ fn handed_over(view: &View<'_>, old: &Node<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The members of the set that do not do their part. Who is not in the set yet takes nothing from it.
-pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
-    let view = View::new(settings, facts);
-    let config = view.config();
-    let is_member = |host: &HostName| {
-        let name = settings.member_name(host);
-        config
-            .as_ref()
-            .is_none_or(|config| config.member(&name).is_some())
-    };
-    let nodes = view.nodes.iter().filter(|node| {
-        let serves = node.server.up().is_some_and(Up::serves);
-        is_member(node.host) && !serves
-    });
-    nodes.map(|node| node.host.clone()).collect()
+/// The set does without a member: everybody else that is to stay is in it and well, and a majority of those that vote.
+fn spared(view: &View<'_>, name: &str) -> Result<(), String> {
+    let config = view.config().ok_or("the configuration is not known")?;
+    if config.member(name).is_none() {
+        return Ok(());
+    }
+    let has_gone = |other: &Member| other.name() != name && other.votes();
+    let voters: Vec<Member> = config.members().into_iter().filter(has_gone).collect();
+    for node in &view.nodes {
+        if config.member(&view.settings.member_name(node.host)).is_none() {
+            return Err(format!("{} is not in the set", node.host));
+        }
+        serves(view, node)?;
+    }
+    let is_well = |member: &&Member| view.seen_as(member.name()).is_some_and(|seen| seen.serves());
+    if voters.iter().filter(is_well).count() * 2 <= voters.len() {
+        return Err("no majority of the others is well".to_owned());
+    }
+    Ok(())
 }
 
-/// A majority of the voters must stay. Two members have no majority without one of them, so one is all that is left.
-pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
+/// The members of the set that vote and do not do their part, whether the inventory lists them or not: they are down, far
+/// behind, or cut off from the primary; without a primary, all. Who has no vote takes nothing from the set.
+pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
     let view = View::new(settings, facts);
-    let voters = view
-        .config()
-        .map_or(settings.hosts.len(), |config| config.voters());
+    let Some(config) = view.config() else {
+        // Nobody says that there is a set, so nobody says that it can do without one.
+        let nodes = view
+            .nodes
+            .iter()
+            .filter(|node| !node.server.up().is_some_and(Up::serves));
+        return nodes.map(|node| node.host.clone()).collect();
+    };
+    let voters = config.members().into_iter().filter(Member::votes);
+    let away = voters.filter_map(|member| {
+        let Some(host) = settings.host_of(member.name()) else {
+            let serves = view.seen_as(member.name()).is_some_and(|seen| seen.serves());
+            return host_of(member.name()).filter(|_| !serves);
+        };
+        let node = view.node(host)?;
+        serves(&view, node).is_err().then(|| host.clone())
+    });
+    away.collect()
+}
+
+/// One at a time: how many may be away depends on who votes, and that changes while members come and go.
+pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
+    let unavailable = unavailable(settings, facts);
     Budget {
-        members: settings.hosts.iter().cloned().collect(),
-        max_unavailable: (voters.saturating_sub(1) / 2).max(1),
-        unavailable: unavailable(settings, facts),
+        members: settings.hosts.iter().chain(&unavailable).cloned().collect(),
+        max_unavailable: 1,
+        unavailable,
     }
 }
 

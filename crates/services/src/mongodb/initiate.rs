@@ -35,18 +35,21 @@ pub(super) struct Planned<'c> {
 
 /// The set that an earlier step of this plan makes.
 pub(super) fn planned<'c>(cx: &Cx<'c>) -> Option<Planned<'c>> {
-    cx.earlier
-        .iter()
-        .find_map(|task| match &task.action.as_ref()?.operation {
-            Operation::Mongo { commands, .. } => {
-                let (name, document) = commands.first()?.fields.first()?;
-                (name == COMMAND).then(|| Planned {
-                    seed: &task.host,
-                    config: SetConfig::read(document),
-                })
-            }
-            _ => None,
+    cx.earlier.iter().find_map(|task| {
+        let (name, document) = first_command(task)?.fields.first()?;
+        (name == COMMAND).then(|| Planned {
+            seed: &task.host,
+            config: SetConfig::read(document),
         })
+    })
+}
+
+/// The first command that a task sends to a server.
+pub(super) fn first_command(task: &Task) -> Option<&MongoCommand> {
+    match &task.action.as_ref()?.operation {
+        Operation::Mongo { commands, .. } => commands.first(),
+        _ => None,
+    }
 }
 
 /// Plans the step.
@@ -209,7 +212,7 @@ fn task(view: &View<'_>, seed: &Node<'_>) -> Task {
         .gate(gates::primary(settings, host));
     if shows_config {
         // A new primary writes its term into the configuration; before that is committed, none follows.
-        return task.gate(gates::committed(settings, 1));
+        return task.gate(gates::committed(view, 1));
     }
     task
 }

@@ -7,15 +7,17 @@ use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
 use protocol::{Action, Fact, Operation, Precondition};
 use types::HostName;
 
-use super::check::{is_leaving, obstacle};
+use super::check::obstacle;
+use super::departure::{self, departures};
 use super::gates;
 use super::initiate;
+use super::leave;
 use super::queries::{HERE, ask};
-use super::set::{SetConfig, Situation, Stage, way};
+use super::set::{SetConfig, Situation, Stage, way, without};
 use super::settings::Settings;
 use super::start::starts;
 use super::users::is_primary;
-use super::view::{Node, Place, SECONDARY, Up, View};
+use super::view::{Node, Place, SECONDARY, Server, Up, View, is_reached};
 use crate::common::QUICK;
 use crate::step::{Cx, StepPlan, Task};
 
@@ -29,9 +31,10 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     let planned = initiate::planned(cx);
+    let is_there = planned.is_none();
     let (host, from, up) = match (planned, view.primary()) {
         (Some(planned), _) => (planned.seed, planned.config, None),
-        (None, Some((node, up))) if cx.hosts.contains(node.host) => match up.config() {
+        (None, Some((node, up))) if is_reached(node.host, cx) => match up.config() {
             Some(config) => (node.host, config, Some(up)),
             // Under the localhost exception nobody shows it: it is what this tool initiated, and this plan makes the
             // admin who may ask.
@@ -46,8 +49,6 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         // Without a primary nothing can be changed; the step `check` says so.
         (None, _) => return all,
     };
-    let strangers = view.strangers().into_iter();
-    let leaving: BTreeSet<String> = strangers.filter(|name| is_leaving(name, cx)).collect();
     let may_join = |host: &HostName| view.node(host).is_some_and(|node| may_join(&view, node, cx));
     let has_data = |host: &HostName| {
         let seen = view.seen(host);
@@ -57,7 +58,6 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let situation = Situation {
         may_join: &may_join,
         has_data: &has_data,
-        leaving: &leaving,
         has_write_concern: up.and_then(Up::has_write_concern).unwrap_or(false),
         version: view.version().unwrap_or((5, 0)),
     };
@@ -69,11 +69,46 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     for node in cx.hosts.iter().filter_map(|host| view.node(host)) {
         all.unplanned.extend(stays_out(&view, node, &from, cx));
     }
-    let run = Run { settings, host };
-    for stage in stages {
-        all.tasks.push(run.task(stage));
+    let by_then = stages.iter().rev().find_map(|stage| match stage {
+        Stage::Reconfig { to, .. } => Some(to.clone()),
+        _ => None,
+    });
+    let run = Run { view: &view, host };
+    all.tasks.extend(stages.into_iter().map(|stage| run.task(stage)));
+    if is_there {
+        drop_idle(&run, by_then.unwrap_or(from), cx, &mut all);
     }
     all
+}
+
+/// Members that the inventory does not list and that take no part in the set leave at once: nobody uses them, and as
+/// long as their votes count, the set can do without fewer others. Who serves leaves in the step `leave`.
+fn drop_idle(run: &Run<'_>, mut config: SetConfig, cx: &Cx<'_>, all: &mut StepPlan) {
+    let view = run.view;
+    let going = departures(view, &config, cx).into_iter();
+    for (departure, proof) in going.filter(|(departure, _)| !departure.serves) {
+        if let Err(why) = proof {
+            all.refusals.push(departure::refusal(&departure, &why));
+            continue;
+        }
+        departure::note_out_of_reach(view, &departure, cx, all);
+        // Once it is out, a server that is off is like any other: it is disabled before.
+        let mut nodes = view.others.iter();
+        let node = nodes.find(|node| *node.host == departure.host && cx.others.contains(node.host));
+        let off = node.filter(|node| matches!(node.server, Server::Down(_)));
+        all.tasks.extend(
+            off.and_then(|node| leave::stop(view.settings, node, "leaves the set, and must not come back")),
+        );
+        let to = without(&config, &departure.name);
+        let stage = Stage::Reconfig {
+            from: config,
+            to: to.clone(),
+            title: format!("remove {} from the set", departure.name),
+            reason: "the inventory does not list it, and it takes no part in the set".to_owned(),
+        };
+        all.tasks.push(leave::spare(view, &departure, run.task(stage)));
+        config = to;
+    }
 }
 
 /// The configuration of a set whose primary shows it to nobody yet: the one that the step `initiate` makes, if what the
@@ -143,15 +178,16 @@ fn unseats(settings: &Settings, host: &HostName, stages: &[Stage]) -> Option<Ref
     })
 }
 
-struct Run<'a> {
-    settings: &'a Settings,
+/// Changes that the primary makes.
+pub(super) struct Run<'a> {
+    pub(super) view: &'a View<'a>,
     /// The primary's host.
-    host: &'a HostName,
+    pub(super) host: &'a HostName,
 }
 
 impl Run<'_> {
-    fn task(&self, stage: Stage) -> Task {
-        let settings = self.settings;
+    pub(super) fn task(&self, stage: Stage) -> Task {
+        let settings = self.view.settings;
         match stage {
             Stage::Sync(newcomer) => Task {
                 host: newcomer.clone(),
@@ -162,7 +198,7 @@ impl Run<'_> {
                 preview: None,
                 disrupts: false,
                 before: Vec::new(),
-                gates: vec![gates::has_data(settings, &newcomer)],
+                gates: vec![gates::has_data(self.view, &newcomer)],
             },
             Stage::WriteConcern => {
                 let majority = Bson::doc([("w", "majority".into())]);
@@ -187,7 +223,7 @@ impl Run<'_> {
                 Task::new(self.host, title, reason, action)
                     .part(format!("version-{}", to.version()))
                     .preview(preview)
-                    .gate(gates::committed(settings, to.version()))
+                    .gate(gates::committed(self.view, to.version()))
             }
         }
     }
@@ -197,8 +233,8 @@ impl Run<'_> {
             only_if,
             operation: Operation::Mongo {
                 address: HERE.to_owned(),
-                port: self.settings.port,
-                user: self.settings.admin.clone(),
+                port: self.view.settings.port,
+                user: self.view.settings.admin.clone(),
                 commands: vec![command],
                 again_on: BUSY.to_vec(),
             },
@@ -219,7 +255,7 @@ impl Run<'_> {
         let command = MongoCommand::new("replSetGetConfig", 1)
             .with("commitmentStatus", true)
             .only(&only);
-        let login = match &self.settings.admin {
+        let login = match &self.view.settings.admin {
             Some(_) => Login::Accepted,
             None => Login::Nobody,
         };
@@ -230,7 +266,7 @@ impl Run<'_> {
                 self.host,
                 from.version()
             ),
-            query: ask(self.settings, self.settings.port, vec![command]).wrap(),
+            query: ask(self.view.settings, self.view.settings.port, vec![command]).wrap(),
             fact: Fact::Mongo(MongoFact::Replies {
                 login,
                 replies: vec![Ok(reply)],

@@ -10,10 +10,12 @@ mod basis;
 mod check;
 mod conf;
 mod config;
+mod departure;
 mod gates;
 mod health;
 mod initiate;
 mod keyfile;
+mod leave;
 mod members;
 mod options;
 mod queries;
@@ -54,13 +56,13 @@ impl Kind for MongoDb {
 
     fn steps(&self) -> &'static [&'static str] {
         &[
-            "check", "keyfile", "config", "start", "initiate", "users", "members", "restart",
+            "check", "keyfile", "config", "start", "initiate", "users", "members", "restart", "leave",
         ]
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
         Some(Box::new(ReplicaSet {
-            settings: settings::read(decl, cx.findings)?,
+            settings: settings::read(decl, cx.inventory, cx.findings)?,
         }))
     }
 }
@@ -81,6 +83,10 @@ impl Service for ReplicaSet {
 
     fn hosts(&self) -> &[HostName] {
         &self.settings.hosts
+    }
+
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
     }
 
     fn vars(&self) -> BTreeMap<String, String> {
@@ -106,6 +112,7 @@ impl Service for ReplicaSet {
             "users" => users::plan(&self.settings, cx),
             "members" => members::plan(&self.settings, cx),
             "restart" => restart::plan(&self.settings, cx),
+            "leave" => leave::plan(&self.settings, cx),
             _ => StepPlan::nothing(),
         }
     }
@@ -116,6 +123,16 @@ impl Service for ReplicaSet {
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
         health::unavailable(&self.settings, facts)
+    }
+
+    /// Of those that vote.
+    fn tolerates(&self) -> usize {
+        let voters = self
+            .settings
+            .members
+            .iter()
+            .filter(|member| member.votes != Some(false));
+        voters.count().saturating_sub(1) / 2
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {

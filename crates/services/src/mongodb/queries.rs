@@ -181,8 +181,18 @@ pub(super) fn live(settings: &Settings) -> Vec<FactQuery> {
     queries
 }
 
-/// Everything.
-pub(super) fn all(settings: &Settings, _host: &HostName) -> Vec<FactQuery> {
+/// Everything of a member; of another host, whether it was one and is still in the set's eyes or its own.
+pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    if !settings.hosts.contains(host) {
+        let mut queries = vec![
+            UnitQuery::new(&settings.unit).wrap(),
+            server(settings, settings.port).wrap(),
+        ];
+        // As long as one leads, it alone can tell of these users.
+        let users = settings.users.iter().filter(|user| user.login.auth_db != "admin");
+        queries.extend(users.map(|user| login(settings, &user.login).wrap()));
+        return queries;
+    }
     let mut queries = live(settings);
     queries.push(conf(settings).wrap());
     queries.push(lock(settings).wrap());

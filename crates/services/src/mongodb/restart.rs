@@ -8,10 +8,14 @@
 use plan::{Level, Preview, Refusal};
 use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
 use protocol::{Action, Fact, Operation, Precondition, UnitVerb};
+use types::HostName;
 
+use super::departure::config_by_then;
 use super::gates;
 use super::health::{duration, unavailable};
+use super::leave::out_of_office;
 use super::queries::{HERE, ask_as_nobody};
+use super::set::{Member, host_of};
 use super::settings::Settings;
 use super::start::{pending, starts};
 use super::users::is_primary;
@@ -57,6 +61,9 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         );
         all.note(Level::Info, None, text);
     }
+    // Who does not serve goes first: it takes nothing from the set, and may be mended by it.
+    let away = unavailable(settings, cx.facts);
+    needs.sort_by_key(|(node, _)| !away.contains(node.host));
     let last = needs.iter().position(|(node, _)| node.host == primary.host);
     let last = last.map(|at| needs.remove(at));
     for (node, reason) in needs {
@@ -67,9 +74,13 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
                 "secondary"
             }
         });
-        let only_if = state.filter(|_| node.server.up().is_some_and(Up::serves));
-        let only_if = only_if.map(|state| is_still(settings, node, state));
-        all.tasks.push(restart(settings, node, &reason, only_if));
+        let serves = state.filter(|_| node.server.up().is_some_and(Up::serves));
+        let port = node.server.up().map_or(settings.port, |up| up.port);
+        let only_if = match serves {
+            Some(state) => is_still(settings, node, state),
+            None => out_of_office(node.host, port),
+        };
+        all.tasks.push(restart(&view, node, &reason, only_if));
     }
     if let Some((node, reason)) = last {
         plan_primary(&view, node, &reason, cx, &mut all);
@@ -89,9 +100,18 @@ fn plan_primary(view: &View<'_>, node: &Node<'_>, reason: &str, cx: &Cx<'_>, all
         let text = "no other member could take over: nobody can write until it is back";
         all.note(Level::Warning, Some(host), text);
         all.tasks
-            .push(restart(settings, node, reason, Some(is_primary(settings, host))));
+            .push(restart(view, node, reason, is_primary(settings, host)));
         return;
     }
+    let why = format!("{host} is the primary, and must be restarted: {reason}");
+    all.tasks.push(step_down(view, host, why));
+    all.tasks
+        .push(restart(view, node, reason, is_still(settings, node, "secondary")));
+}
+
+/// The primary hands its role over.
+pub(super) fn step_down(view: &View<'_>, host: &HostName, why: String) -> Task {
+    let settings = view.settings;
     let command =
         MongoCommand::new("replSetStepDown", STAND_BACK_S).with("secondaryCatchUpPeriodSecs", CATCH_UP_S);
     let preview = Preview::Commands(vec![command.to_string()]);
@@ -99,7 +119,7 @@ fn plan_primary(view: &View<'_>, node: &Node<'_>, reason: &str, cx: &Cx<'_>, all
         only_if: vec![is_primary(settings, host)],
         operation: Operation::Mongo {
             address: HERE.to_owned(),
-            port: node.server.up().map_or(settings.port, |up| up.port),
+            port: settings.port,
             user: settings.admin.clone(),
             commands: vec![command],
             again_on: Vec::new(),
@@ -107,23 +127,14 @@ fn plan_primary(view: &View<'_>, node: &Node<'_>, reason: &str, cx: &Cx<'_>, all
         limit_ms: UNIT,
     };
     let title = format!("let another member than {host} become the primary");
-    let why = format!("{host} is the primary, and must be restarted: {reason}");
-    all.tasks.push(
-        Task::new(host, title, why, action)
-            .part("step-down")
-            .preview(preview)
-            .gate(gates::handed_over(settings, host)),
-    );
-    all.tasks.push(restart(
-        settings,
-        node,
-        reason,
-        Some(is_still(settings, node, "secondary")),
-    ));
+    Task::new(host, title, why, action)
+        .part("step-down")
+        .preview(preview)
+        .gate(gates::handed_over(view, host))
 }
 
-fn restart(settings: &Settings, node: &Node<'_>, reason: &str, only_if: Option<Precondition>) -> Task {
-    let host = node.host;
+fn restart(view: &View<'_>, node: &Node<'_>, reason: &str, only_if: Precondition) -> Task {
+    let (settings, host) = (view.settings, node.host);
     let name = settings.unit.trim_end_matches(".service");
     let mut verbs = Vec::new();
     if node.unit.as_ref().is_ok_and(|unit| unit.stale) {
@@ -131,7 +142,7 @@ fn restart(settings: &Settings, node: &Node<'_>, reason: &str, only_if: Option<P
     }
     verbs.push(UnitVerb::Restart);
     let action = Action {
-        only_if: only_if.into_iter().collect(),
+        only_if: vec![only_if],
         operation: Operation::Unit {
             name: settings.unit.clone(),
             verbs,
@@ -140,7 +151,7 @@ fn restart(settings: &Settings, node: &Node<'_>, reason: &str, only_if: Option<P
     };
     Task::new(host, format!("restart {name}"), reason, action)
         .disrupting(true)
-        .gate(gates::serves(settings, host))
+        .gate(gates::serves(view, host))
 }
 
 /// The member is what it was: not the primary.
@@ -163,21 +174,19 @@ fn is_still(settings: &Settings, node: &Node<'_>, state: &str) -> Precondition {
 
 /// Restarting one more would leave no majority of those that vote.
 fn no_majority(view: &View<'_>, needs: &[(&Node<'_>, String)], cx: &Cx<'_>) -> Option<Refusal> {
-    let config = view.config()?;
+    let config = config_by_then(view, cx)?;
     let down = unavailable(view.settings, cx.facts);
-    let is_voter = |node: &&Node<'_>| {
-        let member = config.member(&view.settings.member_name(node.host));
-        member.is_some_and(|member| member.votes())
-    };
-    let away: Vec<&str> = view
-        .nodes
-        .iter()
-        .filter(is_voter)
-        .filter(|node| down.contains(node.host) && !starts(view, node, cx))
+    let is_mended = |host: &HostName| {
         // One that must be restarted itself is mended by it.
-        .filter(|node| !needs.iter().any(|(other, _)| other.host == node.host))
-        .map(|node| node.host.as_str())
+        let is_restarted = needs.iter().any(|(other, _)| other.host == host);
+        is_restarted || view.node(host).is_some_and(|node| starts(view, node, cx))
+    };
+    let voters = config.members().into_iter().filter(Member::votes);
+    let away: Vec<HostName> = voters
+        .filter_map(|member| host_of(member.name()))
+        .filter(|host| down.contains(host) && !is_mended(host))
         .collect();
+    let away: Vec<&str> = away.iter().map(HostName::as_str).collect();
     let voters = config.voters();
     // Two voters, or one, have no majority without each of them: then there is nothing to keep.
     if away.is_empty() || voters < 3 || voters - away.len() > voters / 2 + 1 {

@@ -35,6 +35,12 @@ pub(super) fn delay_name(version: (u32, u32)) -> &'static str {
     }
 }
 
+/// The host of a member's name.
+pub(super) fn host_of(name: &str) -> Option<HostName> {
+    let (host, _) = name.rsplit_once(':')?;
+    host.parse().ok()
+}
+
 fn put(fields: &mut Fields, name: &str, value: impl Into<Bson>) {
     let value = value.into();
     match fields.iter_mut().find(|(known, _)| known == name) {
@@ -258,6 +264,12 @@ impl SetConfig {
         self.get("settings.replicaSetId")
     }
 
+    /// The same, whoever was the primary that made it.
+    pub(super) fn in_any_term(mut self) -> Self {
+        self.fields.retain(|(name, _)| name != "term");
+        self
+    }
+
     /// The same, as the primary of a term writes it.
     #[cfg(any(test, feature = "worlds"))]
     pub(super) fn in_term(mut self, term: i64) -> Self {
@@ -317,6 +329,9 @@ impl SetConfig {
     }
 }
 
+/// How many members of a set may vote.
+const MOST_VOTERS: usize = 7;
+
 /// One stage of the way to the wanted configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Stage {
@@ -343,8 +358,6 @@ pub(super) struct Situation<'a> {
     pub(super) may_join: &'a dyn Fn(&HostName) -> bool,
     /// Members that are known to have the data.
     pub(super) has_data: &'a dyn Fn(&HostName) -> bool,
-    /// Names of members that leave.
-    pub(super) leaving: &'a BTreeSet<String>,
     /// Whether the set has an explicit default write concern.
     pub(super) has_write_concern: bool,
     /// The servers' version.
@@ -362,9 +375,15 @@ pub(super) fn way(settings: &Settings, from: &SetConfig, situation: &Situation<'
     way.plain();
     way.rise();
     way.resign();
-    way.leave();
     way.arbiters();
     way.stages
+}
+
+/// The next configuration, without a member.
+pub(super) fn without(config: &SetConfig, name: &str) -> SetConfig {
+    let mut members = config.members();
+    members.retain(|member| member.name() != name);
+    config.next(members)
 }
 
 struct Way<'a> {
@@ -459,7 +478,7 @@ impl Way<'_> {
     /// Votes for those that have the data, one after another.
     fn rise(&mut self) {
         for (member, host, options) in self.described() {
-            if member.votes() || !member.target_votes(&options) {
+            if member.votes() || !member.target_votes(&options) || self.now.voters() >= MOST_VOTERS {
                 continue;
             }
             if !(self.situation.has_data)(&host) {
@@ -493,18 +512,6 @@ impl Way<'_> {
                 members,
                 format!("take the vote of {host}"),
                 "the inventory gives it none",
-            );
-        }
-    }
-
-    fn leave(&mut self) {
-        for name in self.situation.leaving {
-            let mut members = self.now.members();
-            members.retain(|member| member.name() != name);
-            self.go(
-                members,
-                format!("remove {name} from the set"),
-                "the inventory does not name it, and its removal is allowed",
             );
         }
     }

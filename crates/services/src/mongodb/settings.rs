@@ -1,6 +1,6 @@
 //! The settings of a replica set, with the runbook's defaults.
 
-use config::{Findings, Reader, SecretRule, ServiceDecl, Table, Value as Toml, ValueKind};
+use config::{Findings, Inventory, Reader, SecretRule, ServiceDecl, Table, Value as Toml, ValueKind};
 use protocol::facts::MongoUser;
 use serde_json::Value;
 use types::{Diagnostic, HostName, SecretId, ServiceName, Span};
@@ -12,6 +12,8 @@ use super::options::{self, MemberOptions};
 pub(super) struct Settings {
     pub(super) name: ServiceName,
     pub(super) hosts: Vec<HostName>,
+    /// Hosts of the inventory that are in no set of it, and may have been in this one.
+    pub(super) others: Vec<HostName>,
     /// What it says of the members, in the order of `hosts`.
     pub(super) members: Vec<MemberOptions>,
     pub(super) replica_set: String,
@@ -131,7 +133,7 @@ impl User {
     }
 }
 
-pub(super) fn read(decl: &ServiceDecl, findings: &Findings) -> Option<Settings> {
+pub(super) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Findings) -> Option<Settings> {
     let reader = Reader::new(&decl.settings, "a setting of mongodb", findings);
     let text = |key, default: &str| reader.string(key).unwrap_or(default).to_owned();
     let admin = reader.table("admin").map(|table| read_admin(table, findings));
@@ -150,6 +152,7 @@ pub(super) fn read(decl: &ServiceDecl, findings: &Findings) -> Option<Settings> 
     let settings = Settings {
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
+        others: others(decl, inventory),
         members: options::read(&reader, &decl.hosts, findings),
         replica_set: text("replica_set", "rs0"),
         port,
@@ -179,6 +182,16 @@ pub(super) fn read(decl: &ServiceDecl, findings: &Findings) -> Option<Settings> 
     reader.finish();
     options::check(&settings, decl.kind_span, findings);
     Some(settings)
+}
+
+/// The hosts of the inventory but for those of sets: members of another set are asked by it.
+fn others(decl: &ServiceDecl, inventory: &Inventory) -> Vec<HostName> {
+    let is_in_a_set = |host: &&HostName| {
+        let mut sets = inventory.services.iter().filter(|other| other.kind == decl.kind);
+        sets.any(|set| set.hosts.contains(host))
+    };
+    let hosts = inventory.hosts.keys();
+    hosts.filter(|host| !is_in_a_set(host)).cloned().collect()
 }
 
 fn read_admin(table: &Table, findings: &Findings) -> Option<MongoUser> {

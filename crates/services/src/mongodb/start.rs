@@ -4,12 +4,13 @@
 //! not in the set yet, so all hosts may go at once.
 
 use plan::Level;
-use protocol::facts::Bson;
-use protocol::{Operation, UnitVerb};
+use protocol::facts::{Bson, MongoCommand, MongoFact, Query};
+use protocol::{Action, Fact, Operation, Precondition, UnitVerb};
 use serde_json::Value;
 
 use super::config::is_said;
 use super::gates;
+use super::queries::ask_as_nobody;
 use super::settings::Settings;
 use super::view::{Node, Place, Server, Up, View};
 use crate::common::{UNIT, action, verbs_to_run};
@@ -190,13 +191,33 @@ fn task(view: &View<'_>, node: &Node<'_>, verbs: Vec<UnitVerb>, reason: String) 
         .config()
         .is_some_and(|config| config.member(&settings.member_name(host)).is_some());
     let gate = if is_known && node.server.up().is_none() {
-        gates::serves(settings, host)
+        gates::serves(view, host)
     } else {
         gates::answers(settings, host)
     };
+    let only_if = verbs
+        .contains(&UnitVerb::Restart)
+        .then(|| is_still_off(settings, node));
     let operation = Operation::Unit {
         name: settings.unit.clone(),
         verbs,
     };
-    Task::new(host, format!("{words} {name}"), reason, action(operation, UNIT)).gate(gate)
+    let action = Action {
+        only_if: only_if.flatten().into_iter().collect(),
+        ..action(operation, UNIT)
+    };
+    Task::new(host, format!("{words} {name}"), reason, action).gate(gate)
+}
+
+/// A server that runs and does not answer still does not: it may only have been starting, and be the primary by now.
+fn is_still_off(settings: &Settings, node: &Node<'_>) -> Option<Precondition> {
+    let Server::Down(why) = &node.server else {
+        return None;
+    };
+    let hello = MongoCommand::new("hello", 1).only(&["setName"]);
+    Some(Precondition {
+        what: format!("{} does not answer", node.host),
+        query: ask_as_nobody(settings.port, vec![hello]).wrap(),
+        fact: Fact::Mongo(MongoFact::Down(why.clone())),
+    })
 }

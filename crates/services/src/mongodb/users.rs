@@ -15,7 +15,7 @@ use super::gates;
 use super::initiate;
 use super::queries::{self, HERE, ask_as_nobody};
 use super::settings::{Role, Settings, User};
-use super::view::{Up, View, known_admin};
+use super::view::{Up, View, is_reached, known_admin};
 use crate::common::QUICK;
 use crate::step::{Cx, StepPlan, Task};
 
@@ -32,7 +32,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             let node = view.node(planned.seed);
             (planned.seed, node.and_then(|node| node.server.up()))
         }
-        (None, Some((node, up))) if cx.hosts.contains(node.host) => (node.host, Some(up)),
+        (None, Some((node, up))) if is_reached(node.host, cx) => (node.host, Some(up)),
         // Without a primary nothing can be made; the step `check` says so.
         (None, _) => return all,
     };
@@ -41,7 +41,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     if !is_known {
         // Now the configuration can be looked at: a new primary writes its term into it first.
         let task = first(settings, host, admin, up);
-        all.tasks.push(task.gate(gates::committed(settings, 1)));
+        all.tasks.push(task.gate(gates::committed(&view, 1)));
     }
     let listed = up.filter(|_| is_known).and_then(Up::users);
     if is_known && listed.is_none() && planned.is_none() {

@@ -10,11 +10,14 @@ use super::conf::{BadConf, Conf};
 use super::queries::{self, ASKED, Ask};
 use super::set::SetConfig;
 use super::settings::Settings;
+use crate::step::Cx;
 
 /// All hosts as they were observed.
 pub(super) struct View<'a> {
     pub(super) settings: &'a Settings,
     pub(super) nodes: Vec<Node<'a>>,
+    /// Hosts that the inventory does not list for the set.
+    pub(super) others: Vec<Node<'a>>,
 }
 
 /// One host.
@@ -67,9 +70,15 @@ pub(super) enum Place {
     Hidden(MongoError),
 }
 
+/// Whether a host's server can be told something in this run.
+pub(super) fn is_reached(host: &HostName, cx: &Cx<'_>) -> bool {
+    cx.hosts.contains(host) || cx.others.contains(host)
+}
+
 /// States of members (<https://www.mongodb.com/docs/manual/reference/replica-states/>).
 pub(super) const PRIMARY: i64 = 1;
 pub(super) const SECONDARY: i64 = 2;
+const ARBITER: i64 = 7;
 
 /// What another member says of one.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,10 +94,11 @@ pub(super) struct Seen {
 impl<'a> View<'a> {
     /// Reads the facts. What was not asked, as in a gate, counts as not known.
     pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
-        let nodes = settings.hosts.iter().map(|host| Node::new(settings, host, facts));
+        let node = |host: &'a HostName| Node::new(settings, host, facts);
         Self {
             settings,
-            nodes: nodes.collect(),
+            nodes: settings.hosts.iter().map(node).collect(),
+            others: settings.others.iter().map(node).collect(),
         }
     }
 
@@ -97,14 +107,32 @@ impl<'a> View<'a> {
         self.nodes.iter().find(|node| node.host == host)
     }
 
-    /// The servers that are members of the set.
+    /// The servers that are members of the set, whether the inventory lists them or not.
     pub(super) fn members(&self) -> impl Iterator<Item = (&Node<'a>, &Up)> {
         let set = &self.settings.replica_set;
-        let up = self
-            .nodes
-            .iter()
-            .filter_map(|node| Some((node, node.server.up()?)));
+        let up = self.nodes.iter().chain(self.formers());
+        let up = up.filter_map(|node| Some((node, node.server.up()?)));
         up.filter(move |(_, up)| up.place(set) == Place::Member)
+    }
+
+    /// What tells the set from others of its name, as a host of the inventory knows it.
+    fn set_id(&self) -> Option<Bson> {
+        let set = &self.settings.replica_set;
+        let mut up = self.nodes.iter().filter_map(|node| node.server.up());
+        up.find_map(|up| match up.place(set) {
+            Place::Member => up.config()?.set_id().cloned(),
+            _ => None,
+        })
+    }
+
+    /// Hosts that the inventory does not list, and whose servers are or were in this very set.
+    pub(super) fn formers(&self) -> impl Iterator<Item = &Node<'a>> {
+        let ours = self.set_id();
+        let is_ours = move |node: &&Node<'a>| {
+            let id = node.server.up().and_then(|up| up.config()?.set_id().cloned());
+            ours.is_some() && id == ours
+        };
+        self.others.iter().filter(is_ours)
     }
 
     /// The primary. Where two claim to be it, for an old one takes a while to notice, the one of the later term.
@@ -134,17 +162,38 @@ impl<'a> View<'a> {
         running.min().or(installed.min())
     }
 
+    /// Who is in touch with the set as a whole: the primary, or where it was not asked, a member that follows it.
+    fn witness(&self) -> Option<&Up> {
+        let follows = self.members().find(|(_, up)| up.leader().is_some());
+        self.primary().or(follows).map(|(_, up)| up)
+    }
+
+    /// The name of the primary in the set, as far as anybody knows.
+    pub(super) fn leader_name(&self) -> Option<String> {
+        self.witness()?.leader_name()
+    }
+
+    /// Whether the set has a primary, as far as anybody knows.
+    pub(super) fn has_leader(&self) -> bool {
+        self.witness().is_some()
+    }
+
     /// What the primary, or else any other member, says of a member.
     pub(super) fn seen(&self, host: &HostName) -> Option<Seen> {
-        let name = self.settings.member_name(host);
-        let primary = self.primary().into_iter();
-        primary.chain(self.members()).find_map(|(_, up)| up.seen(&name))
+        self.seen_as(&self.settings.member_name(host))
+    }
+
+    /// The same of a member by its name.
+    pub(super) fn seen_as(&self, name: &str) -> Option<Seen> {
+        let witness = self.witness().into_iter();
+        let members = self.members().map(|(_, up)| up);
+        witness.chain(members).find_map(|up| up.seen(name))
     }
 
     /// How far a member is behind the primary, in seconds.
     pub(super) fn lag_s(&self, host: &HostName) -> Option<i64> {
-        let (primary, up) = self.primary()?;
-        let own = up.seen(&self.settings.member_name(primary.host))?.at_ms?;
+        let up = self.witness()?;
+        let own = up.leader()?.at_ms?;
         let name = self.settings.member_name(host);
         let its = up.seen(&name)?.at_ms?;
         // One that is delayed is behind on purpose.
@@ -441,9 +490,33 @@ impl Up {
 
     fn seen(&self, name: &str) -> Option<Seen> {
         let members = self.status().ok()?.get("members")?.items();
-        let member = members
-            .iter()
-            .find(|member| member.get("name").and_then(Bson::as_str) == Some(name))?;
+        let is_it = |member: &&Bson| member.get("name").and_then(Bson::as_str) == Some(name);
+        Seen::read(members.iter().find(is_it)?)
+    }
+
+    /// The primary, as it sees it.
+    fn leader(&self) -> Option<Seen> {
+        self.seen(&self.leader_name()?)
+    }
+
+    fn leader_name(&self) -> Option<String> {
+        let members = self.status().ok()?.get("members")?.items();
+        let leads = |member: &&Bson| {
+            let seen = Seen::read(member);
+            seen.is_some_and(|seen| seen.state == PRIMARY && seen.is_healthy)
+        };
+        let name = members.iter().find(leads)?.get("name")?;
+        name.as_str().map(str::to_owned)
+    }
+}
+
+impl Seen {
+    /// Whether it does its part.
+    pub(super) fn serves(&self) -> bool {
+        self.is_healthy && [PRIMARY, SECONDARY, ARBITER].contains(&self.state)
+    }
+
+    fn read(member: &Bson) -> Option<Self> {
         let text = |field: &str| {
             member
                 .get(field)
@@ -451,7 +524,7 @@ impl Up {
                 .unwrap_or_default()
                 .to_owned()
         };
-        Some(Seen {
+        Some(Self {
             state: member.get("state")?.as_int()?,
             words: text("stateStr"),
             is_healthy: member.get("health").is_some_and(Bson::is_true),

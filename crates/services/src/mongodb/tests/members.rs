@@ -2,10 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::{
-    AUTH, built, by_hand, converge_allowing, converge_from_everywhere, inventory, plan, service, shown,
-    shown_allowing,
-};
+use super::{AUTH, built, by_hand, converge, converge_from_everywhere, inventory, plan, service, shown};
 use crate::testing;
 
 const FIVE: [&str; 5] = ["db1", "db2", "db3", "db4", "db5"];
@@ -19,13 +16,11 @@ fn members_are_added_without_a_vote_and_get_one_when_they_have_the_data() {
 }
 
 #[test]
-fn a_member_that_is_not_named_stays_until_its_removal_is_allowed() {
+fn members_that_are_not_named_leave_one_after_the_other() {
     let world = built(&*testing::service(&inventory(&FIVE, AUTH)));
     let service = service(AUTH);
     assert_snapshot!(shown(&*service, &world));
-    let allow = ["mongodb.remove=db4", "mongodb.remove=db5"];
-    assert_snapshot!(shown_allowing(&*service, &world, &allow));
-    converge_from_everywhere(&*service, &world, &allow);
+    converge_from_everywhere(&*service, &world, &[]);
 }
 
 #[test]
@@ -33,20 +28,11 @@ fn a_member_is_replaced_the_new_one_first() {
     let mut world = built(&*service(AUTH));
     world.stop("db3");
     let service = testing::service(&inventory(&["db1", "db2", "db4"], AUTH));
-    let allow = ["mongodb.remove=db3"];
-    assert_snapshot!(shown_allowing(&*service, &world, &allow));
-    converge_from_everywhere(&*service, &world, &allow);
-    converge_allowing(&*service, &mut world, &allow);
-    let ids: Vec<i64> = world
-        .node("db1")
-        .disk
-        .config
-        .as_ref()
-        .unwrap()
-        .members()
-        .iter()
-        .map(super::Id::id)
-        .collect();
+    assert_snapshot!(shown(&*service, &world));
+    converge_from_everywhere(&*service, &world, &[]);
+    converge(&*service, &mut world);
+    let config = world.node("db1").disk.config.clone().unwrap();
+    let ids: Vec<i64> = config.members().iter().map(super::Id::id).collect();
     assert_eq!(ids, [0, 1, 3]);
 }
 
@@ -54,7 +40,7 @@ fn a_member_is_replaced_the_new_one_first() {
 fn a_removed_member_comes_back() {
     let own = service(AUTH);
     let mut world = built(&*testing::service(&inventory(&FIVE, AUTH)));
-    converge_allowing(&*own, &mut world, &["mongodb.remove=db4", "mongodb.remove=db5"]);
+    converge(&*own, &mut world);
     let service = testing::service(&inventory(&FIVE, AUTH));
     converge_from_everywhere(&*service, &world, &[]);
 }

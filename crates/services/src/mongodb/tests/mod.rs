@@ -6,6 +6,7 @@ mod drift;
 mod fresh;
 mod members;
 mod refused;
+mod scale;
 mod settings;
 mod troubled;
 mod world;
@@ -24,8 +25,8 @@ use crate::world::Pace;
 use world::{KEY, OUR_KEY};
 
 /// The steps of the built-in playbook, in its order.
-const STEPS: [&str; 8] = [
-    "check", "keyfile", "config", "start", "initiate", "users", "members", "restart",
+const STEPS: [&str; 9] = [
+    "check", "keyfile", "config", "start", "initiate", "users", "members", "restart", "leave",
 ];
 
 #[test]

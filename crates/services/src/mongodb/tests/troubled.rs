@@ -6,7 +6,7 @@ use protocol::facts::MongoCommand;
 use protocol::{ActionError, Operation, UnitVerb};
 
 use super::{UNIT, World, built, by_hand, service};
-use crate::testing::host;
+use crate::testing::{self, host};
 use crate::world::{PLAYS, Pace, Trouble, World as _};
 
 const SECOND: i64 = 1_000_000;
@@ -189,4 +189,78 @@ fn what_is_played_is_an_inventory_that_turns() {
 fn a_built_set_needs_a_majority_of_its_voters() {
     let world = built(&*service(""));
     assert_eq!((world.needed(), world.serving().len()), (2, 3));
+}
+
+#[test]
+fn who_is_unavailable_is_known_at_any_moment() {
+    let four = ["db1", "db2", "db3", "db4"];
+    let service = service(super::AUTH);
+    let larger = testing::service_with_warnings(&super::inventory(&four, super::AUTH));
+    let away = |world: &World| service.unavailable(&world.facts(&*service));
+    let mut world = built(&*service);
+    assert_eq!(away(&world), names(&[]));
+    // It takes itself for a secondary, and nobody hears of it.
+    world.suffer(&Trouble::Cut(host("db3")));
+    assert_eq!(away(&world), names(&["db3"]));
+    world.suffer(&Trouble::Heal(host("db3")));
+    world.node_mut("db2").lag_s = 60;
+    assert_eq!(away(&world), names(&["db2"]));
+    world.node_mut("db2").lag_s = 0;
+    // A newcomer that copies takes nothing from the set.
+    let plan = super::plan(&*larger, &world);
+    world.node_mut("db4").is_copying = true;
+    let tasks = plan
+        .tasks
+        .iter()
+        .take_while(|task| !task.part.starts_with("sync"));
+    tasks.for_each(|task| world.perform(&*larger, task));
+    assert_eq!(larger.unavailable(&world.facts(&*larger)), names(&[]));
+    // A member that the inventory does not list, and that votes.
+    let mut world = built(&*larger);
+    world.suffer(&Trouble::Crash(host("db4")));
+    assert_eq!(away(&world), names(&["db4"]));
+    // Nobody leads.
+    let mut world = built(&*service);
+    world.pace = PACE;
+    world.suffer(&Trouble::Crash(host("db1")));
+    assert_eq!(away(&world), names(&["db1", "db2", "db3"]));
+    pass(&mut world, 11);
+    assert_eq!(away(&world), names(&["db1"]));
+}
+
+#[test]
+fn who_does_not_serve_is_restarted_first() {
+    let mut world = by_hand();
+    world.node_mut("db3").lag_s = 60;
+    let service = service("config.net.maxIncomingConnections = 500\n");
+    let plan = super::plan(&*service, &world);
+    let restarted = plan.tasks.iter().filter(|task| task.disrupts);
+    let order: Vec<&str> = restarted.map(|task| task.host.as_str()).collect();
+    assert_eq!(order, ["db3", "db2", "db1"]);
+}
+
+#[test]
+fn a_server_that_was_only_starting_is_not_restarted_as_the_primary() {
+    let service = service("config.net.maxIncomingConnections = 500\n");
+    let mut world = by_hand();
+    world.pace = PACE;
+    for name in super::THREE {
+        world.edit(name, |text| {
+            text.replace("net:\n", "net:\n  maxIncomingConnections: 500\n")
+        });
+        world.suffer(&Trouble::Crash(host(name)));
+        world.suffer(&Trouble::Revive(host(name)));
+        // Somebody touches the file meanwhile.
+        world.edit(name, |text| format!("{text}# ours\n"));
+    }
+    let plan = super::plan(&*service, &world);
+    let restart = plan
+        .tasks
+        .iter()
+        .find(|task| task.title == "restart mongod")
+        .unwrap();
+    pass(&mut world, 60);
+    assert_eq!(world.primary(), Some("db1"));
+    let done = world.try_perform(&*service, restart);
+    assert!(matches!(done, Err(ActionError::Changed { .. })), "{done:?}");
 }

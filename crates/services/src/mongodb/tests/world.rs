@@ -1,6 +1,6 @@
 //! What case tests do with the world: look at hosts by name, change them by hand, carry tasks out.
 
-use plan::{Facts, HostFacts, Verdict};
+use plan::{Facts, Gate, HostFacts, Verdict};
 use protocol::facts::MongoCommand;
 use protocol::{ActionError, FactQuery, Operation};
 use types::HostName;
@@ -87,7 +87,7 @@ impl Set {
     /// Answers every query of a service.
     pub(super) fn facts(&self, service: &dyn Service) -> Facts {
         let mut facts = Facts::default();
-        for host in service.hosts() {
+        for host in service.hosts().iter().chain(&service.others()) {
             let observed = if self.node(host.as_str()).is_reachable {
                 self.observe(host, &service.queries(host))
             } else {
@@ -116,6 +116,7 @@ impl Set {
 
     /// The same, unless something changed since the plan.
     pub(super) fn try_perform(&mut self, service: &dyn Service, task: &Task) -> Result<(), ActionError> {
+        self.pass(service, &task.before);
         if let Some(action) = &task.action {
             for precondition in &action.only_if {
                 let found = self.answer(&task.host, &precondition.query).expect("an answer");
@@ -129,16 +130,24 @@ impl Set {
                 done.unwrap_or_else(|| panic!("nobody does {operation:?}"))?;
             }
         }
-        for gate in &task.gates {
-            let mut facts = Facts::default();
-            for (host, queries) in &gate.watch {
-                facts.add(host.clone(), self.observe(host, queries));
-            }
-            let verdict = service.judge(&gate.check, gate.host.as_ref(), &facts);
-            assert_eq!(verdict, Verdict::Pass, "{}: {}", task.title, gate.title);
-        }
+        self.pass(service, &task.gates);
         assert_eq!(self.wrongs, [""; 0], "{}", task.title);
         Ok(())
+    }
+
+    fn pass(&self, service: &dyn Service, gates: &[Gate]) {
+        for gate in gates {
+            assert_eq!(self.judge(service, gate), Verdict::Pass, "{}", gate.title);
+        }
+    }
+
+    /// What a gate says now.
+    pub(super) fn judge(&self, service: &dyn Service, gate: &Gate) -> Verdict {
+        let mut facts = Facts::default();
+        for (host, queries) in &gate.watch {
+            facts.add(host.clone(), self.observe(host, queries));
+        }
+        service.judge(&gate.check, gate.host.as_ref(), &facts)
     }
 }
 
