@@ -116,7 +116,9 @@ impl Cluster {
     /// Commands on the engine's file: a copy to where backups stand, and sed(1).
     fn run(&mut self, at: usize, commands: &[Command]) -> Option<Done> {
         let path = self.config();
-        let is_ours = |command: &Command| command.argv.iter().any(|word| word == path);
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let kept = format!("/var/backups/clusterctl{directory}");
+        let is_ours = |command: &Command| command.argv.iter().any(|word| *word == path || *word == kept);
         if !commands.iter().any(is_ours) {
             return None;
         }
