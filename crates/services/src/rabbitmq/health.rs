@@ -8,6 +8,7 @@ use protocol::{FactQuery, Query};
 use types::HostName;
 
 use super::grow;
+use super::leaving;
 use super::restart;
 use super::settings::Settings;
 use super::view::{self, Broker, Node};
@@ -76,7 +77,8 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
     let Some(host) = host else {
         return Verdict::Fail(format!("the check {check} is about a host"));
     };
-    if let Some(verdict) = grow::judge(settings, check, host, facts) {
+    let verdict = grow::judge(settings, check, host, facts);
+    if let Some(verdict) = verdict.or_else(|| leaving::judge(settings, check, host, facts)) {
         return verdict;
     }
     let broker = match view::node(settings, host, facts) {

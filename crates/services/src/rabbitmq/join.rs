@@ -75,15 +75,29 @@ fn place(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Place, Unk
         return Ok(Place::Alone(None));
     }
     let own = Settings::node(host);
-    let ours = settings
-        .hosts
-        .iter()
-        .map(Settings::node)
-        .any(|node| node != own && members.contains(&node));
-    Ok(if ours {
+    let has = |hosts: &[HostName]| {
+        let mut nodes = hosts.iter().map(Settings::node);
+        nodes.any(|node| node != own && members.contains(&node))
+    };
+    // The last of its cluster's members that the inventory still lists.
+    let is_last = || has(&settings.others) && !any_two_are_clustered(settings, cx);
+    Ok(if has(&settings.hosts) || is_last() {
         Place::Member
     } else {
         Place::Foreign(members)
+    })
+}
+
+/// Whether two hosts of the service are members of one cluster.
+fn any_two_are_clustered(settings: &Settings, cx: &Cx<'_>) -> bool {
+    let ours: BTreeSet<String> = settings.hosts.iter().map(Settings::node).collect();
+    settings.hosts.iter().any(|host| {
+        let members = match view::node(settings, host, cx.facts) {
+            Ok(Node::Up(broker)) => broker.members,
+            Ok(Node::Halted(members) | Node::Off(Some(members))) => members,
+            Ok(Node::Off(None) | Node::OtherCookie) | Err(_) => return false,
+        };
+        members.intersection(&ours).count() > 1
     })
 }
 
@@ -133,7 +147,7 @@ fn join(
     plan: &mut StepPlan,
 ) {
     let allowed = cx.is_allowed(CONSENT, host);
-    if let Some(what) = broker.and_then(possession)
+    if let Some(what) = broker.and_then(Broker::possession)
         && !allowed
     {
         plan.refusals.push(Refusal {
@@ -196,29 +210,6 @@ fn join(
             .preview(preview)
             .gate(gate),
     );
-}
-
-/// What a node holds that a reset would destroy; `None` where it is empty.
-fn possession(broker: &Broker) -> Option<String> {
-    if let Some((vhost, queue)) = broker.queues.first() {
-        let more = match broker.queues.len() - 1 {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        return Some(format!("the queue {queue:?} in the virtual host {vhost:?}{more}"));
-    }
-    if let Some(vhost) = broker.vhosts.iter().find(|vhost| *vhost != "/") {
-        return Some(format!("the virtual host {vhost:?}"));
-    }
-    if let Some(user) = broker.users.iter().find(|user| *user != "guest") {
-        return Some(format!("the user {user:?}"));
-    }
-    broker.policies.first().map(|policy| {
-        format!(
-            "the policy {:?} in the virtual host {:?}",
-            policy.name, policy.vhost
-        )
-    })
 }
 
 /// The precondition of a reset: the node is alone and as a node is that was never used.

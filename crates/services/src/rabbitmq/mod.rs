@@ -12,6 +12,8 @@ mod cookie;
 mod grow;
 mod health;
 mod join;
+mod leave;
+mod leaving;
 mod policies;
 mod queues;
 mod restart;
@@ -52,7 +54,7 @@ impl Kind for RabbitMq {
     fn steps(&self) -> &'static [&'static str] {
         &[
             "check", "cookie", "config", "stop", "start", "join", "vhosts", "users", "policies", "grow",
-            "restart",
+            "restart", "leave",
         ]
     }
 
@@ -109,6 +111,7 @@ impl Service for Cluster {
             "users" => users::plan(&self.settings, cx),
             "policies" => policies::plan(&self.settings, cx),
             "grow" => grow::plan(&self.settings, cx),
+            "leave" => leave::plan(&self.settings, cx),
             "restart" => restart::plan(&self.settings, cx),
             _ => StepPlan::nothing(),
         }

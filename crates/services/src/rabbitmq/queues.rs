@@ -34,6 +34,22 @@ impl Seen {
             .skip(6)
             .any(|part| mentions(part, node))
     }
+
+    /// Whether the only copy of a classic queue is on a node, as far as the record tells. A queue of one connection
+    /// ends with it anyway.
+    pub(super) fn is_classic_only_on(&self, node: &str) -> bool {
+        let field = |at: usize| self.record.items().get(at);
+        let is_exclusive = matches!(field(4), Some(Term::Other(_)));
+        let is_led_there = field(6).is_none_or(|leader| mentions(leader, node));
+        let synchronised = field(8).map(Term::items).unwrap_or_default();
+        !is_exclusive && is_led_there && !synchronised.iter().any(|mirror| !mentions(mirror, node))
+    }
+
+    /// Whether a quorum queue has one member, on a node.
+    pub(super) fn is_only_on(&self, node: &str) -> bool {
+        let members = self.record.items().last().and_then(|state| state.get("nodes"));
+        self.is_on(node) && members.is_none_or(|members| members.items().len() < 2)
+    }
 }
 
 /// `{amqqueue, {resource, <<"/">>, queue, <<"orders">>}, ...}`

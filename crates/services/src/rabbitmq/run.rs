@@ -69,7 +69,7 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         let reason = if cx.tells(host, &settings.unit, UnitVerb::Stop) {
             verbs.push(UnitVerb::Start);
             "it was stopped for a new cookie"
-        } else if !settings.package.is_empty() && cx.installs(host, &settings.package) {
+        } else if cx.installs(host, &settings.package) && !is_clustered(settings, host, cx) {
             // Debian's package starts what it installs, with a cookie that it makes up.
             verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
             "its package is installed by this plan"

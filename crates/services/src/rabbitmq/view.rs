@@ -56,6 +56,29 @@ pub(super) struct Broker {
 }
 
 impl Broker {
+    /// What a node holds that a reset would destroy; `None` where it is empty.
+    pub(super) fn possession(&self) -> Option<String> {
+        if let Some((vhost, queue)) = self.queues.first() {
+            let more = match self.queues.len() - 1 {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            return Some(format!("the queue {queue:?} in the virtual host {vhost:?}{more}"));
+        }
+        if let Some(vhost) = self.vhosts.iter().find(|vhost| *vhost != "/") {
+            return Some(format!("the virtual host {vhost:?}"));
+        }
+        if let Some(user) = self.users.iter().find(|user| *user != "guest") {
+            return Some(format!("the user {user:?}"));
+        }
+        self.policies.first().map(|policy| {
+            format!(
+                "the policy {:?} in the virtual host {:?}",
+                policy.name, policy.vhost
+            )
+        })
+    }
+
     /// Whether classic queues can have mirrors: until 4.0.
     pub(super) fn has_mirrors(&self) -> bool {
         let major = self
@@ -121,9 +144,7 @@ pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &CALLS);
     if !settings.hosts.contains(host) {
         // What leaves with a former member; our users' passwords are not its business any more.
-        let kinds = ["classic", "quorum", "stream"];
-        let calls = kinds.map(|kind| Call::new("rabbit_amqqueue", "list_by_type", [Term::atom(kind)]));
-        query.calls.extend(calls);
+        query.calls.extend(KINDS.map(list_by_type));
         return query;
     }
     if !settings.users.is_empty() {
@@ -191,11 +212,21 @@ pub(super) fn critical(
 /// Asks a host's node for the records of all quorum queues.
 pub(super) fn quorum_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &[]);
-    query.calls.push(Call::new(
-        "rabbit_amqqueue",
-        "list_by_type",
-        [Term::atom("quorum")],
-    ));
+    query.calls.push(list_by_type("quorum"));
+    query
+}
+
+/// The types of queues.
+pub(super) const KINDS: [&str; 3] = ["classic", "quorum", "stream"];
+
+fn list_by_type(kind: &str) -> Call {
+    Call::new("rabbit_amqqueue", "list_by_type", [Term::atom(kind)])
+}
+
+/// Asks a host's node for the records of all durable queues, by type.
+pub(super) fn queues_query(settings: &Settings, host: &HostName) -> ErlangQuery {
+    let mut query = erlang_query(settings, host, &[]);
+    query.calls.extend(KINDS.map(list_by_type));
     query
 }
 

@@ -153,23 +153,29 @@ impl Bed {
         done.unwrap_or_else(|| panic!("nobody knows {operation:?}"))
     }
 
+    /// What a gate watches, as it is now.
+    pub(super) fn asked(&self, gate: &Gate) -> Facts {
+        let mut facts = Facts::default();
+        for (host, queries) in &gate.watch {
+            let answers = queries.iter().map(|query| {
+                let none = || {
+                    Err(FactError {
+                        message: "nobody answers".to_owned(),
+                    })
+                };
+                (query.clone(), self.world.answer(host, query).unwrap_or_else(none))
+            });
+            facts.add(host.clone(), HostFacts::Observed(answers.collect()));
+        }
+        facts
+    }
+
     /// Waits for a gate; what was seen last where it does not pass.
     pub(super) fn wait(&mut self, gate: &Gate) -> Result<(), String> {
         let service = service(&self.inventory);
         let mut last = String::new();
         for _ in 0..100 {
-            let mut facts = Facts::default();
-            for (host, queries) in &gate.watch {
-                let answers = queries.iter().map(|query| {
-                    let none = || {
-                        Err(FactError {
-                            message: "nobody answers".to_owned(),
-                        })
-                    };
-                    (query.clone(), self.world.answer(host, query).unwrap_or_else(none))
-                });
-                facts.add(host.clone(), HostFacts::Observed(answers.collect()));
-            }
+            let facts = self.asked(gate);
             match service.judge(&gate.check, gate.host.as_ref(), &facts) {
                 Verdict::Pass => return Ok(()),
                 Verdict::Fail(why) => return Err(why),

@@ -16,6 +16,7 @@ use super::RabbitMq;
 mod basis;
 mod bed;
 mod cases;
+mod leaving;
 mod rolling;
 mod users;
 

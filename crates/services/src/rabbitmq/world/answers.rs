@@ -157,10 +157,17 @@ impl Cluster {
                 });
                 list(critical, |(name, _)| for_cli(name, "quorum"))
             }
+            ("rabbit_amqqueue", "list_local_quorum_queue_names", []) => {
+                let here = self.queues.iter().filter(
+                    |(_, queue)| matches!(queue, Queue::Quorum { members, .. } if members.contains_key(node)),
+                );
+                list(here, |(name, _)| resource(name))
+            }
             ("rabbit_amqqueue", "list_by_type", [Term::Atom(kind)]) => {
                 let of_kind = self.queues.iter().filter(|(_, queue)| match queue {
                     Queue::Quorum { .. } => kind == "quorum",
                     Queue::Classic { .. } => kind == "classic",
+                    // Nobody makes streams here.
                 });
                 list(of_kind, |(name, queue)| record(name, queue))
             }

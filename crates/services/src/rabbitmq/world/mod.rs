@@ -91,6 +91,26 @@ impl Hosts {
         }
     }
 
+    /// Whether a host's unit runs.
+    #[cfg(test)]
+    pub(super) fn runs(&self, host: &str) -> bool {
+        host.parse()
+            .is_ok_and(|host: HostName| self.nodes[&host].machine.runs(UNIT))
+    }
+
+    /// Whether a host's unit starts at boot.
+    #[cfg(test)]
+    pub(super) fn is_enabled(&self, host: &str) -> bool {
+        let unit = |host: HostName| {
+            self.nodes[&host]
+                .machine
+                .units
+                .get(UNIT)
+                .is_some_and(|unit| unit.is_enabled)
+        };
+        host.parse().is_ok_and(unit)
+    }
+
     /// Things take another time from now on.
     #[cfg(test)]
     pub(super) fn set_pace(&mut self, pace: Pace) {
