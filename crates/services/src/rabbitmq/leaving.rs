@@ -38,13 +38,15 @@ pub(super) struct Kept {
     classic: Vec<Seen>,
     quorum: Vec<Seen>,
     streams: Vec<Seen>,
+    /// Those of all types that are up.
+    live: Vec<Seen>,
 }
 
 impl Kept {
     /// As the node of a former member tells, whose own question asks it.
     pub(super) fn of(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Self, String> {
         let query = view::node_query(settings, host);
-        let skipped = query.calls.len() - view::KINDS.len();
+        let skipped = query.calls.len() - view::queues_calls().len();
         Self::read(
             facts.get(host, &query).map_err(|unknown| unknown.to_string())?,
             skipped,
@@ -69,6 +71,7 @@ impl Kept {
             classic: next()?,
             quorum: next()?,
             streams: next()?,
+            live: next()?,
         })
     }
 
@@ -80,7 +83,13 @@ impl Kept {
     /// A queue that would go with a member; a quorum queue that has no other member may get some first.
     pub(super) fn only_on(&self, leaver: &Leaver, grows: bool) -> Option<&str> {
         let node = &leaver.node;
-        let classic = self.classic.iter().find(|queue| queue.is_classic_only_on(node));
+        // What is durable does not tell of mirrors, what is up does.
+        let is_mirrored = |queue: &Seen| {
+            let mut live = self.live.iter().filter(|live| live.name == queue.name);
+            live.any(|live| live.has_synchronised_mirror(node))
+        };
+        let alone = |queue: &&Seen| queue.is_led_on(node) && !queue.is_exclusive() && !is_mirrored(queue);
+        let classic = self.classic.iter().find(alone);
         let quorum = || self.quorum.iter().find(|queue| !grows && queue.is_only_on(node));
         // Streams have replicas of their own kind, which this does not move.
         let stream = || self.streams.iter().find(|queue| queue.is_on(node));

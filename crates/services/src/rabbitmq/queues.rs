@@ -1,6 +1,7 @@
 //! Queues as the cluster records them: what each is called, and on which nodes it is.
 //!
-//! `rabbit_amqqueue:list_by_type` returns the records of all durable queues of a type, whoever is up. Their shape is the
+//! `rabbit_amqqueue:list_by_type` returns the records of all durable queues of a type, whoever is up, without their
+//! mirrors; `rabbit_amqqueue:list` those of queues that are up, with them (both seen on 3.10.8). Their shape is the
 //! server's own business, so as little as possible is read off it: the name comes second, whether it belongs to one
 //! connection fifth, where it is led seventh, and synchronised mirrors ninth (3.8 to 3.13); a node is in a quorum queue
 //! where the record names it at all.
@@ -35,14 +36,25 @@ impl Seen {
             .any(|part| mentions(part, node))
     }
 
-    /// Whether the only copy of a classic queue is on a node, as far as the record tells. A queue of one connection
-    /// ends with it anyway.
-    pub(super) fn is_classic_only_on(&self, node: &str) -> bool {
-        let field = |at: usize| self.record.items().get(at);
-        let is_exclusive = matches!(field(4), Some(Term::Other(_)));
-        let is_led_there = field(6).is_none_or(|leader| mentions(leader, node));
-        let synchronised = field(8).map(Term::items).unwrap_or_default();
-        !is_exclusive && is_led_there && !synchronised.iter().any(|mirror| !mentions(mirror, node))
+    /// Whether it belongs to one connection, and ends with that.
+    pub(super) fn is_exclusive(&self) -> bool {
+        matches!(self.record.items().get(4), Some(Term::Other(_)))
+    }
+
+    /// Whether a classic queue is led on a node, as far as the record tells.
+    pub(super) fn is_led_on(&self, node: &str) -> bool {
+        self.record
+            .items()
+            .get(6)
+            .is_none_or(|leader| mentions(leader, node))
+    }
+
+    /// Whether a classic queue that is up has a synchronised mirror on another node.
+    pub(super) fn has_synchronised_mirror(&self, node: &str) -> bool {
+        let mirrors = self.record.items().get(8).map(Term::items).unwrap_or_default();
+        mirrors
+            .iter()
+            .any(|mirror| matches!(mirror, Term::Other(_)) && !mentions(mirror, node))
     }
 
     /// Whether a quorum queue has one member, on a node.

@@ -144,7 +144,7 @@ pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &CALLS);
     if !settings.hosts.contains(host) {
         // What leaves with a former member; our users' passwords are not its business any more.
-        query.calls.extend(KINDS.map(list_by_type));
+        query.calls.extend(queues_calls());
         return query;
     }
     if !settings.users.is_empty() {
@@ -216,17 +216,26 @@ pub(super) fn quorum_query(settings: &Settings, host: &HostName) -> ErlangQuery 
     query
 }
 
-/// The types of queues.
-pub(super) const KINDS: [&str; 3] = ["classic", "quorum", "stream"];
-
 fn list_by_type(kind: &str) -> Call {
     Call::new("rabbit_amqqueue", "list_by_type", [Term::atom(kind)])
 }
 
-/// Asks a host's node for the records of all durable queues, by type.
+/// The calls that tell all queues: the durable ones by type, and those that are up, with their mirrors.
+pub(super) fn queues_calls() -> impl ExactSizeIterator<Item = Call> {
+    let live = Call::new("rabbit_amqqueue", "list", []);
+    [
+        list_by_type("classic"),
+        list_by_type("quorum"),
+        list_by_type("stream"),
+        live,
+    ]
+    .into_iter()
+}
+
+/// Asks a host's node for all queues.
 pub(super) fn queues_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &[]);
-    query.calls.extend(KINDS.map(list_by_type));
+    query.calls.extend(queues_calls());
     query
 }
 

@@ -167,9 +167,15 @@ impl Cluster {
                 let of_kind = self.queues.iter().filter(|(_, queue)| match queue {
                     Queue::Quorum { .. } => kind == "quorum",
                     Queue::Classic { .. } => kind == "classic",
-                    // Nobody makes streams here.
                 });
-                list(of_kind, |(name, queue)| record(name, queue))
+                list(of_kind, |(name, queue)| record(name, queue, false))
+            }
+            ("rabbit_amqqueue", "list", []) => {
+                let up = self.queues.iter().filter(|(_, queue)| match queue {
+                    Queue::Quorum { .. } => true,
+                    Queue::Classic { leader, .. } => serving.contains(leader),
+                });
+                list(up, |(name, queue)| record(name, queue, true))
             }
             _ => unknown(&call),
         }
@@ -207,8 +213,8 @@ fn term(value: &Value) -> Term {
     }
 }
 
-/// An `amqqueue` record, as 3.8 to 3.13 have it.
-fn record(name: &Name, queue: &Queue) -> Term {
+/// An `amqqueue` record, as 3.8 to 3.13 have it; only that of a live queue tells of its mirrors.
+fn record(name: &Name, queue: &Queue, is_live: bool) -> Term {
     let none = || Term::List(Vec::new());
     let (process, mirrors, synced, kind, state) = match queue {
         Queue::Quorum { members, leader, .. } => {
@@ -224,9 +230,10 @@ fn record(name: &Name, queue: &Queue) -> Term {
             )
         }
         Queue::Classic { leader, mirrors, .. } => {
-            let whole = mirrors.iter().filter(|(_, copy)| copy.is_whole);
+            let mirrors = mirrors.iter().filter(|_| is_live);
+            let whole = mirrors.clone().filter(|(_, copy)| copy.is_whole);
             let state = Term::Map(Vec::new());
-            let all = list(mirrors.keys(), |node| pid(node));
+            let all = list(mirrors, |(node, _)| pid(node));
             (
                 pid(leader),
                 all,
