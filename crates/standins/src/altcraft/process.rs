@@ -1,6 +1,6 @@
 //! A process: read, listen, say so, and stay until it is stopped.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
@@ -102,11 +102,18 @@ fn serve(which: Which, base: &Path, log: &mut Log) -> Result<(), ProcessError> {
     let (source, message) = which.started(&member);
     log.say("info", &member.host_id, source, &message)
         .map_err(io_error(base))?;
+    let role = role(&member);
     for stream in listener.incoming() {
-        // Nobody is told anything.
-        drop(stream);
+        // Who asks only whether the port is open may be gone by now.
+        let _ = stream.and_then(|mut stream| stream.write_all(role.as_bytes()));
     }
     Ok(())
+}
+
+/// What the RPC port says to everybody, so that a test can see the role at every moment. The platform's own protocol is
+/// not known.
+fn role(member: &Member) -> String {
+    format!("{} is master {}\n", member.host_id, member.is_master)
 }
 
 fn io_error(what: &Path) -> impl FnOnce(io::Error) -> ProcessError {
