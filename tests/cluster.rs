@@ -79,6 +79,7 @@ fn bare_hosts_become_a_cluster_that_a_second_apply_leaves_alone() {
 
     after_a_failover_the_new_master_stays(&bed);
     a_later_virtual_host_gets_the_policy(&bed);
+    bed.leave_standing();
 }
 
 fn after_a_failover_the_new_master_stays(bed: &Bed) {

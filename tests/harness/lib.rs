@@ -30,13 +30,18 @@ static TURN: Mutex<()> = Mutex::new(());
 pub struct Bed {
     /// The lab.
     pub lab: Lab,
-    folder: TempDir,
+    folder: PathBuf,
+    /// Removes the folder with the bed; there is none where a later test may go on with it.
+    _temporary: Option<TempDir>,
     _turn: MutexGuard<'static, ()>,
     _alone: File,
 }
 
 /// A host that only those tests have who ask for it.
 const SPARE: &str = "db4";
+
+/// The file beside the inventory that says that a test left its cluster to the next.
+const STANDING: &str = "standing";
 
 /// The hosts that run databases.
 pub const DB: [&str; 3] = ["db1", "db2", "db3"];
@@ -45,6 +50,15 @@ impl Bed {
     /// Brings the lab up with these hosts fresh, and writes an inventory: the lab's hosts and SSH settings, and what
     /// is given.
     pub fn new(fresh: &[&str], services: &str) -> Self {
+        let bed = Self::on_lab(fresh, |_| {
+            let folder = TempDir::new().expect("a folder");
+            (folder.path().to_owned(), Some(folder))
+        });
+        bed.write("inventory.toml", &format!("{}\n{services}", bed.hosts()));
+        bed
+    }
+
+    fn on_lab(fresh: &[&str], folder: impl FnOnce(&Lab) -> (PathBuf, Option<TempDir>)) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut options = LabOptions {
             name: std::env::var("CLUSTERCTL_E2E_LAB").unwrap_or_else(|_| "e2e".to_owned()),
@@ -66,15 +80,14 @@ impl Bed {
         for host in fresh {
             lab.reset(host).expect("the host is made fresh");
         }
-        let folder = TempDir::new().expect("a folder");
-        let bed = Self {
+        let (folder, temporary) = folder(&lab);
+        Self {
             lab,
             folder,
+            _temporary: temporary,
             _turn: turn,
             _alone: alone,
-        };
-        bed.write("inventory.toml", &format!("{}\n{services}", bed.hosts()));
-        bed
+        }
     }
 
     /// Brings the lab up with all hosts fresh, and takes the inventory of the repository's root with the lab's overlay:
@@ -89,12 +102,49 @@ impl Bed {
     }
 
     fn site_on(hosts: &[&str]) -> Self {
-        let bed = Self::new(hosts, "");
-        let overlay = std::fs::read_to_string(bed.lab.overlay()).expect("the lab has its overlay");
-        let kept = format!("{}/secrets/", bed.lab.dir().display());
-        bed.write("inventory.toml", include_str!("../../inventory.toml"));
-        bed.write("lab.toml", &overlay.replace(&kept, "secrets/"));
+        let bed = Self::on_lab(hosts, |lab| {
+            let folder = site_folder(lab);
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder).expect("the last site's folder goes");
+            }
+            (folder, None)
+        });
+        bed.describe_site();
         bed
+    }
+
+    /// Leaves the whole runbook's cluster to the next test, converged.
+    pub fn leave_standing(&self) {
+        self.write(STANDING, "");
+    }
+
+    /// The whole runbook's cluster, built and converged: the one that the last test left standing where it still is as
+    /// described, else a new one. Building it takes longer than most of what is tested on it.
+    pub fn standing_site() -> Self {
+        let bed = Self::on_lab(&[], |lab| (site_folder(lab), None));
+        if std::fs::remove_file(bed.folder.join(STANDING)).is_ok() {
+            bed.describe_site();
+            let plan = bed.clusterctl("plan", &["--overlay", "lab.toml", "--detailed-exitcode"]);
+            if plan.code == 0 {
+                return bed;
+            }
+        }
+        drop(bed);
+        let bed = Self::site();
+        let _ = bed
+            .run(&["secrets", "init", "inventory.toml", "--overlay", "lab.toml"])
+            .expect(0);
+        let _ = bed
+            .clusterctl("apply", &["--overlay", "lab.toml", "--yes"])
+            .expect(0);
+        bed
+    }
+
+    fn describe_site(&self) {
+        let overlay = std::fs::read_to_string(self.lab.overlay()).expect("the lab has its overlay");
+        let kept = format!("{}/secrets/", self.lab.dir().display());
+        self.write("inventory.toml", include_str!("../../inventory.toml"));
+        self.write("lab.toml", &overlay.replace(&kept, "secrets/"));
     }
 
     /// The part of an inventory that names the lab's hosts and how they are reached.
@@ -116,14 +166,19 @@ impl Bed {
 
     /// Writes a file in the inventory's folder.
     pub fn write(&self, name: &str, text: &str) {
-        let path = self.folder.path().join(name);
+        let path = self.folder.join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
         std::fs::write(path, text).expect("the file is written");
     }
 
     /// The inventory's folder.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
+    }
+
+    /// Says something to whoever reads the test's output.
+    pub fn tell(&self, text: &str) {
+        tell(text);
     }
 
     /// The program with a subcommand and the inventory; more arguments may follow.
@@ -132,7 +187,7 @@ impl Bed {
         command
             .args(words)
             .args(["--state-dir", "state"])
-            .current_dir(self.folder.path())
+            .current_dir(&self.folder)
             .env_remove("SSH_AUTH_SOCK")
             .stdin(Stdio::null());
         command
@@ -165,12 +220,17 @@ impl Bed {
 
     /// What the value of a secret file is.
     pub fn secret(&self, name: &str) -> String {
-        let path = self.folder.path().join("secrets").join(name);
+        let path = self.folder.join("secrets").join(name);
         std::fs::read_to_string(path)
             .expect("the secret is there")
             .trim()
             .to_owned()
     }
+}
+
+/// Where the whole runbook's cluster is described, from test to test; it goes with the lab.
+fn site_folder(lab: &Lab) -> PathBuf {
+    lab.dir().join("site")
 }
 
 /// Waits until no other process tests on the lab; the lock ends with the file.

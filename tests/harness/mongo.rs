@@ -1,6 +1,7 @@
 //! A client of MongoDB servers, as an application would be one: the agent's own, started on this machine.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use protocol::facts::{Bson, Login, MongoCommand, MongoFact, MongoQuery, MongoUser, Query as _};
 use protocol::{Action, Fact, Operation};
@@ -17,6 +18,7 @@ pub struct MongoClient {
     session: Session,
     user: Option<MongoUser>,
     addresses: Vec<(String, String)>,
+    limit: Duration,
 }
 
 /// The collection that tests write to.
@@ -54,7 +56,14 @@ impl MongoClient {
                 auth_db: "admin".to_owned(),
             }),
             addresses: addresses.collect(),
+            limit: Duration::from_secs(5),
         }
+    }
+
+    /// The same client with another limit for each question and command.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     fn address(&self, host: &str) -> String {
@@ -71,8 +80,11 @@ impl MongoClient {
             or_as_nobody: false,
             commands: vec![command],
         };
-        let facts = self.runtime.block_on(self.session.gather(vec![query.wrap()]));
-        match facts.expect("the agent lives").pop()? {
+        let facts = self.runtime.block_on(async {
+            let gathered = self.session.gather(vec![query.wrap()]);
+            tokio::time::timeout(self.limit, gathered).await
+        });
+        match facts.ok()?.expect("the agent lives").pop()? {
             Ok(Fact::Mongo(MongoFact::Replies { login, mut replies })) => {
                 assert_eq!(login == Login::Accepted, self.user.is_some());
                 replies.pop()?.ok()
@@ -92,7 +104,7 @@ impl MongoClient {
                 commands: vec![command],
                 again_on: Vec::new(),
             },
-            limit_ms: 5_000,
+            limit_ms: u64::try_from(self.limit.as_millis()).expect("a short time"),
         };
         let done = self.runtime.block_on(self.session.act(action));
         done.expect("the agent lives")
