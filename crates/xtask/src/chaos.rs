@@ -1,7 +1,7 @@
 //! `cargo xtask chaos`: what is left out of the tests because it takes minutes, on real services.
 //!
-//! The controller is killed at many points of a full apply; each time the next apply must end converged. The table is
-//! printed as it grows.
+//! The controller is killed at many points of a full apply; each time the next apply must end converged. Or, with
+//! `--load`, each service is changed while clients use it. The table is printed as it grows.
 
 use std::process::ExitCode;
 
@@ -18,6 +18,11 @@ pub(crate) struct ChaosArgs {
     /// At how many points of a full apply the controller is killed
     #[arg(long, default_value_t = 30)]
     kills: usize,
+
+    /// Change each service, or only this one, under the load of clients instead, and count what they notice: redis,
+    /// mongodb, clickhouse, zookeeper, ssdb, rabbitmq, altcraft
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "kills")]
+    load: Option<String>,
 }
 
 /// Does what the arguments say.
@@ -29,12 +34,21 @@ pub(crate) fn run(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
     let standins = stages.run("Build the stand-ins", standins::build)?;
     let mut command = cargo::command(&root);
     command
-        .args(["test", "--quiet", "--package", "e2e", "--test", "chaos", "--"])
-        .args(["--ignored", "--nocapture"])
+        .args(["test", "--quiet", "--package", "e2e", "--test"])
         .env("CLUSTERCTL_BIN", &dist.clusterctl)
-        .env("CLUSTERCTL_STANDINS", &standins)
-        .env("CLUSTERCTL_CHAOS_KILLS", args.kills.to_string());
-    stages.run("Kill the controller", || {
+        .env("CLUSTERCTL_STANDINS", &standins);
+    let what = if let Some(only) = &args.load {
+        command
+            .args(["cluster_load", "--", "--nocapture", "each_service"])
+            .env("CLUSTERCTL_LOAD_ONLY", only);
+        "Change services under load"
+    } else {
+        command
+            .args(["chaos", "--", "--ignored", "--nocapture"])
+            .env("CLUSTERCTL_CHAOS_KILLS", args.kills.to_string());
+        "Kill the controller"
+    };
+    stages.run(what, || {
         let status = command.status()?;
         ensure!(status.success(), "a run did not end as it must: {status}");
         Ok(())
