@@ -39,6 +39,20 @@ pub(super) fn wants(settings: &Settings, host: &HostName) -> Wants {
     wants
 }
 
+/// Whether a main.json has the places of one of our databases.
+pub(super) fn uses_same(settings: &Settings, said: &Value) -> bool {
+    let used = settings.uses.all().any(|used| !used.offer.endpoints.is_empty());
+    let bare = Settings {
+        main: Wants::new(),
+        ..settings.clone()
+    };
+    let is_place = |(key, want): &(String, Want)| {
+        let names_places = matches!(want, Want::List(..) | Want::Has(_));
+        key != "CLUSTER" && names_places && want.holds(said.get(key))
+    };
+    used && wants(&bare, &settings.master).iter().any(is_place)
+}
+
 fn secret(login: &Login) -> Value {
     Value::from(Text::secret(&login.password).as_str())
 }

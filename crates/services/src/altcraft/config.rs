@@ -29,7 +29,7 @@ pub(super) fn plan_check(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     all
 }
 
-fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
+pub(super) fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
     let settings = view.settings;
     let refuse = |why: String, way_out: String| {
         Some(Refusal {
@@ -72,23 +72,28 @@ fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
 }
 
 /// Two masters at the same time are worse than none for a moment: where the role moves, all who have it, had it or get
-/// it must be seen.
+/// it must be seen, and be changed.
 fn master_moves_unseen(view: &View<'_>, cx: &Cx<'_>) -> Option<Refusal> {
     let settings = view.settings;
     let (wanted, others) = (&settings.master, old_masters(view));
-    let is_promoted = view.node(wanted).is_some_and(|node| {
-        node.runs.iter().any(|run| {
-            run.is_active() && run.says_master() == Some(false)
-                || node
-                    .named_masters(run.process)
-                    .iter()
-                    .any(|named| *named != wanted.as_str())
-        })
-    });
-    if others.is_empty() && !is_promoted {
+    let is_promoted = is_promoted(view);
+    let has_it = |node: &Node<'_>| node.runs.iter().any(|run| run.says_master() == Some(true));
+    let foreign: Vec<&str> = match view.node(wanted) {
+        Some(node) if has_it(node) => Vec::new(),
+        _ => view.foreign_masters().map(|other| other.host.as_str()).collect(),
+    };
+    if others.is_empty() && !is_promoted && foreign.is_empty() {
         return None;
     }
-    let seen = |name: &str| cx.hosts.iter().any(|host| host.as_str() == name);
+    let seen = |name: &str| {
+        let mut reached = cx.hosts.iter().chain(cx.others);
+        let is_kept = |node: &Node<'_>| {
+            let settings = settings.with(node.host);
+            unusable(view, node).is_some() || node.texts(&settings).is_err()
+        };
+        let is_refused = view.all().any(|node| node.host.as_str() == name && is_kept(node));
+        reached.any(|host| host.as_str() == name) && !is_refused
+    };
     let mut unseen: BTreeSet<&str> = others
         .iter()
         .map(String::as_str)
@@ -99,26 +104,29 @@ fn master_moves_unseen(view: &View<'_>, cx: &Cx<'_>) -> Option<Refusal> {
     }
     if is_promoted {
         // Whoever was master before main.json was written may be any of them.
-        unseen.extend(
-            settings
-                .hosts
-                .iter()
-                .map(HostName::as_str)
-                .filter(|name| !seen(name)),
-        );
+        let members = settings.hosts.iter().map(HostName::as_str);
+        unseen.extend(members.filter(|name| !seen(name)));
     }
-    if unseen.is_empty() || cx.is_allowed(MASTER, wanted) {
+    if unseen.is_empty() && foreign.is_empty() || cx.is_allowed(MASTER, wanted) {
         return None;
     }
     let unseen: Vec<&str> = unseen.into_iter().collect();
+    let why = if unseen.is_empty() {
+        format!(
+            "{} is master, of this platform for all that can be seen, and there would be two",
+            foreign.join(", ")
+        )
+    } else {
+        format!(
+            "{} cannot be looked at, or changed, in this plan, and there would be two masters, or none",
+            unseen.join(", ")
+        )
+    };
     Some(Refusal {
         service: None,
         host: None,
         what: format!("the master does not move to {wanted}"),
-        why: format!(
-            "{} cannot be looked at in this plan, and there would be two masters, or none",
-            unseen.join(", ")
-        ),
+        why,
         way_out: "plan for all hosts when they can be reached; or make sure that the processes there are stopped, and \
                   allow it"
             .to_owned(),
@@ -129,25 +137,46 @@ fn master_moves_unseen(view: &View<'_>, cx: &Cx<'_>) -> Option<Refusal> {
     })
 }
 
-/// Those that run as master, or are named as it by a main.json, and are not to be it.
+/// Whether the host that is to be the master runs as none, or its main.json names another.
+fn is_promoted(view: &View<'_>) -> bool {
+    let wanted = &view.settings.master;
+    view.node(wanted).is_some_and(|node| {
+        node.runs.iter().any(|run| {
+            run.is_active() && run.says_master() == Some(false)
+                || node
+                    .named_masters(run.process)
+                    .iter()
+                    .any(|named| *named != wanted.as_str())
+        })
+    })
+}
+
+/// Whether the role goes from one host to another. Then no main.json is written before its host's turn: a process that
+/// is started by whoever it may be, while another has the role, must not find itself master there.
+pub(super) fn role_moves(view: &View<'_>) -> bool {
+    !old_masters(view).is_empty() || is_promoted(view)
+}
+
+/// Those that run as master, would run as it, or are named as it by a main.json, and are not to be it.
 pub(super) fn old_masters(view: &View<'_>) -> BTreeSet<String> {
     let wanted = view.settings.master.as_str();
     let mut masters = BTreeSet::new();
-    for node in &view.nodes {
-        for run in &node.runs {
-            // Where its line is gone, its main.json is the best there is.
-            let is_master = run.says_master().unwrap_or_else(|| {
-                let named = node.named_masters(run.process);
-                run.is_active() && named.iter().any(|named| named == node.host.as_str())
-            });
-            if is_master {
-                masters.insert(node.host.to_string());
-            }
-            let named = node.named_masters(run.process).into_iter();
-            // One that the inventory does not have any more.
-            masters
-                .extend(named.filter(|named| !view.settings.hosts.iter().any(|host| host.as_str() == named)));
+    for node in view.all() {
+        let is_master = node.may_run() && node.names_itself_master();
+        if is_master && node.runs.iter().any(|run| run.says_master().is_none())
+            || node.runs.iter().any(|run| run.says_master() == Some(true))
+        {
+            masters.insert(node.host.to_string());
         }
+    }
+    for node in &view.nodes {
+        let named = node.runs.iter().flat_map(|run| node.named_masters(run.process));
+        // One that the inventory does not have any more, or that cannot be asked whether it still is.
+        let gone = named.filter(|named| {
+            let is_member = view.settings.hosts.iter().any(|host| host.as_str() == named);
+            !is_member && view.seen_other(named).is_none()
+        });
+        masters.extend(gone);
     }
     masters.remove(wanted);
     masters
@@ -161,7 +190,9 @@ pub(super) fn plan_config(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         match node.texts(settings) {
             Ok((before, after)) if *before != after => {
                 notes(&view, node, &mut all);
-                all.tasks.extend(write(settings, node, after));
+                if !role_moves(&view) {
+                    all.tasks.extend(write(settings, node, after));
+                }
             }
             Err(FileTrouble::Unknown(unknown)) => {
                 all.unplanned.push((node.host.clone(), unknown.to_string()));
@@ -173,7 +204,8 @@ pub(super) fn plan_config(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     all
 }
 
-fn write(settings: &Settings, node: &Node<'_>, after: protocol::Text) -> Option<Task> {
+/// Writes a host's main.json.
+pub(super) fn write(settings: &Settings, node: &Node<'_>, after: protocol::Text) -> Option<Task> {
     let fact = node.file.as_ref().ok()?;
     let meta = fact.meta()?;
     let path = settings.config.clone();
@@ -224,11 +256,17 @@ fn notes(view: &View<'_>, node: &Node<'_>, all: &mut StepPlan) {
                 .and_then(Value::as_array)
                 .map(Vec::as_slice)
                 .unwrap_or_default();
-            let is_kept = |old: &Value| items.iter().any(|new| Some(new) == old.get(by).as_ref());
+            // Members leave a database only when every host was restarted with the new places, if they can be seen at all.
+            let is_kept = |old: &Value| {
+                let old = old.get(by);
+                let is_known = |name: &str| settings.known.iter().any(|host| host.as_str() == name);
+                items.iter().any(|new| Some(new) == old.as_ref())
+                    || old.and_then(Value::as_str).is_some_and(is_known)
+            };
             if !old.is_empty() && !old.iter().any(is_kept) {
                 let text = format!(
-                    "{} has none of its old places any more: if they are switched off before every host was restarted, some \
-                     have no place to go; to be safe, apply once with both in the inventory",
+                    "{} has none of its old places any more, and the inventory does not know them as hosts: if they are \
+                     switched off before every host was restarted, some have no place to go",
                     path.join(".")
                 );
                 all.note(Level::Warning, Some(node.host), text);

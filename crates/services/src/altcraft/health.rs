@@ -11,6 +11,10 @@ use super::view::{Node, Run, View};
 
 /// The process runs with the main.json that stands there; its name follows.
 const STARTED: &str = "started ";
+/// The process runs, as whatever it may be; its name follows.
+const SERVING: &str = "serving ";
+/// All members but the host serve.
+const OTHERS_SERVE: &str = "others-serve";
 /// Of all hosts, the one that should be is master; the process's name follows.
 const ONE_MASTER: &str = "one-master ";
 
@@ -30,6 +34,39 @@ pub(super) fn started(settings: &Settings, process: &Process, host: &HostName) -
             process.name, process.port
         ),
         watch: BTreeMap::from([(host.clone(), queries::live(process, host))]),
+        limit_ms: settings.start_ms,
+    }
+}
+
+/// The gate after a start in between, before its main.json is what it should be.
+pub(super) fn serving(settings: &Settings, process: &Process, host: &HostName) -> Gate {
+    Gate {
+        service: Some(settings.name.clone()),
+        check: format!("{SERVING}{}", process.name),
+        host: Some(host.clone()),
+        title: format!("{} on {host} has started, and its port is open", process.name),
+        watch: BTreeMap::from([(host.clone(), queries::live(process, host))]),
+        limit_ms: settings.start_ms,
+    }
+}
+
+/// The gate before a host that is no member any more is restarted or stopped.
+pub(super) fn others_serve(settings: &Settings, host: &HostName, members: &BTreeSet<&HostName>) -> Gate {
+    let live = |member: &HostName| {
+        let processes = settings.processes.iter();
+        processes
+            .flat_map(|process| queries::live(process, member))
+            .collect()
+    };
+    Gate {
+        service: Some(settings.name.clone()),
+        check: OTHERS_SERVE.to_owned(),
+        host: Some(host.clone()),
+        title: format!("all hosts of {} serve", settings.name),
+        watch: members
+            .iter()
+            .map(|&member| (member.clone(), live(member)))
+            .collect(),
         limit_ms: settings.start_ms,
     }
 }
@@ -63,16 +100,28 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
     if let Some(at) = check.strip_prefix(ONE_MASTER).and_then(of) {
         return has_one_master(&view, at, facts);
     }
-    let Some(at) = check.strip_prefix(STARTED).and_then(of) else {
+    if check == OTHERS_SERVE {
+        let watched: BTreeSet<&HostName> = facts.hosts().map(|(host, _)| host).collect();
+        let mut members = view.nodes.iter().filter(|node| watched.contains(node.host));
+        let away = members.find(|node| !node.serves());
+        return away.map_or(Verdict::Pass, |node| {
+            Verdict::Wait(format!("{} does not serve", node.host))
+        });
+    }
+    // A host that is no member any more is looked at too.
+    let node = host.map(|host| Node::new(settings, host, facts));
+    let (Some(node), Some((prefix, name))) = (node, check.split_once(' ')) else {
         return unknown();
     };
-    match host.and_then(|host| view.node(host)) {
-        Some(node) => has_started(settings, node, &node.runs[at]),
-        None => unknown(),
+    match (of(name), format!("{prefix} ").as_str()) {
+        (Some(at), STARTED) => has_started(settings, &node, &node.runs[at]),
+        (Some(at), SERVING) => runs(&node, &node.runs[at]).err().unwrap_or(Verdict::Pass),
+        _ => unknown(),
     }
 }
 
-fn has_started(settings: &Settings, node: &Node<'_>, run: &Run<'_>) -> Verdict {
+/// Whether a process runs and its port is open.
+fn runs(node: &Node<'_>, run: &Run<'_>) -> Result<(), Verdict> {
     let (process, host) = (run.process, node.host);
     let complaint = run
         .complaint
@@ -80,21 +129,32 @@ fn has_started(settings: &Settings, node: &Node<'_>, run: &Run<'_>) -> Verdict {
         .map(|text| format!(": {text}"))
         .unwrap_or_default();
     match &run.unit {
-        Err(unknown) => return Verdict::Wait(unknown.to_string()),
+        Err(unknown) => return Err(Verdict::Wait(unknown.to_string())),
         // With Restart= in its unit, a process that ends at once is activating again and again.
         Ok(unit) if unit.active == "failed" || unit.active == "inactive" => {
-            return Verdict::Fail(format!("{} on {host} has ended{complaint}", process.name));
+            return Err(Verdict::Fail(format!(
+                "{} on {host} has ended{complaint}",
+                process.name
+            )));
         }
         Ok(unit) if !unit.is_active() => {
-            return Verdict::Wait(format!(
+            return Err(Verdict::Wait(format!(
                 "{} on {host} is {}{complaint}",
                 process.name, unit.active
-            ));
+            )));
         }
         Ok(_) => {}
     }
-    if let Some(why) = &run.closed {
-        return Verdict::Wait(format!("port {} of {host}: {why}", process.port));
+    match &run.closed {
+        Some(why) => Err(Verdict::Wait(format!("port {} of {host}: {why}", process.port))),
+        None => Ok(()),
+    }
+}
+
+fn has_started(settings: &Settings, node: &Node<'_>, run: &Run<'_>) -> Verdict {
+    let (process, host) = (run.process, node.host);
+    if let Err(verdict) = runs(node, run) {
+        return verdict;
     }
     if run.start.is_none() {
         return Verdict::Wait(format!(
@@ -129,8 +189,7 @@ pub(super) fn difference(settings: &Settings, run: &Run<'_>, host: &HostName) ->
 fn has_one_master(view: &View<'_>, at: usize, facts: &Facts) -> Verdict {
     let watched: BTreeSet<&HostName> = facts.hosts().map(|(host, _)| host).collect();
     let masters: Vec<&str> = view
-        .nodes
-        .iter()
+        .all()
         .filter(|node| watched.contains(node.host) && is_master(node, &node.runs[at]))
         .map(|node| node.host.as_str())
         .collect();

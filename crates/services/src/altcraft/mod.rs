@@ -10,6 +10,7 @@ mod blocks;
 mod config;
 mod groups;
 mod health;
+mod leave;
 mod line;
 mod merge;
 mod queries;
@@ -20,6 +21,9 @@ mod tests;
 mod uses;
 mod view;
 mod want;
+#[cfg(any(test, feature = "worlds"))]
+#[expect(clippy::panic, reason = "what a world does not know is a defect of the test")]
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +35,8 @@ use types::{HostName, ServiceName};
 use crate::kind::{Kind, ReadCx, Service};
 use crate::step::{Cx, StepPlan};
 use settings::Settings;
+#[cfg(any(test, feature = "worlds"))]
+pub(crate) use world::PLAY;
 
 /// The kind.
 pub(crate) struct Altcraft;
@@ -45,7 +51,7 @@ impl Kind for Altcraft {
     }
 
     fn steps(&self) -> &'static [&'static str] {
-        &["check", "config", "restart"]
+        &["check", "config", "restart", "leave"]
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
@@ -73,6 +79,10 @@ impl Service for Platform {
         &self.settings.hosts
     }
 
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
+    }
+
     fn vars(&self) -> BTreeMap<String, String> {
         BTreeMap::from([("config".to_owned(), self.settings.config.clone())])
     }
@@ -98,6 +108,7 @@ impl Service for Platform {
             "check" => config::plan_check(&self.settings, cx),
             "config" => config::plan_config(&self.settings, cx),
             "restart" => restart::plan(&self.settings, cx),
+            "leave" => leave::plan(&self.settings, cx),
             _ => StepPlan::nothing(),
         }
     }

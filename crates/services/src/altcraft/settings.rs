@@ -15,6 +15,10 @@ use crate::kind::ReadCx;
 pub(super) struct Settings {
     pub(super) name: ServiceName,
     pub(super) hosts: Vec<HostName>,
+    /// Hosts of the inventory that are those of no platform: some may have been of this one.
+    pub(super) others: Vec<HostName>,
+    /// All hosts of the inventory.
+    pub(super) known: Vec<HostName>,
     /// The host of the master processes.
     pub(super) master: HostName,
     /// Where main.json is.
@@ -53,6 +57,13 @@ impl Settings {
     pub(super) fn is_master(&self, host: &HostName) -> bool {
         self.master == *host
     }
+
+    /// The same with one host more, which is not to be the master.
+    pub(super) fn with(&self, former: &HostName) -> Self {
+        let mut settings = self.clone();
+        settings.hosts.push(former.clone());
+        settings
+    }
 }
 
 pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
@@ -67,6 +78,8 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let settings = Settings {
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
+        others: others(decl, cx),
+        known: cx.inventory.hosts.keys().cloned().collect(),
         master: master(&reader, &decl.hosts, findings).or_else(|| decl.hosts.first().cloned())?,
         config: path(&reader, "config", "/opt/akd/config/main.json"),
         rpc_host: text("rpc_host", "0.0.0.0"),
@@ -85,6 +98,17 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     ports(&settings, &reader, findings);
     reader.finish();
     Some(settings)
+}
+
+fn others(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Vec<HostName> {
+    let platforms = cx
+        .inventory
+        .services
+        .iter()
+        .filter(|other| other.kind == decl.kind);
+    let taken: Vec<&HostName> = platforms.flat_map(|other| &other.hosts).collect();
+    let hosts = cx.inventory.hosts.keys();
+    hosts.filter(|host| !taken.contains(host)).cloned().collect()
 }
 
 fn master(reader: &Reader<'_>, hosts: &[HostName], findings: &Findings) -> Option<HostName> {

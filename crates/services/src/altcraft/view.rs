@@ -16,6 +16,8 @@ use super::settings::{Process, Settings};
 pub(super) struct View<'a> {
     pub(super) settings: &'a Settings,
     pub(super) nodes: Vec<Node<'a>>,
+    /// Other hosts of the inventory.
+    others: Vec<Node<'a>>,
 }
 
 /// A host.
@@ -50,12 +52,62 @@ pub(super) enum FileTrouble {
 
 impl<'a> View<'a> {
     pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
-        let nodes = settings
-            .hosts
-            .iter()
-            .map(|host| Node::new(settings, host, facts))
-            .collect();
-        Self { settings, nodes }
+        let nodes = |hosts: &'a [HostName]| {
+            hosts
+                .iter()
+                .map(|host| Node::new(settings, host, facts))
+                .collect()
+        };
+        Self {
+            settings,
+            nodes: nodes(&settings.hosts),
+            others: nodes(&settings.others),
+        }
+    }
+
+    /// Hosts that were of this platform and are not any more: a process runs there, or would after a boot, and there is
+    /// something that shows that it was of this one.
+    pub(super) fn formers(&self) -> impl Iterator<Item = &Node<'a>> {
+        let mut others = self.others.iter().filter(|other| other.may_run());
+        std::iter::from_fn(move || others.find(|other| self.was_ours(other)))
+    }
+
+    /// Hosts on which a process runs as master, and nothing shows of which platform.
+    pub(super) fn foreign_masters(&self) -> impl Iterator<Item = &Node<'a>> {
+        let is_master = |other: &&Node<'_>| {
+            let mut runs = other.runs.iter().filter(|run| run.is_active());
+            runs.any(|run| {
+                let start = run.start.as_ref();
+                start.is_some_and(|start| start.is_master && start.host_id == other.host.as_str())
+            })
+        };
+        let others = self.others.iter().filter(is_master);
+        others.filter(|other| !self.was_ours(other))
+    }
+
+    /// One of the two, its main.json or a member's, names the other; or it uses the databases that are ours.
+    fn was_ours(&self, other: &Node<'_>) -> bool {
+        let is_host = |named: &String| self.settings.hosts.iter().any(|host| host.as_str() == named);
+        let is_named = |member: &Node<'_>| {
+            let mut named = member.named_hosts().into_iter();
+            named.any(|named| named == other.host.as_str())
+        };
+        other.named_hosts().iter().any(is_host)
+            || self.nodes.iter().any(is_named)
+            || other
+                .said()
+                .is_some_and(|said| blocks::uses_same(self.settings, &said))
+    }
+
+    /// Members and former members.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Node<'a>> {
+        self.nodes.iter().chain(self.formers())
+    }
+
+    /// Another host of the inventory that was looked at.
+    pub(super) fn seen_other(&self, host: &str) -> Option<&Node<'a>> {
+        let mut seen = self.others.iter().filter(|other| other.unreachable.is_none());
+        seen.find(|other| other.host.as_str() == host && other.runs.iter().all(|run| run.unit.is_ok()))
     }
 
     pub(super) fn node(&self, host: &HostName) -> Option<&Node<'a>> {
@@ -64,7 +116,7 @@ impl<'a> View<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn new(settings: &'a Settings, host: &'a HostName, facts: &'a Facts) -> Self {
+    pub(super) fn new(settings: &'a Settings, host: &'a HostName, facts: &'a Facts) -> Self {
         Self {
             host,
             unreachable: facts.unreachable(host),
@@ -120,6 +172,39 @@ impl<'a> Node<'a> {
         names.collect()
     }
 
+    /// The hosts that this host's main.json names in its cluster.
+    fn named_hosts(&self) -> Vec<String> {
+        let said = self.said().unwrap_or_default();
+        let lists = self.runs.iter().filter_map(|run| {
+            let cluster = said.get("CLUSTER")?;
+            cluster.get(run.process.key)?.as_array()
+        });
+        let names = lists
+            .flatten()
+            .filter_map(|member| member.get("HOST_ID")?.as_str().map(str::to_owned));
+        names.collect()
+    }
+
+    /// Whether a process runs, or will where somebody starts the host.
+    pub(super) fn may_run(&self) -> bool {
+        let is_on = |run: &Run<'_>| {
+            run.unit
+                .as_ref()
+                .is_ok_and(|unit| unit.is_active() || unit.is_enabled())
+        };
+        self.unreachable.is_some() || self.runs.iter().any(is_on)
+    }
+
+    /// Whether its main.json makes it the master of a process.
+    pub(super) fn names_itself_master(&self) -> bool {
+        let mut runs = self.runs.iter();
+        runs.any(|run| {
+            self.named_masters(run.process)
+                .iter()
+                .any(|named| named == self.host.as_str())
+        })
+    }
+
     /// Whether main.json is newer than a process.
     ///
     /// The kernel stamps files with a clock that ticks (up to 10 ms), and a process with an exact one: a file that
@@ -136,11 +221,7 @@ impl<'a> Node<'a> {
 
     /// Whether both processes serve.
     pub(super) fn serves(&self) -> bool {
-        self.unreachable.is_none()
-            && self
-                .runs
-                .iter()
-                .all(|run| run.is_active() && run.closed.is_none())
+        self.unreachable.is_none() && self.runs.iter().all(|run| run.is_active() && run.is_open())
     }
 }
 
@@ -170,6 +251,12 @@ impl<'a> Run<'a> {
 
     pub(super) fn is_active(&self) -> bool {
         self.unit.as_ref().is_ok_and(|unit| unit.is_active())
+    }
+
+    /// Whether its port is open. One that was started with another port is open there, as far as can be told.
+    pub(super) fn is_open(&self) -> bool {
+        let told = self.start.as_ref().and_then(|start| start.port);
+        self.closed.is_none() || told.is_some_and(|port| port != self.process.port)
     }
 
     /// Whether it runs as master, as far as it says.

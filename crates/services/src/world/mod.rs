@@ -104,6 +104,7 @@ pub trait World: Send {
 
 /// What is played with each kind.
 pub static PLAYS: &[Play] = &[
+    crate::altcraft::PLAY,
     crate::clickhouse::world::KEEPER,
     crate::clickhouse::world::ZOOKEEPER,
     crate::kvrocks::world::KVROCKS,

@@ -2,6 +2,7 @@
 
 mod basis;
 mod merged;
+mod played;
 mod refused;
 mod rolling;
 mod settings;

@@ -87,12 +87,13 @@ fn converge(service: &dyn Service, world: &mut World, allow: &[&str]) {
 /// Cuts the plan off after each of its tasks, and lets the next plans finish it: with the same consents the first.
 fn converge_from_everywhere(service: &dyn Service, world: &World, allow: &[&str]) {
     let tasks = plan(service, world, allow).tasks;
+    let mut so_far = world.clone();
     for done in 0..=tasks.len() {
-        let mut cut = world.clone();
-        for task in &tasks[..done] {
+        if let Some(task) = done.checked_sub(1).map(|last| &tasks[last]) {
             // A gate is not waited for by a run that died.
-            let _ = cut.perform(service, task);
+            let _ = so_far.perform(service, task);
         }
+        let mut cut = so_far.clone();
         // What the first finds refused or stopped at a gate, a second one finishes.
         if apply(service, &mut cut, allow).is_err() {
             let _ = apply(service, &mut cut, allow);
