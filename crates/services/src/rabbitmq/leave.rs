@@ -92,6 +92,10 @@ impl Step<'_> {
         }
         match view::node(settings, host, cx.facts) {
             Ok(Node::Up(broker)) => self.plan_running(&leaver, &broker, plan),
+            Ok(Node::Halted(_)) if view::is_paused(settings, host, cx.facts) => {
+                let why = "its broker paused, for it sees no more than half of the members: it leaves once it is back";
+                plan.unplanned.push((host.clone(), why.to_owned()));
+            }
             Ok(Node::Halted(_)) => self.plan_reset(&leaver, None, plan),
             Ok(Node::Off(_)) => self.plan_forget(&leaver, true, plan),
             Ok(Node::OtherCookie) => {

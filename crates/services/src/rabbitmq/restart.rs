@@ -94,7 +94,8 @@ pub(super) fn pending(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Resu
 fn away(settings: &Settings, broker: &Broker, cx: &Cx<'_>) -> Vec<String> {
     let is_started = |host: &HostName| {
         let is_off = |node| matches!(node, Node::Off(_) | Node::Halted(_) | Node::OtherCookie);
-        cx.hosts.contains(host) && view::node(settings, host, cx.facts).is_ok_and(is_off)
+        let is_paused = view::is_paused(settings, host, cx.facts);
+        cx.hosts.contains(host) && !is_paused && view::node(settings, host, cx.facts).is_ok_and(is_off)
     };
     let started: BTreeSet<String> = settings
         .hosts

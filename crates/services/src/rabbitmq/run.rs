@@ -4,7 +4,8 @@
 //! since that was written; so a run that died between writing and restarting is finished by the next one.
 
 use plan::Unknown;
-use protocol::{Command, Operation, UnitVerb};
+use protocol::facts::{ErlangFact, Term};
+use protocol::{Action, Command, Fact, Operation, Precondition, Query, UnitVerb};
 use types::HostName;
 
 use super::cookie::{changes_for_all, is_clustered, text_differs};
@@ -63,6 +64,20 @@ fn outside(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<S
 
 /// Starts what does not run and restarts what runs with another cookie.
 pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let mut plan = plan_each(settings, cx);
+    for host in cx
+        .hosts
+        .iter()
+        .filter(|host| view::is_paused(settings, host, cx.facts))
+    {
+        let why = "its broker paused, for it sees no more than half of the members; it comes back by itself once it \
+                   sees more";
+        plan.unplanned.push((host.clone(), why.to_owned()));
+    }
+    plan
+}
+
+fn plan_each(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     each_host(cx, |host| {
         let mut verbs = verbs_to_run(host, &settings.unit, cx.facts)?;
         let outside = outside(settings, host, cx)?;
@@ -101,18 +116,31 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     })
 }
 
-/// Starts a broker that was left halted: somebody, or a run that died, got as far as `stop_app`.
+/// Starts a broker that was left halted: somebody, or a run that died, got as far as `stop_app`. One that paused starts
+/// by itself.
 fn start_app(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Unknown> {
-    let Node::Halted(_) = view::node(settings, host, cx.facts)? else {
+    let is_halted = matches!(view::node(settings, host, cx.facts)?, Node::Halted(_));
+    if !is_halted || view::is_paused(settings, host, cx.facts) {
         return Ok(None);
-    };
+    }
     let operation = Operation::Run {
         commands: vec![Command::new(["rabbitmqctl", "-q", "start_app"])],
     };
     let gate = health::gate(settings, health::RUNNING, host, format!("{host} is running"));
     let reason = "the node runs without its broker";
+    let query = view::pause_query(settings, host);
+    let is_not = Precondition {
+        what: format!("the broker of {host} did not pause"),
+        query: query.wrap(),
+        fact: Fact::Erlang(ErlangFact::Results(vec![Ok(Term::atom("undefined"))])),
+    };
+    let act = Action {
+        only_if: vec![is_not],
+        operation,
+        limit_ms: UNIT,
+    };
     Ok(Some(
-        Task::new(host, "rabbitmqctl start_app", reason, action(operation, UNIT))
+        Task::new(host, "rabbitmqctl start_app", reason, act)
             .part("app")
             .gate(gate),
     ))

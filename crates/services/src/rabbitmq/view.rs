@@ -142,6 +142,11 @@ const UNSYNCHRONISED: usize = 8;
 
 pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &CALLS);
+    query.calls.push(Call::new(
+        "erlang",
+        "whereis",
+        [Term::atom("rabbit_outside_app_process")],
+    ));
     if !settings.hosts.contains(host) {
         // What leaves with a former member; our users' passwords are not its business any more.
         query.calls.extend(queues_calls());
@@ -162,6 +167,14 @@ pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
             args,
         ));
     }
+    query
+}
+
+/// Asks for the process by which a broker that paused waits; `undefined` where there is none.
+pub(super) fn pause_query(settings: &Settings, host: &HostName) -> ErlangQuery {
+    let mut query = erlang_query(settings, host, &[]);
+    let name = Term::atom("rabbit_outside_app_process");
+    query.calls.push(Call::new("erlang", "whereis", [name]));
     query
 }
 
@@ -318,6 +331,16 @@ pub(super) fn node(settings: &Settings, host: &HostName, facts: &Facts) -> Resul
     })
 }
 
+/// Whether a broker stopped itself, because it sees no more than half of the members (`pause_minority`), and waits to see
+/// more: a process of that name does (`rabbit_node_monitor`). Who started it by hand would make a second cluster of it.
+pub(super) fn is_paused(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+    let Ok(ErlangFact::Results(results)) = facts.get(host, &node_query(settings, host)) else {
+        return false;
+    };
+    let is_running = matches!(results.first(), Some(Ok(term)) if term.as_str() == Some("true"));
+    !is_running && matches!(results.get(CALLS.len()), Some(Ok(Term::Other(_))))
+}
+
 /// The members as a host's disk tells them; empty where it never ran.
 pub(super) fn disk_members(
     settings: &Settings,
@@ -393,10 +416,10 @@ fn broker(results: &[Result<Term, String>]) -> Broker {
                     .collect()
             })
             .unwrap_or_default(),
-        permissions: answer(CALLS.len())
+        permissions: answer(CALLS.len() + 1)
             .map(|list| list.items().iter().filter_map(seen_permission).collect())
             .unwrap_or_default(),
-        passwords: results.iter().skip(CALLS.len() + 1).map(has_password).collect(),
+        passwords: results.iter().skip(CALLS.len() + 2).map(has_password).collect(),
         unsynchronised: named(answer(UNSYNCHRONISED)),
     }
 }

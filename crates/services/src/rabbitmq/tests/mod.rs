@@ -247,6 +247,7 @@ fn results(broker: &Broker) -> Vec<Result<Term, String>> {
         Ok(str(broker.version)),
         list(vec![]),
         Err("{badrpc,{'EXIT',{undef,[{rabbit_db_cluster,cli_cluster_status,[],[]}]}}}".into()),
+        Ok(Term::atom("undefined")),
     ]
 }
 

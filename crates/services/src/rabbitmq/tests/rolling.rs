@@ -144,6 +144,8 @@ fn a_broker_that_paused_in_a_minority_comes_back_by_itself() {
     bed.suffer(&Trouble::Cut(host("db1")));
     assert_eq!(bed.world.serving().len(), 2);
     assert!(bed.world.write(10));
+    // Started by us, it would be a second cluster.
+    assert_snapshot!(bed.shown());
     bed.suffer(&Trouble::Heal(host("db1")));
     assert_eq!(bed.world.serving().len(), 3);
     bed.assert_settled();

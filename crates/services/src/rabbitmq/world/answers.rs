@@ -65,6 +65,11 @@ impl Hosts {
             ("rabbit_misc", "version") => return Ok(str("3.10.8")),
             ("rabbit_mnesia", "status") => return Ok(self.status(host)),
             ("rabbit_mnesia", "cluster_nodes") => return Ok(atoms(&node.view)),
+            ("erlang", "whereis") => {
+                let waits = node.process == Process::Paused;
+                let waiting = Term::Other(format!("<'{}'.640.0>", name_of(host)));
+                return Ok(if waits { waiting } else { Term::atom("undefined") });
+            }
             ("rabbit_db_cluster", "cli_cluster_status") => {
                 let undef = "{badrpc,{'EXIT',{undef,[{rabbit_db_cluster,cli_cluster_status,[],[]}]}}}";
                 return Err(undef.to_owned());

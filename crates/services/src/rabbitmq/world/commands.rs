@@ -25,6 +25,10 @@ impl Hosts {
                 Ok(())
             }),
             ["rabbitmqctl", "-q", "start_app"] => {
+                if self.nodes[host].process == Process::Paused {
+                    self.wrongs
+                        .push(format!("start_app on {host} ended its pause in a minority"));
+                }
                 if matches!(self.nodes[host].process, Process::Halted | Process::Paused) {
                     let ready_us = self.now_us + self.pace.start_us;
                     self.node_mut(host).process = Process::Booting { ready_us };
