@@ -4,6 +4,7 @@ use plan::{Level, Refusal};
 
 use super::drift::{drifts, unknown_keys};
 use super::engine::Engine as EngineKind;
+use super::leave::LEAVE;
 use super::roles::{Roles, Source, endpoint};
 use super::servers::{Talk, field, is_flagged_down};
 use super::settings::Settings;
@@ -200,9 +201,8 @@ fn check_sentinels(view: &View<'_>, all: &mut StepPlan) {
                 ),
                 None => format!(
                     "its sentinel remembers a replica {} that is no host of this service; once it is gone for good, \
-                     SENTINEL RESET {} on one sentinel after another, 30 s apart, makes them forget it",
+                     --allow {LEAVE}={address} lets them forget it",
                     endpoint(address, field(row, "port")),
-                    view.settings.sentinel.master_name
                 ),
             };
             all.note(Level::Warning, Some(host), text);
@@ -217,7 +217,7 @@ fn check_sentinels(view: &View<'_>, all: &mut StepPlan) {
             );
         }
         let others = sentinel.others.len();
-        if others + 1 > view.members.len() {
+        if others + 1 > view.members.len() + view.former().len() {
             let text = format!(
                 "its sentinel knows {others} others, and the service has {} hosts: a majority is counted among all of them",
                 view.members.len()

@@ -7,6 +7,7 @@ use types::HostName;
 
 use super::queries;
 use super::settings::Settings;
+use super::view::View;
 use crate::step::Cx;
 
 /// A member answers with our password, and where it is a replica, has caught up with its master.
@@ -21,6 +22,12 @@ pub(super) const NEW_MASTER: &str = "new-master";
 pub(super) const FOLLOWERS: &str = "followers";
 /// A sentinel watches the master.
 pub(super) const SENTINEL_KNOWS: &str = "sentinel-knows";
+/// All members serve, and their sentinels elect without a host that leaves.
+pub(super) const STAYING: &str = "staying";
+/// Every sentinel has found everybody again, a while ago.
+pub(super) const FOUND: &str = "found";
+/// The same, and one has forgotten the address that follows.
+pub(super) const FORGOTTEN: &str = "forgotten=";
 /// The sentinels see each other and the replicas, and have a quorum.
 pub(super) const SENTINEL_AGREES: &str = "sentinel-agrees";
 
@@ -71,6 +78,28 @@ pub(super) fn sentinel_knows(settings: &Settings, cx: &Cx<'_>, host: &HostName) 
     gate(settings, cx, SENTINEL_KNOWS, Some(host), title, AGREED)
 }
 
+pub(super) fn staying(settings: &Settings, cx: &Cx<'_>, leaver: &HostName) -> Gate {
+    let title = format!("all members serve, have all data, and elect without {leaver}");
+    gate(settings, cx, STAYING, Some(leaver), title, CAUGHT_UP)
+}
+
+pub(super) fn found(settings: &Settings, cx: &Cx<'_>) -> Gate {
+    let title = "every sentinel has known all members for 30 s".to_owned();
+    gate(settings, cx, FOUND, None, title, AGREED)
+}
+
+pub(super) fn forgotten(settings: &Settings, cx: &Cx<'_>, host: &HostName, address: &str) -> Gate {
+    let title = format!("the sentinel on {host} has known all members for 30 s, and not {address}");
+    gate(
+        settings,
+        cx,
+        &format!("{FORGOTTEN}{address}"),
+        Some(host),
+        title,
+        AGREED,
+    )
+}
+
 pub(super) fn sentinel_agrees(settings: &Settings, cx: &Cx<'_>) -> Gate {
     let title = "the sentinels see each other and all replicas, and have a quorum".to_owned();
     gate(settings, cx, SENTINEL_AGREES, None, title, AGREED)
@@ -84,9 +113,14 @@ fn gate(
     title: String,
     limit_ms: u64,
 ) -> Gate {
+    let view = View::new(settings, cx.facts);
+    // The master may be one that leaves.
+    let former = view.former().into_iter().map(|former| former.host);
+    let former = former.filter(|host| cx.others.contains(host));
     let watch: BTreeMap<_, _> = cx
         .hosts
         .iter()
+        .chain(former)
         .map(|host| (host.clone(), queries::live(settings, host)))
         .collect();
     Gate {

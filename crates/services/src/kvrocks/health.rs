@@ -4,6 +4,7 @@ use plan::{Facts, Verdict};
 use types::HostName;
 
 use super::gates;
+use super::leave;
 use super::roles::{Roles, endpoint};
 use super::servers::{Engine, Talk, field, is_flagged_down};
 use super::settings::Settings;
@@ -20,6 +21,11 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         (gates::NEW_MASTER, Some(old)) => new_master(&view, old),
         (gates::SENTINEL_KNOWS, Some(member)) => sentinel_knows(&view, member),
         (gates::FOLLOWERS, _) => followers(&view),
+        (gates::STAYING, Some(leaver)) => leave::staying(&view, facts, leaver.host),
+        (gates::FOUND, _) => leave::found(&view),
+        (check, Some(member)) if check.starts_with(gates::FORGOTTEN) => {
+            leave::forgotten(&view, member, &check[gates::FORGOTTEN.len()..])
+        }
         (gates::SENTINEL_AGREES, _) => sentinels_agree(&view),
         _ => return Verdict::Fail(format!("{} has no check {check:?} for that host", settings.name)),
     };
@@ -108,7 +114,7 @@ fn caught_up(
 
 /// Whoever answers follows the one master that the sentinels name, and has caught up, so that none of them could be elected
 /// and lack what was written; and there are sentinels enough to elect.
-fn followers(view: &View<'_>) -> Result<(), String> {
+pub(super) fn followers(view: &View<'_>) -> Result<(), String> {
     let roles = Roles::find(view);
     if let Roles::Refused(refusal) = &roles {
         return Err(refusal.why.clone());

@@ -15,6 +15,7 @@ mod gates;
 mod hand_over;
 mod health;
 mod hold;
+mod leave;
 mod proofs;
 mod queries;
 mod restart;
@@ -68,6 +69,8 @@ impl Kind for Kvrocks {
             "sentinel-seed",
             "sentinel-start",
             "sentinel-set",
+            "sentinel-quorum",
+            "leave",
         ]
     }
 
@@ -94,6 +97,10 @@ impl Service for Store {
 
     fn hosts(&self) -> &[HostName] {
         &self.settings.hosts
+    }
+
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
     }
 
     fn vars(&self) -> BTreeMap<String, String> {
@@ -128,6 +135,8 @@ impl Service for Store {
             "sentinel-seed" => seed::plan(&self.settings, cx),
             "sentinel-start" => sentinel_start::plan(&self.settings, cx),
             "sentinel-set" => sentinel_set::plan(&self.settings, cx),
+            "sentinel-quorum" => sentinel_set::plan_quorum(&self.settings, cx),
+            "leave" => leave::plan(&self.settings, cx),
             _ => StepPlan::nothing(),
         }
     }

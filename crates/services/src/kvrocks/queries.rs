@@ -24,6 +24,10 @@ const ROLE_SCRIPT: &str = "return redis.call('info','replication'):match('role:(
 /// Everything that is asked of a host.
 pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let sentinel = &settings.sentinel;
+    if !settings.hosts.contains(host) {
+        let units = [&settings.unit, &sentinel.unit].map(|unit| UnitQuery::new(unit).wrap());
+        return units.into_iter().chain(live(settings, host)).collect();
+    }
     let mut queries = vec![
         UnitQuery::new(&settings.unit).wrap(),
         UnitQuery::new(&sentinel.unit).wrap(),
@@ -90,7 +94,7 @@ pub(super) fn engines(settings: &Settings, host: &HostName) -> Vec<RespQuery> {
     }
     places.push((own, settings.port));
     let default_port = settings.engine.defaults().port;
-    if default_port != settings.port {
+    if default_port != settings.port && settings.hosts.contains(host) {
         places.push(("127.0.0.1", default_port));
     }
     let queries = places.into_iter().map(|(address, port)| RespQuery {

@@ -73,6 +73,9 @@ impl Roles {
         if let Some(roles) = found {
             return roles;
         }
+        if let Some(refusal) = elsewhere(view) {
+            return refusal;
+        }
         match view.members.first() {
             None => Self::Unknown("the service has no host".to_owned()),
             Some(first) => match (first.unreachable, &first.engine) {
@@ -88,6 +91,24 @@ impl Roles {
             },
         }
     }
+}
+
+/// None of the members has a role, and hosts that are none watch a master of the same name: all members were replaced at
+/// once, it seems, and to begin anew would leave the data behind.
+fn elsewhere(view: &View<'_>) -> Option<Roles> {
+    let hosts: Vec<&HostName> = view.strange_stores().map(|other| other.host).collect();
+    let name = &view.settings.sentinel.master_name;
+    (!hosts.is_empty()).then(|| {
+        refused(
+            "nothing is changed",
+            &format!(
+                "no member has a role yet, and the sentinels on {}, which are no hosts of this service, watch a master {name}",
+                join(&hosts)
+            ),
+            "if they were its hosts before, name a majority of them until the new ones have joined; if they are another \
+             store, give this one another sentinel.master_name",
+        )
+    })
 }
 
 /// What the sentinels that run say.

@@ -202,7 +202,7 @@ impl Run<'_, '_, '_> {
 
     /// The sentinel that is told to fail over: not the old master's, where there is another, and on a host on which
     /// nothing is refused.
-    fn sentinel_to_ask(&self) -> Option<&Member<'_>> {
+    pub(super) fn sentinel_to_ask(&self) -> Option<&Member<'_>> {
         let watching = self.view.watching();
         let mut hosts: Vec<&HostName> = watching.iter().map(|(member, ..)| member.host).collect();
         hosts.retain(|host| self.cx.hosts.contains(host));
@@ -219,7 +219,7 @@ impl Run<'_, '_, '_> {
 
     /// Whether a replica could become the master as Sentinel sees it: up, linked, with a priority that is not 0
     /// (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>, "Replica selection and priority").
-    fn has_candidate(&self) -> bool {
+    pub(super) fn has_candidate(&self) -> bool {
         let watching = self.view.watching();
         watching.iter().any(|(_, sentinel, _)| {
             sentinel.replicas.iter().any(|row| {

@@ -1,9 +1,10 @@
-//! The step `sentinel-set`: what running sentinels watch with is changed in the running process, on every sentinel, for
+//! The steps `sentinel-set` and `sentinel-quorum`: what running sentinels watch with is changed in the running process, on every sentinel, for
 //! SENTINEL SET speaks to one only, and their files are theirs.
 
 use protocol::Text;
 
 use super::directives::unquoted;
+use super::gates;
 use super::seed::{resp, set};
 use super::servers::field;
 use super::settings::Settings;
@@ -15,6 +16,8 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     let name = settings.sentinel.master_name.as_str();
+    // A quorum that newcomers make possible comes when they are there: before, no master could be elected without one.
+    let voters = view.watching().len();
     for (member, _, master) in view.watching() {
         if !cx.hosts.contains(member.host) {
             continue;
@@ -22,7 +25,8 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         let mut commands = Vec::new();
         let mut reasons = Vec::new();
         let quorum = i64::try_from(settings.sentinel.quorum).unwrap_or(i64::MAX);
-        for (option, value) in std::iter::once(&("quorum", quorum)).chain(&settings.sentinel.options) {
+        let quorum = Some(("quorum", quorum)).filter(|_| settings.sentinel.quorum <= voters);
+        for (option, value) in quorum.iter().chain(&settings.sentinel.options) {
             let value = value.to_string();
             let live = field(master, option);
             if live != value {
@@ -46,6 +50,28 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             let title = "set options of the running sentinel".to_owned();
             let task = resp(settings, member.host, title, reasons.join("; "), commands);
             all.tasks.push(task);
+        }
+    }
+    all
+}
+
+/// Plans the step `sentinel-quorum`: a quorum that could not be reached before the sentinels started that it counts on.
+pub(super) fn plan_quorum(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let view = View::new(settings, cx.facts);
+    let mut all = StepPlan::nothing();
+    let (watching, wanted) = (view.watching(), settings.sentinel.quorum);
+    if wanted <= watching.len() {
+        return all;
+    }
+    let name = settings.sentinel.master_name.as_str();
+    for (member, _, master) in watching {
+        let live = field(master, "quorum");
+        if cx.hosts.contains(member.host) && live != wanted.to_string() {
+            let commands = vec![set(name, "quorum", &wanted.to_string())];
+            let reason = format!("quorum is {live}, and more sentinels watch from now on");
+            let title = "set the quorum of the running sentinel".to_owned();
+            let task = resp(settings, member.host, title, reason, commands);
+            all.tasks.push(task.before(gates::sentinel_agrees(settings, cx)));
         }
     }
     all

@@ -15,6 +15,10 @@ pub(super) struct Settings {
     pub(super) hosts: Vec<HostName>,
     /// Where each of `hosts` is to be found.
     pub(super) places: Vec<Place>,
+    /// The inventory's other hosts, without the members of other stores: each may have been a member.
+    pub(super) others: Vec<HostName>,
+    /// Where each of `others` is to be found.
+    pub(super) other_places: Vec<Place>,
     pub(super) engine: Engine,
     pub(super) port: u16,
     /// The password of the engine: what it asks for (`requirepass`) and what it shows its master (`masterauth`).
@@ -68,8 +72,9 @@ pub(super) const OWN_ADDRESS: &str = "address";
 impl Settings {
     /// The place of a host.
     pub(super) fn place(&self, host: &HostName) -> Option<&Place> {
-        let at = self.hosts.iter().position(|other| other == host)?;
-        self.places.get(at)
+        let places = self.places.iter().chain(&self.other_places);
+        let mut known = self.hosts.iter().chain(&self.others).zip(places);
+        known.find(|(known, _)| *known == host).map(|(_, place)| place)
     }
 }
 
@@ -107,8 +112,11 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let (package, owner) = (package(&reader, defaults.package), text("owner", defaults.owner));
     let sentinel = read_sentinel(&reader, defaults, decl.hosts.len(), findings);
     reader.finish();
+    let others = others(decl, cx);
     let settings = Settings {
         name: decl.name.clone(),
+        other_places: others.iter().map(|host| place(host, cx)).collect(),
+        others,
         hosts: decl.hosts.clone(),
         places: decl.hosts.iter().map(|host| place(host, cx)).collect(),
         engine,
@@ -134,6 +142,17 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         );
     }
     Some(settings)
+}
+
+fn others(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Vec<HostName> {
+    let stores = cx
+        .inventory
+        .services
+        .iter()
+        .filter(|other| other.kind == decl.kind);
+    let taken: Vec<&HostName> = stores.flat_map(|store| &store.hosts).collect();
+    let hosts = cx.inventory.hosts.keys();
+    hosts.filter(|host| !taken.contains(host)).cloned().collect()
 }
 
 fn place(host: &HostName, cx: &ReadCx<'_>) -> Place {

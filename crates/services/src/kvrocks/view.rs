@@ -16,6 +16,8 @@ use super::settings::{Place, Settings};
 pub(super) struct View<'a> {
     pub(super) settings: &'a Settings,
     pub(super) members: Vec<Member<'a>>,
+    /// Hosts that are no members, and may have been.
+    others: Vec<Member<'a>>,
 }
 
 /// One host.
@@ -44,22 +46,81 @@ impl<'a> View<'a> {
             .hosts
             .iter()
             .map(|host| Member::new(settings, host, facts));
+        let others = settings.others.iter();
         Self {
             settings,
             members: members.collect(),
+            others: others.map(|host| Member::new(settings, host, facts)).collect(),
         }
     }
 
-    /// A member by its host.
+    /// A member, present or former, by its host.
     pub(super) fn member(&self, host: &HostName) -> Option<&Member<'a>> {
-        self.members.iter().find(|member| member.host == host)
+        self.all().find(|member| member.host == host)
     }
 
-    /// The member that has an address, or a name that stands for one.
+    /// The member, present or former, that has an address, or a name that stands for one.
     pub(super) fn at(&self, address: &str) -> Option<&Member<'a>> {
-        self.members.iter().find(|member| {
-            member.host.as_str() == address || member.addresses.iter().any(|own| own == address)
+        self.all().find(|member| member.is_at(address))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Member<'a>> {
+        self.members.iter().chain(&self.others)
+    }
+
+    /// Whether a host is a member.
+    pub(super) fn is_member(&self, host: &HostName) -> bool {
+        self.members.iter().any(|member| member.host == host)
+    }
+
+    /// Hosts that are no members any more: the members' sentinels know them, or they know the members.
+    pub(super) fn former(&self) -> Vec<&Member<'a>> {
+        let watching = self.watching();
+        let is_known = |other: &&Member<'a>| {
+            watching
+                .iter()
+                .any(|(_, sentinel, master)| self.knows(sentinel, master, other))
+        };
+        let others = self.others.iter();
+        others
+            .filter(|other| is_known(other) || self.follows(other) || self.watches(other))
+            .collect()
+    }
+
+    /// Other hosts whose sentinels watch a master of our name that is no member.
+    pub(super) fn strange_stores(&self) -> impl Iterator<Item = &Member<'a>> {
+        self.others.iter().filter(|other| {
+            let watched = other.sentinel.up().and_then(|sentinel| self.watched(sentinel));
+            watched.is_some_and(|master| self.at(field(master, "ip")).is_some())
         })
+    }
+
+    /// Whether a sentinel knows a host, as master, replica or sentinel.
+    pub(super) fn knows(&self, sentinel: &Sentinel, master: &Fields, other: &Member<'_>) -> bool {
+        let is_it = |row: &Fields, port: u16| {
+            let said = field(row, "port");
+            other.is_at(field(row, "ip")) && (said.is_empty() || said == port.to_string())
+        };
+        let mut engines = std::iter::once(master).chain(&sentinel.replicas);
+        let mut sentinels = sentinel.others.iter();
+        engines.any(|row| is_it(row, self.settings.port))
+            || sentinels.any(|row| is_it(row, self.settings.sentinel.port))
+    }
+
+    fn follows(&self, other: &Member<'_>) -> bool {
+        let engine = other.engine.up().filter(|engine| !engine.is_master());
+        let port = self.settings.port.to_string();
+        engine.is_some_and(|engine| {
+            let followed = self.at(engine.info("master_host"));
+            engine.info("master_port") == port
+                && followed.is_some_and(|followed| self.is_member(followed.host))
+        })
+    }
+
+    fn watches(&self, other: &Member<'_>) -> bool {
+        let watched = other.sentinel.up().and_then(|sentinel| self.watched(sentinel));
+        let master = watched.and_then(|master| self.at(field(master, "ip")));
+        master.is_some_and(|master| self.is_member(master.host))
     }
 
     /// The sentinels that answer, each with its host.
@@ -117,6 +178,11 @@ impl<'a> Member<'a> {
         member.has_our_password = member.directives(settings).as_ref().is_some_and(asks);
         member.engine = member.find_engine(settings, facts);
         member
+    }
+
+    /// Whether it has an address, or a name that stands for one.
+    pub(super) fn is_at(&self, address: &str) -> bool {
+        self.host.as_str() == address || self.addresses.iter().any(|own| own == address)
     }
 
     /// Its own address.

@@ -11,6 +11,7 @@ mod members;
 mod played;
 mod refused;
 mod restarted;
+mod scaled;
 mod settings;
 mod world;
 
@@ -27,7 +28,7 @@ const OURS: &str = "⟪secret:file:pw⟫";
 const OTHER: &str = "⟪kept:10+32⟫";
 
 /// The steps of the built-in playbook, in its order.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 9] = [
     "check",
     "sentinel-set",
     "config",
@@ -35,6 +36,8 @@ const STEPS: [&str; 7] = [
     "restart",
     "sentinel-seed",
     "sentinel-start",
+    "sentinel-quorum",
+    "leave",
 ];
 
 #[test]

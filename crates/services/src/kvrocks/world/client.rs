@@ -143,7 +143,10 @@ impl Cluster {
     /// Somebody asks for a failover, if any sentinel takes the request.
     pub(in crate::kvrocks) fn hand_over(&mut self) {
         for at in 0..self.nodes.len() {
-            let watched = self.sentinel(at).map(|sentinel| sentinel.watched.clone());
+            let watched = self
+                .sentinel(at)
+                .filter(|_| !self.nodes[at].is_cut)
+                .map(|sentinel| sentinel.watched.clone());
             let watched = watched.unwrap_or_default().into_iter();
             let ours: Vec<String> = watched
                 .filter(|watched| self.at(&watched.ip).is_some())

@@ -19,7 +19,12 @@ impl Cluster {
                 continue;
             }
             let candidate = self.candidate(watch.0, watched);
-            let epoch = watched.epoch;
+            // Sentinels tell each other of every vote, so that no two failovers have the same number.
+            let sentinels = self.nodes.iter().filter_map(|node| node.sentinel.as_ref());
+            let epochs = sentinels
+                .flat_map(|sentinel| &sentinel.watched)
+                .map(|watched| watched.epoch);
+            let epoch = epochs.max().unwrap_or(0);
             if let Some(watched) = self.watch_mut(watch) {
                 watched.failover = None;
             }

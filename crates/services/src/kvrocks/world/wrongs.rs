@@ -86,9 +86,11 @@ impl Cluster {
 
     /// A sentinel is about to be made to forget everybody.
     pub(in crate::kvrocks) fn before_reset(&mut self, at: usize) {
-        let running = (0..self.nodes.len())
-            .filter(|at| self.sentinel(*at).is_some_and(|one| !one.watched.is_empty()))
-            .count();
+        let watches = |at: &usize| {
+            let watched = self.sentinel(*at).map(|one| one.watched.iter());
+            watched.is_some_and(|mut all| all.any(|watched| self.at(&watched.ip).is_some()))
+        };
+        let running = (0..self.nodes.len()).filter(watches).count();
         for other in (0..self.nodes.len()).filter(|other| *other != at) {
             let Some(sentinel) = self.sentinel(other) else {
                 continue;
