@@ -215,7 +215,7 @@ impl Bed {
     pub fn on(&self, host: &str, script: &str) -> String {
         self.lab
             .check(host, script)
-            .unwrap_or_else(|error| panic!("on {host}: {error}"))
+            .unwrap_or_else(|error| panic!("{}", chain(&error)))
     }
 
     /// What the value of a secret file is.
@@ -231,6 +231,12 @@ impl Bed {
 /// Where the whole runbook's cluster is described, from test to test; it goes with the lab.
 fn site_folder(lab: &Lab) -> PathBuf {
     lab.dir().join("site")
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Waits until no other process tests on the lab; the lock ends with the file.
