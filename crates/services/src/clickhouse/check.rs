@@ -18,7 +18,9 @@ const FORGET: &str = "clickhouse.forget-zookeeper";
 const EMPTY_TREE: u64 = 5;
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+///
+/// `settings` are those of the first round, where a change of the quorum takes two; `last` is what is wanted in the end.
+pub(super) fn plan(settings: &Settings, last: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     if let Err(conflict) = config::ids(settings, cx.facts) {
         plan.refusals.push(common(
@@ -39,7 +41,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     open_to_all(settings, cx, &mut plan);
     let quorum = Quorum::find(settings, cx.facts);
     alone(&quorum, cx, &mut plan);
-    membership(settings, &quorum, cx, &mut plan);
+    membership(last, cx, &mut plan);
     if plan.refusals.is_empty() {
         let starts = |host: &HostName| starts(settings, &quorum, host, cx);
         let is_allowed = |host: &HostName| cx.is_allowed(quorum::CONSENT, host);
@@ -160,22 +162,23 @@ fn alone(quorum: &Quorum, cx: &Cx<'_>, plan: &mut StepPlan) {
     }
 }
 
-/// A quorum that serves is changed by one member at a time: with more, old and new majorities need not overlap.
-fn membership(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>, plan: &mut StepPlan) {
-    let Some((added, removed)) = quorum::changes(settings, quorum, cx.facts) else {
+/// A quorum that serves gets one member more, and then does with one less: with more at once, old and new majorities need
+/// not overlap.
+fn membership(settings: &Settings, cx: &Cx<'_>, plan: &mut StepPlan) {
+    let quorum = Quorum::find(settings, cx.facts);
+    let Some((added, removed)) = quorum::changes(settings, &quorum, cx.facts) else {
         return;
     };
     if settings.members().is_empty() {
         return;
     }
-    let is_ours = |name: &String| settings.hosts.iter().any(|host| host.as_str() == name);
+    let is_reached = |name: &String| cx.hosts.iter().chain(cx.others).any(|host| host.as_str() == name);
     if quorum.leader().is_none()
         && quorum.is_there()
-        && let Some(name) = removed.iter().find(|name| !is_ours(name))
+        && let Some(name) = removed.iter().find(|name| !is_reached(name))
     {
         let what = format!("the quorum is not changed while {name} leads it");
-        let why =
-            "members that do not know it would not follow it, and it is no host of the service".to_owned();
+        let why = "members that do not know it would not follow it, and it cannot be reached".to_owned();
         plan.refusals.push(common(
             &what,
             why,
@@ -183,18 +186,18 @@ fn membership(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>, plan: &mut Step
         ));
         return;
     }
-    if added.len() + removed.len() < 2 {
+    if added.len() < 2 && removed.len() < 2 {
         return;
     }
     let list = |names: &[String]| names.join(", ");
-    let why = match (added.is_empty(), removed.is_empty()) {
-        (false, true) => format!("{} would join at once", list(&added)),
-        (true, _) => format!("{} would leave at once", list(&removed)),
-        (false, false) => format!("{} would join while {} leave", list(&added), list(&removed)),
+    let why = if added.len() < 2 {
+        format!("{} would leave at once", list(&removed))
+    } else {
+        format!("{} would join at once", list(&added))
     };
     plan.refusals.push(common(
         "the quorum is not changed by more than one member at a time",
         why,
-        "change coordination_hosts by one member, apply, and go on with the next; add before you remove",
+        "change the hosts by one, or one for another, apply, and go on with the next; add before you remove",
     ));
 }

@@ -111,8 +111,9 @@ pub(super) fn keeper(settings: &Settings, root: Root, host: &HostName, ids: &Ids
 /// The nodes that ClickHouse connects to.
 pub(super) fn nodes(settings: &Settings) -> Vec<(String, u16)> {
     let ours = |members: &[HostName], port: u16| {
-        let nodes = members.iter().map(|host| (host.to_string(), port));
-        nodes.collect()
+        // Nobody turns to those that leave.
+        let members = members.iter().filter(|host| !settings.leavers.contains(host));
+        members.map(|host| (host.to_string(), port)).collect()
     };
     match &settings.coordination {
         Coordination::Keeper(keeper) => ours(&keeper.members, keeper.port),
@@ -139,8 +140,13 @@ fn keeper_server(xml: &mut Writer, settings: &Settings, keeper: &Keeper, id: u32
     xml.close();
     xml.blank();
     xml.open("raft_configuration");
-    for member in &keeper.members {
-        let Some(id) = ids.of(member) else { continue };
+    let mut members: Vec<(u32, &HostName)> = keeper
+        .members
+        .iter()
+        .filter_map(|member| Some((ids.of(member)?, member)))
+        .collect();
+    members.sort_unstable();
+    for (id, member) in members {
         xml.open("server");
         xml.leaf("id", id);
         xml.leaf("hostname", member);

@@ -20,6 +20,13 @@ pub(super) const LOADED: &str = "loaded";
 /// The same, and its replicated tables are writable and have caught up; within it Keeper follows or leads.
 pub(super) const SERVING: &str = "serving";
 
+/// What a former member has, others have, who have caught up; and the quorum does without it.
+pub(super) const COVERED: &str = "covered";
+/// A member that is to leave follows or leads for as long as it counts.
+pub(super) const VOTES: &str = "votes";
+/// The cluster is well without it.
+pub(super) const LEFT: &str = "left";
+
 /// How long an election may take: ZooKeeper needs seconds, Keeper gives up after 30 s; a busy host needs more.
 const ELECTION: u64 = 180_000;
 /// How long a server may need to load its tables and catch up.
@@ -56,6 +63,29 @@ pub(super) fn loaded(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate 
 pub(super) fn serving(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("{host} answers, knows all replicas, and its tables are writable and have caught up");
     gate(settings, cx, SERVING, Some(host), title, CATCH_UP)
+}
+
+pub(super) fn covered(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = format!("the quorum does without {host}, and others have all that it has");
+    let mut gate = gate(settings, cx, COVERED, None, title, CATCH_UP);
+    gate.host = Some(host.clone());
+    gate.watch.insert(host.clone(), queries::live(settings, host));
+    gate
+}
+
+pub(super) fn votes(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = format!("one of those that stay leads the quorum, and {host} follows");
+    let mut gate = gate(settings, cx, VOTES, None, title, ELECTION);
+    gate.host = Some(host.clone());
+    gate.watch.insert(host.clone(), queries::live(settings, host));
+    gate
+}
+
+pub(super) fn left(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = format!("the others are well without {host}");
+    let mut gate = gate(settings, cx, LEFT, None, title, CATCH_UP);
+    gate.host = Some(host.clone());
+    gate
 }
 
 fn gate(

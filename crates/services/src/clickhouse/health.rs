@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use plan::{Facts, Health, MemberStatus, ServiceStatus, Verdict};
 use types::HostName;
 
+use super::former;
 use super::gates;
 use super::quorum::{self, Peer, Quorum};
 use super::reload;
@@ -20,6 +21,11 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         (gates::MEMBER_UP, Some(host)) => member_up(settings, host, facts),
         (gates::LOADED, Some(host)) => loaded(settings, host, facts).map(|_| ()),
         (gates::SERVING, Some(host)) => serving(settings, host, facts),
+        (gates::COVERED, Some(host)) => {
+            does_without(settings, host, facts).and_then(|()| former::is_covered(settings, host, facts))
+        }
+        (gates::VOTES, Some(host)) => has_quorum(settings, facts).and_then(|()| votes(settings, host, facts)),
+        (gates::LEFT, _) => well(settings, facts),
         _ => return Verdict::Fail(format!("{} has no check {check:?}", settings.name)),
     };
     match found {
@@ -80,6 +86,44 @@ pub(super) fn sessions(settings: &Settings, facts: &Facts) -> Result<(), String>
         }
     }
     Ok(())
+}
+
+/// The quorum, if it is ours, and the servers that reach it.
+fn well(settings: &Settings, facts: &Facts) -> Result<(), String> {
+    if !settings.members().is_empty() {
+        has_quorum(settings, facts)?;
+    }
+    sessions(settings, facts)
+}
+
+fn votes(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
+    let peer = quorum::peer_on(settings, host, facts);
+    if peer.is_serving() {
+        Ok(())
+    } else {
+        Err(format!("{host}: {}", peer.describe()))
+    }
+}
+
+/// A former member of the quorum does not count any more: the leader's configuration is without it. A Keeper does not
+/// tell its configuration; its leader counts no more followers than there should be.
+fn does_without(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
+    well(settings, facts)?;
+    let quorum = Quorum::find(settings, facts);
+    let still = Err(format!("{host} is still a member of the quorum"));
+    let Some(leader) = quorum.leader() else {
+        return Ok(());
+    };
+    if let Some(conf) = &leader.conf {
+        let is_named = zoo::servers(conf).iter().any(|(_, name)| name == host.as_str());
+        return if is_named { still } else { Ok(()) };
+    }
+    match leader.peer {
+        Peer::Leader(Some(followers)) if settings.keeper().is_some() && followers >= quorum.members.len() => {
+            still
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The host's own member leads or follows. Another one that joins follows only when the leader has learned of it.

@@ -9,16 +9,21 @@ mod basis;
 mod check;
 mod config;
 mod files;
+mod former;
 mod gates;
 mod health;
 mod ids;
+mod leave;
+mod margin;
 mod need;
 mod queries;
 mod quorum;
 mod reload;
 mod replicas;
+mod rounds;
 mod run;
 mod settings;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -32,7 +37,7 @@ mod zookeeper;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::config::ServiceDecl;
-use plan::{Basis, Facts, ServiceStatus, Verdict};
+use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
@@ -65,6 +70,7 @@ impl Kind for ClickHouse {
             "reload",
             "replicas",
             "verify",
+            "leave",
         ]
     }
 
@@ -93,6 +99,10 @@ impl Service for Cluster {
         &self.settings.hosts
     }
 
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
+    }
+
     fn vars(&self) -> BTreeMap<String, String> {
         let zookeeper = self.settings.zookeeper();
         BTreeMap::from([
@@ -110,21 +120,29 @@ impl Service for Cluster {
     }
 
     fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        queries::all(&self.settings, host)
+        if self.settings.hosts.contains(host) {
+            queries::all(&self.settings, host)
+        } else {
+            former::queries(&self.settings, host)
+        }
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
+        // Who leaves the quorum stays in it until those that join serve.
+        let first = stage::first(&self.settings, cx.facts);
+        let settings = first.as_ref().unwrap_or(&self.settings);
         match step {
-            "check" => check::plan(&self.settings, cx),
-            "zookeeper-config" => zookeeper::plan_config(&self.settings, cx),
-            "zookeeper-start" => zookeeper::plan_start(&self.settings, cx),
-            "zookeeper-restart" => zookeeper::plan_restart(&self.settings, cx),
-            "config" => config::plan(&self.settings, cx),
-            "start" => run::plan_start(&self.settings, cx),
-            "restart" => run::plan_restart(&self.settings, cx),
-            "reload" => reload::plan(&self.settings, cx),
-            "replicas" => replicas::plan(&self.settings, cx),
-            "verify" => verify::plan(&self.settings, cx),
+            "check" => check::plan(settings, &self.settings, cx),
+            "zookeeper-config" => zookeeper::plan_config(settings, cx),
+            "zookeeper-start" => zookeeper::plan_start(settings, cx),
+            "zookeeper-restart" => zookeeper::plan_restart(settings, cx),
+            "config" => config::plan(settings, cx),
+            "start" => run::plan_start(settings, cx),
+            "restart" => run::plan_restart(settings, cx),
+            "reload" => reload::plan(settings, cx),
+            "replicas" => replicas::plan(settings, cx),
+            "verify" => verify::plan(settings, cx),
+            "leave" => leave::plan(&self.settings, cx),
             _ => StepPlan::nothing(),
         }
     }
@@ -135,6 +153,16 @@ impl Service for Cluster {
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
         health::unavailable(&self.settings, facts)
+    }
+
+    /// A former member takes the budget as well when it goes: it holds a replica until then.
+    fn budget(&self, facts: &Facts) -> Budget {
+        let members = self.settings.hosts.iter().chain(&self.settings.others);
+        Budget {
+            members: members.cloned().collect(),
+            max_unavailable: 1,
+            unavailable: self.unavailable(facts),
+        }
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {

@@ -41,6 +41,7 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     if let Some(zookeeper) = settings.zookeeper() {
         queries.extend(zookeeper_files(zookeeper).iter().map(Query::wrap));
     }
+    queries.extend(endpoints(settings, host).iter().map(|at| registered(at).wrap()));
     queries.extend(live(settings, host));
     queries
 }
@@ -213,6 +214,16 @@ pub(super) fn replicas(at: &HttpEndpoint) -> HttpQuery {
         at,
         "SELECT database, table, is_readonly, is_session_expired, total_replicas, active_replicas, absolute_delay, \
          queue_size, zookeeper_path, replica_name FROM system.replicas ORDER BY database, table FORMAT TabSeparated",
+    )
+}
+
+/// Which replicas the quorum has on its books of the tables of this server: by path, a name a row. Older servers refuse
+/// such a question (18.16: error 36).
+pub(super) fn registered(at: &HttpEndpoint) -> HttpQuery {
+    select(
+        at,
+        "SELECT path, name FROM system.zookeeper WHERE path IN \
+         (SELECT concat(zookeeper_path, '/replicas') FROM system.replicas) FORMAT TabSeparated",
     )
 }
 

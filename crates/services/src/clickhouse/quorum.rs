@@ -8,7 +8,6 @@ use plan::{Facts, Refusal};
 use protocol::facts::{FileFact, UnitFact, UnitQuery, WordsFact};
 use types::HostName;
 
-use super::files;
 use super::ids::{Ids, Seen};
 use super::queries;
 use super::settings::{Coordination, Settings};
@@ -196,6 +195,25 @@ fn member(settings: &Settings, host: &HostName, at: usize, facts: &Facts) -> (Pe
     }
 }
 
+/// What a host's own member says, whether the inventory has it as one or not.
+pub(super) fn peer_on(settings: &Settings, host: &HostName, facts: &Facts) -> Peer {
+    own(settings, host, facts).0
+}
+
+/// Whether a host's own file has it in a quorum with members that are in it still.
+pub(super) fn was_member(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+    let all = seen(settings, facts);
+    let Some((_, seen)) = all.into_iter().find(|(other, _)| other == host) else {
+        return false;
+    };
+    let has = |name: &str| seen.servers.iter().any(|(_, other)| other == name);
+    has(host.as_str())
+        && settings
+            .members()
+            .iter()
+            .any(|member| member != host && has(member.as_str()))
+}
+
 /// A member's state from `srvr` and `mntr`. Where `mntr` is not in the whitelist, `srvr` still tells the mode.
 fn peer(srvr: &str, mntr: &str) -> Peer {
     let number = |key: &str| {
@@ -223,7 +241,7 @@ fn peer(srvr: &str, mntr: &str) -> Peer {
 /// What every host's files say of the members' numbers.
 pub(super) fn seen(settings: &Settings, facts: &Facts) -> Vec<(HostName, Seen)> {
     let mut all = Vec::new();
-    for host in &settings.hosts {
+    for host in settings.hosts.iter().chain(&settings.others) {
         let text = |fact: Result<&FileFact, _>| {
             let text = fact.ok().and_then(FileFact::text);
             text.map(|text| text.as_str().to_owned())
@@ -240,7 +258,15 @@ pub(super) fn seen(settings: &Settings, facts: &Facts) -> Vec<(HostName, Seen)> 
             }
             Coordination::Named(_) => None,
         };
-        all.extend(found.map(|found| (host.clone(), found)));
+        // A host that is none of ours tells only of a quorum that it shares with ours.
+        let is_ours = |seen: &Seen| {
+            settings.hosts.contains(host)
+                || seen
+                    .servers
+                    .iter()
+                    .any(|(_, name)| settings.hosts.iter().any(|host| host.as_str() == name))
+        };
+        all.extend(found.filter(is_ours).map(|found| (host.clone(), found)));
     }
     all
 }
@@ -433,7 +459,10 @@ pub(super) fn changes(
     facts: &Facts,
 ) -> Option<(Vec<String>, Vec<String>)> {
     let current = current(settings, quorum, facts)?;
-    let wanted: Vec<String> = files::nodes(settings).into_iter().map(|(name, _)| name).collect();
+    let wanted: Vec<String> = match &settings.coordination {
+        Coordination::Named(nodes) => nodes.iter().map(|(name, _)| name.clone()).collect(),
+        _ => settings.members().iter().map(HostName::to_string).collect(),
+    };
     let added = wanted
         .iter()
         .filter(|name| !current.contains(name))

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use plan::{Consent, Level, Preview, Refusal};
-use protocol::facts::{HttpFact, HttpRequest};
+use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, HttpRequest};
 use protocol::{Action, Fact, Operation, Precondition, Query, Text};
 use types::HostName;
 
@@ -48,13 +48,29 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             continue;
         }
         let name = format!("{}.{}", table.0, table.1);
+        let registered = view::registered(&servers[holder].at, holder, replica, cx.facts);
+        let lacking: Vec<&HostName> = lacking
+            .into_iter()
+            .filter(|host| {
+                registered
+                    .as_ref()
+                    .is_some_and(|names| names.contains(host.as_str()))
+            })
+            .collect();
         match lacking.as_slice() {
             [] => {
-                let text = format!(
-                    "{name} has {} replicas, and {} are there: SYSTEM DROP REPLICA forgets one of a host that is gone",
-                    replica.total, replica.active
+                let known = |name: &&String| !hosts.iter().any(|(_, replica)| replica.name == **name);
+                let gone: Vec<&str> = registered
+                    .iter()
+                    .flatten()
+                    .filter(known)
+                    .map(String::as_str)
+                    .collect();
+                plan.note(
+                    Level::Warning,
+                    None,
+                    missing(&name, replica, &gone, &servers[holder].version),
                 );
-                plan.note(Level::Warning, None, text);
             }
             lacking => {
                 for host in lacking {
@@ -70,6 +86,23 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         }
     }
     plan
+}
+
+/// What is told of replicas that are on the quorum's books and on no member.
+fn missing(name: &str, replica: &Replica, gone: &[&str], version: &str) -> String {
+    let (total, active, path) = (replica.total, replica.active, &replica.path);
+    let has = format!("{name} has {total} replicas, and {active} are there");
+    if view::version(version).is_none_or(|version| version < (20, 5)) {
+        return format!(
+            "{has}: zkCli.sh (deleteall) forgets one of a host that is gone, or was rebuilt, under {path}/replicas"
+        );
+    }
+    let which = if gone.is_empty() {
+        String::new()
+    } else {
+        format!(" (not {})", gone.join(", "))
+    };
+    format!("{has}{which}: SYSTEM DROP REPLICA forgets one of a host that is gone")
 }
 
 type Holders<'s> = BTreeMap<(String, String), Vec<(&'s HostName, Replica)>>;
@@ -119,15 +152,6 @@ fn drop(lost: &Lost<'_>, cx: &Cx<'_>, plan: &mut StepPlan) {
         consent,
     };
     let path = format!("{}/replicas/{host}", replica.path);
-    // SYSTEM DROP REPLICA is there since 20.5.
-    if view::version(&live.version).is_none_or(|version| version < (20, 5)) {
-        let way_out = format!(
-            "ClickHouse {} has no SYSTEM DROP REPLICA: delete {path} with zkCli.sh (deleteall), then make the table on {host}",
-            live.version
-        );
-        plan.refusals.push(refuse(way_out, None));
-        return;
-    }
     if !cx.is_allowed(CONSENT, host) {
         let consent = Consent {
             action: CONSENT.to_owned(),
@@ -142,19 +166,10 @@ fn drop(lost: &Lost<'_>, cx: &Cx<'_>, plan: &mut StepPlan) {
         "SYSTEM DROP REPLICA '{host}' FROM ZKPATH '{}'",
         quote(&replica.path)
     );
-    let proof = queries::select(
-        &live.at,
-        &format!(
-            "SELECT total_replicas, active_replicas FROM system.replicas WHERE database = '{}' AND table = '{}' \
-             FORMAT TabSeparated",
-            quote(database),
-            quote(table)
-        ),
-    );
     let answer = format!("{}\t{}\n", replica.total, replica.active);
     let only_if = Precondition {
         what: format!("{name} still has a replica that is not active"),
-        query: proof.wrap(),
+        query: count(&live.at, &replica.table).wrap(),
         fact: Fact::Http(HttpFact::Reply {
             status: 200,
             body: Text::new(answer),
@@ -177,6 +192,19 @@ fn drop(lost: &Lost<'_>, cx: &Cx<'_>, plan: &mut StepPlan) {
     );
 }
 
-fn quote(text: &str) -> String {
+/// How many replicas a table has, and how many of them are active.
+pub(super) fn count(at: &HttpEndpoint, (database, table): &(String, String)) -> HttpQuery {
+    queries::select(
+        at,
+        &format!(
+            "SELECT total_replicas, active_replicas FROM system.replicas WHERE database = '{}' AND table = '{}' \
+             FORMAT TabSeparated",
+            quote(database),
+            quote(table)
+        ),
+    )
+}
+
+pub(super) fn quote(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")
 }

@@ -3,15 +3,18 @@
 //! Where no cluster serves yet, all are started at once: Keeper's quorum comes up together or not at all. A cluster that
 //! serves is restarted one member after another, the leader of its Keeper last.
 
-use plan::{Level, Refusal};
+use plan::Level;
 use protocol::Operation;
 use types::HostName;
 
 use super::gates;
 use super::health;
+use super::margin;
 use super::need::{self, Need};
-use super::quorum::{Peer, Quorum};
+use super::quorum::{self, Peer, Quorum};
+use super::rounds;
 use super::settings::Settings;
+use super::stage;
 use super::view;
 use crate::common::{UNIT, action};
 use crate::step::{Cx, StepPlan, Task};
@@ -79,18 +82,31 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     if restarts.is_empty() || !is_formed(settings, &quorum, cx) {
         return plan;
     }
-    let leads = |host: &HostName| {
-        settings.keeper().is_some()
-            && matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)))
+    // Members of Keeper that join go first, for the others must find them. Who leaves votes until the others have learned
+    // of it, unless it leads: then another one must.
+    let place = |host: &HostName| {
+        let peer = quorum.on(host).map(|member| &member.peer);
+        match (settings.keeper(), peer) {
+            (None, _) => 0,
+            (Some(_), Some(Peer::Leader(_))) => 3,
+            (Some(_), Some(peer)) if peer.is_serving() => 2,
+            (Some(_), Some(_)) => 1,
+            (Some(_), None) if matches!(quorum::peer_on(settings, host, cx.facts), Peer::Leader(_)) => 0,
+            (Some(_), None) => 4,
+        }
     };
-    // Members of Keeper that join or leave go first: the others must find them, or do without them.
-    let is_settled = |host: &HostName| {
-        settings.keeper().is_some() && quorum.on(host).is_some_and(|member| member.peer.is_serving())
-    };
-    restarts.sort_by_key(|(host, _)| (is_settled(host), leads(host)));
+    restarts.sort_by_key(|(host, _)| place(host));
+    if settings.keeper().is_some() {
+        let leader = stage::foreign_leader(settings, cx.facts);
+        if leader.is_some_and(|leader| !settings.hosts.contains(&leader)) {
+            plan.tasks.extend(rounds::hand_over(settings, cx));
+        }
+    }
     let all: Vec<HostName> = restarts.iter().map(|(host, _)| (*host).clone()).collect();
     for (host, need) in restarts {
-        if let Some(refusal) = keeps_quorum(settings, &quorum, host, &all, &need, cx) {
+        if settings.keeper().is_some()
+            && let Some(refusal) = margin::refusal(settings, host, &all, &need, cx)
+        {
             plan.refusals.push(refusal);
             continue;
         }
@@ -107,44 +123,6 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 /// Whether a host's member of Keeper is not in the quorum that is there.
 fn joins(settings: &Settings, quorum: &Quorum, host: &HostName) -> bool {
     settings.keeper().is_some() && quorum.lacks(host)
-}
-
-/// A member of Keeper is restarted only while the others are a majority by themselves. A quorum of two is not one without
-/// either of them, which is said when the inventory is read; there, all that are left must serve.
-fn keeps_quorum(
-    settings: &Settings,
-    quorum: &Quorum,
-    host: &HostName,
-    restarted: &[HostName],
-    need: &Need,
-    cx: &Cx<'_>,
-) -> Option<Refusal> {
-    settings.keeper()?;
-    let own = quorum.on(host)?;
-    let others: Vec<_> = quorum
-        .members
-        .iter()
-        .filter(|member| member.name != own.name)
-        .collect();
-    // Those that this plan starts, or restarts as the first, are there by then.
-    let there = others.iter().filter(|member| {
-        let starts = member.host.as_ref().is_some_and(|host| {
-            cx.tells(host, &settings.unit, protocol::UnitVerb::Start) || restarted.contains(host)
-        });
-        member.peer.is_serving() || starts
-    });
-    let there = there.count();
-    (own.peer.is_serving() && there < quorum.majority() && there < others.len()).then(|| Refusal {
-        service: None,
-        host: Some(host.clone()),
-        what: format!("{host} is not restarted ({})", need.reason),
-        why: format!(
-            "the quorum of Keeper would be lost while it is down: {}",
-            quorum.trouble().unwrap_or_default()
-        ),
-        way_out: "bring the missing members back first".to_owned(),
-        consent: None,
-    })
 }
 
 fn task(settings: &Settings, host: &HostName, need: &Need, disrupts: bool) -> Task {

@@ -14,6 +14,10 @@ use crate::kind::ReadCx;
 pub(super) struct Settings {
     pub(super) name: ServiceName,
     pub(super) hosts: Vec<HostName>,
+    /// Hosts of the inventory that are no hosts of such a service, and may have been of this one.
+    pub(super) others: Vec<HostName>,
+    /// Members of the quorum that are still to stay while others join: the last of [`Settings::members`].
+    pub(super) leavers: Vec<HostName>,
     /// Where each of `hosts` is to be found: a numeric address where the inventory has one, else a name.
     pub(super) addresses: Vec<String>,
     /// The cluster's name in `remote_servers`, and the macro of that name.
@@ -227,6 +231,8 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     Some(Settings {
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
+        others: others(cx),
+        leavers: Vec::new(),
         addresses: decl.hosts.iter().map(|host| address(host, cx)).collect(),
         cluster,
         shard,
@@ -246,6 +252,17 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         coordination,
         server_ids,
     })
+}
+
+fn others(cx: &ReadCx<'_>) -> Vec<HostName> {
+    let services = cx
+        .inventory
+        .services
+        .iter()
+        .filter(|decl| decl.kind == "clickhouse");
+    let taken: Vec<&HostName> = services.flat_map(|decl| &decl.hosts).collect();
+    let others = cx.inventory.hosts.keys().filter(|host| !taken.contains(host));
+    others.cloned().collect()
 }
 
 fn address(host: &HostName, cx: &ReadCx<'_>) -> String {

@@ -176,6 +176,23 @@ fn replica(row: &[String]) -> Option<Replica> {
     })
 }
 
+/// The names of a table's replicas that the quorum has on its books, as a server tells; `None` where it does not.
+pub(super) fn registered(
+    at: &HttpEndpoint,
+    host: &HostName,
+    table: &Replica,
+    facts: &Facts,
+) -> Option<BTreeSet<String>> {
+    let body = facts.get(host, &queries::registered(at)).ok()?.ok()?;
+    let path = format!("{}/replicas", table.path);
+    let of_table = |row: Vec<String>| {
+        (row.first() == Some(&path))
+            .then(|| row.get(1).cloned())
+            .flatten()
+    };
+    Some(rows(body).into_iter().filter_map(of_table).collect())
+}
+
 /// Rows of `TabSeparated` (<https://clickhouse.com/docs/interfaces/formats/TabSeparated>).
 fn rows(body: &str) -> Vec<Vec<String>> {
     let rows = body.lines().filter(|line| !line.is_empty());

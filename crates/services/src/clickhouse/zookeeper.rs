@@ -2,15 +2,17 @@
 
 use plan::{Gate, Preview, Unknown};
 use protocol::facts::{FileFact, FileKind, FileQuery};
-use protocol::{FileState, Operation, Text, UnitVerb};
+use protocol::{FileState, Operation, Text};
 use types::HostName;
 
 use super::config::{self, Stop};
 use super::gates;
 use super::health;
+use super::margin;
 use super::need::{self, Need};
 use super::queries;
 use super::quorum::{self, Peer, Quorum};
+use super::rounds;
 use super::settings::{Settings, ZooKeeper};
 use super::zoo;
 use crate::common::{QUICK, UNIT, action};
@@ -170,9 +172,10 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     plan
 }
 
-/// The step `zookeeper-restart`: members that are none any more are stopped, and then what serves is restarted, one member
-/// after another, the leader last. Who leaves goes first: a member with the new configuration does not follow a leader
-/// that is not in it (`FastLeaderElection`).
+/// The step `zookeeper-restart`: what serves is restarted, one member after another, the leader last; and then members that
+/// are none any more are stopped. Who leaves votes until the others have learned of it, so that none of their restarts
+/// takes the majority. It does not lead meanwhile: a member with the new configuration does not follow a leader that is
+/// not in it (`FastLeaderElection`).
 pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let Some(zookeeper) = settings.zookeeper() else {
@@ -184,51 +187,40 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     restarts.retain(|(host, need)| serves(&quorum, host) && need.restarts());
     let leads = |host: &HostName| matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)));
     restarts.sort_by_key(|(host, _)| leads(host));
-    plan.tasks.extend(leavers(settings, zookeeper, cx));
+    let all: Vec<HostName> = restarts.iter().map(|(host, _)| (*host).clone()).collect();
+    let leavers = rounds::leavers(settings, cx);
+    // Of two, none follows the other while that one is led on by a third that it does not know: the third goes first.
+    let is_first = zookeeper.members.len() < 3;
+    if is_first {
+        plan.tasks.extend(leavers.clone());
+    } else if !restarts.is_empty() {
+        plan.tasks.extend(rounds::hand_over(settings, cx));
+    }
+    match rounds::introduce(settings, cx) {
+        Ok(tasks) => plan.tasks.extend(tasks),
+        Err(refusal) => plan.refusals.push(*refusal),
+    }
     for (host, need) in restarts {
+        if let Some(refusal) = margin::refusal(settings, host, &all, &need, cx) {
+            plan.refusals.push(refusal);
+            continue;
+        }
         let gate = after(settings, cx);
         plan.tasks.push(task(host, zookeeper, &need, true).gate(gate));
     }
+    // A host that is no member of anything any more stops both of its processes, in the step `leave`.
+    let stays = |task: &Task| !is_first && cx.hosts.contains(&task.host);
+    plan.tasks.extend(leavers.into_iter().filter(stays));
     plan
 }
 
 /// What is waited for after a member went: the quorum, and the servers' sessions, unless one had none before, for then
 /// its own restart, later in this plan, is what it needs.
-fn after(settings: &Settings, cx: &Cx<'_>) -> Gate {
+pub(super) fn after(settings: &Settings, cx: &Cx<'_>) -> Gate {
     match health::sessions(settings, cx.facts) {
         Ok(()) => gates::reached(settings, cx),
         Err(_) => gates::quorum(settings, cx),
     }
-}
-
-/// Stops the ZooKeeper of hosts that were members and are none any more.
-fn leavers(settings: &Settings, zookeeper: &ZooKeeper, cx: &Cx<'_>) -> Vec<Task> {
-    let mut tasks = Vec::new();
-    for host in cx.hosts.iter().filter(|host| !zookeeper.members.contains(host)) {
-        let config = text(host, &queries::zoo_cfg(zookeeper), cx).ok().flatten();
-        let servers = config.as_deref().map(zoo::servers).unwrap_or_default();
-        let was_member = servers.iter().any(|(_, name)| name == host.as_str())
-            && servers
-                .iter()
-                .any(|(_, name)| zookeeper.members.iter().any(|member| member.as_str() == name));
-        let unit = quorum::unit(settings, host, cx.facts);
-        let runs = unit.is_some_and(|unit| unit.exists() && (unit.is_active() || unit.is_enabled()));
-        if was_member && runs {
-            let operation = Operation::Unit {
-                name: zookeeper.unit.clone(),
-                verbs: vec![UnitVerb::Disable, UnitVerb::Stop],
-            };
-            let title = format!("disable and stop {}", zookeeper.unit);
-            let reason = "it is no member of the quorum any more; its data stays";
-            tasks.push(
-                Task::new(host, title, reason, action(operation, UNIT))
-                    .part("leave")
-                    .disrupting(true)
-                    .gate(after(settings, cx)),
-            );
-        }
-    }
-    tasks
 }
 
 fn task(host: &HostName, zookeeper: &ZooKeeper, need: &Need, disrupts: bool) -> Task {

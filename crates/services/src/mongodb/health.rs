@@ -80,8 +80,9 @@ pub(super) fn serves(view: &View<'_>, node: &Node<'_>) -> Result<(), String> {
         return Ok(());
     }
     match view.lag_s(host) {
-        Some(lag) if lag <= view.settings.max_lag_s => Ok(()),
-        Some(lag) => Err(format!("{host} is {lag} s behind")),
+        Some(lag) if lag > view.settings.max_lag_s => Err(format!("{host} is {lag} s behind")),
+        Some(_) if !view.follows(node) => Err(format!("{host} has got nothing new since it was started")),
+        Some(_) => Ok(()),
         None => Err(format!("how far {host} is behind is not known yet")),
     }
 }

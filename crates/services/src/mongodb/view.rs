@@ -192,16 +192,31 @@ impl<'a> View<'a> {
 
     /// How far a member is behind the primary, in seconds.
     pub(super) fn lag_s(&self, host: &HostName) -> Option<i64> {
+        self.lag_ms(host).map(|lag| lag / 1000)
+    }
+
+    /// Whether a member has got something since its process started, or has all there is. One that was away for a few
+    /// seconds is only so far behind, whether it follows the primary by now or not.
+    pub(super) fn follows(&self, node: &Node<'_>) -> bool {
+        let started_ms = node.unit.as_ref().map_or(0, |unit| unit.started_us / 1000);
+        let at_ms = self.seen(node.host).and_then(|seen| seen.at_ms);
+        let delay_ms = self.delay_s(&self.settings.member_name(node.host)) * 1000;
+        self.lag_ms(node.host) == Some(0) || at_ms.is_some_and(|at_ms| at_ms + delay_ms > started_ms)
+    }
+
+    /// How far a member stays behind on purpose.
+    fn delay_s(&self, name: &str) -> i64 {
+        let config = self.config();
+        let member = config.and_then(|config| config.member(name));
+        member.map_or(0, |member| member.delay())
+    }
+
+    fn lag_ms(&self, host: &HostName) -> Option<i64> {
         let up = self.witness()?;
         let own = up.leader()?.at_ms?;
         let name = self.settings.member_name(host);
         let its = up.seen(&name)?.at_ms?;
-        // One that is delayed is behind on purpose.
-        let delay = up
-            .config()
-            .and_then(|config| config.member(&name))
-            .map_or(0, |member| member.delay());
-        Some(((own - its) / 1000 - delay).max(0))
+        Some((own - its - self.delay_s(&name) * 1000).max(0))
     }
 
     /// Members that the inventory does not name, by their names in the set.

@@ -9,6 +9,7 @@ mod refused;
 mod restart;
 mod rig;
 mod runbook;
+mod scale;
 mod settings;
 
 use ::plan::{Level, Verdict};
@@ -24,7 +25,7 @@ use crate::world::World as _;
 use crate::clickhouse::world::World;
 
 /// The steps of the built-in playbook, in its order; the packages are installed before the second of them.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "check",
     "zookeeper-config",
     "zookeeper-start",
@@ -35,6 +36,7 @@ const STEPS: [&str; 10] = [
     "reload",
     "replicas",
     "verify",
+    "leave",
 ];
 
 #[test]
@@ -48,9 +50,14 @@ fn the_playbook_has_these_steps() {
 }
 
 fn inventory(hosts: &[&str], more: &str) -> String {
-    let named: Vec<String> = (1..)
-        .zip(hosts)
-        .map(|(at, host)| format!("{host} = \"10.0.0.{at}\""))
+    inventory_among(hosts, hosts, more)
+}
+
+/// The same where the inventory has other hosts too.
+fn inventory_among(all: &[&str], hosts: &[&str], more: &str) -> String {
+    let named: Vec<String> = all
+        .iter()
+        .map(|host| format!("{host} = \"10.0.0.{}\"", &host[2..]))
         .collect();
     let named = named.join("\n");
     let list: Vec<String> = hosts.iter().map(|host| format!("{host:?}")).collect();
@@ -150,7 +157,8 @@ fn converge_allowing(service: &dyn Service, world: &mut World, allow: &[&str]) {
     let found = plan_allowing(service, world, allow);
     perform(service, world, &found.tasks);
     let facts = world.facts(service);
-    for gate in found.tasks.iter().flat_map(|task| &task.gates) {
+    let gates = found.tasks.iter().flat_map(|task| &task.gates);
+    for gate in gates.filter(|gate| gate.check != "votes") {
         let verdict = service.judge(&gate.check, gate.host.as_ref(), &facts);
         assert_eq!(verdict, Verdict::Pass, "{}", gate.title);
     }
@@ -167,6 +175,9 @@ fn converge_allowing(service: &dyn Service, world: &mut World, allow: &[&str]) {
 fn perform(service: &dyn Service, world: &mut World, tasks: &[Task]) {
     let mut missed = service.unavailable(&world.facts(service));
     for task in tasks {
+        for gate in &task.before {
+            wait(service, world, gate, &task.title);
+        }
         if task.disrupts {
             let others: Vec<_> = missed.iter().filter(|host| **host != task.host).collect();
             assert!(
@@ -178,6 +189,21 @@ fn perform(service: &dyn Service, world: &mut World, tasks: &[Task]) {
             missed.remove(&task.host);
         }
         world.perform(task);
+        // What is true only until a later task.
+        for gate in task.gates.iter().filter(|gate| gate.check == "votes") {
+            wait(service, world, gate, &task.title);
+        }
+    }
+}
+
+/// Waits until a gate passes.
+fn wait(service: &dyn Service, world: &mut World, gate: &::plan::Gate, title: &str) {
+    for left in (0..5).rev() {
+        match service.judge(&gate.check, gate.host.as_ref(), &world.facts(service)) {
+            Verdict::Pass => return,
+            verdict => assert!(left > 0, "{title}: {}: {verdict:?}", gate.title),
+        }
+        world.tick();
     }
 }
 

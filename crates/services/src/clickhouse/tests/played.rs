@@ -23,21 +23,24 @@ struct Stage {
     written: u64,
     /// Whether a lost quorum is a fault: not where a trouble takes it.
     is_watched: bool,
+    /// What was done, and when.
+    done: Vec<String>,
 }
 
 impl Stage {
-    fn new(play: Play, hosts: &[&str]) -> Self {
+    fn new(play: Play) -> Self {
         Self {
             play,
-            world: (play.world)(hosts, PACE),
+            world: (play.world)(&["db1", "db2", "db3", "db4"], PACE),
             now: 1_000 * SECOND,
             written: 0,
             is_watched: true,
+            done: Vec::new(),
         }
     }
 
     fn service(&self, hosts: &[&str], turn: u32) -> Box<dyn Service> {
-        let addresses: Vec<String> = hosts
+        let addresses: Vec<String> = ["db1", "db2", "db3", "db4"]
             .iter()
             .map(|host| format!("{host} = \"10.0.0.{}\"", &host[2..]))
             .collect();
@@ -55,8 +58,9 @@ impl Stage {
         let (serving, needed) = (self.world.serving(), self.world.needed());
         assert!(
             !self.is_watched || serving.len() >= needed,
-            "{serving:?} of {needed} at {}",
-            self.now
+            "{serving:?} of {needed} at {}, after {:#?}",
+            self.now,
+            self.done
         );
     }
 
@@ -69,7 +73,7 @@ impl Stage {
             assert!(found.refusals.is_empty(), "{}", render(&found));
             let tasks = &found.tasks[done..];
             done = found.tasks.len();
-            let is_serial = STEPS[many - 1].contains("restart");
+            let is_serial = STEPS[many - 1].contains("restart") || STEPS[many - 1] == "leave";
             let rounds = if is_serial {
                 tasks.chunks(1)
             } else {
@@ -77,13 +81,16 @@ impl Stage {
             };
             for round in rounds {
                 for task in round {
+                    self.watch(service, task, &task.before);
                     let operation = &task.action.as_ref().expect("an action").operation;
+                    let title = format!("{}: {} on {}", self.now / SECOND, task.title, task.host);
+                    self.done.push(title);
                     let done = self.world.operate(&task.host, operation);
                     assert_eq!(done, Some(Ok(())), "{} on {}", task.title, task.host);
                     self.wait();
                 }
                 for task in round {
-                    self.watch(service, task);
+                    self.watch(service, task, &task.gates);
                 }
             }
         }
@@ -91,8 +98,8 @@ impl Stage {
     }
 
     /// Waits until a task's gates have passed.
-    fn watch(&mut self, service: &dyn Service, task: &Task) {
-        for gate in &task.gates {
+    fn watch(&mut self, service: &dyn Service, task: &Task, gates: &[::plan::Gate]) {
+        for gate in gates {
             let mut left = gate.limit_ms / 1000;
             loop {
                 let facts = facts_of(&*self.world, service);
@@ -139,9 +146,9 @@ impl Stage {
     }
 
     fn built(play: Play, hosts: &[&str]) -> Self {
-        let mut stage = Self::new(play, hosts);
+        let mut stage = Self::new(play);
         let names = vec!["clickhouse-server".to_owned(), "zookeeperd".to_owned()];
-        for host in hosts {
+        for host in ["db1", "db2", "db3", "db4"] {
             stage.world.operate(
                 &testing::host(host),
                 &Operation::InstallPackages { names: names.clone() },
@@ -156,7 +163,7 @@ impl Stage {
 
 fn facts_of(world: &dyn crate::world::World, service: &dyn Service) -> ::plan::Facts {
     let mut facts = ::plan::Facts::default();
-    for host in service.hosts() {
+    for host in service.hosts().iter().chain(&service.others()) {
         let answers = service.queries(host).into_iter().map(|query| {
             let fact = world.answer(host, &query).expect("a question for this world");
             (query, fact)
@@ -270,4 +277,26 @@ fn a_number_that_is_given_twice_is_a_wrong() {
             .iter()
             .any(|wrong| wrong.contains("was given to"))
     );
+}
+
+#[test]
+fn hosts_join_and_leave_in_time_and_nothing_is_lost() {
+    for play in [KEEPER, ZOOKEEPER] {
+        let mut stage = Stage::built(play, &DB);
+        for hosts in [
+            &["db1", "db2", "db3", "db4"][..],
+            &["db1", "db3", "db4"],
+            &["db2", "db3", "db4"],
+            &["db1", "db2", "db3", "db4"],
+        ] {
+            let service = stage.service(hosts, 0);
+            stage.converge(&*service);
+            let told: Vec<HostName> = hosts.iter().map(|host| testing::host(host)).collect();
+            stage.world.clients(&told);
+            stage.write();
+            stage.suffer(&Trouble::Handover);
+            assert_eq!(stage.world.serving().len(), hosts.len(), "{hosts:?}");
+        }
+        stage.assert_whole();
+    }
 }

@@ -128,8 +128,9 @@ impl World {
 
     pub(super) fn facts(&self, service: &dyn Service) -> Facts {
         let mut facts = Facts::default();
-        for host in service.hosts() {
-            let observed = if self.node(host.as_str()).is_up {
+        for host in service.hosts().iter().chain(&service.others()) {
+            let is_up = self.nodes.iter().any(|node| node.host == *host && node.is_up);
+            let observed = if is_up {
                 let answers = service.queries(host).into_iter().map(|query| {
                     let fact = self.answer(host, &query).expect("a question for this world");
                     (query, fact)

@@ -26,6 +26,8 @@ pub(crate) use node::{Node, Tree};
 #[cfg(test)]
 pub(crate) use play::{DEBIAN, MODERN};
 pub(crate) use play::{KEEPER, ZOOKEEPER};
+#[cfg(test)]
+pub(crate) use quorum::Place;
 use sql::Ddl;
 
 pub(crate) const CONFIG: &str = "/etc/clickhouse-server/config.xml";

@@ -31,6 +31,8 @@ pub(crate) struct Node {
     /// When it has caught up so far that it fetches what others insert at once.
     pub(crate) fetches_from: i64,
     pub(crate) has_check_table: bool,
+    /// A table that is not replicated; tests say so.
+    pub(crate) local_table: Option<String>,
     /// Whether its session is over although there is a quorum; tests say so.
     pub(crate) has_lost_session: bool,
     /// Seconds behind beside what is missing; tests say so.
@@ -87,6 +89,7 @@ impl Node {
             table: None,
             fetches_from: 0,
             has_check_table: false,
+            local_table: None,
             has_lost_session: false,
             delay: 0,
         })

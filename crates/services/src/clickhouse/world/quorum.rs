@@ -136,8 +136,14 @@ impl World {
             let Place::Following { leader, .. } = &self.nodes[at].place else {
                 continue;
             };
-            let leads =
-                |leader: usize| self.nodes[leader].place == Place::Leading && self.are_linked(at, leader);
+            // A member of Keeper that was let go is led no more.
+            let is_led = |leader: usize| match self.nodes[at].member() {
+                Some((_, false)) => self.may_follow(at, leader),
+                _ => true,
+            };
+            let leads = |leader: usize| {
+                self.nodes[leader].place == Place::Leading && self.are_linked(at, leader) && is_led(leader)
+            };
             if !self.at(leader).is_some_and(leads) {
                 self.nodes[at].place = Place::Looking { since };
             }

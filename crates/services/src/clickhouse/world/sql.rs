@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, HttpRequest};
 use protocol::{ActionError, Text};
 
-use super::{Node, USERS_D, World, failed, unheard};
+use super::{Node, TABLE, USERS_D, World, failed, unheard};
 use crate::clickhouse::queries::CHECK_TABLE;
 use crate::clickhouse::xml;
 
@@ -57,13 +57,30 @@ impl World {
         let sql = query.request.body.as_str();
         let has_session = self.has_session(node);
         let tree = self.tree_of(node).filter(|_| has_session);
-        let body = if sql.contains("FROM system.zookeeper") {
+        let body = if sql.contains("FROM system.zookeeper WHERE path IN") {
+            if self.is_old() {
+                return exception(
+                    36,
+                    "SELECT from system.zookeeper table must contain condition like path = 'path'",
+                );
+            }
+            let Some(tree) = tree else {
+                return exception(999, "Coordination::Exception: Session expired");
+            };
+            let names = tree.registered.iter().filter(|_| node.table.is_some());
+            names.fold(String::new(), |mut text, name| {
+                let _ = writeln!(text, "/clickhouse/tables/01/{TABLE}/replicas\t{name}");
+                text
+            })
+        } else if sql.contains("FROM system.zookeeper") {
             match tree {
                 Some(_) => "1\n".to_owned(),
                 None => return exception(999, "Coordination::Exception: Session expired"),
             }
         } else if sql.starts_with("SELECT 'version'") {
             self.state(node)
+        } else if sql.contains("FROM system.tables WHERE database != 'system'") {
+            node.local_table.clone().unwrap_or_default()
         } else if sql.starts_with("SELECT total_replicas") {
             let registered = tree.map_or(0, |tree| tree.registered.len());
             format!("{registered}\t{}\n", self.active())

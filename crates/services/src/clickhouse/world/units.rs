@@ -84,6 +84,8 @@ impl World {
     /// A unit's process starts, anew where it runs. systemd does not wait for it to answer, and not for it to die either.
     pub(crate) fn start(&mut self, at: usize, unit: &str) {
         self.end(at, unit);
+        // The others notice that it is gone, and may have another leader by the time that it is back.
+        self.settle();
         let ready_us = self.now + self.pace.start_us;
         let now = self.now;
         let node = &mut self.nodes[at];

@@ -264,3 +264,23 @@ fn a_server_that_was_only_starting_is_not_restarted_as_the_primary() {
     let done = world.try_perform(&*service, restart);
     assert!(matches!(done, Err(ActionError::Changed { .. })), "{done:?}");
 }
+
+#[test]
+fn a_member_that_was_away_for_seconds_serves_once_it_follows() {
+    let service = service("");
+    let mut world = by_hand();
+    world.pace = PACE;
+    pass(&mut world, 60);
+    assert!(world.write(1));
+    unit(&mut world, "db2", UnitVerb::Restart);
+    assert!(world.write(2));
+    pass(&mut world, 3);
+    let facts = world.facts(&*service);
+    assert_eq!(
+        service.unavailable(&facts),
+        names(&["db2"]),
+        "it is 3 s behind, and gets nothing yet"
+    );
+    pass(&mut world, 5);
+    assert_eq!(service.unavailable(&world.facts(&*service)), names(&[]));
+}

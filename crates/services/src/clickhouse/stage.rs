@@ -1,0 +1,63 @@
+//! Members of the quorum that leave while others join: who joins comes first.
+//!
+//! One member more, then one less: with both at once, old and new majorities need not overlap, and a member less before
+//! one more leaves nothing to spare. So a member that leaves stays in everybody's files until all that are wanted serve,
+//! and goes in a second round, in the step `leave`.
+
+use plan::Facts;
+use types::HostName;
+
+use super::quorum::{self, Peer, Quorum};
+use super::settings::{Coordination, Settings};
+
+/// The settings of the first round, with the members that are still to stay; `None` where one round is enough.
+pub(super) fn first(settings: &Settings, facts: &Facts) -> Option<Settings> {
+    let quorum = Quorum::find(settings, facts);
+    let (added, removed) = quorum::changes(settings, &quorum, facts)?;
+    let all_serve = quorum.members.iter().all(|member| member.peer.is_serving());
+    if added.is_empty() && all_serve {
+        return None;
+    }
+    let stays = |name: &String| {
+        let host: HostName = name.parse().ok()?;
+        (serves(settings, &host, facts) && !has_begun(settings, &host, facts)).then_some(host)
+    };
+    let leavers: Vec<HostName> = removed.iter().filter_map(stays).collect();
+    if leavers.is_empty() {
+        return None;
+    }
+    let mut first = settings.clone();
+    match &mut first.coordination {
+        Coordination::Keeper(keeper) => keeper.members.extend(leavers.iter().cloned()),
+        Coordination::ZooKeeper(zookeeper) => zookeeper.members.extend(leavers.iter().cloned()),
+        Coordination::Named(_) => return None,
+    }
+    first.leavers = leavers;
+    Some(first)
+}
+
+/// The member that leads although it is no member any more: it hands over before the others do without it.
+pub(super) fn foreign_leader(settings: &Settings, facts: &Facts) -> Option<HostName> {
+    let elsewhere = settings.hosts.iter().chain(&settings.others);
+    let mut elsewhere = elsewhere.filter(|host| !settings.members().contains(host));
+    let leads = |host: &&HostName| {
+        quorum::was_member(settings, host, facts)
+            && matches!(quorum::peer_on(settings, host, facts), Peer::Leader(_))
+    };
+    elsewhere.find(leads).cloned()
+}
+
+fn serves(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+    quorum::peer_on(settings, host, facts).is_serving()
+}
+
+/// Whether somebody's file does without a member already: then the second round has begun.
+fn has_begun(settings: &Settings, leaver: &HostName, facts: &Facts) -> bool {
+    let seen = quorum::seen(settings, facts);
+    seen.iter().any(|(host, seen)| {
+        let names = || seen.servers.iter().map(|(_, name)| name.as_str());
+        settings.members().contains(host)
+            && names().any(|name| name == host.as_str())
+            && !names().any(|name| name == leaver.as_str())
+    })
+}
