@@ -300,12 +300,11 @@ pub(super) fn current(settings: &Settings, quorum: &Quorum, facts: &Facts) -> Op
         .map(|host| (host, own(settings, host, facts)))
         .find(|(host, (peer, _))| matches!(peer, Peer::Leader(_)) && was_member(settings, host, facts));
     let serving = || quorum.members.iter().find(|member| member.peer.is_serving());
-    let (host, conf) = match foreign {
-        Some((host, (_, conf))) => (Some(host), conf),
-        None => {
-            let member = quorum.leader().or_else(serving)?;
-            (member.host.as_ref(), member.conf.clone())
-        }
+    let (host, conf) = if let Some((host, (_, conf))) = foreign {
+        (Some(host), conf)
+    } else {
+        let member = quorum.leader().or_else(serving)?;
+        (member.host.as_ref(), member.conf.clone())
     };
     if let Some(conf) = conf {
         let servers = zoo::servers(&conf);

@@ -206,7 +206,7 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         Vec::new()
     });
     // Who starts again finds most of its members with the leader only while that one stays: the leader is the last.
-    let leads_last = settings.leavers.iter().any(|host| leads(host));
+    let leads_last = settings.leavers.iter().any(leads);
     if !leads_last {
         plan.tasks.extend(introduced.clone());
     }
