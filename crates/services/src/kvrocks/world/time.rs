@@ -224,38 +224,41 @@ impl Cluster {
         has_changed
     }
 
-    /// Whom a sentinel is about to hear of, and when.
+    /// Whom a sentinel is about to hear of, and when: replicas from the master, other sentinels by what they publish on every
+    /// engine that both watch (`sentinelProcessHelloMessage` in `sentinel.c`).
     fn audible(&self, from: usize, watched: &Watched) -> BTreeMap<Peer, i64> {
         let mut peers: BTreeMap<Peer, i64> = BTreeMap::new();
-        let Some((master, _)) = self.engine_at(from, &watched.ip, watched.port, &watched.auth_pass) else {
-            return peers;
-        };
         let mut expect = |peer: Peer, delay: i64| {
             let due = watched.hearing.get(&peer).copied();
             peers.insert(peer, due.unwrap_or(self.now + delay));
         };
-        for replica in self.replicas_of(master) {
+        let master = self.engine_at(from, &watched.ip, watched.port, &watched.auth_pass);
+        for replica in master.map_or(Vec::new(), |(master, _)| self.replicas_of(master)) {
             let ip = &self.nodes[replica].address;
             if !watched.replicas.contains(ip) && *ip != watched.ip {
                 expect(Peer::Engine(ip.clone()), self.tempo.info);
             }
         }
+        let engines = self.heard_on(from, watched);
         for other in (0..self.nodes.len()).filter(|other| *other != from) {
             let watch = self
                 .sentinel(other)
                 .and_then(|sentinel| sentinel.watched(&watched.name));
-            let Some(watch) = watch.filter(|watch| watch.ip == watched.ip) else {
-                continue;
-            };
-            let is_heard = self
-                .engine_at(other, &watch.ip, watch.port, &watch.auth_pass)
-                .is_some();
+            let theirs = watch.map(|watch| self.heard_on(other, watch));
+            let is_heard = theirs.is_some_and(|theirs| theirs.iter().any(|at| engines.contains(at)));
             let ip = &self.nodes[other].address;
             if is_heard && !watched.others.contains(ip) {
                 expect(Peer::Sentinel(ip.clone()), self.tempo.hello);
             }
         }
         peers
+    }
+
+    /// The engines that a sentinel watches and reaches.
+    fn heard_on(&self, from: usize, watched: &Watched) -> Vec<usize> {
+        let engines = std::iter::once(&watched.ip).chain(&watched.replicas);
+        let found = engines.filter_map(|ip| self.engine_at(from, ip, watched.port, &watched.auth_pass));
+        found.map(|(at, _)| at).collect()
     }
 
     /// The master of a later election than the one that a sentinel knows of, where another tells it.
