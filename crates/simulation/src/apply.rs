@@ -27,8 +27,8 @@ pub(crate) struct Operator {
 pub(crate) enum End {
     /// The plan is empty.
     Converged,
-    /// Something is left to do, and what.
-    Left(String),
+    /// Something is left to do, and what; whether a person must do it, by what a refusal says.
+    Left { what: String, by_hand: bool },
     /// Somebody else holds a host.
     Held,
     /// A defect: there is no plan at all.
@@ -152,7 +152,14 @@ fn left(graph: &StepGraph) -> End {
         .iter()
         .map(|unplanned| format!("not planned on {}: {}", unplanned.host, unplanned.why));
     let all: Vec<String> = nodes.chain(refused).chain(unplanned).collect();
-    End::Left(all.join("; "))
+    let by_hand = graph
+        .refusals
+        .iter()
+        .any(|refusal| refusal.way_out.contains("restart"));
+    End::Left {
+        what: all.join("; "),
+        by_hand,
+    }
 }
 
 /// The same plan where everybody may be away at once and nobody asks who serves.

@@ -7,6 +7,10 @@ use std::time::Duration;
 use services::world::{Trouble, World};
 use types::HostName;
 
+/// How long a partition may go unseen by the service itself: nobody is told of silence, and each waits for an answer for as
+/// long as it does. SSDB waits longest of all, 30 s (`recv_timeout`), and says SYNC meanwhile.
+const SILENCE: Duration = Duration::from_secs(35);
+
 /// A service under watch.
 pub(crate) struct Watched {
     pub(crate) kind: &'static str,
@@ -25,6 +29,8 @@ pub(crate) struct Watched {
     ours: BTreeSet<HostName>,
     /// When the service last lost a member otherwise, and the last trouble of each host.
     shrank: Option<Duration>,
+    /// Until when a partition is not seen.
+    silent: Duration,
     suffered: BTreeMap<HostName, (Duration, String)>,
     wrongs: usize,
 }
@@ -47,6 +53,7 @@ impl Watched {
             acknowledged: Vec::new(),
             ours: BTreeSet::new(),
             shrank: None,
+            silent: Duration::ZERO,
             suffered: BTreeMap::new(),
             wrongs: 0,
         }
@@ -61,6 +68,9 @@ impl Watched {
     /// Lets trouble come to a host, or to the service as a whole.
     pub(crate) fn suffer(&mut self, now: Duration, trouble: &Trouble, host: Option<&HostName>) {
         self.world.suffer(trouble);
+        if matches!(trouble, Trouble::Cut(_)) {
+            self.silent = now + SILENCE;
+        }
         if let Some(host) = host {
             self.ours.remove(host);
             self.suffered.insert(host.clone(), (now, format!("{trouble:?}")));
@@ -101,7 +111,7 @@ impl Watched {
         self.ours
             .retain(|host| !serving.contains(host) && self.members.contains(host));
         let was_kept = before.needed > 0 && before.serving.len() >= before.needed;
-        let is_excused = self.shrank.is_some_and(|at| at > known);
+        let is_excused = self.silent > known || self.shrank.is_some_and(|at| at > known);
         if was_kept && serving.len() < needed && !is_excused {
             broken.push(format!(
                 "{} lost its quorum: {:?} served, {:?} do, and {needed} must{}",

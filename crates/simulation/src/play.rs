@@ -8,6 +8,7 @@ use executor::{Stop, gather};
 use futures::future::join_all;
 use plan::Running;
 use planner::{Options, Project, Scope};
+use services::world::Trouble;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use types::HostName;
@@ -26,6 +27,9 @@ const STUBBORN: u64 = 4;
 
 /// How many applies must do once troubles are over.
 const ENOUGH: u64 = 8;
+
+/// In which of them a person steps in, where a refusal asks for one.
+const PATIENCE: u64 = 2;
 
 /// How long everything has to come to rest after that: what heals by itself needs no plan, but it needs time.
 const REST: Duration = Duration::from_mins(3);
@@ -197,9 +201,10 @@ impl<'a> Stage<'a> {
         self.site().begin_phase();
         self.with_troubles(phase, &project, &options).await?;
         self.site().note(|| "all troubles are over".to_owned());
-        self.converge(&project, &options).await?;
+        let cut = phase.cut();
+        self.converge(&project, &options, &cut).await?;
         sleep(REST).await;
-        self.converge(&project, &options).await?;
+        self.converge(&project, &options, &cut).await?;
         self.site().check_end();
         self.site().set_clients(&members);
         Ok(())
@@ -287,18 +292,43 @@ impl<'a> Stage<'a> {
     }
 
     /// Applies until nothing is left to do.
-    async fn converge(&mut self, project: &Project, options: &Options) -> Result<(), String> {
+    async fn converge(
+        &mut self,
+        project: &Project,
+        options: &Options,
+        cut: &[HostName],
+    ) -> Result<(), String> {
         let desk = Mutex::default();
         let mut last = End::Held;
-        for _ in 0..ENOUGH {
+        for round in 0..ENOUGH {
             last = self.apply(project, options, &desk).await;
             match &last {
                 End::Converged => return Ok(()),
                 End::Broken(why) => return Err(why.clone()),
-                End::Held | End::Left(_) => sleep(Duration::from_mins(1)).await,
+                // What heals by itself has done so by then.
+                End::Left { by_hand: true, .. } if round == PATIENCE => self.restart_by_hand(cut).await,
+                End::Held | End::Left { .. } => {}
             }
+            sleep(Duration::from_mins(1)).await;
         }
         Err(format!("after {ENOUGH} applies: {last:?}"))
+    }
+
+    /// A person does what a refusal asks for: restarts what runs on hosts that were cut off, one after another, and then
+    /// the others, as is needed after a partition (<https://www.rabbitmq.com/docs/partitions#recovering>).
+    async fn restart_by_hand(&mut self, cut: &[HostName]) {
+        let others = names(&self.members)
+            .into_iter()
+            .filter(|host| !cut.contains(host));
+        for host in &cut.iter().cloned().chain(others).collect::<Vec<HostName>>() {
+            self.site()
+                .note(|| format!("by hand: all on {host} is restarted"));
+            for trouble in [Trouble::Crash(host.clone()), Trouble::Revive(host.clone())] {
+                self.site().suffer(None, &trouble, Some(host));
+            }
+            *self.tally.troubles.entry("by hand").or_default() += 1;
+            sleep(Duration::from_mins(1)).await;
+        }
     }
 
     /// One apply, unless it is killed; somebody else may do the same beside it.

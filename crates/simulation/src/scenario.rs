@@ -221,6 +221,17 @@ impl Scenario {
     }
 }
 
+impl Phase {
+    /// The hosts that are cut off from others in it.
+    pub(crate) fn cut(&self) -> Vec<HostName> {
+        let cut = self.troubles.iter().filter_map(|trouble| match &trouble.sort {
+            Sort::Cut { host, .. } => Some(host.clone()),
+            _ => None,
+        });
+        cut.collect()
+    }
+}
+
 impl Sort {
     /// One word.
     pub(crate) fn word(&self) -> &'static str {
