@@ -201,71 +201,11 @@ EOF
 
 /// The runbook's commands, with the root element of 18.16, and ZooKeeper in Keeper's place.
 fn runbook(host: &str) -> String {
-    let text = r#"
-mkdir -p /etc/clickhouse-server/config.d
-cat <<EOF > /etc/clickhouse-server/config.d/clusters.xml
-<?xml version="1.0" ?>
-<yandex>
-<remote_servers>
-<altcraft>
-<shard>
-<internal_replication>true</internal_replication>
-<replica>
-<host>db1</host>
-<port>9000</port>
-</replica>
-<replica>
-<host>db2</host>
-<port>9000</port>
-</replica>
-<replica>
-<host>db3</host>
-<port>9000</port>
-</replica>
-</shard>
-</altcraft>
-</remote_servers>
-</yandex>
-EOF
-cat <<EOF > /etc/clickhouse-server/config.d/macros.xml
-<?xml version="1.0" ?>
-<yandex>
-<macros>
-<cluster>altcraft</cluster>
-<replica>HOST</replica>
-<shard>01</shard>
-</macros>
-</yandex>
-EOF
-cat <<EOF > /etc/clickhouse-server/config.d/keeper.xml
-<?xml version="1.0" ?>
-<yandex>
-<zookeeper>
-<node>
-<host>db1</host>
-<port>2181</port>
-</node>
-<node>
-<host>db2</host>
-<port>2181</port>
-</node>
-<node>
-<host>db3</host>
-<port>2181</port>
-</node>
-</zookeeper>
-
-<distributed_ddl>
-<path>/clickhouse/altcraft/task_queue/ddl</path>
-</distributed_ddl>
-</yandex>
-EOF
-cat <<EOF > /etc/clickhouse-server/config.d/settings.xml
-<?xml version="1.0" ?>
-<yandex>
-<listen_host>0.0.0.0</listen_host>
-</yandex>
-EOF
-"#;
-    text.replace("HOST", host)
+    let text = include_str!("../crates/services/src/clickhouse/tests/runbook.sh");
+    let (before, rest) = text.split_once("<keeper_server>").unwrap();
+    let (_, after) = rest.split_once("</keeper_server>\n\n").unwrap();
+    format!("{before}{after}")
+        .replace("clickhouse>", "yandex>")
+        .replace("<port>9181</port>", "<port>2181</port>")
+        .replace("<replica>db1</replica>", &format!("<replica>{host}</replica>"))
 }

@@ -41,7 +41,26 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             Err(stop @ Stop::Unknown(_)) => plan.unplanned.push((host.clone(), stop.to_string())),
         }
     }
+    for host in settings.leavers.iter().filter(|host| cx.others.contains(host)) {
+        plan.tasks.extend(introduce(settings, host, cx).ok().flatten());
+    }
     plan
+}
+
+/// A Keeper that is to leave learns of the newcomers as well: it may be the leader, who takes them in when its own file
+/// names them.
+fn introduce(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
+    if settings.keeper().is_none() {
+        return Ok(None);
+    }
+    let text = files::keeper(
+        settings,
+        root(settings, host, cx.facts)?,
+        host,
+        &ids(settings, cx.facts)?,
+    );
+    let task = write(host, &queries::config_file(settings, "keeper"), text, None, cx)?;
+    Ok(task.map(|task| task.part("keeper")))
 }
 
 /// The numbers of the members of the quorum.

@@ -26,6 +26,7 @@ pub(super) struct Former<'s> {
 /// What a host that is no member is asked: little, for most of them never were one.
 pub(super) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut all = queries::live(settings, host);
+    all.push(queries::config(settings).wrap());
     all.push(queries::config_file(settings, "clusters").wrap());
     match settings.zookeeper() {
         Some(zookeeper) => all.push(queries::zoo_cfg(zookeeper).wrap()),

@@ -293,16 +293,26 @@ fn seen_in_keeper(text: &str) -> Seen {
 
 /// The hosts that the quorum consists of now, as far as it is known: as its leader has it, or who follows it.
 pub(super) fn current(settings: &Settings, quorum: &Quorum, facts: &Facts) -> Option<Vec<String>> {
-    let leader = quorum
-        .leader()
-        .or_else(|| quorum.members.iter().find(|member| member.peer.is_serving()))?;
-    if let Some(conf) = &leader.conf {
-        let servers = zoo::servers(conf);
+    // Whoever leads knows; it may be one that the inventory does not name any more.
+    let elsewhere = settings.hosts.iter().chain(&settings.others);
+    let foreign = elsewhere
+        .filter(|host| quorum.leader().is_none() && !settings.members().contains(host))
+        .map(|host| (host, own(settings, host, facts)))
+        .find(|(host, (peer, _))| matches!(peer, Peer::Leader(_)) && was_member(settings, host, facts));
+    let serving = || quorum.members.iter().find(|member| member.peer.is_serving());
+    let (host, conf) = if let Some((host, (_, conf))) = foreign {
+        (Some(host), conf)
+    } else {
+        let member = quorum.leader().or_else(serving)?;
+        (member.host.as_ref(), member.conf.clone())
+    };
+    if let Some(conf) = conf {
+        let servers = zoo::servers(&conf);
         if !servers.is_empty() {
             return Some(servers.into_iter().map(|(_, host)| host).collect());
         }
     }
-    let host = leader.host.as_ref()?;
+    let host = host?;
     let all = seen(settings, facts);
     let (_, seen) = all.into_iter().find(|(other, _)| other == host)?;
     let names: Vec<String> = seen.servers.into_iter().map(|(_, host)| host).collect();
@@ -334,6 +344,12 @@ pub(super) fn has_past(settings: &Settings, host: &HostName, facts: &Facts) -> b
         }
         Coordination::Named(_) => false,
     }
+}
+
+/// Whether somebody relies on the quorum, be it there at this moment or not: while a leader is chosen, nobody serves, and
+/// members that run are no less in use.
+pub(super) fn is_in_use(settings: &Settings, quorum: &Quorum, facts: &Facts) -> bool {
+    quorum.is_there() || tables_exist(settings, facts)
 }
 
 /// Whether any server holds replicated tables: then a quorum of blank members would make all of them read-only for good.

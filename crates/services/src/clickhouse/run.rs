@@ -19,14 +19,14 @@ use super::view;
 use crate::common::{UNIT, action};
 use crate::step::{Cx, StepPlan, Task};
 
-/// Whether a cluster serves: some server knows it, and there is a quorum.
+/// Whether a cluster serves: some server knows it, and there is a quorum, or was.
 fn is_formed(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>) -> bool {
     let knows = |host: &HostName| {
         view::talk(settings, host, cx.facts)
             .up()
             .is_some_and(|live| !live.cluster.is_empty())
     };
-    quorum.is_there() && settings.hosts.iter().any(knows)
+    quorum::is_in_use(settings, quorum, cx.facts) && settings.hosts.iter().any(knows)
 }
 
 fn needs<'c>(settings: &Settings, cx: &'c Cx<'_>, plan: &mut StepPlan) -> Vec<(&'c HostName, Need)> {

@@ -9,21 +9,21 @@ use types::HostName;
 
 use super::quorum::{self, Peer, Quorum};
 use super::settings::{Coordination, Settings};
+use super::zoo;
 
 /// The settings of the first round, with the members that are still to stay; `None` where one round is enough.
 pub(super) fn first(settings: &Settings, facts: &Facts) -> Option<Settings> {
     let quorum = Quorum::find(settings, facts);
     let (added, removed) = quorum::changes(settings, &quorum, facts)?;
     let all_serve = quorum.members.iter().all(|member| member.peer.is_serving());
-    if added.is_empty() && all_serve {
-        return None;
-    }
-    let stays = |name: &String| {
-        let host: HostName = name.parse().ok()?;
-        (serves(settings, &host, facts) && !has_begun(settings, &host, facts)).then_some(host)
-    };
-    let leavers: Vec<HostName> = removed.iter().filter_map(stays).collect();
-    if leavers.is_empty() {
+    let leavers: Vec<HostName> = removed
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .filter(|host| votes(settings, host, facts) && !has_begun(settings, host, facts))
+        .collect();
+    let all_vote = leavers.iter().all(|host| serves(settings, host, facts));
+    let is_ready = added.is_empty() && all_serve && all_vote && all_know(settings, &quorum);
+    if is_ready || leavers.is_empty() {
         return None;
     }
     let mut first = settings.clone();
@@ -45,6 +45,23 @@ pub(super) fn foreign_leader(settings: &Settings, facts: &Facts) -> Option<HostN
             && matches!(quorum::peer_on(settings, host, facts), Peer::Leader(_))
     };
     elsewhere.find(leads).cloned()
+}
+
+/// Whether all members that tell what they run with run with all that are wanted.
+fn all_know(settings: &Settings, quorum: &Quorum) -> bool {
+    let confs = quorum.members.iter().filter_map(|member| member.conf.as_deref());
+    let knows_all = |conf: &str| {
+        let servers = zoo::servers(conf);
+        let is_named = |host: &HostName| servers.iter().any(|(_, name)| name == host.as_str());
+        settings.members().iter().all(is_named)
+    };
+    confs.into_iter().all(knows_all)
+}
+
+/// Whether a member that leaves runs: one that follows nobody, for it does not know who leads, is to learn it.
+fn votes(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+    let peer = quorum::peer_on(settings, host, facts);
+    peer.is_serving() || (settings.zookeeper().is_some() && peer == Peer::Waiting)
 }
 
 fn serves(settings: &Settings, host: &HostName, facts: &Facts) -> bool {

@@ -141,8 +141,13 @@ fn needs<'c>(
 }
 
 /// Whether restarting a member takes something away from somebody.
-fn serves(quorum: &Quorum, host: &HostName) -> bool {
-    quorum.is_there() && quorum.on(host).is_some_and(|member| member.peer.is_serving())
+fn serves(settings: &Settings, quorum: &Quorum, host: &HostName, cx: &Cx<'_>) -> bool {
+    let Some(member) = quorum.on(host) else {
+        return false;
+    };
+    // While nobody leads, whoever looks for a leader is as good as one that follows.
+    let is_electing = !quorum.is_there() && member.peer == Peer::Waiting;
+    quorum::is_in_use(settings, quorum, cx.facts) && (member.peer.is_serving() || is_electing)
 }
 
 /// The step `zookeeper-start`: whatever serves nobody, all at once, for a quorum comes up together.
@@ -155,7 +160,7 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     // A member that the quorum does not know yet follows it only once the others were restarted.
     let added = quorum::changes(settings, &quorum, cx.facts).map(|(added, _)| added);
     for (host, need) in needs(settings, zookeeper, &quorum, cx, &mut plan) {
-        if serves(&quorum, host) && need.restarts() {
+        if serves(settings, &quorum, host, cx) && need.restarts() {
             continue;
         }
         let is_new = added
@@ -184,7 +189,7 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let quorum = Quorum::find(settings, cx.facts);
     let mut restarts = needs(settings, zookeeper, &quorum, cx, &mut plan);
     plan.unplanned.clear();
-    restarts.retain(|(host, need)| serves(&quorum, host) && need.restarts());
+    restarts.retain(|(host, need)| serves(settings, &quorum, host, cx) && need.restarts());
     let leads = |host: &HostName| matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)));
     restarts.sort_by_key(|(host, _)| leads(host));
     let all: Vec<HostName> = restarts.iter().map(|(host, _)| (*host).clone()).collect();
@@ -196,9 +201,14 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     } else if !restarts.is_empty() {
         plan.tasks.extend(rounds::hand_over(settings, cx));
     }
-    match rounds::introduce(settings, cx) {
-        Ok(tasks) => plan.tasks.extend(tasks),
-        Err(refusal) => plan.refusals.push(*refusal),
+    let introduced = rounds::introduce(settings, cx).unwrap_or_else(|refusal| {
+        plan.refusals.push(*refusal);
+        Vec::new()
+    });
+    // Who starts again finds most of its members with the leader only while that one stays: the leader is the last.
+    let leads_last = settings.leavers.iter().any(leads);
+    if !leads_last {
+        plan.tasks.extend(introduced.clone());
     }
     for (host, need) in restarts {
         if let Some(refusal) = margin::refusal(settings, host, &all, &need, cx) {
@@ -207,6 +217,9 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         }
         let gate = after(settings, cx);
         plan.tasks.push(task(host, zookeeper, &need, true).gate(gate));
+    }
+    if leads_last {
+        plan.tasks.extend(introduced);
     }
     // A host that is no member of anything any more stops both of its processes, in the step `leave`.
     let stays = |task: &Task| !is_first && cx.hosts.contains(&task.host);

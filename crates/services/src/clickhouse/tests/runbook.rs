@@ -5,97 +5,15 @@ use insta::assert_snapshot;
 use super::*;
 use crate::clickhouse::world::CONFIG_D;
 
-/// The examples of "ClickHouse Cluster Setup" for db1: what stands between the two lines with EOF.
-const CLUSTERS: &str = r#"<?xml version="1.0" ?>
-<clickhouse>
-<remote_servers>
-<altcraft>
-<shard>
-<internal_replication>true</internal_replication>
-<replica>
-<host>db1</host>
-<port>9000</port>
-</replica>
-<replica>
-<host>db2</host>
-<port>9000</port>
-</replica>
-<replica>
-<host>db3</host>
-<port>9000</port>
-</replica>
-</shard>
-</altcraft>
-</remote_servers>
-</clickhouse>
-"#;
-const MACROS: &str = r#"<?xml version="1.0" ?>
-<clickhouse>
-<macros>
-<cluster>altcraft</cluster>
-<replica>db1</replica>
-<shard>01</shard>
-</macros>
-</clickhouse>
-"#;
-const KEEPER: &str = r#"<?xml version="1.0" ?>
-<clickhouse>
-<keeper_server>
-<tcp_port>9181</tcp_port>
-<server_id>1</server_id>
-<log_storage_path>/var/lib/clickhouse/coordination/log</log_storage_path>
-<snapshot_storage_path>/var/lib/clickhouse/coordination/snapshots</snapshot_storage_path>
+/// The commands of "ClickHouse Cluster Setup" for db1; the end-to-end tests run them.
+const COMMANDS: &str = include_str!("runbook.sh");
 
-<coordination_settings>
-<operation_timeout_ms>10000</operation_timeout_ms>
-<session_timeout_ms>30000</session_timeout_ms>
-<rotate_log_storage_interval>10000</rotate_log_storage_interval>
-</coordination_settings>
-
-<raft_configuration>
-<server>
-<id>1</id>
-<hostname>db1</hostname>
-<port>9444</port>
-</server>
-<server>
-<id>2</id>
-<hostname>db2</hostname>
-<port>9444</port>
-</server>
-<server>
-<id>3</id>
-<hostname>db3</hostname>
-<port>9444</port>
-</server>
-</raft_configuration>
-</keeper_server>
-
-<zookeeper>
-<node>
-<host>db1</host>
-<port>9181</port>
-</node>
-<node>
-<host>db2</host>
-<port>9181</port>
-</node>
-<node>
-<host>db3</host>
-<port>9181</port>
-</node>
-</zookeeper>
-
-<distributed_ddl>
-<path>/clickhouse/altcraft/task_queue/ddl</path>
-</distributed_ddl>
-</clickhouse>
-"#;
-const SETTINGS: &str = r#"<?xml version="1.0" ?>
-<clickhouse>
-<listen_host>0.0.0.0</listen_host>
-</clickhouse>
-"#;
+/// What they write into a file: what stands between the two lines with EOF.
+fn example(name: &str) -> &'static str {
+    let begin = format!("/{name}.xml\n");
+    let (_, rest) = COMMANDS.split_once(&begin).expect("a file of that name");
+    rest.split_once("EOF\n").expect("its end").0
+}
 
 /// A text without its indentation.
 fn flat(text: &str) -> String {
@@ -106,20 +24,15 @@ fn flat(text: &str) -> String {
 #[test]
 fn every_file_is_the_runbooks_but_for_its_indentation() {
     let world = built(&*keeper(""), MODERN);
-    for (name, text) in [
-        ("clusters", CLUSTERS),
-        ("macros", MACROS),
-        ("keeper", KEEPER),
-        ("settings", SETTINGS),
-    ] {
+    for name in ["clusters", "macros", "keeper", "settings"] {
         let ours = world.node("db1").machine.text(&format!("{CONFIG_D}/{name}.xml"));
-        assert_eq!(flat(ours), text, "{name}.xml");
+        assert_eq!(flat(ours), example(name), "{name}.xml");
     }
     let other = world.node("db3").machine.text(&format!("{CONFIG_D}/macros.xml"));
-    assert_eq!(flat(other), MACROS.replace("db1", "db3"));
+    assert_eq!(flat(other), example("macros").replace("db1", "db3"));
     let other = world.node("db3").machine.text(&format!("{CONFIG_D}/keeper.xml"));
     let id = |id: u32| format!("<server_id>{id}</server_id>");
-    assert_eq!(flat(other), KEEPER.replace(&id(1), &id(3)));
+    assert_eq!(flat(other), example("keeper").replace(&id(1), &id(3)));
 }
 
 #[test]
@@ -149,7 +62,7 @@ fn old_servers_get_the_old_root_element() {
         .node("db1")
         .machine
         .text(&format!("{CONFIG_D}/clusters.xml"));
-    assert_eq!(flat(ours), CLUSTERS.replace("clickhouse>", "yandex>"));
+    assert_eq!(flat(ours), example("clusters").replace("clickhouse>", "yandex>"));
 }
 
 /// Asks the engine of a new server, which prints an answer a line. It aborts at its end, after everything was said.

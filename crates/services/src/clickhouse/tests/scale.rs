@@ -148,3 +148,40 @@ fn hosts_that_never_were_members_are_left_alone() {
     let left = plan(&*among(&DB, ZOO), &world);
     assert!(is_settled(&left), "{}", render(&left));
 }
+
+/// The leader takes newcomers in when its own file names them, and so does one that is to leave.
+#[test]
+fn whoever_leads_is_replaced() {
+    for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
+        let world = cluster(&DB, more, version);
+        let leader = world
+            .nodes
+            .iter()
+            .find(|node| node.place == Place::Leading)
+            .unwrap();
+        let leader = leader.name().to_owned();
+        let rest: Vec<&str> = ALL.into_iter().filter(|host| *host != leader).collect();
+        let service = among(&rest, more);
+        converge_from_everywhere(&*service, &world);
+        settled(&*service, &world, &rest);
+    }
+}
+
+/// Seen with a host that was cut off: while a leader was chosen, all servers were restarted at once.
+#[test]
+fn while_a_leader_is_chosen_members_are_restarted_one_after_another() {
+    for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
+        let mut world = cluster(&DB, more, version);
+        for host in DB {
+            world.suffer(&Trouble::Cut(testing::host(host)));
+        }
+        let service = among(&DB, &format!("{more}ddl_path = \"/clickhouse/other/ddl\"\n"));
+        let found = plan(&*service, &world);
+        let restarts = found.tasks.iter().filter(|task| task.title.contains("restart"));
+        assert!(
+            restarts.into_iter().all(|task| task.disrupts),
+            "{}",
+            render(&found)
+        );
+    }
+}

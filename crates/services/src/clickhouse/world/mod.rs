@@ -72,6 +72,8 @@ pub(crate) struct World {
     members: Vec<(u32, String)>,
     /// Whether most of them served ever: until then nothing can be lost.
     is_formed: bool,
+    /// Those that served ever.
+    joined: BTreeSet<HostName>,
     /// Whose each number is, since the first process ran with it.
     numbers: BTreeMap<u32, String>,
     /// Whom the client turns to; anybody where it was told nothing.
@@ -96,6 +98,7 @@ impl World {
             agreed: Tree::default(),
             members: Vec::new(),
             is_formed: false,
+            joined: BTreeSet::new(),
             numbers: BTreeMap::new(),
             clients: Vec::new(),
             wrongs: Vec::new(),
@@ -134,19 +137,19 @@ impl World {
         self.agree();
         self.die_without_quorum();
         self.catch_up();
-        self.is_formed |= !self.members.is_empty() && self.count_serving() >= self.majority();
+        let whole: Vec<HostName> = crate::world::World::serving(self).into_iter().collect();
+        self.is_formed |= !self.members.is_empty() && whole.len() * 2 > self.members.len();
+        self.joined.extend(whole);
     }
 
+    /// The majority of members that have answered clients ever: a newcomer votes before its server is a part of the cluster.
     fn majority(&self) -> usize {
-        self.members.len() / 2 + 1
+        let is_expected = |name: &String| self.joined.iter().any(|host| host.as_str() == name);
+        self.members.iter().filter(|(_, name)| is_expected(name)).count() / 2 + 1
     }
 
     fn is_serving(&self, node: &Node) -> bool {
         node.knows_cluster() && self.counts(node)
-    }
-
-    fn count_serving(&self) -> usize {
-        self.nodes.iter().filter(|node| self.is_serving(node)).count()
     }
 
     fn wrong(&mut self, what: String) {
