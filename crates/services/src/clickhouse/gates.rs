@@ -24,6 +24,8 @@ pub(super) const SERVING: &str = "serving";
 pub(super) const COVERED: &str = "covered";
 /// A member that is to leave follows or leads for as long as it counts.
 pub(super) const VOTES: &str = "votes";
+/// The other members of the quorum, those that are to leave among them, are a majority by themselves.
+pub(super) const SPARE: &str = "spare";
 /// The cluster is well without it.
 pub(super) const LEFT: &str = "left";
 
@@ -78,6 +80,16 @@ pub(super) fn votes(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let mut gate = gate(settings, cx, VOTES, None, title, ELECTION);
     gate.host = Some(host.clone());
     gate.watch.insert(host.clone(), queries::live(settings, host));
+    gate
+}
+
+pub(super) fn spare(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = format!("the quorum can spare {host}");
+    let mut gate = gate(settings, cx, SPARE, None, title, ELECTION);
+    gate.host = Some(host.clone());
+    for other in cx.hosts.iter().chain(cx.others) {
+        gate.watch.insert(other.clone(), queries::live(settings, other));
+    }
     gate
 }
 

@@ -7,6 +7,7 @@ use types::HostName;
 
 use super::former;
 use super::gates;
+use super::margin;
 use super::quorum::{self, Peer, Quorum};
 use super::reload;
 use super::settings::{Coordination, Settings};
@@ -25,6 +26,7 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
             does_without(settings, host, facts).and_then(|()| former::is_covered(settings, host, facts))
         }
         (gates::VOTES, Some(host)) => has_quorum(settings, facts).and_then(|()| votes(settings, host, facts)),
+        (gates::SPARE, Some(host)) => margin::spares(settings, host, facts),
         (gates::LEFT, _) => well(settings, facts),
         _ => return Verdict::Fail(format!("{} has no check {check:?}", settings.name)),
     };

@@ -3,14 +3,16 @@
 //! The quorum is what its leader has, which may be more than the inventory names: a member that is to leave counts until
 //! the others have learned of it, and a dead one takes the majority from a quorum that is otherwise whole.
 
-use plan::{Consent, Refusal};
+use plan::{Consent, Facts, Refusal};
 use protocol::UnitVerb;
 use types::HostName;
 
+use super::gates;
 use super::need::Need;
 use super::quorum::{self, Peer, Quorum};
 use super::settings::Settings;
-use crate::step::Cx;
+use super::zoo;
+use crate::step::{Cx, Task};
 
 /// The consent to do without a quorum while a member restarts.
 const CONSENT: &str = "clickhouse.outage";
@@ -69,6 +71,50 @@ pub(super) fn refusal(
             host: host.clone(),
         }),
     })
+}
+
+/// Whether the others are a majority now: the plan's own answer may be older than a member's end. A quorum of two has none
+/// to spare, and what the operator allowed is not asked about.
+pub(super) fn spares(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
+    let quorum = Quorum::find(settings, facts);
+    let is_voter = quorum::peer_on(settings, host, facts).is_serving();
+    if settings.members().len() < 3 || !is_voter {
+        return Ok(());
+    }
+    // A Keeper tells nobody who the others are: its leader's file may be ahead of it.
+    let Some(conf) = quorum.members.iter().find_map(|member| member.conf.as_deref()) else {
+        return Ok(());
+    };
+    let names: Vec<String> = quorum::current(settings, &quorum, facts)
+        .unwrap_or_else(|| zoo::servers(conf).into_iter().map(|(_, name)| name).collect());
+    let known: Vec<&HostName> = settings.hosts.iter().chain(&settings.others).collect();
+    let serves = |name: &&String| {
+        let host = known.iter().find(|host| host.as_str() == name.as_str());
+        host.is_some_and(|host| quorum::peer_on(settings, host, facts).is_serving())
+    };
+    let others = names.iter().filter(|name| name.as_str() != host.as_str());
+    let (there, missing): (Vec<&String>, Vec<&String>) = others.partition(serves);
+    let list: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
+    if names.len() < 3 || there.len() > names.len() / 2 {
+        Ok(())
+    } else {
+        Err(format!(
+            "of {} only {} others serve, without {}",
+            names.len(),
+            there.len(),
+            list.join(", ")
+        ))
+    }
+}
+
+/// Takes a member away only while the quorum can spare it, unless that was consented to.
+pub(super) fn guarded(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
+    let host = task.host.clone();
+    if cx.is_allowed(CONSENT, &host) {
+        task
+    } else {
+        task.before(gates::spare(settings, cx, &host))
+    }
 }
 
 /// Whether another member serves by the time: it does now, or this plan starts it before.

@@ -139,6 +139,7 @@ pub(super) fn introduce(settings: &Settings, cx: &Cx<'_>) -> Result<Vec<Task>, B
         }
         tasks.append(&mut written);
         let restart = restart(host, &zookeeper.unit, &need.reason).part("introduce");
+        let restart = margin::guarded(restart, settings, cx);
         tasks.push(
             restart
                 .gate(gates::votes(settings, cx, host))
@@ -164,6 +165,7 @@ fn with_zookeeper(
     }
     let write = write(host, &query, found, wanted, was, cx);
     let restart = restart(host, &zookeeper.unit, REASON).part("second");
+    let restart = margin::guarded(restart, settings, cx);
     Ok(vec![
         write.part("second.zoo.cfg"),
         restart.gate(gates::reached(settings, cx)),

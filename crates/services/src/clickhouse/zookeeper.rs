@@ -216,7 +216,8 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             continue;
         }
         let gate = after(settings, cx);
-        plan.tasks.push(task(host, zookeeper, &need, true).gate(gate));
+        let task = task(host, zookeeper, &need, true).gate(gate);
+        plan.tasks.push(margin::guarded(task, settings, cx));
     }
     if leads_last {
         plan.tasks.extend(introduced);
