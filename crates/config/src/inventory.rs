@@ -3,7 +3,8 @@
 //! Each host is named once. A service lists its hosts, by name or by group, in order; its other keys are its
 //! kind's business and are kept as they were written until the kind reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use types::{Diagnostic, HostName, NameError, ServiceName, SourceId, Sources, Span};
 
@@ -106,6 +107,22 @@ impl Inventory {
         };
         reader.finish();
         inventory
+    }
+
+    /// The hosts that no service of a kind lists. One of them may have been a member of such a service.
+    pub fn hosts_without(&self, kind: &str) -> Vec<HostName> {
+        let services = self.services.iter().filter(|service| service.kind == kind);
+        let taken: BTreeSet<&HostName> = services.flat_map(|service| &service.hosts).collect();
+        let hosts = self.hosts.keys();
+        hosts.filter(|host| !taken.contains(host)).cloned().collect()
+    }
+
+    /// Where other hosts reach a host: at its address, else under its name. An address of the loopback is for a tunnel:
+    /// nobody else reaches the host there.
+    pub fn reached_at<'a>(&'a self, host: &'a HostName) -> &'a str {
+        let address = self.hosts.get(host).and_then(|host| host.address.as_deref());
+        let is_loopback = |text: &&str| text.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        address.filter(|text| !is_loopback(text)).unwrap_or(host.as_str())
     }
 
     /// The hosts that a playbook names, groups replaced by their members, in order.

@@ -78,7 +78,7 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let settings = Settings {
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
-        others: others(decl, cx),
+        others: cx.inventory.hosts_without(&decl.kind),
         known: cx.inventory.hosts.keys().cloned().collect(),
         master: master(&reader, &decl.hosts, findings).or_else(|| decl.hosts.first().cloned())?,
         config: path(&reader, "config", "/opt/akd/config/main.json"),
@@ -98,17 +98,6 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     ports(&settings, &reader, findings);
     reader.finish();
     Some(settings)
-}
-
-fn others(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Vec<HostName> {
-    let platforms = cx
-        .inventory
-        .services
-        .iter()
-        .filter(|other| other.kind == decl.kind);
-    let taken: Vec<&HostName> = platforms.flat_map(|other| &other.hosts).collect();
-    let hosts = cx.inventory.hosts.keys();
-    hosts.filter(|host| !taken.contains(host)).cloned().collect()
 }
 
 fn master(reader: &Reader<'_>, hosts: &[HostName], findings: &Findings) -> Option<HostName> {

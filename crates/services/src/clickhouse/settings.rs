@@ -231,9 +231,13 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     Some(Settings {
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
-        others: others(cx),
+        others: cx.inventory.hosts_without(&decl.kind),
         leavers: Vec::new(),
-        addresses: decl.hosts.iter().map(|host| address(host, cx)).collect(),
+        addresses: decl
+            .hosts
+            .iter()
+            .map(|host| cx.inventory.reached_at(host).to_owned())
+            .collect(),
         cluster,
         shard,
         tcp_port,
@@ -252,31 +256,6 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         coordination,
         server_ids,
     })
-}
-
-fn others(cx: &ReadCx<'_>) -> Vec<HostName> {
-    let services = cx
-        .inventory
-        .services
-        .iter()
-        .filter(|decl| decl.kind == "clickhouse");
-    let taken: Vec<&HostName> = services.flat_map(|decl| &decl.hosts).collect();
-    let others = cx.inventory.hosts.keys().filter(|host| !taken.contains(host));
-    others.cloned().collect()
-}
-
-fn address(host: &HostName, cx: &ReadCx<'_>) -> String {
-    let address = cx
-        .inventory
-        .hosts
-        .get(host)
-        .and_then(|host| host.address.as_deref());
-    match address.map(|text| (text, text.parse::<IpAddr>())) {
-        // An address of the loopback is for a tunnel: nobody else reaches the member there.
-        Some((text, Ok(address))) if !address.is_loopback() => text.to_owned(),
-        Some((text, Err(_))) => text.to_owned(),
-        _ => host.to_string(),
-    }
 }
 
 /// A string that goes into XML as a name, into macros and into paths of ZooKeeper.

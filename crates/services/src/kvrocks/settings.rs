@@ -112,7 +112,7 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let (package, owner) = (package(&reader, defaults.package), text("owner", defaults.owner));
     let sentinel = read_sentinel(&reader, defaults, decl.hosts.len(), findings);
     reader.finish();
-    let others = others(decl, cx);
+    let others = cx.inventory.hosts_without(&decl.kind);
     let settings = Settings {
         name: decl.name.clone(),
         other_places: others.iter().map(|host| place(host, cx)).collect(),
@@ -144,29 +144,12 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     Some(settings)
 }
 
-fn others(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Vec<HostName> {
-    let stores = cx
-        .inventory
-        .services
-        .iter()
-        .filter(|other| other.kind == decl.kind);
-    let taken: Vec<&HostName> = stores.flat_map(|store| &store.hosts).collect();
-    let hosts = cx.inventory.hosts.keys();
-    hosts.filter(|host| !taken.contains(host)).cloned().collect()
-}
-
 fn place(host: &HostName, cx: &ReadCx<'_>) -> Place {
-    let address = cx
-        .inventory
-        .hosts
-        .get(host)
-        .and_then(|host| host.address.as_deref());
-    match address.map(|text| (text, text.parse::<IpAddr>())) {
-        // An address of the loopback is for a tunnel: nobody else reaches the member there.
-        Some((text, Ok(address))) if !address.is_loopback() => Place::Address(text.to_owned()),
-        Some((text, Err(_))) => Place::Name(text.to_owned()),
-        _ if host.as_str().parse::<IpAddr>().is_ok() => Place::Address(host.to_string()),
-        _ => Place::Name(host.to_string()),
+    let at = cx.inventory.reached_at(host);
+    if at.parse::<IpAddr>().is_ok() {
+        Place::Address(at.to_owned())
+    } else {
+        Place::Name(at.to_owned())
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
     let settings = Settings {
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
-        others: others(decl, inventory),
+        others: inventory.hosts_without(&decl.kind),
         members: options::read(&reader, &decl.hosts, findings),
         replica_set: text("replica_set", "rs0"),
         port,
@@ -182,16 +182,6 @@ pub(super) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
     reader.finish();
     options::check(&settings, decl.kind_span, findings);
     Some(settings)
-}
-
-/// The hosts of the inventory but for those of sets: members of another set are asked by it.
-fn others(decl: &ServiceDecl, inventory: &Inventory) -> Vec<HostName> {
-    let is_in_a_set = |host: &&HostName| {
-        let mut sets = inventory.services.iter().filter(|other| other.kind == decl.kind);
-        sets.any(|set| set.hosts.contains(host))
-    };
-    let hosts = inventory.hosts.keys();
-    hosts.filter(|host| !is_in_a_set(host)).cloned().collect()
 }
 
 fn read_admin(table: &Table, findings: &Findings) -> Option<MongoUser> {

@@ -1,7 +1,5 @@
 //! The settings of a cluster, with the runbook's defaults.
 
-use std::collections::BTreeSet;
-
 use config::{Findings, Reader, SecretRule, ServiceDecl, Table, Value, ValueKind};
 use serde_json::Value as Json;
 use types::{Diagnostic, HostName, SecretId, ServiceName};
@@ -132,24 +130,12 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         config_path,
         config: config.unwrap_or_default(),
         grow_quorum_queues,
-        others: others(cx),
+        others: cx.inventory.hosts_without(&decl.kind),
         policies,
         port,
         vhosts,
         users,
     })
-}
-
-/// A host of another service of this kind runs that one's node.
-fn others(cx: &ReadCx<'_>) -> Vec<HostName> {
-    let services = cx
-        .inventory
-        .services
-        .iter()
-        .filter(|decl| decl.kind == "rabbitmq");
-    let members: BTreeSet<&HostName> = services.flat_map(|decl| &decl.hosts).collect();
-    let hosts = cx.inventory.hosts.keys();
-    hosts.filter(|host| !members.contains(host)).cloned().collect()
 }
 
 /// The runbook's policy: `ha-all`.

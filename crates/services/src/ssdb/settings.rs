@@ -1,7 +1,5 @@
 //! The settings of SSDB mirrors, with the runbook's defaults.
 
-use std::net::IpAddr;
-
 use config::{Reader, SecretRule, ServiceDecl};
 use types::{Diagnostic, HostName, SecretId, ServiceName};
 
@@ -108,8 +106,15 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     Some(Settings {
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
-        places: decl.hosts.iter().map(|host| place(host, cx)).collect(),
-        other_places: others.iter().map(|host| place(host, cx)).collect(),
+        places: decl
+            .hosts
+            .iter()
+            .map(|host| cx.inventory.reached_at(host).to_owned())
+            .collect(),
+        other_places: others
+            .iter()
+            .map(|host| cx.inventory.reached_at(host).to_owned())
+            .collect(),
         others,
         port,
         // Last of all: what is wrong with the others is reported, too.
@@ -139,19 +144,5 @@ fn suffix(service: &str) -> String {
     {
         "" => String::new(),
         name => format!("-{name}"),
-    }
-}
-
-fn place(host: &HostName, cx: &ReadCx<'_>) -> String {
-    let known = cx
-        .inventory
-        .hosts
-        .get(host)
-        .and_then(|host| host.address.as_deref());
-    match known.map(|address| (address, address.parse::<IpAddr>())) {
-        // An address of the loopback is for a tunnel: nobody else reaches the member there.
-        Some((_, Ok(address))) if address.is_loopback() => host.to_string(),
-        Some((address, _)) => address.to_owned(),
-        None => host.to_string(),
     }
 }
