@@ -62,6 +62,21 @@ pub enum Trouble {
     Handover,
 }
 
+impl Trouble {
+    /// The host that it comes to; `None` where it comes to the service as a whole.
+    pub fn host(&self) -> Option<&HostName> {
+        match self {
+            Self::Crash(host)
+            | Self::Revive(host)
+            | Self::Down(host)
+            | Self::Up(host)
+            | Self::Cut(host)
+            | Self::Heal(host) => Some(host),
+            Self::Handover => None,
+        }
+    }
+}
+
 /// All hosts of a service, in memory.
 pub trait World: Send {
     /// Lets time go on to a moment, in microseconds since 1970: what is under way and due by then happens. A moment that

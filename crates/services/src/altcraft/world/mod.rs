@@ -202,17 +202,8 @@ impl world::World for World {
     }
 
     fn suffer(&mut self, trouble: &Trouble) {
-        let host = match trouble {
-            Trouble::Crash(host)
-            | Trouble::Revive(host)
-            | Trouble::Down(host)
-            | Trouble::Up(host)
-            | Trouble::Cut(host)
-            | Trouble::Heal(host) => host,
-            // The master is whom main.json names.
-            Trouble::Handover => return,
-        };
-        let Some(at) = self.find(host.as_str()) else {
+        // A hand-over comes to nobody: the master is whom main.json names.
+        let Some(at) = trouble.host().and_then(|host| self.find(host.as_str())) else {
             return;
         };
         for (number, program) in PROGRAMS.iter().enumerate() {

@@ -23,19 +23,13 @@ impl World for Cluster {
     }
 
     fn suffer(&mut self, trouble: &Trouble) {
-        let host = match trouble {
-            Trouble::Crash(host)
-            | Trouble::Revive(host)
-            | Trouble::Down(host)
-            | Trouble::Up(host)
-            | Trouble::Cut(host)
-            | Trouble::Heal(host) => self.named(host.as_str()),
-            Trouble::Handover => {
-                self.hand_over();
-                return;
-            }
+        let Some(host) = trouble.host() else {
+            self.hand_over();
+            return;
         };
-        let Some(at) = host else { return };
+        let Some(at) = self.named(host.as_str()) else {
+            return;
+        };
         match trouble {
             Trouble::Crash(_) => self.kill_engine(at),
             Trouble::Revive(_) => {

@@ -322,14 +322,9 @@ impl World for Set {
 
     fn suffer(&mut self, trouble: &Trouble) {
         self.now_us += 1;
-        match trouble {
-            Trouble::Handover => self.hand_over(),
-            Trouble::Crash(host)
-            | Trouble::Revive(host)
-            | Trouble::Down(host)
-            | Trouble::Up(host)
-            | Trouble::Cut(host)
-            | Trouble::Heal(host) => {
+        match trouble.host() {
+            None => self.hand_over(),
+            Some(host) => {
                 if let Some(at) = self.find(host) {
                     self.befall(at, trouble);
                 }
