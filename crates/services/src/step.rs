@@ -119,6 +119,12 @@ impl Task {
         self
     }
 
+    /// Whether it tells systemd this about a unit.
+    pub fn tells(&self, unit: &str, verb: UnitVerb) -> bool {
+        let operation = self.action.as_ref().map(|action| &action.operation);
+        matches!(operation, Some(Operation::Unit { name, verbs }) if name == unit && verbs.contains(&verb))
+    }
+
     /// Takes the disruption budget while it runs, where `disrupts` is true.
     #[must_use]
     pub fn disrupting(mut self, disrupts: bool) -> Self {
@@ -153,8 +159,8 @@ impl Cx<'_> {
 
     /// Whether an earlier step is going to tell systemd this about a unit.
     pub fn tells(&self, host: &HostName, unit: &str, verb: UnitVerb) -> bool {
-        self.earlier_on(host)
-            .any(|operation| matches!(operation, Operation::Unit { name, verbs } if name == unit && verbs.contains(&verb)))
+        let mut tasks = self.earlier.iter().filter(|task| task.host == *host);
+        tasks.any(|task| task.tells(unit, verb))
     }
 
     /// Whether an earlier step is going to install a package.

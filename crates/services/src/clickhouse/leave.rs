@@ -6,17 +6,17 @@
 //! data stays where it is.
 
 use plan::{Consent, Level, Preview, Refusal};
-use protocol::facts::{HttpFact, HttpRequest};
-use protocol::{Action, Fact, Operation, Precondition, Query, Text, UnitVerb};
+use protocol::{Operation, UnitVerb};
 use types::HostName;
 
 use super::former::{self, Former};
 use super::gates;
+use super::replicas::drop_replica;
 use super::rounds;
 use super::settings::Settings;
 use super::stage;
 use super::view::{self, Live, Replica};
-use crate::common::{QUICK, UNIT, action};
+use crate::common::{UNIT, action};
 use crate::step::{Cx, StepPlan, Task};
 
 /// The consent to stop a server although what it holds is not shown to be elsewhere.
@@ -70,16 +70,9 @@ fn let_go(settings: &Settings, former: &Former<'_>, cx: &Cx<'_>, plan: &mut Step
 
 /// Whether its ZooKeeper was told to stop before.
 fn stops_zookeeper(settings: &Settings, host: &HostName, cx: &Cx<'_>, plan: &StepPlan) -> bool {
-    let earlier = cx
-        .earlier
-        .iter()
-        .chain(&plan.tasks)
-        .filter(|task| task.host == *host);
-    let mut operations = earlier.filter_map(|task| Some(&task.action.as_ref()?.operation));
     settings.zookeeper().is_some_and(|zookeeper| {
-        operations.any(|operation| {
-            matches!(operation, Operation::Unit { name, verbs } if *name == zookeeper.unit && verbs.contains(&UnitVerb::Stop))
-        })
+        let mut tasks = cx.earlier.iter().chain(&plan.tasks);
+        tasks.any(|task| task.host == *host && task.tells(&zookeeper.unit, UnitVerb::Stop))
     })
 }
 
@@ -156,29 +149,8 @@ fn drop(
     // Older servers have no such statement: what is registered is told of by the step `replicas`.
     view::version(&live.version).filter(|version| *version >= (20, 5))?;
     let (database, table) = &replica.table;
-    let quote = super::replicas::quote;
-    let sql = format!(
-        "SYSTEM DROP REPLICA '{}' FROM ZKPATH '{}'",
-        quote(name),
-        quote(&replica.path)
-    );
-    let answer = format!("{}\t{left}\n", replica.total);
-    let only_if = Precondition {
-        what: format!("the replica of {database}.{table} on {gone} is not active, and the others are"),
-        query: super::replicas::count(&live.at, &replica.table).wrap(),
-        fact: Fact::Http(HttpFact::Reply {
-            status: 200,
-            body: Text::new(answer),
-        }),
-    };
-    let action = Action {
-        only_if: vec![only_if],
-        operation: Operation::Http {
-            at: live.at.clone(),
-            requests: vec![HttpRequest::post("/", sql.as_str())],
-        },
-        limit_ms: QUICK,
-    };
+    let what = format!("the replica of {database}.{table} on {gone} is not active, and the others are");
+    let (sql, action) = drop_replica(live, replica, name, left, what);
     let title = format!("forget the replica of {database}.{table} on {gone}");
     Some(
         Task::new(

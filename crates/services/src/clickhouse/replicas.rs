@@ -162,17 +162,37 @@ fn drop(lost: &Lost<'_>, cx: &Cx<'_>, plan: &mut StepPlan) {
         plan.refusals.push(refuse(way_out, Some(consent)));
         return;
     }
+    let what = format!("{name} still has a replica that is not active");
+    let (sql, action) = drop_replica(live, replica, host.as_str(), replica.active, what);
+    let title = format!("drop the replica {host} of {name}");
+    let reason = format!("{host} lost it, and this was consented to");
+    plan.tasks.push(
+        Task::new(holder, title, reason, action)
+            .part(format!("{host}.{name}"))
+            .preview(Preview::Commands(vec![sql])),
+    );
+}
+
+/// Drops what is registered of a table's replica, as the statement and the action: only while so many of its replicas are
+/// active, which is `what`.
+pub(super) fn drop_replica(
+    live: &Live,
+    replica: &Replica,
+    name: &str,
+    active: usize,
+    what: String,
+) -> (String, Action) {
     let sql = format!(
-        "SYSTEM DROP REPLICA '{host}' FROM ZKPATH '{}'",
+        "SYSTEM DROP REPLICA '{}' FROM ZKPATH '{}'",
+        quote(name),
         quote(&replica.path)
     );
-    let answer = format!("{}\t{}\n", replica.total, replica.active);
     let only_if = Precondition {
-        what: format!("{name} still has a replica that is not active"),
+        what,
         query: count(&live.at, &replica.table).wrap(),
         fact: Fact::Http(HttpFact::Reply {
             status: 200,
-            body: Text::new(answer),
+            body: Text::new(format!("{}\t{active}\n", replica.total)),
         }),
     };
     let action = Action {
@@ -183,13 +203,7 @@ fn drop(lost: &Lost<'_>, cx: &Cx<'_>, plan: &mut StepPlan) {
         },
         limit_ms: QUICK,
     };
-    let title = format!("drop the replica {host} of {name}");
-    let reason = format!("{host} lost it, and this was consented to");
-    plan.tasks.push(
-        Task::new(holder, title, reason, action)
-            .part(format!("{host}.{name}"))
-            .preview(Preview::Commands(vec![sql])),
-    );
+    (sql, action)
 }
 
 /// How many replicas a table has, and how many of them are active.
