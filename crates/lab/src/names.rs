@@ -3,7 +3,6 @@
 //! They are derived from the lab's name alone, so that a later command finds again what a killed one left behind,
 //! and two labs never meet. A link's name is limited to 15 characters: longer ones end in a hash.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -96,12 +95,7 @@ impl Names {
 
 /// The SHA-256 of a text, in hexadecimal.
 pub(crate) fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    base16ct::lower::encode_string(&Sha256::digest(text.as_bytes()))
 }
 
 /// The text itself, or its beginning and a hash ('~' appears in no name, so it cannot meet another lab's).

@@ -1,8 +1,9 @@
 //! Pieces that several kinds are made of: desired files, units that must run, and the notes that go with them.
 
 use plan::{Facts, Preview, Unknown};
-use protocol::facts::{FileQuery, UnitQuery};
-use protocol::{Action, Operation, Text, UnitVerb};
+use protocol::facts::{FileQuery, UnitFact, UnitQuery};
+use protocol::{Action, Operation, Piece, Text, UnitVerb};
+use sha2::{Digest, Sha256};
 use types::HostName;
 
 use crate::step::{Cx, StepPlan, Task};
@@ -13,6 +14,18 @@ pub(crate) const QUICK: u64 = 60_000;
 pub(crate) const UNIT: u64 = 300_000;
 /// Time limit for packages to be fetched and installed, in milliseconds.
 pub(crate) const PACKAGES: u64 = 1_800_000;
+
+/// What must be told to systemd so that a unit neither runs nor starts at boot; empty where it does neither.
+pub(crate) fn verbs_to_retire(unit: &UnitFact) -> Vec<UnitVerb> {
+    let mut verbs = Vec::new();
+    if unit.is_enabled() {
+        verbs.push(UnitVerb::Disable);
+    }
+    if unit.is_active() {
+        verbs.push(UnitVerb::Stop);
+    }
+    verbs
+}
 
 /// A file as it should be.
 pub(crate) struct DesiredFile<'a> {
@@ -106,4 +119,12 @@ pub(crate) fn each_host(
         }
     }
     all
+}
+
+/// The SHA-256 of what a text stands for, as the agent tells it of a file; `None` where references in it make its bytes
+/// unknown here.
+pub(crate) fn hash(text: &Text) -> Option<String> {
+    let pieces = text.pieces().ok()?;
+    let is_plain = pieces.iter().all(|piece| matches!(piece, Piece::Plain(_)));
+    is_plain.then(|| base16ct::lower::encode_string(&Sha256::digest(text.as_str())))
 }

@@ -4,7 +4,6 @@
 //! that says nothing either, so that a host to which `ssh HOST` connects needs no more than its name.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,11 +114,7 @@ impl AgentBinary {
     /// Takes the binary, and hashes it.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        let mut sha256 = String::with_capacity(64);
-        for byte in Sha256::digest(&bytes) {
-            // Writing to a string does not fail.
-            let _infallible = write!(sha256, "{byte:02x}");
-        }
+        let sha256 = base16ct::lower::encode_string(&Sha256::digest(&bytes));
         Self { bytes, sha256 }
     }
 

@@ -62,7 +62,7 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn hash(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 /// Opens a regular file; anything else that was put in its place meanwhile is not followed and not waited for.
@@ -101,22 +101,12 @@ fn hash_all(file: &mut File) -> io::Result<String> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return Ok(hexadecimal(&hasher.finalize())),
+            Ok(0) => return Ok(base16ct::lower::encode_string(&hasher.finalize())),
             Ok(read) => hasher.update(&buffer[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _written = write!(text, "{byte:02x}").is_ok();
-    }
-    text
 }
 
 /// What the first groups of the patterns match, line by line.

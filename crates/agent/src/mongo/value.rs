@@ -149,18 +149,12 @@ fn incoming(secrets: &Secrets, value: bson::Bson) -> Bson {
         bson::Bson::DateTime(time) => Bson::Date(time.timestamp_millis()),
         bson::Bson::Timestamp(at) => Bson::Timestamp(at.time, at.increment),
         bson::Bson::ObjectId(id) => Bson::ObjectId(id.to_hex()),
-        bson::Bson::Binary(binary) => Bson::Binary(binary.subtype.into(), hex(&binary.bytes)),
+        bson::Bson::Binary(binary) => Bson::Binary(
+            binary.subtype.into(),
+            base16ct::lower::encode_string(&binary.bytes),
+        ),
         other => Bson::Other(other.to_string()),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -19,19 +19,9 @@ pub(crate) struct Text {
 pub(crate) fn of(sources: &Sources) -> Vec<Text> {
     let texts = sources.all().iter().map(|source| Text {
         name: source.name.clone(),
-        sha256: hex(&Sha256::digest(source.text.as_bytes())),
+        sha256: base16ct::lower::encode_string(&Sha256::digest(source.text.as_bytes())),
     });
     texts.collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
 }
 
 /// What became of them.

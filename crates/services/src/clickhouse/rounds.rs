@@ -6,7 +6,6 @@
 use plan::{Refusal, Unknown};
 use protocol::facts::{FileFact, FileQuery};
 use protocol::{FileState, Operation, Text, UnitVerb};
-use sha2::{Digest, Sha256};
 use types::HostName;
 
 use super::config;
@@ -20,7 +19,7 @@ use super::settings::{Settings, ZooKeeper};
 use super::stage;
 use super::zoo;
 use super::zookeeper;
-use crate::common::{QUICK, UNIT, action};
+use crate::common::{QUICK, UNIT, action, hash};
 use crate::step::{Cx, StepPlan, Task};
 
 /// What a restart of the second round is for.
@@ -197,11 +196,8 @@ fn latest(host: &HostName, query: &FileQuery, cx: &Cx<'_>) -> Result<(Option<Tex
         _ => None,
     });
     if let Some(text) = written {
-        let hash = Sha256::digest(text.as_str().as_bytes());
-        let hash = hash
-            .iter()
-            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        return Ok((Some(text), FileState::Hash(hash)));
+        let was = hash(&text).map_or(FileState::Any, FileState::Hash);
+        return Ok((Some(text), was));
     }
     let fact = cx.facts.get(host, query)?;
     Ok((fact.text().cloned(), fact.state()))

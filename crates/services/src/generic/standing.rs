@@ -1,15 +1,13 @@
 //! What stands at a file's path when a step's turn comes: what is seen now, or what an earlier step of the same plan
 //! is going to write there.
 
-use std::fmt::Write as _;
-
 use protocol::facts::{FileKind, FileQuery};
-use protocol::{FileState, Operation, Piece, Text};
-use sha2::{Digest, Sha256};
+use protocol::{FileState, Operation, Text};
 use types::HostName;
 
 use super::edit::refused;
 use super::on_host::Stop;
+use crate::common::hash;
 use crate::step::Cx;
 
 /// Who may do what with a file.
@@ -107,18 +105,4 @@ impl Standing {
         };
         Err(refused(host, path, why, way_out))
     }
-}
-
-/// The hash of what a text stands for; `None` where references in it make its bytes unknown here.
-pub(super) fn hash(text: &Text) -> Option<String> {
-    let pieces = text.pieces().ok()?;
-    let plain = pieces.iter().all(|piece| matches!(piece, Piece::Plain(_)));
-    plain.then(|| {
-        let digest = Sha256::digest(text.as_str());
-        digest.iter().fold(String::new(), |mut hash, byte| {
-            // Writing to a string does not fail.
-            let _written = write!(hash, "{byte:02x}").is_ok();
-            hash
-        })
-    })
 }

@@ -6,7 +6,7 @@
 
 use plan::{Preview, Refusal};
 use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
-use protocol::{Action, Fact, Operation, Precondition, UnitVerb};
+use protocol::{Action, Fact, Operation, Precondition};
 use types::HostName;
 
 use super::departure::{self, Departure, config_by_then, departures};
@@ -18,7 +18,7 @@ use super::restart::step_down;
 use super::set::{SetConfig, Stage, without};
 use super::settings::Settings;
 use super::view::{Node, View};
-use crate::common::{UNIT, action};
+use crate::common::{UNIT, action, verbs_to_retire};
 use crate::step::{Cx, StepPlan, Task};
 
 /// Plans the step.
@@ -157,13 +157,7 @@ fn retire(settings: &Settings, node: &Node<'_>) -> Option<Task> {
 /// Stops and disables a server, as far as it is neither.
 pub(super) fn stop(settings: &Settings, node: &Node<'_>, why: &str) -> Option<Task> {
     let unit = node.unit.as_ref().ok().filter(|unit| unit.exists())?;
-    let mut verbs = Vec::new();
-    if unit.is_enabled() {
-        verbs.push(UnitVerb::Disable);
-    }
-    if unit.is_active() {
-        verbs.push(UnitVerb::Stop);
-    }
+    let verbs = verbs_to_retire(unit);
     if verbs.is_empty() {
         return None;
     }

@@ -9,13 +9,13 @@
 
 use plan::{Consent, Level, Preview, Refusal};
 use protocol::facts::{ErlangFact, Term};
-use protocol::{Action, Command, Fact, Operation, Precondition, Query, UnitVerb};
+use protocol::{Action, Command, Fact, Operation, Precondition, Query};
 use types::HostName;
 
 use super::leaving::{self, Leaver};
 use super::settings::Settings;
 use super::view::{self, Broker, Node};
-use crate::common::{UNIT, action};
+use crate::common::{UNIT, action, verbs_to_retire};
 use crate::step::{Cx, StepPlan, Task};
 
 /// The consent to lose what only a member that runs has.
@@ -328,13 +328,7 @@ impl Step<'_> {
 /// Stops the unit of a former member for good; `None` where it is stopped.
 fn retire(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Option<Task> {
     let unit = view::unit(settings, host, cx.facts).ok()?;
-    let mut verbs = Vec::new();
-    if unit.is_enabled() {
-        verbs.push(UnitVerb::Disable);
-    }
-    if unit.is_active() {
-        verbs.push(UnitVerb::Stop);
-    }
+    let verbs = verbs_to_retire(unit);
     let words: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
     let title = format!("{} {}", words.join(" and "), settings.unit);
     let operation = Operation::Unit {

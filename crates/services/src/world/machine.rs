@@ -181,9 +181,7 @@ impl Machine {
 impl File {
     /// The hash of its text, as the agent tells it.
     pub fn sha256(&self) -> String {
-        Sha256::digest(self.text.as_bytes())
-            .iter()
-            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+        base16ct::lower::encode_string(&Sha256::digest(self.text.as_bytes()))
     }
 
     fn meta(&self, with_text: bool) -> FileMeta {

@@ -124,7 +124,7 @@ impl World {
     fn write(&mut self, path: &str, text: &Text, mode: u32, owner: &str, group: &str) {
         let meta = FileMeta {
             kind: FileKind::File,
-            sha256: super::standing::hash(text).unwrap_or_else(|| "of secrets".to_owned()),
+            sha256: crate::common::hash(text).unwrap_or_else(|| "of secrets".to_owned()),
             len: 0,
             mode,
             owner: owner.to_owned(),
