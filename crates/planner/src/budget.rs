@@ -27,9 +27,8 @@ pub(crate) fn of(service: &dyn Service, facts: &Facts, wanted: Option<NonZeroUsi
     }
 }
 
-/// What must be so before a member is disrupted: as many others serve as must.
-pub(crate) fn guard(service: &dyn Service, host: &HostName, wanted: Option<NonZeroUsize>) -> Gate {
-    let most = of(service, &Facts::default(), wanted).max_unavailable;
+/// What must be so before a member is disrupted, where at the most so many may be unavailable at once.
+pub(crate) fn guard(service: &dyn Service, host: &HostName, most: usize) -> Gate {
     let others = service.hosts().iter();
     Gate {
         service: Some(service.name().clone()),
@@ -186,12 +185,12 @@ mod tests {
     #[test]
     fn a_guard_counts_the_others_that_are_away_now() {
         let service = service();
-        let one = guard(&*service, &host("db1"), None);
+        let one = guard(&*service, &host("db1"), 1);
         assert_eq!(one.watch.len(), 3, "it looks at all members");
         // Of whom nothing is known, nobody says that it serves.
         let verdict = judge(&one, &*service, &Facts::default());
         assert_eq!(verdict, Verdict::Wait("unavailable: db2, db3".to_owned()));
-        let three = guard(&*service, &host("db1"), NonZeroUsize::new(3));
+        let three = guard(&*service, &host("db1"), 3);
         assert_eq!(judge(&three, &*service, &Facts::default()), Verdict::Pass);
         let none = Gate {
             check: format!("{GUARD}x"),

@@ -92,6 +92,9 @@ fn tell_once(unplanned: &mut Vec<Unplanned>) {
 /// What is left out on a host that cannot be reached.
 const EVERY_STEP: &str = "every step";
 
+/// Why what comes after a refusal is not planned.
+const NOT_AFTER_REFUSAL: &str = "not after what was refused";
+
 /// What the rollouts so far come to, for those of later stages.
 #[derive(Default)]
 struct Stages {
@@ -324,11 +327,8 @@ impl<'a> Chain<'a> {
             !self.refused.contains(&None) && !self.refused.contains(&Some(task.host.clone()))
         });
         for task in stopped {
-            self.unplanned(
-                step.to_owned(),
-                task.host,
-                format!("{}: not after what was refused", task.title),
-            );
+            let why = format!("{}: {NOT_AFTER_REFUSAL}", task.title);
+            self.unplanned(step.to_owned(), task.host, why);
         }
         for note in plan.notes {
             self.note(note);
@@ -350,6 +350,11 @@ impl<'a> Chain<'a> {
     fn tie(&mut self, step: &BoundStep, tasks: Vec<Task>) {
         let before: BTreeSet<NodeId> = self.last.values().cloned().collect();
         let mut queue = Queue::new(self.options.max_unavailable);
+        let disrupts = tasks.iter().any(|task| task.disrupts);
+        let service = self.service.filter(|_| disrupts).map(|service| {
+            let budget = budget::of(service, self.facts, self.options.max_unavailable);
+            (service, budget.max_unavailable)
+        });
         for task in tasks {
             let id = NodeId::of(&self.bound.rollout, &step.id, &task.part, &task.host);
             let mut needs: BTreeSet<NodeId> = self.last.get(&task.host).cloned().into_iter().collect();
@@ -362,14 +367,9 @@ impl<'a> Chain<'a> {
             if step.rollout == Rollout::Serial {
                 needs.extend(queue.join(&id, task.disrupts));
             }
-            let groups = self
-                .service
-                .filter(|_| task.disrupts)
-                .map(|service| GroupId::from(service.name()));
-            let guard = self
-                .service
-                .filter(|_| task.disrupts)
-                .map(|service| budget::guard(service, &task.host, self.options.max_unavailable));
+            let disrupted = service.filter(|_| task.disrupts);
+            let groups = disrupted.map(|(service, _)| GroupId::from(service.name()));
+            let guard = disrupted.map(|(service, most)| budget::guard(service, &task.host, most));
             self.last.insert(task.host.clone(), id.clone());
             self.nodes.push(Node {
                 id,
@@ -402,16 +402,12 @@ impl<'a> Chain<'a> {
     /// Plans nothing after all, where what it comes after is in trouble.
     fn hold(&mut self, held_by: &[String]) {
         let Some(why) = held_by.first() else { return };
-        self.last.clear();
-        for node in std::mem::take(&mut self.nodes) {
-            let whom = if self.bound.is_late {
-                "those that use it are"
-            } else {
-                "what it uses is"
-            };
-            let why = format!("{}: not before {whom} well ({why})", node.title);
-            self.unplanned(node.id.to_string(), node.host, why);
-        }
+        let whom = if self.bound.is_late {
+            "those that use it are"
+        } else {
+            "what it uses is"
+        };
+        self.give_up(&format!("not before {whom} well ({why})"));
     }
 
     /// Plans nothing that disrupts, where the operator wants more members away at once than the service can do without and
@@ -430,12 +426,17 @@ impl<'a> Chain<'a> {
         if refusals.is_empty() {
             return;
         }
+        self.give_up(NOT_AFTER_REFUSAL);
+        self.said.refusals.extend(refusals);
+    }
+
+    /// Plans nothing of all this, and says why.
+    fn give_up(&mut self, why: &str) {
         self.last.clear();
         for node in std::mem::take(&mut self.nodes) {
-            let why = format!("{}: not after what was refused", node.title);
+            let why = format!("{}: {why}", node.title);
             self.unplanned(node.id.to_string(), node.host, why);
         }
-        self.said.refusals.extend(refusals);
     }
 
     fn name(&self) -> Option<ServiceName> {
