@@ -43,38 +43,38 @@ pub(crate) async fn run(
     let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
     let options = options(&args.consent, restarts, &facts);
     let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
-    let ready = Ready {
+    let apply = Apply {
         args,
         loaded: &loaded,
         connections,
         options: &options,
-        graph,
         rounds: ROUNDS,
+        colours,
     };
-    ready.carry_out(state_dir, colours).await
+    apply.carry_out(graph, state_dir).await
 }
 
-/// A plan that is ready to be shown, approved and done.
-pub(super) struct Ready<'a> {
+/// What an apply works with.
+pub(super) struct Apply<'a> {
     pub(super) args: &'a ApplyArgs,
     pub(super) loaded: &'a Loaded,
     pub(super) connections: Connections,
     pub(super) options: &'a Options,
-    pub(super) graph: StepGraph,
     /// How many plans may be carried out, the first among them.
     pub(super) rounds: usize,
+    pub(super) colours: ColourChoice,
 }
 
-impl Ready<'_> {
-    /// Shows the plan, asks, does it, and looks again.
+impl Apply<'_> {
+    /// Shows the plan, asks, takes the hosts' locks, does it, and looks again.
     pub(super) async fn carry_out(
         mut self,
+        graph: StepGraph,
         state_dir: Option<&Path>,
-        colours: ColourChoice,
     ) -> Result<Exit, Error> {
-        show(self.args, self.loaded, &self.graph, colours)?;
-        if self.graph.nodes().is_empty() {
-            return Ok(if self.graph.is_converged() {
+        show(self.args, self.loaded, &graph, self.colours)?;
+        if graph.nodes().is_empty() {
+            return Ok(if graph.is_converged() {
                 Exit::Success
             } else {
                 Exit::Incomplete
@@ -92,43 +92,21 @@ impl Ready<'_> {
             run: run.clone(),
         };
         self.connections.take_locks(holder).await?;
-        let work = Work {
-            args: self.args,
-            loaded: self.loaded,
-            connections: &self.connections,
-            options: self.options,
-            journal: &journal,
-            colours,
-            rounds: self.rounds,
-        };
-        work.carry_out(self.graph, run).await
+        self.run(&journal, graph, run).await
     }
-}
 
-/// An apply that was confirmed and has the hosts' locks.
-struct Work<'a> {
-    args: &'a ApplyArgs,
-    loaded: &'a Loaded,
-    connections: &'a Connections,
-    options: &'a Options,
-    journal: &'a Journal,
-    colours: ColourChoice,
-    rounds: usize,
-}
-
-impl Work<'_> {
     /// Runs the plan and looks again; where only the hosts had changed meanwhile, such as who leads, runs what is planned now,
     /// as long as it is what was approved.
-    async fn carry_out(&self, approved: StepGraph, first: RunId) -> Result<Exit, Error> {
+    async fn run(&self, journal: &Journal, approved: StepGraph, first: RunId) -> Result<Exit, Error> {
         let mut graph = approved.clone();
         let mut run = first;
         for round in 1.. {
-            let writer = self.journal.begin(&info(self.args, &graph, run))?;
+            let writer = journal.begin(&info(self.args, &graph, run))?;
             let (outcome, events) = self.execute(&graph, writer).await?;
             if outcome.interrupted {
                 return Ok(Exit::Interrupted);
             }
-            let after = observe_and_plan(self.loaded, self.connections, self.options).await?;
+            let after = observe_and_plan(self.loaded, &self.connections, self.options).await?;
             if round >= self.rounds || !goes_on(&approved, &events, &after) {
                 return conclude(self.args, self.loaded, outcome, &after, self.colours);
             }
@@ -165,7 +143,7 @@ impl Work<'_> {
         };
         let running = executor::run(
             graph,
-            self.connections,
+            &self.connections,
             &self.loaded.project,
             limits,
             stop,

@@ -8,7 +8,7 @@ use std::path::Path;
 use plan::{Standing, standing};
 use report::{ColourChoice, Look, StalePlan, Texts};
 
-use super::apply::{self, Ready};
+use super::apply::{self, Apply};
 use crate::cli::ApplyArgs;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -41,16 +41,16 @@ pub(crate) async fn run(
         Standing::Same => {}
         stale => return refuse(saved, file, &texts, &stale, colours),
     }
-    let ready = Ready {
+    let apply = Apply {
         args: &args,
         loaded: &loaded,
         connections,
         options: &saved.options,
-        graph: saved.plan.clone(),
         // Exactly this plan, and no other that the hosts would need by then.
         rounds: 1,
+        colours,
     };
-    ready.carry_out(state_dir, colours).await
+    apply.carry_out(saved.plan.clone(), state_dir).await
 }
 
 fn refuse(
