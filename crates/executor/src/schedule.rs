@@ -237,12 +237,22 @@ impl<'g> Schedule<'g> {
     fn give_back_budgets(&mut self, at: usize, is_proved: bool) {
         let node = &self.graph.nodes()[at];
         for group in &node.disrupts {
-            let down = self.unavailable.entry(group).or_default();
-            let causes = down.entry(&node.host).or_default();
-            causes.nodes = causes.nodes.saturating_sub(1);
-            causes.before &= !is_proved;
+            self.revise(group, &node.host, |causes| {
+                causes.nodes = causes.nodes.saturating_sub(1);
+                causes.before &= !is_proved;
+            });
+        }
+    }
+
+    /// Changes why a host counts as unavailable; without a cause it does no longer.
+    fn revise(&mut self, group: &GroupId, host: &HostName, change: impl FnOnce(&mut Causes)) {
+        let Some(down) = self.unavailable.get_mut(group) else {
+            return;
+        };
+        if let Some(causes) = down.get_mut(host) {
+            change(causes);
             if causes.nodes == 0 && !causes.before {
-                down.remove(&node.host);
+                down.remove(host);
             }
         }
     }
@@ -251,17 +261,10 @@ impl<'g> Schedule<'g> {
     /// disrupts another one is guarded by fresh facts anyway.
     fn welcome(&mut self, at: usize) {
         let node = &self.graph.nodes()[at];
-        let Some(service) = node.service.as_ref().filter(|_| !node.gates.is_empty()) else {
-            return;
-        };
-        let Some(down) = self.unavailable.get_mut(&GroupId::from(service)) else {
-            return;
-        };
-        if let Some(causes) = down.get_mut(&node.host) {
-            causes.before = false;
-            if causes.nodes == 0 {
-                down.remove(&node.host);
-            }
+        if let Some(service) = node.service.as_ref().filter(|_| !node.gates.is_empty()) {
+            self.revise(&GroupId::from(service), &node.host, |causes| {
+                causes.before = false;
+            });
         }
     }
 
