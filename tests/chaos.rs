@@ -4,11 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
 use std::time::Instant;
 
-use e2e::{Bed, DB};
+use e2e::{Applying, Bed, DB};
 use serde_json::Value;
 
 const SITE: [&str; 2] = ["--overlay", "lab.toml"];
@@ -16,22 +14,9 @@ const SITE: [&str; 2] = ["--overlay", "lab.toml"];
 /// An apply whose program is killed (SIGKILL) when it has told so many events; those events, none killed where there were
 /// fewer.
 fn apply_until(bed: &Bed, last: usize) -> Vec<Value> {
-    let words = "apply inventory.toml --ssh-config none --overlay lab.toml --yes --json";
-    let words: Vec<&str> = words.split(' ').collect();
-    let mut child = bed
-        .command(&words)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let events = lines
-        .map_while(Result::ok)
-        .take(last)
-        .map(|line| serde_json::from_str(&line).unwrap())
-        .collect();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let mut applying = Applying::start(bed, &SITE);
+    let events = applying.by_ref().take(last).collect();
+    applying.kill();
     events
 }
 

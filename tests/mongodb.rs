@@ -3,12 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::{Bed, DB, MongoClient};
+use e2e::{Applying, Bed, DB, MongoClient, tells};
 use protocol::facts::{Bson, MongoCommand};
 
 /// A set of these hosts, with access control and the application's user.
@@ -263,29 +261,9 @@ END
 /// Applies, and kills the program (SIGKILL) when a node of this name is done; it may have been done before, by the agent
 /// that went on to its next safe point.
 fn apply_until(bed: &Bed, node: &str) {
-    let words = [
-        "apply",
-        "inventory.toml",
-        "--ssh-config",
-        "none",
-        "--yes",
-        "--json",
-    ];
-    let mut child = bed
-        .command(&words)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    let _ = lines.any(|line| {
-        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-        event["event"] == "node-finished" && event["node"].as_str().is_some_and(|name| name.contains(node))
-    });
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let mut applying = Applying::start(bed, &[]);
+    let _ = applying.any(|event| tells(&event, "node-finished", node));
+    applying.kill();
 }
 
 #[test]

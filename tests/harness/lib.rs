@@ -12,6 +12,7 @@
     reason = "a harness fails its test by panicking, like the test itself"
 )]
 
+mod applying;
 mod host;
 mod mongo;
 
@@ -312,5 +313,6 @@ fn tell(line: &str) {
     eprintln!("{line}");
 }
 
+pub use applying::{Applying, tells};
 pub use host::Snapshot;
 pub use mongo::MongoClient;
