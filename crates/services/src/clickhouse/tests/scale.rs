@@ -63,17 +63,18 @@ fn a_host_is_removed() {
     scaled(&DB, &["db2", "db3"], "", MODERN);
 }
 
+/// All hosts but the one that leads.
+fn but_the_leader(world: &World) -> Vec<&'static str> {
+    let mut nodes = world.nodes.iter();
+    let leader = nodes.find(|node| node.place == Place::Leading).unwrap().name();
+    ALL.into_iter().filter(|host| *host != leader).collect()
+}
+
 #[test]
 fn whoever_leads_hands_over_before_it_is_removed() {
     for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
         let world = cluster(&ALL, more, version);
-        let leader = world
-            .nodes
-            .iter()
-            .find(|node| node.place == Place::Leading)
-            .unwrap();
-        let leader = leader.name().to_owned();
-        let rest: Vec<&str> = ALL.into_iter().filter(|host| *host != leader).collect();
+        let rest = but_the_leader(&world);
         let service = among(&rest, more);
         let found = shown(&*service, &world);
         assert!(found.contains("another one leads before"), "{found}");
@@ -154,13 +155,7 @@ fn hosts_that_never_were_members_are_left_alone() {
 fn whoever_leads_is_replaced() {
     for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
         let world = cluster(&DB, more, version);
-        let leader = world
-            .nodes
-            .iter()
-            .find(|node| node.place == Place::Leading)
-            .unwrap();
-        let leader = leader.name().to_owned();
-        let rest: Vec<&str> = ALL.into_iter().filter(|host| *host != leader).collect();
+        let rest = but_the_leader(&world);
         let service = among(&rest, more);
         converge_from_everywhere(&*service, &world);
         settled(&*service, &world, &rest);
