@@ -101,17 +101,24 @@ impl Watched {
     }
 
     /// What an operation broke. A member that was lost after `known` cannot have been known to whoever ordered it.
-    pub(crate) fn after(&mut self, before: &Before, known: Duration) -> Vec<String> {
+    pub(crate) fn after(&mut self, host: &HostName, before: &Before, known: Duration) -> Vec<String> {
         let serving = self.world.serving();
         let needed = self.world.needed();
         let mut broken: Vec<String> = self.world.wrongs()[self.wrongs..].to_vec();
         self.wrongs += broken.len();
-        let gone = before.serving.difference(&serving).cloned();
-        self.ours.extend(gone.filter(|host| self.members.contains(host)));
+        let is_excused = self.silent > known || self.shrank.is_some_and(|at| at > known);
+        // Where the loss of another could not be known, what the rest came to by both is not ours.
+        let is_ours = |gone: &HostName| self.members.contains(gone) && (gone == host || !is_excused);
+        let gone: Vec<HostName> = before
+            .serving
+            .difference(&serving)
+            .cloned()
+            .filter(is_ours)
+            .collect();
+        self.ours.extend(gone);
         self.ours
             .retain(|host| !serving.contains(host) && self.members.contains(host));
         let was_kept = before.needed > 0 && before.serving.len() >= before.needed;
-        let is_excused = self.silent > known || self.shrank.is_some_and(|at| at > known);
         if was_kept && serving.len() < needed && !is_excused {
             broken.push(format!(
                 "{} lost its quorum: {:?} served, {:?} do, and {needed} must{}",

@@ -7,6 +7,7 @@ use services::world::{PLAYS, Pace, Play};
 use types::HostName;
 
 use crate::chance::Chance;
+use crate::project;
 
 /// The hosts that there are at most.
 const HOSTS: [&str; 6] = ["db1", "db2", "db3", "db4", "db5", "db6"];
@@ -126,6 +127,12 @@ impl Scenario {
             plays.extend(chance.pick(&others).copied());
         }
         let members = usize::try_from(chance.between(3, 5)).unwrap_or(3);
+        // A service that uses others takes the one beside it for one of those, and may want more of it than it has.
+        let hosts = &HOSTS[..=members];
+        if plays.len() > 1 && project::read(&project::inventory(&plays, hosts, &hosts[..members], 0)).is_err()
+        {
+            plays.truncate(1);
+        }
         let is_quick = chance.one_in(4);
         let mut some = |most: u64| {
             if is_quick {

@@ -437,7 +437,7 @@ impl State {
         for service in &mut self.services {
             let before = service.before();
             if let Some(result) = service.world.operate(host, operation) {
-                broken.extend(service.after(&before, known));
+                broken.extend(service.after(host, &before, known));
                 return result;
             }
         }
