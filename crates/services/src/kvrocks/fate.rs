@@ -18,7 +18,7 @@ pub(super) enum Fate {
     Master,
     /// It follows the master, or will once it runs; its file is not touched.
     Replica,
-    /// Sentinel knows it as a replica, it does not run, and its file would make it a master: it was the master, and another
+    /// Sentinel knows it as a replica, it does not run or is about to start, and its file would make it a master: it was the master, and another
     /// was elected meanwhile. Its file gets the role that Sentinel would give it some ten seconds after its start.
     Returns,
     /// Nobody has a role for it: it is made to follow the master.
@@ -60,7 +60,7 @@ pub(super) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<
         _ if member.follows_by_file(view.settings).is_some() => Fate::Replica,
         // Sentinel may know its address from a former life; it would serve as a master until Sentinel notices.
         _ if holds_nothing(view, member) => Fate::Joins,
-        Talk::Down(_) if listed != Listing::Unknown && !member.is_active() => Fate::Returns,
+        Talk::Down(_) if listed != Listing::Unknown => Fate::Returns,
         _ if listed != Listing::Unknown => Fate::Replica,
         _ => consented(
             member,

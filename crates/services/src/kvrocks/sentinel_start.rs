@@ -107,6 +107,15 @@ fn start_host(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Optio
     let is_seeded = member
         .sentinel_directives()
         .is_some_and(|directives| monitored_by_file(&directives, &sentinel.master_name).is_some());
+    let wrote_itself = member
+        .sentinel_directives()
+        .is_some_and(|directives| !directives.after(&["sentinel", "myid"]).is_empty());
+    if !is_written && is_seeded && (!is_newer || wrote_itself) && member.sentinel.up().is_none() {
+        // It has read the file: one that is newer it wrote itself.
+        let mut wait = task(Vec::new(), "wait for", "it was started, and does not answer yet");
+        wait.action = None;
+        return Ok(Some(wait));
+    }
     if is_written || (!knows && is_newer && is_seeded) {
         verbs.push(UnitVerb::Restart);
         let reason = if is_written {

@@ -135,3 +135,43 @@ fn a_master_that_was_replaced_while_it_was_off_never_starts_as_a_second_one() {
         assert_eq!(world.wrongs(), [""; 0]);
     }
 }
+
+#[test]
+fn a_master_that_was_replaced_and_boots_while_it_is_looked_at_never_serves_as_a_second_one() {
+    let mut world = built(&*service("redis", ""), "redis");
+    world.stop("db1");
+    world.fail_over();
+    // It is about to answer.
+    world.tempo.start = 1_000_000;
+    world.restart("db1");
+    world.tempo.start = 0;
+    let service = service("redis", "directives = { databases = 32 }\n");
+    let found = plan(&*service, &world);
+    assert!(
+        found
+            .tasks
+            .iter()
+            .any(|task| task.reason.contains("it becomes a replica of db2")),
+        "{}",
+        render(&found)
+    );
+    converge_from_everywhere(&*service, &world);
+    for task in &found.tasks {
+        world.perform(&*service, task);
+    }
+    assert_eq!(world.wrongs(), [""; 0]);
+}
+
+#[test]
+fn a_sentinel_that_is_about_to_answer_is_waited_for() {
+    let service = service("redis", "");
+    let mut world = built(&*service, "redis");
+    world.tempo.start = 1_000_000;
+    world.restart_sentinel("db2");
+    let found = shown(&*service, &world);
+    assert!(
+        found.starts_with("db2: wait for redis-sentinel, because it was started, and does not answer yet"),
+        "{found}"
+    );
+    converge(&*service, &mut world);
+}
