@@ -212,7 +212,7 @@ fn is_master(node: &Node<'_>, run: &Run<'_>) -> bool {
 /// The hosts that do not serve now.
 pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
     let view = View::new(settings, facts);
-    let down = view.nodes.iter().filter(|node| !node.serves());
+    let down = view.nodes.iter().filter(|node| !node.is_available());
     down.map(|node| node.host.clone()).collect()
 }
 

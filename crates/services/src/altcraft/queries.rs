@@ -25,7 +25,16 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     for process in &settings.processes {
         queries.extend(live(process, host));
     }
+    if settings.hosts.contains(host) {
+        let peers = settings.hosts.iter().filter(|peer| *peer != host);
+        queries.extend(peers.map(|peer| reach(settings, peer).wrap()));
+    }
     queries
+}
+
+/// Whether a host reaches a process of another one.
+pub(super) fn reach(settings: &Settings, peer: &HostName) -> TcpQuery {
+    port(&settings.processes[0], peer)
 }
 
 /// What tells whether a process runs, and as what.

@@ -26,6 +26,8 @@ pub(super) struct Node<'a> {
     /// Why it cannot be reached.
     pub(super) unreachable: Option<&'a str>,
     pub(super) file: Result<&'a FileFact, Unknown>,
+    /// Whether some of the other hosts do not reach its process, and none does.
+    is_cut_off: bool,
     pub(super) runs: Vec<Run<'a>>,
 }
 
@@ -121,6 +123,7 @@ impl<'a> Node<'a> {
             host,
             unreachable: facts.unreachable(host),
             file: facts.get(host, &queries::config(settings)),
+            is_cut_off: is_cut_off(settings, host, facts),
             runs: settings
                 .processes
                 .iter()
@@ -219,10 +222,25 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Whether it serves and other hosts reach it. Whether they should is told by its own port: with another one it
+    /// cannot be told.
+    pub(super) fn is_available(&self) -> bool {
+        let is_open = self.runs.first().is_some_and(|run| run.closed.is_none());
+        self.serves() && !(is_open && self.is_cut_off)
+    }
+
     /// Whether both processes serve.
     pub(super) fn serves(&self) -> bool {
         self.unreachable.is_none() && self.runs.iter().all(|run| run.is_active() && run.is_open())
     }
+}
+
+fn is_cut_off(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+    let query = queries::reach(settings, host);
+    let peers = settings.hosts.iter().filter(|peer| *peer != host);
+    let mut seen = peers.filter_map(|peer| facts.get(peer, &query).ok()).peekable();
+    let is_local = matches!(settings.rpc_host.as_str(), "127.0.0.1" | "::1" | "localhost");
+    !is_local && seen.peek().is_some() && seen.all(|fact| *fact != TcpFact::Open)
 }
 
 impl<'a> Run<'a> {

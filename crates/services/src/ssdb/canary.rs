@@ -25,45 +25,79 @@ pub(super) fn write(
     renewed: &BTreeSet<&HostName>,
     after: Option<&HostName>,
 ) -> Vec<Task> {
-    let settings = view.settings;
-    if hosts.len() < 2 {
-        return Vec::new();
-    }
+    let (part, reason) = match after {
+        Some(after) => (
+            format!("canary-{after}"),
+            format!("after the restart of {after} changes must be seen to flow, whatever the links say"),
+        ),
+        None => (
+            String::new(),
+            "changes must be seen to flow, whatever the links say".to_owned(),
+        ),
+    };
     let tasks = hosts.iter().map(|&host| {
-        let (key, value) = (canary_key(host), value(view, host, after));
-        let check = format!("{}{value}", health::CANARY);
-        let mirrors = |other: &&&HostName| {
-            let info = view.node(other).and_then(|node| node.server.up());
-            **other == host
-                || renewed.contains(*other)
-                || info.is_some_and(|info| view.link(info, host).is_some())
-        };
-        let readers: Vec<&HostName> = hosts.iter().filter(mirrors).copied().collect();
-        let gate = health::gate(settings, &check, host, &readers, settings.canary_timeout);
-        let reason = match after {
-            Some(after) => {
-                format!("after the restart of {after} changes must be seen to flow, whatever the links say")
-            }
-            None => "changes must be seen to flow, whatever the links say".to_owned(),
-        };
-        let part = after.map_or_else(String::new, |after| format!("canary-{after}"));
-        let shown = format!("set {key} {value}");
-        let action = on_server(settings, host, vec![SsdbCommand::new(["set", &key, &value])]);
-        let task = Task::new(host, format!("write a canary on {host}"), reason, action).part(part);
-        task.preview(Preview::Commands(vec![shown])).gate(gate)
+        let readers = readers(view, host, hosts, renewed);
+        one(view, host, &readers, after).part(&part)
+    });
+    let tasks = tasks.map(|task| Task {
+        reason: reason.clone(),
+        ..task
+    });
+    tasks.filter(|_| hosts.len() > 1).collect()
+}
+
+/// Writes them before the first member is taken away; of the doubtful nothing is expected.
+pub(super) fn write_first(
+    view: &View<'_>,
+    hosts: &[&HostName],
+    renewed: &BTreeSet<&HostName>,
+    doubtful: &BTreeSet<&HostName>,
+) -> Vec<Task> {
+    let tasks = hosts.iter().filter_map(|&host| {
+        let mut readers = readers(view, host, hosts, renewed);
+        readers.retain(|reader| *reader == host || !doubtful.contains(reader));
+        let task = one(view, host, &readers, None).part("canary-first");
+        (readers.len() > 1).then_some(task)
     });
     tasks.collect()
 }
 
+fn readers<'h>(
+    view: &View<'_>,
+    host: &HostName,
+    hosts: &[&'h HostName],
+    renewed: &BTreeSet<&HostName>,
+) -> Vec<&'h HostName> {
+    let mirrors = |other: &&&HostName| {
+        let info = view.node(other).and_then(|node| node.server.up());
+        **other == host
+            || renewed.contains(*other)
+            || info.is_some_and(|info| view.link(info, host).is_some())
+    };
+    hosts.iter().filter(mirrors).copied().collect()
+}
+
+fn one(view: &View<'_>, host: &HostName, readers: &[&HostName], after: Option<&HostName>) -> Task {
+    let settings = view.settings;
+    let (key, value) = (canary_key(host), value(view, host, after));
+    let check = format!("{}{value}", health::CANARY);
+    let gate = health::gate(settings, &check, host, readers, settings.canary_timeout);
+    let reason = "before another member is away, all must have what clients wrote";
+    let shown = format!("set {key} {value}");
+    let action = on_server(settings, host, vec![SsdbCommand::new(["set", &key, &value])]);
+    let task = Task::new(host, format!("write a canary on {host}"), reason, action);
+    task.preview(Preview::Commands(vec![shown])).gate(gate)
+}
+
 /// A value that stands nowhere yet, whatever an earlier run left.
-fn value(view: &View<'_>, host: &HostName, after: Option<&HostName>) -> String {
+pub(super) fn value(view: &View<'_>, host: &HostName, after: Option<&HostName>) -> String {
     format!("{}{}", mark(view, host), after.map_or("all", HostName::as_str))
 }
 
 /// What the values of a host's canaries begin with: the number of the last change there, or where the server does not
 /// run, the name of its last run.
 pub(super) fn mark(view: &View<'_>, host: &HostName) -> String {
-    let node = view.node(host);
+    let node = view.any(host);
     let seen = node
         .and_then(|node| node.server.up())
         .map(|info| info.max_seq.to_string());

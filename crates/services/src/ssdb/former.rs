@@ -39,7 +39,20 @@ impl<'a> View<'a> {
     /// Whether members get the changes of a former member: they mirror it, or are all as new as can be, and will.
     pub(super) fn is_source(&self, former: &Node<'_>) -> bool {
         let is_new = |node: &Node<'_>| !node.may_hold_data(self.settings) && !self.is_mirror(node);
-        former.server.up().is_some() && (self.is_mirrored(former) || self.nodes.iter().all(is_new))
+        match former.server {
+            Server::Up(_) => self.is_mirrored(former) || self.nodes.iter().all(is_new),
+            _ => self.is_to_start(former),
+        }
+    }
+
+    /// Whether a former member is started once more, so that it hands over what members may lack: it is off, and would be on
+    /// after a boot.
+    pub(super) fn is_to_start(&self, former: &Node<'_>) -> bool {
+        let is_off = |unit: &protocol::facts::UnitFact| unit.exists() && !unit.is_active();
+        former.unreachable.is_none()
+            && former.unit.as_ref().is_ok_and(|unit| is_off(unit))
+            && !former.has_left()
+            && self.is_mirrored(former)
     }
 
     /// Whether a member mirrors a host that is none.

@@ -91,7 +91,7 @@ fn unproven(view: &View<'_>, former: &Node<'_>, cx: &Cx<'_>) -> Option<String> {
             view.settings.unit
         ));
     }
-    if let Some(trouble) = former.server.trouble() {
+    if let Some(trouble) = former.server.trouble().filter(|_| !view.is_to_start(former)) {
         return Some(trouble);
     }
     if !view.is_source(former) {
@@ -116,8 +116,8 @@ fn go(view: &View<'_>, former: &Node<'_>, cx: &Cx<'_>, is_proven: bool) -> Vec<T
     }
     let operation = Operation::Unit {
         name: settings.unit.clone(),
-        // It is off for good only when it is stopped, so cut off in between it is seen to stay.
-        verbs: vec![UnitVerb::Disable, UnitVerb::Stop],
+        // Cut off in between, it is one that does not run and has not left.
+        verbs: vec![UnitVerb::Stop, UnitVerb::Disable],
     };
     let title = format!(
         "stop {} for good; its data stay in {}",
@@ -130,10 +130,11 @@ fn go(view: &View<'_>, former: &Node<'_>, cx: &Cx<'_>, is_proven: bool) -> Vec<T
         "it is no host of this service any more",
         action(operation, UNIT),
     );
-    let Some(info) = former.server.up().filter(|_| is_proven) else {
+    if !is_proven {
         return vec![stop];
-    };
-    let value = format!("{host}-{}", info.max_seq);
+    }
+    let value = canary::value(view, host, None);
+    let value = format!("{host}-{value}");
     let mut watched: Vec<&HostName> = cx.hosts.iter().collect();
     watched.push(host);
     let check = format!("{}{value}", health::FAREWELL);

@@ -30,6 +30,8 @@ pub(super) enum How {
     StartEmpty,
     /// In its turn, with the others serving.
     Roll,
+    /// The same before others, because a link of it stalls and connecting again heals it.
+    Reconnect,
     /// In its turn, because it alone holds data that the others are to copy.
     Last,
     /// In its turn, on an empty directory, to be filled by the others.
@@ -105,10 +107,10 @@ fn how_to_restart(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> How {
     {
         How::Start
     } else if view.is_mirror(node) {
-        if node.server.up().is_some() {
-            How::Roll
-        } else {
-            How::Start
+        match node.server.up() {
+            Some(info) if stalled(view, node, info).is_some() => How::Reconnect,
+            Some(_) => How::Roll,
+            None => How::Start,
         }
     } else if node.may_hold_data(view.settings) {
         How::Last

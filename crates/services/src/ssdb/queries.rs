@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use protocol::FactQuery;
-use protocol::facts::{FileQuery, Query, ResolveQuery, SsdbCommand, SsdbQuery, UnitQuery};
+use protocol::facts::{FileQuery, Query, ResolveQuery, SsdbCommand, SsdbQuery, TcpQuery, UnitQuery};
 use types::HostName;
 
 use super::settings::Settings;
@@ -14,7 +14,7 @@ const MASK: &str = r"^\s*auth\s*[:=]\s*(.*?)\s*$";
 /// Everything that is asked of a host; of one that is no member only what tells whether it was one.
 pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     if !settings.hosts.contains(host) {
-        let mut queries = vec![config(settings).wrap()];
+        let mut queries = vec![config(settings).wrap(), pid_file(settings).wrap()];
         queries.extend(live(settings, host));
         return queries;
     }
@@ -26,7 +26,16 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     ];
     queries.extend(live(settings, host));
     queries.extend(names(settings).iter().map(Query::wrap));
+    queries.extend(settings.peers(host).map(|peer| reach(settings, peer).wrap()));
     queries
+}
+
+/// Whether a host reaches a peer's server. Of one that fell silent a link says SYNC for long.
+pub(super) fn reach(settings: &Settings, peer: &HostName) -> TcpQuery {
+    TcpQuery {
+        host: settings.place(peer).to_owned(),
+        port: settings.port,
+    }
 }
 
 /// What gates watch: the unit and the running server.

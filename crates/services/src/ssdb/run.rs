@@ -33,6 +33,16 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             Err(why) => all.unplanned.push((host.clone(), why)),
         }
     }
+    let formers = view.staying().filter(|former| cx.others.contains(former.host));
+    for former in formers.filter(|former| view.is_to_start(former)) {
+        let need = Need {
+            how: How::Start,
+            verbs: vec![UnitVerb::Start],
+            reason: "it is to leave and does not run, and members may lack what clients wrote there"
+                .to_owned(),
+        };
+        all.tasks.extend(start(&view, former, &need, &mut all.notes));
+    }
     all
 }
 
@@ -55,7 +65,7 @@ fn start(view: &View<'_>, node: &Node<'_>, need: &Need, notes: &mut Vec<plan::No
         }
         How::StartEmpty => Some(refill(view, node, need).gate(gate)),
         How::Quiet => Some(tell(settings, host, need)),
-        How::Roll | How::Last | How::Refill | How::Overtake => None,
+        How::Roll | How::Reconnect | How::Last | How::Refill | How::Overtake => None,
     }
 }
 
@@ -150,27 +160,37 @@ fn with_start(task: Task, first: Command, settings: &Settings, need: &Need) -> T
 pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
-    // Those that lack data first: until they have them, nobody else may go. The one that holds all the data last.
-    for how in [
-        How::Start,
-        How::StartEmpty,
-        How::Refill,
-        How::Overtake,
-        How::Roll,
-        How::Last,
-    ] {
+    // Those that lack data first: until they have them, nobody else may go; then those whose links stall. The one that
+    // holds all the data last.
+    let mend = [How::Start, How::StartEmpty, How::Refill, How::Overtake];
+    each(&view, &mend, cx, &mut all);
+    let begun = all.tasks.len();
+    each(&view, &[How::Reconnect, How::Roll, How::Last], cx, &mut all);
+    if all.tasks[begun..].iter().any(|task| task.disrupts) {
+        // Before anybody goes all others must have what clients wrote: whoever came back a moment ago says SYNC too. Of
+        // those whose links stall it is known that they have not.
+        let everybody: Vec<&HostName> = cx.hosts.iter().collect();
+        let stalled = hosts_with(&view, cx, &[How::Reconnect]);
+        let started = started(settings, cx.earlier.iter().chain(&all.tasks[..begun]));
+        let first = canary::write_first(&view, &everybody, &started, &stalled);
+        all.tasks.splice(begun..begun, first);
+    }
+    all
+}
+
+fn each(view: &View<'_>, hows: &[How], cx: &Cx<'_>, all: &mut StepPlan) {
+    for how in hows {
         for host in cx.hosts {
             let Some(node) = view.node(host) else { continue };
             // What cannot be told was said by the step `start`.
-            let Ok(Some(need)) = need(&view, node, cx) else {
+            let Ok(Some(need)) = need(view, node, cx) else {
                 continue;
             };
-            if need.how == how {
-                one(&view, node, &need, cx, &mut all);
+            if need.how == *how {
+                one(view, node, &need, cx, all);
             }
         }
     }
-    all
 }
 
 fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut StepPlan) {
@@ -284,7 +304,11 @@ fn overtake(view: &View<'_>, host: &HostName, last: u64, everybody: &[&HostName]
 
 /// The hosts whose servers run with their new files by now: those that were started, and restarted so far.
 fn renewed<'c>(settings: &Settings, cx: &'c Cx<'_>, all: &'c StepPlan) -> BTreeSet<&'c HostName> {
-    let tasks = cx.earlier.iter().chain(&all.tasks);
+    started(settings, cx.earlier.iter().chain(&all.tasks))
+}
+
+/// The hosts on which tasks start our unit.
+fn started<'t>(settings: &Settings, tasks: impl Iterator<Item = &'t Task>) -> BTreeSet<&'t HostName> {
     let started = tasks.filter(|task| {
         let operation = task.action.as_ref().map(|action| &action.operation);
         operation.is_some_and(|operation| starts(settings, operation))
@@ -420,6 +444,7 @@ fn still_stalled(view: &View<'_>, node: &Node<'_>, need: &Need) -> Option<Precon
     let settings = view.settings;
     let info = node.server.up()?;
     let from = stalled(view, node, info)?;
+    // One that is due for another reason, too, is due all the same.
     if !need.reason.starts_with("its link to") {
         return None;
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use plan::{Facts, Unknown};
 use protocol::Text;
-use protocol::facts::{FileFact, FileQuery, ResolveQuery, SsdbFact, UnitFact, UnitQuery};
+use protocol::facts::{FileFact, FileQuery, ResolveQuery, SsdbFact, TcpFact, UnitFact, UnitQuery};
 use types::HostName;
 
 use super::conf::{Conf, ConfError};
@@ -21,6 +21,10 @@ pub(super) struct View<'a> {
 }
 
 /// A host.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing that is there or not"
+)]
 pub(super) struct Node<'a> {
     pub(super) host: &'a HostName,
     /// Why it cannot be reached.
@@ -34,6 +38,8 @@ pub(super) struct Node<'a> {
     pub(super) addresses: Vec<String>,
     /// Whether there are data on its disk, where the inventory says that they are kept.
     has_data_dir: bool,
+    /// Whether some of its peers do not reach its server, and none does.
+    is_out_of_reach: bool,
     pub(super) has_work_dir: bool,
     pub(super) has_pid_file: bool,
 }
@@ -127,8 +133,9 @@ impl<'a> View<'a> {
         (is_alone || self.is_mirror(node)) && !is_copying && self.fell_behind(node).is_none()
     }
 
-    /// Whether a member that answers is connected to none of the others that answer, as right after its start: what they
-    /// took meanwhile it does not have. One whose password they refuse stays so, and waiting does not help.
+    /// Whether a member that answers is alone all the same: connected to none of the others that answer, as right after its
+    /// start, so that it does not have what they took meanwhile; or no other host reaches it, whatever links say. One whose
+    /// password the others refuse stays so, and waiting does not help.
     pub(super) fn is_cut_off(&self, node: &Node<'_>) -> bool {
         let Server::Up(info) = &node.server else {
             return false;
@@ -138,7 +145,8 @@ impl<'a> View<'a> {
             .filter(|peer| peer.server.up().is_some())
             .filter_map(|peer| self.link(info, peer.host))
             .peekable();
-        links.peek().is_some() && links.all(|link| link.status == "DISCONNECTED")
+        let is_unlinked = links.peek().is_some() && links.all(|link| link.status == "DISCONNECTED");
+        is_unlinked || node.is_out_of_reach
     }
 
     /// The peer whose binlog no longer has the changes that this mirror needs next: only a full copy helps.
@@ -200,6 +208,7 @@ impl<'a> Node<'a> {
             file,
             server: Server::read(settings, host, facts),
             addresses: addresses(settings, host, facts),
+            is_out_of_reach: is_out_of_reach(settings, host, facts),
             has_data_dir: is_there(queries::data_dir(settings)),
             has_work_dir: is_there(FileQuery::meta(&settings.work_dir)),
             has_pid_file: is_there(queries::pid_file(settings)),
@@ -321,6 +330,15 @@ fn absolute(path: &str, config: &str) -> String {
     let dir = config.rsplit_once('/').map_or("", |(dir, _)| dir);
     let path = path.trim_end_matches('/');
     format!("{dir}/{}", path.strip_prefix("./").unwrap_or(path))
+}
+
+fn is_out_of_reach(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+    let query = queries::reach(settings, host);
+    let mut seen = settings
+        .peers(host)
+        .filter_map(|peer| facts.get(peer, &query).ok())
+        .peekable();
+    seen.peek().is_some() && seen.all(|fact| *fact != TcpFact::Open)
 }
 
 fn addresses(settings: &Settings, host: &HostName, facts: &Facts) -> Vec<String> {

@@ -173,8 +173,8 @@ fn answer(name: &HostName, host: &Host, query: &FactQuery) -> Fact {
                 stale: false,
             })
         }
+        FactQuery::Tcp(query) if query.host != name.as_str() => Fact::Tcp(TcpFact::Open),
         FactQuery::Tcp(query) => {
-            assert_eq!(query.host, name.as_str());
             let at = usize::from(query.port == 7962);
             Fact::Tcp(match host.runs[at] {
                 Some(_) => TcpFact::Open,

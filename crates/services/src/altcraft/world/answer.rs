@@ -18,13 +18,16 @@ impl World {
                 let number = PROGRAMS.iter().position(|program| program.log == query.path)?;
                 Fact::Log(lines(&node.logs[number], query))
             }
-            FactQuery::Tcp(query) if query.host == node.name.as_str() => {
-                let mut open = (0..PROGRAMS.len()).filter(|&number| self.is_ready(at, number));
+            FactQuery::Tcp(query) => {
+                let to = self.find(&query.host)?;
+                let (from, other) = (node, &self.nodes[to]);
+                let is_there = other.is_up && (to == at || !from.is_cut && !other.is_cut);
+                let mut open = (0..PROGRAMS.len()).filter(|&number| self.is_ready(to, number));
                 let listens = |number: usize| {
-                    let process = node.processes[number].as_ref();
+                    let process = other.processes[number].as_ref();
                     process.is_some_and(|process| process.role.port == query.port)
                 };
-                Fact::Tcp(if open.any(listens) {
+                Fact::Tcp(if is_there && open.any(listens) {
                     TcpFact::Open
                 } else {
                     TcpFact::Closed("connection refused".to_owned())

@@ -71,6 +71,8 @@ pub(crate) struct World {
     pub(super) wrongs: Vec<String>,
     now_us: i64,
     pace: Pace,
+    /// The hosts that count; `None` for all.
+    counted: Option<BTreeSet<HostName>>,
 }
 
 /// A host.
@@ -124,6 +126,7 @@ impl World {
             // main.json is older than any process, whatever the clock's tick.
             now_us: 1_000_000,
             pace,
+            counted: None,
         }
     }
 
@@ -232,10 +235,18 @@ impl world::World for World {
         serving.map(|at| self.nodes[at].name.clone()).collect()
     }
 
-    /// All but one: any host does the work, and one at a time may be away.
+    /// All but one: any host does the work, and one at a time may be away. One that is to leave does not count any more.
     fn needed(&self) -> usize {
-        let members = self.nodes.iter().filter(|node| node.has_joined).count();
-        members.saturating_sub(1)
+        let counts = |name: &HostName| self.counted.as_ref().is_none_or(|counted| counted.contains(name));
+        let members = self
+            .nodes
+            .iter()
+            .filter(|node| node.has_joined && counts(&node.name));
+        members.count().saturating_sub(1)
+    }
+
+    fn clients(&mut self, hosts: &[HostName]) {
+        self.counted = Some(hosts.iter().cloned().collect());
     }
 
     /// The platform keeps nothing of its own: no write is promised to be kept.

@@ -106,6 +106,26 @@ fn a_member_that_cannot_be_asked_leaves_with_consent_only() {
 }
 
 #[test]
+fn a_member_that_is_down_is_started_to_hand_over_what_it_has() {
+    let service = service_on(&["db2", "db3", "db4"]);
+    let mut world = three();
+    world.suffer(&Trouble::Cut(host("db1")));
+    world.set("db1", "late", Some("x"));
+    world.suffer(&Trouble::Crash(host("db1")));
+    world.suffer(&Trouble::Heal(host("db1")));
+    let planned = outline(&plan(&*service, &world, &[]));
+    assert!(
+        planned.contains("db1: start ssdb-sessions, because it is to leave and does not run"),
+        "{planned}"
+    );
+    converge_from_everywhere(&*service, &world, &[]);
+    converge(&*service, &mut world, &[]);
+    for name in ["db2", "db3", "db4"] {
+        assert_eq!(world.get(name, "late").as_deref(), Some("x"), "{name}");
+    }
+}
+
+#[test]
 fn nobody_leaves_while_a_member_cannot_be_asked() {
     let service = service_on(&["db2", "db3"]);
     let mut world = three();

@@ -49,7 +49,11 @@ impl World {
             UnitVerb::Enable => self.nodes[at].machine.unit(UNIT).is_enabled = true,
             UnitVerb::Disable => self.nodes[at].machine.unit(UNIT).is_enabled = false,
             UnitVerb::Start if self.nodes[at].machine.runs(UNIT) => {}
-            UnitVerb::Start | UnitVerb::Restart => self.launch(at),
+            UnitVerb::Start | UnitVerb::Restart => {
+                self.launch(at);
+                self.nodes[at].is_ours = true;
+                self.nodes[at].is_fresh = true;
+            }
             UnitVerb::Stop => self.halt(at),
             UnitVerb::Reload => panic!("nobody reloads {UNIT}"),
         }

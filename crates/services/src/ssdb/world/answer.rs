@@ -1,6 +1,6 @@
 //! What the agents answer.
 
-use protocol::facts::{SsdbFact, SsdbQuery, SsdbReply};
+use protocol::facts::{SsdbFact, SsdbQuery, SsdbReply, TcpFact};
 use protocol::{Fact, FactQuery, Text};
 
 use super::server::{Disk, Process};
@@ -14,6 +14,10 @@ impl World {
             FactQuery::File(query) if query.path == CONFIG || query.path.starts_with(DIR) => {
                 Fact::File(node.machine.file_fact(query))
             }
+            FactQuery::Tcp(query) => Fact::Tcp(match self.listener(at, &query.host, query.port) {
+                Ok(_) => TcpFact::Open,
+                Err(why) => TcpFact::Closed(why.to_owned()),
+            }),
             FactQuery::Ssdb(query) => Fact::Ssdb(self.ask(at, query)),
             _ => return None,
         })
@@ -21,26 +25,38 @@ impl World {
 
     /// The server that listens at an address, as seen from a host, and why nobody does.
     pub(super) fn server(&self, from: usize, address: &str, port: u16) -> Result<usize, SsdbFact> {
-        let refused = || SsdbFact::Down("connection refused".to_owned());
-        let at = match address {
-            "127.0.0.1" => from,
-            other => self.find(other).ok_or_else(refused)?,
-        };
-        if !self.reaches(from, at) {
-            return Err(SsdbFact::Down("timed out".to_owned()));
-        }
-        let process = self.nodes[at].process.as_ref().filter(|_| self.answers(at));
-        let process = process.ok_or_else(refused)?;
-        let listens = process.ip == "0.0.0.0"
-            || process.ip == address
-            || self.nodes[at].name.as_str() == address && process.ip == self.nodes[at].address;
-        if !listens || process.port != port.to_string() {
-            return Err(refused());
-        }
-        if process.auth.as_ref().is_some_and(|auth| auth != OURS) {
+        let at = self.listener(from, address, port);
+        let at = at.map_err(|why| SsdbFact::Down(why.to_owned()))?;
+        let auth = self.nodes[at]
+            .process
+            .as_ref()
+            .and_then(|process| process.auth.as_ref());
+        if auth.is_some_and(|auth| auth != OURS) {
             return Err(SsdbFact::Denied("error: invalid password".to_owned()));
         }
         Ok(at)
+    }
+
+    /// Who accepts connections at an address, as seen from a host; else what a connection ends with.
+    fn listener(&self, from: usize, address: &str, port: u16) -> Result<usize, &'static str> {
+        let refused = "connection refused";
+        let at = match address {
+            "127.0.0.1" => from,
+            other => self.find(other).ok_or(refused)?,
+        };
+        if !self.reaches(from, at) {
+            return Err("timed out");
+        }
+        let process = self.nodes[at].process.as_ref().filter(|_| self.answers(at));
+        let process = process.ok_or(refused)?;
+        let listens = process.ip == "0.0.0.0"
+            || process.ip == address
+            || self.nodes[at].name.as_str() == address && process.ip == self.nodes[at].address;
+        if listens && process.port == port.to_string() {
+            Ok(at)
+        } else {
+            Err(refused)
+        }
     }
 
     fn ask(&self, from: usize, query: &SsdbQuery) -> SsdbFact {

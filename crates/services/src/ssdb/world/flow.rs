@@ -86,7 +86,9 @@ impl World {
         let mut others = (0..self.nodes.len()).filter(|&other| other != at);
         let is_alone = !others.any(|other| self.nodes[other].has_joined && self.answers(other));
         let is_linked = process.links.iter().any(|link| link.status == Status::Sync);
-        if process.links.iter().filter(reached).all(has_all) && (is_alone || is_linked) {
+        // Whoever started it by a plan waits until it has caught up; after a trouble the least is that it is connected.
+        let is_due = !self.nodes[at].is_ours || process.links.iter().filter(reached).all(has_all);
+        if is_due && (is_alone || is_linked) {
             self.nodes[at].is_fresh = false;
             self.nodes[at].has_joined = true;
         }

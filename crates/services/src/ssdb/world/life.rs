@@ -24,6 +24,7 @@ impl World {
                 node.machine.write(&pid_file(), "1", 0o644, "ssdb", now);
                 node.process = Some(process);
                 node.is_fresh = true;
+                node.is_ours = false;
             }
             None => node.machine.unit(UNIT).die(),
         }

@@ -70,6 +70,8 @@ pub(super) struct Node {
     has_joined: bool,
     /// Whether it has not caught up since its start.
     is_fresh: bool,
+    /// Whether its last start was an operation's.
+    is_ours: bool,
 }
 
 impl World {
@@ -114,6 +116,13 @@ impl World {
         node.is_up && node.process.as_ref().is_some_and(is_ready)
     }
 
+    /// Whether clients write to a member.
+    fn is_used(&self, node: &Node) -> bool {
+        self.clients
+            .as_ref()
+            .is_none_or(|known| known.contains(&node.name))
+    }
+
     fn serves(&self, at: usize) -> bool {
         let node = &self.nodes[at];
         let is_whole = |process: &Process| process.links.iter().all(|link| !link.lacks_data());
@@ -140,6 +149,7 @@ impl Node {
             is_cut: false,
             has_joined: false,
             is_fresh: false,
+            is_ours: false,
         }
     }
 }
@@ -198,10 +208,13 @@ impl world::World for World {
         serving.map(|at| self.nodes[at].name.clone()).collect()
     }
 
-    /// All but one: each member has everything, and one may be away at a time.
+    /// All but one: each member has everything, and one may be away at a time. One that is to leave does not count any more.
     fn needed(&self) -> usize {
-        let members = self.nodes.iter().filter(|node| node.has_joined).count();
-        members.saturating_sub(1)
+        let members = self
+            .nodes
+            .iter()
+            .filter(|node| node.has_joined && self.is_used(node));
+        members.count().saturating_sub(1)
     }
 
     fn clients(&mut self, hosts: &[HostName]) {
@@ -210,11 +223,8 @@ impl world::World for World {
 
     /// A write counts as acknowledged by the mirror that took it: it is on its disk, and the others get it from there.
     fn write(&mut self, value: u64) -> bool {
-        let is_used = |at: &usize| {
-            let name = &self.nodes[*at].name;
-            self.serves(*at) && self.clients.as_ref().is_none_or(|known| known.contains(name))
-        };
-        let all: Vec<usize> = (0..self.nodes.len()).filter(is_used).collect();
+        let takes = |at: &usize| self.serves(*at) && self.is_used(&self.nodes[*at]);
+        let all: Vec<usize> = (0..self.nodes.len()).filter(takes).collect();
         let turn = usize::try_from(value).unwrap_or_default();
         let Some(&at) = all.get(turn % all.len().max(1)) else {
             return false;
