@@ -14,9 +14,6 @@ const NOOP_US: i64 = 3_000_000;
 /// Never, by itself.
 const NEVER: i64 = i64::MAX;
 
-/// How many changes a mirror in sync may lack: the kind's `max_lag` where the inventory says nothing.
-const MAX_LAG: usize = 10_000;
-
 impl World {
     /// A time of the server's own; none in tests in which nothing takes time.
     pub(super) fn after(&self, us: i64) -> i64 {
@@ -78,9 +75,7 @@ impl World {
                 .disk
                 .as_ref()
                 .map_or(0, |disk| disk.position(&link.id));
-            // What is on its way to a mirror in sync is no more than the kind lets be on its way.
-            let is_near = |last: usize| own + MAX_LAG >= last && (own > 0 || last == 0);
-            link.status == Status::Sync && disk.is_none_or(|disk| is_near(disk.last_own))
+            link.status == Status::Sync && disk.is_none_or(|disk| own >= disk.last_own)
         };
         // One that reaches nobody does not know what the others took meanwhile.
         let mut others = (0..self.nodes.len()).filter(|&other| other != at);
