@@ -18,6 +18,9 @@ pub(super) const RUNNING: &str = "running";
 /// The member runs in the cluster, sees its members, and nothing is wrong.
 pub(super) const JOINED: &str = "joined";
 
+/// The cluster that a newcomer joins has all of its members that stay: each newcomer raises the number that a majority
+/// takes, and with one of three away it would be out of reach of those that run (`pause_minority` counts members).
+pub(super) const WHOLE: &str = "whole";
 /// No queue would go away with the member.
 pub(super) const DISPENSABLE: &str = "dispensable";
 /// The member is back: it is as one that joined, and no queue would go away with any of the others.
@@ -95,15 +98,19 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         Ok(queues) => Some(format!("would go away with {host}: {}", queues.join(", "))),
         Err(why) => Some(why),
     };
+    let is_listed = |node: &String| settings.hosts.iter().any(|host| Settings::node(host) == *node);
+    // Who leaves is not waited for.
+    let wrong_here = || trouble(&broker, is_listed);
     let wrong = match check {
         RUNNING => None,
+        WHOLE => unseen(&broker, is_listed),
         DISPENSABLE => critical(host).map(|why| {
             format!(
                 "{why} (give them more members, or --allow {}={host})",
                 restart::CONSENT
             )
         }),
-        _ if trouble(&broker).is_some() => trouble(&broker),
+        _ if wrong_here().is_some() => wrong_here(),
         _ if broker.members.len() < 2 => Some("it is alone".to_owned()),
         BACK => settings.hosts.iter().find_map(critical),
         _ => None,
@@ -121,15 +128,21 @@ fn describe(node: &Node) -> String {
     .to_owned()
 }
 
-/// What is wrong with a running member; `None` where nothing is.
-fn trouble(broker: &Broker) -> Option<String> {
-    let list = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+/// Members that count and that a running member does not see.
+fn unseen(broker: &Broker, counts: impl Fn(&String) -> bool) -> Option<String> {
+    let missing = broker.members.difference(&broker.running);
+    let missing: Vec<&str> = missing.filter(|node| counts(node)).map(String::as_str).collect();
+    (!missing.is_empty()).then(|| format!("does not see {}", missing.join(", ")))
+}
+
+/// What is wrong with a running member, and with those of the others that count; `None` where nothing is.
+fn trouble(broker: &Broker, counts: impl Fn(&String) -> bool) -> Option<String> {
     if !broker.partitions.is_empty() {
-        return Some(format!("partitioned from {}", list(&broker.partitions)));
+        let list: Vec<&str> = broker.partitions.iter().map(String::as_str).collect();
+        return Some(format!("partitioned from {}", list.join(", ")));
     }
-    let missing: BTreeSet<String> = broker.members.difference(&broker.running).cloned().collect();
-    if !missing.is_empty() {
-        return Some(format!("does not see {}", list(&missing)));
+    if let Some(unseen) = unseen(broker, counts) {
+        return Some(unseen);
     }
     if !broker.alarms.is_empty() {
         return Some(format!("alarm {}", broker.alarms.join(", ")));
@@ -238,7 +251,7 @@ fn member(
     facts: &Facts,
 ) -> MemberStatus {
     let (health, detail) = match &node {
-        Ok(Node::Up(broker)) => match trouble(broker) {
+        Ok(Node::Up(broker)) => match trouble(broker, |_| true) {
             Some(trouble) => (Health::Degraded, trouble),
             None if broker.members.len() < 2 && settings.hosts.len() > 1 => {
                 (Health::Degraded, "it is alone".to_owned())

@@ -205,9 +205,16 @@ fn join(
         host,
         format!("{host} runs in the cluster and sees its members"),
     );
+    let whole = health::gate(
+        settings,
+        health::WHOLE,
+        seed,
+        format!("{seed} sees all members that stay"),
+    );
     plan.tasks.push(
         Task::new(host, format!("join {}", Settings::node(seed)), reason, action)
             .preview(preview)
+            .before(whole)
             .gate(gate),
     );
 }

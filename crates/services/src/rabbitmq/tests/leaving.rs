@@ -209,3 +209,29 @@ fn nobody_leaves_before_the_newcomer_has_joined() {
     bed.unreachable.push(host("db4"));
     assert_snapshot!(bed.shown());
 }
+
+/// Three members and a newcomer: while one of the three is away, two of four would be no majority.
+#[test]
+fn nobody_joins_while_a_member_that_stays_is_away() {
+    let mut bed = in_use(&["db1", "db2", "db3"], &FOUR);
+    let tasks = bed.plan().tasks;
+    bed.suffer(&crash("db3"));
+    let join = tasks.iter().find(|task| task.title.starts_with("join")).unwrap();
+    let why = bed.wait(&join.before[0]).unwrap_err();
+    assert_eq!(why, "does not see rabbit@db3");
+    bed.suffer(&Trouble::Revive(host("db3")));
+    bed.converge();
+    assert_kept(&bed);
+}
+
+#[test]
+fn a_dead_member_is_replaced() {
+    let mut bed = in_use(&["db1", "db2", "db3"], &["db1", "db2", "db4"]);
+    bed.suffer(&Trouble::Down(host("db3")));
+    bed.unreachable.push(host("db3"));
+    bed.allow = vec!["rabbitmq.forget=db3"];
+    assert_snapshot!(bed.order().join("\n"));
+    bed.converge_from_everywhere();
+    bed.converge();
+    assert_kept(&bed);
+}

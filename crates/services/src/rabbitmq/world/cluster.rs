@@ -16,6 +16,9 @@ pub(super) type Name = (String, String);
 pub(super) struct Cluster {
     /// Names of nodes: `rabbit@db1`.
     pub(super) members: BTreeSet<String>,
+    /// Those of them that have run in it: one that is about to is missed by nobody, for whether a minority is left is asked
+    /// when somebody goes down (`rabbit_node_monitor`).
+    pub(super) known: BTreeSet<String>,
     pub(super) vhosts: BTreeSet<String>,
     pub(super) users: BTreeMap<String, User>,
     /// Patterns to configure, write and read, by user and virtual host.

@@ -124,6 +124,7 @@ impl Hosts {
             return;
         };
         cluster.members.remove(node);
+        cluster.known.remove(node);
         cluster
             .queues
             .retain(|_, queue| !matches!(queue, Queue::Classic { leader, .. } if leader == node));

@@ -410,7 +410,7 @@ impl World for Hosts {
 
     fn needed(&self) -> usize {
         let cluster = self.main().and_then(|id| self.clusters.get(&id));
-        cluster.map_or(0, |cluster| match cluster.members.len() {
+        cluster.map_or(0, |cluster| match cluster.known.len() {
             2 => 1,
             members => members / 2 + 1,
         })

@@ -299,6 +299,9 @@ impl Hosts {
         node.process = Process::Up;
         node.awaits.clear();
         node.partitions.clear();
+        if let Some(cluster) = self.cluster_mut(host) {
+            cluster.known.insert(name);
+        }
         self.share_view(&members);
         self.rejoin_queues(host);
         true
