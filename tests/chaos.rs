@@ -31,10 +31,30 @@ fn fresh(bed: &Bed) {
     }
 }
 
+/// After which of so many events the controller is killed: the ones that were asked for, or evenly from the first event to
+/// the last but one.
+fn points(events: usize) -> Vec<usize> {
+    if let Ok(asked) = std::env::var("CLUSTERCTL_CHAOS_AFTER") {
+        return asked.split(',').map(|event| event.parse().unwrap()).collect();
+    }
+    let kills: usize = std::env::var("CLUSTERCTL_CHAOS_KILLS").map_or(30, |kills| kills.parse().unwrap());
+    let point = |at| 1 + at * (events - 2) / kills.saturating_sub(1).max(1);
+    (0..kills).map(point).collect()
+}
+
+/// What went wrong in an apply, as it told.
+fn failures(events: &[Value]) -> Vec<String> {
+    let failed = events
+        .iter()
+        .filter(|event| event["outcome"]["outcome"] == "failed");
+    failed
+        .map(|event| format!("{}: {}", event["node"], event["outcome"]))
+        .collect()
+}
+
 #[test]
 #[ignore = "it takes minutes: cargo xtask chaos"]
 fn wherever_the_controller_is_killed_the_next_apply_ends_converged() {
-    let kills: usize = std::env::var("CLUSTERCTL_CHAOS_KILLS").map_or(30, |kills| kills.parse().unwrap());
     let bed = Bed::site();
     let _ = bed
         .run(&["secrets", "init", "inventory.toml", "--overlay", "lab.toml"])
@@ -47,9 +67,8 @@ fn wherever_the_controller_is_killed_the_next_apply_ends_converged() {
     );
     println!("| event | killed after | steps done before | steps of the next apply | it took | then |");
     println!("|---|---|---|---|---|---|");
-    for point in 0..kills {
-        // From the first event to the last but one, evenly.
-        let last = 1 + point * (whole.len() - 2) / kills.saturating_sub(1).max(1);
+    let mut unfinished = Vec::new();
+    for last in points(whole.len()) {
         fresh(&bed);
         let before = apply_until(&bed, last);
         let event = before.last().unwrap();
@@ -69,6 +88,13 @@ fn wherever_the_controller_is_killed_the_next_apply_ends_converged() {
             done(&before),
             done(&next),
         );
-        let _ = rest.expect(0);
+        if rest.code != 0 {
+            unfinished.push(format!(
+                "after event {last}: {:#?}\n{}",
+                failures(&next),
+                rest.stdout
+            ));
+        }
     }
+    assert!(unfinished.is_empty(), "{}", unfinished.join("\n"));
 }

@@ -19,9 +19,13 @@ pub(crate) struct ChaosArgs {
     #[arg(long, default_value_t = 30)]
     kills: usize,
 
+    /// Kill it right after these events instead, counted from 1
+    #[arg(long, value_name = "EVENT", value_delimiter = ',', conflicts_with = "kills")]
+    after: Vec<usize>,
+
     /// Change each service, or only this one, under the load of clients instead, and count what they notice: redis,
     /// mongodb, clickhouse, zookeeper, ssdb, rabbitmq, altcraft
-    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "kills")]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["kills", "after"])]
     load: Option<String>,
 }
 
@@ -46,6 +50,10 @@ pub(crate) fn run(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
         command
             .args(["chaos", "--", "--ignored", "--nocapture"])
             .env("CLUSTERCTL_CHAOS_KILLS", args.kills.to_string());
+        if !args.after.is_empty() {
+            let events: Vec<String> = args.after.iter().map(usize::to_string).collect();
+            command.env("CLUSTERCTL_CHAOS_AFTER", events.join(","));
+        }
         "Kill the controller"
     };
     stages.run(what, || {
