@@ -279,7 +279,15 @@ impl crate::world::World for World {
     }
 
     fn needed(&self) -> usize {
-        if self.is_formed { self.majority() } else { 0 }
+        // A member of the quorum does its part without the server beside it: replicas do not vote.
+        let votes =
+            |node: &&Node| self.joined.contains(&node.host) && self.counts(node) && !self.is_serving(node);
+        let silent = self.nodes.iter().filter(votes).count();
+        if self.is_formed {
+            self.majority().saturating_sub(silent).max(1)
+        } else {
+            0
+        }
     }
 
     fn clients(&mut self, hosts: &[HostName]) {
