@@ -11,7 +11,6 @@ use super::gates;
 use super::need::Need;
 use super::quorum::{self, Peer, Quorum};
 use super::settings::Settings;
-use super::zoo;
 use crate::step::{Cx, Task};
 
 /// The consent to do without a quorum while a member restarts.
@@ -40,9 +39,16 @@ pub(super) fn refusal(
         .map(|name| name.as_str())
         .collect();
     let there = others.len() - missing.len();
+    // A leader counts those too that it leads and that have no vote yet (`Leader.addForwardingFollower`).
+    let known = settings.hosts.iter().chain(&settings.others);
+    let has_no_vote = |host: &&HostName| {
+        !names.iter().any(|name| name == host.as_str())
+            && quorum::peer_on(settings, host, cx.facts).is_serving()
+    };
+    let more = known.filter(has_no_vote).count();
     let all_follow = matches!(
         quorum.leader().map(|leader| &leader.peer),
-        Some(Peer::Leader(Some(followers))) if *followers + 1 >= names.len()
+        Some(Peer::Leader(Some(followers))) if *followers + 1 >= names.len() + more
     );
     // Of two, each restart takes it; there, all that are wanted must serve.
     let is_small = settings.members().len() < 3;
@@ -75,35 +81,51 @@ pub(super) fn refusal(
 
 /// Whether the others are a majority now: the plan's own answer may be older than a member's end. A quorum of two has none
 /// to spare, and what the operator allowed is not asked about.
+///
+/// Whoever serves nobody is spared where others lead and follow. While a leader is looked for it is one of those that
+/// choose, and as good as one that serves; and what is not known proves nothing.
 pub(super) fn spares(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
-    let quorum = Quorum::find(settings, facts);
-    let is_voter = quorum::peer_on(settings, host, facts).is_serving();
-    if settings.members().len() < 3 || !is_voter {
+    if settings.members().len() < 3 {
         return Ok(());
     }
-    // A Keeper tells nobody who the others are: its leader's file may be ahead of it.
-    let Some(conf) = quorum.members.iter().find_map(|member| member.conf.as_deref()) else {
-        return Ok(());
-    };
-    let names: Vec<String> = quorum::current(settings, &quorum, facts)
-        .unwrap_or_else(|| zoo::servers(conf).into_iter().map(|(_, name)| name).collect());
-    let known: Vec<&HostName> = settings.hosts.iter().chain(&settings.others).collect();
-    let serves = |name: &&String| {
-        let host = known.iter().find(|host| host.as_str() == name.as_str());
-        host.is_some_and(|host| quorum::peer_on(settings, host, facts).is_serving())
+    let own = quorum::peer_on(settings, host, facts);
+    match &own {
+        Peer::Down(_) | Peer::Standalone(_) => return Ok(()),
+        Peer::Unknown(why) => return Err(why.clone()),
+        Peer::Leader(_) | Peer::Follower | Peer::Waiting => {}
+    }
+    let quorum = Quorum::find(settings, facts);
+    let wanted = || settings.members().iter().map(HostName::to_string).collect();
+    let names: Vec<String> = quorum::current(settings, &quorum, facts).unwrap_or_else(wanted);
+    let peer = |name: &str| {
+        let mut known = settings.hosts.iter().chain(&settings.others);
+        let host = known.find(|host| host.as_str() == name)?;
+        Some(quorum::peer_on(settings, host, facts))
     };
     let others = names.iter().filter(|name| name.as_str() != host.as_str());
+    let serves = |name: &&String| peer(name).is_some_and(|peer| peer.is_serving());
     let (there, missing): (Vec<&String>, Vec<&String>) = others.partition(serves);
-    let list: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
     if names.len() < 3 || there.len() > names.len() / 2 {
-        Ok(())
-    } else {
-        Err(format!(
+        return Ok(());
+    }
+    if own.is_serving() {
+        let list: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
+        return Err(format!(
             "of {} only {} others serve, without {}",
             names.len(),
             there.len(),
             list.join(", ")
-        ))
+        ));
+    }
+    let is_led = there
+        .iter()
+        .any(|name| matches!(peer(name), Some(Peer::Leader(_))));
+    let looks = |name: &&&String| peer(name) == Some(Peer::Waiting);
+    let choosing = 1 + there.len() + missing.iter().filter(looks).count();
+    if is_led || choosing <= names.len() / 2 {
+        Ok(())
+    } else {
+        Err(format!("{choosing} of {} members look for a leader", names.len()))
     }
 }
 
@@ -117,7 +139,7 @@ pub(super) fn guarded(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
     }
 }
 
-/// Whether another member serves by the time: it does now, or this plan starts it before.
+/// Whether another member serves by the time: it does now, or this plan starts it before, anew where it serves nobody.
 fn is_there(settings: &Settings, name: &str, restarted: &[HostName], cx: &Cx<'_>) -> bool {
     let known = settings.hosts.iter().chain(&settings.others);
     let Some(host) = known.into_iter().find(|host| host.as_str() == name) else {
@@ -128,5 +150,6 @@ fn is_there(settings: &Settings, name: &str, restarted: &[HostName], cx: &Cx<'_>
         .map_or(&settings.unit, |zookeeper| &zookeeper.unit);
     quorum::peer_on(settings, host, cx.facts).is_serving()
         || cx.tells(host, unit, UnitVerb::Start)
+        || cx.tells(host, unit, UnitVerb::Restart)
         || restarted.contains(host)
 }
