@@ -24,6 +24,7 @@ mod rounds;
 mod run;
 mod settings;
 mod stage;
+mod stranded;
 #[cfg(test)]
 mod tests;
 mod verify;

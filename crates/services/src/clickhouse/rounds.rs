@@ -17,6 +17,7 @@ use super::queries;
 use super::quorum::{self, Peer, Quorum};
 use super::settings::{Settings, ZooKeeper};
 use super::stage;
+use super::stranded;
 use super::zoo;
 use super::zookeeper;
 use crate::common::{QUICK, UNIT, action, hash};
@@ -109,6 +110,34 @@ fn leaver(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Option<Task> {
     )
 }
 
+/// Starts a `ZooKeeper` that is no member any more, that died, and that counts still: its vote is needed until the others
+/// do without it. One that was stopped for good is disabled.
+pub(super) fn revive(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>) -> Vec<Task> {
+    let Some(zookeeper) = settings.zookeeper() else {
+        return Vec::new();
+    };
+    let names = quorum::current(settings, quorum, cx.facts).unwrap_or_default();
+    let planned = |host: &&HostName| cx.hosts.contains(host) && settings.members().contains(host);
+    let counts = |host: &&HostName| names.iter().any(|name| name == host.as_str());
+    let died = |host: &&HostName| {
+        quorum::unit(settings, host, cx.facts)
+            .is_some_and(|unit| unit.exists() && unit.is_enabled() && !unit.is_active())
+    };
+    let reached = cx.hosts.iter().chain(cx.others);
+    let hosts = reached.filter(|host| !planned(host) && counts(host) && died(host));
+    let start = |host: &HostName| {
+        let operation = Operation::Unit {
+            name: zookeeper.unit.clone(),
+            verbs: vec![UnitVerb::Start],
+        };
+        let title = format!("start {}", zookeeper.unit);
+        let reason = "it does not run, and it votes until the others do without it";
+        let gate = gates::votes(settings, cx, host);
+        Task::new(host, title, reason, action(operation, UNIT)).gate(gate)
+    };
+    hosts.map(start).collect()
+}
+
 /// In the first round, a ZooKeeper that is to leave learns of the newcomers like all others: one of them may lead, and it
 /// would not follow it, and be missed when the others restart.
 pub(super) fn introduce(settings: &Settings, cx: &Cx<'_>) -> Result<Vec<Task>, Box<Refusal>> {
@@ -154,6 +183,9 @@ fn with_zookeeper(
     host: &HostName,
     cx: &Cx<'_>,
 ) -> Result<Vec<Task>, String> {
+    let instead = stranded::instead(settings, host, cx.facts);
+    let settings = instead.as_ref().unwrap_or(settings);
+    let zookeeper = settings.zookeeper().unwrap_or(zookeeper);
     let ids = config::ids(settings, cx.facts).map_err(|conflict| conflict.to_string())?;
     let query = queries::zoo_cfg(zookeeper);
     let (found, was) = latest(host, &query, cx).map_err(|unknown| unknown.to_string())?;

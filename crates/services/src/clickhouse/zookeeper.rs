@@ -2,7 +2,7 @@
 
 use plan::{Gate, Preview, Unknown};
 use protocol::facts::{FileFact, FileKind, FileQuery};
-use protocol::{FileState, Operation, Text};
+use protocol::{Fact, FactQuery, FileState, Operation, Precondition, Text};
 use types::HostName;
 
 use super::config::{self, Stop};
@@ -14,6 +14,7 @@ use super::queries;
 use super::quorum::{self, Peer, Quorum};
 use super::rounds;
 use super::settings::{Settings, ZooKeeper};
+use super::stranded;
 use super::zoo;
 use crate::common::{QUICK, UNIT, action};
 use crate::step::{Cx, StepPlan, Task};
@@ -45,6 +46,9 @@ pub(super) fn tasks(
     host: &HostName,
     cx: &Cx<'_>,
 ) -> Result<Vec<Task>, Stop> {
+    let instead = stranded::instead(settings, host, cx.facts);
+    let settings = instead.as_ref().unwrap_or(settings);
+    let zookeeper = settings.zookeeper().unwrap_or(zookeeper);
     let ids = config::ids(settings, cx.facts)?;
     let installs = cx.installs(host, &zookeeper.package);
     let mut tasks = Vec::new();
@@ -172,9 +176,33 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             gates::quorum(settings, cx)
         };
         let revives = need.starts() && health::is_only_missed(settings, host, cx.facts);
-        plan.tasks.push(task(host, zookeeper, &need, revives).gate(gate));
+        let task = task(host, zookeeper, &need, revives).gate(gate);
+        let is_idle = need.restarts()
+            && quorum::is_in_use(settings, &quorum, cx.facts)
+            && !cx.installs(host, &zookeeper.package);
+        plan.tasks.push(if is_idle {
+            margin::guarded(only_idle(task, settings, cx), settings, cx)
+        } else {
+            task
+        });
     }
+    plan.tasks.extend(rounds::revive(settings, &quorum, cx));
     plan
+}
+
+/// Restarts a member only while it serves as few as when the plan was made: it may have come back by itself.
+fn only_idle(mut task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
+    let host = task.host.clone();
+    for query in queries::words(settings, &host) {
+        if let (Ok(fact), Some(action)) = (cx.facts.get(&host, &query), &mut task.action) {
+            action.only_if.push(Precondition {
+                what: format!("the ZooKeeper on {host} serves nobody"),
+                fact: Fact::Words(fact.clone()),
+                query: FactQuery::Words(query),
+            });
+        }
+    }
+    task
 }
 
 /// The step `zookeeper-restart`: what serves is restarted, one member after another, the leader last; and then members that

@@ -11,6 +11,7 @@ mod rig;
 mod runbook;
 mod scale;
 mod settings;
+mod stranded;
 
 use ::plan::{Level, Verdict};
 use protocol::{Action, Operation};

@@ -1,0 +1,132 @@
+//! Members that serve nobody: whose file is ahead of the quorum, who are missed for a moment only, or who leave and died.
+
+use super::*;
+use crate::clickhouse::world::{Place, ZK};
+use crate::world::{Pace, Trouble};
+
+const ALL: [&str; 4] = ["db1", "db2", "db3", "db4"];
+const ZOO: &str = "coordination = \"zookeeper\"\n";
+
+fn among(hosts: &[&str], more: &str) -> Box<dyn Service> {
+    testing::service_with_warnings(&inventory_among(&ALL, hosts, more))
+}
+
+fn cluster(hosts: &[&str]) -> World {
+    let mut world = packaged(&ALL, DEBIAN);
+    converge(&*among(hosts, ZOO), &mut world);
+    assert!(world.write(WRITTEN));
+    world
+}
+
+fn other_heap() -> Box<dyn Service> {
+    among(&ALL, &format!("{ZOO}zookeeper = {{ heap = \"600m\" }}\n"))
+}
+
+fn restart_on(plan: &StepPlan, name: &str) -> Task {
+    let is_it = |task: &&Task| task.host.as_str() == name && task.title == format!("restart {ZK}");
+    plan.tasks.iter().find(is_it).expect("a restart").clone()
+}
+
+/// Seen where the leader's host went down right before: none served, and so none was missed.
+#[test]
+fn while_a_leader_is_looked_for_no_member_is_spared() {
+    let mut world = cluster(&ALL);
+    let service = other_heap();
+    let mut nodes = world.nodes.iter();
+    let leader = nodes
+        .find(|node| node.place == Place::Leading)
+        .unwrap()
+        .host
+        .clone();
+    let other = ALL.into_iter().find(|name| *name != leader.as_str()).unwrap();
+    let restart = restart_on(&plan(&*service, &world), other);
+    world.pace = Pace {
+        elect_us: 2_000_000,
+        ..world.pace
+    };
+    world.suffer(&Trouble::Down(leader));
+    let facts = world.facts(&*service);
+    let gate = restart.before.last().unwrap();
+    let verdict = service.judge(&gate.check, gate.host.as_ref(), &facts);
+    assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
+}
+
+/// Seen after partitions that had healed before the plan came that far: two of five were restarted at once.
+#[test]
+fn who_served_nobody_is_restarted_only_while_that_is_so() {
+    let mut world = cluster(&ALL);
+    let service = other_heap();
+    world.suffer(&Trouble::Cut(testing::host("db1")));
+    let restart = restart_on(&plan(&*service, &world), "db1");
+    let holds = |world: &World| {
+        let conditions = &restart.action.as_ref().unwrap().only_if;
+        assert!(!conditions.is_empty());
+        let mut conditions = conditions.iter();
+        conditions.all(|condition| {
+            world.answer(&restart.host, &condition.query) == Some(Ok(condition.fact.clone()))
+        })
+    };
+    assert!(holds(&world));
+    world.suffer(&Trouble::Heal(testing::host("db1")));
+    world.tick();
+    assert!(!holds(&world));
+}
+
+/// Seen where a process died and came back between its file and the newcomer's start: with the new members it needs more
+/// followers than there are, and the others could not be restarted without it.
+#[test]
+fn a_member_that_is_ahead_of_the_quorum_is_led_back_to_it() {
+    for from in [DB, ["db1", "db2", "db4"]] {
+        let mut world = cluster(&from);
+        let joins = ALL.into_iter().find(|name| !from.contains(name)).unwrap();
+        let service = among(&ALL, ZOO);
+        let found = plan(&*service, &world);
+        for task in found
+            .tasks
+            .iter()
+            .filter(|task| task.title.contains("/etc/zookeeper/conf/"))
+        {
+            world.perform(task);
+        }
+        world.restart("db1", ZK);
+        world.restart(joins, ZK);
+        assert!(
+            !world.node("db1").place.serves(),
+            "it does not find most of its members"
+        );
+        // Back to the quorum as it is; then it learns of the newcomer like the others.
+        let found = plan(&*service, &world);
+        perform(&*service, &mut world, &found.tasks);
+        world.tick();
+        converge(&*service, &mut world);
+        assert!(world.write(2), "a write is acknowledged");
+        assert!(ALL.iter().all(|name| world.node(name).place.serves()));
+    }
+}
+
+/// Seen where a process died right after the inventory had let it go: nobody started it, and its vote was missed.
+#[test]
+fn whoever_leaves_and_died_votes_until_the_others_do_without_it() {
+    let mut world = cluster(&DB);
+    world.stop("db1", ZK);
+    let service = among(&["db2", "db3", "db4"], ZOO);
+    converge(&*service, &mut world);
+    assert!(world.write(2), "a write is acknowledged");
+    assert!(world.node("db1").zookeeper.is_none());
+}
+
+/// Replicas are independent of each other, and most of a cluster's servers need not be there; the members of the quorum
+/// must (<https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication>).
+#[test]
+fn a_quorum_is_there_without_most_of_the_servers() {
+    let mut world = cluster(&DB);
+    for name in ["db1", "db2"] {
+        world.node_mut(name).server = None;
+    }
+    assert_eq!(world.serving().len(), 1);
+    assert!(world.needed() <= 1);
+    world.stop("db1", ZK);
+    assert!(world.needed() <= 1);
+    world.node_mut("db2").place = Place::Away;
+    assert!(world.needed() > world.serving().len());
+}
