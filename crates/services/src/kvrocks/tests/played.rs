@@ -192,6 +192,41 @@ fn a_master_that_dies_is_replaced_and_comes_back_as_a_replica() {
 }
 
 #[test]
+fn what_a_partition_alone_loses_in_mid_failover_is_excused() {
+    let mut game = Game::new(KVROCKS, &HOSTS);
+    let service = game.service(&HOSTS, &HOSTS, 0);
+    game.converge(&*service);
+    game.wait(60);
+    let failover = Operation::Resp {
+        address: "127.0.0.1".to_owned(),
+        port: 26379,
+        password: None,
+        commands: vec![protocol::facts::RespCommand::new([
+            "SENTINEL", "FAILOVER", "altcraft",
+        ])],
+    };
+    assert_eq!(game.world.operate(&host("db2"), &failover), Some(Ok(())));
+    game.world.suffer(&Trouble::Cut(host("db2")));
+    let before = game.acknowledged.len();
+    game.wait(20);
+    assert!(game.acknowledged.len() > before);
+    game.world.suffer(&Trouble::Heal(host("db2")));
+    game.wait(60);
+    game.converge(&*service);
+}
+
+#[test]
+fn a_lone_master_beside_the_one_that_is_watched_does_not_serve() {
+    let mut world = super::packaged("redis", 3);
+    for name in HOSTS {
+        let text = "port 26379\nsentinel monitor altcraft 10.0.0.1 6379 2\n";
+        world.write(name, "/etc/redis/sentinel.conf", text);
+        world.restart_sentinel(name);
+    }
+    assert_eq!(World::serving(&world), [host("db1")].into());
+}
+
+#[test]
 fn what_must_never_be_done_is_noticed() {
     let mut game = Game::new(REDIS, &HOSTS);
     let service = game.service(&HOSTS, &HOSTS, 0);

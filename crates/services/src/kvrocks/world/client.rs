@@ -6,7 +6,7 @@ use protocol::{ActionError, Fact, FactError, FactQuery, Operation};
 use types::HostName;
 
 use super::server::Link;
-use super::{Cluster, Node};
+use super::{Cluster, Node, Server};
 use crate::world::{Trouble, World};
 
 impl World for Cluster {
@@ -49,7 +49,10 @@ impl World for Cluster {
                 self.nodes[at].is_down = true;
             }
             Trouble::Up(_) => self.boot(at),
-            Trouble::Cut(_) => self.nodes[at].is_cut = true,
+            Trouble::Cut(_) => {
+                self.nodes[at].is_cut = true;
+                self.overtake();
+            }
             Trouble::Heal(_) => self.nodes[at].is_cut = false,
             Trouble::Handover => {}
         }
@@ -57,7 +60,8 @@ impl World for Cluster {
         self.settle();
     }
 
-    /// An engine that answers and holds the data, with a sentinel beside it.
+    /// An engine that answers and holds the data, with a sentinel beside it. A master that no sentinel knows is not part of
+    /// the store.
     fn serving(&self) -> BTreeSet<HostName> {
         let serves = |at: &usize| {
             let node = &self.nodes[*at];
@@ -67,7 +71,8 @@ impl World for Cluster {
                     .iter()
                     .any(|watched| self.at(&watched.ip).is_some())
             });
-            !node.is_cut && watches && node.is_synced && self.server(*at).is_some()
+            let belongs = |server: &Server| server.follows.is_some() || self.is_listed(*at);
+            !node.is_cut && watches && node.is_synced && self.server(*at).is_some_and(belongs)
         };
         let serving = (0..self.nodes.len()).filter(serves);
         serving
@@ -103,7 +108,11 @@ impl World for Cluster {
         self.nodes[master].offset += 1;
         self.settle();
         let holders = self.holders(master, value);
-        holders > members / 2
+        let is_acknowledged = holders > members / 2;
+        if is_acknowledged && self.is_replaced_out_of_sight(master) {
+            self.excused.insert(value);
+        }
+        is_acknowledged
     }
 
     fn holds(&self, value: u64) -> bool {
@@ -180,6 +189,44 @@ impl Cluster {
         let is_paused = server.paused_us > self.now;
         let takes = server.follows.is_none() && !is_paused && server.listens_at(&self.nodes[master].address);
         takes.then_some((master, members))
+    }
+
+    /// A partition comes between an order to fail over and the failover: whoever is promoted then lacks what the others have
+    /// taken since.
+    fn overtake(&mut self) {
+        let sentinels = self.nodes.iter_mut().filter_map(|node| node.sentinel.as_mut());
+        let watched = sentinels.flat_map(|sentinel| &mut sentinel.watched);
+        for (_, is_ours) in watched.filter_map(|watched| watched.failover.as_mut()) {
+            *is_ours = false;
+        }
+    }
+
+    /// Whether a sentinel knows a host as master or replica.
+    fn is_listed(&self, at: usize) -> bool {
+        let ip = &self.nodes[at].address;
+        let sentinels = self.nodes.iter().filter_map(|node| node.sentinel.as_ref());
+        let mut watched = sentinels.flat_map(|sentinel| &sentinel.watched);
+        watched.any(|watched| watched.ip == *ip || watched.replicas.contains(ip))
+    }
+
+    /// Whether a partition hides from everybody else that another master was made: what is acknowledged until they hear of
+    /// it is lost by that alone, whoever asked for the failover, for replication is asynchronous
+    /// (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>, "Fundamental things to know").
+    fn is_replaced_out_of_sight(&self, master: usize) -> bool {
+        let epoch = |at: usize| {
+            let sentinels = self.nodes[at].sentinel.iter();
+            let watched = sentinels.flat_map(|sentinel| &sentinel.watched);
+            watched.map(|watched| watched.epoch).max().unwrap_or(0)
+        };
+        let (cut, rest): (Vec<usize>, Vec<usize>) =
+            (0..self.nodes.len()).partition(|at| self.nodes[*at].is_cut);
+        let known = rest.into_iter().map(epoch).max().unwrap_or(0);
+        let names_another = |at: &usize| {
+            let sentinels = self.nodes[*at].sentinel.iter();
+            let mut watched = sentinels.flat_map(|sentinel| &sentinel.watched);
+            watched.any(|watched| watched.epoch > known && watched.ip != self.nodes[master].address)
+        };
+        cut.iter().any(names_another)
     }
 
     /// How many members hold a value: the master, and the replicas that are linked to it and do; none where one that is
