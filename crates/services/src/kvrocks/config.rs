@@ -52,7 +52,7 @@ fn plan_host(
     let (settings, host) = (view.settings, member.host);
     let gets_role = match fate(view, roles, member, cx) {
         Fate::Master | Fate::Replica => false,
-        Fate::Joins | Fate::Returns => true,
+        Fate::Joins | Fate::Returns | Fate::Astray => true,
         Fate::Refused(refusal) => {
             all.refusals.push(*refusal);
             return Ok(None);
@@ -147,7 +147,7 @@ fn note_reach(
 }
 
 /// The value of the directive that makes a node follow the master.
-fn follow(view: &View<'_>, roles: &Roles) -> Result<String, String> {
+pub(super) fn follow(view: &View<'_>, roles: &Roles) -> Result<String, String> {
     let master = roles.master().and_then(|master| view.member(master));
     let master = master.ok_or("the master is not known")?;
     let port = view.settings.port;

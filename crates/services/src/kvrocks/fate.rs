@@ -21,6 +21,9 @@ pub(super) enum Fate {
     /// Sentinel knows it as a replica, it does not run or is about to start, and its file would make it a master: it was the master, and another
     /// was elected meanwhile. Its file gets the role that Sentinel would give it some ten seconds after its start.
     Returns,
+    /// It runs and follows a member, present or former, that is the master no more, and no sentinel knows it: they learn of
+    /// replicas from the master alone (`sentinelRefreshInstanceInfo` in `sentinel.c`), so none of them would ever turn it.
+    Astray,
     /// Nobody has a role for it: it is made to follow the master.
     Joins,
     /// That would cost data.
@@ -44,6 +47,7 @@ pub(super) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<
     }
     let listed = listing(view, member);
     match &member.engine {
+        Talk::Up(_) if is_astray(view, roles, member) => Fate::Astray,
         Talk::Up(engine) if !engine.is_master() => Fate::Replica,
         Talk::Up(engine) if engine.is_empty() => Fate::Joins,
         // Right after a failover: Sentinel turns the old master into a replica within seconds.
@@ -57,6 +61,7 @@ pub(super) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<
             };
             consented(member, master, &holds, cx)
         }
+        Talk::Down(_) if is_astray(view, roles, member) => Fate::Joins,
         _ if member.follows_by_file(view.settings).is_some() => Fate::Replica,
         // Sentinel may know its address from a former life; it would serve as a master until Sentinel notices.
         _ if holds_nothing(view, member) => Fate::Joins,
@@ -74,6 +79,24 @@ pub(super) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<
 /// Whether nothing more is done on a member's host, because its role or its data are in doubt.
 pub(super) fn is_stopped(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> bool {
     matches!(fate(view, roles, member, cx), Fate::Refused(_) | Fate::Unknown(_))
+}
+
+/// Whether a member follows one that is the master no more, or would once it runs, and the sentinels, which name another,
+/// do not know it.
+pub(super) fn is_astray(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> bool {
+    let followed = match &member.engine {
+        Talk::Up(engine) if engine.is_master() => None,
+        Talk::Up(engine) => Some(engine.info("master_host").to_owned()),
+        Talk::Down(_) => member.follows_by_file(view.settings).map(|(address, _)| address),
+        Talk::Denied(_) => None,
+    };
+    // What is copied from elsewhere is nobody's to replace.
+    let followed = followed.and_then(|address| view.at(&address));
+    let master = roles.master().filter(|_| roles.are_sentinels());
+    let (Some(followed), Some(master)) = (followed, master) else {
+        return false;
+    };
+    followed.host != master && member.host != master && listing(view, member) == Listing::Unknown
 }
 
 #[derive(PartialEq, Eq)]

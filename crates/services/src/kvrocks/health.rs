@@ -3,6 +3,7 @@
 use plan::{Facts, Verdict};
 use types::HostName;
 
+use super::fate::is_astray;
 use super::gates;
 use super::leave;
 use super::roles::{Roles, endpoint};
@@ -29,10 +30,26 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         (gates::SENTINEL_AGREES, _) => sentinels_agree(&view),
         _ => return Verdict::Fail(format!("{} has no check {check:?} for that host", settings.name)),
     };
+    if let (gates::MEMBER_SERVING, Some(member), Err(_)) = (check, member, &found)
+        && let Some(why) = goes_astray(&view, member)
+    {
+        return Verdict::Fail(why);
+    }
     match found {
         Ok(()) => Verdict::Pass,
         Err(why) => Verdict::Wait(why),
     }
+}
+
+/// Why a replica will not come to follow the master, however long it is waited for.
+fn goes_astray(view: &View<'_>, member: &Member<'_>) -> Option<String> {
+    let roles = Roles::find(view);
+    let engine = member.engine.up().filter(|_| is_astray(view, &roles, member))?;
+    let followed = endpoint(engine.info("master_host"), engine.info("master_port"));
+    let (host, master) = (member.host, roles.master()?);
+    Some(format!(
+        "{host} follows {followed}, the master is {master}, and no sentinel knows {host}: plan again"
+    ))
 }
 
 /// The member answers with our password; a replica has caught up. Where nobody follows anybody yet, it may be a master

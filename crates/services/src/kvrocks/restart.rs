@@ -104,7 +104,7 @@ fn need<'v, 'a>(
 ) -> Result<Option<Need<'v, 'a>>, String> {
     let (settings, host) = (view.settings, member.host);
     let is_joining = match fate(view, roles, member, cx) {
-        Fate::Master | Fate::Replica | Fate::Returns => false,
+        Fate::Master | Fate::Replica | Fate::Returns | Fate::Astray => false,
         Fate::Joins => true,
         // The step `config` says so, and this one plans nothing there.
         Fate::Refused(_) => return Ok(None),

@@ -62,6 +62,23 @@ fn a_link_that_is_down_is_waited_for() {
 }
 
 #[test]
+fn who_follows_a_former_master_unknown_to_sentinels_never_serves() {
+    let (service, mut world) = redis();
+    world.fail_over();
+    for node in &mut world.nodes {
+        node.sentinel.as_mut().unwrap().watched[0]
+            .replicas
+            .remove("10.0.0.3");
+    }
+    world.server_mut("db3").follows = Some(("10.0.0.1".to_owned(), 6666));
+    world.settle();
+    assert_eq!(
+        judge(&*service, &world, "member-serving", "db3"),
+        "never: db3 follows 10.0.0.1:6666, the master is db2, and no sentinel knows db3: plan again"
+    );
+}
+
+#[test]
 fn a_second_master_does_not_pass() {
     let (service, mut world) = redis();
     world.server_mut("db2").follows = None;

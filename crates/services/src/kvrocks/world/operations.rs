@@ -216,6 +216,11 @@ impl Cluster {
         match words {
             ["CONFIG", "SET", key, value] => server.set(key, value)?,
             ["CONFIG", "REWRITE"] => self.rewrite_engine(at),
+            ["REPLICAOF" | "SLAVEOF", ip, port] => {
+                let port = port.parse().map_err(|_| "ERR Invalid master port")?;
+                server.follows = Some(((*ip).to_owned(), port));
+                server.link = super::server::Link::Down(now);
+            }
             ["CLIENT", "PAUSE", ms, "WRITE"] => {
                 let ms: i64 = ms
                     .parse()
