@@ -17,6 +17,20 @@ pub(super) fn same_master(
     from: &HostName,
     member: &Member<'_>,
 ) -> Option<Precondition> {
+    if view.is_stray(member.host) {
+        return None;
+    }
+    let what = format!("{named} is still the master");
+    names_same(view, what, from, member)
+}
+
+/// The sentinel of `member` still names whom it named, asked from `from`.
+pub(super) fn names_same(
+    view: &View<'_>,
+    what: String,
+    from: &HostName,
+    member: &Member<'_>,
+) -> Option<Precondition> {
     let master = view.watched(member.sentinel.up()?)?;
     let address = ["ip", "port"].map(|name| RespValue::Str(field(master, name).into()));
     let at = if from == member.host {
@@ -25,7 +39,7 @@ pub(super) fn same_master(
         member.address()?
     };
     Some(Precondition {
-        what: format!("{named} is still the master"),
+        what,
         query: queries::master_address(view.settings, at).wrap(),
         fact: replies(false, vec![RespValue::List(address.to_vec())]),
     })

@@ -210,6 +210,14 @@ fn file(settings: &Settings, master: &str) -> String {
 }
 
 fn monitor(settings: &Settings, host: &HostName, master: &str, reason: &str) -> Task {
+    let name = &settings.sentinel.master_name;
+    let reason = format!("{reason}, and watches other masters");
+    let title = format!("let the running sentinel watch {name}");
+    resp(settings, host, title, reason, watch(settings, master))
+}
+
+/// What a running sentinel is told so that it watches the master.
+pub(super) fn watch(settings: &Settings, master: &str) -> Vec<RespCommand> {
     let sentinel = &settings.sentinel;
     let name = sentinel.master_name.as_str();
     let (port, quorum) = (settings.port.to_string(), sentinel.quorum.to_string());
@@ -223,14 +231,7 @@ fn monitor(settings: &Settings, host: &HostName, master: &str, reason: &str) -> 
             .iter()
             .map(|(option, value)| set(name, option, &value.to_string())),
     );
-    let reason = format!("{reason}, and watches other masters");
-    resp(
-        settings,
-        host,
-        format!("let the running sentinel watch {name}"),
-        reason,
-        commands,
-    )
+    commands
 }
 
 pub(super) fn set(name: &str, option: &str, value: &str) -> RespCommand {

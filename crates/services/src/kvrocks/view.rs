@@ -9,7 +9,7 @@ use types::HostName;
 
 use super::directives::{Directives, unquoted};
 use super::queries;
-use super::servers::{Engine, Fields, Sentinel, Talk, field, read_engine, read_sentinel};
+use super::servers::{Engine, Fields, Sentinel, Talk, field, is_flagged_down, read_engine, read_sentinel};
 use super::settings::{Place, Settings};
 
 /// All members as they were observed.
@@ -140,8 +140,33 @@ impl<'a> View<'a> {
             .find(|master| field(master, "name") == name && !is_loopback(field(master, "ip")))
     }
 
-    /// What our sentinels know of our master, each with its host.
+    /// What our sentinels know of our master, each with its host; none that hears of nobody.
     pub(super) fn watching(&self) -> Vec<(&Member<'a>, &Sentinel, &Fields)> {
+        let mut watching = self.all_watching();
+        watching.retain(|(member, ..)| !self.is_stray(member.host));
+        watching
+    }
+
+    /// Whether the sentinel of a host can hear of no election any more, and most of the others know of a later one.
+    /// Sentinels tell each other on the engines that they watch and on the sentinels that they know
+    /// (`sentinelSendHello` in `sentinel.c`): a newcomer whose master died before it had heard of anybody watches that
+    /// one for ever. It took part in no election, so it is not asked who is the master.
+    pub(super) fn is_stray(&self, host: &HostName) -> bool {
+        let all = self.all_watching();
+        let Some((_, sentinel, master)) = all.iter().find(|(member, ..)| member.host == host) else {
+            return false;
+        };
+        let epoch = |master: &Fields| field(master, "config-epoch").parse().unwrap_or(0_u64);
+        let address = |master: &Fields| [field(master, "ip"), field(master, "port")].map(str::to_owned);
+        let mut peers = sentinel.replicas.iter().chain(&sentinel.others);
+        let is_alone = is_flagged_down(master) && peers.all(is_flagged_down);
+        let later = all.iter().map(|(.., theirs)| *theirs);
+        let later: Vec<&Fields> = later.filter(|theirs| epoch(theirs) > epoch(master)).collect();
+        let agree = later.iter().all(|theirs| address(theirs) == address(later[0]));
+        is_alone && agree && later.len() * 2 > all.len()
+    }
+
+    fn all_watching(&self) -> Vec<(&Member<'a>, &Sentinel, &Fields)> {
         let watching = self
             .sentinels()
             .filter_map(|(member, sentinel)| Some((member, sentinel, self.watched(sentinel)?)));

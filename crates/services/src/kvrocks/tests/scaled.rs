@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::{assert_settled, converge, converge_from_everywhere, packaged, plan_allowing, shown};
+use super::{assert_settled, converge, converge_from_everywhere, packaged, plan, plan_allowing, shown};
 use crate::kind::Service;
 use crate::kvrocks::world::Cluster;
 use crate::testing::{self, render};
@@ -162,4 +162,68 @@ fn a_host_of_the_inventory_that_was_never_a_member_is_left_alone() {
     let world = cluster("redis", 3);
     assert!(world.node("db4").engine.is_some());
     assert_settled(&*on("redis", &["db1", "db2", "db3"]), &world);
+}
+
+/// A cluster of three that a fourth joins, as far as its plan comes before a task.
+fn joining(kind: &str, service: &dyn Service, until: &str) -> Cluster {
+    let mut world = cluster(kind, 3);
+    let found = plan(service, &world);
+    for task in found.tasks.iter().take_while(|task| !task.title.contains(until)) {
+        world.perform(service, task);
+    }
+    world
+}
+
+#[test]
+fn a_newcomer_that_follows_a_former_master_is_turned_to_the_present_one() {
+    let all = ["db1", "db2", "db3", "db4"];
+    for kind in ["redis", "kvrocks"] {
+        let service = on(kind, &all);
+        let mut world = joining(kind, &*service, "start");
+        // Its file names the master that was.
+        world.fail_over();
+        let mut off = world.clone();
+        off.stop("db4");
+        moves(kind, &off, &all, &[]);
+        world.restart("db4");
+        if kind == "redis" {
+            assert_snapshot!(shown(&*service, &world));
+        }
+        moves(kind, &world, &all, &[]);
+    }
+}
+
+#[test]
+fn the_quorum_rises_when_the_newcomer_votes() {
+    let service = on("redis", &["db1", "db2", "db3", "db4"]);
+    let found = plan(&*service, &cluster("redis", 3));
+    let place = |words: &str| found.tasks.iter().position(|task| task.title.contains(words));
+    assert_eq!(
+        place("set options of the running sentinel"),
+        None,
+        "{}",
+        render(&found)
+    );
+    assert!(
+        place("restart redis-sentinel") < place("set the quorum"),
+        "{}",
+        render(&found)
+    );
+}
+
+#[test]
+fn a_sentinel_that_hears_of_nobody_watches_anew() {
+    let members = ["db2", "db3", "db4"];
+    for kind in ["redis", "kvrocks"] {
+        let service = on(kind, &members);
+        let mut world = joining(kind, &*service, "restart redis-sentinel");
+        // It starts when the only engine that it could hear the others on is gone.
+        world.stop("db1");
+        world.fail_over();
+        world.restart_sentinel("db4");
+        if kind == "redis" {
+            assert_snapshot!(shown(&*service, &world));
+        }
+        moves(kind, &world, &members, &["db1"]);
+    }
 }
