@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use config::Rollout;
-use plan::{Consent, Facts, GraphError, Health, Level, Node, Note, Refusal, Running, StepGraph, Unplanned};
+use plan::{Consent, Facts, Gate, GraphError, Level, Node, Note, Refusal, Running, StepGraph, Unplanned};
 use serde::{Deserialize, Serialize};
 use services::{Cx, Service, StepPlan, Task, generic};
 use types::{GroupId, HostName, NodeId, ServiceName};
@@ -16,6 +16,7 @@ use types::{GroupId, HostName, NodeId, ServiceName};
 use crate::bind::{Bound, BoundStep};
 use crate::budget::{self, Queue};
 use crate::project::Scope;
+use crate::well;
 
 /// What the operator adds to the inventory for one plan. A saved plan has it, so that the same plan can be made again:
 /// what is added here gets a default by its type, and what is taken away stops old files from being read.
@@ -117,6 +118,8 @@ struct Ended {
     refused: Option<String>,
     /// Why it will not be well when it has ended; `None` as far as can be seen.
     trouble: Option<String>,
+    /// What is waited for where it is not well, and may be by then.
+    well: Option<Gate>,
 }
 
 /// What a rollout finds when it begins.
@@ -128,6 +131,8 @@ struct Before {
     everywhere: BTreeSet<NodeId>,
     /// Why it may not begin: the trouble of the rollouts that it comes after.
     held_by: Vec<String>,
+    /// What must be well by the time that a host has its first node.
+    wells: Vec<Gate>,
     earlier: Vec<Task>,
     refused: BTreeSet<Option<HostName>>,
 }
@@ -150,6 +155,7 @@ impl Stages {
                     .iter()
                     .map(|why| format!("{}: {why}", ended.rollout)),
             );
+            before.wells.extend(ended.well.clone());
         }
         before
     }
@@ -170,6 +176,7 @@ impl Stages {
                 before.earlier.clone_from(&ended.earlier);
                 &ended.refused
             } else if ended.service.as_ref().is_some_and(uses_it) {
+                before.wells.extend(ended.well.clone());
                 &ended.trouble
             } else {
                 continue;
@@ -199,6 +206,7 @@ impl Stages {
                 earlier: chain.earlier.clone(),
                 refused: chain.said.refusals.first().map(|refusal| refusal.what.clone()),
                 trouble: chain.trouble(),
+                well: chain.well(),
             });
         }
     }
@@ -217,6 +225,8 @@ struct Chain<'a> {
     last: BTreeMap<HostName, NodeId>,
     /// What the first node of each host waits for beside it.
     everywhere: BTreeSet<NodeId>,
+    /// What must be well before it.
+    wells: Vec<Gate>,
     begun: BTreeSet<HostName>,
     earlier: Vec<Task>,
     /// What was refused so far: a host's later steps, or all of them (`None`).
@@ -250,6 +260,7 @@ impl<'a> Chain<'a> {
             nodes: Vec::new(),
             last,
             everywhere: before.everywhere,
+            wells: before.wells,
             begun: BTreeSet::new(),
             earlier: before.earlier,
             refused: before.refused,
@@ -361,15 +372,18 @@ impl<'a> Chain<'a> {
             if step.barrier {
                 needs.extend(before.iter().cloned());
             }
+            let mut gates = Vec::new();
             if self.begun.insert(task.host.clone()) {
                 needs.extend(self.everywhere.iter().cloned());
+                gates.clone_from(&self.wells);
             }
             if step.rollout == Rollout::Serial {
                 needs.extend(queue.join(&id, task.disrupts));
             }
             let disrupted = service.filter(|_| task.disrupts);
             let groups = disrupted.map(|(service, _)| GroupId::from(service.name()));
-            let guard = disrupted.map(|(service, most)| budget::guard(service, &task.host, most));
+            gates.extend(disrupted.map(|(service, most)| budget::guard(service, &task.host, most)));
+            gates.extend(task.before.iter().cloned());
             self.last.insert(task.host.clone(), id.clone());
             self.nodes.push(Node {
                 id,
@@ -380,7 +394,7 @@ impl<'a> Chain<'a> {
                 action: task.action.clone(),
                 preview: task.preview.clone(),
                 disrupts: groups.into_iter().collect(),
-                before: guard.into_iter().chain(task.before.iter().cloned()).collect(),
+                before: gates,
                 gates: task.gates.clone(),
                 needs,
             });
@@ -388,15 +402,29 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Why what comes later may not rely on this rollout; `None` as far as can be seen.
+    /// Why what comes later may not rely on this rollout; `None` as far as can be seen. A host that cannot be reached is not
+    /// waited for.
     fn trouble(&self) -> Option<String> {
         if let Some(refusal) = self.said.refusals.first() {
             return Some(refusal.what.clone());
         }
-        // What is planned is to mend it, and its gates tell whether it did.
+        let (service, why) = self.unwell()?;
+        let hosts = service.hosts().iter();
+        let is_partly_seen = hosts
+            .into_iter()
+            .any(|host| self.facts.unreachable(host).is_some());
+        is_partly_seen.then_some(why)
+    }
+
+    /// What those that come later wait for: nothing, where the service is well, or its own nodes prove that it is.
+    fn well(&self) -> Option<Gate> {
+        self.unwell().map(|(service, _)| well::gate(service))
+    }
+
+    /// A service that is not well, and why, where nothing is planned that is to mend it and whose gates tell whether it did.
+    fn unwell(&self) -> Option<(&'a dyn Service, String)> {
         let service = self.service.filter(|_| self.nodes.is_empty())?;
-        let status = service.status(self.facts);
-        (status.health != Health::Healthy).then_some(status.summary)
+        Some((service, well::trouble(service, self.facts)?))
     }
 
     /// Plans nothing after all, where what it comes after is in trouble.

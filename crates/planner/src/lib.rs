@@ -11,6 +11,7 @@ mod chain;
 mod project;
 #[cfg(test)]
 mod tests;
+mod well;
 
 pub use again::goes_on;
 pub use chain::Options;

@@ -12,6 +12,7 @@ use types::{Diagnostic, HostName, ServiceName, SourceId, Sources};
 use crate::bind::{self, Bound};
 use crate::budget;
 use crate::chain::{self, Options};
+use crate::well;
 
 /// The texts of a project.
 pub struct Input<'a> {
@@ -216,6 +217,7 @@ impl Judge for Project {
         };
         match self.services.iter().find(|service| service.name() == name) {
             Some(service) if budget::is_guard(gate) => budget::judge(gate, &**service, facts),
+            Some(service) if well::is_gate(gate) => well::judge(&**service, facts),
             Some(service) => service.judge(&gate.check, gate.host.as_ref(), facts),
             None => Verdict::Fail(format!("there is no service {name}")),
         }

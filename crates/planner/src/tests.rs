@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::Findings;
-use plan::{Facts, HostFacts, StepGraph};
+use plan::{Facts, HostFacts, Judge, StepGraph, Verdict};
 use protocol::facts::{CommandFact, FileFact, ResolveFact};
 use protocol::{Fact, FactError, FactQuery};
 use types::{Diagnostic, HostName, SecretId, Sources};
@@ -504,34 +504,80 @@ fn the_built_in_playbooks_are_sound() {
     }
 }
 
-/// Two stages: a playbook of all hosts, and after it rabbitmq's.
-fn staged(first: &str) -> StepGraph {
+/// Two stages: a playbook, and after it another; each with its name.
+fn stages(inventory: &str, playbooks: [(&str, String); 2], status: Status) -> (Project, StepGraph) {
     let mut sources = Sources::new();
-    let inventory = sources.add("inventory.toml", INVENTORY);
-    let site = "[[stages]]\nplaybooks = [\"first\"]\n[[stages]]\nplaybooks = [\"rabbitmq\"]\n";
-    let texts = [
-        ("site", site.to_owned()),
-        ("first", first.to_owned()),
-        ("rabbitmq", command("go", "")),
-    ];
-    let playbooks = texts.map(|(name, text)| PlaybookText {
+    let inventory = sources.add("inventory.toml", inventory);
+    let stage = |name: &str| format!("[[stages]]\nplaybooks = [{name:?}]\n");
+    let site = playbooks.each_ref().map(|(name, _)| stage(name)).concat();
+    let texts = [("site", site)].into_iter().chain(playbooks);
+    let texts = texts.map(|(name, text)| PlaybookText {
         name: name.to_owned(),
         source: sources.add(name, text),
         overrides: false,
     });
+    let playbooks = texts.collect();
     let input = Input {
         sources: &sources,
         inventory,
         overlays: Vec::new(),
-        playbooks: playbooks.into(),
+        playbooks,
         only: None,
         templates: BTreeMap::new(),
     };
-    let project = Project::read(&input, &Findings::default());
-    let facts = answer(&project, |_, _| 1);
-    project
-        .plan(&facts, &Scope::default(), &Options::default())
-        .unwrap()
+    let findings = Findings::default();
+    let project = Project::read(&input, &findings);
+    assert_eq!(findings.into_parts().0, []);
+    let mut facts = answer(&project, |_, _| 1);
+    if let Status::Away(name) = status {
+        facts.add(host(name), HostFacts::Unreachable("no route".to_owned()));
+    }
+    let graph = project.plan(&facts, &Scope::default(), &Options::default());
+    (project, graph.unwrap())
+}
+
+/// How the hosts are.
+enum Status {
+    Reached,
+    Away(&'static str),
+}
+
+/// A playbook of all hosts, and after it rabbitmq's.
+fn staged(first: &str) -> StepGraph {
+    let playbooks = [("first", first.to_owned()), ("rabbitmq", command("go", ""))];
+    stages(INVENTORY, playbooks, Status::Reached).1
+}
+
+/// Two services of which nothing is planned and nothing known, and a later one.
+fn after_rabbitmq(status: Status) -> (Project, StepGraph) {
+    let later = "[services.cache]\nkind = \"ssdb\"\nhosts = [\"web\"]\npassword = { file = \"secrets/cache\" }\n";
+    let playbooks = [("rabbitmq", "steps = []".to_owned()), ("ssdb", command("go", ""))];
+    stages(&format!("{INVENTORY}{later}"), playbooks, status)
+}
+
+#[test]
+fn what_is_not_well_and_is_not_mended_is_waited_for() {
+    let (project, graph) = after_rabbitmq(Status::Reached);
+    let [go] = graph.nodes() else {
+        panic!("{:?}", unplanned(&graph));
+    };
+    let titles: Vec<&str> = go.before.iter().map(|gate| gate.title.as_str()).collect();
+    assert_eq!(titles, ["mq is well", "jobs is well"]);
+    let verdict = project.judge(&go.before[0], &Facts::default());
+    assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
+}
+
+#[test]
+fn what_is_not_well_for_a_host_is_out_of_reach_holds_what_comes_later() {
+    let (_, graph) = after_rabbitmq(Status::Away("db1"));
+    assert_eq!(graph.nodes(), []);
+    assert!(
+        unplanned(&graph)
+            .iter()
+            .any(|left| left.contains("not before what it uses is well (mq: ")),
+        "{:?}",
+        unplanned(&graph)
+    );
 }
 
 #[test]

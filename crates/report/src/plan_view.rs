@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use plan::{Node, StepGraph};
+use plan::{Gate, Node, StepGraph};
 use types::{HostName, ServiceName};
 
 use crate::sign::Sign;
@@ -124,8 +124,10 @@ fn draw_entry(number: &str, entry: &Entry<'_>, service: Option<&ServiceName>, vi
     if !others.is_empty() {
         line(Paint::Faint, "disrupts", &others.join(", "));
     }
-    for gate in gates(node, entry.hosts().len() > 1) {
-        line(Paint::Faint, "until", &gate);
+    for (word, gates) in [("once", &node.before), ("until", &node.gates)] {
+        for gate in titles(gates, &node.host, entry.hosts().len() > 1) {
+            line(Paint::Faint, word, &gate);
+        }
     }
     out.push_str(&draw_preview(node, view));
     out
@@ -141,17 +143,14 @@ fn in_turn(entry: &Entry<'_>) -> String {
     batches.join(", then ")
 }
 
-fn gates(node: &Node, many: bool) -> Vec<String> {
-    let gates = node.gates.iter().map(|gate| {
+/// What is waited for; without the host's name where it is said of many.
+fn titles(gates: &[Gate], host: &HostName, many: bool) -> Vec<String> {
+    let titles = gates.iter().map(|gate| {
         let title = one_line(&gate.title);
-        let title = if many {
-            without_host(&title, &node.host)
-        } else {
-            title
-        };
+        let title = if many { without_host(&title, host) } else { title };
         format!("{title} (at most {})", limit(gate.limit_ms))
     });
-    gates.collect()
+    titles.collect()
 }
 
 fn draw_preview(node: &Node, view: &PlanView) -> String {
