@@ -6,6 +6,7 @@ use super::{assert_settled, converge, converge_from_everywhere, packaged, plan, 
 use crate::kind::Service;
 use crate::kvrocks::world::Cluster;
 use crate::testing::{self, render};
+use crate::world::World;
 
 /// A service on some of four hosts.
 fn on(kind: &str, members: &[&str]) -> Box<dyn Service> {
@@ -226,4 +227,15 @@ fn a_sentinel_that_hears_of_nobody_watches_anew() {
         }
         moves(kind, &world, &members, &["db1"]);
     }
+}
+
+#[test]
+fn a_newcomer_counts_in_the_quorum_once_it_answers() {
+    let service = on("redis", &["db1", "db2", "db3", "db4"]);
+    let mut world = joining("redis", &*service, "restart redis-sentinel");
+    world.tempo.start = 3_000_000;
+    world.restart_sentinel("db4");
+    assert_eq!(World::needed(&world), 2);
+    world.pass_until(world.now + 3_000_000);
+    assert_eq!((World::needed(&world), World::serving(&world).len()), (3, 4));
 }

@@ -80,12 +80,13 @@ impl World for Cluster {
             .collect()
     }
 
-    /// As many as must agree on a failover, as the sentinel that knows most of the others counts.
+    /// As many as must agree on a failover, as the sentinel that knows most of the others counts. One that is about to start
+    /// asks nobody for a vote, and nobody counts on its own yet.
     fn needed(&self) -> usize {
         if !self.is_formed {
             return 0;
         }
-        let sentinels = self.nodes.iter().filter_map(|node| node.sentinel.as_ref());
+        let sentinels = (0..self.nodes.len()).filter_map(|at| self.sentinel(at));
         let watched = sentinels.flat_map(|sentinel| &sentinel.watched);
         let ours = watched.filter(|watched| self.at(&watched.ip).is_some());
         ours.map(super::sentinel::Watched::needed)
