@@ -136,7 +136,8 @@ fn need<'v, 'a>(
         return with(verbs, "it does not run".to_owned(), false);
     }
     // Where only files know of roles, nobody replicates yet.
-    let serves = member.engine.up().is_some() && roles.are_in_force() && !is_joining;
+    let is_part = roles.are_in_force() && !is_joining && !is_waited_for(view, roles, member);
+    let serves = member.engine.up().is_some() && is_part;
     if let Some(reason) = restart_reason(settings, member, is_joining, cx)? {
         verbs.push(UnitVerb::Restart);
         return with(verbs, reason, serves);
@@ -150,6 +151,15 @@ fn need<'v, 'a>(
         "the unit's file was changed since systemd read it"
     };
     with(verbs, reason.to_owned(), false)
+}
+
+/// Whether a member is the master of replicas none of which has found it yet, and no sentinel watches it: its start is what
+/// they wait for, as where it listens on the loopback only.
+fn is_waited_for(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> bool {
+    let mut engines = view.members.iter().filter_map(|other| other.engine.up());
+    roles.master() == Some(member.host)
+        && !roles.are_sentinels()
+        && !engines.any(super::servers::Engine::has_link)
 }
 
 /// Why the process must be started again; `None` where it need not.

@@ -157,3 +157,29 @@ fn hosts_without_an_address_in_the_inventory_are_resolved() {
     assert!(found.contains("| replicaof 10.0.0.1 6666"), "{found}");
     converge(&*service, &mut world);
 }
+
+#[test]
+fn a_master_that_its_replicas_wait_for_is_restarted_first() {
+    let service = service("redis", "");
+    let mut world = packaged("redis", 3);
+    let found = plan(&*service, &world);
+    let files = found
+        .tasks
+        .iter()
+        .filter(|task| task.title.contains("redis.conf"));
+    for task in files.filter(|task| task.host.as_str() != "db1") {
+        world.perform(&*service, task);
+    }
+    // They were started while the first host was away, whose engine listens on the loopback only.
+    world.restart("db2");
+    world.restart("db3");
+    let found = plan(&*service, &world);
+    let restarts: Vec<_> = found
+        .tasks
+        .iter()
+        .filter(|task| task.title == "restart redis-server")
+        .map(|task| (task.host.as_str(), task.disrupts))
+        .collect();
+    assert_eq!(restarts, [("db1", false)]);
+    converge_from_everywhere(&*service, &world);
+}
