@@ -504,8 +504,8 @@ fn the_built_in_playbooks_are_sound() {
     }
 }
 
-/// Two stages: a playbook, and after it another; each with its name.
-fn stages(inventory: &str, playbooks: [(&str, String); 2], status: Status) -> (Project, StepGraph) {
+/// Two stages: a playbook, and after it another, each with its name; one host may be out of reach.
+fn stages(inventory: &str, playbooks: [(&str, String); 2], away: Option<&str>) -> (Project, StepGraph) {
     let mut sources = Sources::new();
     let inventory = sources.add("inventory.toml", inventory);
     let stage = |name: &str| format!("[[stages]]\nplaybooks = [{name:?}]\n");
@@ -529,35 +529,30 @@ fn stages(inventory: &str, playbooks: [(&str, String); 2], status: Status) -> (P
     let project = Project::read(&input, &findings);
     assert_eq!(findings.into_parts().0, []);
     let mut facts = answer(&project, |_, _| 1);
-    if let Status::Away(name) = status {
+    if let Some(name) = away {
         facts.add(host(name), HostFacts::Unreachable("no route".to_owned()));
     }
     let graph = project.plan(&facts, &Scope::default(), &Options::default());
     (project, graph.unwrap())
 }
 
-/// How the hosts are.
-enum Status {
-    Reached,
-    Away(&'static str),
-}
-
 /// A playbook of all hosts, and after it rabbitmq's.
 fn staged(first: &str) -> StepGraph {
     let playbooks = [("first", first.to_owned()), ("rabbitmq", command("go", ""))];
-    stages(INVENTORY, playbooks, Status::Reached).1
+    stages(INVENTORY, playbooks, None).1
 }
 
 /// Two services of which nothing is planned and nothing known, and a later one.
-fn after_rabbitmq(status: Status) -> (Project, StepGraph) {
-    let later = "[services.cache]\nkind = \"ssdb\"\nhosts = [\"web\"]\npassword = { file = \"secrets/cache\" }\n";
+fn after_rabbitmq(away: Option<&str>) -> (Project, StepGraph) {
+    let later =
+        "[services.cache]\nkind = \"ssdb\"\nhosts = [\"web\"]\npassword = { file = \"secrets/cache\" }\n";
     let playbooks = [("rabbitmq", "steps = []".to_owned()), ("ssdb", command("go", ""))];
-    stages(&format!("{INVENTORY}{later}"), playbooks, status)
+    stages(&format!("{INVENTORY}{later}"), playbooks, away)
 }
 
 #[test]
 fn what_is_not_well_and_is_not_mended_is_waited_for() {
-    let (project, graph) = after_rabbitmq(Status::Reached);
+    let (project, graph) = after_rabbitmq(None);
     let [go] = graph.nodes() else {
         panic!("{:?}", unplanned(&graph));
     };
@@ -569,7 +564,7 @@ fn what_is_not_well_and_is_not_mended_is_waited_for() {
 
 #[test]
 fn what_is_not_well_for_a_host_is_out_of_reach_holds_what_comes_later() {
-    let (_, graph) = after_rabbitmq(Status::Away("db1"));
+    let (_, graph) = after_rabbitmq(Some("db1"));
     assert_eq!(graph.nodes(), []);
     assert!(
         unplanned(&graph)
