@@ -27,6 +27,16 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     if stage::first(settings, cx.facts).is_some() {
         rounds::second(settings, cx, &mut plan);
+    } else if settings.keeper().is_some() {
+        // It may have been chosen again since the others have learned; a leader never lets itself go.
+        let is_told = |task: &Task| {
+            cx.earlier
+                .iter()
+                .any(|earlier| earlier.host == task.host && earlier.tells(&settings.unit, UnitVerb::Restart))
+        };
+        let mut again = rounds::hand_over(settings, cx).filter(|task| !is_told(task));
+        plan.tasks
+            .extend(again.take_if(|task| cx.others.contains(&task.host)));
     }
     for host in cx.others {
         if let Some(former) = former::on(settings, host, cx.facts) {

@@ -122,7 +122,8 @@ pub(super) fn spares(settings: &Settings, host: &HostName, facts: &Facts) -> Res
         .any(|name| matches!(peer(name), Some(Peer::Leader(_))));
     let looks = |name: &&&String| peer(name) == Some(Peer::Waiting);
     let choosing = 1 + there.len() + missing.iter().filter(looks).count();
-    if is_led || choosing <= names.len() / 2 {
+    // Where the others could choose one without it, it may go; some lists of members never come to a choice.
+    if is_led || choosing <= names.len() / 2 || choosing - 1 > names.len() / 2 {
         Ok(())
     } else {
         Err(format!("{choosing} of {} members look for a leader", names.len()))

@@ -40,10 +40,19 @@ fn needs<'c>(settings: &Settings, cx: &'c Cx<'_>, plan: &mut StepPlan) -> Vec<(&
     needs
 }
 
+/// Whether servers start only after the members of the quorum were restarted, for nobody serves: an old server would not
+/// survive its start.
+fn starts_late(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>) -> bool {
+    settings.zookeeper().is_some() && !quorum.is_there() && is_formed(settings, quorum, cx)
+}
+
 /// The step `start`.
 pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let quorum = Quorum::find(settings, cx.facts);
+    if starts_late(settings, &quorum, cx) {
+        return plan;
+    }
     let is_formed = is_formed(settings, &quorum, cx);
     let needs = needs(settings, cx, &mut plan);
     let others_restart = is_formed && needs.iter().any(|(_, need)| need.restarts());
@@ -76,9 +85,14 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let quorum = Quorum::find(settings, cx.facts);
     let mut restarts = needs(settings, cx, &mut plan);
-    // The step before has said so.
-    plan.unplanned.clear();
-    restarts.retain(|(_, need)| need.restarts());
+    if starts_late(settings, &quorum, cx) {
+        // Whoever serves nobody first.
+        restarts.sort_by_key(|(_, need)| need.restarts());
+    } else {
+        // The step before has said so.
+        plan.unplanned.clear();
+        restarts.retain(|(_, need)| need.restarts());
+    }
     if restarts.is_empty() || !is_formed(settings, &quorum, cx) {
         return plan;
     }
@@ -115,7 +129,8 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         } else {
             gates::serving(settings, cx, host)
         };
-        plan.tasks.push(task(settings, host, &need, true).gate(gate));
+        let disrupts = need.restarts() || health::is_only_missed(settings, host, cx.facts);
+        plan.tasks.push(task(settings, host, &need, disrupts).gate(gate));
     }
     plan
 }

@@ -1,7 +1,7 @@
 //! Members that serve nobody: whose file is ahead of the quorum, who are missed for a moment only, or who leave and died.
 
 use super::*;
-use crate::clickhouse::world::{Place, ZK};
+use crate::clickhouse::world::{Place, SERVER, ZK};
 use crate::world::{Pace, Trouble};
 
 const ALL: [&str; 4] = ["db1", "db2", "db3", "db4"];
@@ -129,4 +129,73 @@ fn a_quorum_is_there_without_most_of_the_servers() {
     assert!(world.needed() <= 1);
     world.node_mut("db2").place = Place::Away;
     assert!(world.needed() > world.serving().len());
+}
+
+/// Seen where two knew of a newcomer and two did not: each two voted for one whom the others could not choose.
+#[test]
+fn members_that_look_for_a_leader_in_vain_are_restarted_before_the_servers() {
+    let mut world = cluster(&DB);
+    let service = among(&ALL, ZOO);
+    let found = plan(&*service, &world);
+    let of_newcomer =
+        |task: &&Task| task.title.contains("/etc/zookeeper/conf/") && task.host.as_str() == "db4";
+    for task in found.tasks.iter().filter(of_newcomer) {
+        world.perform(task);
+    }
+    world.stop("db2", SERVER);
+    world.restart("db4", ZK);
+    world.pace = Pace {
+        elect_us: 3_600_000_000,
+        ..world.pace
+    };
+    let since = world.now;
+    for node in &mut world.nodes {
+        node.place = Place::Looking { since };
+    }
+    assert!(!world.has_quorum());
+    let found = plan(&*service, &world);
+    let restart = restart_on(&found, "db1");
+    let is_start = |task: &Task| task.host.as_str() == "db2" && task.tells(SERVER, protocol::UnitVerb::Start);
+    let at = |found_at: Option<usize>| found_at.expect("a task");
+    let first = at(found.tasks.iter().position(|task| *task == restart));
+    assert!(
+        first < at(found.tasks.iter().position(is_start)),
+        "{}",
+        render(&found)
+    );
+    let gate = restart.before.last().unwrap();
+    let verdict = service.judge(&gate.check, gate.host.as_ref(), &world.facts(&*service));
+    assert_eq!(verdict, Verdict::Pass);
+}
+
+/// Seen where an election came while the last members learned that it leaves.
+#[test]
+fn a_keeper_that_leads_again_when_all_have_let_it_go_hands_over_once_more() {
+    let among = |hosts: &[&str]| testing::service_with_warnings(&inventory_among(&ALL, hosts, ""));
+    let mut world = packaged(&ALL, MODERN);
+    converge(&*among(&DB), &mut world);
+    assert!(world.write(WRITTEN));
+    let service = among(&["db1", "db2", "db4"]);
+    let found = plan(&*service, &world);
+    let stop = found
+        .tasks
+        .iter()
+        .position(|task| task.title.contains("disable and stop"));
+    perform(&*service, &mut world, &found.tasks[..stop.unwrap()]);
+    for (node, id) in world.nodes.iter_mut().zip(1..) {
+        assert_eq!(node.name(), format!("db{id}"));
+        node.tree.raft = (1..).zip(ALL.map(str::to_owned)).collect();
+        node.place = match node.name() {
+            "db3" => Place::Leading,
+            _ => Place::Following {
+                leader: "db3".to_owned(),
+                since: 0,
+                is_synced: true,
+            },
+        };
+    }
+    world.tick();
+    assert_eq!(world.node("db3").place, Place::Leading);
+    converge(&*service, &mut world);
+    assert!(!world.node("db3").answers());
 }
