@@ -26,6 +26,10 @@ struct Args {
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
 
+    /// Play it as it was drawn, and do not look for fewer troubles with which it fails too
+    #[arg(long, requires = "seed")]
+    whole: bool,
+
     /// Only this kind of service, alone
     #[arg(long)]
     kind: Option<String>,
@@ -92,7 +96,11 @@ fn one(args: &Args, seed: u64) -> bool {
     let Some(scenario) = Scenario::draw(seed, &args.draw()) else {
         return nothing();
     };
-    let least = shrink(&scenario, args.settings(false));
+    let least = if args.whole {
+        scenario.clone()
+    } else {
+        shrink(&scenario, args.settings(false))
+    };
     if least.to_string() != scenario.to_string() {
         say(&format!("{scenario}it fails, and so does it with less:\n"));
     }
