@@ -179,6 +179,11 @@ pub(crate) struct ApplyArgs {
     #[arg(long, value_name = "TIME", value_parser = pause, default_value = "0s")]
     pub(crate) pause_between: Duration,
 
+    /// How long a host is waited for that another run has locked; then the hosts are observed and the plan is made again.
+    /// A saved plan does not wait.
+    #[arg(long, value_name = "TIME", value_parser = pause, default_value = "0s")]
+    pub(crate) lock_timeout: Duration,
+
     /// How many hosts are acted on at once.
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) parallel: usize,

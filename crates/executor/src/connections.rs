@@ -13,7 +13,7 @@ use std::time::Duration;
 use protocol::LockHolder;
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use transport::{ConnectError, Retry, Session, SessionError, Transport};
 use types::{HostName, Secret, SecretId};
 
@@ -25,7 +25,7 @@ const PROMPT: Duration = Duration::from_secs(30);
 const OWN_LOCK: Duration = Duration::from_mins(2);
 
 /// The wait between two looks at such a lock.
-const OWN_LOCK_LOOK: Duration = Duration::from_secs(1);
+const LOCK_LOOK: Duration = Duration::from_secs(1);
 
 /// The sessions of a run.
 pub struct Connections {
@@ -109,6 +109,35 @@ impl Connections {
         }
         self.lock = Some(holder);
         Ok(())
+    }
+
+    /// Takes the locks as [`Self::take_locks`] does, and waits at most so long for whoever has one; each is told once.
+    /// Whether it waited: the hosts are then no longer as they were.
+    ///
+    /// # Errors
+    ///
+    /// As it; where somebody has a lock, after that time.
+    pub async fn wait_for_locks(
+        &mut self,
+        holder: LockHolder,
+        patience: Duration,
+        mut tell: impl FnMut(&LockError),
+    ) -> Result<bool, LockError> {
+        let deadline = Instant::now() + patience;
+        let mut told: Option<LockError> = None;
+        loop {
+            match self.take_locks(holder.clone()).await {
+                Ok(()) => return Ok(told.is_some()),
+                Err(held @ LockError::Held { .. }) if Instant::now() < deadline => {
+                    if told.as_ref() != Some(&held) {
+                        tell(&held);
+                        told = Some(held);
+                    }
+                    sleep_until(deadline.min(Instant::now() + LOCK_LOOK)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The host's session, opened where there is none, with patience for what is transient.
@@ -224,7 +253,7 @@ async fn take_lock(host: &HostName, session: &Session, holder: &LockHolder) -> R
             Ok(None) => return Ok(()),
             Ok(Some(other)) if other.run == holder.run && began.elapsed() < OWN_LOCK => {
                 tracing::debug!(%host, "an agent of this run that was cut off still has the lock");
-                sleep(OWN_LOCK_LOOK).await;
+                sleep(LOCK_LOOK).await;
             }
             Ok(Some(other)) => {
                 let host = host.clone();

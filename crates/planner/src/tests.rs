@@ -2,10 +2,12 @@
 //!
 //! Two services of a real kind, under playbooks of generic steps: a `command` whose guard fails is a task.
 
+mod stages;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::Findings;
-use plan::{Facts, HostFacts, Judge, StepGraph, Verdict};
+use plan::{Facts, HostFacts, StepGraph};
 use protocol::facts::{CommandFact, FileFact, ResolveFact};
 use protocol::{Fact, FactError, FactQuery};
 use types::{Diagnostic, HostName, SecretId, Sources};
@@ -502,109 +504,4 @@ fn the_built_in_playbooks_are_sound() {
         }
         assert_eq!(findings.into_parts().0, [], "{name}");
     }
-}
-
-/// Two stages: a playbook, and after it another, each with its name; one host may be out of reach.
-fn stages(inventory: &str, playbooks: [(&str, String); 2], away: Option<&str>) -> (Project, StepGraph) {
-    let mut sources = Sources::new();
-    let inventory = sources.add("inventory.toml", inventory);
-    let stage = |name: &str| format!("[[stages]]\nplaybooks = [{name:?}]\n");
-    let site = playbooks.each_ref().map(|(name, _)| stage(name)).concat();
-    let texts = [("site", site)].into_iter().chain(playbooks);
-    let texts = texts.map(|(name, text)| PlaybookText {
-        name: name.to_owned(),
-        source: sources.add(name, text),
-        overrides: false,
-    });
-    let playbooks = texts.collect();
-    let input = Input {
-        sources: &sources,
-        inventory,
-        overlays: Vec::new(),
-        playbooks,
-        only: None,
-        templates: BTreeMap::new(),
-    };
-    let findings = Findings::default();
-    let project = Project::read(&input, &findings);
-    assert_eq!(findings.into_parts().0, []);
-    let mut facts = answer(&project, |_, _| 1);
-    if let Some(name) = away {
-        facts.add(host(name), HostFacts::Unreachable("no route".to_owned()));
-    }
-    let graph = project.plan(&facts, &Scope::default(), &Options::default());
-    (project, graph.unwrap())
-}
-
-/// A playbook of all hosts, and after it rabbitmq's.
-fn staged(first: &str) -> StepGraph {
-    let playbooks = [("first", first.to_owned()), ("rabbitmq", command("go", ""))];
-    stages(INVENTORY, playbooks, None).1
-}
-
-/// Two services of which nothing is planned and nothing known, and a later one.
-fn after_rabbitmq(away: Option<&str>) -> (Project, StepGraph) {
-    let later =
-        "[services.cache]\nkind = \"ssdb\"\nhosts = [\"web\"]\npassword = { file = \"secrets/cache\" }\n";
-    let playbooks = [("rabbitmq", "steps = []".to_owned()), ("ssdb", command("go", ""))];
-    stages(&format!("{INVENTORY}{later}"), playbooks, away)
-}
-
-#[test]
-fn what_is_not_well_and_is_not_mended_is_waited_for() {
-    let (project, graph) = after_rabbitmq(None);
-    let [go] = graph.nodes() else {
-        panic!("{:?}", unplanned(&graph));
-    };
-    let titles: Vec<&str> = go.before.iter().map(|gate| gate.title.as_str()).collect();
-    assert_eq!(titles, ["mq is well", "jobs is well"]);
-    let verdict = project.judge(&go.before[0], &Facts::default());
-    assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
-}
-
-#[test]
-fn what_is_not_well_for_a_host_is_out_of_reach_holds_what_comes_later() {
-    let (_, graph) = after_rabbitmq(Some("db1"));
-    assert_eq!(graph.nodes(), []);
-    assert!(
-        unplanned(&graph)
-            .iter()
-            .any(|left| left.contains("not before what it uses is well (mq: ")),
-        "{:?}",
-        unplanned(&graph)
-    );
-}
-
-#[test]
-fn a_later_stage_waits_for_all_of_an_earlier_one() {
-    let graph = staged(&command("begin", ""));
-    let go = graph
-        .nodes()
-        .iter()
-        .find(|node| node.id.as_str() == "jobs/go@db3")
-        .unwrap();
-    let needs: Vec<&str> = go.needs.iter().map(types::NodeId::as_str).collect();
-    assert_eq!(
-        needs,
-        [
-            "first/begin@db1",
-            "first/begin@db2",
-            "first/begin@db3",
-            "first/begin@web"
-        ]
-    );
-}
-
-#[test]
-fn a_later_stage_is_held_by_what_an_earlier_one_refuses() {
-    let graph = staged(&line("begin"));
-    assert_eq!(graph.nodes(), []);
-    assert!(!graph.refusals.is_empty());
-    let held: Vec<&str> = graph
-        .unplanned
-        .iter()
-        .filter(|left| left.service.is_some())
-        .map(|left| left.step.as_str())
-        .collect();
-    assert_eq!(held, ["mq/go@db2", "mq/go@db1", "jobs/go@db3"]);
 }

@@ -5,8 +5,9 @@
 
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
+use std::time::Duration;
 
-use executor::{Connections, Limits, Stop, gather};
+use executor::{Connections, Limits, LockError, Stop, gather};
 use plan::{Event, Outcome, StepGraph};
 use planner::{Options, goes_on};
 use protocol::LockHolder;
@@ -49,6 +50,7 @@ pub(crate) async fn run(
         connections,
         options: &options,
         rounds: ROUNDS,
+        patience: args.lock_timeout,
         colours,
     };
     apply.carry_out(graph, state_dir).await
@@ -62,6 +64,8 @@ pub(super) struct Apply<'a> {
     pub(super) options: &'a Options,
     /// How many plans may be carried out, the first among them.
     pub(super) rounds: usize,
+    /// How long another run's lock is waited for.
+    pub(super) patience: Duration,
     pub(super) colours: ColourChoice,
 }
 
@@ -69,20 +73,11 @@ impl Apply<'_> {
     /// Shows the plan, asks, takes the hosts' locks, does it, and looks again.
     pub(super) async fn carry_out(
         mut self,
-        graph: StepGraph,
+        mut graph: StepGraph,
         state_dir: Option<&Path>,
     ) -> Result<Exit, Error> {
-        show(self.args, self.loaded, &graph, self.colours)?;
-        if graph.nodes().is_empty() {
-            return Ok(if graph.is_converged() {
-                Exit::Success
-            } else {
-                Exit::Incomplete
-            });
-        }
-        if !self.args.yes && !confirmed().await? {
-            report::out::message("Nothing was changed.")?;
-            return Ok(Exit::Failure);
+        if let Some(exit) = self.approve(&graph).await? {
+            return Ok(exit);
         }
         let run = new_run()?;
         let journal = journal::open(state_dir)?;
@@ -91,8 +86,38 @@ impl Apply<'_> {
             since: now_text(),
             run: run.clone(),
         };
-        self.connections.take_locks(holder).await?;
+        let mut untold = Ok(());
+        let tell = |held: &LockError| untold = report::out::message(&format!("{held}; waiting for it\n"));
+        let has_waited = self
+            .connections
+            .wait_for_locks(holder, self.patience, tell)
+            .await?;
+        untold?;
+        if has_waited {
+            report::out::message("The hosts were another run's until now. Planned again:\n")?;
+            graph = observe_and_plan(self.loaded, &self.connections, self.options).await?;
+            if let Some(exit) = self.approve(&graph).await? {
+                return Ok(exit);
+            }
+        }
         self.run(&journal, graph, run).await
+    }
+
+    /// Shows the plan and asks; how it all ends where nothing is to be done, or may be.
+    async fn approve(&self, graph: &StepGraph) -> Result<Option<Exit>, Error> {
+        show(self.args, self.loaded, graph, self.colours)?;
+        if graph.nodes().is_empty() {
+            return Ok(Some(if graph.is_converged() {
+                Exit::Success
+            } else {
+                Exit::Incomplete
+            }));
+        }
+        if !self.args.yes && !confirmed().await? {
+            report::out::message("Nothing was changed.")?;
+            return Ok(Some(Exit::Failure));
+        }
+        Ok(None)
     }
 
     /// Runs the plan and looks again; where only the hosts had changed meanwhile, such as who leads, runs what is planned now,

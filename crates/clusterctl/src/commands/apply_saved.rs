@@ -4,6 +4,7 @@
 //! operator said yes to what is in the file, and to nothing else.
 
 use std::path::Path;
+use std::time::Duration;
 
 use plan::{Standing, standing};
 use report::{ColourChoice, Look, StalePlan, Texts};
@@ -48,6 +49,7 @@ pub(crate) async fn run(
         options: &saved.options,
         // Exactly this plan, and no other that the hosts would need by then.
         rounds: 1,
+        patience: Duration::ZERO,
         colours,
     };
     apply.carry_out(saved.plan.clone(), state_dir).await

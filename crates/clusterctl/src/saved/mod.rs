@@ -157,6 +157,7 @@ pub(crate) fn contradictions(args: &ApplyArgs) -> Vec<&'static str> {
         fail_fast: _,
         parallel: _,
         pause_between: _,
+        lock_timeout: _,
         json: _,
     } = args;
     let TargetArgs {

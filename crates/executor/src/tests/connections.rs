@@ -73,6 +73,31 @@ async fn a_lock_that_somebody_else_holds_ends_it_and_names_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lock_is_waited_for_as_long_as_was_asked_for() {
+    let setting = setting();
+    setting.world.set_locked("h2", Some(holder("r0")));
+    let mut connections = setting.connections();
+    gather(&connections, queries(&["h1", "h2"])).await;
+    let mut told = Vec::new();
+    let waiting = connections.wait_for_locks(holder("r1"), Duration::from_secs(5), |held| {
+        told.push(held.to_string());
+    });
+    let error = timeout(DAY, waiting).await.expect("it hangs").unwrap_err();
+    assert_eq!(told, [error.to_string()]);
+    let freed = async {
+        sleep(Duration::from_secs(3)).await;
+        setting.world.set_locked("h2", None);
+    };
+    let waiting = connections.wait_for_locks(holder("r1"), Duration::from_secs(5), |_| {});
+    let (waited, ()) = tokio::join!(waiting, freed);
+    assert_eq!(waited, Ok(true));
+    let again = connections
+        .wait_for_locks(holder("r1"), Duration::ZERO, |_| {})
+        .await;
+    assert_eq!(again, Ok(false), "nobody was waited for");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_is_opened_later_takes_the_lock_too() {
     let setting = setting();
     let mut connections = setting.connections();

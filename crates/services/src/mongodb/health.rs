@@ -18,6 +18,9 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
     let found = match (check, node) {
         (gates::ANSWERS, Some(node)) => answers(&view, node),
         (gates::PRIMARY, Some(node)) => is_primary(node),
+        (gates::HAS_DATA, Some(node)) if node.has_ended() => {
+            return Verdict::Fail(format!("{}: its server has ended", node.host));
+        }
         (gates::SERVES | gates::HAS_DATA, Some(node)) => serves(&view, node),
         (gates::HANDED_OVER, Some(node)) => handed_over(&view, node),
         _ => {

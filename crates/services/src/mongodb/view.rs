@@ -254,6 +254,12 @@ impl<'a> Node<'a> {
         self.unit.as_ref().is_ok_and(|unit| unit.is_active())
     }
 
+    /// Whether its server has ended, and systemd does not start it again by itself.
+    pub(super) fn has_ended(&self) -> bool {
+        let is_over = |unit: &&UnitFact| ["inactive", "failed"].contains(&unit.active.as_str());
+        self.unit.as_ref().is_ok_and(is_over)
+    }
+
     /// Whether the server never ran where the inventory says that its data are: then it is in no set, and holds nothing.
     pub(super) fn never_ran(&self, settings: &Settings) -> bool {
         let is_elsewhere = match self.conf() {

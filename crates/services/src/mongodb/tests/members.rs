@@ -3,7 +3,10 @@
 use insta::assert_snapshot;
 
 use super::{AUTH, built, by_hand, converge, converge_from_everywhere, inventory, plan, service, shown};
-use crate::testing;
+use plan::Verdict;
+
+use crate::testing::{self, host};
+use crate::world::{Trouble, World as _};
 
 const FIVE: [&str; 5] = ["db1", "db2", "db3", "db4", "db5"];
 
@@ -85,6 +88,15 @@ fn a_newcomer_that_still_copies_is_waited_for() {
         world.perform(&*config, task);
     }
     assert_snapshot!(shown(&*config, &world));
+    // It may copy for a day; one whose server has ended copies nothing.
+    let gate = &found.tasks[until].gates[0];
+    assert!(matches!(world.judge(&*config, gate), Verdict::Wait(_)));
+    let mut ended = world.clone();
+    ended.suffer(&Trouble::Crash(host("db4")));
+    assert_eq!(
+        ended.judge(&*config, gate),
+        Verdict::Fail("db4: its server has ended".to_owned())
+    );
     world.node_mut("db4").is_copying = false;
     world.settle();
     converge_from_everywhere(&*config, &world, &[]);
