@@ -9,7 +9,7 @@ use lab::{Lab, LabOptions};
 use crate::dist::{self, DistArgs};
 use crate::stage::Stages;
 use crate::tally::{self, Tally};
-use crate::{cargo, chdb, packages, say, standins};
+use crate::{cargo, chdb, packages, say, simulate, standins};
 
 /// The package of the end-to-end tests, and the name of their lab.
 const E2E: &str = "e2e";
@@ -17,6 +17,9 @@ const E2E: &str = "e2e";
 /// All crates but that one. Single targets are chosen out of these, and not by their package: cargo would choose other
 /// features for the crates below a package alone, and build them all once more.
 const ALL: [&str; 3] = ["--workspace", "--exclude", E2E];
+
+/// How many seeds the simulation plays; thousands are for `cargo xtask simulate`.
+const SEEDS: &str = "500";
 
 /// Which tests.
 #[derive(Debug, Args)]
@@ -56,6 +59,9 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
         Usual,
     )?;
     suite.run_docs()?;
+    if args.names.is_empty() {
+        suite.play()?;
+    }
     if !args.no_e2e {
         suite.run_on_hosts()?;
     }
@@ -124,6 +130,22 @@ impl Suite<'_> {
         self.total += self
             .stages
             .run("Examples in documentation", || tally::run(&mut command))?;
+        Ok(())
+    }
+
+    /// The simulation, which counts as one test: what it finds is told with the command that plays it again.
+    fn play(&mut self) -> anyhow::Result<()> {
+        let program = self
+            .stages
+            .run("Build the simulation", || simulate::build(&self.root))?;
+        let what = format!("Play {SEEDS} seeds");
+        let mut playing = Command::new(program);
+        playing.args(["--seeds", SEEDS]);
+        let is_sound = self.stages.run(&what, || Ok(playing.status()?.success()))?;
+        self.total += Tally {
+            passed: u64::from(is_sound),
+            failed: u64::from(!is_sound),
+        };
         Ok(())
     }
 
