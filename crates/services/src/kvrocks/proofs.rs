@@ -1,8 +1,9 @@
 //! What must still be so at the moment of acting. The agent asks again, and expects the very answer that was seen or
 //! foreseen.
 
-use protocol::Precondition;
-use protocol::facts::{Query, RespCommand, RespQuery, RespValue};
+use plan::Facts;
+use protocol::facts::{Query, RespCommand, RespFact, RespQuery, RespValue};
+use protocol::{Fact, Precondition};
 use types::HostName;
 
 use super::queries;
@@ -64,6 +65,18 @@ pub(super) fn still_empty(settings: &Settings, host: &HostName, engine: &Engine)
         .wrap(),
         fact: replies(engine.authenticated, vec![RespValue::Int(0), nothing]),
     }
+}
+
+/// A member that did not answer still does not: one that has come up meanwhile serves, and is not stopped like one that
+/// does not. `None` where it was not asked at its own address, or answered.
+pub(super) fn still_silent(settings: &Settings, host: &HostName, facts: &Facts) -> Option<Precondition> {
+    let query = queries::engines(settings, host).into_iter().next()?;
+    let fact = facts.get(host, &query).ok()?;
+    matches!(fact, RespFact::Down(_)).then(|| Precondition {
+        what: format!("{host} still does not answer"),
+        fact: Fact::Resp(fact.clone()),
+        query: query.wrap(),
+    })
 }
 
 /// What an engine takes itself for.

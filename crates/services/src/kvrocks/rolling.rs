@@ -9,7 +9,7 @@ use super::drift::drifts;
 use super::fate::{RESYNC, is_stopped};
 use super::gates;
 use super::hand_over;
-use super::proofs::{Role, has_role, same_master, still_empty};
+use super::proofs::{Role, has_role, same_master, still_empty, still_silent};
 use super::restart::Need;
 use super::roles::Roles;
 use super::servers::{Engine, Talk, field, is_flagged_down};
@@ -55,6 +55,9 @@ impl Run<'_, '_, '_> {
                 Some(need.member)
             };
             only_if.extend(asked.and_then(|asked| same_master(self.view, self.master, host, asked)));
+        }
+        if self.roles.are_sentinels() && host == self.master && need.verbs.contains(&UnitVerb::Restart) {
+            only_if.extend(still_silent(self.settings, host, self.cx.facts));
         }
         if need.is_joining && !self.cx.is_allowed(RESYNC, host) {
             only_if.extend(

@@ -175,3 +175,27 @@ fn a_sentinel_that_is_about_to_answer_is_waited_for() {
     );
     converge(&*service, &mut world);
 }
+
+/// It is planned to be restarted at once, for nobody uses it; it may serve by then, and would be missed.
+#[test]
+fn a_master_that_boots_while_it_is_looked_at_is_not_stopped_once_it_serves() {
+    let mut world = built(&*service("redis", ""), "redis");
+    world.stop("db1");
+    world.tempo.start = 1_000_000;
+    world.restart("db1");
+    world.tempo.start = 0;
+    let service = service("redis", "directives = { databases = 32 }\n");
+    let found = plan(&*service, &world);
+    let is_restart =
+        |task: &&crate::step::Task| task.host == host("db1") && task.title.starts_with("restart");
+    let restart = found.tasks.iter().find(is_restart).unwrap();
+    let what: Vec<&str> = restart
+        .action
+        .iter()
+        .flat_map(|action| &action.only_if)
+        .map(|only| only.what.as_str())
+        .collect();
+    assert_eq!(what, ["db1 is still the master", "db1 still does not answer"]);
+    converge(&*service, &mut world);
+    assert_eq!(world.wrongs(), [""; 0]);
+}
