@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use plan::Gate;
+use protocol::Query as _;
 use types::HostName;
 
 use super::queries;
@@ -87,8 +88,13 @@ pub(super) fn spare(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("the quorum can spare {host}");
     let mut gate = gate(settings, cx, SPARE, None, title, ELECTION);
     gate.host = Some(host.clone());
+    // A Keeper does not tell who the members are; its leader's file does.
+    let file = settings
+        .keeper()
+        .map(|_| queries::config_file(settings, "keeper").wrap());
     for other in cx.hosts.iter().chain(cx.others) {
-        gate.watch.insert(other.clone(), queries::live(settings, other));
+        let queries = queries::live(settings, other).into_iter().chain(file.clone());
+        gate.watch.insert(other.clone(), queries.collect());
     }
     gate
 }

@@ -130,7 +130,14 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             gates::serving(settings, cx, host)
         };
         let disrupts = need.restarts() || health::is_only_missed(settings, host, cx.facts);
-        plan.tasks.push(task(settings, host, &need, disrupts).gate(gate));
+        let task = task(settings, host, &need, disrupts).gate(gate);
+        // A Keeper goes with its server; one that is to leave and is dead counts in the quorum, and in no budget.
+        plan.tasks
+            .push(if settings.keeper().is_some() && need.restarts() {
+                margin::guarded(task, settings, cx)
+            } else {
+                task
+            });
     }
     plan
 }

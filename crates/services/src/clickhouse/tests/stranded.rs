@@ -199,3 +199,23 @@ fn a_keeper_that_leads_again_when_all_have_let_it_go_hands_over_once_more() {
     converge(&*service, &mut world);
     assert!(!world.node("db3").answers());
 }
+
+/// Seen: db2 was to make room for db4 and died; of the four members that the leader's file has, three served, and the next
+/// restart took the majority.
+#[test]
+fn a_keeper_is_not_restarted_while_one_that_leaves_is_dead() {
+    let mut world = packaged(&ALL, MODERN);
+    converge(&*among(&["db1", "db2", "db3"], ""), &mut world);
+    let service = among(&["db1", "db3", "db4"], "");
+    let tasks = plan(&*service, &world).tasks;
+    let is_restart = |task: &Task| task.title == format!("restart {SERVER}");
+    let at = tasks.iter().position(is_restart).expect("a restart");
+    for task in &tasks[..at] {
+        world.perform(task);
+    }
+    let gate = tasks[at].before.last().expect("a gate").clone();
+    let judged = |world: &World| service.judge(&gate.check, gate.host.as_ref(), &world.facts(&*service));
+    assert_eq!(judged(&world), Verdict::Pass);
+    world.suffer(&Trouble::Crash(testing::host("db2")));
+    assert!(matches!(judged(&world), Verdict::Wait(_)), "{:?}", judged(&world));
+}
