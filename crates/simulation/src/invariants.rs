@@ -112,8 +112,8 @@ impl Watched {
         let gone: Vec<HostName> = before
             .serving
             .difference(&serving)
+            .filter(|gone| is_ours(gone))
             .cloned()
-            .filter(is_ours)
             .collect();
         self.ours.extend(gone);
         self.ours
