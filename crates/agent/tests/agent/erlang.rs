@@ -38,6 +38,7 @@ impl Node {
         ErlangQuery {
             node: self.name.clone(),
             cookie_file: self.home.path().join("cookie").to_str().unwrap().to_owned(),
+            ready: None,
             calls: calls.into(),
         }
     }
@@ -150,4 +151,27 @@ fn a_wrong_cookie_is_denied_and_a_missing_node_is_down() {
     };
     let down = client.ask(&query).unwrap();
     assert_eq!(down, ErlangFact::Down("epmd knows no node nobody".into()));
+}
+
+#[test]
+fn a_node_that_is_not_ready_is_asked_only_what_it_can_answer() {
+    let node = Node::start("ready");
+    let mut client = Client::start();
+    node.wait(&mut client);
+    let version = || Call::new("erlang", "system_info", [Term::atom("otp_release")]);
+    let state = Call::new("erlang", "is_alive", []);
+    let ask = |client: &mut Client, ready: Call, wanted: &str| {
+        let query = ErlangQuery {
+            ready: Some((ready, Term::atom(wanted))),
+            ..node.query([version(), version().when_ready()])
+        };
+        let found = results(client.ask(&query).unwrap());
+        (found[0].is_ok(), found[1].clone().err())
+    };
+    assert_eq!(ask(&mut client, state.clone(), "true"), (true, None));
+    let why = "not asked: erlang:is_alive returns Atom(\"true\")".to_owned();
+    assert_eq!(ask(&mut client, state, "ready"), (true, Some(why)));
+    // One of an older version has no such function.
+    let missing = Call::new("erlang", "no_such_function", []);
+    assert_eq!(ask(&mut client, missing, "ready"), (true, None));
 }

@@ -13,6 +13,9 @@ pub struct ErlangQuery {
     pub node: String,
     /// The file that holds the cookie; it is read on the host and goes nowhere else.
     pub cookie_file: String,
+    /// What is asked first, and what it must return before those calls are made that need it. Where the node has no such
+    /// function, they are made all the same.
+    pub ready: Option<(Call, Term)>,
     /// The calls, in order.
     pub calls: Vec<Call>,
 }
@@ -26,6 +29,8 @@ pub struct Call {
     pub function: String,
     /// Arguments; a [`Term::Str`] among them is sent as a binary.
     pub args: Vec<Term>,
+    /// Whether it is made only once the node is ready; before, its result is an error.
+    pub when_ready: bool,
 }
 
 impl Call {
@@ -35,6 +40,16 @@ impl Call {
             module: module.to_owned(),
             function: function.to_owned(),
             args: args.into(),
+            when_ready: false,
+        }
+    }
+
+    /// The same call, made only once the node is ready.
+    #[must_use]
+    pub fn when_ready(self) -> Self {
+        Self {
+            when_ready: true,
+            ..self
         }
     }
 }

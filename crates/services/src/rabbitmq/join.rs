@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use plan::{Consent, Preview, Refusal, Unknown};
-use protocol::facts::{Call, ErlangFact, Term};
+use protocol::facts::{ErlangFact, Term};
 use protocol::{Action, Command, Fact, Operation, Precondition, Query};
 use types::HostName;
 
@@ -230,7 +230,7 @@ fn proof(settings: &Settings, host: &HostName) -> Precondition {
     let mut query = view::erlang_query(settings, host, &PROOF);
     query
         .calls
-        .push(Call::new("rabbit_mnesia", "cluster_nodes", [Term::atom("all")]));
+        .push(view::call("rabbit_mnesia", "cluster_nodes", [Term::atom("all")]));
     let results = [
         Term::List(Vec::new()),
         Term::List(vec![str("/")]),

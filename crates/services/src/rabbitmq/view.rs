@@ -142,7 +142,7 @@ const UNSYNCHRONISED: usize = 8;
 
 pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &CALLS);
-    query.calls.push(Call::new(
+    query.calls.push(call(
         "erlang",
         "whereis",
         [Term::atom("rabbit_outside_app_process")],
@@ -155,13 +155,13 @@ pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     if !settings.users.is_empty() {
         query
             .calls
-            .push(Call::new("rabbit_auth_backend_internal", "list_permissions", []));
+            .push(call("rabbit_auth_backend_internal", "list_permissions", []));
     }
     for user in &settings.users {
         // The broker hashes what it is given with its own salt; nobody sees a hash, and no login is counted.
         let password = Term::Tuple(vec![Term::atom("password"), Term::Secret(user.password.clone())]);
         let args = [Term::Str(user.name.clone()), Term::List(vec![password])];
-        query.calls.push(Call::new(
+        query.calls.push(call(
             "rabbit_auth_backend_internal",
             "user_login_authentication",
             args,
@@ -174,8 +174,19 @@ pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
 pub(super) fn pause_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &[]);
     let name = Term::atom("rabbit_outside_app_process");
-    query.calls.push(Call::new("erlang", "whereis", [name]));
+    query.calls.push(call("erlang", "whereis", [name]));
     query
+}
+
+/// One call. While a broker boots, it is asked only what its virtual machine or its disk can answer: to ask for users or queues
+/// then may initialise the registry of its feature flags beside its own boot, and both wait for each other for good (seen
+/// with 3.10.8: `rabbit_feature_flags:do_purge_old_registry`).
+pub(super) fn call(module: &str, function: &str, args: impl Into<Vec<Term>>) -> Call {
+    let call = Call::new(module, function, args);
+    match (module, function) {
+        ("erlang" | "rabbit_mnesia", _) | ("rabbit", "is_running") | ("rabbit_misc", "version") => call,
+        _ => call.when_ready(),
+    }
 }
 
 /// Asks a host's node to call functions without arguments.
@@ -183,9 +194,10 @@ pub(super) fn erlang_query(settings: &Settings, host: &HostName, calls: &[(&str,
     ErlangQuery {
         node: Settings::node(host),
         cookie_file: settings.cookie_path(),
+        ready: Some((Call::new("rabbit_boot_state", "get", []), Term::atom("ready"))),
         calls: calls
             .iter()
-            .map(|(module, function)| Call::new(module, function, []))
+            .map(|(module, function)| call(module, function, []))
             .collect(),
     }
 }
@@ -230,12 +242,12 @@ pub(super) fn quorum_query(settings: &Settings, host: &HostName) -> ErlangQuery 
 }
 
 fn list_by_type(kind: &str) -> Call {
-    Call::new("rabbit_amqqueue", "list_by_type", [Term::atom(kind)])
+    call("rabbit_amqqueue", "list_by_type", [Term::atom(kind)])
 }
 
 /// The calls that tell all queues: the durable ones by type, and those that are up, with their mirrors.
 pub(super) fn queues_calls() -> impl ExactSizeIterator<Item = Call> {
-    let live = Call::new("rabbit_amqqueue", "list", []);
+    let live = call("rabbit_amqqueue", "list", []);
     [
         list_by_type("classic"),
         list_by_type("quorum"),

@@ -32,18 +32,39 @@ pub(super) fn observe(secrets: &Secrets, query: &ErlangQuery) -> Result<ErlangFa
 fn ask(secrets: &Secrets, query: &ErlangQuery) -> Result<ErlangFact, NodeError> {
     let mut calls = Vec::with_capacity(query.calls.len());
     for call in &query.calls {
-        calls.push(term::call(secrets, call).map_err(NodeError::Failed)?);
+        let words = term::call(secrets, call).map_err(NodeError::Failed)?;
+        calls.push((words, call.when_ready));
     }
     let until = Instant::now() + LIMIT;
     let address = node::find(&query.node, until)?;
     // The cookie comes second: where no node runs, a missing cookie says nothing.
     let cookie = cookie(&query.cookie_file)?;
     let mut node = Node::connect(&query.node, address, &cookie, until)?;
+    let unready = unready(secrets, query, &mut node)?;
     let mut results = Vec::with_capacity(calls.len());
-    for (module, function, args) in calls {
-        results.push(node.call(module, function, args)?.and_then(term::result));
+    for ((module, function, args), when_ready) in calls {
+        results.push(match unready.as_ref().filter(|_| when_ready) {
+            Some(why) => Err(why.clone()),
+            None => node.call(module, function, args)?.and_then(term::result),
+        });
     }
     Ok(ErlangFact::Results(results))
+}
+
+/// Why those calls are not made that need a node that is ready; `None` where it is.
+fn unready(secrets: &Secrets, query: &ErlangQuery, node: &mut Node) -> Result<Option<String>, NodeError> {
+    let Some((call, wanted)) = &query.ready else {
+        return Ok(None);
+    };
+    let (module, function, args) = term::call(secrets, call).map_err(NodeError::Failed)?;
+    let result = node.call(module, function, args)?.and_then(term::result);
+    Ok(match result {
+        Ok(found) if found != *wanted => Some(format!(
+            "not asked: {}:{} returns {found:?}",
+            call.module, call.function
+        )),
+        _ => None,
+    })
 }
 
 fn cookie(path: &str) -> Result<zeroize::Zeroizing<String>, NodeError> {

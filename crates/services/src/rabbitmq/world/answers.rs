@@ -60,6 +60,9 @@ impl Hosts {
     pub(super) fn call(&self, host: &HostName, call: &Call) -> Answer {
         let node = &self.nodes[host];
         let is_up = node.process == Process::Up;
+        if call.when_ready && !is_up {
+            return Err("not asked: rabbit_boot_state:get returns another state".to_owned());
+        }
         match (call.module.as_str(), call.function.as_str()) {
             ("rabbit", "is_running") => return Ok(Term::atom(if is_up { "true" } else { "false" })),
             ("rabbit_misc", "version") => return Ok(str("3.10.8")),
@@ -75,6 +78,10 @@ impl Hosts {
                 return Err(undef.to_owned());
             }
             _ => {}
+        }
+        if matches!(node.process, Process::Booting { .. }) {
+            // Its boot may never end.
+            unknown(&("of a broker that boots", call));
         }
         let cluster = self.cluster(host).filter(|_| is_up);
         let cluster = cluster.ok_or("{badrpc,{'EXIT',{aborted,{no_exists,rabbit_queue}}}}")?;
