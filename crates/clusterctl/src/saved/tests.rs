@@ -150,7 +150,7 @@ fn erlang() -> Node {
     let query = ErlangQuery {
         node: "rabbit@db1".to_owned(),
         cookie_file: "/var/lib/rabbitmq/.erlang.cookie".to_owned(),
-        ready: Some((Call::new("m", "state", []), Term::atom("ready"))),
+        ready: None,
         calls: vec![Call::new("m", "f", [Term::Secret(secret("mq"))])],
     };
     let terms = vec![Term::atom("ok"), Term::Int(1), Term::Float("0.5".to_owned())];

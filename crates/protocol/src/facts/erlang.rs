@@ -15,6 +15,7 @@ pub struct ErlangQuery {
     pub cookie_file: String,
     /// What is asked first, and what it must return before those calls are made that need it. Where the node has no such
     /// function, they are made all the same.
+    #[serde(default)]
     pub ready: Option<(Call, Term)>,
     /// The calls, in order.
     pub calls: Vec<Call>,
@@ -30,6 +31,7 @@ pub struct Call {
     /// Arguments; a [`Term::Str`] among them is sent as a binary.
     pub args: Vec<Term>,
     /// Whether it is made only once the node is ready; before, its result is an error.
+    #[serde(default)]
     pub when_ready: bool,
 }
 
