@@ -19,7 +19,7 @@ const E2E: &str = "e2e";
 const ALL: [&str; 3] = ["--workspace", "--exclude", E2E];
 
 /// How many seeds the simulation plays; thousands are for `cargo xtask simulate`.
-const SEEDS: &str = "500";
+const SEEDS: &str = "200";
 
 /// Which tests.
 #[derive(Debug, Args)]
