@@ -116,10 +116,17 @@ struct Ended {
     earlier: Vec<Task>,
     /// What was refused.
     refused: Option<String>,
-    /// Why it will not be well when it has ended; `None` as far as can be seen.
-    trouble: Option<String>,
-    /// What is waited for where it is not well, and may be by then.
-    well: Option<Gate>,
+    outlook: Outlook,
+}
+
+/// Whether those that come later may rely on a rollout.
+enum Outlook {
+    /// They may, as far as can be seen.
+    Sound,
+    /// Its service is not well and may be by then: this is waited for.
+    Awaited(Gate),
+    /// They may not, and why.
+    Troubled(String),
 }
 
 /// What a rollout finds when it begins.
@@ -137,6 +144,23 @@ struct Before {
     refused: BTreeSet<Option<HostName>>,
 }
 
+impl Ended {
+    fn says(&self, why: &str) -> String {
+        format!("{}: {why}", self.rollout)
+    }
+}
+
+impl Before {
+    /// Has it wait for a rollout, or be held by it, as that one ends.
+    fn rely_on(&mut self, ended: &Ended) {
+        match &ended.outlook {
+            Outlook::Sound => {}
+            Outlook::Awaited(gate) => self.wells.push(gate.clone()),
+            Outlook::Troubled(why) => self.held_by.push(ended.says(why)),
+        }
+    }
+}
+
 impl Stages {
     /// What a rollout comes after: its hosts' nodes of earlier stages that are left host by host, and all nodes of those
     /// rollouts of other earlier stages that it uses; a rollout that names none uses all.
@@ -149,13 +173,7 @@ impl Stages {
         let mut before = self.common.clone();
         for ended in self.ended.iter().filter(is_used) {
             before.everywhere.extend(ended.nodes.iter().cloned());
-            before.held_by.extend(
-                ended
-                    .trouble
-                    .iter()
-                    .map(|why| format!("{}: {why}", ended.rollout)),
-            );
-            before.wells.extend(ended.well.clone());
+            before.rely_on(ended);
         }
         before
     }
@@ -171,20 +189,17 @@ impl Stages {
         };
         let mut before = self.common.clone();
         for ended in self.ended.iter().filter(|ended| ended.stage < bound.stage) {
-            let is_own = ended.rollout == bound.rollout;
-            let why = if is_own {
+            if ended.rollout == bound.rollout {
                 before.earlier.clone_from(&ended.earlier);
-                &ended.refused
+                before
+                    .held_by
+                    .extend(ended.refused.iter().map(|why| ended.says(why)));
             } else if ended.service.as_ref().is_some_and(uses_it) {
-                before.wells.extend(ended.well.clone());
-                &ended.trouble
+                before.rely_on(ended);
             } else {
                 continue;
-            };
+            }
             before.everywhere.extend(ended.nodes.iter().cloned());
-            before
-                .held_by
-                .extend(why.iter().map(|why| format!("{}: {why}", ended.rollout)));
         }
         before
     }
@@ -205,8 +220,7 @@ impl Stages {
                 nodes: chain.last.values().cloned().collect(),
                 earlier: chain.earlier.clone(),
                 refused: chain.said.refusals.first().map(|refusal| refusal.what.clone()),
-                trouble: chain.trouble(),
-                well: chain.well(),
+                outlook: chain.outlook(),
             });
         }
     }
@@ -402,29 +416,21 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Why what comes later may not rely on this rollout; `None` as far as can be seen. A host that cannot be reached is not
-    /// waited for.
-    fn trouble(&self) -> Option<String> {
+    /// Whether what comes later may rely on this rollout. What is planned is to mend it, and its gates tell whether it did;
+    /// a host that cannot be reached is not waited for.
+    fn outlook(&self) -> Outlook {
         if let Some(refusal) = self.said.refusals.first() {
-            return Some(refusal.what.clone());
+            return Outlook::Troubled(refusal.what.clone());
         }
-        let (service, why) = self.unwell()?;
-        let hosts = service.hosts().iter();
-        let is_partly_seen = hosts
-            .into_iter()
-            .any(|host| self.facts.unreachable(host).is_some());
-        is_partly_seen.then_some(why)
-    }
-
-    /// What those that come later wait for: nothing, where the service is well, or its own nodes prove that it is.
-    fn well(&self) -> Option<Gate> {
-        self.unwell().map(|(service, _)| well::gate(service))
-    }
-
-    /// A service that is not well, and why, where nothing is planned that is to mend it and whose gates tell whether it did.
-    fn unwell(&self) -> Option<(&'a dyn Service, String)> {
-        let service = self.service.filter(|_| self.nodes.is_empty())?;
-        Some((service, well::trouble(service, self.facts)?))
+        let Some(service) = self.service.filter(|_| self.nodes.is_empty()) else {
+            return Outlook::Sound;
+        };
+        let is_away = |host: &HostName| self.facts.unreachable(host).is_some();
+        match well::trouble(service, self.facts) {
+            None => Outlook::Sound,
+            Some(why) if service.hosts().iter().any(is_away) => Outlook::Troubled(why),
+            Some(_) => Outlook::Awaited(well::gate(service)),
+        }
     }
 
     /// Plans nothing after all, where what it comes after is in trouble.
