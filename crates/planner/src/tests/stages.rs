@@ -1,38 +1,18 @@
 //! Stages of the site: what comes later waits for what came before, or is held by it.
 
-use std::collections::BTreeMap;
-
-use config::Findings;
 use plan::{Facts, HostFacts, Judge, StepGraph, Verdict};
-use types::{NodeId, Sources};
+use types::NodeId;
 
-use super::{INVENTORY, answer, command, host, line, unplanned};
-use crate::{Input, Options, PlaybookText, Project, Scope};
+use super::{INVENTORY, answer, command, host, line, read, unplanned};
+use crate::{Options, Project, Scope};
 
 /// Two stages: a playbook, and after it another, each with its name; one host may be out of reach.
-fn stages(inventory: &str, playbooks: [(&str, String); 2], away: Option<&str>) -> (Project, StepGraph) {
-    let mut sources = Sources::new();
-    let inventory = sources.add("inventory.toml", inventory);
+fn stages(inventory: &str, playbooks: [(&str, &str); 2], away: Option<&str>) -> (Project, StepGraph) {
     let stage = |name: &str| format!("[[stages]]\nplaybooks = [{name:?}]\n");
-    let site = playbooks.each_ref().map(|(name, _)| stage(name)).concat();
-    let texts = [("site", site)].into_iter().chain(playbooks);
-    let texts = texts.map(|(name, text)| PlaybookText {
-        name: name.to_owned(),
-        source: sources.add(name, text),
-        overrides: false,
-    });
-    let playbooks = texts.collect();
-    let input = Input {
-        sources: &sources,
-        inventory,
-        overlays: Vec::new(),
-        playbooks,
-        only: None,
-        templates: BTreeMap::new(),
-    };
-    let findings = Findings::default();
-    let project = Project::read(&input, &findings);
-    assert_eq!(findings.into_parts().0, []);
+    let site = playbooks.map(|(name, _)| stage(name)).concat();
+    let texts = [&[("site", site.as_str())], &playbooks[..]].concat();
+    let (project, diagnostics, _) = read(inventory, &texts, None);
+    assert_eq!(diagnostics, []);
     let mut facts = answer(&project, |_, _| 1);
     if let Some(name) = away {
         facts.add(host(name), HostFacts::Unreachable("no route".to_owned()));
@@ -43,15 +23,16 @@ fn stages(inventory: &str, playbooks: [(&str, String); 2], away: Option<&str>) -
 
 /// A playbook of all hosts, and after it rabbitmq's.
 fn staged(first: &str) -> StepGraph {
-    let playbooks = [("first", first.to_owned()), ("rabbitmq", command("go", ""))];
-    stages(INVENTORY, playbooks, None).1
+    let go = command("go", "");
+    stages(INVENTORY, [("first", first), ("rabbitmq", &go)], None).1
 }
 
 /// Two services of which nothing is planned and nothing known, and a later one.
 fn after_rabbitmq(away: Option<&str>) -> (Project, StepGraph) {
     let later =
         "[services.cache]\nkind = \"ssdb\"\nhosts = [\"web\"]\npassword = { file = \"secrets/cache\" }\n";
-    let playbooks = [("rabbitmq", "steps = []".to_owned()), ("ssdb", command("go", ""))];
+    let go = command("go", "");
+    let playbooks = [("rabbitmq", "steps = []"), ("ssdb", go.as_str())];
     stages(&format!("{INVENTORY}{later}"), playbooks, away)
 }
 
