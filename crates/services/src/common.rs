@@ -1,7 +1,7 @@
 //! Pieces that several kinds are made of: desired files, units that must run, and the notes that go with them.
 
 use plan::{Facts, Preview, Unknown};
-use protocol::facts::{FileQuery, UnitFact, UnitQuery};
+use protocol::facts::{FileQuery, TcpFact, TcpQuery, UnitFact, UnitQuery};
 use protocol::{Action, Operation, Piece, Text, UnitVerb};
 use sha2::{Digest, Sha256};
 use types::HostName;
@@ -25,6 +25,16 @@ pub(crate) fn verbs_to_retire(unit: &UnitFact) -> Vec<UnitVerb> {
         verbs.push(UnitVerb::Stop);
     }
     verbs
+}
+
+/// Whether some of the others were asked whether they reach a port of a host, and none does.
+pub(crate) fn is_reached_by_none<'h>(
+    facts: &Facts,
+    port: &TcpQuery,
+    others: impl Iterator<Item = &'h HostName>,
+) -> bool {
+    let mut seen = others.filter_map(|other| facts.get(other, port).ok()).peekable();
+    seen.peek().is_some() && seen.all(|fact| *fact != TcpFact::Open)
 }
 
 /// A file as it should be.

@@ -11,6 +11,7 @@ use super::line::{self, Start};
 use super::merge::{self, MergeError};
 use super::queries;
 use super::settings::{Process, Settings};
+use crate::common::is_reached_by_none;
 
 /// All hosts.
 pub(super) struct View<'a> {
@@ -236,11 +237,9 @@ impl<'a> Node<'a> {
 }
 
 fn is_cut_off(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
-    let query = queries::reach(settings, host);
     let peers = settings.hosts.iter().filter(|peer| *peer != host);
-    let mut seen = peers.filter_map(|peer| facts.get(peer, &query).ok()).peekable();
     let is_local = matches!(settings.rpc_host.as_str(), "127.0.0.1" | "::1" | "localhost");
-    !is_local && seen.peek().is_some() && seen.all(|fact| *fact != TcpFact::Open)
+    !is_local && is_reached_by_none(facts, &queries::reach(settings, host), peers)
 }
 
 impl<'a> Run<'a> {

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 
 use plan::{Facts, Unknown};
 use protocol::Text;
-use protocol::facts::{FileFact, FileQuery, ResolveQuery, SsdbFact, TcpFact, UnitFact, UnitQuery};
+use protocol::facts::{FileFact, FileQuery, ResolveQuery, SsdbFact, UnitFact, UnitQuery};
 use types::HostName;
 
 use super::conf::{Conf, ConfError};
 use super::info::{self, Info, Link};
 use super::queries;
 use super::settings::Settings;
+use crate::common::is_reached_by_none;
 
 /// All hosts.
 pub(super) struct View<'a> {
@@ -208,7 +209,7 @@ impl<'a> Node<'a> {
             file,
             server: Server::read(settings, host, facts),
             addresses: addresses(settings, host, facts),
-            is_out_of_reach: is_out_of_reach(settings, host, facts),
+            is_out_of_reach: is_reached_by_none(facts, &queries::reach(settings, host), settings.peers(host)),
             has_data_dir: is_there(queries::data_dir(settings)),
             has_work_dir: is_there(FileQuery::meta(&settings.work_dir)),
             has_pid_file: is_there(queries::pid_file(settings)),
@@ -330,15 +331,6 @@ fn absolute(path: &str, config: &str) -> String {
     let dir = config.rsplit_once('/').map_or("", |(dir, _)| dir);
     let path = path.trim_end_matches('/');
     format!("{dir}/{}", path.strip_prefix("./").unwrap_or(path))
-}
-
-fn is_out_of_reach(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
-    let query = queries::reach(settings, host);
-    let mut seen = settings
-        .peers(host)
-        .filter_map(|peer| facts.get(peer, &query).ok())
-        .peekable();
-    seen.peek().is_some() && seen.all(|fact| *fact != TcpFact::Open)
 }
 
 fn addresses(settings: &Settings, host: &HostName, facts: &Facts) -> Vec<String> {
