@@ -98,22 +98,20 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         Ok(queues) => Some(format!("would go away with {host}: {}", queues.join(", "))),
         Err(why) => Some(why),
     };
-    let is_listed = |node: &String| settings.hosts.iter().any(|host| Settings::node(host) == *node);
     // Who leaves is not waited for.
-    let wrong_here = || trouble(&broker, is_listed);
+    let counts = |node: &String| settings.lists(node);
     let wrong = match check {
         RUNNING => None,
-        WHOLE => unseen(&broker, is_listed),
+        WHOLE => unseen(&broker, counts),
         DISPENSABLE => critical(host).map(|why| {
             format!(
                 "{why} (give them more members, or --allow {}={host})",
                 restart::CONSENT
             )
         }),
-        _ if wrong_here().is_some() => wrong_here(),
-        _ if broker.members.len() < 2 => Some("it is alone".to_owned()),
-        BACK => settings.hosts.iter().find_map(critical),
-        _ => None,
+        _ => trouble(&broker, counts)
+            .or_else(|| (broker.members.len() < 2).then(|| "it is alone".to_owned()))
+            .or_else(|| settings.hosts.iter().filter(|_| check == BACK).find_map(critical)),
     };
     wrong.map_or(Verdict::Pass, Verdict::Wait)
 }

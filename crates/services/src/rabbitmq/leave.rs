@@ -41,8 +41,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             teller,
             broker,
         };
-        let is_listed = |node: &&String| settings.hosts.iter().any(|host| Settings::node(host) == **node);
-        let leavers = broker.members.iter().filter(|node| !is_listed(node));
+        let leavers = broker.members.iter().filter(|node| !settings.lists(node));
         let (running, gone): (Vec<&String>, Vec<&String>) =
             leavers.partition(|node| broker.running.contains(*node));
         // Those that do not run go first: while a member is away, no other leaves.
@@ -153,12 +152,6 @@ impl Step<'_> {
             let title = format!("forget {node}");
             plan.tasks.iter().any(|task| task.title == title)
         };
-        let is_listed = |node: &str| {
-            self.settings
-                .hosts
-                .iter()
-                .any(|host| Settings::node(host) == node)
-        };
         let away = self
             .broker
             .members
@@ -169,7 +162,7 @@ impl Step<'_> {
             if leaver.runs {
                 !is_forgotten(node)
             } else {
-                is_listed(node)
+                self.settings.lists(node)
             }
         };
         let away: Vec<&str> = away.filter(|node| *node != leaver.node).filter(counts).collect();

@@ -72,6 +72,11 @@ impl Settings {
         format!("rabbit@{}", host.short())
     }
 
+    /// Whether a node is one of the service's hosts'.
+    pub(super) fn lists(&self, node: &str) -> bool {
+        self.hosts.iter().any(|host| Self::node(host) == node)
+    }
+
     pub(super) fn cookie_path(&self) -> String {
         format!("{}/.erlang.cookie", self.data_dir)
     }
