@@ -53,7 +53,8 @@ fn ask(secrets: &Secrets, query: &ErlangQuery) -> Result<ErlangFact, NodeError> 
 
 /// Why those calls are not made that need a node that is ready; `None` where it is.
 fn unready(secrets: &Secrets, query: &ErlangQuery, node: &mut Node) -> Result<Option<String>, NodeError> {
-    let Some((call, wanted)) = &query.ready else {
+    let is_needed = query.calls.iter().any(|call| call.when_ready);
+    let Some((call, wanted)) = query.ready.as_ref().filter(|_| is_needed) else {
         return Ok(None);
     };
     let (module, function, args) = term::call(secrets, call).map_err(NodeError::Failed)?;
