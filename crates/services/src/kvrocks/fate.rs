@@ -18,8 +18,9 @@ pub(super) enum Fate {
     Master,
     /// It follows the master, or will once it runs; its file is not touched.
     Replica,
-    /// Sentinel knows it as a replica, it does not run or is about to start, and its file would make it a master: it was the master, and another
-    /// was elected meanwhile. Its file gets the role that Sentinel would give it some ten seconds after its start.
+    /// Sentinel knows it as a replica, it does not run or is about to start, and its file would make it a master: it was the
+    /// master, and another was elected meanwhile. Its file gets the role that Sentinel would give it some ten seconds after
+    /// its start.
     Returns,
     /// It runs and follows a member, present or former, that is the master no more, and no sentinel knows it: they learn of
     /// replicas from the master alone (`sentinelRefreshInstanceInfo` in `sentinel.c`), so none of them would ever turn it.

@@ -69,8 +69,24 @@ fn inventory_among(all: &[&str], hosts: &[&str], more: &str) -> String {
 }
 
 const DB: [&str; 3] = ["db1", "db2", "db3"];
+/// All hosts of the inventory where it has more than the service.
+const ALL: [&str; 4] = ["db1", "db2", "db3", "db4"];
+const ZOO: &str = "coordination = \"zookeeper\"\n";
 /// What the client wrote into the cluster that was built.
 const WRITTEN: u64 = 1;
+
+/// The service on some of all hosts.
+fn among(hosts: &[&str], more: &str) -> Box<dyn Service> {
+    testing::service_with_warnings(&inventory_among(&ALL, hosts, more))
+}
+
+/// The cluster on these hosts, with all four there.
+fn cluster(hosts: &[&str], more: &str, version: &'static str) -> World {
+    let mut world = packaged(&ALL, version);
+    converge(&*among(hosts, more), &mut world);
+    assert!(world.write(WRITTEN));
+    world
+}
 
 fn service_on(hosts: &[&str], more: &str) -> Box<dyn Service> {
     testing::service(&inventory(hosts, more))

@@ -6,21 +6,6 @@ use super::*;
 use crate::clickhouse::world::{KEEPER_LOG, Place, SERVER, ZK};
 use crate::world::Trouble;
 
-const ALL: [&str; 4] = ["db1", "db2", "db3", "db4"];
-const ZOO: &str = "coordination = \"zookeeper\"\n";
-
-fn among(hosts: &[&str], more: &str) -> Box<dyn Service> {
-    testing::service_with_warnings(&inventory_among(&ALL, hosts, more))
-}
-
-/// The cluster on these hosts, with all four there.
-fn cluster(hosts: &[&str], more: &str, version: &'static str) -> World {
-    let mut world = packaged(&ALL, version);
-    converge(&*among(hosts, more), &mut world);
-    assert!(world.write(WRITTEN));
-    world
-}
-
 fn settled(service: &dyn Service, world: &World, hosts: &[&str]) {
     let mut world = world.clone();
     converge(service, &mut world);

@@ -4,20 +4,6 @@ use super::*;
 use crate::clickhouse::world::{Place, SERVER, ZK};
 use crate::world::{Pace, Trouble};
 
-const ALL: [&str; 4] = ["db1", "db2", "db3", "db4"];
-const ZOO: &str = "coordination = \"zookeeper\"\n";
-
-fn among(hosts: &[&str], more: &str) -> Box<dyn Service> {
-    testing::service_with_warnings(&inventory_among(&ALL, hosts, more))
-}
-
-fn cluster(hosts: &[&str]) -> World {
-    let mut world = packaged(&ALL, DEBIAN);
-    converge(&*among(hosts, ZOO), &mut world);
-    assert!(world.write(WRITTEN));
-    world
-}
-
 fn other_heap() -> Box<dyn Service> {
     among(&ALL, &format!("{ZOO}zookeeper = {{ heap = \"600m\" }}\n"))
 }
@@ -30,7 +16,7 @@ fn restart_on(plan: &StepPlan, name: &str) -> Task {
 /// Seen where the leader's host went down right before: none served, and so none was missed.
 #[test]
 fn while_a_leader_is_looked_for_no_member_is_spared() {
-    let mut world = cluster(&ALL);
+    let mut world = cluster(&ALL, ZOO, DEBIAN);
     let service = other_heap();
     let mut nodes = world.nodes.iter();
     let leader = nodes
@@ -54,7 +40,7 @@ fn while_a_leader_is_looked_for_no_member_is_spared() {
 /// Seen after partitions that had healed before the plan came that far: two of five were restarted at once.
 #[test]
 fn who_served_nobody_is_restarted_only_while_that_is_so() {
-    let mut world = cluster(&ALL);
+    let mut world = cluster(&ALL, ZOO, DEBIAN);
     let service = other_heap();
     world.suffer(&Trouble::Cut(testing::host("db1")));
     let restart = restart_on(&plan(&*service, &world), "db1");
@@ -77,7 +63,7 @@ fn who_served_nobody_is_restarted_only_while_that_is_so() {
 #[test]
 fn a_member_that_is_ahead_of_the_quorum_is_led_back_to_it() {
     for from in [DB, ["db1", "db2", "db4"]] {
-        let mut world = cluster(&from);
+        let mut world = cluster(&from, ZOO, DEBIAN);
         let joins = ALL.into_iter().find(|name| !from.contains(name)).unwrap();
         let service = among(&ALL, ZOO);
         let found = plan(&*service, &world);
@@ -107,7 +93,7 @@ fn a_member_that_is_ahead_of_the_quorum_is_led_back_to_it() {
 /// Seen where a process died right after the inventory had let it go: nobody started it, and its vote was missed.
 #[test]
 fn whoever_leaves_and_died_votes_until_the_others_do_without_it() {
-    let mut world = cluster(&DB);
+    let mut world = cluster(&DB, ZOO, DEBIAN);
     world.stop("db1", ZK);
     let service = among(&["db2", "db3", "db4"], ZOO);
     converge(&*service, &mut world);
@@ -119,7 +105,7 @@ fn whoever_leaves_and_died_votes_until_the_others_do_without_it() {
 /// must (<https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication>).
 #[test]
 fn a_quorum_is_there_without_most_of_the_servers() {
-    let mut world = cluster(&DB);
+    let mut world = cluster(&DB, ZOO, DEBIAN);
     for name in ["db1", "db2"] {
         world.node_mut(name).server = None;
     }
@@ -134,7 +120,7 @@ fn a_quorum_is_there_without_most_of_the_servers() {
 /// Seen where two knew of a newcomer and two did not: each two voted for one whom the others could not choose.
 #[test]
 fn members_that_look_for_a_leader_in_vain_are_restarted_before_the_servers() {
-    let mut world = cluster(&DB);
+    let mut world = cluster(&DB, ZOO, DEBIAN);
     let service = among(&ALL, ZOO);
     let found = plan(&*service, &world);
     let of_newcomer =
@@ -171,11 +157,8 @@ fn members_that_look_for_a_leader_in_vain_are_restarted_before_the_servers() {
 /// Seen where an election came while the last members learned that it leaves.
 #[test]
 fn a_keeper_that_leads_again_when_all_have_let_it_go_hands_over_once_more() {
-    let among = |hosts: &[&str]| testing::service_with_warnings(&inventory_among(&ALL, hosts, ""));
-    let mut world = packaged(&ALL, MODERN);
-    converge(&*among(&DB), &mut world);
-    assert!(world.write(WRITTEN));
-    let service = among(&["db1", "db2", "db4"]);
+    let mut world = cluster(&DB, "", MODERN);
+    let service = among(&["db1", "db2", "db4"], "");
     let found = plan(&*service, &world);
     let stop = found
         .tasks
@@ -204,8 +187,7 @@ fn a_keeper_that_leads_again_when_all_have_let_it_go_hands_over_once_more() {
 /// restart took the majority.
 #[test]
 fn a_keeper_is_not_restarted_while_one_that_leaves_is_dead() {
-    let mut world = packaged(&ALL, MODERN);
-    converge(&*among(&["db1", "db2", "db3"], ""), &mut world);
+    let mut world = cluster(&DB, "", MODERN);
     let service = among(&["db1", "db3", "db4"], "");
     let tasks = plan(&*service, &world).tasks;
     let is_restart = |task: &Task| task.title == format!("restart {SERVER}");

@@ -136,15 +136,19 @@ fn a_master_that_was_replaced_while_it_was_off_never_starts_as_a_second_one() {
     }
 }
 
+/// Starts an engine that is about to answer.
+fn boots(world: &mut Cluster, name: &str) {
+    world.tempo.start = 1_000_000;
+    world.restart(name);
+    world.tempo.start = 0;
+}
+
 #[test]
 fn a_master_that_was_replaced_and_boots_while_it_is_looked_at_never_serves_as_a_second_one() {
     let mut world = built(&*service("redis", ""), "redis");
     world.stop("db1");
     world.fail_over();
-    // It is about to answer.
-    world.tempo.start = 1_000_000;
-    world.restart("db1");
-    world.tempo.start = 0;
+    boots(&mut world, "db1");
     let service = service("redis", "directives = { databases = 32 }\n");
     let found = plan(&*service, &world);
     assert!(
@@ -181,9 +185,7 @@ fn a_sentinel_that_is_about_to_answer_is_waited_for() {
 fn a_master_that_boots_while_it_is_looked_at_is_not_stopped_once_it_serves() {
     let mut world = built(&*service("redis", ""), "redis");
     world.stop("db1");
-    world.tempo.start = 1_000_000;
-    world.restart("db1");
-    world.tempo.start = 0;
+    boots(&mut world, "db1");
     let service = service("redis", "directives = { databases = 32 }\n");
     let found = plan(&*service, &world);
     let is_restart =

@@ -1,10 +1,9 @@
 //! Members come, go and change.
 
 use insta::assert_snapshot;
-
-use super::{AUTH, built, by_hand, converge, converge_from_everywhere, inventory, plan, service, shown};
 use plan::Verdict;
 
+use super::{AUTH, built, by_hand, converge, converge_from_everywhere, inventory, plan, service, shown};
 use crate::testing::{self, host};
 use crate::world::{Trouble, World as _};
 
