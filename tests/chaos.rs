@@ -9,8 +9,9 @@ use std::time::Instant;
 use e2e::{Applying, Bed, DB};
 use serde_json::Value;
 
-/// The agents of a run that was killed finish what is under way: the next apply waits for them.
 const SITE: [&str; 2] = ["--overlay", "lab.toml"];
+
+/// The agents of a run that was killed finish what is under way: the next apply waits for them.
 const PATIENT: [&str; 4] = ["--overlay", "lab.toml", "--lock-timeout", "5min"];
 
 /// An apply whose program is killed (SIGKILL) when it has told so many events; those events, none killed where there were
