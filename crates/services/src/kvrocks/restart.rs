@@ -13,7 +13,7 @@ use super::fate::{Fate, fate};
 use super::roles::Roles;
 use super::rolling::Run;
 use super::sentinels;
-use super::servers::Talk;
+use super::servers::{Engine, Talk, is_flagged_down};
 use super::settings::Settings;
 use super::view::{Member, View};
 use crate::common::verbs_to_run;
@@ -153,13 +153,14 @@ fn need<'v, 'a>(
     with(verbs, reason.to_owned(), false)
 }
 
-/// Whether a member is the master of replicas none of which has found it yet, and no sentinel watches it: its start is what
-/// they wait for, as where it listens on the loopback only.
+/// Whether a member is the master of replicas none of which has found it yet, as where it listens on the loopback only: its
+/// start is what they wait for, and the sentinels, if they watch it already, with them.
 fn is_waited_for(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> bool {
     let mut engines = view.members.iter().filter_map(|other| other.engine.up());
+    let watching = view.watching();
     roles.master() == Some(member.host)
-        && !roles.are_sentinels()
-        && !engines.any(super::servers::Engine::has_link)
+        && !engines.any(Engine::has_link)
+        && watching.iter().all(|(.., master)| is_flagged_down(master))
 }
 
 /// Why the process must be started again; `None` where it need not.

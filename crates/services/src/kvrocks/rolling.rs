@@ -59,6 +59,10 @@ impl Run<'_, '_, '_> {
         if self.roles.are_sentinels() && host == self.master && need.verbs.contains(&UnitVerb::Restart) {
             only_if.extend(still_silent(self.settings, host, self.cx.facts));
         }
+        if let Some(replica) = self.replica(need) {
+            // One that was elected meanwhile would come back as a master, whoever is the master by then.
+            only_if.push(has_role(self.settings, host, replica, Role::Replica));
+        }
         if need.is_joining && !self.cx.is_allowed(RESYNC, host) {
             only_if.extend(
                 need.member
@@ -137,6 +141,13 @@ impl Run<'_, '_, '_> {
             && self.roles.are_sentinels()
             && need.member.host != self.master
             && engine.is_some_and(Engine::is_master)
+    }
+
+    /// The engine of a replica that is started again, where it can be asked for its role.
+    fn replica<'n>(&self, need: &'n Need<'_, '_>) -> Option<&'n Engine> {
+        let engine = need.member.engine.up().filter(|engine| !engine.is_master())?;
+        (self.roles.are_sentinels() && need.starts() && engine.authenticated && engine.tells_role)
+            .then_some(engine)
     }
 
     fn task(&self, need: &Need<'_, '_>, only_if: Vec<Precondition>) -> Task {

@@ -183,3 +183,35 @@ fn a_master_that_its_replicas_wait_for_is_restarted_first() {
     assert_eq!(restarts, [("db1", false)]);
     converge_from_everywhere(&*service, &world);
 }
+
+#[test]
+fn a_master_that_nobody_finds_is_restarted_though_a_sentinel_watches_it() {
+    let service = service("redis", "");
+    let mut world = packaged("redis", 3);
+    // The master's host was cut off before its restart, and a replica was built meanwhile, with its sentinel.
+    let is_first = |task: &Task| task.host == host("db1") && task.title.starts_with("restart");
+    for task in plan(&*service, &world)
+        .tasks
+        .iter()
+        .filter(|task| !is_first(task))
+    {
+        if let Some(action) = &task.action {
+            assert_eq!(
+                world.obey(&task.host, &action.operation),
+                Some(Ok(())),
+                "{}",
+                task.title
+            );
+        }
+    }
+    world.pass_until(world.now + 31_000_000);
+    let found = plan(&*service, &world);
+    assert!(found.refusals.is_empty(), "{}", render(&found));
+    let restarts = found
+        .tasks
+        .iter()
+        .filter(|task| task.title == "restart redis-server");
+    let restarts: Vec<_> = restarts.map(|task| (task.host.as_str(), task.disrupts)).collect();
+    assert_eq!(restarts, [("db1", false)]);
+    converge_from_everywhere(&*service, &world);
+}
