@@ -18,7 +18,7 @@ use transport::{ConnectError, Retry, Session, SessionError, Transport};
 use types::{HostName, Secret, SecretId};
 
 /// How long an agent may take to greet, to take secrets in and to say who holds the lock: none of it is work.
-const PROMPT: Duration = Duration::from_secs(30);
+pub(crate) const PROMPT: Duration = Duration::from_secs(30);
 
 /// How long a lock is waited for that this very run holds. An agent whose connection was cut carries its action on to
 /// the next safe point, and has the lock until then.

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use plan::{Event, Failure, Gate, Judge, Node, NodeOutcome, Verdict};
-use protocol::{Action, ActionError, Change};
+use protocol::{ActionError, Change};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use transport::SessionError;
 use types::HostName;
 
-use crate::connections::{Connections, answer};
+use crate::again::Sending;
+use crate::connections::Connections;
 use crate::gather::{Patience, describe, look};
 use crate::run::Asked;
 use crate::schedule::End;
@@ -44,15 +45,27 @@ pub(crate) async fn perform(
     asked: Asked,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Ended {
-    let mut sent = 0;
-    let result = attempt(node, not_before, connections, judge, asked, events, &mut sent).await;
+    let action = node.action.as_ref();
+    let mut sending =
+        action.map(|action| Sending::new(action, Duration::from_millis(action.limit_ms) + SLACK));
+    let result = attempt(
+        node,
+        not_before,
+        connections,
+        judge,
+        asked,
+        events,
+        sending.as_mut(),
+    )
+    .await;
     let end = match &result {
         Ok(_) => End::Done,
         Err(Failure::Blocked { .. }) => End::Blocked,
         Err(Failure::Gate { .. }) => End::RolloutStopped,
         Err(Failure::Lost { .. }) => End::HostLost,
-        // After an action was sent twice, what changed since the plan may be what the first sending did.
-        Err(Failure::Changed { .. }) if sent <= 1 => End::Untouched,
+        Err(Failure::Changed { .. }) if !sending.is_some_and(|sending| sending.is_repeated()) => {
+            End::Untouched
+        }
         Err(Failure::Action { .. } | Failure::Changed { .. }) => End::Failed,
     };
     Ended {
@@ -68,7 +81,7 @@ async fn attempt(
     judge: &dyn Judge,
     asked: Asked,
     events: &mpsc::UnboundedSender<Event>,
-    sent: &mut u32,
+    sending: Option<&mut Sending>,
 ) -> Result<Option<Change>, Failure> {
     // Who no longer listens to events does not stop a run.
     let wait = |why: String| {
@@ -90,8 +103,8 @@ async fn attempt(
         let passed = pass(gate, connections, judge, asked.clone(), &wait).await;
         passed.map_err(blocked)?;
     }
-    let change = match &node.action {
-        Some(action) => Some(act(&node.host, action, connections, asked.clone(), &wait, sent).await?),
+    let change = match sending {
+        Some(sending) => Some(act(&node.host, sending, connections, asked.clone(), &wait).await?),
         None => None,
     };
     for gate in &node.gates {
@@ -110,13 +123,11 @@ fn blocked(failure: Failure) -> Failure {
 
 async fn act(
     host: &HostName,
-    action: &Action,
+    sending: &mut Sending,
     connections: &Connections,
     asked: Asked,
     wait: &impl Fn(String),
-    sent: &mut u32,
 ) -> Result<Change, Failure> {
-    let limit = Duration::from_millis(action.limit_ms) + SLACK;
     let mut lost = String::new();
     for attempt in 1..=ATTEMPTS {
         // An action that was sent comes to its end; one that was not, or whose connection is gone, is left at a stop.
@@ -131,8 +142,7 @@ async fn act(
         let session = session.map_err(|error| Failure::Lost {
             message: describe(&error),
         })?;
-        *sent += 1;
-        match answer(&session, limit, session.act(action.clone())).await {
+        match sending.send(&session).await {
             Ok(Ok(change)) => return Ok(change),
             Ok(Err(ActionError::Changed { what })) => return Err(Failure::Changed { what }),
             Ok(Err(error)) => {

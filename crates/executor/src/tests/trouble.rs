@@ -90,6 +90,28 @@ async fn an_action_whose_answer_was_lost_is_sent_again_and_the_precondition_answ
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restart_whose_answer_was_lost_is_not_made_again() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[]).restarting()]));
+    setting.world.trouble("a", Trouble::CutAfter);
+    let ran = setting.run().await;
+    assert!(ran.is_done("a"), "{:?}", ran.of("a"));
+    assert_eq!(
+        setting.world.happenings(),
+        ["a begins", "a ends", "a is started"],
+        "restarted once"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_did_not_come_to_be_is_sent_again() {
+    let setting = Setting::new(graph(vec![node("a", "h1", &[]).restarting()]));
+    setting.world.trouble("a", Trouble::CutBefore(2));
+    let ran = setting.run().await;
+    assert!(ran.is_done("a"), "{:?}", ran.of("a"));
+    assert_eq!(setting.world.happenings(), ["a begins", "a ends"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_member_whose_action_may_have_been_made_stays_in_the_books() {
     let nodes = vec![
         node("restart@h1", "h1", &[]).of("mq").disrupting(&["mq"]),

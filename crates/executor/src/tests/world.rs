@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use plan::{Budget, Event, Facts, Gate, Judge, Node, NodeOutcome, Outcome, StepGraph, Verdict};
-use protocol::facts::{CommandFact, CommandQuery};
+use protocol::facts::{CommandFact, CommandQuery, UnitFact};
 use protocol::{
     Action, ActionError, Change, Command, Fact, FactQuery, LockHolder, Operation, Query, Request, Response,
+    UnitVerb,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
@@ -131,6 +132,7 @@ pub(super) fn node(id: &str, on: &str, needs: &[&str]) -> Node {
 
 pub(super) trait NodeExt {
     fn of(self, service: &str) -> Self;
+    fn restarting(self) -> Self;
     fn disrupting(self, groups: &[&str]) -> Self;
     fn ungated(self) -> Self;
     fn gate_limit(self, limit_ms: u64) -> Self;
@@ -139,6 +141,16 @@ pub(super) trait NodeExt {
 impl NodeExt for Node {
     fn of(mut self, service: &str) -> Self {
         self.service = Some(service.parse::<ServiceName>().unwrap());
+        self
+    }
+
+    /// Its action is the restart of a unit that is called like the node.
+    fn restarting(mut self) -> Self {
+        let operation = Operation::Unit {
+            name: self.id.to_string(),
+            verbs: vec![UnitVerb::Restart],
+        };
+        self.action.as_mut().unwrap().operation = operation;
         self
     }
 
@@ -367,6 +379,20 @@ impl World {
         })))
     }
 
+    /// The unit that a node restarts.
+    fn unit(&self, node: &str) -> UnitFact {
+        UnitFact {
+            load: "loaded".into(),
+            active: "active".into(),
+            sub: "running".into(),
+            enabled: "enabled".into(),
+            main_pid: 1,
+            started_us: 1,
+            invocation: if self.is_done(node) { "second" } else { "first" }.into(),
+            stale: false,
+        }
+    }
+
     fn state(&self, node: &str) -> &'static str {
         let books = self.books();
         if books
@@ -412,12 +438,23 @@ impl FakeHost for World {
                             stdout: world.state(&query.argv[1]).into(),
                             stderr: String::new(),
                         })),
+                        FactQuery::Unit(query) => Ok(Fact::Unit(world.unit(&query.name))),
                         other => panic!("nobody asks {other:?}"),
                     });
                     Some(Response::Facts(answers.collect()))
                 }
                 Request::Act(action) => match &action.operation {
                     Operation::Run { commands } => world.act(host, commands[0].argv[0].clone()).await,
+                    Operation::Unit { name, verbs } if *verbs == [UnitVerb::Restart] => {
+                        world.act(host, name.clone()).await
+                    }
+                    Operation::Unit { name, verbs } if *verbs == [UnitVerb::Start] => {
+                        world.note(format!("{name} is started"));
+                        Some(Response::Acted(Ok(Change {
+                            summary: String::new(),
+                            backup: None,
+                        })))
+                    }
                     other => panic!("nobody does {other:?}"),
                 },
             }
