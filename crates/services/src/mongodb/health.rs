@@ -18,10 +18,11 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
     let found = match (check, node) {
         (gates::ANSWERS, Some(node)) => answers(&view, node),
         (gates::PRIMARY, Some(node)) => is_primary(node),
-        (gates::HAS_DATA, Some(node)) if node.has_ended() => {
-            return Verdict::Fail(format!("{}: its server has ended", node.host));
-        }
-        (gates::SERVES | gates::HAS_DATA, Some(node)) => serves(&view, node),
+        (gates::HAS_DATA, Some(node)) => match copies_nothing(&view, node) {
+            Some(why) => return Verdict::Fail(why),
+            None => serves(&view, node),
+        },
+        (gates::SERVES, Some(node)) => serves(&view, node),
         (gates::HANDED_OVER, Some(node)) => handed_over(&view, node),
         _ => {
             let version = check.strip_prefix(gates::COMMITTED).map(str::parse);
@@ -36,6 +37,19 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         Ok(()) => Verdict::Pass,
         Err(why) => Verdict::Wait(why),
     }
+}
+
+/// Why a newcomer, which may copy for a day, copies nothing until the next plan has started somebody.
+fn copies_nothing(view: &View<'_>, node: &Node<'_>) -> Option<String> {
+    if node.has_ended() {
+        return Some(format!("{}: its server has ended", node.host));
+    }
+    let mut others = view.nodes.iter().chain(view.formers());
+    let ended = others.find(|other| !view.has_leader() && other.has_ended())?;
+    Some(format!(
+        "there is no primary, and the server on {} has ended",
+        ended.host
+    ))
 }
 
 fn up<'n>(node: &'n Node<'_>) -> Result<&'n Up, String> {

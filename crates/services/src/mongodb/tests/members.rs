@@ -96,6 +96,15 @@ fn a_newcomer_that_still_copies_is_waited_for() {
         ended.judge(&*config, gate),
         Verdict::Fail("db4: its server has ended".to_owned())
     );
+    // Nor does it without anybody to copy from, where nobody becomes the primary by itself.
+    let mut headless = world.clone();
+    for name in ["db1", "db2"] {
+        headless.suffer(&Trouble::Crash(host(name)));
+    }
+    assert_eq!(
+        headless.judge(&*config, gate),
+        Verdict::Fail("there is no primary, and the server on db1 has ended".to_owned())
+    );
     world.node_mut("db4").is_copying = false;
     world.settle();
     converge_from_everywhere(&*config, &world, &[]);
