@@ -47,7 +47,10 @@ pub(super) fn gate(
         }
         (NO_CANARY, _) => format!("the canary of {host} is gone everywhere"),
         (_, true) => format!("{host} answers"),
-        (FILLED, _) => format!("{host} answers, and has copied what {} hold", others.join(", ")),
+        (FILLED, _) => {
+            let hold = if others.len() == 1 { "holds" } else { "hold" };
+            format!("{host} answers, and has copied what {} {hold}", others.join(", "))
+        }
         (LINKED, _) => format!(
             "{host} answers, and its links with {} are in sync",
             others.join(", ")

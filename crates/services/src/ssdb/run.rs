@@ -69,8 +69,8 @@ fn start(view: &View<'_>, node: &Node<'_>, need: &Need, notes: &mut Vec<plan::No
     }
 }
 
-/// Plans the step `link`: waits until what was started is linked with all that serve. No gate of it passes before
-/// every link of every member is in sync, for what is written before that may be doubled.
+/// Plans the step `link`: waits until what was started is linked with all that serve, and until what copies still has all.
+/// No gate of it passes before every link of every member is in sync, for what is written before that may be doubled.
 pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
@@ -83,38 +83,51 @@ pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     // What clients wrote on a host that leaves is copied before it does.
     let leaving = view.staying().filter(|former| view.is_source(former));
     let watched: Vec<&HostName> = members.chain(leaving.map(|former| former.host)).collect();
-    if watched.len() < 2 {
-        return all;
-    }
-    for host in cx.hosts.iter().filter(|host| started.contains(host)) {
+    for host in cx.hosts {
         let Some(node) = view.node(host) else { continue };
-        let Ok(Some(need)) = need(&view, node, cx) else {
-            continue;
-        };
-        let check = if forgotten(&view, node, &need) > 0 {
-            health::FILLED
-        } else {
-            health::LINKED
-        };
-        all.tasks.push(Task {
-            host: host.clone(),
-            part: String::new(),
-            title: format!("wait for the links of {host}"),
-            reason: "it was started".to_owned(),
-            action: None,
-            preview: None,
-            disrupts: false,
-            before: Vec::new(),
-            gates: vec![health::gate(
-                settings,
-                check,
-                host,
-                &watched,
-                settings.sync_timeout,
-            )],
-        });
+        match need(&view, node, cx) {
+            Ok(Some(need)) if started.contains(host) && watched.len() > 1 => {
+                let is_forgotten = forgotten(&view, node, &need) > 0;
+                let check = if is_forgotten {
+                    health::FILLED
+                } else {
+                    health::LINKED
+                };
+                all.tasks
+                    .push(wait(settings, host, "it was started", check, &watched));
+            }
+            Ok(None) => {
+                let masters = view.copied(node);
+                if !masters.is_empty() {
+                    let reason = "it copies still, and does not serve before it has all";
+                    all.tasks
+                        .push(wait(settings, host, reason, health::FILLED, &masters));
+                }
+            }
+            _ => {}
+        }
     }
     all
+}
+
+fn wait(settings: &Settings, host: &HostName, reason: &str, check: &str, watched: &[&HostName]) -> Task {
+    Task {
+        host: host.clone(),
+        part: String::new(),
+        title: format!("wait for the links of {host}"),
+        reason: reason.to_owned(),
+        action: None,
+        preview: None,
+        disrupts: false,
+        before: Vec::new(),
+        gates: vec![health::gate(
+            settings,
+            check,
+            host,
+            watched,
+            settings.sync_timeout,
+        )],
+    }
 }
 
 /// How many changes the peers remember of a host that will know of none, because it starts without data.

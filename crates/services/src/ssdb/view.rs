@@ -150,6 +150,21 @@ impl<'a> View<'a> {
         is_unlinked || node.is_out_of_reach
     }
 
+    /// The running masters that a mirror copies from. One that was started anew in the middle of it sends nothing more, and
+    /// the mirror notices when `recv_timeout` has passed.
+    pub(super) fn copied(&self, node: &Node<'_>) -> Vec<&'a HostName> {
+        let Some(info) = node.server.up() else {
+            return Vec::new();
+        };
+        let masters = self.nodes.iter().chain(self.staying()).filter(|master| {
+            let link = self
+                .link(info, master.host)
+                .filter(|_| master.server.up().is_some());
+            link.is_some_and(|link| link.status == "COPY")
+        });
+        masters.map(|master| master.host).collect()
+    }
+
     /// The peer whose binlog no longer has the changes that this mirror needs next: only a full copy helps.
     pub(super) fn fell_behind(&self, node: &Node<'_>) -> Option<&'a HostName> {
         let mut links = self.out_of_sync(node);

@@ -1,7 +1,9 @@
 //! The world itself, where things take time: what the kind and the simulation rely on.
 
+use insta::assert_snapshot;
+
 use crate::ssdb::world::World;
-use crate::testing::host;
+use crate::testing::{host, render};
 use crate::world::{Pace, Trouble, World as _};
 
 const SECOND: i64 = 1_000_000;
@@ -11,17 +13,24 @@ const PACE: Pace = Pace {
     copy_us: 3 * SECOND,
 };
 
-/// Mirrors as our plan builds them, in a world in which things take time.
-fn paced() -> World {
+/// Mirrors as our plan builds them, just started in a world in which things take time.
+fn started() -> World {
     let quick = super::built(&*super::service(3, ""));
     let mut world = World::new(&["db1", "db2", "db3"], PACE);
     for (node, built) in world.nodes.iter_mut().zip(&quick.nodes) {
         node.machine.files.clone_from(&built.machine.files);
         node.unit().is_enabled = true;
     }
+    world.advance(SECOND);
     for name in ["db1", "db2", "db3"] {
         world.start(name);
     }
+    world
+}
+
+/// The same, linked.
+fn paced() -> World {
+    let mut world = started();
     world.advance(60 * SECOND);
     world
 }
@@ -70,6 +79,20 @@ fn a_link_to_a_host_that_fell_silent_says_sync_until_its_time_is_over() {
     // recv_timeout is 900 s.
     world.advance(1_000 * SECOND);
     assert_eq!(world.get("db2", "new").as_deref(), Some("x"));
+}
+
+#[test]
+fn a_copy_from_a_host_that_fell_silent_is_waited_for_until_it_is_begun_anew() {
+    let (service, mut world) = (super::service(3, ""), started());
+    let planned = |world: &World| render(&super::plan(&*service, world, &[]));
+    world.advance(4 * SECOND);
+    world.suffer(&Trouble::Down(host("db1")));
+    world.suffer(&Trouble::Up(host("db1")));
+    world.advance(60 * SECOND);
+    assert_eq!(serving(&world), ["db1"]);
+    assert_snapshot!(planned(&world));
+    world.advance(1_000 * SECOND);
+    assert_eq!((planned(&world).as_str(), serving(&world).len()), ("", 3));
 }
 
 #[test]
