@@ -67,16 +67,8 @@ impl World {
             let master = self.find(&link.host);
             master.is_some_and(|master| self.answers(master) && self.reaches(at, master))
         };
-        let has_all = |link: &Link| {
-            let disk = self
-                .find(&link.host)
-                .and_then(|master| self.nodes[master].disk.as_ref());
-            let own = self.nodes[at]
-                .disk
-                .as_ref()
-                .map_or(0, |disk| disk.position(&link.id));
-            link.status == Status::Sync && disk.is_none_or(|disk| own >= disk.last_own)
-        };
+        // What clients write later is on its way, as to everybody.
+        let has_all = |link: &Link| link.status == Status::Sync && self.position(at, &link.id) >= link.owed;
         // One that reaches nobody does not know what the others took meanwhile.
         let mut others = (0..self.nodes.len()).filter(|&other| other != at);
         let is_alone = !others.any(|other| self.nodes[other].has_joined && self.answers(other));
@@ -136,26 +128,26 @@ impl World {
                 && self.answers(master)
                 && self.nodes[master].process.as_ref().is_some_and(listens)
         });
-        let (status, due, begun) = match master {
+        let (status, due, owed) = match master {
             None => (Status::Disconnected, retry, 0),
             Some(master) if !self.lets_in(master, &link) => (Status::Init, again, 0),
             Some(master) => {
                 let source = self.nodes[master].disk.as_ref();
-                let length = source.map_or(0, |disk| disk.log.len());
+                let (length, last_own) = source.map_or((0, 0), |disk| (disk.log.len(), disk.last_own));
                 let position = self.position(mirror, &link.id);
                 if position != 0 && (position > length || position < self.oldest(master)) {
                     (Status::OutOfSync, NEVER, 0)
                 } else if position == 0 {
                     (Status::Copy, copied, length)
                 } else {
-                    (Status::Sync, copied, 0)
+                    (Status::Sync, copied, last_own)
                 }
             }
         };
         let Some(own) = self.link(mirror, at) else {
             return false;
         };
-        (own.status, own.due_us, own.copied, own.is_stalled) = (status, due, begun, false);
+        (own.status, own.due_us, own.owed, own.is_stalled) = (status, due, owed, false);
         status != link.status
     }
 
@@ -191,7 +183,7 @@ impl World {
         };
         let source = self.nodes[master].disk.clone().unwrap_or_default();
         let changes = source.data.into_iter().map(|(key, value)| (key, Some(value)));
-        self.take_in(mirror, &link.id, changes.collect(), link.copied);
+        self.take_in(mirror, &link.id, changes.collect(), link.owed);
         if let Some(own) = self.link(mirror, at) {
             (own.status, own.due_us) = (Status::Sync, now);
         }

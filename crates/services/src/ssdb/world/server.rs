@@ -28,8 +28,8 @@ pub(in crate::ssdb) struct Link {
     pub(super) status: Status,
     /// When it does the next thing.
     pub(super) due_us: i64,
-    /// The last change of the master when the copy began.
-    pub(super) copied: usize,
+    /// How many changes of the master it must have to have caught up: what there was when it connected.
+    pub(super) owed: usize,
     /// Nothing comes, whatever the status.
     pub(super) silence: Option<Silence>,
     /// The same without a reason and an end, until it connects again (seen).
@@ -115,7 +115,7 @@ impl Link {
             host,
             status: Status::Disconnected,
             due_us,
-            copied: 0,
+            owed: 0,
             silence: None,
             is_stalled: false,
         }
