@@ -13,7 +13,7 @@ use types::HostName;
 
 use super::need::{How, Need, hosts_with, need, stalled};
 use super::settings::Settings;
-use super::view::{Node, View};
+use super::view::{Node, Server, View};
 use super::{canary, health, queries};
 use crate::common::{QUICK, UNIT, action};
 use crate::step::{Cx, StepPlan, Task};
@@ -57,7 +57,10 @@ fn start(view: &View<'_>, node: &Node<'_>, need: &Need, notes: &mut Vec<plan::No
                     "all members are restarted at the same time: none serves until they are linked again";
                 notes.push(warning(host, text));
             }
-            let task = tell(settings, host, need).gate(gate);
+            let mut task = tell(settings, host, need).gate(gate);
+            if let Some(action) = &mut task.action {
+                action.only_if.extend(still_silent(settings, node, need));
+            }
             Some(match stale_pid_file(settings, node) {
                 Some(first) => with_start(task, first, settings, need),
                 None => task,
@@ -128,6 +131,19 @@ fn wait(settings: &Settings, host: &HostName, reason: &str, check: &str, watched
             settings.sync_timeout,
         )],
     }
+}
+
+/// A server that runs and does not answer still does not: it may only have been starting, and serve by now.
+fn still_silent(settings: &Settings, node: &Node<'_>, need: &Need) -> Option<Precondition> {
+    let Server::Down(why) = &node.server else {
+        return None;
+    };
+    let [query, _] = queries::servers(settings, node.host);
+    need.verbs.contains(&UnitVerb::Restart).then(|| Precondition {
+        what: format!("{} still does not answer", node.host),
+        query: query.wrap(),
+        fact: Fact::Ssdb(SsdbFact::Down(why.clone())),
+    })
 }
 
 /// How many changes the peers remember of a host that will know of none, because it starts without data.

@@ -1,8 +1,9 @@
 //! The world itself, where things take time: what the kind and the simulation rely on.
 
 use insta::assert_snapshot;
+use protocol::{Operation, UnitVerb};
 
-use crate::ssdb::world::World;
+use crate::ssdb::world::{UNIT, World};
 use crate::testing::{host, render};
 use crate::world::{Pace, Trouble, World as _};
 
@@ -49,6 +50,46 @@ fn a_started_server_answers_later_and_serves_once_it_has_caught_up() {
     world.advance(61 * SECOND);
     assert_eq!(serving(&world), ["db1", "db3"]);
     world.advance(70 * SECOND);
+    assert_eq!(serving(&world).len(), 3);
+}
+
+#[test]
+fn a_server_that_was_only_starting_when_it_was_looked_at_is_not_restarted() {
+    let (service, mut world) = (super::service(3, "capacity = 5000\n"), paced());
+    for trouble in [Trouble::Crash, Trouble::Revive] {
+        world.suffer(&trouble(host("db2")));
+    }
+    let plan = super::plan(&*service, &world, &[]);
+    let mut restarts = plan
+        .tasks
+        .iter()
+        .filter(|task| task.title == "restart ssdb-sessions");
+    let first = restarts.next().unwrap();
+    assert_eq!(first.host.as_str(), "db2");
+    world.advance(70 * SECOND);
+    assert_eq!(serving(&world).len(), 3);
+    assert_eq!(
+        world.perform(&*service, first).unwrap_err(),
+        "changed since the plan: db2 still does not answer"
+    );
+}
+
+#[test]
+fn whoever_was_restarted_has_caught_up_whatever_clients_write_meanwhile() {
+    let mut world = paced();
+    for name in ["db1", "db2"] {
+        world.set(name, "key", Some("x"));
+    }
+    world.advance(70 * SECOND);
+    let restart = Operation::Unit {
+        name: UNIT.to_owned(),
+        verbs: vec![UnitVerb::Restart],
+    };
+    world.operate(&host("db3"), &restart).unwrap().unwrap();
+    for at in 0..100 {
+        world.set(["db1", "db2"][at % 2], "key", Some("x"));
+        world.advance(70 * SECOND + i64::try_from(at).unwrap() * SECOND / 5);
+    }
     assert_eq!(serving(&world).len(), 3);
 }
 
