@@ -216,10 +216,20 @@ impl World {
 
     /// Those who have looked for long enough choose one of them.
     fn elect(&mut self) {
-        let since = self.now - self.pace.elect_us;
+        if let Some((leader, supporters)) = self.choice(&self.looking(self.now - self.pace.elect_us)) {
+            self.lead(leader, &supporters);
+        }
+    }
+
+    /// Those who have looked for a leader since then, or for longer.
+    fn looking(&self, since: i64) -> Vec<usize> {
         let is_due =
             |&at: &usize| matches!(self.nodes[at].place, Place::Looking { since: from } if from <= since);
-        let looking: Vec<usize> = (0..self.nodes.len()).filter(is_due).collect();
+        (0..self.nodes.len()).filter(is_due).collect()
+    }
+
+    /// Whom those who look for a leader choose, and who follows; some lists of members never come to a choice.
+    fn choice(&self, looking: &[usize]) -> Option<(usize, Vec<usize>)> {
         let vote = |voter: usize| {
             let seen = looking.iter().copied().filter(|&other| {
                 self.are_linked(voter, other) && self.nodes[voter].knows(self.nodes[other].name())
@@ -239,21 +249,19 @@ impl World {
             });
             is_most(supporters.count(), self.nodes[knower].view().len())
         };
-        let Some(&leader) = looking.iter().find(|&&leader| {
+        let &leader = looking.iter().find(|&&leader| {
             let supporters = votes
                 .iter()
                 .filter(|&&(voter, vote)| vote == leader && chosen(voter, leader))
                 .filter(|&&(voter, _)| self.nodes[leader].knows(self.nodes[voter].name()));
             chosen(leader, leader) && is_most(supporters.count(), self.nodes[leader].view().len())
-        }) else {
-            return;
-        };
+        })?;
         let supporters: Vec<usize> = votes
             .iter()
             .filter(|&&(voter, vote)| vote == leader && voter != leader && chosen(voter, leader))
             .map(|&(voter, _)| voter)
             .collect();
-        self.lead(leader, &supporters);
+        Some((leader, supporters))
     }
 
     /// Whether a member could be the leader: a Keeper whose file does not name it would let itself go.
@@ -393,12 +401,15 @@ impl World {
         }
     }
 
-    /// Whether a host's member counts for the quorum: it serves, or is about to, for a leader is being found.
+    /// Whether a host's member counts for the quorum: it serves, or is about to, for a leader is being found. Where those
+    /// who look come to no choice, nobody serves, and nobody is about to.
     pub(super) fn counts(&self, node: &Node) -> bool {
         let is_member = self.members.iter().any(|(_, name)| name == node.name());
         let knows_all = || node.tree.zxid >= self.agreed.zxid;
         let is_well = match &node.place {
-            Place::Looking { .. } => !node.is_cut && knows_all(),
+            Place::Looking { .. } => {
+                !node.is_cut && knows_all() && self.choice(&self.looking(self.now)).is_some()
+            }
             place => place.serves(),
         };
         is_member && is_well
