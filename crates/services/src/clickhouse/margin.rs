@@ -11,6 +11,7 @@ use super::gates;
 use super::need::Need;
 use super::quorum::{self, Peer, Quorum};
 use super::settings::Settings;
+use super::stranded;
 use crate::step::{Cx, Task};
 
 /// The consent to do without a quorum while a member restarts.
@@ -140,7 +141,8 @@ pub(super) fn guarded(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
     }
 }
 
-/// Whether another member serves by the time: it does now, or this plan starts it before, anew where it serves nobody.
+/// Whether another member serves by the time: it does now, or this plan starts it before, anew where it serves nobody. One
+/// that is led back to the quorum first does not know all that the others will, and would not follow just any of them.
 fn is_there(settings: &Settings, name: &str, restarted: &[HostName], cx: &Cx<'_>) -> bool {
     let known = settings.hosts.iter().chain(&settings.others);
     let Some(host) = known.into_iter().find(|host| host.as_str() == name) else {
@@ -149,8 +151,11 @@ fn is_there(settings: &Settings, name: &str, restarted: &[HostName], cx: &Cx<'_>
     let unit = settings
         .zookeeper()
         .map_or(&settings.unit, |zookeeper| &zookeeper.unit);
+    let is_told = || {
+        cx.tells(host, unit, UnitVerb::Start)
+            || cx.tells(host, unit, UnitVerb::Restart)
+            || restarted.contains(host)
+    };
     quorum::peer_on(settings, host, cx.facts).is_serving()
-        || cx.tells(host, unit, UnitVerb::Start)
-        || cx.tells(host, unit, UnitVerb::Restart)
-        || restarted.contains(host)
+        || (is_told() && stranded::instead(settings, host, cx.facts).is_none())
 }

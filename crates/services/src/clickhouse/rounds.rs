@@ -79,7 +79,11 @@ pub(super) fn hand_over(settings: &Settings, cx: &Cx<'_>) -> Option<Task> {
         Some(_) => gates::votes(settings, cx, &leader),
         None => gates::quorum(settings, cx),
     };
-    is_reached.then(|| restart(&leader, unit, reason).part("hand-over").gate(gate))
+    is_reached.then(|| {
+        restart(settings, &leader, unit, reason, cx)
+            .part("hand-over")
+            .gate(gate)
+    })
 }
 
 /// Stops ZooKeeper on hosts that were members.
@@ -150,10 +154,10 @@ pub(super) fn introduce(settings: &Settings, cx: &Cx<'_>) -> Result<Vec<Task>, B
             continue;
         };
         let mut written: Vec<Task> = written.into_iter().filter(|task| !task.disrupts).collect();
-        let conf = Quorum::find(settings, cx.facts)
-            .on(host)
-            .and_then(|member| member.conf.clone());
-        let servers = conf.map(|conf| zoo::servers(&conf)).unwrap_or_default();
+        let quorum = Quorum::find(settings, cx.facts);
+        let member = quorum.on(host);
+        let conf = member.and_then(|member| member.conf.as_deref());
+        let servers = conf.map(zoo::servers).unwrap_or_default();
         let knows = |member: &HostName| servers.iter().any(|(_, name)| name == member.as_str());
         if written.is_empty() && settings.members().iter().all(knows) {
             continue;
@@ -166,8 +170,11 @@ pub(super) fn introduce(settings: &Settings, cx: &Cx<'_>) -> Result<Vec<Task>, B
             return Err(Box::new(refusal));
         }
         tasks.append(&mut written);
-        let restart = restart(host, &zookeeper.unit, &need.reason).part("introduce");
-        let restart = margin::guarded(restart, settings, cx);
+        let mut restart = restart(settings, host, &zookeeper.unit, &need.reason, cx).part("introduce");
+        // One that follows nobody takes nothing away, and who joins may be waiting for it.
+        if quorum.is_there() && member.is_some_and(|member| member.peer == Peer::Waiting) {
+            restart = zookeeper::only_idle(restart, settings, cx).disrupting(false);
+        }
         tasks.push(
             restart
                 .gate(gates::votes(settings, cx, host))
@@ -195,8 +202,7 @@ fn with_zookeeper(
         return Ok(Vec::new());
     }
     let write = write(host, &query, found, wanted, was, cx);
-    let restart = restart(host, &zookeeper.unit, REASON).part("second");
-    let restart = margin::guarded(restart, settings, cx);
+    let restart = restart(settings, host, &zookeeper.unit, REASON, cx).part("second");
     Ok(vec![
         write.part("second.zoo.cfg"),
         restart.gate(gates::reached(settings, cx)),
@@ -213,7 +219,7 @@ fn with_keeper(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Vec<
         return Ok(Vec::new());
     }
     let write = write(host, &query, found.unwrap_or_default(), wanted, was, cx);
-    let restart = restart(host, &settings.unit, REASON).part("second");
+    let restart = restart(settings, host, &settings.unit, REASON, cx).part("second");
     let gate = gates::serving(settings, cx, host);
     Ok(vec![
         write.part("second.keeper"),
@@ -261,10 +267,11 @@ fn write(host: &HostName, query: &FileQuery, found: Text, text: Text, was: FileS
     .preview(preview)
 }
 
-fn restart(host: &HostName, unit: &str, reason: &str) -> Task {
+fn restart(settings: &Settings, host: &HostName, unit: &str, reason: &str, cx: &Cx<'_>) -> Task {
     let operation = Operation::Unit {
         name: unit.to_owned(),
         verbs: vec![UnitVerb::Restart],
     };
-    Task::new(host, format!("restart {unit}"), reason, action(operation, UNIT)).disrupting(true)
+    let task = Task::new(host, format!("restart {unit}"), reason, action(operation, UNIT)).disrupting(true);
+    margin::guarded(task, settings, cx)
 }

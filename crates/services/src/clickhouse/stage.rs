@@ -7,7 +7,7 @@
 use plan::Facts;
 use types::HostName;
 
-use super::quorum::{self, Peer, Quorum};
+use super::quorum::{self, Member, Peer, Quorum};
 use super::settings::{Coordination, Settings};
 use super::zoo;
 
@@ -19,7 +19,7 @@ pub(super) fn first(settings: &Settings, facts: &Facts) -> Option<Settings> {
     let leavers: Vec<HostName> = removed
         .iter()
         .filter_map(|name| name.parse().ok())
-        .filter(|host| votes(settings, host, facts) && !has_begun(settings, host, facts))
+        .filter(|host| votes(settings, host, facts) && !has_begun(settings, &quorum, host, &added, facts))
         .collect();
     let all_vote = leavers.iter().all(|host| serves(settings, host, facts));
     let is_ready = added.is_empty() && all_serve && all_vote && all_know(settings, &quorum);
@@ -68,13 +68,28 @@ fn serves(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
     quorum::peer_on(settings, host, facts).is_serving()
 }
 
-/// Whether somebody's file does without a member already: then the second round has begun.
-fn has_begun(settings: &Settings, leaver: &HostName, facts: &Facts) -> bool {
+/// Whether somebody does without a member already: then the second round has begun. Who serves runs with what it says, of
+/// others the file tells; one that joins may have a file of its own past, from before that member came.
+fn has_begun(
+    settings: &Settings,
+    quorum: &Quorum,
+    leaver: &HostName,
+    added: &[String],
+    facts: &Facts,
+) -> bool {
     let seen = quorum::seen(settings, facts);
-    seen.iter().any(|(host, seen)| {
-        let names = || seen.servers.iter().map(|(_, name)| name.as_str());
-        settings.members().contains(host)
-            && names().any(|name| name == host.as_str())
-            && !names().any(|name| name == leaver.as_str())
-    })
+    let does_without = |member: &Member| {
+        let servers = match &member.conf {
+            Some(conf) => zoo::servers(conf),
+            None => seen
+                .iter()
+                .find(|(host, _)| Some(host) == member.host.as_ref())
+                .map(|(_, seen)| seen.servers.clone())
+                .unwrap_or_default(),
+        };
+        let has = |name: &str| servers.iter().any(|(_, server)| server == name);
+        has(&member.name) && !has(leaver.as_str())
+    };
+    let mut members = quorum.members.iter();
+    members.any(|member| !added.contains(&member.name) && does_without(member))
 }

@@ -191,7 +191,7 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 /// Restarts a member only while it serves as few as when the plan was made: it may have come back by itself.
-fn only_idle(mut task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
+pub(super) fn only_idle(mut task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
     let host = task.host.clone();
     for query in queries::words(settings, &host) {
         if let (Ok(fact), Some(action)) = (cx.facts.get(&host, &query), &mut task.action) {
@@ -220,7 +220,6 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     restarts.retain(|(host, need)| serves(settings, &quorum, host, cx) && need.restarts());
     let leads = |host: &HostName| matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)));
     restarts.sort_by_key(|(host, _)| leads(host));
-    let all: Vec<HostName> = restarts.iter().map(|(host, _)| (*host).clone()).collect();
     let leavers = rounds::leavers(settings, cx);
     // Of two, none follows the other while that one is led on by a third that it does not know: the third goes first.
     let is_first = zookeeper.members.len() < 3;
@@ -238,13 +237,29 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     if !leads_last {
         plan.tasks.extend(introduced.clone());
     }
+    let learners = restarts.iter().map(|(host, _)| *host);
+    let all: Vec<HostName> = learners
+        .chain(introduced.iter().map(|task| &task.host))
+        .cloned()
+        .collect();
+    // Where all run and nobody leads, some lists of members never come to a choice: there is nothing to take away, and
+    // servers that died of it come back only when one leads. Who knows all members may have to wait for the last to learn.
+    let looks_in_vain = quorum.members.iter().all(|member| member.peer == Peer::Waiting);
+    let last = restarts.last().map(|(host, _)| *host);
     for (host, need) in restarts {
         if let Some(refusal) = margin::refusal(settings, host, &all, &need, cx) {
             plan.refusals.push(refusal);
             continue;
         }
-        let gate = after(settings, cx);
-        let task = task(host, zookeeper, &need, true).gate(gate);
+        let gate = if looks_in_vain && last != Some(host) {
+            gates::member_up(settings, cx, host)
+        } else {
+            after(settings, cx)
+        };
+        let mut task = task(host, zookeeper, &need, !looks_in_vain).gate(gate);
+        if looks_in_vain {
+            task = only_idle(task, settings, cx);
+        }
         plan.tasks.push(margin::guarded(task, settings, cx));
     }
     if leads_last {

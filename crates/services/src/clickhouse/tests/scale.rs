@@ -3,8 +3,10 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::clickhouse::world::{KEEPER_LOG, Place, SERVER, ZK};
+use crate::clickhouse::world::{KEEPER_LOG, Place, SERVER, ZK, ZOO_CFG};
 use crate::world::Trouble;
+
+const KEEPER_FILE: &str = "/etc/clickhouse-server/config.d/keeper.xml";
 
 fn settled(service: &dyn Service, world: &World, hosts: &[&str]) {
     let mut world = world.clone();
@@ -144,6 +146,40 @@ fn whoever_leads_is_replaced() {
         let service = among(&rest, more);
         converge_from_everywhere(&*service, &world);
         settled(&*service, &world, &rest);
+    }
+}
+
+/// Seen: the file that it has still is from before the one that goes had come, and looked as if the others were to do
+/// without that one already. It led, and who came back did not know it.
+#[test]
+fn whoever_comes_back_takes_the_place_of_who_had_taken_its() {
+    for (more, version, path) in [(ZOO, DEBIAN, ZOO_CFG), ("", MODERN, KEEPER_FILE)] {
+        let mut world = cluster(&DB, more, version);
+        world.suffer(&Trouble::Down(testing::host("db1")));
+        let without = among(&["db2", "db3", "db4"], more);
+        let allowed = ["clickhouse.outage=db2", "clickhouse.outage=db3"];
+        converge_allowing(&*without, &mut world, &allowed);
+        world.suffer(&Trouble::Up(testing::host("db1")));
+        world.tick();
+        converge(&*without, &mut world);
+        let service = among(&DB, more);
+        let found = plan(&*service, &world);
+        for host in DB {
+            let mut written = found
+                .tasks
+                .iter()
+                .filter_map(|task| match &task.action.as_ref()?.operation {
+                    Operation::WriteFile { path: file, text, .. }
+                        if task.host.as_str() == host && file == path =>
+                    {
+                        Some(text.as_str())
+                    }
+                    _ => None,
+                });
+            assert!(written.next().unwrap().contains("db4"), "{}", render(&found));
+        }
+        converge_from_everywhere(&*service, &world);
+        settled(&*service, &world, &DB);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Members that serve nobody: whose file is ahead of the quorum, who are missed for a moment only, or who leave and died.
 
 use super::*;
-use crate::clickhouse::world::{Place, SERVER, ZK};
+use crate::clickhouse::world::{Place, SERVER, ZK, ZOO_CFG};
 use crate::world::{Pace, Trouble};
 
 fn other_heap() -> Box<dyn Service> {
@@ -11,6 +11,13 @@ fn other_heap() -> Box<dyn Service> {
 fn restart_on(plan: &StepPlan, name: &str) -> Task {
     let is_it = |task: &&Task| task.host.as_str() == name && task.title == format!("restart {ZK}");
     plan.tasks.iter().find(is_it).expect("a restart").clone()
+}
+
+/// Whatever comes before a member's restart, and that.
+fn up_to_restart<'p>(plan: &'p StepPlan, name: &str) -> &'p [Task] {
+    let restart = restart_on(plan, name);
+    let at = plan.tasks.iter().position(|task| *task == restart);
+    &plan.tasks[..=at.expect("a restart")]
 }
 
 /// Seen where the leader's host went down right before: none served, and so none was missed.
@@ -90,6 +97,53 @@ fn a_member_that_is_ahead_of_the_quorum_is_led_back_to_it() {
     }
 }
 
+/// Seen where one that leaves died right before: it came back with a newcomer among its members, and each of the two found
+/// too few with the leader. Nobody may wait for the newcomer then.
+#[test]
+fn whoever_leaves_and_is_ahead_of_the_quorum_is_led_back_to_it() {
+    let mut world = cluster(&DB, ZOO, DEBIAN);
+    let service = among(&["db2", "db3", "db4"], ZOO);
+    let found = plan(&*service, &world);
+    let first = found.tasks.iter().take_while(|task| !task.disrupts);
+    for task in first.filter(|task| task.title.contains("/etc/")) {
+        world.perform(task);
+    }
+    world.restart("db1", ZK);
+    world.restart("db4", ZK);
+    world.restart("db4", SERVER);
+    assert!(["db1", "db4"].iter().all(|name| !world.node(name).place.serves()));
+    let found = plan(&*service, &world);
+    // Led by a newcomer, it would follow nobody: the others learn of that one when it has.
+    assert_eq!(found.refusals.len(), 2, "{}", render(&found));
+    perform(&*service, &mut world, up_to_restart(&found, "db1"));
+    world.tick();
+    converge(&*service, &mut world);
+    assert!(world.write(2), "a write is acknowledged");
+    assert!(world.node("db1").zookeeper.is_none());
+}
+
+/// Seen where one that leaves was led back to the quorum, and its newcomer led next, right before the second round: that
+/// had begun in a file only, and who leaves was never told of the newcomer.
+#[test]
+fn who_leaves_and_does_not_know_who_leads_learns_it_before_the_others_do_without_it() {
+    let mut world = cluster(&DB, ZOO, DEBIAN);
+    let old = world.node("db1").machine.text(ZOO_CFG).to_owned();
+    let service = among(&["db2", "db3", "db4"], ZOO);
+    let found = plan(&*service, &world);
+    let is_second = |task: &Task| task.reason.contains("a member leaves, now");
+    let mut tasks = found.tasks.iter();
+    let at = tasks.position(|task| is_second(task) && task.host.as_str() != "db1");
+    perform(&*service, &mut world, &found.tasks[..=at.unwrap()]);
+    world.write_file("db1", ZOO_CFG, &old);
+    world.restart("db1", ZK);
+    assert_eq!(world.node("db4").place, Place::Leading);
+    assert!(!world.node("db1").place.serves());
+    let found = plan(&*service, &world);
+    assert!(found.refusals.is_empty(), "{}", render(&found));
+    converge(&*service, &mut world);
+    assert!(world.node("db1").zookeeper.is_none());
+}
+
 /// Seen where a process died right after the inventory had let it go: nobody started it, and its vote was missed.
 #[test]
 fn whoever_leaves_and_died_votes_until_the_others_do_without_it() {
@@ -154,6 +208,33 @@ fn members_that_look_for_a_leader_in_vain_are_restarted_before_the_servers() {
     assert_eq!(verdict, Verdict::Pass);
 }
 
+/// Seen where a host went down while the first learned of a newcomer: a server had died without a quorum, and the budget
+/// kept those from being restarted whom the others needed for one.
+#[test]
+fn members_that_look_for_a_leader_in_vain_do_not_wait_for_servers_that_died_of_it() {
+    let mut world = cluster(&DB, ZOO, DEBIAN);
+    let service = among(&ALL, ZOO);
+    let found = plan(&*service, &world);
+    for task in found.tasks.iter().filter(|task| task.title.contains("/etc/")) {
+        world.perform(task);
+    }
+    for (name, unit) in [("db4", ZK), ("db3", ZK), ("db4", SERVER)] {
+        world.restart(name, unit);
+    }
+    world.stop("db2", SERVER);
+    let since = world.now;
+    for node in &mut world.nodes {
+        node.place = Place::Looking { since };
+    }
+    world.tick();
+    assert!(!world.has_quorum(), "two and two vote for different ones");
+    let found = plan(&*service, &world);
+    perform(&*service, &mut world, up_to_restart(&found, "db2"));
+    world.tick();
+    converge(&*service, &mut world);
+    assert!(world.write(2), "a write is acknowledged");
+}
+
 /// Seen where an election came while the last members learned that it leaves.
 #[test]
 fn a_keeper_that_leads_again_when_all_have_let_it_go_hands_over_once_more() {
@@ -198,6 +279,12 @@ fn a_keeper_is_not_restarted_while_one_that_leaves_is_dead() {
     let gate = tasks[at].before.last().expect("a gate").clone();
     let judged = |world: &World| service.judge(&gate.check, gate.host.as_ref(), &world.facts(&*service));
     assert_eq!(judged(&world), Verdict::Pass);
+    let rounds = tasks
+        .iter()
+        .filter(|task| is_restart(task) && task.host.as_str() != "db4");
+    for task in rounds {
+        assert!(task.before.iter().any(|gate| gate.check == "spare"), "{task:?}");
+    }
     world.suffer(&Trouble::Crash(testing::host("db2")));
     assert!(matches!(judged(&world), Verdict::Wait(_)), "{:?}", judged(&world));
 }
