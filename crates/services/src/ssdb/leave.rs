@@ -182,6 +182,10 @@ pub(super) fn plan_forget(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         return all;
     }
     let everybody: Vec<&HostName> = cx.hosts.iter().collect();
+    // Whoever came back a moment ago says SYNC too, and the farewell proves the links from those that leave only.
+    let mirroring = cx.hosts.iter().collect();
+    let first = canary::write_first(&view, &everybody, &mirroring, &BTreeSet::new());
+    all.tasks.extend(first);
     for node in concerned {
         match forget(&view, node, &leaving, &everybody, cx) {
             Ok(tasks) => all.tasks.extend(tasks),
