@@ -319,6 +319,19 @@ pub(super) fn current(settings: &Settings, quorum: &Quorum, facts: &Facts) -> Op
     (!names.is_empty()).then_some(names)
 }
 
+/// Whether most of those that vote serve. They are asked one after another: beside one that tells of a leader who is gone by
+/// now stand others that look for the next already.
+pub(super) fn is_led(settings: &Settings, quorum: &Quorum, facts: &Facts) -> bool {
+    let Some(voters) = current(settings, quorum, facts) else {
+        return quorum.is_there();
+    };
+    let serves = |name: &&String| {
+        name.parse()
+            .is_ok_and(|host| peer_on(settings, &host, facts).is_serving())
+    };
+    voters.iter().filter(serves).count() * 2 > voters.len()
+}
+
 /// The unit that runs a member.
 pub(super) fn unit<'f>(settings: &Settings, host: &HostName, facts: &'f Facts) -> Option<&'f UnitFact> {
     let name = settings

@@ -150,7 +150,7 @@ fn serves(settings: &Settings, quorum: &Quorum, host: &HostName, cx: &Cx<'_>) ->
         return false;
     };
     // While nobody leads, whoever looks for a leader is as good as one that follows.
-    let is_electing = !quorum.is_there() && member.peer == Peer::Waiting;
+    let is_electing = member.peer == Peer::Waiting && !quorum::is_led(settings, quorum, cx.facts);
     quorum::is_in_use(settings, quorum, cx.facts) && (member.peer.is_serving() || is_electing)
 }
 

@@ -44,6 +44,33 @@ fn while_a_leader_is_looked_for_no_member_is_spared() {
     assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
 }
 
+/// Seen where the leader died while the members were asked: two that looked for the next were restarted at once, for a third
+/// had said that it followed.
+#[test]
+fn members_that_look_for_a_leader_are_in_use_though_one_still_told_of_the_last() {
+    let mut world = cluster(&ALL, ZOO, DEBIAN);
+    let service = other_heap();
+    let is_leading = |node: &&crate::clickhouse::world::Node| node.place == Place::Leading;
+    let leader = world.nodes.iter().find(is_leading).unwrap().host.clone();
+    let mut others = ALL.iter().filter(|name| **name != leader.as_str());
+    let (early, late) = (others.next().unwrap(), others.next().unwrap());
+    let before = world.facts(&*service);
+    world.pace = Pace {
+        elect_us: 2_000_000,
+        ..world.pace
+    };
+    world.suffer(&Trouble::Crash(leader));
+    let mut facts = world.facts(&*service);
+    let said = before
+        .hosts()
+        .find(|(host, _)| host.as_str() == *early)
+        .unwrap()
+        .1;
+    facts.add(testing::host(early), said.clone());
+    let plan = testing::plan_steps(&*service, &STEPS, &facts);
+    assert!(restart_on(&plan, late).disrupts, "{}", render(&plan));
+}
+
 /// Seen after partitions that had healed before the plan came that far: two of five were restarted at once.
 #[test]
 fn who_served_nobody_is_restarted_only_while_that_is_so() {
