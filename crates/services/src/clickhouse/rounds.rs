@@ -11,6 +11,7 @@ use types::HostName;
 use super::config;
 use super::files;
 use super::gates;
+use super::ids::Ids;
 use super::margin;
 use super::need::Need;
 use super::queries;
@@ -34,15 +35,7 @@ pub(super) fn second(settings: &Settings, cx: &Cx<'_>, plan: &mut StepPlan) {
     } else {
         plan.tasks.extend(hand_over(settings, cx));
     }
-    let quorum = Quorum::find(settings, cx.facts);
-    let leads = |host: &HostName| matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)));
-    let mut members: Vec<&HostName> = settings
-        .members()
-        .iter()
-        .filter(|host| cx.hosts.contains(host))
-        .collect();
-    members.sort_by_key(|host| leads(host));
-    for host in members {
+    for host in leader_last(settings, cx) {
         let tasks = match settings.zookeeper() {
             Some(zookeeper) => with_zookeeper(settings, zookeeper, host, cx),
             None => with_keeper(settings, host, cx),
@@ -64,6 +57,26 @@ pub(super) fn second(settings: &Settings, cx: &Cx<'_>, plan: &mut StepPlan) {
         let stays = |task: &Task| cx.hosts.contains(&task.host);
         plan.tasks.extend(leavers(settings, cx).into_iter().filter(stays));
     }
+}
+
+/// The members, whoever will lead last: while some of the others do without the leaver and some do not, they may come to no
+/// choice of another leader. A leader that the first round restarts leads no more; of members that know as much as each
+/// other the one with the greatest number is chosen (`FastLeaderElection.totalOrderPredicate`).
+fn leader_last<'c>(settings: &Settings, cx: &Cx<'c>) -> Vec<&'c HostName> {
+    let quorum = Quorum::find(settings, cx.facts);
+    let unit = settings
+        .zookeeper()
+        .map_or(&settings.unit, |zookeeper| &zookeeper.unit);
+    let leads = |host: &HostName| {
+        matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)))
+            && !cx.tells(host, unit, UnitVerb::Restart)
+    };
+    let ids = Ids::find(settings, &quorum::seen(settings, cx.facts)).ok();
+    let id = |host: &HostName| ids.as_ref().and_then(|ids| ids.of(host));
+    let mut members: Vec<&HostName> = cx.hosts.iter().collect();
+    members.retain(|host| settings.members().contains(host));
+    members.sort_by_key(|host| (leads(host), id(host)));
+    members
 }
 
 /// Has a leader that is no member any more be followed by another one: it starts again, and comes back as a follower.
