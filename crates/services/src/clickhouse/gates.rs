@@ -27,6 +27,8 @@ pub(super) const COVERED: &str = "covered";
 pub(super) const VOTES: &str = "votes";
 /// The other members of the quorum, those that are to leave among them, are a majority by themselves.
 pub(super) const SPARE: &str = "spare";
+/// The same, while all look for a leader and come to no choice.
+pub(super) const SPARE_IN_VAIN: &str = "spare-in-vain";
 /// The cluster is well without it.
 pub(super) const LEFT: &str = "left";
 
@@ -84,9 +86,9 @@ pub(super) fn votes(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     gate
 }
 
-pub(super) fn spare(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+pub(super) fn spare(settings: &Settings, cx: &Cx<'_>, check: &str, host: &HostName) -> Gate {
     let title = format!("the quorum can spare {host}");
-    let mut gate = gate(settings, cx, SPARE, None, title, ELECTION);
+    let mut gate = gate(settings, cx, check, None, title, ELECTION);
     gate.host = Some(host.clone());
     // A Keeper does not tell who the members are; its leader's file does.
     let file = settings

@@ -26,7 +26,9 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
             does_without(settings, host, facts).and_then(|()| former::is_covered(settings, host, facts))
         }
         (gates::VOTES, Some(host)) => has_quorum(settings, facts).and_then(|()| votes(settings, host, facts)),
-        (gates::SPARE, Some(host)) => margin::spares(settings, host, facts),
+        (gates::SPARE | gates::SPARE_IN_VAIN, Some(host)) => {
+            margin::spares(settings, host, check == gates::SPARE_IN_VAIN, facts)
+        }
         (gates::LEFT, _) => well(settings, facts),
         _ => return Verdict::Fail(format!("{} has no check {check:?}", settings.name)),
     };

@@ -84,8 +84,13 @@ pub(super) fn refusal(
 /// to spare, and what the operator allowed is not asked about.
 ///
 /// Whoever serves nobody is spared where others lead and follow. While a leader is looked for it is one of those that
-/// choose, and as good as one that serves; and what is not known proves nothing.
-pub(super) fn spares(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
+/// choose, and as good as one that serves, unless they look in vain; and what is not known proves nothing.
+pub(super) fn spares(
+    settings: &Settings,
+    host: &HostName,
+    is_in_vain: bool,
+    facts: &Facts,
+) -> Result<(), String> {
     if settings.members().len() < 3 {
         return Ok(());
     }
@@ -123,8 +128,8 @@ pub(super) fn spares(settings: &Settings, host: &HostName, facts: &Facts) -> Res
         .any(|name| matches!(peer(name), Some(Peer::Leader(_))));
     let looks = |name: &&&String| peer(name) == Some(Peer::Waiting);
     let choosing = 1 + there.len() + missing.iter().filter(looks).count();
-    // Where the others could choose one without it, it may go; some lists of members never come to a choice.
-    if is_led || choosing <= names.len() / 2 || choosing - 1 > names.len() / 2 {
+    let can_others = is_in_vain && choosing - 1 > names.len() / 2;
+    if is_led || choosing <= names.len() / 2 || can_others {
         Ok(())
     } else {
         Err(format!("{choosing} of {} members look for a leader", names.len()))
@@ -133,12 +138,20 @@ pub(super) fn spares(settings: &Settings, host: &HostName, facts: &Facts) -> Res
 
 /// Takes a member away only while the quorum can spare it, unless that was consented to.
 pub(super) fn guarded(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
-    let host = task.host.clone();
-    if cx.is_allowed(CONSENT, &host) {
-        task
-    } else {
-        task.before(gates::spare(settings, cx, &host))
+    guarded_by(gates::SPARE, task, settings, cx)
+}
+
+/// The same where members look for a leader in vain: one may go where enough others are left to choose one.
+pub(super) fn guarded_in_vain(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
+    guarded_by(gates::SPARE_IN_VAIN, task, settings, cx)
+}
+
+fn guarded_by(check: &str, task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
+    if cx.is_allowed(CONSENT, &task.host) {
+        return task;
     }
+    let gate = gates::spare(settings, cx, check, &task.host);
+    task.before(gate)
 }
 
 /// Whether another member serves by the time: it does now, or this plan starts it before, anew where it serves nobody. One

@@ -1,5 +1,7 @@
 //! ZooKeeper, where it is ours: its files, and its members started together or restarted one after another.
 
+use std::collections::BTreeSet;
+
 use plan::{Gate, Preview, Unknown};
 use protocol::facts::{FileFact, FileKind, FileQuery};
 use protocol::{Fact, FactQuery, FileState, Operation, Precondition, Text};
@@ -242,9 +244,7 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         .chain(introduced.iter().map(|task| &task.host))
         .cloned()
         .collect();
-    // Where all run and nobody leads, some lists of members never come to a choice: there is nothing to take away, and
-    // servers that died of it come back only when one leads. Who knows all members may have to wait for the last to learn.
-    let looks_in_vain = quorum.members.iter().all(|member| member.peer == Peer::Waiting);
+    let looks_in_vain = looks_in_vain(settings, zookeeper, &quorum, cx);
     let last = restarts.last().map(|(host, _)| *host);
     for (host, need) in restarts {
         if let Some(refusal) = margin::refusal(settings, host, &all, &need, cx) {
@@ -256,11 +256,12 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         } else {
             after(settings, cx)
         };
-        let mut task = task(host, zookeeper, &need, !looks_in_vain).gate(gate);
-        if looks_in_vain {
-            task = only_idle(task, settings, cx);
-        }
-        plan.tasks.push(margin::guarded(task, settings, cx));
+        let task = task(host, zookeeper, &need, !looks_in_vain).gate(gate);
+        plan.tasks.push(if looks_in_vain {
+            margin::guarded_in_vain(only_idle(task, settings, cx), settings, cx)
+        } else {
+            margin::guarded(task, settings, cx)
+        });
     }
     if leads_last {
         plan.tasks.extend(introduced);
@@ -269,6 +270,30 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let stays = |task: &Task| !is_first && cx.hosts.contains(&task.host);
     plan.tasks.extend(leavers.into_iter().filter(stays));
     plan
+}
+
+/// Whether all members run and nobody leads, and some may run with other members than the others: such lists may never come
+/// to a choice (`FastLeaderElection`). There is nothing to take away then, and servers that died of it come back only when one
+/// leads. Who knows all members may have to wait for the last to learn.
+fn looks_in_vain(settings: &Settings, zookeeper: &ZooKeeper, quorum: &Quorum, cx: &Cx<'_>) -> bool {
+    let query = queries::zoo_cfg(zookeeper);
+    let is_unread = |host: &HostName| {
+        let file = cx.facts.get(host, &query).ok().and_then(FileFact::meta);
+        let unit = quorum::unit(settings, host, cx.facts);
+        let is_newer = file
+            .zip(unit)
+            .is_some_and(|(file, unit)| file.modified_us > unit.started_us);
+        is_newer || cx.writes(host, &query.path)
+    };
+    let lists = quorum::seen(settings, cx.facts).into_iter().map(|(_, seen)| {
+        let mut names: Vec<String> = seen.servers.into_iter().map(|(_, name)| name).collect();
+        names.sort();
+        names
+    });
+    let lists: BTreeSet<Vec<String>> = lists.filter(|names| !names.is_empty()).collect();
+    let members = quorum.members.iter();
+    members.clone().all(|member| member.peer == Peer::Waiting)
+        && (lists.len() > 1 || members.filter_map(|member| member.host.as_ref()).any(is_unread))
 }
 
 /// What is waited for after a member went: the quorum, and the servers' sessions, unless one had none before, for then

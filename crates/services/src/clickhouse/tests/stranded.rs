@@ -37,11 +37,14 @@ fn while_a_leader_is_looked_for_no_member_is_spared() {
         elect_us: 2_000_000,
         ..world.pace
     };
-    world.suffer(&Trouble::Down(leader));
-    let facts = world.facts(&*service);
+    world.suffer(&Trouble::Down(leader.clone()));
     let gate = restart.before.last().unwrap();
-    let verdict = service.judge(&gate.check, gate.host.as_ref(), &facts);
-    assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
+    let verdict = |world: &World| service.judge(&gate.check, gate.host.as_ref(), &world.facts(&*service));
+    let waits = |looking: usize| Verdict::Wait(format!("{looking} of 4 members look for a leader"));
+    assert_eq!(verdict(&world), waits(3));
+    // Nor when the last is back: the others could choose without it, if nothing keeps them apart, which nobody sees.
+    world.suffer(&Trouble::Up(leader));
+    assert_eq!(verdict(&world), waits(4));
 }
 
 /// Seen where the leader died while the members were asked: two that looked for the next were restarted at once, for a third
