@@ -56,7 +56,8 @@ impl Run<'_, '_, '_> {
             };
             only_if.extend(asked.and_then(|asked| same_master(self.view, self.master, host, asked)));
         }
-        if self.roles.are_sentinels() && host == self.master && need.verbs.contains(&UnitVerb::Restart) {
+        let is_silent = need.member.engine.up().is_none() && !self.cx.installs(host, &self.settings.package);
+        if self.roles.are_sentinels() && need.verbs.contains(&UnitVerb::Restart) && is_silent {
             only_if.extend(still_silent(self.settings, host, self.cx.facts));
         }
         if let Some(replica) = self.replica(need) {
