@@ -3,11 +3,9 @@
 //! What it can be told is the simulation's own matter: `cargo xtask simulate --help` asks it.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use cargo_metadata::camino::Utf8PathBuf;
 use clap::Args;
 
 use crate::cargo;
@@ -21,15 +19,10 @@ pub(crate) struct SimulateArgs {
     words: Vec<OsString>,
 }
 
-/// Builds it to be fast.
-pub(crate) fn build(root: &Path) -> anyhow::Result<Utf8PathBuf> {
-    let from = ["--package", "simulation", "--profile", "simulate"];
-    cargo::build(root, "simulate", &from)
-}
-
 /// Does what the arguments say.
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
-    let program = build(&cargo::workspace()?)?;
+    let from = ["--package", "simulation", "--profile", "simulate"];
+    let program = cargo::build(&cargo::workspace()?, "simulate", &from)?;
     let status = std::process::Command::new(&program)
         .args(&args.words)
         .status()
