@@ -112,7 +112,7 @@ impl Connections {
     }
 
     /// Takes the locks as [`Self::take_locks`] does, and waits at most so long for whoever has one; each is told once.
-    /// Whether it waited: the hosts are then no longer as they were.
+    /// Whoever had one may have been at work until then, waited for or not: the hosts are no longer as they were.
     ///
     /// # Errors
     ///
@@ -122,12 +122,12 @@ impl Connections {
         holder: LockHolder,
         patience: Duration,
         mut tell: impl FnMut(&LockError),
-    ) -> Result<bool, LockError> {
+    ) -> Result<(), LockError> {
         let deadline = Instant::now() + patience;
         let mut told: Option<LockError> = None;
         loop {
             match self.take_locks(holder.clone()).await {
-                Ok(()) => return Ok(told.is_some()),
+                Ok(()) => return Ok(()),
                 Err(held @ LockError::Held { .. }) if Instant::now() < deadline => {
                     if told.as_ref() != Some(&held) {
                         tell(&held);

@@ -136,9 +136,9 @@ impl Suite<'_> {
     /// The simulation, which counts as one test: what it finds is told with the command that plays it again.
     fn play(&mut self) -> anyhow::Result<()> {
         // As the tests were built: to build it fast takes longer than so few seeds save.
-        let program = self
-            .stages
-            .run("Build the simulation", || cargo::build(&self.root, "simulate", &ALL))?;
+        let program = self.stages.run("Build the simulation", || {
+            cargo::build(&self.root, "simulate", &ALL)
+        })?;
         let what = format!("Play {SEEDS} seeds");
         let mut playing = Command::new(program);
         playing.args(["--seeds", SEEDS]);

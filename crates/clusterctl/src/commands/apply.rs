@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use executor::{Connections, Limits, LockError, Stop, gather};
-use plan::{Event, Outcome, StepGraph};
+use plan::{Event, Outcome, Standing, StepGraph, standing};
 use planner::{Options, goes_on};
 use protocol::LockHolder;
 use report::{ColourChoice, Face, Labels, Look, Progress, When};
@@ -70,7 +70,7 @@ pub(super) struct Apply<'a> {
 }
 
 impl Apply<'_> {
-    /// Shows the plan, asks, takes the hosts' locks, does it, and looks again.
+    /// Shows the plan, asks, takes the hosts' locks, sees whether it is still the plan, does it, and looks again.
     pub(super) async fn carry_out(
         mut self,
         mut graph: StepGraph,
@@ -88,16 +88,20 @@ impl Apply<'_> {
         };
         let mut untold = Ok(());
         let tell = |held: &LockError| untold = report::out::message(&format!("{held}; waiting for it\n"));
-        let has_waited = self
-            .connections
+        self.connections
             .wait_for_locks(holder, self.patience, tell)
             .await?;
         untold?;
-        if has_waited {
-            report::out::message("The hosts were another run's until now. Planned again:\n")?;
-            graph = observe_and_plan(self.loaded, &self.connections, self.options).await?;
-            if let Some(exit) = self.approve(&graph).await? {
-                return Ok(exit);
+        if self.rounds > 1 {
+            // Whoever had the locks may have gone on after the first look, and the operator may have taken a while.
+            let now = observe_and_plan(self.loaded, &self.connections, self.options).await?;
+            let is_same = standing(&graph, &now) == Standing::Same;
+            graph = now;
+            if !is_same {
+                report::out::message("The hosts changed since they were looked at. Planned again:\n")?;
+                if let Some(exit) = self.approve(&graph).await? {
+                    return Ok(exit);
+                }
             }
         }
         self.run(&journal, graph, run).await
