@@ -161,9 +161,7 @@ fn is_there(settings: &Settings, name: &str, restarted: &[HostName], cx: &Cx<'_>
     let Some(host) = known.into_iter().find(|host| host.as_str() == name) else {
         return false;
     };
-    let unit = settings
-        .zookeeper()
-        .map_or(&settings.unit, |zookeeper| &zookeeper.unit);
+    let unit = settings.quorum_unit();
     let is_told = || {
         cx.tells(host, unit, UnitVerb::Start)
             || cx.tells(host, unit, UnitVerb::Restart)

@@ -132,6 +132,13 @@ fn need(
 }
 
 /// A file that the process read at its start only, and that is written now or was written since.
+/// Whether a file was changed after the unit's process was started.
+pub(super) fn is_newer(host: &HostName, unit: &UnitFact, query: &FileQuery, cx: &Cx<'_>) -> bool {
+    let fact = cx.facts.get(host, query).ok();
+    let modified = fact.and_then(|fact| fact.meta()).map(|meta| meta.modified_us);
+    unit.started_us > 0 && modified.is_some_and(|modified| modified > unit.started_us)
+}
+
 fn file_reason(
     host: &HostName,
     unit: &UnitFact,
@@ -147,9 +154,7 @@ fn file_reason(
         if is_written {
             return Some(format!("it reads {path} at its start only, and that changes"));
         }
-        let fact = cx.facts.get(host, query).ok();
-        let modified = fact.and_then(|fact| fact.meta()).map(|meta| meta.modified_us);
-        if unit.started_us > 0 && modified.is_some_and(|modified| modified > unit.started_us) {
+        if is_newer(host, unit, query, cx) {
             return Some(format!("{path} is newer than the process"));
         }
     }

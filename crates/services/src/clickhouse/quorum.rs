@@ -119,6 +119,12 @@ impl Quorum {
             .find(|member| matches!(member.peer, Peer::Leader(_)))
     }
 
+    /// Whether a host's member leads.
+    pub(super) fn leads(&self, host: &HostName) -> bool {
+        self.on(host)
+            .is_some_and(|member| matches!(member.peer, Peer::Leader(_)))
+    }
+
     pub(super) fn majority(&self) -> usize {
         self.members.len() / 2 + 1
     }
@@ -334,10 +340,7 @@ pub(super) fn is_led(settings: &Settings, quorum: &Quorum, facts: &Facts) -> boo
 
 /// The unit that runs a member.
 pub(super) fn unit<'f>(settings: &Settings, host: &HostName, facts: &'f Facts) -> Option<&'f UnitFact> {
-    let name = settings
-        .zookeeper()
-        .map_or(&settings.unit, |zookeeper| &zookeeper.unit);
-    facts.get(host, &UnitQuery::new(name)).ok()
+    facts.get(host, &UnitQuery::new(settings.quorum_unit())).ok()
 }
 
 /// Whether a member was ever part of a quorum, as far as its disk tells.

@@ -64,13 +64,8 @@ pub(super) fn second(settings: &Settings, cx: &Cx<'_>, plan: &mut StepPlan) {
 /// other the one with the greatest number is chosen (`FastLeaderElection.totalOrderPredicate`).
 fn leader_last<'c>(settings: &Settings, cx: &Cx<'c>) -> Vec<&'c HostName> {
     let quorum = Quorum::find(settings, cx.facts);
-    let unit = settings
-        .zookeeper()
-        .map_or(&settings.unit, |zookeeper| &zookeeper.unit);
-    let leads = |host: &HostName| {
-        matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)))
-            && !cx.tells(host, unit, UnitVerb::Restart)
-    };
+    let unit = settings.quorum_unit();
+    let leads = |host: &HostName| quorum.leads(host) && !cx.tells(host, unit, UnitVerb::Restart);
     let ids = Ids::find(settings, &quorum::seen(settings, cx.facts)).ok();
     let id = |host: &HostName| ids.as_ref().and_then(|ids| ids.of(host));
     let mut members: Vec<&HostName> = cx.hosts.iter().collect();
@@ -83,9 +78,7 @@ fn leader_last<'c>(settings: &Settings, cx: &Cx<'c>) -> Vec<&'c HostName> {
 pub(super) fn hand_over(settings: &Settings, cx: &Cx<'_>) -> Option<Task> {
     let leader = stage::foreign_leader(settings, cx.facts)?;
     let is_reached = cx.hosts.contains(&leader) || cx.others.contains(&leader);
-    let unit = settings
-        .zookeeper()
-        .map_or(&settings.unit, |zookeeper| &zookeeper.unit);
+    let unit = settings.quorum_unit();
     let reason = "it leads the quorum and is to leave it: another one leads before the others do without it";
     // Keeper's next leader lets it go at once.
     let gate = match settings.zookeeper() {

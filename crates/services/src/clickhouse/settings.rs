@@ -130,6 +130,11 @@ impl Settings {
         }
     }
 
+    /// The unit that runs a member of the quorum: Keeper is part of the server.
+    pub(super) fn quorum_unit(&self) -> &str {
+        self.zookeeper().map_or(&self.unit, |zookeeper| &zookeeper.unit)
+    }
+
     /// The addresses to listen on, on a host.
     pub(super) fn listen_on(&self, host: &HostName) -> Vec<String> {
         let own = |address: &String| {

@@ -220,8 +220,7 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut restarts = needs(settings, zookeeper, &quorum, cx, &mut plan);
     plan.unplanned.clear();
     restarts.retain(|(host, need)| serves(settings, &quorum, host, cx) && need.restarts());
-    let leads = |host: &HostName| matches!(quorum.on(host).map(|member| &member.peer), Some(Peer::Leader(_)));
-    restarts.sort_by_key(|(host, _)| leads(host));
+    restarts.sort_by_key(|(host, _)| quorum.leads(host));
     let leavers = rounds::leavers(settings, cx);
     // Of two, none follows the other while that one is led on by a third that it does not know: the third goes first.
     let is_first = zookeeper.members.len() < 3;
@@ -235,7 +234,7 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         Vec::new()
     });
     // Who starts again finds most of its members with the leader only while that one stays: the leader is the last.
-    let leads_last = settings.leavers.iter().any(leads);
+    let leads_last = settings.leavers.iter().any(|host| quorum.leads(host));
     if !leads_last {
         plan.tasks.extend(introduced.clone());
     }
@@ -278,12 +277,8 @@ pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 fn looks_in_vain(settings: &Settings, zookeeper: &ZooKeeper, quorum: &Quorum, cx: &Cx<'_>) -> bool {
     let query = queries::zoo_cfg(zookeeper);
     let is_unread = |host: &HostName| {
-        let file = cx.facts.get(host, &query).ok().and_then(FileFact::meta);
         let unit = quorum::unit(settings, host, cx.facts);
-        let is_newer = file
-            .zip(unit)
-            .is_some_and(|(file, unit)| file.modified_us > unit.started_us);
-        is_newer || cx.writes(host, &query.path)
+        unit.is_some_and(|unit| need::is_newer(host, unit, &query, cx)) || cx.writes(host, &query.path)
     };
     let lists = quorum::seen(settings, cx.facts).into_iter().map(|(_, seen)| {
         let mut names: Vec<String> = seen.servers.into_iter().map(|(_, name)| name).collect();
