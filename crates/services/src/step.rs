@@ -91,6 +91,21 @@ impl Task {
         }
     }
 
+    /// A task that changes nothing, and waits.
+    pub fn wait(host: &HostName, title: impl Into<String>, reason: impl Into<String>, gate: Gate) -> Self {
+        Self {
+            host: host.clone(),
+            part: String::new(),
+            title: title.into(),
+            reason: reason.into(),
+            action: None,
+            preview: None,
+            disrupts: false,
+            before: Vec::new(),
+            gates: vec![gate],
+        }
+    }
+
     /// Tells it from others of its step on its host.
     #[must_use]
     pub fn part(mut self, part: impl Into<String>) -> Self {

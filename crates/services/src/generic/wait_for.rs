@@ -91,17 +91,8 @@ impl OnHost for WaitFor {
         let Some(reason) = not_yet.or_else(disturbed) else {
             return Ok(None);
         };
-        Ok(Some(Task {
-            host: host.clone(),
-            part: String::new(),
-            title: format!("wait until {}", gate.title),
-            reason,
-            action: None,
-            preview: None,
-            disrupts: false,
-            before: Vec::new(),
-            gates: vec![gate],
-        }))
+        let title = format!("wait until {}", gate.title);
+        Ok(Some(Task::wait(host, title, reason, gate)))
     }
 }
 

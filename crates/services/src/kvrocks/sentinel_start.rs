@@ -50,17 +50,10 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         return all;
     }
     // One more node waits for all of them together: none can agree before the last has started.
-    all.tasks.push(Task {
-        host: host.clone(),
-        part: "agree".to_owned(),
-        title: "wait until the sentinels agree".to_owned(),
-        reason: "sentinels find each other and the replicas through the master".to_owned(),
-        action: None,
-        preview: None,
-        disrupts: false,
-        before: Vec::new(),
-        gates: vec![gates::sentinel_agrees(settings, cx)],
-    });
+    let reason = "sentinels find each other and the replicas through the master";
+    let gate = gates::sentinel_agrees(settings, cx);
+    all.tasks
+        .push(Task::wait(host, "wait until the sentinels agree", reason, gate).part("agree"));
     all
 }
 

@@ -189,17 +189,12 @@ impl Run<'_> {
     pub(super) fn task(&self, stage: Stage) -> Task {
         let settings = self.view.settings;
         match stage {
-            Stage::Sync(newcomer) => Task {
-                host: newcomer.clone(),
-                part: format!("sync-{newcomer}"),
-                title: format!("wait until {newcomer} has the data"),
-                reason: "a member without the data must not vote".to_owned(),
-                action: None,
-                preview: None,
-                disrupts: false,
-                before: Vec::new(),
-                gates: vec![gates::has_data(self.view, &newcomer)],
-            },
+            Stage::Sync(newcomer) => {
+                let title = format!("wait until {newcomer} has the data");
+                let reason = "a member without the data must not vote";
+                let gate = gates::has_data(self.view, &newcomer);
+                Task::wait(&newcomer, title, reason, gate).part(format!("sync-{newcomer}"))
+            }
             Stage::WriteConcern => {
                 let majority = Bson::doc([("w", "majority".into())]);
                 let command =

@@ -114,23 +114,8 @@ pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 fn wait(settings: &Settings, host: &HostName, reason: &str, check: &str, watched: &[&HostName]) -> Task {
-    Task {
-        host: host.clone(),
-        part: String::new(),
-        title: format!("wait for the links of {host}"),
-        reason: reason.to_owned(),
-        action: None,
-        preview: None,
-        disrupts: false,
-        before: Vec::new(),
-        gates: vec![health::gate(
-            settings,
-            check,
-            host,
-            watched,
-            settings.sync_timeout,
-        )],
-    }
+    let gate = health::gate(settings, check, host, watched, settings.sync_timeout);
+    Task::wait(host, format!("wait for the links of {host}"), reason, gate)
 }
 
 /// A server that runs and does not answer still does not: it may only have been starting, and serve by now.
