@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use transport::{ConnectError, Retry, Session, SessionError, Transport};
 use types::{HostName, Secret, SecretId};
 
-/// How long an agent may take to greet, to take secrets in and to say who holds the lock: none of it is work.
+/// How long an agent may take to greet, to take secrets in, to say who holds the lock and how a unit stands: none of it is
+/// work.
 pub(crate) const PROMPT: Duration = Duration::from_secs(30);
 
 /// How long a lock is waited for that this very run holds. An agent whose connection was cut carries its action on to
