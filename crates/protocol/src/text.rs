@@ -6,6 +6,7 @@
 //! of the file's own bytes. The agent writes the references on reading and replaces them on writing; nobody else
 //! ever sees the bytes. Being a string, it passes through template engines and file format editors unharmed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -150,51 +151,58 @@ impl Text {
         if text.contains([OPEN, CLOSE]) {
             return None;
         }
-        let mut holes: Vec<(Range<usize>, Option<&SecretId>)> = Vec::new();
+        let mut holes = Holes::default();
         for (id, secret) in secrets.iter().filter(|(_, secret)| !secret.expose().is_empty()) {
             for (start, found) in text.match_indices(secret.expose()) {
-                add_hole(&mut holes, start..start + found.len(), Some(id));
+                holes.add_secret(start..start + found.len(), id);
             }
         }
         for range in masked.iter().filter(|range| !range.is_empty()) {
-            add_hole(&mut holes, range.clone(), None);
+            holes.add_mask(range.clone());
         }
-        holes.sort_by_key(|(range, _)| range.start);
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
-        for (range, id) in holes {
-            out.push_str(text.get(at..range.start)?);
+        for (start, (end, id)) in holes.0 {
+            out.push_str(text.get(at..start)?);
             match id {
                 Some(id) => out.push_str(Text::secret(id).as_str()),
-                None => out.push_str(Text::kept(range.clone()).as_str()),
+                None => out.push_str(Text::kept(start..end).as_str()),
             }
-            at = range.end;
+            at = end;
         }
         out.push_str(text.get(at..)?);
         Some(Self(out))
     }
 }
 
-/// Adds a hole unless a secret that was found earlier overlaps it. A masked value that only begins like one of
-/// our secrets must not leave its tail in the open, so a mask swallows the secrets that lie within a larger value.
-fn add_hole<'a>(
-    holes: &mut Vec<(Range<usize>, Option<&'a SecretId>)>,
-    range: Range<usize>,
-    id: Option<&'a SecretId>,
-) {
-    let overlaps = |other: &Range<usize>| other.start < range.end && range.start < other.end;
-    if id.is_none() {
-        if holes
-            .iter()
-            .any(|(other, _)| other.start <= range.start && range.end <= other.end)
-        {
+/// What is cut out of a text: by its start the end of each range, and the secret that stands there. No two overlap, so
+/// that the neighbours of a range tell all that overlaps it: a file of many megabytes may hold a secret a million times.
+#[derive(Default)]
+struct Holes<'a>(BTreeMap<usize, (usize, Option<&'a SecretId>)>);
+
+impl<'a> Holes<'a> {
+    /// Adds a secret unless one that was found earlier overlaps it.
+    fn add_secret(&mut self, range: Range<usize>, id: &'a SecretId) {
+        let before = self.0.range(..range.end).next_back();
+        if before.is_none_or(|(_, &(end, _))| end <= range.start) {
+            self.0.insert(range.start, (range.end, Some(id)));
+        }
+    }
+
+    /// Adds a masked value unless it lies within a hole. One that only begins like one of our secrets must not leave
+    /// its tail in the open, so a mask swallows the secrets that lie within a larger value.
+    fn add_mask(&mut self, range: Range<usize>) {
+        let before = self.0.range(..=range.start).next_back();
+        if before.is_some_and(|(_, &(end, _))| range.end <= end) {
             return;
         }
-        holes.retain(|(other, _)| !overlaps(other));
-    } else if holes.iter().any(|(other, _)| overlaps(other)) {
-        return;
+        while let Some((&start, &(end, _))) = self.0.range(..range.end).next_back()
+            && end > range.start
+        {
+            self.0.remove(&start);
+        }
+        self.0.insert(range.start, (range.end, None));
     }
-    holes.push((range, id));
 }
 
 fn reference(inner: &str) -> Result<Piece<'_>, TextError> {
@@ -238,6 +246,8 @@ impl From<String> for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn secret(id: &str, value: &str) -> (SecretId, Secret) {
         (id.parse().unwrap(), Secret::new(value))
@@ -298,5 +308,64 @@ mod tests {
             Text::new("⟪kept:1+18446744073709551615⟫").pieces(),
             Err(TextError::Malformed(_))
         ));
+    }
+
+    /// How holes were found before: each is compared with all that were found earlier.
+    fn conceal_one_by_one(
+        text: &str,
+        secrets: &[(SecretId, Secret)],
+        masked: &[Range<usize>],
+    ) -> Option<String> {
+        let mut holes: Vec<(Range<usize>, Option<&SecretId>)> = Vec::new();
+        let overlap =
+            |one: &Range<usize>, other: &Range<usize>| one.start < other.end && other.start < one.end;
+        for (id, secret) in secrets {
+            for (start, found) in text.match_indices(secret.expose()) {
+                let range = start..start + found.len();
+                if !holes.iter().any(|(other, _)| overlap(other, &range)) {
+                    holes.push((range, Some(id)));
+                }
+            }
+        }
+        for range in masked.iter().filter(|range| !range.is_empty()) {
+            let mut all = holes.iter();
+            if !all.any(|(other, _)| other.start <= range.start && range.end <= other.end) {
+                holes.retain(|(other, _)| !overlap(other, range));
+                holes.push((range.clone(), None));
+            }
+        }
+        holes.sort_by_key(|(range, _)| range.start);
+        let (mut out, mut at) = (String::new(), 0);
+        for (range, id) in holes {
+            out.push_str(text.get(at..range.start)?);
+            out.push_str(id.map_or(Text::kept(range.clone()), Text::secret).as_str());
+            at = range.end;
+        }
+        out.push_str(text.get(at..)?);
+        Some(out)
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_concealed_as_by_comparing_all_holes(
+            text in "[abcö]{0,60}",
+            secrets in vec("[abcö]{1,6}", 0..5),
+            masked in vec((0_usize..70, 0_usize..12), 0..8),
+        ) {
+            let secrets: Vec<_> =
+                secrets.iter().enumerate().map(|(at, value)| secret(&format!("s{at}"), value)).collect();
+            let masked: Vec<_> = masked.into_iter().map(|(start, len)| start..start + len).collect();
+            let concealed = Text::conceal(text.as_bytes(), &secrets, &masked);
+            prop_assert_eq!(concealed.map(|text| text.0), conceal_one_by_one(&text, &secrets, &masked));
+        }
+    }
+
+    #[test]
+    fn a_secret_that_fills_megabytes_is_concealed_in_seconds() {
+        let text = "secret-x".repeat(1 << 19);
+        let began = std::time::Instant::now();
+        let concealed = Text::conceal(text.as_bytes(), &[secret("s", "secret-x")], &[]).unwrap();
+        assert!(began.elapsed() < std::time::Duration::from_secs(15));
+        assert_eq!(concealed.as_str().len(), "⟪secret:s⟫".len() << 19);
     }
 }
