@@ -190,8 +190,8 @@ impl<'a> Holes<'a> {
     }
 
     /// Adds a masked value unless it lies within a hole. One that only begins like one of our secrets must not leave
-    /// its tail in the open, so a mask swallows the secrets that lie within a larger value.
-    fn add_mask(&mut self, range: Range<usize>) {
+    /// its tail in the open, nor one that begins within a secret the secret's head: a mask takes in what it overlaps.
+    fn add_mask(&mut self, mut range: Range<usize>) {
         let before = self.0.range(..=range.start).next_back();
         if before.is_some_and(|(_, &(end, _))| range.end <= end) {
             return;
@@ -200,6 +200,7 @@ impl<'a> Holes<'a> {
             && end > range.start
         {
             self.0.remove(&start);
+            range = range.start.min(start)..range.end.max(end);
         }
         self.0.insert(range.start, (range.end, None));
     }
@@ -280,6 +281,13 @@ mod tests {
     }
 
     #[test]
+    fn a_masked_value_that_begins_within_a_secret_or_another_shows_nothing_of_either() {
+        let masks = [8..12, 10..14, 1..3];
+        let text = Text::conceal(b"= abcdefgh ijkl", &[secret("s", "abcdefgh")], &masks).unwrap();
+        assert_eq!(text.as_str(), "=⟪kept:1+13⟫l");
+    }
+
+    #[test]
     fn reserved_brackets_and_other_encodings_are_no_text() {
         assert_eq!(Text::conceal("a ⟪b⟫".as_bytes(), &[], &[]), None);
         assert_eq!(Text::conceal(&[0xff, 0xfe], &[], &[]), None);
@@ -330,8 +338,11 @@ mod tests {
         for range in masked.iter().filter(|range| !range.is_empty()) {
             let mut all = holes.iter();
             if !all.any(|(other, _)| other.start <= range.start && range.end <= other.end) {
-                holes.retain(|(other, _)| !overlap(other, range));
-                holes.push((range.clone(), None));
+                let overlapped: Vec<_> = holes.extract_if(.., |(other, _)| overlap(other, range)).collect();
+                let whole = overlapped.iter().fold(range.clone(), |whole, (other, _)| {
+                    whole.start.min(other.start)..whole.end.max(other.end)
+                });
+                holes.push((whole, None));
             }
         }
         holes.sort_by_key(|(range, _)| range.start);
