@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 
+use executor::LockError;
 use types::{Diagnostic, Sources};
 
 use crate::exit::Exit;
@@ -29,7 +30,7 @@ pub(crate) enum Error {
     #[error("the playbooks make no sound plan; this is a defect, please report it with the inventory")]
     Graph(#[from] plan::GraphError),
     #[error(transparent)]
-    Lock(#[from] executor::LockError),
+    Lock(#[from] LockError),
     #[error("a run's id cannot be made")]
     Name(#[from] types::NameError),
     #[error("output cannot be written")]
@@ -44,7 +45,7 @@ impl Error {
     /// The exit code that it leads to.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Lock(_) => Exit::Locked,
+            Self::Lock(LockError::Held { .. }) => Exit::Locked,
             Self::NoTerminal | Self::Saved(SavedError::Contradiction(_)) => Exit::Usage,
             _ => Exit::Failure,
         }
@@ -63,5 +64,36 @@ impl Error {
             cause = error.source();
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(error: LockError) -> Error {
+        Error::from(error)
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_taken_is_a_failure_and_not_another_run() {
+        let host = || "db1".parse().unwrap();
+        let full = "cannot write the lock file /run/clusterctl.lock: No space left on device";
+        let failed = lock(LockError::Failed {
+            host: host(),
+            why: full.to_owned(),
+        });
+        assert_eq!(failed.exit(), Exit::Failure);
+        let shown = failed.render(&report::Look::plain());
+        assert!(shown.contains(full) && !shown.contains("another run"), "{shown}");
+        let held = lock(LockError::Held {
+            host: host(),
+            holder: protocol::LockHolder {
+                who: "ann@desk".to_owned(),
+                since: "2026-01-01T00:00:00Z".to_owned(),
+                run: "r1".parse().unwrap(),
+            },
+        });
+        assert_eq!(held.exit(), Exit::Locked);
     }
 }

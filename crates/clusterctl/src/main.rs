@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),
     };
-    forbid_core_files();
+    hide_memory();
     let look = Look::of_stderr(colour(cli.color));
     start_tracing(cli.verbose, look.colour);
     let runtime = match tokio::runtime::Runtime::new() {
@@ -82,16 +82,20 @@ fn usage(error: &clap::Error) -> Exit {
     }
 }
 
-/// Secrets are in this process's memory; a core file would write them to disk.
-fn forbid_core_files() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+/// Secrets are in this process's memory: no core file may write them to disk, and no other process of the same user
+/// may read them through /proc or ptrace. A limit of 0 alone does not do: a core pattern that is a pipe ignores it.
+fn hide_memory() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
-    // Lowering a limit is always allowed; where it fails all the same, the work is still worth doing.
+    // Both work for any user; where a sandbox forbids one, the work is still worth doing.
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "core files cannot be forbidden");
+    }
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "other processes of this user can read this one's memory");
     }
 }
 

@@ -50,8 +50,8 @@ pub enum LockError {
         /// Who has it.
         holder: LockHolder,
     },
-    /// It could not be taken.
-    #[error("the lock of {host} cannot be taken: {why}")]
+    /// It cannot be taken, for a reason of the host's own, such as a full file system under the lock file.
+    #[error("the run lock of {host} cannot be taken, and without it nothing is changed there: {why}")]
     Failed {
         /// The host.
         host: HostName,
