@@ -24,6 +24,7 @@ mod resp;
 mod secrets;
 mod serve;
 mod ssdb;
+mod tree;
 mod wire;
 mod words;
 

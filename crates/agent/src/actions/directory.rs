@@ -1,68 +1,44 @@
 //! Making a directory.
 
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use protocol::{ActionError, Change};
 
-use super::draft::{Access, DraftError, flush_directory_of, io_error};
 use super::failed;
-use crate::facts::is_absent;
+use crate::tree::{Access, Place, TreeError};
 
 /// Makes a directory with its parents, or gives one that is there the wanted owner and mode.
 pub(super) fn make(path: &str, mode: u32, owner: &str, group: &str) -> Result<Change, ActionError> {
-    let path = Path::new(path);
-    if !path.is_absolute() {
-        return Err(failed(format!("{} is not an absolute path", path.display())));
-    }
     let access = Access::of(mode, owner, group).map_err(failed)?;
-    let summary = make_directory(path, access).map_err(failed)?;
+    let summary = make_directory(Path::new(path), access).map_err(failed)?;
     Ok(Change {
         summary,
         backup: None,
     })
 }
 
-fn make_directory(path: &Path, access: Access) -> Result<String, DraftError> {
+fn make_directory(path: &Path, access: Access) -> Result<String, TreeError> {
     let shown = path.display();
-    match fs::metadata(path) {
-        Ok(meta) if access.fits(&meta) && meta.is_dir() => {
-            return Ok(format!("{shown} is already as wanted"));
-        }
-        Ok(_) => {}
-        Err(error) if is_absent(&error) => {
-            if let Some(parent) = path.parent() {
-                let made = DirBuilder::new().recursive(true).mode(0o755).create(parent);
-                made.map_err(io_error("make", parent))?;
-            }
-            // Closed until it belongs to who it is for.
-            let made = DirBuilder::new().mode(0o700).create(path);
-            made.map_err(io_error("make", path))?;
-            give(path, access)?;
-            flush_directory_of(path)?;
-            return Ok(format!("made {shown}"));
-        }
-        Err(error) => return Err(io_error("look at", path)(error)),
+    let place = Place::make(path)?;
+    let Some(found) = place.directory()? else {
+        // Closed until it belongs to who it is for.
+        let added = place.folder.add(&place.name)?;
+        access.give(&added.for_change()?, path)?;
+        place.folder.flush()?;
+        return Ok(format!("made {shown}"));
+    };
+    if access.fits(&found.metadata()?) {
+        return Ok(format!("{shown} is already as wanted"));
     }
-    give(path, access)?;
+    access.give(&found.for_change()?, path)?;
     Ok(format!("changed the owner or mode of {shown}"))
-}
-
-fn give(path: &Path, access: Access) -> Result<(), DraftError> {
-    let directory = File::open(path).map_err(io_error("open", path))?;
-    let meta = directory.metadata().map_err(io_error("look at", path))?;
-    if !meta.is_dir() {
-        let error = std::io::Error::from(std::io::ErrorKind::NotADirectory);
-        return Err(io_error("make the directory", path)(error));
-    }
-    access.give(&directory, path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
     fn parents_are_made_and_a_second_time_changes_nothing() {
@@ -90,5 +66,19 @@ mod tests {
         let owned = Access::found(&fs::metadata(file.path()).unwrap());
         let error = make_directory(file.path(), owned).unwrap_err().to_string();
         assert!(error.ends_with("not a directory"), "{error}");
+    }
+
+    #[test]
+    fn a_link_to_a_directory_is_refused_and_its_target_keeps_its_mode() {
+        let home = tempfile::tempdir().unwrap();
+        let (target, link) = (home.path().join("target"), home.path().join("link"));
+        fs::create_dir(&target).unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
+        symlink(&target, &link).unwrap();
+        let owned = Access::found(&fs::metadata(home.path()).unwrap());
+        let error = make_directory(&link, owned).unwrap_err();
+        assert!(matches!(error, TreeError::Link { .. }), "{error}");
+        let mode = fs::metadata(&target).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o711);
     }
 }

@@ -6,7 +6,6 @@
 
 mod backup;
 mod directory;
-mod draft;
 mod http;
 mod mongo;
 mod packages;

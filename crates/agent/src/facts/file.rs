@@ -1,77 +1,47 @@
 //! Files: metadata, hash, and the text with its secrets concealed.
 
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::fs::Metadata;
 use std::ops::Range;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use protocol::FactError;
 use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery};
 use regex_lite::Regex;
-use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 use crate::accounts::Database;
 use crate::secrets::Secrets;
-use crate::words::words;
-
-/// A longer file is hashed, and not read as text: no configuration file is that long.
-const TEXT_LIMIT: u64 = 16 << 20;
+use crate::tree::{Found, Place, TreeError};
 
 pub(super) fn observe(secrets: &Secrets, query: &FileQuery) -> Result<FileFact, FactError> {
-    let path = Path::new(&query.path);
-    let failed = |error: &io::Error| super::error(format!("cannot read {}: {}", query.path, words(error)));
-    let meta = match fs::symlink_metadata(path) {
-        Ok(meta) => meta,
-        Err(error) if is_absent(&error) => return Ok(FileFact::Absent),
-        Err(error) => return Err(failed(&error)),
+    let found = Place::find(Path::new(&query.path)).and_then(|place| match place {
+        Some(place) => place.look(),
+        None => Ok(Found::Absent),
+    });
+    let mut open = match found {
+        Ok(Found::Absent) | Err(TreeError::NotADirectory(_)) => return Ok(FileFact::Absent),
+        Ok(Found::File(open)) => open,
+        Ok(Found::Shared(meta) | Found::Link(meta, _) | Found::Directory(meta) | Found::Other(meta)) => {
+            return Ok(FileFact::Present(describe(&meta)));
+        }
+        Err(error) => return Err(super::error(error)),
     };
-    if !meta.is_file() {
-        return Ok(FileFact::Present(describe(&meta)));
-    }
-    // The metadata is taken from what was opened: the file may be replaced at any moment.
-    let mut file = match open(path) {
-        Ok(file) => file,
-        Err(error) if is_absent(&error) => return Ok(FileFact::Absent),
-        Err(error) => return Err(failed(&error)),
-    };
-    let meta = file.metadata().map_err(|error| failed(&error))?;
-    let mut fact = describe(&meta);
-    if query.text && meta.len() <= TEXT_LIMIT {
-        let mut bytes = Zeroizing::new(Vec::new());
-        file.take(TEXT_LIMIT)
-            .read_to_end(&mut bytes)
-            .map_err(|error| failed(&error))?;
+    let mut fact = describe(&open.meta);
+    // What is too large has no hash: it is not read, and nothing that relies on its content is planned.
+    if !open.is_too_large() {
+        let bytes = open.read().map_err(super::error)?;
         fact.sha256 = hash(&bytes);
-        fact.text = secrets.conceal(&bytes, &query.secrets, &masked(&bytes, &query.masks)?);
-    } else {
-        fact.sha256 = hash_all(&mut file).map_err(|error| failed(&error))?;
+        if query.text {
+            fact.text = secrets.conceal(&bytes, &query.secrets, &masked(&bytes, &query.masks)?);
+        }
     }
     Ok(FileFact::Present(fact))
-}
-
-/// Whether nothing stands at a path, as opposed to not being allowed to look.
-pub(crate) fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn hash(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
-}
-
-/// Opens a regular file; anything else that was put in its place meanwhile is not followed and not waited for.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
 }
 
 fn describe(meta: &Metadata) -> FileMeta {
@@ -93,19 +63,6 @@ fn describe(meta: &Metadata) -> FileMeta {
         group: Database::Groups.name_of(meta.gid()),
         modified_us: meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000,
         text: None,
-    }
-}
-
-fn hash_all(file: &mut File) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(base16ct::lower::encode_string(&hasher.finalize())),
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 
@@ -132,6 +89,7 @@ fn masked(bytes: &[u8], patterns: &[String]) -> Result<Vec<Range<usize>>, FactEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use types::Secret;
 
@@ -188,8 +146,5 @@ mod tests {
             hash(b""),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), b"abc").unwrap();
-        assert_eq!(hash_all(&mut file.reopen().unwrap()).unwrap(), hash(b"abc"));
     }
 }

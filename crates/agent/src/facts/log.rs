@@ -1,19 +1,16 @@
 //! Log files: the last lines that match, read from the end.
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 use protocol::facts::{LogFact, LogQuery};
 use protocol::{FactError, Text};
 use regex_lite::Regex;
-use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::is_absent;
 use crate::secrets::Secrets;
-use crate::words::words;
+use crate::tree::{Open, Place, TreeError};
 
 /// No more is read, whatever the query wants.
 const MOST: u64 = 16 << 20;
@@ -22,15 +19,9 @@ const LINE: usize = 4 << 10;
 
 pub(super) fn observe(secrets: &Secrets, query: &LogQuery) -> Result<LogFact, FactError> {
     let bytes = match tail(query) {
-        Ok(bytes) => bytes,
-        Err(error) if is_absent(&error) => return Ok(LogFact::Absent),
-        Err(error) => {
-            return Err(super::error(format!(
-                "cannot read {}: {}",
-                query.path,
-                words(&error)
-            )));
-        }
+        Ok(Some(bytes)) => bytes,
+        Ok(None) | Err(TreeError::NotADirectory(_)) => return Ok(LogFact::Absent),
+        Err(error) => return Err(super::error(error)),
     };
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
     let mut found = Vec::with_capacity(query.patterns.len());
@@ -42,22 +33,21 @@ pub(super) fn observe(secrets: &Secrets, query: &LogQuery) -> Result<LogFact, Fa
     Ok(LogFact::Lines(found))
 }
 
-/// The end of the file, from the beginning of a line.
-fn tail(query: &LogQuery) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        // A pipe in the log's place is not waited for.
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(&query.path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+/// The end of the file, from the beginning of a line; `None` where there is no file.
+fn tail(query: &LogQuery) -> Result<Option<Zeroizing<Vec<u8>>>, TreeError> {
+    let path = Path::new(&query.path);
+    let Some(place) = Place::find(path)? else {
+        return Ok(None);
+    };
+    let Some(Open { mut file, meta, .. }) = place.file()? else {
+        return Ok(None);
+    };
     let wanted = query.tail.min(MOST);
     let start = meta.len().saturating_sub(wanted);
-    file.seek(SeekFrom::Start(start))?;
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(wanted).read_to_end(&mut bytes)?;
+    let read = file.seek(SeekFrom::Start(start));
+    let read = read.and_then(|_| file.take(wanted).read_to_end(&mut bytes));
+    read.map_err(TreeError::io("read", path))?;
     if start > 0 {
         let first = bytes
             .iter()
@@ -65,7 +55,7 @@ fn tail(query: &LogQuery) -> io::Result<Zeroizing<Vec<u8>>> {
             .map_or(bytes.len(), |at| at + 1);
         bytes.drain(..first);
     }
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 fn last(regex: &Regex, most: u32, text: &str, secrets: &Secrets) -> Vec<Text> {

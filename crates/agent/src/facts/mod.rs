@@ -26,7 +26,7 @@ use protocol::{Fact, FactError, FactQuery};
 
 use crate::host::{Host, locked};
 
-pub(crate) use file::{hash, is_absent};
+pub(crate) use file::hash;
 pub(crate) use names::addresses;
 pub(crate) use package::installed;
 pub(crate) use tcp::connect;

@@ -1,7 +1,7 @@
 //! Files: written whole, backed up, and only over what the plan saw.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use protocol::facts::{FileFact, FileQuery};
@@ -160,18 +160,6 @@ fn a_precondition_that_no_longer_holds_stops_the_action_and_says_what_was_found(
     fs::remove_file(&guard).unwrap();
     client.act_if(vec![only_if], write).unwrap();
     assert!(path.exists());
-}
-
-#[test]
-fn a_link_stays_and_its_target_is_written() {
-    let mut client = Client::start();
-    let (target, link) = (client.home.path().join("target"), client.home.path().join("link"));
-    fs::write(&target, "old").unwrap();
-    symlink("target", &link).unwrap();
-    let was = state(&mut client, &link);
-    client.act(write_file(&link, "new", was)).unwrap();
-    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-    assert_eq!(fs::read_to_string(&target).unwrap(), "new");
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod commands;
 mod conversation;
 mod erlang;
 mod files;
+mod hostile;
+mod races;
 mod redis;
 mod ssdb;
 mod systemd;

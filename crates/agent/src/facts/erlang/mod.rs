@@ -6,16 +6,16 @@
 mod node;
 mod term;
 
-use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use protocol::FactError;
 use protocol::facts::{ErlangFact, ErlangQuery};
+use zeroize::Zeroizing;
 
 use self::node::{Node, NodeError};
-use crate::facts::is_absent;
 use crate::secrets::Secrets;
-use crate::words::words;
+use crate::tree::Place;
 
 /// How long all calls of a query may take. A node ticks every 15 seconds and gives up on a silent peer after 60.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -68,16 +68,41 @@ fn unready(secrets: &Secrets, query: &ErlangQuery, node: &mut Node) -> Result<Op
     })
 }
 
-fn cookie(path: &str) -> Result<zeroize::Zeroizing<String>, NodeError> {
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            let text = zeroize::Zeroizing::new(text);
-            Ok(zeroize::Zeroizing::new(text.trim_end().to_owned()))
-        }
-        Err(error) if is_absent(&error) => Err(NodeError::Denied(format!("there is no {path}"))),
-        Err(error) => Err(NodeError::Failed(format!(
-            "cannot read {path}: {}",
-            words(&error)
-        ))),
+/// The cookie stands in the broker's own home: it is read as any file of a service account.
+fn cookie(path: &str) -> Result<Zeroizing<String>, NodeError> {
+    let place = Place::find(Path::new(path));
+    let bytes = place.and_then(
+        |place| match place.map(|place| place.file()).transpose()?.flatten() {
+            Some(mut open) => open.read().map(Some),
+            None => Ok(None),
+        },
+    );
+    match bytes {
+        Ok(Some(bytes)) => match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(Zeroizing::new(text.trim_end().to_owned())),
+            Err(_) => Err(NodeError::Failed(format!("{path} is not text in UTF-8"))),
+        },
+        Ok(None) => Err(NodeError::Denied(format!("there is no {path}"))),
+        Err(error) => Err(NodeError::Failed(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_is_a_link_is_not_read() {
+        let home = tempfile::tempdir().unwrap();
+        let (file, link) = (home.path().join("file"), home.path().join("link"));
+        std::fs::write(&file, "COOKIE\n").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let read = |path: &Path| cookie(path.to_str().unwrap());
+        assert_eq!(read(&file).ok().as_deref().map(String::as_str), Some("COOKIE"));
+        assert!(matches!(read(&link), Err(NodeError::Failed(why)) if why.contains("symbolic link")));
+        assert!(matches!(
+            read(&home.path().join("none")),
+            Err(NodeError::Denied(_))
+        ));
     }
 }
