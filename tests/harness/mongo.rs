@@ -7,7 +7,7 @@ use protocol::facts::{Bson, Login, MongoCommand, MongoFact, MongoQuery, MongoUse
 use protocol::{Action, Fact, Operation};
 use tokio::runtime::Runtime;
 use transport::local::Local;
-use transport::{Session, Transport as _};
+use transport::{SecretStore, Session, Transport as _};
 use types::{Secret, SecretId};
 
 use crate::{Bed, program};
@@ -33,15 +33,10 @@ impl MongoClient {
         let session = runtime.block_on(async {
             let here = "localhost".parse().expect("a name");
             let stream = Local { agent }.open(&here).await.expect("the agent starts");
-            let session = Session::start(stream).await.expect("the agent answers");
-            if let Some((_, password)) = login {
-                let secret = (id.clone(), Secret::new(password));
-                session
-                    .hand_over(&[secret])
-                    .await
-                    .expect("the agent takes a secret");
-            }
-            session
+            let secret = login.map(|(_, password)| (id.clone(), Secret::new(password)));
+            let secrets: SecretStore = secret.into_iter().collect();
+            let session = Session::start_with(stream, secrets.for_host()).await;
+            session.expect("the agent answers")
         });
         let addresses = bed.lab.hosts().iter().map(|host| {
             let address = bed.lab.address(&host.name).expect("an address");

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use protocol::frame::{self, Decoder, FrameError};
-use protocol::{
-    Hello, LockHolder, Request, RequestId, Response, SecretValue, ToAgent, ToController, VERSION,
-};
+use protocol::{Hello, LockHolder, Request, RequestId, Response, Sealed, ToAgent, ToController, VERSION};
+use sealing::KeyPair;
 use thiserror::Error;
 
 use crate::host::{Host, Options, Work, locked};
@@ -44,11 +43,13 @@ pub fn serve(
         pool: Pool::new(REQUESTS),
         writer: Mutex::new(writer),
         lock: Mutex::default(),
+        keys: KeyPair::generate(),
     });
     agent.send(frame::encode(&Hello {
         version: VERSION,
         pid: std::process::id(),
         uid: rustix::process::geteuid().as_raw(),
+        key: agent.keys.public(),
     }));
     let ended = agent.read_requests(&mut reader);
     agent.host.close(PATIENCE);
@@ -61,6 +62,8 @@ struct Agent<W> {
     writer: Mutex<W>,
     /// Held until the process ends.
     lock: Mutex<Option<RunLock>>,
+    /// What secrets are sealed with, for this process alone.
+    keys: KeyPair,
 }
 
 impl<W: Write + Send + 'static> Agent<W> {
@@ -83,11 +86,7 @@ impl<W: Write + Send + 'static> Agent<W> {
     /// Serves what takes no time at once, so that it holds for all requests that come after it; the rest on threads.
     fn take(self: &Arc<Self>, id: RequestId, request: Request) {
         match request {
-            Request::Secrets(secrets) => {
-                self.host
-                    .learn(secrets.into_iter().map(|(id, SecretValue(secret))| (id, secret)));
-                self.answer(id, Response::Ready);
-            }
+            Request::Secrets(sealed) => self.answer(id, self.learn(&sealed)),
             Request::Lock(holder) => self.answer(id, self.take_lock(&holder)),
             Request::Gather(queries) => self.start(id, Work::Facts, move |host| {
                 Response::Facts(facts::gather(host, &queries))
@@ -109,6 +108,16 @@ impl<W: Write + Send + 'static> Agent<W> {
             // `None`: the connection ended before the request had its turn; nobody waits for an answer.
             let _done = agent.host.run(work, || agent.answer(id, serve(&agent.host)));
         });
+    }
+
+    fn learn(&self, sealed: &Sealed) -> Response {
+        match self.keys.open(sealed) {
+            Ok(secrets) => {
+                self.host.learn(secrets);
+                Response::Ready
+            }
+            Err(error) => Response::Failed(error.to_string()),
+        }
     }
 
     fn take_lock(&self, holder: &LockHolder) -> Response {

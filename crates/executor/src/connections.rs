@@ -1,10 +1,10 @@
 //! One connection a host a run.
 //!
 //! A session is opened when it is first needed and shared by everything that is done on its host. Where it was lost,
-//! the next who needs it opens another, with patience for what is transient only. A new session is handed the run's
-//! secrets and, where the run changes anything, takes the host's run lock before anybody uses it.
+//! the next who needs it opens another, with patience for what is transient only. Where the run changes anything, a new
+//! session takes the host's run lock before anybody uses it. A host is handed the secrets that its own requests refer to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use protocol::LockHolder;
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use transport::{ConnectError, Retry, Session, SessionError, Transport};
+use transport::{ConnectError, HostSecrets, Retry, SecretStore, Session, SessionError, Transport};
 use types::{HostName, Secret, SecretId};
 
-/// How long an agent may take to greet, to take secrets in, to say who holds the lock and how a unit stands: none of it is
+/// How long an agent may take to greet, to say who holds the lock and how a unit stands: none of it is
 /// work.
 pub(crate) const PROMPT: Duration = Duration::from_secs(30);
 
@@ -32,8 +32,9 @@ const LOCK_LOOK: Duration = Duration::from_secs(1);
 pub struct Connections {
     transport: Arc<dyn Transport>,
     retry: Retry,
-    secrets: Vec<(SecretId, Secret)>,
     sessions: BTreeMap<HostName, Mutex<Option<Session>>>,
+    /// What each host may know; it outlives the host's sessions.
+    secrets: BTreeMap<HostName, HostSecrets>,
     /// How many connections may be opened at once: each costs processor time here and there.
     opening: Semaphore,
     lock: Option<LockHolder>,
@@ -63,18 +64,25 @@ pub enum LockError {
 impl Connections {
     /// Connections to these hosts, none of them opened yet.
     ///
-    /// `width` is how many are opened at once. With a `lock`, each session takes its host's run lock.
+    /// Of the secrets each host is handed those that its own requests refer to. `width` is how many connections are opened
+    /// at once.
     pub fn new(
         transport: Arc<dyn Transport>,
         hosts: impl IntoIterator<Item = HostName>,
         secrets: Vec<(SecretId, Secret)>,
         width: usize,
     ) -> Self {
+        let store: SecretStore = secrets.into_iter().collect();
+        let sessions: BTreeMap<HostName, _> =
+            hosts.into_iter().map(|host| (host, Mutex::new(None))).collect();
         Self {
             transport,
             retry: Retry::default(),
-            secrets,
-            sessions: hosts.into_iter().map(|host| (host, Mutex::new(None))).collect(),
+            secrets: sessions
+                .keys()
+                .map(|host| (host.clone(), store.for_host()))
+                .collect(),
+            sessions,
             opening: Semaphore::new(width.max(1)),
             lock: None,
         }
@@ -85,6 +93,14 @@ impl Connections {
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
+    }
+
+    /// The secrets that a host's requests referred to so far.
+    pub fn referred(&self, host: &HostName) -> BTreeSet<SecretId> {
+        self.secrets
+            .get(host)
+            .map(HostSecrets::referred)
+            .unwrap_or_default()
     }
 
     /// The hosts.
@@ -199,7 +215,7 @@ impl Connections {
         Ok(session)
     }
 
-    /// A session that has the run's secrets. A transport ends its attempts by itself, for it knows whether the operator
+    /// A session with an agent that has greeted. A transport ends its attempts by itself, for it knows whether the operator
     /// is typing a passphrase; what the agent does afterwards has a time limit here.
     async fn start(&self, host: &HostName) -> Result<Session, ConnectError> {
         let _turn = self
@@ -207,17 +223,13 @@ impl Connections {
             .acquire()
             .await
             .map_err(|error| fatal(error.to_string()))?;
-        let greeting = Session::start(self.transport.open(host).await?);
+        let secrets = self.secrets.get(host).cloned().unwrap_or_default();
+        let greeting = Session::start_with(self.transport.open(host).await?, secrets);
         let silent = || SessionError::Lost(format!("no greeting within {} s", PROMPT.as_secs()));
-        let session = timeout(PROMPT, greeting)
+        timeout(PROMPT, greeting)
             .await
             .unwrap_or_else(|_| Err(silent()))
-            .map_err(|error| not_started(&error))?;
-        if !self.secrets.is_empty() {
-            let handed_over = answer(&session, PROMPT, session.hand_over(&self.secrets));
-            handed_over.await.map_err(|error| not_started(&error))?;
-        }
-        Ok(session)
+            .map_err(|error| not_started(&error))
     }
 }
 

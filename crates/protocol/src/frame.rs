@@ -88,6 +88,7 @@ mod tests {
             version: VERSION,
             pid: 70_000,
             uid: 0,
+            key: crate::SealingKey([7; 32]),
         };
         let frame = encode(&hello).unwrap();
         for cut in 0..frame.len() {

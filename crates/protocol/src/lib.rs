@@ -10,13 +10,16 @@ pub mod action;
 pub mod facts;
 pub mod frame;
 pub mod message;
+mod references;
 pub mod text;
 
 pub use action::{Action, ActionError, Change, Command, FileState, Operation, Precondition, UnitVerb};
 pub use facts::{Fact, FactError, FactQuery, Query};
-pub use message::{Hello, LockHolder, Request, RequestId, Response, SecretValue, ToAgent, ToController};
+pub use message::{
+    Hello, LockHolder, Request, RequestId, Response, Sealed, SealingKey, SecretValue, ToAgent, ToController,
+};
 pub use text::{Piece, Text, TextError};
 
 /// The version of the contract. Controller and agent are built together and the agent is found by the hash of its
 /// content, so two versions meet only by mistake; [`Hello`] carries it so that the mistake is named.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

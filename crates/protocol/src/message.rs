@@ -1,7 +1,7 @@
 //! The conversation: the agent says [`Hello`], then answers each request by its number, in any order.
 
 use serde::{Deserialize, Serialize};
-use types::{RunId, Secret, SecretId};
+use types::{RunId, Secret};
 
 use crate::{Action, ActionError, Change, Fact, FactError, FactQuery};
 
@@ -14,6 +14,28 @@ pub struct Hello {
     pub pid: u32,
     /// The effective user; 0 is root.
     pub uid: u32,
+    /// What secrets are sealed with: the public half of a key pair that the agent made when it started.
+    pub key: SealingKey,
+}
+
+/// A public key that secrets are sealed with, for one agent and one connection (X25519).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealingKey(pub [u8; 32]);
+
+/// Secrets that only the agent can read that they were sealed for. What stands between controller and agent sees them
+/// pass: sudo's log of its input (`log_input`), a proxy of the session.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// What the agent's private key makes the key of `content` from.
+    pub encapsulated: [u8; 32],
+    /// Encrypted and authenticated.
+    pub content: Vec<u8>,
+}
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealed({} bytes)", self.content.len())
+    }
 }
 
 /// The number by which a response finds its request; unique within a connection.
@@ -41,7 +63,7 @@ pub struct ToController {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Request {
     /// Hands over the secrets that later requests name. Adds to those handed over before.
-    Secrets(Vec<(SecretId, SecretValue)>),
+    Secrets(Sealed),
     /// Takes the run lock of the host; it is held until the connection ends.
     Lock(LockHolder),
     /// Answers queries, all at once.
@@ -78,7 +100,7 @@ pub struct LockHolder {
     pub run: RunId,
 }
 
-/// A secret's value on its way to the agent: the one place where a secret is serialised, and only into a frame.
+/// A secret's value on its way to the agent: the one place where a secret is serialised, and only to be sealed.
 #[derive(Clone)]
 pub struct SecretValue(pub Secret);
 

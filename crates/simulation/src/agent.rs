@@ -3,18 +3,21 @@
 //! It lives as long as its connection, and an action that it has begun goes on to its next safe point; only then is the
 //! run lock given back. With its host it goes down at once, wherever it is.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol::{Action, ActionError, Change, LockHolder, Operation, Request, Response};
+use protocol::{
+    Action, ActionError, Change, Fact, FactError, FactQuery, LockHolder, Operation, Request, Response,
+};
 use tokio::time::{Instant, sleep};
 use transport::BoxFuture;
 use transport::fake::FakeHost;
-use types::HostName;
+use types::{HostName, Secret, SecretId};
 
 use crate::site::Site;
-use crate::words;
+use crate::{secrecy, words};
 
 /// The pause before a server is asked again that was not ready: the real agent's.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -33,6 +36,8 @@ struct Life {
     /// How often the host had been up when it started.
     boot: u64,
     is_closing: AtomicBool,
+    /// The secrets that it was handed.
+    given: Mutex<BTreeMap<SecretId, Secret>>,
 }
 
 impl Agent {
@@ -44,6 +49,7 @@ impl Agent {
             id,
             boot,
             is_closing: AtomicBool::new(false),
+            given: Mutex::default(),
         };
         Self { life: Arc::new(life) }
     }
@@ -62,6 +68,21 @@ impl Drop for Life {
 }
 
 impl FakeHost for Agent {
+    /// At once, so that it holds for all requests that come after it: as the real agent does.
+    fn learn(
+        &self,
+        host: HostName,
+        secrets: Vec<(SecretId, Secret)>,
+    ) -> BoxFuture<'static, Option<Response>> {
+        let life = Arc::clone(&self.life);
+        life.site.hand_over(&host, secrets.iter().map(|(id, _)| id));
+        life.given().extend(secrets);
+        Box::pin(async move {
+            life.wait(life.site.latency()).await?;
+            Some(Response::Ready)
+        })
+    }
+
     fn answer(&self, _host: HostName, request: Request) -> BoxFuture<'static, Option<Response>> {
         let life = Arc::clone(&self.life);
         Box::pin(async move {
@@ -71,9 +92,10 @@ impl FakeHost for Agent {
                 return None;
             }
             let response = match request {
-                Request::Secrets(_) => Response::Ready,
+                // They are opened before.
+                Request::Secrets(_) => return None,
                 Request::Lock(holder) => life.lock(holder),
-                Request::Gather(queries) => Response::Facts(life.site.answer(&life.host, &queries)),
+                Request::Gather(queries) => Response::Facts(life.gather(&queries)),
                 Request::Act(action) => Response::Acted(life.act(&action, arrived).await?),
             };
             life.wait(life.site.latency()).await?;
@@ -87,6 +109,24 @@ impl Life {
     async fn wait(&self, time: Duration) -> Option<()> {
         sleep(time).await;
         self.site.is_boot(&self.host, self.boot).then_some(())
+    }
+
+    fn given(&self) -> MutexGuard<'_, BTreeMap<SecretId, Secret>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers; that a secret leaves the host in the open must not be.
+    fn gather(&self, queries: &[FactQuery]) -> Vec<Result<Fact, FactError>> {
+        let answers = self.site.answer(&self.host, queries);
+        let given = self.given();
+        let reported = queries.iter().zip(answers).map(|(query, answer)| {
+            secrecy::reported(query, answer?, &given).map_err(|leaked| {
+                let message = format!("{} would show {leaked} in the answer to {query:?}", self.host);
+                self.site.violation(&message);
+                FactError { message }
+            })
+        });
+        reported.collect()
     }
 
     fn lock(&self, holder: LockHolder) -> Response {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use executor::{Connections, Limits, Stop, gather};
 use plan::{Budget, Event, NodeOutcome, StepGraph};
-use planner::{Options, Project, Scope};
+use planner::{Options, Scope};
 use protocol::LockHolder;
 use tokio::sync::{mpsc, watch};
 use types::GroupId;
 
 use crate::network::Network;
+use crate::project::Read;
 use crate::site::Site;
 
 /// What an apply works with.
@@ -39,7 +40,7 @@ impl Operator {
     /// Applies once.
     pub(crate) async fn apply(
         &self,
-        project: &Project,
+        read: &Read,
         options: &Options,
         name: &str,
         stop: watch::Receiver<Stop>,
@@ -48,8 +49,8 @@ impl Operator {
             Ok(run) => run,
             Err(error) => return End::Broken(format!("{error}")),
         };
-        let mut connections = self.connections(project);
-        let graph = match self.look(&connections, project, options).await {
+        let mut connections = self.connections(read);
+        let graph = match self.look(&connections, read, options).await {
             Ok(graph) => graph,
             Err(broken) => return broken,
         };
@@ -70,28 +71,28 @@ impl Operator {
         if !self.is_reckless {
             self.site.set_budgets(&graph);
         }
-        self.run(&graph, &connections, project, name, stop).await;
-        match self.look(&connections, project, options).await {
+        self.run(&graph, &connections, read, name, stop).await;
+        match self.look(&connections, read, options).await {
             Ok(graph) => left(&graph),
             Err(broken) => broken,
         }
     }
 
     /// Connections to all hosts of a project.
-    pub(crate) fn connections(&self, project: &Project) -> Connections {
-        let hosts = project.queries(&Scope::default()).into_keys();
-        Connections::new(Arc::new(self.network.clone()), hosts, Vec::new(), 8)
+    pub(crate) fn connections(&self, read: &Read) -> Connections {
+        let hosts = read.project.queries(&Scope::default()).into_keys();
+        Connections::new(Arc::new(self.network.clone()), hosts, read.secrets.clone(), 8)
     }
 
     async fn look(
         &self,
         connections: &Connections,
-        project: &Project,
+        read: &Read,
         options: &Options,
     ) -> Result<StepGraph, End> {
         let scope = Scope::default();
-        let facts = gather(connections, project.queries(&scope)).await;
-        let graph = project.plan(&facts, &scope, options);
+        let facts = gather(connections, read.project.queries(&scope)).await;
+        let graph = read.project.plan(&facts, &scope, options);
         let graph = graph.and_then(|graph| {
             if self.is_reckless {
                 without_budgets(graph)
@@ -106,12 +107,12 @@ impl Operator {
         &self,
         graph: &StepGraph,
         connections: &Connections,
-        project: &Project,
+        read: &Read,
         name: &str,
         stop: watch::Receiver<Stop>,
     ) {
         let (events, mut queue) = mpsc::unbounded_channel();
-        let running = executor::run(graph, connections, project, Limits::default(), stop, events);
+        let running = executor::run(graph, connections, &read.project, Limits::default(), stop, events);
         let watching = async {
             while let Some(event) = queue.recv().await {
                 self.tell(name, &event);

@@ -22,6 +22,7 @@ mod panics;
 mod play;
 mod project;
 mod scenario;
+mod secrecy;
 mod shrink;
 mod site;
 mod troubles;

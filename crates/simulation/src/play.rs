@@ -7,7 +7,7 @@ use std::time::Duration;
 use executor::{Stop, gather};
 use futures::future::join_all;
 use plan::Running;
-use planner::{Options, Project, Scope};
+use planner::{Options, Scope};
 use services::world::Trouble;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -17,7 +17,7 @@ use crate::apply::{End, Operator};
 use crate::chance::Chance;
 use crate::network::Network;
 use crate::panics::caught;
-use crate::project;
+use crate::project::{self, Read};
 use crate::scenario::{Phase, Scenario, Wish};
 use crate::site::Site;
 use crate::troubles::{AtWork, Desk};
@@ -192,19 +192,19 @@ impl<'a> Stage<'a> {
             &self.members,
             self.turn,
         );
-        let project = project::read(&inventory)?;
-        self.site().set_inventory(&project.inventory.services);
+        let read = project::read(&inventory)?;
+        self.site().set_inventory(&read.project.inventory.services);
         let mut options = Options::default();
         if phase.wish == Wish::Restart {
-            options.restart = Some(self.running(&project).await);
+            options.restart = Some(self.running(&read).await);
         }
         self.site().begin_phase();
-        self.with_troubles(phase, &project, &options).await?;
+        self.with_troubles(phase, &read, &options).await?;
         self.site().note(|| "all troubles are over".to_owned());
         let cut = phase.cut();
-        self.converge(&project, &options, &cut).await?;
+        self.converge(&read, &options, &cut).await?;
         sleep(REST).await;
-        self.converge(&project, &options, &cut).await?;
+        self.converge(&read, &options, &cut).await?;
         self.site().check_end();
         self.site().set_clients(&members);
         Ok(())
@@ -236,18 +236,13 @@ impl<'a> Stage<'a> {
     }
 
     /// What runs now: what a restart that is asked for is about.
-    async fn running(&self, project: &Project) -> Running {
-        let connections = self.operator.connections(project);
-        Running::of(&gather(&connections, project.queries(&Scope::default())).await)
+    async fn running(&self, read: &Read) -> Running {
+        let connections = self.operator.connections(read);
+        Running::of(&gather(&connections, read.project.queries(&Scope::default())).await)
     }
 
     /// Applies while troubles come and go, and a client writes.
-    async fn with_troubles(
-        &mut self,
-        phase: &Phase,
-        project: &Project,
-        options: &Options,
-    ) -> Result<(), String> {
+    async fn with_troubles(&mut self, phase: &Phase, read: &Read, options: &Options) -> Result<(), String> {
         let began = Instant::now();
         let (ender, end) = watch::channel(false);
         let operator = self.operator.clone();
@@ -268,7 +263,7 @@ impl<'a> Stage<'a> {
         let applying = async {
             let mut defect = Ok(());
             for _ in 0..STUBBORN {
-                let end = self.apply(project, options, &desk).await;
+                let end = self.apply(read, options, &desk).await;
                 if let End::Broken(why) = end {
                     defect = Err(why);
                     break;
@@ -292,16 +287,11 @@ impl<'a> Stage<'a> {
     }
 
     /// Applies until nothing is left to do.
-    async fn converge(
-        &mut self,
-        project: &Project,
-        options: &Options,
-        cut: &[HostName],
-    ) -> Result<(), String> {
+    async fn converge(&mut self, read: &Read, options: &Options, cut: &[HostName]) -> Result<(), String> {
         let desk = Mutex::default();
         let mut last = End::Held;
         for round in 0..ENOUGH {
-            last = self.apply(project, options, &desk).await;
+            last = self.apply(read, options, &desk).await;
             match &last {
                 End::Converged => return Ok(()),
                 End::Broken(why) => return Err(why.clone()),
@@ -332,7 +322,7 @@ impl<'a> Stage<'a> {
     }
 
     /// One apply, unless it is killed; somebody else may do the same beside it.
-    async fn apply(&mut self, project: &Project, options: &Options, desk: &Mutex<Desk>) -> End {
+    async fn apply(&mut self, read: &Read, options: &Options, desk: &Mutex<Desk>) -> End {
         self.tally.applies += 1;
         let name = format!("run{}", self.tally.applies);
         let (kill, killed) = oneshot::channel();
@@ -356,7 +346,7 @@ impl<'a> Stage<'a> {
                     operator.site.note(|| format!("{name} is killed"));
                     End::Held
                 }
-                end = operator.apply(project, options, &name, stopped) => end,
+                end = operator.apply(read, options, &name, stopped) => end,
             }
         };
         let over = watch::channel(()).0;
@@ -371,7 +361,7 @@ impl<'a> Stage<'a> {
             if is_called {
                 let (_stop, stopped) = watch::channel(Stop::No);
                 let name = format!("{name}-rival");
-                operator.apply(project, options, &name, stopped).await;
+                operator.apply(read, options, &name, stopped).await;
             }
         };
         let ours = async {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use config::Findings;
 use planner::{Input, PlaybookText, Project, builtin_playbooks};
 use services::world::Play;
-use types::{Diagnostic, Sources};
+use types::{Diagnostic, Secret, SecretId, Sources};
+
+use crate::secrecy;
 
 /// The inventory of some services on some hosts of a site.
 pub(crate) fn inventory(plays: &[Play], site: &[&str], members: &[&str], turn: u32) -> String {
@@ -21,8 +23,14 @@ pub(crate) fn inventory(plays: &[Play], site: &[&str], members: &[&str], turn: u
     )
 }
 
+/// A project, and the values of its secrets.
+pub(crate) struct Read {
+    pub(crate) project: Project,
+    pub(crate) secrets: Vec<(SecretId, Secret)>,
+}
+
 /// Reads it; what is wrong with it is a defect of a play.
-pub(crate) fn read(inventory: &str) -> Result<Project, String> {
+pub(crate) fn read(inventory: &str) -> Result<Read, String> {
     let mut sources = Sources::new();
     let id = sources.add("inventory.toml", inventory);
     let playbooks = builtin_playbooks().into_iter().map(|(name, text)| PlaybookText {
@@ -41,11 +49,17 @@ pub(crate) fn read(inventory: &str) -> Result<Project, String> {
     };
     let findings = Findings::default();
     let project = Project::read(&input, &findings);
-    let (found, _) = findings.into_parts();
+    let (found, refs) = findings.into_parts();
     match found.iter().find(|found| found.is_error()) {
         Some(Diagnostic { message, label, .. }) => {
             Err(format!("the inventory is wrong: {message}: {label}\n{inventory}"))
         }
-        None => Ok(project),
+        None => Ok(Read {
+            project,
+            secrets: refs
+                .into_iter()
+                .map(|secret| (secret.id.clone(), secrecy::value(&secret.id)))
+                .collect(),
+        }),
     }
 }

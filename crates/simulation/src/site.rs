@@ -11,7 +11,7 @@ use protocol::{ActionError, Fact, FactError, FactQuery, LockHolder, Operation, P
 use services::world::Trouble;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use types::{GroupId, HostName};
+use types::{GroupId, HostName, SecretId};
 
 use crate::chance::Chance;
 use crate::invariants::Watched;
@@ -43,6 +43,8 @@ struct State {
     cuts: BTreeMap<HostName, u64>,
     full: BTreeSet<HostName>,
     locks: BTreeMap<HostName, (u64, LockHolder)>,
+    /// The secrets that each host was handed since the beginning.
+    handed_over: BTreeMap<HostName, BTreeSet<SecretId>>,
     agents: u64,
     operations: u64,
     phase_began_at: u64,
@@ -79,6 +81,7 @@ impl Site {
             cuts: BTreeMap::new(),
             full: BTreeSet::new(),
             locks: BTreeMap::new(),
+            handed_over: BTreeMap::new(),
             agents: 0,
             operations: 0,
             phase_began_at: 0,
@@ -146,6 +149,16 @@ impl Site {
         let mut books = self.books();
         books.agents += 1;
         (books.agents, books.boots.get(host).copied().unwrap_or_default())
+    }
+
+    /// Secrets come to a host.
+    pub(crate) fn hand_over<'a>(&self, host: &HostName, secrets: impl Iterator<Item = &'a SecretId>) {
+        let mut books = self.books();
+        books
+            .handed_over
+            .entry(host.clone())
+            .or_default()
+            .extend(secrets.cloned());
     }
 
     /// Whether a host has been up since then.

@@ -9,16 +9,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::frame::{self, Decoder};
 use protocol::{Hello, Request, Response, ToAgent, ToController, VERSION};
+use sealing::KeyPair;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, split};
 use tokio::sync::{mpsc, oneshot};
-use types::HostName;
+use types::{HostName, Secret, SecretId};
 
 use crate::{AgentStream, BoxFuture, ConnectError, Transport};
 
-/// What a fake host does with a request. `None` cuts the connection instead of answering.
+/// What a fake host does with a request; secrets are opened before. `None` cuts the connection instead of answering.
 pub trait FakeHost: Send + Sync + 'static {
     /// Answers a request.
     fn answer(&self, host: HostName, request: Request) -> BoxFuture<'static, Option<Response>>;
+
+    /// Takes secrets in, which were sealed for this connection. `None` cuts the connection.
+    fn learn(
+        &self,
+        _host: HostName,
+        _secrets: Vec<(SecretId, Secret)>,
+    ) -> BoxFuture<'static, Option<Response>> {
+        Box::pin(async { Some(Response::Ready) })
+    }
 
     /// Who answers on a new connection, where each has an agent of its own; it is dropped when the connection has ended,
     /// however that came about.
@@ -118,12 +128,14 @@ async fn serve(
 ) {
     let (reader, mut writer) = split(stream);
     let (answers, mut queue) = mpsc::unbounded_channel::<Option<ToController>>();
-    let reading = tokio::spawn(read_requests(reader, host, agent, answers));
+    let keys = KeyPair::generate();
     let hello = Hello {
         version: VERSION,
         pid: 1,
         uid: 0,
+        key: keys.public(),
     };
+    let reading = tokio::spawn(read_requests(reader, host, agent, keys, answers));
     let mut frame = frame::encode(&hello).ok();
     while let Some(bytes) = frame.take() {
         if writer.write_all(&bytes).await.is_err() {
@@ -143,6 +155,7 @@ async fn read_requests(
     mut reader: ReadHalf<DuplexStream>,
     host: HostName,
     agent: Arc<dyn FakeHost>,
+    keys: KeyPair,
     answers: mpsc::UnboundedSender<Option<ToController>>,
 ) {
     let mut decoder = Decoder::default();
@@ -150,7 +163,17 @@ async fn read_requests(
     loop {
         match decoder.next::<ToAgent>() {
             Ok(Some(ToAgent { id, request })) => {
-                let (answers, answer) = (answers.clone(), agent.answer(host.clone(), request));
+                let answer = match request {
+                    Request::Secrets(sealed) => match keys.open(&sealed) {
+                        Ok(secrets) => agent.learn(host.clone(), secrets),
+                        Err(error) => {
+                            let refused = Response::Failed(error.to_string());
+                            Box::pin(async { Some(refused) })
+                        }
+                    },
+                    request => agent.answer(host.clone(), request),
+                };
+                let answers = answers.clone();
                 tokio::spawn(async move {
                     let answer = answer.await.map(|response| ToController { id, response });
                     // The connection may be gone by now; then nobody waits.

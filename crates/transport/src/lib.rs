@@ -1,12 +1,14 @@
 //! The way to a host, whatever it is made of.
 //!
 //! A [`Transport`] opens a byte stream to a host at whose end an agent speaks; `ssh` does it for real, [`local`]
-//! starts an agent as a child process, [`fake`] answers from memory. A [`Session`] is the conversation over such
+//! starts an agent as a child process, [`fake`] answers from memory, [`tap`] listens to another. A [`Session`] is the conversation over such
 //! a stream: many requests in flight at once, answers in any order.
 
 pub mod fake;
 pub mod local;
+mod secrets;
 mod session;
+pub mod tap;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +18,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use types::HostName;
 
+pub use secrets::{HostSecrets, SecretStore};
 pub use session::{Session, SessionError};
 
 /// A stream to an agent. Closing the write side tells the agent to end.

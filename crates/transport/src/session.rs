@@ -3,8 +3,11 @@
 //! Requests may be made from many tasks at once: each gets a number, one task writes frames, another reads them and
 //! hands each answer to who waits for its number. When the stream ends, everybody who still waits is told why,
 //! in the far side's own words.
+//!
+//! Secrets that a request refers to, and that this agent does not have yet, go out right before it in the same write,
+//! sealed for this agent. It takes them in before it looks at the request, so they cost no round trip of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,14 +16,15 @@ use protocol::frame::{self, Decoder, FrameError};
 use protocol::{
     Action, ActionError, Change, Fact, FactError, FactQuery, Hello, LockHolder, Request, RequestId,
 };
-use protocol::{Response, SecretValue, ToAgent, ToController, VERSION};
+use protocol::{Response, ToAgent, ToController, VERSION};
+use sealing::{SealError, seal};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use types::{Secret, SecretId};
+use types::SecretId;
 
-use crate::AgentStream;
+use crate::{AgentStream, HostSecrets};
 
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -43,6 +47,12 @@ pub enum SessionError {
     /// The request does not encode: a defect.
     #[error("the request cannot be sent")]
     Encode(#[source] FrameError),
+    /// The request refers to a secret that this run has no value of: nothing was sent.
+    #[error("a request refers to the secret {0}, which this run has not: the inventory does not name it")]
+    UnknownSecret(SecretId),
+    /// The secrets cannot be sealed for this agent: nothing was sent.
+    #[error("secrets cannot be handed over")]
+    Seal(#[source] SealError),
 }
 
 /// A conversation with an agent. Cheap to clone; it ends when the last clone is dropped.
@@ -53,6 +63,7 @@ pub struct Session {
 
 struct Inner {
     hello: Hello,
+    secrets: HostSecrets,
     pending: Arc<Mutex<Pending>>,
     reading: AbortHandle,
     writing: AbortHandle,
@@ -64,6 +75,8 @@ struct Pending {
     waiting: BTreeMap<RequestId, oneshot::Sender<Response>>,
     /// Where frames go; `None` once the conversation is over, which closes the agent's input.
     outgoing: Option<mpsc::UnboundedSender<Vec<u8>>>,
+    /// The secrets that the agent has, or will have before it looks at anything that is sent from now on.
+    handed_over: BTreeSet<SecretId>,
     /// Why the stream ended, once it has.
     ended: Option<String>,
 }
@@ -72,8 +85,14 @@ struct Pending {
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Session {
-    /// Reads the agent's greeting and starts the conversation.
+    /// Reads the agent's greeting and starts a conversation in which nothing refers to a secret.
     pub async fn start(stream: AgentStream) -> Result<Self, SessionError> {
+        Self::start_with(stream, HostSecrets::default()).await
+    }
+
+    /// Reads the agent's greeting and starts the conversation. The agent is handed those of the secrets that requests
+    /// refer to, or referred to on an earlier connection to the same host.
+    pub async fn start_with(stream: AgentStream, secrets: HostSecrets) -> Result<Self, SessionError> {
         let AgentStream {
             mut reader,
             writer,
@@ -95,6 +114,7 @@ impl Session {
             next: 0,
             waiting: BTreeMap::new(),
             outgoing: Some(outgoing),
+            handed_over: BTreeSet::new(),
             ended: None,
         }));
         let writing = tokio::spawn(write_frames(writer, queue)).abort_handle();
@@ -109,6 +129,7 @@ impl Session {
         Ok(Self {
             inner: Arc::new(Inner {
                 hello,
+                secrets,
                 pending,
                 reading: reading.abort_handle(),
                 writing,
@@ -142,21 +163,52 @@ impl Session {
         self.inner.writing.abort();
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request, after the secrets that it refers to, and waits for its answer.
     pub async fn request(&self, request: Request) -> Result<Response, SessionError> {
-        let (sender, answer) = oneshot::channel();
-        {
+        let secrets = &self.inner.secrets;
+        secrets
+            .refer(request.secrets())
+            .map_err(SessionError::UnknownSecret)?;
+        let (answer, taken) = {
             let mut pending = lock(&self.inner.pending);
             if let Some(why) = &pending.ended {
                 return Err(SessionError::Lost(why.clone()));
             }
-            let id = pending.next;
-            let frame = frame::encode(&ToAgent { id, request }).map_err(SessionError::Encode)?;
-            pending.next = pending.next.wrapping_add(1);
-            pending.waiting.insert(id, sender);
-            // A closed queue means that the writer saw the stream end; the reader tells why, below.
-            let _sent = pending.outgoing.as_ref().map(|queue| queue.send(frame));
+            let missing = secrets.missing(&pending.handed_over);
+            let handing_over = match missing.as_slice() {
+                [] => None,
+                missing => Some(seal(&self.inner.hello.key, missing).map_err(SessionError::Seal)?),
+            };
+            let (frame, answer) = pending.add(request)?;
+            match handing_over {
+                None => {
+                    pending.send(frame);
+                    (answer, None)
+                }
+                Some(sealed) => {
+                    let (mut frames, taken) = pending.add(Request::Secrets(sealed))?;
+                    frames.extend(frame);
+                    pending.send(frames);
+                    pending.handed_over.extend(missing.into_iter().map(|(id, _)| id));
+                    (answer, Some(taken))
+                }
+            }
+        };
+        if let Some(taken) = taken {
+            let taken = self.wait(taken).await;
+            if !matches!(taken, Ok(Response::Ready)) {
+                // It counts as handed over, and is not: whoever comes next needs another agent.
+                self.abandon("the agent did not take the secrets");
+            }
+            match taken? {
+                Response::Ready => {}
+                _ => return Err(SessionError::Unexpected),
+            }
         }
+        self.wait(answer).await
+    }
+
+    async fn wait(&self, answer: oneshot::Receiver<Response>) -> Result<Response, SessionError> {
         match answer.await {
             Ok(Response::Failed(why)) => Err(SessionError::Refused(why)),
             Ok(response) => Ok(response),
@@ -164,18 +216,6 @@ impl Session {
                 let ended = lock(&self.inner.pending).ended.clone();
                 Err(SessionError::Lost(ended.unwrap_or_default()))
             }
-        }
-    }
-
-    /// Hands over secrets that later requests name.
-    pub async fn hand_over(&self, secrets: &[(SecretId, Secret)]) -> Result<(), SessionError> {
-        let secrets = secrets
-            .iter()
-            .map(|(id, value)| (id.clone(), SecretValue(value.clone())))
-            .collect();
-        match self.request(Request::Secrets(secrets)).await? {
-            Response::Ready => Ok(()),
-            _ => Err(SessionError::Unexpected),
         }
     }
 
@@ -195,7 +235,11 @@ impl Session {
     ) -> Result<Vec<Result<Fact, FactError>>, SessionError> {
         let asked = queries.len();
         match self.request(Request::Gather(queries)).await? {
-            Response::Facts(facts) if facts.len() == asked => Ok(facts),
+            Response::Facts(facts) if facts.len() == asked => {
+                let secrets = &self.inner.secrets;
+                let checked = facts.into_iter().map(|fact| secrets.checked(fact?));
+                Ok(checked.collect())
+            }
             _ => Err(SessionError::Unexpected),
         }
     }
@@ -210,6 +254,21 @@ impl Session {
 }
 
 impl Pending {
+    /// Gives a request its number: its frame, and where its answer comes.
+    fn add(&mut self, request: Request) -> Result<(Vec<u8>, oneshot::Receiver<Response>), SessionError> {
+        let id = self.next;
+        let frame = frame::encode(&ToAgent { id, request }).map_err(SessionError::Encode)?;
+        let (sender, answer) = oneshot::channel();
+        self.next = self.next.wrapping_add(1);
+        self.waiting.insert(id, sender);
+        Ok((frame, answer))
+    }
+
+    /// Queues what is written in one piece. A closed queue means that the writer saw the stream end; the reader tells why.
+    fn send(&self, frames: Vec<u8>) {
+        let _sent = self.outgoing.as_ref().map(|queue| queue.send(frames));
+    }
+
     /// Tells everybody who waits, and closes the agent's input.
     fn end(&mut self, why: String) {
         self.ended.get_or_insert(why);
@@ -301,6 +360,7 @@ mod tests {
             version: VERSION,
             pid: 1,
             uid: 0,
+            key: protocol::SealingKey([7; 32]),
         };
         theirs.write_all(&frame::encode(&hello).unwrap()).await.unwrap();
         let (reader, writer) = tokio::io::split(ours);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use protocol::frame::{self, Decoder};
 use protocol::{
     Action, ActionError, Change, Fact, FactError, FactQuery, FileState, Hello, Operation, Precondition,
-    Query, Request, RequestId, Response, SecretValue, Text, ToAgent, ToController,
+    Query, Request, RequestId, Response, Text, ToAgent, ToController,
 };
 use tempfile::TempDir;
 use types::Secret;
@@ -73,6 +73,7 @@ impl Client {
             version: 0,
             pid: 0,
             uid: 0,
+            key: protocol::SealingKey([0; 32]),
         };
         let mut client = Self {
             child,
@@ -128,8 +129,9 @@ impl Client {
     pub(crate) fn hand_over(&mut self, secrets: &[(&str, &str)]) {
         let secrets = secrets
             .iter()
-            .map(|(id, value)| (id.parse().unwrap(), SecretValue(Secret::new(*value))));
-        let answer = self.request(Request::Secrets(secrets.collect()));
+            .map(|(id, value)| (id.parse().unwrap(), Secret::new(*value)));
+        let sealed = sealing::seal(&self.hello.key, &secrets.collect::<Vec<_>>()).unwrap();
+        let answer = self.request(Request::Secrets(sealed));
         assert_eq!(answer, Response::Ready);
     }
 

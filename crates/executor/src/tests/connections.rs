@@ -1,17 +1,17 @@
 //! Sessions, locks and gathering.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use plan::{Facts, HostFacts};
-use protocol::facts::CommandQuery;
+use protocol::facts::{CommandQuery, FileQuery};
 use protocol::{FactQuery, Query};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use transport::{AgentStream, BoxFuture, ConnectError, Retry, Transport};
-use types::{HostName, Secret};
+use types::{HostName, Secret, SecretId};
 
 use super::world::{Setting, graph, holder, host, node};
 use crate::{Connections, LockError, gather};
@@ -164,17 +164,62 @@ async fn a_lock_that_our_own_lost_agent_never_lets_go_is_an_error() {
     assert!(session.await.expect("it hangs").is_err());
 }
 
+/// Connections that have the secrets `a`, `b` and `c`.
+fn with_secrets(setting: &Setting) -> Connections {
+    let secret = |name: &str| (name.parse().unwrap(), Secret::new(format!("the value of {name}")));
+    let secrets = ["a", "b", "c"].map(secret).to_vec();
+    let hosts = ["h1", "h2"].map(host);
+    Connections::new(Arc::new(setting.fake.clone()), hosts, secrets, 1)
+}
+
+/// A question that refers to these secrets.
+fn knowing(secrets: &[&str]) -> Vec<FactQuery> {
+    let ids: Vec<SecretId> = secrets.iter().map(|id| id.parse().unwrap()).collect();
+    vec![FileQuery::text("/etc/x").knowing(&ids).wrap()]
+}
+
 #[tokio::test(start_paused = true)]
-async fn every_new_session_learns_the_secrets() {
+async fn a_host_is_handed_the_secrets_that_its_requests_refer_to_once_and_no_others() {
     let setting = setting();
-    let secrets = vec![("env:X".parse().unwrap(), Secret::new("0123456789abcdef"))];
-    let connections = Connections::new(Arc::new(setting.fake.clone()), [host("h1")], secrets, 1);
-    connections.session(&host("h1")).await.unwrap();
+    let connections = with_secrets(&setting);
+    let ask = |name: &str, secrets: &[&str]| BTreeMap::from([(host(name), knowing(secrets))]);
+    gather(&connections, ask("h1", &["a"])).await;
+    gather(&connections, ask("h2", &[])).await;
+    assert_eq!(setting.world.happenings(), ["h1 learns a"]);
+    gather(&connections, ask("h1", &["a", "b"])).await;
+    gather(&connections, ask("h1", &["b"])).await;
+    assert_eq!(setting.world.happenings(), ["h1 learns a", "h1 learns b"]);
+    assert_eq!(connections.referred(&host("h2")), BTreeSet::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_agent_of_a_host_learns_what_the_lost_one_knew() {
+    let setting = setting();
+    let connections = with_secrets(&setting);
+    gather(&connections, BTreeMap::from([(host("h1"), knowing(&["a"]))])).await;
     setting.fake.set_down(&host("h1"), true);
     sleep(Duration::from_millis(1)).await;
     setting.fake.set_down(&host("h1"), false);
-    connections.session(&host("h1")).await.unwrap();
-    assert_eq!(setting.world.happenings(), ["h1 learns 1 secrets"; 2]);
+    // It refers to nothing, and what it reports must be concealed as before.
+    gather(&connections, BTreeMap::from([(host("h1"), knowing(&[]))])).await;
+    assert_eq!(setting.world.happenings(), ["h1 learns a"; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_refers_to_a_secret_without_a_value_is_an_error_that_names_it() {
+    let setting = setting();
+    let connections = with_secrets(&setting);
+    let facts = gather(&connections, BTreeMap::from([(host("h1"), knowing(&["a", "d"]))])).await;
+    let why = unreachable(&facts, "h1");
+    assert!(
+        why.contains("the secret d") && why.contains("the inventory does not name it"),
+        "{why}"
+    );
+    assert_eq!(
+        setting.world.happenings(),
+        Vec::<String>::new(),
+        "nothing was sent"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -289,6 +334,7 @@ impl Transport for Garbled {
                     version: protocol::VERSION,
                     pid: 1,
                     uid: 0,
+                    key: protocol::SealingKey([7; 32]),
                 };
                 theirs
                     .write_all(&protocol::frame::encode(&hello).unwrap())

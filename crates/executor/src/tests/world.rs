@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use plan::{Budget, Event, Facts, Gate, Judge, Node, NodeOutcome, Outcome, StepGraph, Verdict};
-use protocol::facts::{CommandFact, CommandQuery, UnitFact};
+use protocol::facts::{CommandFact, CommandQuery, FileFact, UnitFact};
 use protocol::{
     Action, ActionError, Change, Command, Fact, FactQuery, LockHolder, Operation, Query, Request, Response,
     UnitVerb,
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use transport::BoxFuture;
 use transport::fake::{Fake, FakeHost};
-use types::{GroupId, HostName, ServiceName};
+use types::{GroupId, HostName, Secret, SecretId, ServiceName};
 
 use crate::{Connections, Limits, Stop, run};
 
@@ -410,6 +410,17 @@ impl World {
 }
 
 impl FakeHost for World {
+    fn learn(
+        &self,
+        host: HostName,
+        secrets: Vec<(SecretId, Secret)>,
+    ) -> BoxFuture<'static, Option<Response>> {
+        for (id, _) in secrets {
+            self.note(format!("{host} learns {id}"));
+        }
+        Box::pin(async { Some(Response::Ready) })
+    }
+
     fn answer(&self, host: HostName, request: Request) -> BoxFuture<'static, Option<Response>> {
         let world = self.clone();
         Box::pin(async move {
@@ -417,10 +428,7 @@ impl FakeHost for World {
                 std::future::pending::<()>().await;
             }
             match request {
-                Request::Secrets(secrets) => {
-                    world.note(format!("{host} learns {} secrets", secrets.len()));
-                    Some(Response::Ready)
-                }
+                Request::Secrets(_) => panic!("a fake host opens them"),
                 Request::Lock(holder) => {
                     let other = world.books().locked.get(&host).cloned();
                     world.note(format!("{host} is asked for its lock"));
@@ -439,6 +447,7 @@ impl FakeHost for World {
                             stderr: String::new(),
                         })),
                         FactQuery::Unit(query) => Ok(Fact::Unit(world.unit(&query.name))),
+                        FactQuery::File(_) => Ok(Fact::File(FileFact::Absent)),
                         other => panic!("nobody asks {other:?}"),
                     });
                     Some(Response::Facts(answers.collect()))

@@ -15,6 +15,7 @@ pub(crate) fn fake_agent(padding: usize) -> AgentBinary {
         version: protocol::VERSION,
         pid: 42,
         uid: 0,
+        key: protocol::SealingKey([7; 32]),
     };
     let frame = protocol::frame::encode(&hello).unwrap();
     let octal: Vec<String> = frame.iter().map(|byte| format!("\\{byte:03o}")).collect();

@@ -160,6 +160,7 @@ impl Handler for Client {
             version: protocol::VERSION,
             pid: 42,
             uid: 0,
+            key: protocol::SealingKey([7; 32]),
         };
         session.data(channel, protocol::frame::encode(&hello).unwrap())
     }

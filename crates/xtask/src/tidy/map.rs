@@ -68,8 +68,14 @@ pub(crate) static MAP: &[Crate] = &[
         "playbooks, hosts and facts become one step graph",
     ),
     one(
-        "transport",
+        "sealing",
         &["protocol", "types"],
+        Real,
+        "secrets on their way to one agent, sealed to its key pair",
+    ),
+    one(
+        "transport",
+        &["protocol", "sealing", "types"],
         Real,
         "byte streams to hosts, and the conversation with the agent at their end",
     ),
@@ -99,7 +105,7 @@ pub(crate) static MAP: &[Crate] = &[
     ),
     one(
         "agent",
-        &["protocol", "types"],
+        &["protocol", "sealing", "types"],
         Real,
         "facts and actions: the only code that touches a host",
     ),

@@ -1,0 +1,488 @@
+//! Which secrets a message refers to: a host is handed those, and no others.
+//!
+//! Everything is taken apart field by field and without `..`: a field or a variant that is added does not compile until
+//! somebody has decided here whether it names secrets.
+
+use std::collections::BTreeSet;
+
+use types::SecretId;
+
+use crate::facts::{
+    Bson, Call, CommandFact, CommandQuery, ErlangFact, ErlangQuery, FileFact, FileMeta, FileQuery,
+    HttpAccount, HttpEndpoint, HttpFact, HttpQuery, HttpRequest, LogFact, LogQuery, Login, MongoCommand,
+    MongoError, MongoFact, MongoQuery, MongoUser, OsFact, OsQuery, PackageFact, PackageQuery, ResolveFact,
+    ResolveQuery, RespCommand, RespFact, RespQuery, RespValue, SsdbCommand, SsdbFact, SsdbQuery, SsdbReach,
+    SsdbReply, TcpFact, TcpQuery, Term, UnitFact, UnitQuery, WordsFact, WordsQuery,
+};
+use crate::text::{CLOSE, OPEN};
+use crate::{Action, Command, Fact, FactQuery, Operation, Precondition, Request, Text, TextError};
+
+impl Request {
+    /// The secrets that the request refers to.
+    pub fn secrets(&self) -> BTreeSet<SecretId> {
+        match self {
+            Self::Secrets(_) | Self::Lock(_) => BTreeSet::new(),
+            Self::Gather(queries) => queries.iter().flat_map(FactQuery::secrets).collect(),
+            Self::Act(action) => action.secrets(),
+        }
+    }
+}
+
+impl FactQuery {
+    /// The secrets that the query refers to: those that it logs in with, and those that are recognised in its answer.
+    pub fn secrets(&self) -> BTreeSet<SecretId> {
+        let mut found = Found::default();
+        found.query(self);
+        found.ids
+    }
+}
+
+impl Action {
+    /// The secrets that the action refers to, in what it does and in what must still be so.
+    pub fn secrets(&self) -> BTreeSet<SecretId> {
+        let mut found = Found::default();
+        let Self {
+            only_if,
+            operation,
+            limit_ms: _,
+        } = self;
+        for Precondition { what: _, query, fact } in only_if {
+            found.query(query);
+            found.fact(fact);
+        }
+        found.operation(operation);
+        found.ids
+    }
+}
+
+impl Fact {
+    /// The secrets that the answer refers to.
+    ///
+    /// # Errors
+    /// [`TextError::Malformed`] where a string holds the reserved brackets otherwise than around a reference: no agent of
+    /// ours says so.
+    pub fn secrets(&self) -> Result<BTreeSet<SecretId>, TextError> {
+        let mut found = Found::default();
+        found.fact(self);
+        match found.malformed {
+            Some(what) => Err(TextError::Malformed(what)),
+            None => Ok(found.ids),
+        }
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    ids: BTreeSet<SecretId>,
+    malformed: Option<String>,
+}
+
+impl Found {
+    fn id(&mut self, id: &SecretId) {
+        self.ids.insert(id.clone());
+    }
+
+    fn ids<'a>(&mut self, ids: impl IntoIterator<Item = &'a SecretId>) {
+        self.ids.extend(ids.into_iter().cloned());
+    }
+
+    fn each<'a, T: 'a>(&mut self, items: impl IntoIterator<Item = &'a T>, see: fn(&mut Self, &T)) {
+        for item in items {
+            see(self, item);
+        }
+    }
+
+    fn text(&mut self, text: &Text) {
+        self.string(text.as_str());
+    }
+
+    /// A string that may become part of a [`Text`] later.
+    fn string(&mut self, string: &str) {
+        if !string.contains([OPEN, CLOSE]) {
+            return;
+        }
+        let text = Text::new(string);
+        match text.pieces() {
+            Ok(pieces) => {
+                for piece in pieces {
+                    match piece {
+                        crate::Piece::Secret(id) => self.id(&id),
+                        crate::Piece::Plain(plain) if plain.contains(CLOSE) => {
+                            self.malformed.get_or_insert_with(|| plain.to_owned());
+                        }
+                        crate::Piece::Plain(_) | crate::Piece::Kept(_) => {}
+                    }
+                }
+            }
+            Err(_) => {
+                self.malformed.get_or_insert_with(|| string.to_owned());
+            }
+        }
+    }
+
+    fn strings<'a>(&mut self, strings: impl IntoIterator<Item = &'a String>) {
+        for string in strings {
+            self.string(string);
+        }
+    }
+
+    fn query(&mut self, query: &FactQuery) {
+        match query {
+            FactQuery::Os(OsQuery)
+            | FactQuery::Unit(UnitQuery { name: _ })
+            | FactQuery::Package(PackageQuery { name: _ })
+            | FactQuery::Resolve(ResolveQuery { name: _ })
+            | FactQuery::Tcp(TcpQuery { host: _, port: _ })
+            | FactQuery::Command(CommandQuery { argv: _, limit_ms: _ })
+            | FactQuery::Words(WordsQuery {
+                address: _,
+                port: _,
+                words: _,
+            })
+            | FactQuery::Log(LogQuery {
+                path: _,
+                patterns: _,
+                last: _,
+                tail: _,
+            }) => {}
+            FactQuery::File(FileQuery {
+                path: _,
+                text: _,
+                secrets,
+                masks: _,
+            }) => self.ids(secrets),
+            FactQuery::Resp(RespQuery {
+                address: _,
+                port: _,
+                password,
+                commands,
+            }) => {
+                self.ids(password);
+                self.each(commands, Self::resp_command);
+            }
+            FactQuery::Ssdb(SsdbQuery {
+                address: _,
+                port: _,
+                password,
+                commands,
+            }) => {
+                self.ids(password);
+                self.each(commands, Self::ssdb_command);
+            }
+            FactQuery::Erlang(ErlangQuery {
+                node: _,
+                cookie_file: _,
+                ready,
+                calls,
+            }) => {
+                if let Some((call, term)) = ready {
+                    self.call(call);
+                    self.term(term);
+                }
+                self.each(calls, Self::call);
+            }
+            FactQuery::Mongo(MongoQuery {
+                address: _,
+                port: _,
+                user,
+                or_as_nobody: _,
+                commands,
+            }) => {
+                self.mongo_user(user.as_ref());
+                self.each(commands, Self::mongo_command);
+            }
+            FactQuery::Http(HttpQuery {
+                at,
+                request,
+                limit_ms: _,
+            }) => {
+                self.endpoint(at);
+                self.http_request(request);
+            }
+        }
+    }
+
+    fn operation(&mut self, operation: &Operation) {
+        match operation {
+            Operation::WriteFile {
+                path: _,
+                text,
+                mode: _,
+                owner: _,
+                group: _,
+                was: _,
+            } => self.text(text),
+            Operation::MakeDirectory {
+                path: _,
+                mode: _,
+                owner: _,
+                group: _,
+            }
+            | Operation::Unit { name: _, verbs: _ }
+            | Operation::InstallPackages { names: _ } => {}
+            Operation::Run { commands } => {
+                for Command { argv: _, stdin } in commands {
+                    self.each(stdin, Self::text);
+                }
+            }
+            Operation::Resp {
+                address: _,
+                port: _,
+                password,
+                commands,
+            } => {
+                self.ids(password);
+                self.each(commands, Self::resp_command);
+            }
+            Operation::Ssdb {
+                address: _,
+                port: _,
+                password,
+                commands,
+                until,
+            } => {
+                self.ids(password);
+                self.each(commands, Self::ssdb_command);
+                if let Some(SsdbReach {
+                    command,
+                    pattern: _,
+                    at_least: _,
+                }) = until
+                {
+                    self.ssdb_command(command);
+                }
+            }
+            Operation::Mongo {
+                address: _,
+                port: _,
+                user,
+                commands,
+                again_on: _,
+            } => {
+                self.mongo_user(user.as_ref());
+                self.each(commands, Self::mongo_command);
+            }
+            Operation::Http { at, requests } => {
+                self.endpoint(at);
+                self.each(requests, Self::http_request);
+            }
+        }
+    }
+
+    fn resp_command(&mut self, command: &RespCommand) {
+        let RespCommand {
+            args,
+            sensitive: _,
+            known,
+        } = command;
+        self.each(args, Self::text);
+        self.ids(known);
+    }
+
+    fn ssdb_command(&mut self, command: &SsdbCommand) {
+        let SsdbCommand { args, is_private: _ } = command;
+        self.each(args, Self::text);
+    }
+
+    fn mongo_user(&mut self, user: Option<&MongoUser>) {
+        if let Some(MongoUser {
+            name: _,
+            password,
+            auth_db: _,
+        }) = user
+        {
+            self.id(password);
+        }
+    }
+
+    fn mongo_command(&mut self, command: &MongoCommand) {
+        let MongoCommand {
+            db: _,
+            fields,
+            only: _,
+        } = command;
+        self.each(fields.iter().map(|(_, value)| value), Self::bson);
+    }
+
+    fn endpoint(&mut self, at: &HttpEndpoint) {
+        let HttpEndpoint {
+            address: _,
+            port: _,
+            account,
+        } = at;
+        if let Some(HttpAccount { user: _, password }) = account {
+            self.ids(password);
+        }
+    }
+
+    fn http_request(&mut self, request: &HttpRequest) {
+        let HttpRequest {
+            method: _,
+            path: _,
+            body,
+        } = request;
+        self.text(body);
+    }
+
+    fn call(&mut self, call: &Call) {
+        let Call {
+            module: _,
+            function: _,
+            args,
+            when_ready: _,
+        } = call;
+        self.each(args, Self::term);
+    }
+
+    fn term(&mut self, term: &Term) {
+        match term {
+            Term::Int(_) => {}
+            Term::Atom(text) | Term::Float(text) | Term::Str(text) | Term::Other(text) => self.string(text),
+            Term::List(items) | Term::Tuple(items) => self.each(items, Self::term),
+            Term::Map(pairs) => {
+                for (name, value) in pairs {
+                    self.term(name);
+                    self.term(value);
+                }
+            }
+            Term::Secret(id) => self.id(id),
+        }
+    }
+
+    fn bson(&mut self, value: &Bson) {
+        match value {
+            Bson::Null | Bson::Bool(_) | Bson::Int(_) | Bson::Date(_) | Bson::Timestamp(_, _) => {}
+            Bson::Str(text) => self.text(text),
+            Bson::Array(items) => self.each(items, Self::bson),
+            Bson::Doc(fields) => {
+                for (name, value) in fields {
+                    self.string(name);
+                    self.bson(value);
+                }
+            }
+            Bson::Double(text) | Bson::ObjectId(text) | Bson::Binary(_, text) | Bson::Other(text) => {
+                self.string(text);
+            }
+        }
+    }
+
+    fn fact(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Os(OsFact {
+                hostname,
+                id,
+                version,
+                arch,
+                kernel,
+                boot_id,
+                now_us: _,
+                uid: _,
+            }) => self.strings([hostname, id, version, arch, kernel, boot_id]),
+            Fact::File(FileFact::Absent) | Fact::Tcp(TcpFact::Open) | Fact::Log(LogFact::Absent) => {}
+            Fact::File(FileFact::Present(meta)) => self.file(meta),
+            Fact::Unit(unit) => self.unit(unit),
+            Fact::Package(PackageFact { version }) => self.strings(version),
+            Fact::Resolve(ResolveFact { addresses }) => self.strings(addresses),
+            Fact::Tcp(TcpFact::Closed(why))
+            | Fact::Resp(RespFact::Down(why) | RespFact::Denied(why))
+            | Fact::Ssdb(SsdbFact::Down(why) | SsdbFact::Denied(why))
+            | Fact::Erlang(ErlangFact::Down(why) | ErlangFact::Denied(why))
+            | Fact::Mongo(MongoFact::Down(why))
+            | Fact::Http(HttpFact::Down(why))
+            | Fact::Words(WordsFact::Down(why)) => self.string(why),
+            Fact::Command(CommandFact {
+                status: _,
+                stdout,
+                stderr,
+            }) => self.strings([stdout, stderr]),
+            Fact::Resp(RespFact::Replies {
+                authenticated: _,
+                replies,
+            }) => self.each(replies, Self::resp_value),
+            Fact::Ssdb(SsdbFact::Replies {
+                asks_password: _,
+                replies,
+            }) => {
+                for SsdbReply { status, items } in replies {
+                    self.string(status);
+                    self.each(items, Self::text);
+                }
+            }
+            Fact::Erlang(ErlangFact::Results(results)) => {
+                for result in results {
+                    match result {
+                        Ok(term) => self.term(term),
+                        Err(why) => self.string(why),
+                    }
+                }
+            }
+            Fact::Mongo(MongoFact::Denied(error)) => self.mongo_error(error),
+            Fact::Mongo(MongoFact::Replies { login, replies }) => {
+                match login {
+                    Login::Nobody | Login::Accepted => {}
+                    Login::Refused(error) => self.mongo_error(error),
+                }
+                for reply in replies {
+                    match reply {
+                        Ok(value) => self.bson(value),
+                        Err(error) => self.mongo_error(error),
+                    }
+                }
+            }
+            Fact::Http(HttpFact::Reply { status: _, body }) => self.text(body),
+            Fact::Words(WordsFact::Replies(replies)) => self.each(replies, Self::text),
+            Fact::Log(LogFact::Lines(found)) => self.each(found.iter().flatten(), Self::text),
+        }
+    }
+
+    fn file(&mut self, meta: &FileMeta) {
+        let FileMeta {
+            kind: _,
+            sha256,
+            len: _,
+            mode: _,
+            owner,
+            group,
+            modified_us: _,
+            text,
+        } = meta;
+        self.strings([sha256, owner, group]);
+        self.each(text, Self::text);
+    }
+
+    fn unit(&mut self, unit: &UnitFact) {
+        let UnitFact {
+            load,
+            active,
+            sub,
+            enabled,
+            main_pid: _,
+            started_us: _,
+            invocation,
+            stale: _,
+        } = unit;
+        self.strings([load, active, sub, enabled, invocation]);
+    }
+
+    fn resp_value(&mut self, value: &RespValue) {
+        match value {
+            RespValue::Nil | RespValue::Int(_) => {}
+            RespValue::Str(text) => self.text(text),
+            RespValue::List(items) => self.each(items, Self::resp_value),
+            RespValue::Error(why) => self.string(why),
+        }
+    }
+
+    fn mongo_error(&mut self, error: &MongoError) {
+        let MongoError {
+            code: _,
+            name,
+            message,
+        } = error;
+        self.strings([name, message]);
+    }
+}
+
+#[cfg(test)]
+mod tests;
