@@ -53,6 +53,7 @@ pub enum Code {
     DuplicateKey = 11000,
     NotPrimaryNoSecondaryOk = 13435,
     NotPrimaryOrSecondary = 13436,
+    Location17347 = 17347,
     Location40415 = 40415,
     Location51003 = 51003,
 }

@@ -169,6 +169,12 @@ fn lock_directory(options: &Options) -> Result<File, StartError> {
         failed("Unable to lock the lock file: mongod.lock (Resource temporarily unavailable). Another mongod instance \
                 is already running on the directory".into())
     })?;
+    // As WiredTiger does when it makes a database, and never again.
+    let made = path.join("WiredTiger");
+    if !made.exists() {
+        std::fs::write(&made, "WiredTiger\nWiredTiger 10.0.0: stand-in\n")
+            .map_err(|error| failed(format!("Unable to create {}: {error}", made.display())))?;
+    }
     Ok(file)
 }
 

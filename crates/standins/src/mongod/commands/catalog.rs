@@ -7,6 +7,7 @@ use bson::{Document, doc};
 use crate::mongod::errors::{Code, Reply, fail};
 use crate::mongod::node::{Node, State};
 use crate::mongod::oplog::Op;
+use crate::mongod::repl::MemberState;
 use crate::mongod::rights::{Exception, Need, may};
 
 use super::concern::{await_write, require_primary};
@@ -86,9 +87,15 @@ pub(super) async fn drop_database(node: &Node, database: &str, command: &Documen
     .await
 }
 
-/// `listDatabases`: those that the client may read something in.
-pub(super) fn list_databases(node: &Node, session: &Session) -> Document {
+/// `listDatabases`: those that the client may read something in; with `authorizedDatabases: false` all, or an error. A
+/// server that waits for its set's configuration, was removed from it or is an arbiter shows none to anybody (4.9).
+pub(super) fn list_databases(node: &Node, session: &Session, command: &Document) -> Reply {
     let state = node.lock();
+    let is_open = matches!(state.repl.state, MemberState::Primary | MemberState::Secondary);
+    if node.options.repl_set.is_some() && !is_open {
+        let why = "node is not in primary or recovering state";
+        return fail(Code::NotPrimaryOrSecondary, why);
+    }
     let mut sizes: BTreeMap<&str, i64> = BTreeMap::new();
     for namespace in state.store.namespaces() {
         let database = namespace.split('.').next().unwrap_or_default();
@@ -96,6 +103,12 @@ pub(super) fn list_databases(node: &Node, session: &Session) -> Document {
     }
     sizes.entry("local").or_insert(4096);
     let all = !node.options.auth || may(&session.users, &Need::Monitor, Exception::None);
+    if !all && matches!(command.get_bool("authorizedDatabases"), Ok(false)) {
+        return fail(
+            Code::Unauthorized,
+            "Insufficient permissions to list all databases",
+        );
+    }
     let seen = |name: &str| {
         all || may(
             &session.users,
@@ -109,7 +122,7 @@ pub(super) fn list_databases(node: &Node, session: &Session) -> Document {
         .map(|(name, size)| doc! {"name": *name, "sizeOnDisk": *size, "empty": false})
         .collect();
     let total: i64 = sizes.values().sum();
-    doc! {"databases": shown, "totalSize": total, "totalSizeMb": total / 1_048_576}
+    Ok(doc! {"databases": shown, "totalSize": total, "totalSizeMb": total / 1_048_576})
 }
 
 /// `listCollections`.

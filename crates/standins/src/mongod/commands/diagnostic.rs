@@ -37,8 +37,8 @@ pub(super) fn connection_status(session: &Session) -> Document {
     doc! {"authInfo": {"authenticatedUsers": users, "authenticatedUserRoles": roles}}
 }
 
-/// `serverStatus`, with the sections that tell of replication.
-pub(super) fn server_status(node: &Node, command: &Document) -> Document {
+/// `serverStatus`, with the sections that tell of replication and, as since 5.1, of the catalog.
+pub(super) fn server_status(node: &Node, command: &Document) -> Reply {
     let uptime = node.started.elapsed();
     let millis = i64::try_from(uptime.as_millis()).unwrap_or(i64::MAX);
     let state = node.lock();
@@ -62,18 +62,26 @@ pub(super) fn server_status(node: &Node, command: &Document) -> Document {
         });
         reply.insert("electionMetrics", doc! {});
     }
-    let entries = state.oplog.entries();
-    if let (true, Some(first)) = (
-        crate::mongod::query::truthy(command.get("oplog")),
-        entries.get(sync::window_start(&state)),
-    ) {
+    if node.options.release() >= (5, 1) {
+        let own = ["admin.", "config.", "local."];
+        let is_users = |name: &&str| !own.iter().any(|own| name.starts_with(own));
+        let collections = state.store.namespaces().filter(is_users).count();
+        let collections = i64::try_from(collections).unwrap_or(i64::MAX);
+        reply.insert("catalogStats", doc! {"collections": collections});
+    }
+    if crate::mongod::query::truthy(command.get("oplog")) && node.options.repl_set.is_some() {
+        // Without an oplog the question is refused as a whole (4.9, an arbiter and a server that waits for its set).
+        let first = state.oplog.entries().get(sync::window_start(&state));
+        let Some(first) = first.filter(|_| repl.config.is_some()) else {
+            return fail(Code::Location17347, "Problem reading earliest entry from oplog");
+        };
         let latest = state.oplog.last().timestamp();
         reply.insert(
             "oplog",
             doc! {"latestOptime": latest, "earliestOptime": first.at.timestamp()},
         );
     }
-    reply
+    Ok(reply)
 }
 
 /// `hostInfo`, as far as anybody here asks.
