@@ -6,6 +6,7 @@ use plan::{Consent, Level, Note, Refusal};
 use types::HostName;
 
 use super::health::duration;
+use super::holding::{self, Holding};
 use super::set::host_of;
 use super::settings::Settings;
 use super::start::starts;
@@ -28,7 +29,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         let Some(node) = view.node(host) else {
             continue;
         };
-        all.refusals.extend(obstacle(&view, node));
+        all.refusals.extend(obstacle(&view, node, cx));
         note_node(&view, node, &mut all);
     }
     note_set(&view, &mut all);
@@ -38,7 +39,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     all
 }
 
-fn refusal(
+pub(super) fn refusal(
     host: Option<&HostName>,
     what: impl Into<String>,
     why: impl Into<String>,
@@ -67,7 +68,7 @@ pub(super) fn whole(view: &View<'_>) -> Vec<Refusal> {
 }
 
 /// Why a host cannot be worked on; `None` where nothing speaks against it.
-pub(super) fn obstacle(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
+pub(super) fn obstacle(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<Refusal> {
     let (settings, host) = (view.settings, node.host);
     if let Some(Err(bad)) = node.conf() {
         return Some(refusal(
@@ -109,20 +110,22 @@ pub(super) fn obstacle(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
             "stop mongod there, move its data directory away, and start it empty",
         )),
         // Standing outside, with data: copying the set's data would destroy them.
-        Place::Standalone | Place::Blank if view.has_set() => up.data().map(|what| {
-            refusal(
+        Place::Standalone | Place::Blank if view.has_set() => match node.holding(settings) {
+            Holding::Nothing => None,
+            Holding::Unknown(why) => holding::unproven(host, &why, cx),
+            Holding::Something(what) => Some(refusal(
                 Some(host),
                 format!("{host} does not join the set"),
-                format!("it holds {what}, and a newcomer's data are replaced by the set's"),
+                format!("it holds {what}, and the data of a joining member are replaced by the set's"),
                 "move its data into the set (mongodump, mongorestore), then empty its data directory",
-            )
-        }),
+            )),
+        },
         _ => None,
     }
 }
 
 /// Whether a member that was removed had been one of this very set.
-fn is_ours(view: &View<'_>, up: &Up) -> bool {
+pub(super) fn is_ours(view: &View<'_>, up: &Up) -> bool {
     let ours = view.config().and_then(|config| config.set_id().cloned());
     let its = up.config().and_then(|config| config.set_id().cloned());
     ours.is_some() && ours == its
@@ -193,11 +196,13 @@ fn without_login(view: &View<'_>) -> Option<Refusal> {
     }
     let set = &view.settings.replica_set;
     // What a newcomer holds is another matter.
-    let in_use = |up: &Up| up.place(set) == Place::Member || (!view.has_set() && up.data().is_some());
+    let in_use = |node: &Node<'_>, up: &Up| {
+        up.place(set) == Place::Member || (!view.has_set() && node.held(view.settings).is_some())
+    };
     let open = view.nodes.iter().find(|node| {
         node.server
             .up()
-            .is_some_and(|up| in_use(up) && up.asks_for_login() == Some(false))
+            .is_some_and(|up| in_use(node, up) && up.asks_for_login() == Some(false))
     })?;
     Some(refusal(
         None,

@@ -35,7 +35,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut all = StepPlan::nothing();
     for node in cx.hosts.iter().filter_map(|host| view.node(host)) {
         let host = node.host;
-        if obstacle(&view, node).is_some() {
+        if obstacle(&view, node, cx).is_some() {
             // The step `check` says why.
             continue;
         }

@@ -23,6 +23,9 @@ pub(super) const HANDED_OVER: &str = "handed-over";
 /// The set does without a member, whose name follows the colon.
 pub(super) const SPARED: &str = "spared:";
 
+/// A host holds nothing that the set's data would replace.
+pub(super) const NOTHING_TO_LOSE: &str = "nothing-to-lose";
+
 /// A server that starts may have a journal to replay.
 const STARTED: u64 = 600_000;
 /// An election takes some ten seconds; on a busy machine more than one is needed.
@@ -67,6 +70,17 @@ pub(super) fn handed_over(view: &View<'_>, host: &HostName) -> Gate {
 pub(super) fn spared(view: &View<'_>, name: &str) -> Gate {
     let title = format!("all others are well, and a majority without {name}");
     of_all(view, &format!("{SPARED}{name}"), None, title, ELECTED)
+}
+
+/// Asked right before a host joins whose server did not run when the plan was made. The set is asked too, for one that
+/// was removed from it holds what the set has.
+pub(super) fn nothing_to_lose(view: &View<'_>, host: &HostName) -> Gate {
+    let title = format!("{host} holds nothing that the set's data would replace");
+    let mut gate = of_all(view, NOTHING_TO_LOSE, Some(host), title, STARTED);
+    if let Some(watched) = gate.watch.get_mut(host) {
+        watched.extend(queries::data_directory(view.settings));
+    }
+    gate
 }
 
 /// A gate that looks at the whole set: at those that leave as well, for one of them may be the primary.

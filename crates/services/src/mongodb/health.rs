@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use plan::{Budget, Facts, Health, MemberStatus, ServiceStatus, Verdict};
 use types::HostName;
 
+use super::check::is_ours;
 use super::gates;
+use super::holding::Holding;
 use super::set::{Member, host_of};
 use super::settings::Settings;
 use super::view::{Node, PRIMARY, Place, Server, Up, View};
@@ -23,6 +25,7 @@ pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
             None => serves(&view, node),
         },
         (gates::SERVES, Some(node)) => serves(&view, node),
+        (gates::NOTHING_TO_LOSE, Some(node)) => return nothing_to_lose(&view, node),
         (gates::HANDED_OVER, Some(node)) => handed_over(&view, node),
         _ => {
             let version = check.strip_prefix(gates::COMMITTED).map(str::parse);
@@ -113,6 +116,27 @@ fn committed(view: &View<'_>, version: i64) -> Result<(), String> {
         Some((now, _)) if now >= version => Err(format!("no majority has version {now} yet")),
         Some((now, _)) => Err(format!("the version is {now}")),
         None => Err("the primary does not tell its configuration".to_owned()),
+    }
+}
+
+/// Whether a host may join: what it holds is replaced by the set's data.
+fn nothing_to_lose(view: &View<'_>, node: &Node<'_>) -> Verdict {
+    let host = node.host;
+    let Ok(up) = up(node) else {
+        return match copies_nothing(view, node) {
+            Some(why) => Verdict::Fail(why),
+            None => Verdict::Wait(format!("{host} does not answer yet")),
+        };
+    };
+    match up.place(&view.settings.replica_set) {
+        Place::Member => return Verdict::Pass,
+        Place::Removed(_) if is_ours(view, up) => return Verdict::Pass,
+        _ => {}
+    }
+    match node.holding(view.settings) {
+        Holding::Nothing => Verdict::Pass,
+        Holding::Something(what) => Verdict::Fail(format!("{host} holds {what}")),
+        Holding::Unknown(why) => Verdict::Fail(format!("{host} may hold data: {why}")),
     }
 }
 

@@ -4,18 +4,19 @@
 //! inventory; it alone votes at first, so that it becomes the primary whatever happens, and the others rise in the step
 //! `members` once they have its data.
 
-use plan::{Preview, Refusal};
+use plan::{Consent, Preview, Refusal};
 use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
 use protocol::{Action, Fact, Operation, Precondition};
 use types::HostName;
 
-use super::check::{obstacle, whole};
+use super::check::{obstacle, refusal, whole};
 use super::gates;
+use super::holding::{DISCARD, Holding};
 use super::queries::{HERE, ask_as_nobody};
 use super::set::SetConfig;
 use super::settings::Settings;
 use super::start::starts;
-use super::view::{Node, Place, Server, Up, View, known_admin};
+use super::view::{Node, Place, Server, View, known_admin};
 use crate::step::{Cx, StepPlan, Task};
 
 /// `NodeNotFound`: a member that was only just started may not answer the seed yet.
@@ -58,7 +59,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut all = StepPlan::nothing();
     // What the step `check` refuses is said once.
     let is_refused =
-        !whole(&view).is_empty() || view.nodes.iter().any(|node| obstacle(&view, node).is_some());
+        !whole(&view).is_empty() || view.nodes.iter().any(|node| obstacle(&view, node, cx).is_some());
     if view.has_set() || view.nodes.is_empty() || is_refused {
         return all;
     }
@@ -71,7 +72,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     if !all.unplanned.is_empty() {
         return all;
     }
-    let seed = match seed(&view) {
+    let seed = match seed(&view, cx) {
         Ok(seed) => seed,
         Err(refusal) => {
             all.refusals.push(*refusal);
@@ -112,51 +113,74 @@ fn is_ready(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Result<(), String>
     }
 }
 
-/// The host that is initiated: what it holds becomes the set's.
-fn seed<'v>(view: &'v View<'_>) -> Result<&'v Node<'v>, Box<Refusal>> {
-    let refuse = |why: String, way_out: &str| {
-        Err(Box::new(Refusal {
-            service: None,
-            host: None,
-            what: "the set is not initiated".to_owned(),
-            why,
-            way_out: way_out.to_owned(),
-            consent: None,
-        }))
-    };
-    let holding: Vec<(&Node<'_>, String)> = view
-        .nodes
-        .iter()
-        .filter_map(|node| Some((node, node.server.up()?.data()?)))
-        .collect();
-    let can_lead = |node: &Node<'_>| {
-        let options = view.settings.options(node.host);
+/// The host that is initiated: what it holds becomes the set's, and what any other holds is lost. So the one that holds
+/// data is the seed, or the only one that may hold some; where that does not decide, the operator does.
+fn seed<'v>(view: &'v View<'_>, cx: &Cx<'_>) -> Result<&'v Node<'v>, Box<Refusal>> {
+    let settings = view.settings;
+    let may_lead = |node: &Node<'_>| {
+        let options = settings.options(node.host);
         options.is_some_and(|options| !options.is_passive())
     };
-    match holding.as_slice() {
-        [] => {
-            let mut nodes = view.nodes.iter();
-            match nodes.find(|node| can_lead(node)) {
-                Some(node) => Ok(node),
-                None => refuse(
-                    "no member may become the primary".to_owned(),
-                    "give one a priority",
-                ),
-            }
+    let mut held: Vec<(&Node<'_>, String)> = Vec::new();
+    let mut unproven: Vec<(&Node<'_>, String)> = Vec::new();
+    for node in &view.nodes {
+        match node.holding(settings) {
+            Holding::Nothing => {}
+            Holding::Something(what) => held.push((node, what)),
+            Holding::Unknown(_) if cx.is_allowed(DISCARD, node.host) => {}
+            Holding::Unknown(why) => unproven.push((node, why)),
         }
-        [(node, _)] if can_lead(node) => Ok(node),
-        [(node, what)] => refuse(
+    }
+    match (held.as_slice(), unproven.as_slice()) {
+        ([], []) => {
+            let first = view.nodes.iter().find(|node| may_lead(node));
+            first.ok_or_else(|| not_initiated("no member may become the primary", "give one a priority"))
+        }
+        ([(node, _)], []) | ([], [(node, _)]) if may_lead(node) => Ok(node),
+        ([(node, what)], []) => Err(not_initiated(
             format!("{} holds {what}, and may not become the primary", node.host),
             "give it a priority in the inventory",
-        ),
-        [(first, what), (second, other), ..] => refuse(
+        )),
+        ([], [(node, why)]) => Err(not_initiated(
+            format!(
+                "{} may hold data, and may not become the primary: {why}",
+                node.host
+            ),
+            "give it a priority in the inventory",
+        )),
+        ([(first, what), (second, other), ..], _) => Err(not_initiated(
             format!(
                 "{} holds {what} and {} holds {other}: only one's data become the set's",
                 first.host, second.host
             ),
             "decide which data are kept, and empty the data directories of the others by hand",
-        ),
+        )),
+        (_, [.., (last, why)]) => {
+            let hosts: Vec<&str> = unproven.iter().map(|(node, _)| node.host.as_str()).collect();
+            let others = held
+                .first()
+                .map_or("only one's data become".to_owned(), |(node, what)| {
+                    format!("{} holds {what}, and its data become", node.host)
+                });
+            let mut refusal = not_initiated(
+                format!(
+                    "{} may hold data, and {others} the set's: {why}",
+                    hosts.join(", ")
+                ),
+                "start mongod there without replication.replSetName and look with show dbs; empty the data directories that \
+                 hold nothing of worth, or name each such host in an override",
+            );
+            refusal.consent = Some(Consent {
+                action: DISCARD.to_owned(),
+                host: last.host.clone(),
+            });
+            Err(refusal)
+        }
     }
+}
+
+fn not_initiated(why: impl Into<String>, way_out: &str) -> Box<Refusal> {
+    Box::new(refusal(None, "the set is not initiated", why, way_out))
 }
 
 fn task(view: &View<'_>, seed: &Node<'_>) -> Task {
@@ -167,9 +191,11 @@ fn task(view: &View<'_>, seed: &Node<'_>) -> Task {
     let command = MongoCommand::new(COMMAND, config.document());
     let preview = Preview::Commands(vec![command.to_string()]);
     let others = config.members().len() - 1;
-    let reason = match seed.server.up().and_then(Up::data) {
-        Some(what) => format!("no host has a set's configuration, and {host} holds {what}"),
-        None => "no host has a set's configuration".to_owned(),
+    let none = "no host has a set's configuration";
+    let reason = match seed.holding(settings) {
+        Holding::Something(what) => format!("{none}, and {host} holds {what}"),
+        Holding::Unknown(_) => format!("{none}, and {host} alone may hold data"),
+        Holding::Nothing => none.to_owned(),
     };
     let no_set = Precondition {
         what: format!("{host} is in no set"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Preview, Refusal};
+use plan::{Gate, Preview, Refusal};
 use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
 use protocol::{Action, Fact, Operation, Precondition};
 use types::HostName;
@@ -10,6 +10,7 @@ use types::HostName;
 use super::check::obstacle;
 use super::departure::{self, departures};
 use super::gates;
+use super::holding::{DISCARD, Holding};
 use super::initiate;
 use super::leave;
 use super::queries::{HERE, ask};
@@ -74,11 +75,39 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         _ => None,
     });
     let run = Run { view: &view, host };
-    all.tasks.extend(stages.into_iter().map(|stage| run.task(stage)));
+    for stage in stages {
+        let gates: Vec<Gate> = only_their_start_tells(&view, &stage, cx)
+            .map(|host| gates::nothing_to_lose(&view, host))
+            .collect();
+        let task = run.task(stage);
+        all.tasks.push(gates.into_iter().fold(task, Task::before));
+    }
     if is_there {
         drop_idle(&run, by_then.unwrap_or(from), cx, &mut all);
     }
     all
+}
+
+/// Hosts that join with this change, whose servers this plan starts and that have run before: what they hold is seen only
+/// then.
+fn only_their_start_tells<'v>(
+    view: &'v View<'_>,
+    stage: &'v Stage,
+    cx: &'v Cx<'_>,
+) -> impl Iterator<Item = &'v HostName> {
+    let joins = move |node: &&Node<'_>| match stage {
+        Stage::Reconfig { from, to, .. } => {
+            let name = view.settings.member_name(node.host);
+            from.member(&name).is_none() && to.member(&name).is_some()
+        }
+        Stage::Sync(_) | Stage::WriteConcern => false,
+    };
+    let is_unknown = |node: &&Node<'_>| {
+        let is_down = node.server.up().is_none();
+        is_down && node.holding(view.settings) != Holding::Nothing && !cx.is_allowed(DISCARD, node.host)
+    };
+    let nodes = view.nodes.iter().filter(joins).filter(is_unknown);
+    nodes.map(|node| node.host)
 }
 
 /// Members that the inventory does not list and that take no part in the set leave at once: nobody uses them, and as
@@ -144,14 +173,14 @@ fn may_join(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> bool {
         Some(Place::Standalone) | None => starts(view, node, cx),
         Some(_) => false,
     };
-    cx.hosts.contains(node.host) && is_ready && obstacle(view, node).is_none()
+    cx.hosts.contains(node.host) && is_ready && obstacle(view, node, cx).is_none()
 }
 
 /// A host that should be a member and cannot be made one by this plan.
 fn stays_out(view: &View<'_>, node: &Node<'_>, from: &SetConfig, cx: &Cx<'_>) -> Option<(HostName, String)> {
     let is_member = from.member(&view.settings.member_name(node.host)).is_some();
     // What stands in the way is refused by the step `check`.
-    if is_member || may_join(view, node, cx) || obstacle(view, node).is_some() {
+    if is_member || may_join(view, node, cx) || obstacle(view, node, cx).is_some() {
         return None;
     }
     let why = "it does not join the set: its server does not answer as one that could";

@@ -13,6 +13,7 @@ mod config;
 mod departure;
 mod gates;
 mod health;
+mod holding;
 mod initiate;
 mod keyfile;
 mod leave;

@@ -22,13 +22,17 @@ pub(super) enum Ask {
     Committed,
     Options,
     Users,
+    /// All of them, or an error: without being told so a server shows those that the user may see, of which there may be
+    /// none.
     Databases,
+    /// The number of collections, apart from the oplog: a server that has none refuses the whole question (17347).
+    Catalog,
     Oplog,
     WriteConcern,
 }
 
 /// All of them.
-pub(super) const ASKED: [Ask; 10] = [
+pub(super) const ASKED: [Ask; 11] = [
     Ask::Hello,
     Ask::Version,
     Ask::Status,
@@ -37,6 +41,7 @@ pub(super) const ASKED: [Ask; 10] = [
     Ask::Options,
     Ask::Users,
     Ask::Databases,
+    Ask::Catalog,
     Ask::Oplog,
     Ask::WriteConcern,
 ];
@@ -75,10 +80,12 @@ impl Ask {
             ]),
             Self::Databases => MongoCommand::new("listDatabases", 1)
                 .with("nameOnly", true)
+                .with("authorizedDatabases", false)
                 .only(&["databases.name"]),
+            Self::Catalog => MongoCommand::new("serverStatus", 1).only(&["catalogStats.collections"]),
             Self::Oplog => MongoCommand::new("serverStatus", 1)
                 .with("oplog", 1)
-                .only(&["oplog", "catalogStats.collections"]),
+                .only(&["oplog"]),
             Self::WriteConcern => MongoCommand::new("getDefaultRWConcern", 1)
                 .only(&["defaultWriteConcernSource", "defaultWriteConcern"]),
         }
@@ -162,6 +169,11 @@ pub(super) fn lock(settings: &Settings) -> FileQuery {
     FileQuery::meta(format!("{}/mongod.lock", settings.data_dir))
 }
 
+/// The file that WiredTiger writes when it makes a database, and never again.
+pub(super) fn made(settings: &Settings) -> FileQuery {
+    FileQuery::meta(format!("{}/WiredTiger", settings.data_dir))
+}
+
 /// The version of the installed program.
 pub(super) fn installed() -> CommandQuery {
     CommandQuery {
@@ -181,6 +193,15 @@ pub(super) fn live(settings: &Settings) -> Vec<FactQuery> {
     queries
 }
 
+/// What tells where a server's data are, and since when.
+pub(super) fn data_directory(settings: &Settings) -> [FactQuery; 3] {
+    [
+        conf(settings).wrap(),
+        lock(settings).wrap(),
+        made(settings).wrap(),
+    ]
+}
+
 /// Everything of a member; of another host, whether it was one and is still in the set's eyes or its own.
 pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     if !settings.hosts.contains(host) {
@@ -194,8 +215,7 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         return queries;
     }
     let mut queries = live(settings);
-    queries.push(conf(settings).wrap());
-    queries.push(lock(settings).wrap());
+    queries.extend(data_directory(settings));
     // Only the name of the delay depends on the version before a server runs.
     let has_delay = settings.members.iter().any(|member| member.delay_s.is_some());
     queries.extend(has_delay.then(|| installed().wrap()));

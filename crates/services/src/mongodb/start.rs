@@ -23,7 +23,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     for node in cx.hosts.iter().filter_map(|host| view.node(host)) {
         match need(&view, node, cx) {
             Ok(Some((verbs, reason))) => {
-                note_interruption(node, &verbs, &mut all);
+                note_interruption(settings, node, &verbs, &mut all);
                 all.tasks.push(task(&view, node, verbs, reason));
             }
             Ok(None) => {}
@@ -165,8 +165,8 @@ fn live_values(parsed: &Bson) -> Vec<(String, Value)> {
     values
 }
 
-fn note_interruption(node: &Node<'_>, verbs: &[UnitVerb], all: &mut StepPlan) {
-    if let Some(what) = node.server.up().and_then(Up::data)
+fn note_interruption(settings: &Settings, node: &Node<'_>, verbs: &[UnitVerb], all: &mut StepPlan) {
+    if let Some(what) = node.held(settings)
         && verbs.contains(&UnitVerb::Restart)
     {
         let text = format!("it is restarted, and holds {what}: whoever uses it is interrupted");

@@ -27,6 +27,8 @@ pub(super) struct Node<'a> {
     pub(super) unit: Result<&'a UnitFact, Unknown>,
     pub(super) file: Result<&'a FileFact, Unknown>,
     lock: Result<&'a FileFact, Unknown>,
+    /// The file that was written when its database was made.
+    pub(super) made: Result<&'a FileFact, Unknown>,
     /// The key file, where there is one to manage.
     pub(super) keyfile: Option<Result<&'a FileFact, Unknown>>,
     pub(super) server: Server,
@@ -238,6 +240,7 @@ impl<'a> Node<'a> {
             unit: facts.get(host, &UnitQuery::new(&settings.unit)),
             file: facts.get(host, &queries::conf(settings)),
             lock: facts.get(host, &queries::lock(settings)),
+            made: facts.get(host, &queries::made(settings)),
             keyfile: keyfile.map(|file| facts.get(host, &queries::keyfile(file))),
             server: Server::find(settings, host, facts),
             installed: installed(host, facts),
@@ -262,14 +265,16 @@ impl<'a> Node<'a> {
 
     /// Whether the server never ran where the inventory says that its data are: then it is in no set, and holds nothing.
     pub(super) fn never_ran(&self, settings: &Settings) -> bool {
-        let is_elsewhere = match self.conf() {
-            Some(Ok(conf)) => {
-                let path = conf.get("storage.dbPath").and_then(serde_json::Value::as_str);
-                path.is_some_and(|path| path.trim_end_matches('/') != settings.data_dir.trim_end_matches('/'))
-            }
-            _ => false,
+        !self.stores_elsewhere(settings) && self.lock.as_ref().is_ok_and(|lock| lock.meta().is_none())
+    }
+
+    /// Whether its file names another data directory than the inventory.
+    pub(super) fn stores_elsewhere(&self, settings: &Settings) -> bool {
+        let Some(Ok(conf)) = self.conf() else {
+            return false;
         };
-        !is_elsewhere && self.lock.as_ref().is_ok_and(|lock| lock.meta().is_none())
+        let path = conf.get("storage.dbPath").and_then(serde_json::Value::as_str);
+        path.is_some_and(|path| path.trim_end_matches('/') != settings.data_dir.trim_end_matches('/'))
     }
 
     /// Its mongod.conf; `None` where there is none, or it could not be read.
@@ -467,26 +472,6 @@ impl Up {
             Some((user.get("user")?.as_str()?.to_owned(), roles.collect()))
         });
         Some(users.collect())
-    }
-
-    /// Something that it holds and that is not its own; `None` where there is nothing, or it cannot be told.
-    pub(super) fn data(&self) -> Option<String> {
-        if let Ok(reply) = self.reply(Ask::Databases) {
-            let databases = reply.get("databases").map(Bson::items).unwrap_or_default();
-            let mut names = databases
-                .iter()
-                .filter_map(|database| database.get("name")?.as_str());
-            let own = ["admin", "config", "local"];
-            let name = names.find(|name| !own.contains(name))?;
-            return Some(format!("the database {name:?}"));
-        }
-        // A server that waits for its set's configuration shows no databases, but counts collections.
-        let count = self
-            .reply(Ask::Oplog)
-            .ok()?
-            .get("catalogStats.collections")?
-            .as_int()?;
-        (count > 0).then(|| format!("{count} collections"))
     }
 
     /// How many seconds of changes its oplog holds.

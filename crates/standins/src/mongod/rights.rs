@@ -117,9 +117,8 @@ pub enum Exception {
 /// Whether these users may, or somebody whom the localhost exception lets.
 pub fn may(users: &[User], need: &Need, exception: Exception) -> bool {
     let excepted = match need {
-        Need::Configure | Need::Status => true,
-        // Answered before it is known what there is to see (4.9).
-        Need::LoggedIn => true,
+        // A question for databases is answered before it is known what there is to see (4.9).
+        Need::Configure | Need::Status | Need::LoggedIn => true,
         Need::Monitor => exception == Exception::Arbiter,
         Need::CreateUser(database) => database == "admin" || database == "$external",
         _ => false,

@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 
 use super::{
-    AUTH, CONF, KEY, LOCK, OUR_KEY, UNIT, assert_settled, built, converge, converge_from_everywhere,
-    packaged, plan, service, shown,
+    AUTH, CONF, DISCARDS, KEY, LOCK, MADE, OUR_KEY, UNIT, assert_settled, built, converge,
+    converge_from_everywhere, packaged, plan, service, shown, untouched,
 };
 use crate::testing::render;
 
@@ -20,8 +20,10 @@ fn fresh_hosts_become_a_set_without_access_control() {
 
 #[test]
 fn a_run_that_dies_anywhere_is_finished_by_the_next() {
-    converge_from_everywhere(&*service(AUTH), &packaged(), &[]);
-    converge_from_everywhere(&*service(""), &packaged(), &[]);
+    for more in [AUTH, ""] {
+        converge_from_everywhere(&*service(more), &untouched(), &[]);
+        converge_from_everywhere(&*service(more), &packaged(), &DISCARDS);
+    }
 }
 
 #[test]
@@ -85,7 +87,7 @@ fn a_single_server_with_access_control_becomes_a_set() {
     world.node_mut("db1").disk.data.databases = vec!["control"];
     world.restart("db1");
     assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world, &[]);
+    converge_from_everywhere(&*service, &world, &DISCARDS);
 }
 
 #[test]
@@ -96,6 +98,7 @@ fn servers_that_are_off_are_started_first() {
         world.stop(name);
         world.node_mut(name).machine.unit(UNIT).is_enabled = false;
         world.node_mut(name).machine.files.remove(LOCK);
+        world.node_mut(name).machine.files.remove(MADE);
     }
     converge_from_everywhere(&*service, &world, &[]);
 }
@@ -115,7 +118,7 @@ fn a_server_that_has_run_before_is_asked_first_what_it_is() {
     for task in &found.tasks {
         world.perform(&*service, task);
     }
-    converge_from_everywhere(&*service, &world, &[]);
+    converge_from_everywhere(&*service, &world, &DISCARDS);
 }
 
 #[test]
@@ -145,13 +148,13 @@ fn a_host_that_is_out_of_reach_keeps_the_set_from_being_made() {
 fn an_arbiter_comes_last_and_needs_a_write_concern() {
     let service = service(&format!("{AUTH}members.db3.arbiter = true\n"));
     assert_snapshot!(shown(&*service, &packaged()));
-    converge_from_everywhere(&*service, &packaged(), &[]);
+    converge_from_everywhere(&*service, &packaged(), &DISCARDS);
 }
 
 #[test]
 fn another_port_is_found_on_the_packages_own() {
     let service = service(&format!("{AUTH}port = 27018\n"));
-    converge_from_everywhere(&*service, &packaged(), &[]);
+    converge_from_everywhere(&*service, &packaged(), &DISCARDS);
 }
 
 #[test]
@@ -164,6 +167,7 @@ fn versions_before_five_call_the_delay_by_its_old_name() {
         for host in super::THREE {
             world.stop(host);
             world.node_mut(host).machine.files.remove(LOCK);
+            world.node_mut(host).machine.files.remove(MADE);
         }
         let found = shown(&*service, &world);
         assert!(found.contains(&format!("hidden: true, {name}: 3600")), "{found}");

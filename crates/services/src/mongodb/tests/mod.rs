@@ -4,6 +4,7 @@ mod adopted;
 mod basis;
 mod drift;
 mod fresh;
+mod holding;
 mod members;
 mod refused;
 mod scale;
@@ -20,7 +21,7 @@ use crate::mongodb::set::{Member as Id, SetConfig};
 use protocol::ActionError;
 use protocol::facts::Bson;
 
-use crate::mongodb::world::{CONF, LOCK, PACKAGED, Set as World, UNIT};
+use crate::mongodb::world::{CONF, LOCK, MADE, PACKAGED, Set as World, UNIT};
 use crate::world::Pace;
 use world::{KEY, OUR_KEY};
 
@@ -60,11 +61,19 @@ fn service(more: &str) -> Box<dyn Service> {
     testing::service(&inventory(&THREE, more))
 }
 
-/// Five hosts on which the package was just installed and started.
+/// Five hosts on which the package was just installed, which neither starts nor enables its server.
+fn untouched() -> World {
+    World::packaged(
+        &["db1", "db2", "db3", "db4", "db5"],
+        Pace::default(),
+        1_000_000_000_000,
+    )
+}
+
+/// The same hosts, with a standalone server running on three of them.
 fn packaged() -> World {
-    let hosts = ["db1", "db2", "db3", "db4", "db5"];
-    let mut world = World::packaged(&hosts, Pace::default(), 1_000_000_000_000);
-    for name in hosts {
+    let mut world = untouched();
+    for name in THREE {
         world.node_mut(name).machine.unit(UNIT).is_enabled = true;
         world.restart(name);
     }
@@ -181,6 +190,15 @@ fn converge_allowing(service: &dyn Service, world: &mut World, allow: &[&str]) {
     assert!(is_done, "something changes with each plan");
     assert_settled(service, world);
 }
+
+/// Consents for standalone servers that this very plan restarts into a set: killed right then, they show nothing any more.
+const DISCARDS: [&str; 5] = [
+    "mongodb.discard=db1",
+    "mongodb.discard=db2",
+    "mongodb.discard=db3",
+    "mongodb.discard=db4",
+    "mongodb.discard=db5",
+];
 
 /// Carries a task out, unless something changed since the plan.
 fn performs(service: &dyn Service, world: &mut World, task: &Task) -> bool {

@@ -44,6 +44,7 @@ fn two_sets_of_one_name() {
 #[test]
 fn a_newcomer_with_data_of_its_own() {
     let mut world = built(&*service(AUTH));
+    world.restart("db4");
     world.node_mut("db4").disk.data.databases = vec!["old"];
     let service = testing::service(&inventory(&["db1", "db2", "db3", "db4", "db5"], AUTH));
     let found = shown(&*service, &world);

@@ -17,9 +17,9 @@ use super::set::{Member, SetConfig};
 use crate::world::{Pace, Play, Trouble, World};
 use reply::{bad, may};
 
-#[cfg(test)]
-pub(in crate::mongodb) use node::LOCK;
 pub(in crate::mongodb) use node::{CONF, Node, UNIT};
+#[cfg(test)]
+pub(in crate::mongodb) use node::{LOCK, MADE};
 
 /// The file of the packages, shortened.
 pub(in crate::mongodb) const PACKAGED: &str = "\

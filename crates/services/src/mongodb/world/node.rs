@@ -12,6 +12,8 @@ use crate::world::Machine;
 pub(in crate::mongodb) const UNIT: &str = "mongod.service";
 pub(in crate::mongodb) const CONF: &str = "/etc/mongod.conf";
 pub(in crate::mongodb) const LOCK: &str = "/var/lib/mongodb/mongod.lock";
+/// Written when a database is made.
+pub(in crate::mongodb) const MADE: &str = "/var/lib/mongodb/WiredTiger";
 
 /// A host.
 #[derive(Clone)]
@@ -197,6 +199,7 @@ impl Node {
             self.machine.unit(UNIT).die();
         } else if !self.machine.files.contains_key(LOCK) {
             self.machine.write(LOCK, "", 0o600, "mongodb", now_us);
+            self.machine.write(MADE, "WiredTiger\n", 0o600, "mongodb", now_us);
         }
     }
 

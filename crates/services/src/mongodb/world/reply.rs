@@ -73,15 +73,7 @@ impl Set {
                 let databases = names.map(|name| Bson::doc([("name", name.into())]));
                 Ok(Bson::doc([("databases", Bson::Array(databases.collect()))]))
             }
-            "serverStatus" => {
-                let oplog = Bson::doc([
-                    ("latestOptime", Bson::Timestamp(100_000, 1)),
-                    ("earliestOptime", Bson::Timestamp(10_000, 1)),
-                ]);
-                let collections = i64::try_from(data.databases.len()).unwrap_or(i64::MAX);
-                let stats = Bson::doc([("collections", collections.into())]);
-                Ok(Bson::doc([("oplog", oplog), ("catalogStats", stats)]))
-            }
+            "serverStatus" => self.server_status(at, process, command),
             "getDefaultRWConcern" => {
                 let source = if data.has_write_concern {
                     "global"
@@ -96,6 +88,31 @@ impl Set {
             )]
             other => panic!("no server here answers {other}"),
         }
+    }
+
+    /// A server that waits for its set's configuration has no oplog, and refuses a question for it as a whole (4.9). One that
+    /// replicates nothing leaves that section out. What it holds is told by number since 5.1.
+    fn server_status(&self, at: usize, process: &Process, command: &MongoCommand) -> Reply {
+        let disk = &self.nodes[at].disk;
+        let mut sections = Vec::new();
+        let wants_oplog = command.fields.iter().any(|(name, _)| name == "oplog");
+        if wants_oplog && process.set().is_some() {
+            if disk.config.is_none() {
+                let message = "Problem reading earliest entry from oplog";
+                return Err(bad(17347, "Location17347", message));
+            }
+            let oplog = Bson::doc([
+                ("latestOptime", Bson::Timestamp(100_000, 1)),
+                ("earliestOptime", Bson::Timestamp(10_000, 1)),
+            ]);
+            sections.push(("oplog", oplog));
+        }
+        if !self.version.starts_with("4.") && !self.version.starts_with("5.0") {
+            let collections = i64::try_from(disk.data.databases.len()).unwrap_or(i64::MAX);
+            let stats = Bson::doc([("collections", collections.into())]);
+            sections.push(("catalogStats", stats));
+        }
+        Ok(Bson::doc(sections))
     }
 
     fn shown_config(&self, at: usize, process: &Process, command: &MongoCommand) -> Reply {
