@@ -16,6 +16,7 @@ use russh::{ChannelMsg, ChannelReadHalf, Sig};
 use tokio_util::io::StreamReader;
 
 use crate::dial::{Connection, Ending};
+use crate::error::excerpt;
 
 /// How much of the standard error is kept.
 const TAIL: usize = 8 << 10;
@@ -95,14 +96,14 @@ impl LastWords {
         match message {
             ChannelMsg::Data { data } => return Next::Output(data),
             ChannelMsg::ExtendedData { data, .. } => {
-                state.stderr.extend(data);
+                state.stderr.extend(&data[data.len().saturating_sub(TAIL)..]);
                 let over = state.stderr.len().saturating_sub(TAIL);
                 state.stderr.drain(..over);
             }
             ChannelMsg::ExitStatus { exit_status } => state.exit = Some(Exit::Status(exit_status)),
             ChannelMsg::ExitSignal { signal_name, .. } => {
                 state.exit = Some(Exit::Signal(match signal_name {
-                    Sig::Custom(name) => name,
+                    Sig::Custom(name) => excerpt(&name),
                     known => format!("{known:?}"),
                 }));
             }
@@ -175,4 +176,37 @@ pub(crate) fn sort(messages: ChannelReadHalf, connection: Arc<Connection>) -> (O
     let stream: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>> =
         Box::pin(futures::stream::unfold(source, Source::next));
     (StreamReader::new(stream), words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_endless_errors_the_tail_is_kept() {
+        let words = LastWords {
+            state: Arc::default(),
+            connection: Ending::default(),
+        };
+        let data = Bytes::from(vec![b'x'; 1 << 20]);
+        for _ in 0..4 {
+            let data = data.clone();
+            assert!(matches!(
+                words.take(ChannelMsg::ExtendedData { data, ext: 1 }),
+                Next::More
+            ));
+            assert!(words.lock().stderr.capacity() <= 4 * TAIL);
+        }
+        let data = Bytes::from_static(b"the end");
+        words.take(ChannelMsg::ExtendedData { data, ext: 1 });
+        let kept = words.stderr();
+        assert_eq!((kept.len(), kept.ends_with("xthe end")), (TAIL, true));
+        words.take(ChannelMsg::ExitSignal {
+            signal_name: Sig::Custom("y".repeat(1 << 20)),
+            core_dumped: false,
+            error_message: String::new(),
+            lang_tag: String::new(),
+        });
+        assert!(words.describe().len() < 2 * TAIL, "{}", words.describe().len());
+    }
 }

@@ -12,7 +12,7 @@ use russh::{Preferred, cipher, compression, kex};
 use thiserror::Error;
 
 use crate::deadline::{Deadline, TimedOut};
-use crate::error::{Advice, is_transient_io, is_transient_ssh};
+use crate::error::{Advice, excerpt, is_transient_io, is_transient_ssh};
 use crate::known_hosts::{Check, HostKeyError, KnownHosts, preferred_algorithms};
 use crate::options::SshOptions;
 use crate::socket::Socket;
@@ -210,7 +210,8 @@ impl client::Handler for Client {
     async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
         match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
-                self.ending.set(format!("the server said {:?}", info.message));
+                self.ending
+                    .set(format!("the server said {:?}", excerpt(&info.message)));
                 Ok(())
             }
             DisconnectReason::Error(error) => {

@@ -46,6 +46,17 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// The most of a host's words that goes into a message.
+const MOST_WORDS: usize = 2000;
+
+/// What a host said, cut to what a person reads: it may be as long as the host likes.
+pub(crate) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(MOST_WORDS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Whether an error of the network may go away by itself.
 pub(crate) fn is_transient_io(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;

@@ -13,17 +13,18 @@ use std::sync::Arc;
 use russh::client;
 use russh::{ChannelWriteHalf, Error as Ssh};
 use thiserror::Error;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use transport::AgentStream;
 
 use crate::channel::{self, LastWords, Output};
 use crate::deadline::{Deadline, TimedOut};
 use crate::dial::Connection;
-use crate::error::{Advice, is_transient_ssh};
+use crate::error::{Advice, excerpt, is_transient_ssh};
 use crate::options::{AgentBinary, Privilege};
 use refusal::Refusal;
 
-/// How much a login shell may print before it is too much.
+/// The most that is read in search of the command's word, and of what follows an `error`. A host is not trusted: its
+/// line may never end.
 const MOST_NOISE: usize = 64 << 10;
 /// The upload goes in pieces of this size, and each of them is progress.
 const PIECE: usize = 32 << 10;
@@ -161,7 +162,7 @@ impl Starting<'_> {
         if !noise.is_empty() {
             tracing::warn!(
                 label = self.label,
-                printed = noise,
+                printed = excerpt(&noise),
                 "the login shell prints on a non-interactive login; that is skipped, but breaks other tools"
             );
         }
@@ -176,12 +177,12 @@ impl Starting<'_> {
                     .await?;
                 Err(BootstrapError::Refused {
                     label: self.label.clone(),
-                    refusal: Refusal::read(&format!("{rest}\n{more}")),
+                    refusal: Refusal::read(&excerpt(&format!("{rest}\n{more}"))),
                 })
             }
             _ => Err(BootstrapError::NotOurs {
                 label: self.label.clone(),
-                said: answer,
+                said: excerpt(&answer),
             }),
         }
     }
@@ -251,7 +252,7 @@ impl Starting<'_> {
                 said: self.words.describe(),
             }
         } else {
-            let said = format!("{} ({})", said.trim(), self.words.describe());
+            let said = format!("{} ({})", excerpt(said.trim()), self.words.describe());
             BootstrapError::NotOurs {
                 label,
                 said: said.trim().to_owned(),
@@ -284,12 +285,18 @@ enum Line {
     Endless(String),
 }
 
-/// The next line that is the command's own.
+/// The next line that is the command's own, within the first bytes that a host may print.
 async fn next_line(output: &mut Output) -> Line {
+    let mut output = output.take(MOST_NOISE as u64);
     let mut seen = Vec::new();
     loop {
         let start = seen.len();
-        if !matches!(output.read_until(b'\n', &mut seen).await, Ok(read) if read > 0) {
+        // The stream of a channel has no errors: it ends.
+        let read = output.read_until(b'\n', &mut seen).await.unwrap_or(0);
+        if output.limit() == 0 {
+            return Line::Endless(String::from_utf8_lossy(&seen[..seen.len().min(200)]).into_owned());
+        }
+        if read == 0 {
             return Line::Ended(String::from_utf8_lossy(&seen).into_owned());
         }
         let line = String::from_utf8_lossy(&seen[start..]);
@@ -301,16 +308,13 @@ async fn next_line(output: &mut Output) -> Line {
                 answer: answer.trim_end().to_owned(),
             };
         }
-        if seen.len() > MOST_NOISE {
-            return Line::Endless(String::from_utf8_lossy(&seen[..200]).into_owned());
-        }
     }
 }
 
+/// What the command says after its word, as far as it is worth reading.
 async fn rest_of(output: &mut Output) -> String {
     let mut rest = Vec::new();
-    while matches!(output.read_until(b'\n', &mut rest).await, Ok(read) if read > 0) && rest.len() < MOST_NOISE
-    {
-    }
+    // What came before an error is what there is.
+    let _ended = output.take(MOST_NOISE as u64).read_to_end(&mut rest).await;
     String::from_utf8_lossy(&rest).into_owned()
 }

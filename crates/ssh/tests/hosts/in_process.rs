@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::common::{endpoint, free_port, host, keygen, options, ssh};
@@ -355,4 +357,44 @@ async fn a_host_that_falls_silent_is_noticed() {
         lost,
         SessionError::Lost("connection lost: the host does not answer any more".to_owned())
     );
+}
+
+#[tokio::test]
+async fn a_line_that_never_ends_is_given_up_after_64_kib() {
+    let place = Place::new();
+    for (first, expected) in [
+        (
+            &b""[..],
+            "did not run the command that starts the agent; it said: xxxx",
+        ),
+        (
+            b"clusterctl/1 ",
+            "did not run the command that starts the agent; it said: ",
+        ),
+        (
+            b"clusterctl/1 error home ",
+            "it said: clusterctl/1 error home xxxx",
+        ),
+        (
+            b"clusterctl/1 error home x\n",
+            "its cache directory cannot be written: x\nxxxx",
+        ),
+    ] {
+        let key = place.host_key(&format!("host-{}", first.len()), &["ed25519"]);
+        let mut behaviour = Behaviour::new(key, Some(place.public()));
+        behaviour.endless = Some(first);
+        let said = Arc::clone(&behaviour.said);
+        let server = Server::start(behaviour).await;
+        let endpoint = Endpoint {
+            connect_timeout: Some(Duration::from_secs(20)),
+            ..place.endpoint(server.port)
+        };
+        let error = refused(&ssh(accepting(), vec![("db1", endpoint)])).await;
+        assert!(error.message.contains(expected), "{first:?}: {error}");
+        assert!(error.message.len() < 4096, "{first:?}: {}", error.message.len());
+        assert!(!error.transient);
+        // What is on its way fits the channel's window.
+        let said = said.load(Ordering::SeqCst);
+        assert!(said <= 16 << 20, "{first:?}: {said}");
+    }
 }

@@ -2,6 +2,7 @@
 //! and can be told to behave badly.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use russh::keys::{PrivateKey, PublicKey};
@@ -19,6 +20,11 @@ pub(crate) struct Behaviour {
     /// Who may log in; nobody where it is none.
     pub(crate) identity: Option<PublicKey>,
     pub(crate) methods: Vec<MethodKind>,
+    /// What it says to the command that starts the agent, and then goes on with an `x` after the other for ever; the
+    /// agent's greeting where it is none.
+    pub(crate) endless: Option<&'static [u8]>,
+    /// How much of it was said.
+    pub(crate) said: Arc<AtomicU64>,
 }
 
 impl Behaviour {
@@ -27,6 +33,8 @@ impl Behaviour {
             host_keys: vec![host_key],
             identity,
             methods: vec![MethodKind::PublicKey],
+            endless: None,
+            said: Arc::default(),
         }
     }
 }
@@ -155,6 +163,17 @@ impl Handler for Client {
     ) -> Result<(), russh::Error> {
         assert!(command.starts_with(b"exec sh -c '"));
         session.channel_success(channel)?;
+        if let Some(first) = self.behaviour.endless {
+            session.data(channel, first)?;
+            let (handle, said) = (session.handle(), Arc::clone(&self.behaviour.said));
+            tokio::spawn(async move {
+                let piece = vec![b'x'; 16 << 10];
+                while handle.data(channel, piece.clone()).await.is_ok() {
+                    said.fetch_add(piece.len() as u64, Ordering::SeqCst);
+                }
+            });
+            return Ok(());
+        }
         session.data(channel, &b"clusterctl/1 start\n"[..])?;
         let hello = protocol::Hello {
             version: protocol::VERSION,
