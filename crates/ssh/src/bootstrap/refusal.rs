@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// Where the agent must be kept.
+const KEPT: &str = "keep the agent in a folder that the login user alone can write and that runs programs: it is \
+                    ${XDG_CACHE_HOME:-$HOME/.cache}/clusterctl, which XDG_CACHE_HOME in ~/.ssh/environment or SetEnv in \
+                    sshd_config moves";
+
 /// What keeps a host from running the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -13,6 +18,12 @@ pub(crate) enum Refusal {
     Home(String),
     /// The cache directory belongs to somebody else.
     Owner(String),
+    /// Others could replace the agent: they own or can write these.
+    Exposed(Vec<String>),
+    /// The cache directory is a symbolic link.
+    Link(String),
+    /// A tool that every host has is missing or fails.
+    Tool(String),
     /// The agent cannot be written.
     Write(String),
     /// The agent arrived changed.
@@ -52,6 +63,9 @@ impl Refusal {
             }
             "home" => Self::Home(rest),
             "owner" => Self::Owner(rest),
+            "exposed" => Self::Exposed(rest.lines().map(str::to_owned).collect()),
+            "link" => Self::Link(rest),
+            "tool" => Self::Tool(rest),
             "write" => Self::Write(rest),
             "content" => Self::Content,
             "noexec" => Self::NoExec(rest),
@@ -83,11 +97,12 @@ impl Refusal {
         match self {
             Self::NoSha256sum => "install coreutils or busybox there".to_owned(),
             Self::Machine { .. } => "install a clusterctl that has an agent for this machine".to_owned(),
-            Self::Home(_) | Self::Owner(_) | Self::NoExec(_) => {
-                "the agent is kept in ${XDG_CACHE_HOME:-$HOME/.cache}/clusterctl: make that a place that can be written \
-                 and run programs, e.g. by XDG_CACHE_HOME in ~/.ssh/environment or SetEnv in sshd_config"
-                    .to_owned()
-            }
+            Self::Home(_) | Self::Owner(_) | Self::Link(_) | Self::NoExec(_) => KEPT.to_owned(),
+            // Without the paths: what a host says is not for pasting into a shell.
+            Self::Exposed(_) => format!(
+                "look there with `ls -ld` at who may write, and take it from them with `chown {user}` and `chmod go-w`; or \
+                 {KEPT}"
+            ),
             Self::Write(said) if said.contains("No space left") => "make room on that file system".to_owned(),
             Self::SudoPassword | Self::SudoForbidden(_) => format!(
                 "give {user} a line in sudoers such as `{user} ALL=(root) NOPASSWD: ALL`, or log in as root"
@@ -99,7 +114,7 @@ impl Refusal {
                     .to_owned()
             }
             Self::Content => "try again; if it stays, something on the way changes the data".to_owned(),
-            Self::Write(_) | Self::Sudo(_) | Self::Silent(_) | Self::Other(_) => String::new(),
+            Self::Write(_) | Self::Tool(_) | Self::Sudo(_) | Self::Silent(_) | Self::Other(_) => String::new(),
         }
     }
 }
@@ -112,7 +127,14 @@ impl fmt::Display for Refusal {
                 write!(f, "the agent is for {agent}, and the host is {host}")
             }
             Self::Home(said) => write!(f, "its cache directory cannot be written: {said}"),
-            Self::Owner(folder) => write!(f, "{folder} belongs to somebody else"),
+            Self::Owner(folder) => write!(f, "{folder} belongs to another user"),
+            Self::Exposed(paths) => write!(
+                f,
+                "another user owns or can write {}, and so could replace the agent before it runs",
+                paths.join(", ")
+            ),
+            Self::Link(folder) => write!(f, "{folder} is a symbolic link"),
+            Self::Tool(said) => write!(f, "a tool is missing or fails: {said}"),
             Self::Write(said) => write!(f, "the agent cannot be written: {said}"),
             Self::Content => f.write_str("it did not arrive as it was sent"),
             Self::NoExec(folder) => write!(f, "{folder} is on a file system mounted noexec"),
@@ -148,12 +170,19 @@ mod tests {
                 "the agent cannot be written: head: error writing\nNo space left on device",
             ),
             (
+                "exposed /home/ops/.cache\n/home\n",
+                "another user owns or can write /home/ops/.cache, /home, and so could replace the agent before it runs",
+            ),
+            ("tool find: x\n", "a tool is missing or fails: find: x"),
+            (
                 "noexec /home/a b\n",
                 "/home/a b is on a file system mounted noexec",
             ),
         ] {
             assert_eq!(Refusal::read(text).to_string(), expected);
         }
+        let hint = Refusal::read("exposed /srv; reboot\n").hint("ops@db1");
+        assert!(hint.contains("`chown ops`") && !hint.contains("reboot"), "{hint}");
         assert!(
             Refusal::read("write x: No space left on device")
                 .hint("me@db1")
