@@ -7,6 +7,7 @@
 //! puts the value in.
 
 pub mod action;
+pub mod bounds;
 pub mod facts;
 pub mod frame;
 pub mod message;

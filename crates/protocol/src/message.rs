@@ -51,7 +51,7 @@ pub struct ToAgent {
 }
 
 /// A frame from the agent, after its [`Hello`].
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToController {
     /// The number of the request that this answers.
     pub id: RequestId,
@@ -89,6 +89,46 @@ pub enum Response {
     Failed(String),
 }
 
+/// The longest message for people, in bytes: some screens full. A program's last lines may be megabytes long.
+const MESSAGE: usize = 16 << 10;
+
+impl Response {
+    /// Cuts the messages for people to a length that can be printed and kept. The agent cuts what it sends, after the
+    /// secrets in it are hidden; the controller does not rely on that.
+    pub fn cut_messages(&mut self) {
+        match self {
+            Self::Ready | Self::Locked => {}
+            Self::LockedBy(LockHolder { who, since, run: _ }) => {
+                cut(who);
+                cut(since);
+            }
+            Self::Facts(answers) => {
+                for FactError { message } in answers.iter_mut().filter_map(|answer| answer.as_mut().err()) {
+                    cut(message);
+                }
+            }
+            Self::Acted(Ok(Change { summary, backup })) => {
+                cut(summary);
+                backup.iter_mut().for_each(cut);
+            }
+            Self::Acted(Err(
+                ActionError::Changed { what }
+                | ActionError::TimedOut { what, .. }
+                | ActionError::Failed { message: what },
+            )) => cut(what),
+            Self::Failed(why) => cut(why),
+        }
+    }
+}
+
+fn cut(message: &mut String) {
+    if message.len() > MESSAGE {
+        message.truncate(message.floor_char_boundary(MESSAGE));
+        message.push('…');
+        message.shrink_to_fit();
+    }
+}
+
 /// Who holds a host's run lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockHolder {
@@ -119,5 +159,42 @@ impl Serialize for SecretValue {
 impl<'de> Deserialize<'de> for SecretValue {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(Secret::new(String::deserialize(deserializer)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_a_response_are_cut() {
+        let long = || "ä".repeat(1 << 20);
+        let run = "r1".parse().unwrap();
+        let holder = LockHolder {
+            who: long(),
+            since: long(),
+            run,
+        };
+        let change = Change {
+            summary: long(),
+            backup: Some(long()),
+        };
+        let timed_out = ActionError::TimedOut {
+            what: long(),
+            limit_ms: 1,
+        };
+        let responses = [
+            Response::LockedBy(holder),
+            Response::Facts(vec![Err(FactError { message: long() })]),
+            Response::Acted(Ok(change)),
+            Response::Acted(Err(ActionError::Changed { what: long() })),
+            Response::Acted(Err(timed_out)),
+            Response::Acted(Err(ActionError::Failed { message: long() })),
+            Response::Failed(long()),
+        ];
+        for mut response in responses {
+            response.cut_messages();
+            assert!(postcard::to_stdvec(&response).unwrap().len() < 3 * MESSAGE);
+        }
     }
 }
