@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use protocol::frame::{self, Decoder, FrameError};
+use protocol::bounds;
+use protocol::frame::{self, Decoder, FrameError, Message as _};
 use protocol::{Hello, LockHolder, Request, RequestId, Response, Sealed, ToAgent, ToController, VERSION};
 use sealing::KeyPair;
 use thiserror::Error;
@@ -17,6 +18,8 @@ use crate::{actions, facts};
 
 /// How many requests are served at once.
 const REQUESTS: usize = 32;
+/// What stands around the answers in a frame.
+const AROUND: usize = 1 << 10;
 /// How long facts that are being gathered when the connection ends may take to stop the processes that they started.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -137,8 +140,16 @@ impl<W: Write + Send + 'static> Agent<W> {
 
     fn answer(&self, id: RequestId, mut response: Response) {
         redact(&mut response, &self.host.secrets());
+        response.cut_messages();
+        if let Response::Facts(answers) = &mut response {
+            bounds::fit(
+                answers,
+                ToController::LONGEST - AROUND,
+                ToController::LIMITS.bytes,
+            );
+        }
         let frame = frame::encode(&ToController { id, response }).or_else(|error| {
-            // An answer that is too long is an answer all the same: who asked must not wait for ever.
+            // What cannot be sent is answered all the same: nobody must wait for ever.
             let response = Response::Failed(error.to_string());
             frame::encode(&ToController { id, response })
         });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use types::HostName;
 
@@ -35,11 +35,9 @@ impl Transport for Local {
                 return Err(failed("it has no pipes"));
             };
             let epilogue = Box::pin(async move {
-                let mut said = String::new();
-                let read = stderr.read_to_string(&mut said).await;
-                let status = child.wait().await;
-                match (read, status) {
-                    (Ok(_), Ok(status)) => format!("{status}: {}", said.trim()),
+                let said = tail(&mut stderr).await;
+                match (said, child.wait().await) {
+                    (Ok(said), Ok(status)) => format!("{status}: {}", said.trim()),
                     (Err(error), _) | (_, Err(error)) => error.to_string(),
                 }
             });
@@ -49,5 +47,34 @@ impl Transport for Local {
                 epilogue,
             })
         })
+    }
+}
+
+/// How much of the standard error is kept.
+const TAIL: usize = 8 << 10;
+
+/// The end of what is read until the stream ends.
+async fn tail(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<String> {
+    let (mut said, mut part) = (Vec::new(), [0; 4 << 10]);
+    loop {
+        let read = stream.read(&mut part).await?;
+        if read == 0 {
+            return Ok(String::from_utf8_lossy(&said).into_owned());
+        }
+        said.extend_from_slice(&part[..read]);
+        said.drain(..said.len().saturating_sub(TAIL));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_the_last_words_the_end_is_kept() {
+        let words = [vec![b'x'; 10 << 20], b"the end".to_vec()].concat();
+        let kept = tail(&mut words.as_slice()).await.unwrap();
+        assert_eq!(kept.len(), TAIL);
+        assert!(kept.ends_with("xthe end"));
     }
 }

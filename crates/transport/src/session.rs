@@ -12,11 +12,12 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use protocol::bounds::Exceeded;
 use protocol::frame::{self, Decoder, FrameError};
 use protocol::{
     Action, ActionError, Change, Fact, FactError, FactQuery, Hello, LockHolder, Request, RequestId,
 };
-use protocol::{Response, ToAgent, ToController, VERSION};
+use protocol::{Response, ToAgent, VERSION};
 use sealing::{SealError, seal};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -41,6 +42,9 @@ pub enum SessionError {
     /// The agent could not serve the request.
     #[error("the agent could not: {0}")]
     Refused(String),
+    /// The answer is too large or nests too deep.
+    #[error("the agent's answer is not accepted: {0}")]
+    TooMuch(Exceeded),
     /// The agent answered something else than was asked: a defect.
     #[error("the agent's answer does not fit the request")]
     Unexpected,
@@ -69,10 +73,13 @@ struct Inner {
     writing: AbortHandle,
 }
 
+/// An answer, or the limit that it is over.
+type Answered = Result<Response, Exceeded>;
+
 struct Pending {
     next: RequestId,
     /// Sorted, so that they are told in the same order every time.
-    waiting: BTreeMap<RequestId, oneshot::Sender<Response>>,
+    waiting: BTreeMap<RequestId, oneshot::Sender<Answered>>,
     /// Where frames go; `None` once the conversation is over, which closes the agent's input.
     outgoing: Option<mpsc::UnboundedSender<Vec<u8>>>,
     /// The secrets that the agent has, or will have before it looks at anything that is sent from now on.
@@ -80,6 +87,12 @@ struct Pending {
     /// Why the stream ended, once it has.
     ended: Option<String>,
 }
+
+/// How many requests may wait for an answer; an agent serves 32 at once. One that leaves so many unanswered is lost.
+const IN_FLIGHT: usize = 1 << 10;
+
+/// How much of the far side's last words is kept.
+const LAST_WORDS_LEN: usize = 8 << 10;
 
 /// How long the far side may take to say why it ended. An agent may close its output and live on.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -99,7 +112,7 @@ impl Session {
             epilogue,
         } = stream;
         let mut decoder = Decoder::default();
-        let hello = match read_message::<Hello>(&mut reader, &mut decoder).await {
+        let hello = match read_message(&mut reader, &mut decoder, Decoder::next::<Hello>).await {
             Ok(Some(hello)) => hello,
             Ok(None) => return Err(SessionError::Lost(last_words(epilogue).await)),
             Err(why) => return Err(SessionError::Lost(why)),
@@ -174,6 +187,11 @@ impl Session {
             if let Some(why) = &pending.ended {
                 return Err(SessionError::Lost(why.clone()));
             }
+            if pending.waiting.len() >= IN_FLIGHT {
+                let why = format!("the agent has left {IN_FLIGHT} requests unanswered");
+                pending.end(why.clone());
+                return Err(SessionError::Lost(why));
+            }
             let missing = secrets.missing(&pending.handed_over);
             let handing_over = match missing.as_slice() {
                 [] => None,
@@ -208,10 +226,11 @@ impl Session {
         self.wait(answer).await
     }
 
-    async fn wait(&self, answer: oneshot::Receiver<Response>) -> Result<Response, SessionError> {
+    async fn wait(&self, answer: oneshot::Receiver<Answered>) -> Result<Response, SessionError> {
         match answer.await {
-            Ok(Response::Failed(why)) => Err(SessionError::Refused(why)),
-            Ok(response) => Ok(response),
+            Ok(Ok(Response::Failed(why))) => Err(SessionError::Refused(why)),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(exceeded)) => Err(SessionError::TooMuch(exceeded)),
             Err(_) => {
                 let ended = lock(&self.inner.pending).ended.clone();
                 Err(SessionError::Lost(ended.unwrap_or_default()))
@@ -255,7 +274,7 @@ impl Session {
 
 impl Pending {
     /// Gives a request its number: its frame, and where its answer comes.
-    fn add(&mut self, request: Request) -> Result<(Vec<u8>, oneshot::Receiver<Response>), SessionError> {
+    fn add(&mut self, request: Request) -> Result<(Vec<u8>, oneshot::Receiver<Answered>), SessionError> {
         let id = self.next;
         let frame = frame::encode(&ToAgent { id, request }).map_err(SessionError::Encode)?;
         let (sender, answer) = oneshot::channel();
@@ -286,9 +305,11 @@ impl Drop for Inner {
 
 async fn last_words(epilogue: impl Future<Output = String>) -> String {
     let silence = || "it ended without a word".to_owned();
-    tokio::time::timeout(LAST_WORDS, epilogue)
+    let mut words = tokio::time::timeout(LAST_WORDS, epilogue)
         .await
-        .unwrap_or_else(|_| silence())
+        .unwrap_or_else(|_| silence());
+    words.truncate(words.floor_char_boundary(LAST_WORDS_LEN));
+    words
 }
 
 /// A lock that cannot be poisoned in a way that matters: nothing panics while holding it.
@@ -313,26 +334,29 @@ async fn read_answers(
     mut decoder: Decoder,
     pending: &Mutex<Pending>,
 ) -> Result<(), String> {
-    while let Some(ToController { id, response }) = read_message(&mut reader, &mut decoder).await? {
+    while let Some((id, mut answer)) = read_message(&mut reader, &mut decoder, Decoder::next_answer).await? {
+        // A request that was given up waits for its answer all the same, so this is no late one; and an agent that
+        // makes answers up might never stop.
         let waiting = lock(pending).waiting.remove(&id);
-        if let Some(waiting) = waiting {
-            // Who waited may have given up meanwhile.
-            drop(waiting.send(response));
-        } else {
-            tracing::warn!(id, "the agent answered what nobody asked");
+        let waiting = waiting.ok_or_else(|| "the agent answered a request that was not made".to_owned())?;
+        if let Ok(response) = &mut answer {
+            response.cut_messages();
         }
+        // Whoever waited may have given up meanwhile.
+        drop(waiting.send(answer));
     }
     Ok(())
 }
 
 /// The next message; `None` where the stream ended.
-async fn read_message<T: serde::de::DeserializeOwned>(
+async fn read_message<T>(
     reader: &mut (impl AsyncRead + Unpin),
     decoder: &mut Decoder,
+    mut next: impl FnMut(&mut Decoder) -> Result<Option<T>, FrameError>,
 ) -> Result<Option<T>, String> {
     let mut buffer = vec![0; 64 << 10];
     loop {
-        if let Some(message) = decoder.next().map_err(|error| error.to_string())? {
+        if let Some(message) = next(decoder).map_err(|error| error.to_string())? {
             return Ok(Some(message));
         }
         match reader.read(&mut buffer).await {
@@ -346,6 +370,7 @@ async fn read_message<T: serde::de::DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::ToController;
     use tokio::io::DuplexStream;
     use tokio::time::timeout;
 
@@ -432,5 +457,84 @@ mod tests {
         let end = timeout(MINUTE, theirs.read_to_end(&mut heard)).await;
         assert!(end.expect("its input stays open").is_ok());
         assert!(!heard.is_empty());
+    }
+
+    /// Writes an answer of these bytes to the first request.
+    async fn answer(theirs: &mut DuplexStream, response: &[u8]) {
+        let mut frame = u32::try_from(1 + response.len()).unwrap().to_be_bytes().to_vec();
+        frame.push(0);
+        frame.extend_from_slice(response);
+        theirs.write_all(&frame).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_nested_ten_thousand_levels_deep_is_an_error_of_its_request_alone() {
+        let (session, mut theirs) = conversation(async { String::new() }).await;
+        // One fact: replies of a server that speaks RESP, lists within lists.
+        let nested = Response::Facts(vec![Ok(Fact::Resp(protocol::facts::RespFact::Replies {
+            authenticated: false,
+            replies: vec![protocol::facts::RespValue::List(Vec::new())],
+        }))]);
+        let encoded = frame::encode(&ToController {
+            id: 0,
+            response: nested,
+        })
+        .unwrap();
+        // The discriminant of a list stands before its length.
+        let (head, list) = (&encoded[5..encoded.len() - 2], encoded[encoded.len() - 2]);
+        let mut response = head.to_vec();
+        response.extend([list, 1].repeat(10_000));
+        response.extend([list, 0]);
+        let queries = vec![protocol::FactQuery::Os(protocol::facts::OsQuery)];
+        let (asked, ()) = tokio::join!(session.gather(queries), answer(&mut theirs, &response));
+        assert_eq!(asked, Err(SessionError::TooMuch(Exceeded::Depth)));
+        let (asked, ()) = tokio::join!(session.gather(Vec::new()), async {
+            let response = Response::Facts(Vec::new());
+            let next = frame::encode(&ToController { id: 1, response }).unwrap();
+            theirs.write_all(&next).await.unwrap();
+        });
+        assert_eq!(asked, Ok(Vec::new()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_to_a_request_that_was_not_made_ends_the_conversation() {
+        let (session, mut theirs) = conversation(std::future::pending()).await;
+        let (asked, ()) = tokio::join!(session.gather(Vec::new()), async {
+            let response = Response::Ready;
+            let unasked = frame::encode(&ToController { id: 9, response }).unwrap();
+            // It says so for as long as it is listened to.
+            while theirs.write_all(&unasked).await.is_ok() {}
+        });
+        assert_eq!(asked, Err(lost("the agent answered a request that was not made")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_leaves_all_requests_unanswered_is_lost() {
+        let (session, _theirs) = conversation(std::future::pending()).await;
+        let why = format!("the agent has left {IN_FLIGHT} requests unanswered");
+        let asked = (0..=IN_FLIGHT).map(|_| session.gather(Vec::new()));
+        for answer in futures::future::join_all(asked).await {
+            assert_eq!(answer, Err(lost(&why)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_words_of_an_agent_are_cut() {
+        let (session, mut theirs) = conversation(async { "ä".repeat(10 << 20) }).await;
+        let why = "x".repeat(10 << 20);
+        let (asked, ()) = tokio::join!(session.gather(Vec::new()), async {
+            let response = Response::Failed(why);
+            let failed = frame::encode(&ToController { id: 0, response }).unwrap();
+            theirs.write_all(&failed).await.unwrap();
+        });
+        let Err(SessionError::Refused(why)) = asked else {
+            panic!("{asked:?}")
+        };
+        assert!(why.len() < 20 << 10);
+        drop(theirs);
+        let Err(SessionError::Lost(why)) = session.gather(Vec::new()).await else {
+            panic!("it is not lost")
+        };
+        assert_eq!(why.len(), LAST_WORDS_LEN);
     }
 }

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use protocol::frame::{self, Decoder};
+use protocol::frame::{self, Decoder, Message};
 use protocol::{
     Action, ActionError, Change, Fact, FactError, FactQuery, FileState, Hello, Operation, Precondition,
     Query, Request, RequestId, Response, Text, ToAgent, ToController,
@@ -90,7 +90,7 @@ impl Client {
         client
     }
 
-    fn message<T: serde::de::DeserializeOwned>(&mut self) -> T {
+    fn message<T: Message + serde::de::DeserializeOwned>(&mut self) -> T {
         loop {
             if let Some(message) = self.decoder.next().unwrap() {
                 return message;
