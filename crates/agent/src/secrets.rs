@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use protocol::text::{CLOSE, OPEN};
-use protocol::{Text, TextError};
+use protocol::{Encoding, Reference, Text, TextError};
 use types::{Secret, SecretId};
 use zeroize::Zeroizing;
 
@@ -17,6 +17,10 @@ const SHORTEST: usize = 6;
 pub(crate) struct Secrets {
     /// Longest first, so that a secret that contains another is found whole.
     known: Arc<Vec<(SecretId, Secret)>>,
+    /// They as they may be found in a text, in each encoding in which they are written otherwise.
+    references: Arc<Vec<(Reference, Secret)>>,
+    /// Every way in which a value may be written, longest first: a program's message quotes it as its own format wants.
+    spellings: Arc<Vec<Secret>>,
 }
 
 impl Secrets {
@@ -28,8 +32,28 @@ impl Secrets {
             known.push((id, secret));
         }
         known.sort_by_key(|(_, secret)| std::cmp::Reverse(secret.expose().len()));
+        let mut references = Vec::new();
+        let mut spellings: Vec<Secret> = Vec::new();
+        for encoding in Encoding::ALL {
+            for (id, secret) in known
+                .iter()
+                .filter(|(_, secret)| secret.expose().len() >= SHORTEST)
+            {
+                let all = encoding.spellings(secret.expose());
+                // Most values are the same in all encodings, and need not be looked for again.
+                if encoding == Encoding::Plain || all.iter().any(|spelling| spelling != secret) {
+                    references.push((Reference::written(id, encoding), secret.clone()));
+                }
+                spellings.extend(all);
+            }
+        }
+        spellings.sort_by(|one, other| one.expose().cmp(other.expose()));
+        spellings.dedup();
+        spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.expose().len()));
         Self {
             known: Arc::new(known),
+            references: Arc::new(references),
+            spellings: Arc::new(spellings),
         }
     }
 
@@ -48,7 +72,12 @@ impl Secrets {
 
     /// The text that stands for a file's bytes. The secrets that were asked for win over others of the same value; the
     /// others are concealed all the same, so that none leaves the host because a query forgot it.
-    pub(crate) fn conceal(&self, bytes: &[u8], wanted: &[SecretId], masked: &[Range<usize>]) -> Option<Text> {
+    pub(crate) fn conceal(
+        &self,
+        bytes: &[u8],
+        wanted: &[Reference],
+        masked: &[Range<usize>],
+    ) -> Option<Text> {
         Text::conceal(bytes, &self.by_preference(wanted), masked)
     }
 
@@ -73,10 +102,9 @@ impl Secrets {
     /// The text with every secret in it replaced by asterisks: for messages, which nobody turns back.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (_, secret) in self.known.iter() {
-            let value = secret.expose();
-            if value.len() >= SHORTEST && text.contains(value) {
-                text = text.replace(value, "***");
+        for spelling in self.spellings.iter().map(Secret::expose) {
+            if text.contains(spelling) {
+                text = text.replace(spelling, "***");
             }
         }
         text
@@ -85,19 +113,21 @@ impl Secrets {
     /// The length of the longest secret: output that is cut to a limit is read this much further, so that the cut never
     /// leaves the beginning of a secret unrecognised.
     pub(crate) fn longest(&self) -> usize {
-        self.known.first().map_or(0, |(_, secret)| secret.expose().len())
+        let longest = |secret: Option<&Secret>| secret.map_or(0, |secret| secret.expose().len());
+        let known = self.known.first().map(|(_, secret)| secret);
+        longest(known).max(longest(self.spellings.first()))
     }
 
-    fn by_preference(&self, wanted: &[SecretId]) -> Vec<(SecretId, Secret)> {
+    /// What was asked for as it was asked for, then all that is known in whatever encoding it is found.
+    fn by_preference(&self, wanted: &[Reference]) -> Vec<(Reference, Secret)> {
         let first = wanted
             .iter()
-            .filter_map(|id| Some((id.clone(), self.get(id)?.clone())));
+            .filter_map(|reference| Some((reference.clone(), self.get(&reference.id)?.clone())));
         let rest = self
-            .known
+            .references
             .iter()
-            .filter(|(id, secret)| !wanted.contains(id) && secret.expose().len() >= SHORTEST)
-            .cloned();
-        first.chain(rest).collect()
+            .filter(|(reference, _)| !wanted.contains(reference));
+        first.chain(rest.cloned()).collect()
     }
 }
 
@@ -117,6 +147,32 @@ mod tests {
         let secrets = secrets(&[("a", "abcdefgh"), ("b", "abcdefghijkl")]);
         assert_eq!(secrets.redact("x abcdefghijkl y abcdefgh"), "x *** y ***");
         assert_eq!(secrets.longest(), 12);
+    }
+
+    #[test]
+    fn a_secret_that_a_program_quotes_is_found_in_its_quoting() {
+        let secrets = secrets(&[("a", "pass\"word\\\u{e9}]]>")]);
+        let said =
+            r#"json "pass\"word\\\u00e9]]>" xml pass&quot;word\é]]&gt; redis "pass\"word\\\xc3\xa9]]>""#;
+        assert_eq!(secrets.redact(said), "json \"***\" xml *** redis \"***\"");
+        let text = secrets
+            .conceal(said.as_bytes(), &["/redis:a".parse().unwrap()], &[])
+            .unwrap();
+        assert_eq!(
+            text.as_str(),
+            "json \"⟪secret/json:a⟫\" xml ⟪secret/xml:a⟫ redis \"⟪secret/redis:a⟫\""
+        );
+    }
+
+    #[test]
+    fn a_value_that_needs_no_encoding_is_named_as_it_was_asked_for() {
+        let secrets = secrets(&[("a", "simple-value")]);
+        let text = secrets
+            .conceal(b"x simple-value", &["/json:a".parse().unwrap()], &[])
+            .unwrap();
+        assert_eq!(text.as_str(), "x ⟪secret/json:a⟫");
+        let text = secrets.conceal(b"x simple-value", &[], &[]).unwrap();
+        assert_eq!(text.as_str(), "x ⟪secret:a⟫");
     }
 
     #[test]

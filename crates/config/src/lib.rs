@@ -18,6 +18,6 @@ pub mod value;
 pub use inventory::{Host, Inventory, ServiceDecl, SshSettings};
 pub use playbook::{Playbook, Rollout, StepDecl};
 pub use reader::{Findings, Reader};
-pub use secret::{SecretRef, SecretRule, SecretSource};
+pub use secret::{SecretRef, SecretRule, SecretSource, Takes};
 pub use site::{Site, Stage};
 pub use value::{Table, Value, ValueKind};

@@ -8,6 +8,7 @@
 
 pub mod action;
 pub mod bounds;
+pub mod encoding;
 pub mod facts;
 pub mod frame;
 pub mod message;
@@ -15,6 +16,7 @@ mod references;
 pub mod text;
 
 pub use action::{Action, ActionError, Change, Command, FileState, Operation, Precondition, UnitVerb};
+pub use encoding::{Encoding, Reference};
 pub use facts::{Fact, FactError, FactQuery, Query};
 pub use message::{
     Hello, LockHolder, Request, RequestId, Response, Sealed, SealingKey, SecretValue, ToAgent, ToController,

@@ -107,7 +107,7 @@ impl Found {
             Ok(pieces) => {
                 for piece in pieces {
                     match piece {
-                        crate::Piece::Secret(id) => self.id(&id),
+                        crate::Piece::Secret(reference) => self.id(&reference.id),
                         crate::Piece::Plain(plain) if plain.contains(CLOSE) => {
                             self.malformed.get_or_insert_with(|| plain.to_owned());
                         }
@@ -151,7 +151,7 @@ impl Found {
                 text: _,
                 secrets,
                 masks: _,
-            }) => self.ids(secrets),
+            }) => self.ids(secrets.iter().map(|reference| &reference.id)),
             FactQuery::Resp(RespQuery {
                 address: _,
                 port: _,

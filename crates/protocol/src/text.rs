@@ -2,8 +2,8 @@
 //!
 //! A configuration file holds passwords. The planner must compare it, diff it and edit it, the plan may be saved
 //! and shown; none of them may hold a password. So a [`Text`] is an ordinary string in which a secret stands as
-//! `⟪secret:NAME⟫`, and a value that was found on the host and is none of ours as `⟪kept:START+LEN⟫`, a range
-//! of the file's own bytes. The agent writes the references on reading and replaces them on writing; nobody else
+//! `⟪secret:NAME⟫` (or `⟪secret/json:NAME⟫`, with the encoding that its place needs), and a value that was found on
+//! the host and is none of ours as `⟪kept:START+LEN⟫`, a range of the file's own bytes. The agent writes the references on reading and replaces them on writing; nobody else
 //! ever sees the bytes. Being a string, it passes through template engines and file format editors unharmed.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::{Secret, SecretId};
+
+use crate::encoding::{Encoding, Reference};
 
 /// Opens a reference. Reserved: text of an inventory, a playbook or a template may not contain it.
 pub const OPEN: char = '⟪';
@@ -29,8 +31,8 @@ pub struct Text(String);
 pub enum Piece<'a> {
     /// Characters that stand for themselves.
     Plain(&'a str),
-    /// The value of a secret.
-    Secret(SecretId),
+    /// The value of a secret, as it is written there.
+    Secret(Reference),
     /// Bytes of the file that this text was read from, and that stay as they are.
     Kept(Range<usize>),
 }
@@ -62,9 +64,23 @@ impl Text {
         Self(text.into())
     }
 
-    /// A reference to a secret.
+    /// A reference to a secret whose value is written as it is.
     pub fn secret(id: &SecretId) -> Self {
-        Self(format!("{OPEN}secret:{id}{CLOSE}"))
+        Self::refer(&Reference::plain(id))
+    }
+
+    /// A reference to a secret whose value is written in an encoding.
+    pub fn secret_in(encoding: Encoding, id: &SecretId) -> Self {
+        Self::refer(&Reference::written(id, encoding))
+    }
+
+    /// A reference as it stands in a text.
+    pub fn refer(reference: &Reference) -> Self {
+        let id = spelled(reference.id.as_str());
+        match reference.encoding {
+            Encoding::Plain => Self(format!("{OPEN}secret:{id}{CLOSE}")),
+            encoding => Self(format!("{OPEN}secret/{}:{id}{CLOSE}", encoding.name())),
+        }
     }
 
     /// A value that stays as it is, and is not shown.
@@ -103,12 +119,34 @@ impl Text {
 
     /// The secrets that the text names, in order of appearance.
     pub fn secrets(&self) -> Vec<SecretId> {
+        let references = self.references().into_iter();
+        references.map(|reference| reference.id).collect()
+    }
+
+    /// The secrets that the text names, each with how its value is written, in order of appearance.
+    pub fn references(&self) -> Vec<Reference> {
         let pieces = self.pieces().unwrap_or_default();
-        let ids = pieces.into_iter().filter_map(|piece| match piece {
-            Piece::Secret(id) => Some(id),
+        let references = pieces.into_iter().filter_map(|piece| match piece {
+            Piece::Secret(reference) => Some(reference),
             _ => None,
         });
-        ids.collect()
+        references.collect()
+    }
+
+    /// The text as it is written within another format: its own characters and the values of its secrets are encoded.
+    /// `None` where a part of it is encoded already, or stays as it is.
+    pub fn encoded(&self, encoding: Encoding) -> Option<Self> {
+        let mut out = String::with_capacity(self.0.len());
+        for piece in self.pieces().ok()? {
+            match piece {
+                Piece::Plain(text) => out.push_str(encoding.encode(text).expose()),
+                Piece::Secret(reference) if reference.encoding == Encoding::Plain => {
+                    out.push_str(Self::secret_in(encoding, &reference.id).as_str());
+                }
+                Piece::Secret(_) | Piece::Kept(_) => return None,
+            }
+        }
+        Some(Self(out))
     }
 
     /// The bytes that the text stands for: what the agent writes.
@@ -126,9 +164,9 @@ impl Text {
         for piece in self.pieces()? {
             match piece {
                 Piece::Plain(text) => bytes.extend_from_slice(text.as_bytes()),
-                Piece::Secret(id) => {
+                Piece::Secret(Reference { id, encoding }) => {
                     let value = secret(&id).ok_or_else(|| TextError::UnknownSecret(id.clone()))?;
-                    bytes.extend_from_slice(value.expose().as_bytes());
+                    bytes.extend_from_slice(encoding.encode(value.expose()).expose().as_bytes());
                 }
                 Piece::Kept(Range { start, end }) => {
                     let len = original.len();
@@ -144,17 +182,19 @@ impl Text {
 
     /// The text that stands for a file's bytes: what the agent reports.
     ///
-    /// Every occurrence of a known secret becomes its reference; what is left of the `masked` ranges becomes
-    /// kept. `None` where the bytes are not UTF-8 or hold the reserved brackets.
-    pub fn conceal(bytes: &[u8], secrets: &[(SecretId, Secret)], masked: &[Range<usize>]) -> Option<Self> {
+    /// Every occurrence of a known secret, written as its reference says, becomes that reference; what is left of the
+    /// `masked` ranges becomes kept. `None` where the bytes are not UTF-8 or hold the reserved brackets.
+    pub fn conceal(bytes: &[u8], secrets: &[(Reference, Secret)], masked: &[Range<usize>]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         if text.contains([OPEN, CLOSE]) {
             return None;
         }
         let mut holes = Holes::default();
-        for (id, secret) in secrets.iter().filter(|(_, secret)| !secret.expose().is_empty()) {
-            for (start, found) in text.match_indices(secret.expose()) {
-                holes.add_secret(start..start + found.len(), id);
+        for (reference, secret) in secrets.iter().filter(|(_, secret)| !secret.expose().is_empty()) {
+            for spelling in reference.encoding.spellings(secret.expose()) {
+                for (start, found) in text.match_indices(spelling.expose()) {
+                    holes.add_secret(start..start + found.len(), reference);
+                }
             }
         }
         for range in masked.iter().filter(|range| !range.is_empty()) {
@@ -162,10 +202,10 @@ impl Text {
         }
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
-        for (start, (end, id)) in holes.0 {
+        for (start, (end, reference)) in holes.0 {
             out.push_str(text.get(at..start)?);
-            match id {
-                Some(id) => out.push_str(Text::secret(id).as_str()),
+            match reference {
+                Some(reference) => out.push_str(Text::refer(reference).as_str()),
                 None => out.push_str(Text::kept(start..end).as_str()),
             }
             at = end;
@@ -178,14 +218,14 @@ impl Text {
 /// What is cut out of a text: by its start the end of each range, and the secret that stands there. No two overlap, so
 /// that the neighbours of a range tell all that overlaps it: a file of many megabytes may hold a secret a million times.
 #[derive(Default)]
-struct Holes<'a>(BTreeMap<usize, (usize, Option<&'a SecretId>)>);
+struct Holes<'a>(BTreeMap<usize, (usize, Option<&'a Reference>)>);
 
 impl<'a> Holes<'a> {
     /// Adds a secret unless one that was found earlier overlaps it.
-    fn add_secret(&mut self, range: Range<usize>, id: &'a SecretId) {
+    fn add_secret(&mut self, range: Range<usize>, reference: &'a Reference) {
         let before = self.0.range(..range.end).next_back();
         if before.is_none_or(|(_, &(end, _))| end <= range.start) {
-            self.0.insert(range.start, (range.end, Some(id)));
+            self.0.insert(range.start, (range.end, Some(reference)));
         }
     }
 
@@ -208,8 +248,14 @@ impl<'a> Holes<'a> {
 
 fn reference(inner: &str) -> Result<Piece<'_>, TextError> {
     let malformed = || TextError::Malformed(inner.to_owned());
-    if let Some(id) = inner.strip_prefix("secret:") {
-        return Ok(Piece::Secret(id.parse().map_err(|_| malformed())?));
+    if let Some(rest) = inner.strip_prefix("secret") {
+        let (encoding, id) = rest.split_once(':').ok_or_else(malformed)?;
+        let encoding = match encoding.strip_prefix('/') {
+            None if encoding.is_empty() => Encoding::Plain,
+            name => name.and_then(Encoding::named).ok_or_else(malformed)?,
+        };
+        let id = unspelled(id).parse().map_err(|_| malformed())?;
+        return Ok(Piece::Secret(Reference { id, encoding }));
     }
     let (start, len) = inner
         .strip_prefix("kept:")
@@ -218,6 +264,45 @@ fn reference(inner: &str) -> Result<Piece<'_>, TextError> {
     let start: usize = start.parse().map_err(|_| malformed())?;
     let len: usize = len.parse().map_err(|_| malformed())?;
     Ok(Piece::Kept(start..start.checked_add(len).ok_or_else(malformed)?))
+}
+
+/// Characters of a secret's name that mean something in the formats that texts are in: a command's words are quoted in
+/// its name, and a JSON string with it would end there.
+const MEANINGFUL: [char; 8] = ['%', '"', '\'', '\\', '<', '>', '&', ']'];
+
+/// A name as it stands in a text: parsers and editors of the text's format take it for ordinary characters.
+fn spelled(id: &str) -> String {
+    let mut out = String::with_capacity(id.len());
+    for c in id.chars() {
+        if MEANINGFUL.contains(&c) {
+            out.push_str(Encoding::Url.encode(c.encode_utf8(&mut [0; 4])).expose());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The name that is spelled so.
+fn unspelled(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        let code = rest.get(at + 1..at + 3);
+        let c = code
+            .and_then(|code| u8::from_str_radix(code, 16).ok())
+            .map(char::from);
+        if let Some(c) = c.filter(|c| MEANINGFUL.contains(c)) {
+            out.push(c);
+            rest = &rest[at + 3..];
+        } else {
+            out.push('%');
+            rest = &rest[at + 1..];
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 impl fmt::Display for Text {
@@ -250,8 +335,49 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    fn secret(id: &str, value: &str) -> (SecretId, Secret) {
+    fn secret(id: &str, value: &str) -> (Reference, Secret) {
         (id.parse().unwrap(), Secret::new(value))
+    }
+
+    #[test]
+    fn a_value_is_written_in_its_encoding_and_recognised_in_it() {
+        let value = "a\"b\\c]]>d<&'e#f %g\u{e9}";
+        let id: SecretId = "file:pw".parse().unwrap();
+        let pw = Secret::new(value);
+        for encoding in Encoding::ALL {
+            let text = Text::new(format!("x={};", Text::secret_in(encoding, &id)));
+            let written = text.reveal(|_| Some(&pw), b"").unwrap();
+            assert_eq!(
+                written,
+                format!("x={};", encoding.encode(value).expose()).into_bytes()
+            );
+            let known = [(Reference::written(&id, encoding), pw.clone())];
+            assert_eq!(Text::conceal(&written, &known, &[]).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_secret_never_ends_the_string_that_it_stands_in() {
+        let name = r#"command:sh -c "echo '<100%25&>' | x]\\y""#;
+        let id: SecretId = name.parse().unwrap();
+        let text = Text::secret_in(Encoding::Json, &id);
+        assert!(
+            !text.as_str().contains(['"', '\'', '\\', '<', '>', '&', ']']),
+            "{text}"
+        );
+        assert_eq!(text.secrets(), [id]);
+        // Names that older texts spelled as they are.
+        assert_eq!(Text::new("⟪secret:file:100%⟫").secrets()[0].as_str(), "file:100%");
+        assert_eq!(Text::new("⟪secret:file:a\"b⟫").secrets()[0].as_str(), "file:a\"b");
+    }
+
+    #[test]
+    fn a_text_is_encoded_once() {
+        let text = Text::new("a\"⟪secret:x⟫");
+        let json = text.encoded(Encoding::Json).unwrap();
+        assert_eq!(json.as_str(), "a\\\"⟪secret/json:x⟫");
+        assert_eq!(json.encoded(Encoding::Url), None);
+        assert_eq!(Text::new("⟪kept:1+1⟫").encoded(Encoding::Json), None);
     }
 
     #[test]
@@ -312,6 +438,9 @@ mod tests {
             Text::new("⟪who⟫").pieces(),
             Err(TextError::Malformed(_))
         ));
+        for wrong in ["⟪secret/rot13:x⟫", "⟪secrets:x⟫", "⟪secret⟫", "⟪secret:⟫"] {
+            assert!(Text::new(wrong).pieces().is_err(), "{wrong}");
+        }
         assert!(matches!(
             Text::new("⟪kept:1+18446744073709551615⟫").pieces(),
             Err(TextError::Malformed(_))
@@ -321,10 +450,10 @@ mod tests {
     /// How holes were found before: each is compared with all that were found earlier.
     fn conceal_one_by_one(
         text: &str,
-        secrets: &[(SecretId, Secret)],
+        secrets: &[(Reference, Secret)],
         masked: &[Range<usize>],
     ) -> Option<String> {
-        let mut holes: Vec<(Range<usize>, Option<&SecretId>)> = Vec::new();
+        let mut holes: Vec<(Range<usize>, Option<&Reference>)> = Vec::new();
         let overlap =
             |one: &Range<usize>, other: &Range<usize>| one.start < other.end && other.start < one.end;
         for (id, secret) in secrets {
@@ -349,7 +478,7 @@ mod tests {
         let (mut out, mut at) = (String::new(), 0);
         for (range, id) in holes {
             out.push_str(text.get(at..range.start)?);
-            out.push_str(id.map_or(Text::kept(range.clone()), Text::secret).as_str());
+            out.push_str(id.map_or(Text::kept(range.clone()), Text::refer).as_str());
             at = range.end;
         }
         out.push_str(text.get(at..)?);

@@ -13,9 +13,9 @@ pub fn shown(text: &Text) -> String {
     for piece in pieces {
         match piece {
             Piece::Plain(plain) => out.push_str(&defused(plain)),
-            Piece::Secret(id) => {
+            Piece::Secret(reference) => {
                 out.push_str("(secret ");
-                out.push_str(id.as_str());
+                out.push_str(reference.id.as_str());
                 out.push(')');
             }
             Piece::Kept(_) => out.push_str("(hidden)"),

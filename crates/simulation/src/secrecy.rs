@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use protocol::facts::{FileFact, FileQuery};
-use protocol::{Fact, FactQuery, Piece, Text};
+use protocol::{Fact, FactQuery, Piece, Reference, Text};
 use regex_lite::Regex;
 use types::{Secret, SecretId};
 
@@ -52,13 +52,20 @@ fn concealed(query: &FileQuery, text: &Text, given: &BTreeMap<SecretId, Secret>)
     for piece in text.pieces().ok()? {
         match piece {
             Piece::Plain(plain) => content.push_str(plain),
-            Piece::Secret(id) => content.push_str(value(&id).expose()),
+            Piece::Secret(reference) => {
+                let value = value(&reference.id);
+                content.push_str(reference.encoding.encode(value.expose()).expose());
+            }
             Piece::Kept(range) => content.extend(std::iter::repeat_n('?', range.len())),
         }
     }
-    let first = query.secrets.iter().filter(|id| given.contains_key(id));
-    let rest = given.keys().filter(|id| !query.secrets.contains(id));
-    let known: Vec<(SecretId, Secret)> = first.chain(rest).map(|id| (id.clone(), value(id))).collect();
+    let wanted = query
+        .secrets
+        .iter()
+        .filter(|wanted| given.contains_key(&wanted.id));
+    let rest = given.keys().map(Reference::plain);
+    let all = wanted.cloned().chain(rest);
+    let known: Vec<(Reference, Secret)> = all.map(|one| (one.clone(), value(&one.id))).collect();
     Text::conceal(content.as_bytes(), &known, &masked(&content, &query.masks))
 }
 

@@ -12,6 +12,7 @@ mod conversation;
 mod erlang;
 mod files;
 mod hostile;
+mod passwords;
 mod races;
 mod redis;
 mod ssdb;

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use super::{Read, read};
 use crate::value;
-use crate::{Findings, Reader, SecretRef, SecretRule};
+use crate::{Findings, Reader, SecretRef, SecretRule, Takes};
 
 /// Reads keys `a` to `k` as references.
 fn secrets(text: &str, rule: SecretRule) -> Read<()> {
@@ -113,6 +113,67 @@ fn weak_secrets_are_refused_unless_that_is_allowed() {
         writeln!(said, "{value:?}\n  {strict}\n  weak allowed: {weak}").unwrap();
     }
     assert_snapshot!(said);
+}
+
+#[test]
+fn a_value_that_its_place_cannot_express_is_refused_with_the_character() {
+    let judge = |takes: Takes, value: &str| {
+        let value = value.replace(
+            "...",
+            "in a value of more than thirty-two characters"
+                .replace(' ', "-")
+                .as_str(),
+        );
+        let found = one(SecretRule::PASSWORD.of(takes)).check(&value, true);
+        found.map_or_else(|| "good".to_owned(), |found| found.label)
+    };
+    let values = [
+        "...\"",
+        "...\\",
+        "...]]>",
+        "...#",
+        "...;",
+        "...'",
+        "...%",
+        "...$",
+        "...{{",
+        "... x",
+        " ...",
+        "... ",
+        "...\tx",
+        "...\u{e9}",
+        "...\nx",
+        "...\0x",
+        "...\u{ffff}",
+        "...\u{27ea}",
+        "...+/=",
+        "...\u{1b}[2J",
+    ];
+    let all = [
+        Takes::Printable,
+        Takes::Trimmed,
+        Takes::TrimmedAscii,
+        Takes::Ascii,
+        Takes::Word,
+        Takes::Base64,
+        Takes::Alphanumeric,
+    ];
+    let mut said = String::new();
+    for value in values {
+        writeln!(said, "{value:?}").unwrap();
+        for takes in all {
+            writeln!(said, "  {takes:?}: {}", judge(takes, value)).unwrap();
+        }
+    }
+    assert_snapshot!(said);
+}
+
+#[test]
+fn a_value_longer_than_its_server_takes_is_refused() {
+    let long = "x7".repeat(513);
+    let found = one(SecretRule::PASSWORD).check(&long, true).unwrap();
+    assert_eq!(found.label, "it has 1026 bytes, and may have 1024 at most");
+    assert!(!format!("{found:?}").contains("x7x7"));
 }
 
 #[test]

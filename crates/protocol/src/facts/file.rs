@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use types::SecretId;
 
-use crate::{FileState, Text};
+use crate::{Encoding, FileState, Reference, Text};
 
 /// Asks for a file's metadata and, where wanted, its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -12,8 +12,8 @@ pub struct FileQuery {
     pub path: String,
     /// Whether the text is wanted too.
     pub text: bool,
-    /// The secrets that are to be recognised in the text, by preference.
-    pub secrets: Vec<SecretId>,
+    /// The secrets that are to be recognised in the text, each as it is written there, by preference.
+    pub secrets: Vec<Reference>,
     /// Regular expressions whose first group is a value that must not leave the host unless it is one of
     /// `secrets`; matched line by line.
     pub masks: Vec<String>,
@@ -38,10 +38,28 @@ impl FileQuery {
         }
     }
 
-    /// Recognises these secrets in the text.
+    /// Recognises these secrets in the text, written as they are.
     #[must_use]
-    pub fn knowing<'a>(mut self, secrets: impl IntoIterator<Item = &'a SecretId>) -> Self {
-        self.secrets.extend(secrets.into_iter().cloned());
+    pub fn knowing<'a>(self, secrets: impl IntoIterator<Item = &'a SecretId>) -> Self {
+        self.knowing_in(Encoding::Plain, secrets)
+    }
+
+    /// Recognises these secrets in the text, written in an encoding.
+    #[must_use]
+    pub fn knowing_in<'a>(
+        mut self,
+        encoding: Encoding,
+        secrets: impl IntoIterator<Item = &'a SecretId>,
+    ) -> Self {
+        let references = secrets.into_iter().map(|id| Reference::written(id, encoding));
+        self.secrets.extend(references);
+        self
+    }
+
+    /// Recognises the secrets that a text names, written as there.
+    #[must_use]
+    pub fn knowing_those_of(mut self, text: &Text) -> Self {
+        self.secrets.extend(text.references());
         self
     }
 

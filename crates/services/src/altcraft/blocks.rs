@@ -3,7 +3,7 @@
 use serde_json::Value;
 use types::HostName;
 
-use protocol::Text;
+use protocol::{Encoding, Text};
 
 use super::groups::Groups;
 use super::settings::{Process, Settings};
@@ -54,7 +54,7 @@ pub(super) fn uses_same(settings: &Settings, said: &Value) -> bool {
 }
 
 fn secret(login: &Login) -> Value {
-    Value::from(Text::secret(&login.password).as_str())
+    Value::from(Text::secret_in(Encoding::Json, &login.password).as_str())
 }
 
 /// The places of a service, each with these keys for name and port.

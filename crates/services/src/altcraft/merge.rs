@@ -84,7 +84,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> MergeError {
     let lengths = pieces.iter().map(|piece| match piece {
         Piece::Plain(text) => text.chars().count(),
         Piece::Kept(range) => range.len(),
-        Piece::Secret(id) => id.as_str().chars().count(),
+        Piece::Secret(reference) => reference.id.as_str().chars().count(),
     });
     MergeError::NotJson {
         line: error.line(),

@@ -1,7 +1,7 @@
 //! What is asked of each host.
 
-use protocol::FactQuery;
 use protocol::facts::{FileQuery, LogQuery, Query, TcpQuery, UnitQuery};
+use protocol::{Encoding, FactQuery};
 use types::{HostName, SecretId};
 
 use super::line;
@@ -60,7 +60,7 @@ pub(super) fn config(settings: &Settings) -> FileQuery {
         r#"[A-Za-z]://[^/:@"\s]*:([^@"\s]+)@"#.to_owned(),
     ];
     FileQuery::text(&settings.config)
-        .knowing(secrets)
+        .knowing_in(Encoding::Json, secrets)
         .masking(&masks.each_ref().map(String::as_str))
 }
 

@@ -1,7 +1,7 @@
 //! The databases that the platform uses: which services of the inventory they are, and what those offer.
 
 use config::reader::with_suggestion;
-use config::{Findings, Reader, SecretRef, SecretRule, ServiceDecl};
+use config::{Findings, Reader, SecretRef, ServiceDecl};
 use types::{Diagnostic, SecretId, ServiceName, Span};
 
 use crate::kind::{ReadCx, read_service};
@@ -214,13 +214,10 @@ impl Finder<'_> {
         Some(used)
     }
 
-    /// The password is written into JSON too, and must be fit for that.
+    /// The password is written here too, whatever its own service does with it.
     fn need(&self, password: &SecretId, secrets: &[SecretRef]) {
         if let Some(secret) = secrets.iter().find(|secret| secret.id == *password) {
-            self.cx.findings.need(SecretRef {
-                rule: SecretRule::IN_JSON,
-                ..secret.clone()
-            });
+            self.cx.findings.need(secret.clone());
         }
     }
 }

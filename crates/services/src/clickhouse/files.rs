@@ -3,7 +3,7 @@
 //! They are wholly ours: what the server's own config.xml says stays there, and these are merged over it in alphabetical
 //! order (<https://clickhouse.com/docs/operations/configuration-files>).
 
-use protocol::Text;
+use protocol::{Encoding, Text};
 use types::HostName;
 
 use super::ids::Ids;
@@ -172,7 +172,7 @@ pub(super) fn users(settings: &Settings, root: Root) -> Text {
     xml.open("users");
     if let Some(password) = &settings.password {
         xml.open(&settings.user);
-        xml.raw("password", Text::secret(password).as_str());
+        xml.cdata("password", &Text::secret_in(Encoding::Cdata, password));
         xml.open("networks");
         xml.leaf("ip", "::/0");
         xml.close();

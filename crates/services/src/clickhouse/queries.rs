@@ -4,7 +4,7 @@ use protocol::facts::{
     CommandQuery, FileQuery, HttpAccount, HttpEndpoint, HttpQuery, HttpRequest, PackageQuery, Query,
     UnitQuery, WordsQuery,
 };
-use protocol::{FactQuery, Text};
+use protocol::{Encoding, FactQuery, Text};
 use types::HostName;
 
 use super::settings::{Coordination, Settings, ZooKeeper};
@@ -116,7 +116,7 @@ fn config_files(settings: &Settings) -> Vec<FileQuery> {
 /// The file of our users, where we have one.
 pub(super) fn users_file(settings: &Settings) -> Option<FileQuery> {
     let query = FileQuery::text(settings.users_file()?).masking(&MASKS);
-    Some(query.knowing(&settings.password))
+    Some(query.knowing_in(Encoding::Cdata, &settings.password))
 }
 
 /// Where Keeper keeps its log: it is there once Keeper has run.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use config::{Findings, Reader, SecretRule, ServiceDecl, Table, ValueKind};
+use config::{Findings, Reader, SecretRule, ServiceDecl, Table, Takes, ValueKind};
 use types::{Diagnostic, HostName, SecretId, ServiceName};
 
 use super::files::Root;
@@ -191,6 +191,9 @@ impl Settings {
     }
 }
 
+/// Readers of XML differ in whether they keep blanks at the ends of a text.
+const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::Trimmed);
+
 pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let findings = cx.findings;
     let reader = Reader::new(&decl.settings, "a setting of clickhouse", findings);
@@ -203,7 +206,7 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         reader.port("http_port").unwrap_or(8123),
     );
     let listen = read_listen(&reader, findings);
-    let password = reader.secret("password", SecretRule::PASSWORD);
+    let password = reader.secret("password", PASSWORD);
     let restrict_default_user = reader.bool("restrict_default_user").unwrap_or(false);
     let ddl_path = text("ddl_path", &format!("/clickhouse/{cluster}/task_queue/ddl"));
     let max_delay = reader.seconds("max_delay").unwrap_or(300);

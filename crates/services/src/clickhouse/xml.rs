@@ -187,8 +187,8 @@ impl Writer {
         self.line(&format!("<{name}>{value}</{name}>"));
     }
 
-    /// An element whose text is taken as it is, for values that we do not see: only `]]>` in one would end it.
-    pub(super) fn raw(&mut self, name: &str, value: impl std::fmt::Display) {
+    /// An element whose text is taken as it is; references in it are written for that place.
+    pub(super) fn cdata(&mut self, name: &str, value: &protocol::Text) {
         self.line(&format!("<{name}><![CDATA[{value}]]></{name}>"));
     }
 
@@ -254,7 +254,7 @@ mod tests {
     fn values_are_escaped_and_read_back() {
         let mut writer = Writer::new("yandex");
         writer.leaf("path", "/a&b<c>");
-        writer.raw("password", "x&y");
+        writer.cdata("password", &"x&y".into());
         let root = parse(&writer.finish()).unwrap();
         assert_eq!(root.text_at(&["path"]), Some("/a&b<c>"));
         assert_eq!(root.text_at(&["password"]), Some("x&y"));

@@ -89,7 +89,17 @@ impl<'a> Args<'a> {
         secrets: Option<&BTreeMap<String, SecretId>>,
     ) -> Option<String> {
         match render::render(text, &self.vars, secrets, place) {
-            Ok(text) => Some(text),
+            Ok(text) => match render::twice(&text) {
+                None => Some(text),
+                // A value that needs no encoding could not be told from itself in another one.
+                Some(id) => {
+                    let error = Diagnostic::error(format!("the secret {id} is written in two encodings"));
+                    self.report(error.at(place.whole(), "one encoding for each secret in a text").hint(
+                        "give it the same filter everywhere, or name a second secret with a value of its own",
+                    ));
+                    None
+                }
+            },
             Err(diagnostic) => {
                 self.report(*diagnostic);
                 None

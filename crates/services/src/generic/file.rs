@@ -50,7 +50,7 @@ impl OnHost for File {
         }
         let masks = secrecy::masks_for(&text);
         let shown = masks.is_some();
-        let mut query = FileQuery::text(path?).knowing(&text.secrets());
+        let mut query = FileQuery::text(path?).knowing_those_of(&text);
         query.masks = masks.unwrap_or_default();
         query.masks.extend(secrecy::masks_except(text.as_str()));
         Some(Self {

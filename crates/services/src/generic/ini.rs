@@ -63,9 +63,9 @@ impl OnHost for Ini {
         };
         let masks = secrecy::masks_except(&setting.line());
         let masks: Vec<&str> = masks.iter().map(String::as_str).collect();
-        let known = Text::new(&*setting.value).secrets();
+        let known = Text::new(&*setting.value);
         Some(Self {
-            query: FileQuery::text(path?).knowing(&known).masking(&masks),
+            query: FileQuery::text(path?).knowing_those_of(&known).masking(&masks),
             setting,
         })
     }

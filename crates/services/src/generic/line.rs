@@ -48,7 +48,7 @@ impl OnHost for Line {
         let masks: Vec<&str> = masks.iter().map(String::as_str).collect();
         Some(Self {
             query: FileQuery::text(path?)
-                .knowing(&Text::new(&*line.text).secrets())
+                .knowing_those_of(&Text::new(&*line.text))
                 .masking(&masks),
             wanted: line.text,
             replaces: pattern,

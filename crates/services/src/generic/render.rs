@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use config::reader::with_suggestion;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
-use protocol::Text;
+use protocol::{Encoding, Text};
 use types::{Diagnostic, HostName, SecretId, SourceId, Span};
 
 use super::BuildCx;
@@ -73,6 +73,15 @@ pub(super) fn render(
     })
 }
 
+/// A secret that a rendered text has in two encodings.
+pub(super) fn twice(text: &str) -> Option<SecretId> {
+    let references = Text::new(text).references();
+    let mut seen: BTreeMap<&SecretId, Encoding> = BTreeMap::new();
+    let mut all = references.iter();
+    let other = all.find(|one| *seen.entry(&one.id).or_insert(one.encoding) != one.encoding);
+    other.map(|one| one.id.clone())
+}
+
 /// Templates are configuration files: lines and their ends stay as they are written, and a line with a block alone
 /// leaves none.
 fn environment() -> Result<Environment<'static>, Error> {
@@ -85,7 +94,19 @@ fn environment() -> Result<Environment<'static>, Error> {
     environment.set_syntax(syntax);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
+    for encoding in Encoding::ALL {
+        environment.add_filter(encoding.name(), move |text: String| encoded(&text, encoding));
+    }
     Ok(environment)
+}
+
+/// `{{ secrets.pw | json }}`: the value is written as the format of the file needs it.
+fn encoded(text: &str, encoding: Encoding) -> Result<String, Error> {
+    let encoded = Text::new(text).encoded(encoding);
+    encoded.map(|text| text.to_string()).ok_or_else(|| {
+        let why = format!("what is given to {} is encoded already", encoding.name());
+        Error::new(ErrorKind::InvalidOperation, why)
+    })
 }
 
 /// A name that is used and not there; `None` where all are there and something else is undefined.
@@ -136,6 +157,14 @@ fn wrong(template: &str, place: Place, error: &Error) -> Diagnostic {
 }
 
 impl Place {
+    /// The whole argument, or the beginning of the file.
+    pub(super) fn whole(self) -> Span {
+        match self {
+            Self::Argument(span) => span,
+            Self::File(id) => Span::new(id, 0..0),
+        }
+    }
+
     /// The whole argument, or the line of the file.
     fn span(self, template: &str, error: &Error) -> Span {
         match self {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use config::{Findings, Reader, SecretRule, ServiceDecl, Table, ValueKind};
+use config::{Findings, Reader, SecretRule, ServiceDecl, Table, Takes, ValueKind};
 use types::{Diagnostic, HostName, SecretId, ServiceName};
 
 use super::engine::{Defaults, Engine};
@@ -78,6 +78,11 @@ impl Settings {
     }
 }
 
+/// Sentinel writes `sentinel auth-pass` into its file without quotes (`rewriteConfigSentinelOption`), so that with a blank
+/// or a quote it would not start again. The engines' CONFIG REWRITE replaces what is not ASCII by escapes, which Kvrocks
+/// does not read, and Redis takes no more than 512 bytes (`CONFIG_AUTHPASS_MAX_LEN`).
+const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::Word).at_most(512);
+
 pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let findings = cx.findings;
     let reader = Reader::new(&decl.settings, "a setting of kvrocks", findings);
@@ -87,7 +92,7 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let text = |key, default: &str| reader.string(key).unwrap_or(default).to_owned();
     let password = reader.required(
         "password",
-        reader.secret("password", SecretRule::PASSWORD),
+        reader.secret("password", PASSWORD),
         "password = { file = \"secrets/kvrocks.password\" }",
     );
     let bind = reader.strings("bind");

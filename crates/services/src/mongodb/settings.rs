@@ -1,6 +1,6 @@
 //! The settings of a replica set, with the runbook's defaults.
 
-use config::{Findings, Inventory, Reader, SecretRule, ServiceDecl, Table, Value as Toml, ValueKind};
+use config::{Findings, Inventory, Reader, SecretRule, ServiceDecl, Table, Takes, Value as Toml, ValueKind};
 use protocol::facts::MongoUser;
 use serde_json::Value;
 use types::{Diagnostic, HostName, SecretId, ServiceName, Span};
@@ -184,11 +184,16 @@ pub(super) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
     Some(settings)
 }
 
+/// Other characters are normalised by servers and drivers before they are hashed (`SASLprep`), not all of them alike.
+const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::Ascii);
+/// What mongod takes for a key: 6 to 1024 characters of base64.
+const KEY: SecretRule = SecretRule::PASSWORD.of(Takes::Base64).at_most(1024);
+
 fn read_admin(table: &Table, findings: &Findings) -> Option<MongoUser> {
     let reader = Reader::new(table, "a key of admin", findings);
     let password = reader.required(
         "password",
-        reader.secret("password", SecretRule::PASSWORD),
+        reader.secret("password", PASSWORD),
         "password = { file = \"secrets/mongodb.admin\" }",
     );
     let name = reader.string("user").unwrap_or("admin").to_owned();
@@ -238,7 +243,7 @@ fn read_keyfile(reader: &Reader<'_>, has_admin: bool) -> Result<Option<Keyfile>,
         }
         (None, _) => Ok(None),
         (Some(_), true) => {
-            let secret = reader.secret("keyfile", SecretRule::PASSWORD).ok_or(Reported)?;
+            let secret = reader.secret("keyfile", KEY).ok_or(Reported)?;
             Ok(Some(Keyfile {
                 secret,
                 path: path.to_owned(),
@@ -258,7 +263,7 @@ fn read_users(table: &Table, findings: &Findings) -> Vec<User> {
         let reader = Reader::new(inner, "a key of a user", findings);
         let password = reader.required(
             "password",
-            reader.secret("password", SecretRule::PASSWORD),
+            reader.secret("password", PASSWORD),
             "password = { file = \"secrets/mongodb.NAME\" }",
         );
         let auth_db = reader.string("auth_db").unwrap_or("admin").to_owned();

@@ -5,7 +5,7 @@
 //! inventory's own as any other (a reset loses it, and whatever else came with it); so users come after all joins, on
 //! one member of the cluster, and a run that died in between is finished by the next.
 
-use config::{Findings, Reader, SecretRule, ValueKind};
+use config::{Findings, Reader, SecretRule, Takes, ValueKind};
 use plan::{Level, Preview};
 use protocol::{Command, Operation, Text};
 use types::{Diagnostic, HostName};
@@ -15,6 +15,9 @@ use super::vhosts::told;
 use super::view::{Broker, SeenPermission};
 use crate::common::{QUICK, action};
 use crate::step::{Cx, StepPlan, Task};
+
+/// `rabbitmqctl` decodes the line that it reads by the locale of whoever started it, and trims it (`Core.Input`).
+const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::TrimmedAscii);
 
 /// Reads `users`.
 pub(super) fn read(reader: &Reader<'_>, findings: &Findings) -> Vec<User> {
@@ -33,7 +36,7 @@ pub(super) fn read(reader: &Reader<'_>, findings: &Findings) -> Vec<User> {
         let reader = Reader::new(inner, "a key of a user", findings);
         let password = reader.required(
             "password",
-            reader.secret("password", SecretRule::PASSWORD),
+            reader.secret("password", PASSWORD),
             "password = { file = \"secrets/rabbitmq.password\" }",
         );
         let tags = reader.strings("tags").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The settings of SSDB mirrors, with the runbook's defaults.
 
-use config::{Reader, SecretRule, ServiceDecl};
+use config::{Reader, SecretRule, ServiceDecl, Takes};
 use types::{Diagnostic, HostName, SecretId, ServiceName};
 
 use crate::kind::ReadCx;
@@ -57,9 +57,13 @@ impl Settings {
     }
 }
 
+/// The server's file has no quoting: a value is the rest of its line, trimmed, and a line has 4096 bytes at most
+/// (`util/config.cpp`).
+const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::Trimmed);
+
 pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let reader = Reader::new(&decl.settings, "a setting of ssdb", cx.findings);
-    let password = reader.secret("password", SecretRule::PASSWORD);
+    let password = reader.secret("password", PASSWORD);
     let password = reader.required(
         "password",
         password,

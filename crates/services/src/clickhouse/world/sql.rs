@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, HttpRequest};
-use protocol::{ActionError, Text};
+use protocol::{ActionError, Encoding, Text};
 
 use super::{Node, TABLE, USERS_D, World, failed, unheard};
 use crate::clickhouse::queries::CHECK_TABLE;
@@ -44,7 +44,7 @@ impl World {
         let given = account
             .password
             .as_ref()
-            .map(|id| Text::secret(id).as_str().to_owned());
+            .map(|id| Text::secret_in(Encoding::Cdata, id).to_string());
         (given.unwrap_or_default() != password)
             .then(|| exception(193, &format!("Wrong password for user {user}")))
     }

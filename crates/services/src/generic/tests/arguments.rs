@@ -40,6 +40,19 @@ fn wrong_arguments_are_told_all_at_once() {
 }
 
 #[test]
+fn a_secret_has_one_encoding_in_a_file() {
+    let file = "uses = \"file\"\nwith = { path = \"/a\", secrets = { db = { env = \"X\" } }, content = ";
+    let wrong = [
+        errors(&format!(
+            "{file}\"{{{{ secrets.db }}}} {{{{ secrets.db | json }}}}\" }}"
+        )),
+        errors(&format!("{file}\"{{{{ secrets.db | xml | json }}}}\" }}")),
+        errors(&format!("{file}\"{{{{ secrets.db | rot13 }}}}\" }}")),
+    ];
+    assert_snapshot!(wrong.join("\n"));
+}
+
+#[test]
 fn templates_that_lead_nowhere_are_told_before_any_host_is_asked() {
     let file = "uses = \"file\"\nwith = { path = \"/a\", secrets = { db = { env = \"X\" } }, content = ";
     let wrong = [

@@ -58,6 +58,25 @@ const SECRET: &str = "
 ";
 
 #[test]
+fn a_filter_says_how_a_secret_is_written_in_the_format_of_its_file() {
+    let step = "
+        [[steps]]
+        uses = \"file\"
+        with = { path = \"/etc/app.json\", content = '{\"url\": \"a://u:{{ secrets.url | url }}@h\", \"pass\": \"{{ secrets.db | json }}\", \"site\": \"{{ site | json }}\"}', secrets = { db = { file = \"s/db\" }, url = { file = \"s/url\" } } }
+    ";
+    let world = World::default();
+    assert_snapshot!(world.converges(step));
+    let query = steps(step)[0].queries(&host("db1")).remove(0);
+    let FactQuery::File(query) = query else {
+        panic!("{query:?}")
+    };
+    assert_eq!(
+        query.secrets.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["/url:file:s/url", "/json:file:s/db"]
+    );
+}
+
+#[test]
 fn secrets_are_references_and_the_file_is_closed() {
     let old = World::default().file("/etc/app", "port 1\npass ⟪kept:12+9⟫\n");
     let plan = old.plan(&steps(SECRET));
