@@ -217,7 +217,7 @@ impl<'a> Node<'a> {
         const TICK_US: i64 = 10_000;
         match (&self.file, &run.unit) {
             (Ok(FileFact::Present(meta)), Ok(unit)) => {
-                unit.started_us > 0 && meta.modified_us + TICK_US > unit.started_us
+                unit.started_us > 0 && meta.modified_us.saturating_add(TICK_US) > unit.started_us
             }
             _ => false,
         }

@@ -83,7 +83,7 @@ impl Ids {
         let mut by_host = BTreeMap::new();
         for host in settings.members() {
             let id = known.get(host.as_str()).copied().unwrap_or_else(|| {
-                highest += 1;
+                highest = highest.saturating_add(1);
                 highest
             });
             by_host.insert(host.clone(), id);

@@ -49,7 +49,7 @@ pub(super) fn refusal(
     let more = known.filter(has_no_vote).count();
     let all_follow = matches!(
         quorum.leader().map(|leader| &leader.peer),
-        Some(Peer::Leader(Some(followers))) if *followers + 1 >= names.len() + more
+        Some(Peer::Leader(Some(followers))) if followers.saturating_add(1) >= names.len() + more
     );
     // Of two, each restart takes it; there, all that are wanted must serve.
     let is_small = settings.members().len() < 3;

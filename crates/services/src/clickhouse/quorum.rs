@@ -423,7 +423,7 @@ pub(super) fn lost(
             None => !member.peer.is_serving(),
         })
         .collect();
-    if all - gone.len() < majority {
+    if all.saturating_sub(gone.len()) < majority {
         let why = format!(
             "of {all} members {} are out of reach: {}",
             gone.len(),

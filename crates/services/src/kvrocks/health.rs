@@ -166,7 +166,7 @@ pub(super) fn followers(view: &View<'_>) -> Result<(), String> {
 
 /// How far a replica is behind its master; never negative, for the two were not asked at the same moment.
 pub(super) fn lag(replica: &Engine, master: &Engine) -> Option<i64> {
-    Some((master.offset()? - replica.offset()?).max(0))
+    Some(master.offset()?.saturating_sub(replica.offset()?).max(0))
 }
 
 /// All sentinels that answer name one other master, and the old one is a replica (or gone): Sentinel turns it into one
@@ -240,7 +240,7 @@ fn sentinels_agree(view: &View<'_>) -> Result<(), String> {
         let host = member.host;
         let number = |name| field(master, name).parse::<usize>().unwrap_or(0);
         let others = number("num-other-sentinels");
-        if others + 1 < running {
+        if others.saturating_add(1) < running {
             return Err(format!(
                 "the sentinel on {host} knows {others} of {} others",
                 running - 1

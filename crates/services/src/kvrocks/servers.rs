@@ -175,7 +175,7 @@ pub(super) fn read_engine(
                 .parse::<i64>()
                 .ok()
         })
-        .sum();
+        .fold(0, i64::saturating_add);
     let scan = replies.get(5).and_then(RespValue::as_list).unwrap_or_default();
     let scan_finds_nothing =
         matches!(scan, [cursor, RespValue::List(keys)] if cursor.as_str() == Some("0") && keys.is_empty());

@@ -189,7 +189,7 @@ fn no_majority(view: &View<'_>, needs: &[(&Node<'_>, String)], cx: &Cx<'_>) -> O
     let away: Vec<&str> = away.iter().map(HostName::as_str).collect();
     let voters = config.voters();
     // Two voters, or one, have no majority without each of them: then there is nothing to keep.
-    if away.is_empty() || voters < 3 || voters - away.len() > voters / 2 + 1 {
+    if away.is_empty() || voters < 3 || voters.saturating_sub(away.len()) > voters / 2 + 1 {
         return None;
     }
     Some(Refusal {

@@ -315,7 +315,7 @@ impl SetConfig {
     /// The next configuration, with these members.
     fn next(&self, members: Vec<Member>) -> Self {
         let mut next = self.clone();
-        put(&mut next.fields, "version", self.version() + 1);
+        put(&mut next.fields, "version", self.version().saturating_add(1));
         let members = members.into_iter().map(|member| Bson::Doc(member.fields));
         put(&mut next.fields, "members", Bson::Array(members.collect()));
         next
@@ -325,7 +325,7 @@ impl SetConfig {
     fn free_id(&self, members: &[Member]) -> i64 {
         let old = self.members();
         let used = members.iter().chain(&old).map(Member::id);
-        used.max().map_or(0, |most| most + 1)
+        used.max().map_or(0, |most| most.saturating_add(1))
     }
 }
 

@@ -202,8 +202,11 @@ impl<'a> View<'a> {
     pub(super) fn follows(&self, node: &Node<'_>) -> bool {
         let started_ms = node.unit.as_ref().map_or(0, |unit| unit.started_us / 1000);
         let at_ms = self.seen(node.host).and_then(|seen| seen.at_ms);
-        let delay_ms = self.delay_s(&self.settings.member_name(node.host)) * 1000;
-        self.lag_ms(node.host) == Some(0) || at_ms.is_some_and(|at_ms| at_ms + delay_ms > started_ms)
+        let delay_ms = self
+            .delay_s(&self.settings.member_name(node.host))
+            .saturating_mul(1000);
+        self.lag_ms(node.host) == Some(0)
+            || at_ms.is_some_and(|at_ms| at_ms.saturating_add(delay_ms) > started_ms)
     }
 
     /// How far a member stays behind on purpose.
@@ -218,7 +221,8 @@ impl<'a> View<'a> {
         let own = up.leader()?.at_ms?;
         let name = self.settings.member_name(host);
         let its = up.seen(&name)?.at_ms?;
-        Some((own - its - self.delay_s(&name) * 1000).max(0))
+        let delay_ms = self.delay_s(&name).saturating_mul(1000);
+        Some(own.saturating_sub(its).saturating_sub(delay_ms).max(0))
     }
 
     /// Members that the inventory does not name, by their names in the set.
