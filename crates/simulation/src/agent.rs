@@ -188,7 +188,7 @@ fn is_repeated(operation: &Operation) -> bool {
 }
 
 /// An operation in the pieces between which it may be cut off.
-fn pieces(operation: &Operation) -> Vec<Operation> {
+pub(crate) fn pieces(operation: &Operation) -> Vec<Operation> {
     match operation {
         Operation::Run { commands } => commands
             .iter()

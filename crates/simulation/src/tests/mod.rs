@@ -1,5 +1,8 @@
 //! The simulation itself: seeds reproduce, hold, and notice what they are for.
 
+mod facts;
+mod mutate;
+
 use crate::{Draw, Played, Scenario, Settings, play};
 
 fn played(seed: u64, settings: Settings) -> Played {
