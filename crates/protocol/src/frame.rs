@@ -32,8 +32,8 @@ impl Message for ToAgent {
 
 /// A host is not: these are all answers to the queries of one plan for one host, and every text in them is bounded.
 impl Message for ToController {
-    const LONGEST: usize = 16 << 20;
-    const LIMITS: Limits = Limits::message(128 << 20);
+    const LONGEST: usize = 32 << 20;
+    const LIMITS: Limits = Limits::message(192 << 20);
 }
 
 /// An answer as it was received: the number of its request, and what was answered, unless that is over a limit.

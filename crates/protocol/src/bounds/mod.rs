@@ -35,7 +35,7 @@ pub struct Limits {
 
 impl Limits {
     /// An answer to one query: room for the records of ten thousand queues.
-    pub const ANSWER: Self = Self::message(64 << 20);
+    pub const ANSWER: Self = Self::message(128 << 20);
 
     /// A value within a message, and the lists around it.
     pub(crate) const fn message(bytes: usize) -> Self {

@@ -151,7 +151,7 @@ fn answers_that_do_not_fit_are_left_out_and_the_others_arrive() {
             status: String::new(),
             items: Vec::new()
         };
-        800_000
+        1_500_000
     ];
     let large = Fact::Ssdb(SsdbFact::Replies {
         asks_password: false,
@@ -179,7 +179,7 @@ fn answers_that_do_not_fit_are_left_out_and_the_others_arrive() {
             "",
             "the answer is left out: it nests deeper than 64 levels",
             "",
-            "the answer is left out: it takes more than 64 MiB",
+            "the answer is left out: it takes more than 128 MiB",
             "",
             "the answer is left out: the host's answers together are too large",
             "",
