@@ -2,10 +2,16 @@
 //!
 //! The files under config.d are ours as a whole, but a cluster that was built by hand from the runbook has them without
 //! indentation, or with another one. To the server they are the same files, so they are the same to us.
+//!
+//! The files stand on hosts that others can write to: a tree that nests deeper than any configuration is refused, for
+//! to compare it, to print it and to drop it takes a level of the stack for each of its own.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use thiserror::Error;
+
+/// How deep elements may nest. Those of ClickHouse's own configuration nest six levels deep.
+const DEPTH: usize = 64;
 
 /// An element.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,6 +72,9 @@ pub(super) fn parse(text: &str) -> Result<Element, XmlError> {
         match event.map_err(|error| wrong(error.to_string()))? {
             Event::Start(_) | Event::Empty(_) if open.is_empty() && root.is_some() => {
                 return Err(wrong("there is more than one root element".to_owned()));
+            }
+            Event::Start(_) if open.len() == DEPTH => {
+                return Err(wrong(format!("elements nest deeper than {DEPTH} levels")));
             }
             Event::Start(start) => open.push(element(&start).map_err(wrong)?),
             Event::Empty(start) => close(&mut open, element(&start).map_err(wrong)?, &mut root),
@@ -248,6 +257,15 @@ mod tests {
             wrong("<a>\n<b>")
         );
         assert!(parse("").is_err() && parse("hello").is_err() && parse("<a/><b/>").is_err());
+    }
+
+    #[test]
+    fn elements_that_nest_too_deep_are_refused_with_the_line() {
+        let deep = |levels: usize| ["<a>\n".repeat(levels), "</a>\n".repeat(levels)].concat();
+        assert!(parse(&deep(DEPTH)).is_ok());
+        let error = parse(&deep(100_000)).unwrap_err();
+        assert_eq!(error.to_string(), "line 65: elements nest deeper than 64 levels");
+        assert!(!is_same("<a/>", &deep(100_000)));
     }
 
     #[test]

@@ -410,4 +410,20 @@ net:
             assert_eq!(written(&value.into()), text);
         }
     }
+
+    #[test]
+    fn a_file_that_nests_without_a_bound_is_an_error() {
+        let block: Vec<String> = (0..1500)
+            .map(|level| format!("{}a:\n", " ".repeat(level)))
+            .collect();
+        for text in [
+            "[".repeat(100_000),
+            "{a: ".repeat(100_000),
+            "- ".repeat(100_000),
+            block.concat(),
+        ] {
+            assert!(Conf::parse(&format!("a: {text}")).is_err());
+            assert!(Conf::parse(&text).is_err());
+        }
+    }
 }

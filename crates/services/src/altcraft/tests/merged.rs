@@ -222,3 +222,12 @@ fn passwords_are_masked_whatever_the_formatting() {
     assert_eq!(hidden(r#"  "PRODUCT_NAME": "Altcraft","#), "");
     assert_eq!(hidden(r#"  "NOTE": "the PASSWORD: is", "B": "x""#), "");
 }
+
+#[test]
+fn a_file_that_nests_without_a_bound_is_an_error() {
+    let wants = Vec::new();
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let text = format!("{{\"a\":{}1{}}}", open.repeat(100_000), close.repeat(100_000));
+        assert!(matches!(merge(&text, &wants), Err(MergeError::NotJson { .. })));
+    }
+}

@@ -190,3 +190,16 @@ fn after_a_restart_of_zookeeper_the_servers_have_their_sessions_again() {
         .map(|task| &task.gates);
     assert_eq!(gates.expect("a restart")[0].check, "quorum");
 }
+
+#[test]
+fn a_file_of_ours_that_nests_without_a_bound_is_written_anew() {
+    let service = zookeeper("");
+    let mut world = built(&*service, DEBIAN);
+    let nested = ["<a>".repeat(100_000), "</a>".repeat(100_000)].concat();
+    world.write_file("db2", &format!("{CONFIG_D}/macros.xml"), &nested);
+    let shown = assert_drift(&*service, &world);
+    assert!(
+        shown.contains("db2 [macros]: change /etc/clickhouse-server/config.d/macros.xml"),
+        "{shown}"
+    );
+}

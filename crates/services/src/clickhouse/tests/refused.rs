@@ -177,3 +177,14 @@ fn a_keeper_is_not_restarted_where_the_quorum_would_be_lost() {
     let service = keeper("ddl_path = \"/clickhouse/other/ddl\"");
     assert_snapshot!(shown(&*service, &world));
 }
+
+#[test]
+fn a_file_of_the_package_that_nests_without_a_bound_is_refused_by_name() {
+    let service = zookeeper("");
+    let mut world = built(&*service, DEBIAN);
+    let nested = ["<a>".repeat(100_000), "</a>".repeat(100_000)].concat();
+    world.write_file("db2", CONFIG, &nested);
+    let shown = shown(&*service, &world);
+    let why = "/etc/clickhouse-server/config.xml is not XML, line 1: elements nest deeper than 64 levels";
+    assert!(shown.contains(why), "{shown}");
+}
