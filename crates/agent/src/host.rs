@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use types::{Secret, SecretId};
 
+use crate::bounds::Memory;
 use crate::secrets::Secrets;
 
 /// Where the agent keeps what outlives it.
@@ -68,6 +69,8 @@ impl Options {
 pub(crate) struct Host {
     /// Where things are kept.
     pub(crate) options: Options,
+    /// What answers of servers may take.
+    pub(crate) memory: Memory,
     secrets: Mutex<Secrets>,
     /// Set once the connection has ended. Beside the count under the mutex, because a loop that waits for a process
     /// looks at it often.
@@ -95,6 +98,7 @@ impl Host {
     pub(crate) fn new(options: Options) -> Self {
         Self {
             options,
+            memory: Memory::default(),
             secrets: Mutex::default(),
             closing: AtomicBool::new(false),
             running: Mutex::default(),

@@ -5,8 +5,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,8 +13,9 @@ use protocol::facts::{HttpEndpoint, HttpMethod, HttpRequest};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::facts::connect;
+use crate::bounds::{Share, Time};
 use crate::secrets::Secrets;
+use crate::stream::Stream;
 use crate::words::words;
 
 /// How much of a body is read.
@@ -47,11 +46,16 @@ pub(crate) fn ask(
     secrets: &Secrets,
     at: &HttpEndpoint,
     request: &HttpRequest,
-    until: Instant,
+    time: Time,
+    share: &mut Share<'_>,
 ) -> Result<Reply, HttpError> {
     let bytes = encode(secrets, at, request)?;
-    let mut stream = connect(&at.address, at.port).map_err(HttpError::Down)?;
-    let received = exchange(&mut stream, &bytes, until).map_err(|error| HttpError::Down(words(&error)))?;
+    // The answer, the body cut out of it, and the text that it becomes.
+    share
+        .grow(4 * (LONGEST + LONGEST_HEAD))
+        .map_err(HttpError::Down)?;
+    let mut stream = Stream::open(&at.address, at.port, time).map_err(HttpError::Down)?;
+    let received = exchange(&mut stream, &bytes).map_err(|error| HttpError::Down(words(&error)))?;
     decode(&received)
 }
 
@@ -98,18 +102,11 @@ fn encode(
 }
 
 /// Sends everything and reads until the server closes.
-fn exchange(stream: &mut TcpStream, request: &[u8], until: Instant) -> io::Result<Zeroizing<Vec<u8>>> {
-    let left = || match until.saturating_duration_since(Instant::now()) {
-        left if left.is_zero() => Err(io::Error::from(io::ErrorKind::TimedOut)),
-        left => Ok(left),
-    };
-    stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(left()?))?;
+fn exchange(stream: &mut Stream, request: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
     stream.write_all(request)?;
     let mut received = Zeroizing::new(Vec::new());
     let mut part = Zeroizing::new(vec![0; 16 << 10]);
     while received.len() < LONGEST + LONGEST_HEAD {
-        stream.set_read_timeout(Some(left()?))?;
         match stream.read(&mut part) {
             Ok(0) => break,
             Ok(len) => received.extend_from_slice(&part[..len]),

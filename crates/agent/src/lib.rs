@@ -10,6 +10,7 @@
 
 mod accounts;
 mod actions;
+mod bounds;
 mod clock;
 mod facts;
 mod harden;
@@ -24,6 +25,7 @@ mod resp;
 mod secrets;
 mod serve;
 mod ssdb;
+mod stream;
 mod tree;
 mod wire;
 mod words;

@@ -1,9 +1,10 @@
 //! A client of servers that speak RESP, for facts and for actions.
 //!
 //! The bytes are coded by `redis-protocol`; what is here is the conversation: a connection with time limits, AUTH and
-//! what the servers' answers to it mean, and commands whose arguments may hold secrets.
+//! what the servers' answers to it mean, and commands whose arguments may hold secrets. The decoder recurses and
+//! believes what a reply says of its own length, so it gets to see only replies that were looked through.
 
-use std::time::Duration;
+mod scan;
 
 use protocol::TextError;
 use protocol::facts::RespCommand;
@@ -14,6 +15,8 @@ use thiserror::Error;
 use types::SecretId;
 use zeroize::Zeroizing;
 
+use self::scan::Reply;
+use crate::bounds::{Share, Time};
 use crate::secrets::Secrets;
 use crate::wire::Wire;
 
@@ -56,24 +59,30 @@ impl Connection {
         address: &str,
         port: u16,
         password: Option<&SecretId>,
-        limit: Duration,
+        time: Time,
+        share: &mut Share<'_>,
     ) -> Result<Self, RespError> {
         let mut connection = Self {
-            wire: Wire::open(address, port, limit).map_err(RespError::Down)?,
+            wire: Wire::open(address, port, time).map_err(RespError::Down)?,
             authenticated: false,
         };
         if let Some(id) = password {
-            connection.authenticate(secrets, id)?;
+            connection.authenticate(secrets, id, share)?;
         }
         Ok(connection)
     }
 
-    fn authenticate(&mut self, secrets: &Secrets, id: &SecretId) -> Result<(), RespError> {
+    fn authenticate(
+        &mut self,
+        secrets: &Secrets,
+        id: &SecretId,
+        share: &mut Share<'_>,
+    ) -> Result<(), RespError> {
         let password = secrets
             .get(id)
             .ok_or_else(|| TextError::UnknownSecret(id.clone()))?;
         self.send(&[&[b"AUTH", password.expose().as_bytes()]])?;
-        let reply = self.reply()?;
+        let reply = self.reply(share)?;
         match judge(&reply) {
             Auth::Accepted => self.authenticated = true,
             Auth::NotNeeded => {}
@@ -88,6 +97,7 @@ impl Connection {
         &mut self,
         secrets: &Secrets,
         commands: &[RespCommand],
+        share: &mut Share<'_>,
     ) -> Result<Vec<OwnedFrame>, RespError> {
         let mut revealed = Vec::with_capacity(commands.len());
         for command in commands {
@@ -100,7 +110,7 @@ impl Connection {
             .collect();
         let borrowed: Vec<&[&[u8]]> = borrowed.iter().map(Vec::as_slice).collect();
         self.send(&borrowed)?;
-        commands.iter().map(|_| self.reply()).collect()
+        commands.iter().map(|_| self.reply(share)).collect()
     }
 
     fn send(&mut self, commands: &[&[&[u8]]]) -> Result<(), RespError> {
@@ -117,9 +127,14 @@ impl Connection {
         self.wire.send(&bytes).map_err(RespError::Down)
     }
 
-    fn reply(&mut self) -> Result<OwnedFrame, RespError> {
-        let parse = |bytes: &[u8]| decode(bytes).map_err(|_| "it does not speak RESP".to_owned());
-        self.wire.reply(parse).map_err(RespError::Down)
+    fn reply(&mut self, share: &mut Share<'_>) -> Result<OwnedFrame, RespError> {
+        let decode = |bytes: &[u8]| match decode(bytes) {
+            Ok(Some((frame, _))) => Ok(frame),
+            Ok(None) | Err(_) => Err(scan::NO_RESP.to_owned()),
+        };
+        self.wire
+            .reply::<Reply, _>(share, decode)
+            .map_err(RespError::Down)
     }
 }
 

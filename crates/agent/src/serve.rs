@@ -10,6 +10,7 @@ use protocol::{Hello, LockHolder, Request, RequestId, Response, Sealed, ToAgent,
 use sealing::KeyPair;
 use thiserror::Error;
 
+use crate::bounds::Share;
 use crate::host::{Host, Options, Work, locked};
 use crate::lock::{self, RunLock, Taken};
 use crate::pool::Pool;
@@ -92,10 +93,11 @@ impl<W: Write + Send + 'static> Agent<W> {
             Request::Secrets(sealed) => self.answer(id, self.learn(&sealed)),
             Request::Lock(holder) => self.answer(id, self.take_lock(&holder)),
             Request::Gather(queries) => self.start(id, Work::Facts, move |host| {
-                Response::Facts(facts::gather(host, &queries))
+                let (answers, held) = facts::gather(host, &queries);
+                (Response::Facts(answers), Some(held))
             }),
             Request::Act(action) => self.start(id, Work::Action, move |host| {
-                Response::Acted(actions::act(host, &action))
+                (Response::Acted(actions::act(host, &action)), None)
             }),
         }
     }
@@ -104,12 +106,15 @@ impl<W: Write + Send + 'static> Agent<W> {
         self: &Arc<Self>,
         id: RequestId,
         work: Work,
-        serve: impl FnOnce(&Host) -> Response + Send + 'static,
+        serve: impl FnOnce(&Host) -> (Response, Option<Share<'_>>) + Send + 'static,
     ) {
         let agent = Arc::clone(self);
         self.pool.submit(move || {
             // `None`: the connection ended before the request had its turn; nobody waits for an answer.
-            let _done = agent.host.run(work, || agent.answer(id, serve(&agent.host)));
+            let _done = agent.host.run(work, || {
+                let (response, _held) = serve(&agent.host);
+                agent.answer(id, response);
+            });
         });
     }
 

@@ -1,15 +1,14 @@
 //! A client of servers that speak SSDB's protocol, for facts and for actions.
 
-use std::time::Duration;
-
 use protocol::facts::SsdbCommand;
 use protocol::{Text, TextError};
 use thiserror::Error;
 use types::SecretId;
 use zeroize::Zeroizing;
 
+use crate::bounds::{REPLY, Share, Time};
 use crate::secrets::Secrets;
-use crate::wire::{REPLY_LIMIT, Wire};
+use crate::wire::{Scan, Whole, Wire};
 
 /// A reply: its items as they came.
 pub(crate) type Items = Vec<Zeroizing<Vec<u8>>>;
@@ -42,24 +41,30 @@ impl Connection {
         address: &str,
         port: u16,
         password: Option<&SecretId>,
-        limit: Duration,
+        time: Time,
+        share: &mut Share<'_>,
     ) -> Result<Self, SsdbError> {
         let mut connection = Self {
-            wire: Wire::open(address, port, limit).map_err(SsdbError::Down)?,
+            wire: Wire::open(address, port, time).map_err(SsdbError::Down)?,
             asks_password: false,
         };
-        let first = connection.exchange(&[Text::new("ping")], secrets)?;
+        let first = connection.exchange(&[Text::new("ping")], secrets, share)?;
         connection.asks_password = status(&first) == "noauth";
         match password {
-            Some(id) => connection.authenticate(secrets, id)?,
+            Some(id) => connection.authenticate(secrets, id, share)?,
             None if connection.asks_password => return Err(SsdbError::Denied(said(&first))),
             None => {}
         }
         Ok(connection)
     }
 
-    fn authenticate(&mut self, secrets: &Secrets, id: &SecretId) -> Result<(), SsdbError> {
-        let reply = self.exchange(&[Text::new("auth"), Text::secret(id)], secrets)?;
+    fn authenticate(
+        &mut self,
+        secrets: &Secrets,
+        id: &SecretId,
+        share: &mut Share<'_>,
+    ) -> Result<(), SsdbError> {
+        let reply = self.exchange(&[Text::new("auth"), Text::secret(id)], secrets, share)?;
         match status(&reply) {
             "ok" => Ok(()),
             "error" | "noauth" | "client_error" => Err(SsdbError::Denied(said(&reply))),
@@ -68,15 +73,25 @@ impl Connection {
     }
 
     /// Sends a command and reads its reply.
-    pub(crate) fn ask(&mut self, secrets: &Secrets, command: &SsdbCommand) -> Result<Items, SsdbError> {
-        let reply = self.exchange(&command.args, secrets)?;
+    pub(crate) fn ask(
+        &mut self,
+        secrets: &Secrets,
+        command: &SsdbCommand,
+        share: &mut Share<'_>,
+    ) -> Result<Items, SsdbError> {
+        let reply = self.exchange(&command.args, secrets, share)?;
         match status(&reply) {
             "noauth" => Err(SsdbError::Denied(said(&reply))),
             _ => Ok(reply),
         }
     }
 
-    fn exchange(&mut self, args: &[Text], secrets: &Secrets) -> Result<Items, SsdbError> {
+    fn exchange(
+        &mut self,
+        args: &[Text],
+        secrets: &Secrets,
+        share: &mut Share<'_>,
+    ) -> Result<Items, SsdbError> {
         let mut bytes = Zeroizing::new(Vec::new());
         for arg in args {
             let arg = secrets.reveal(arg, &[])?;
@@ -87,12 +102,10 @@ impl Connection {
         }
         bytes.push(b'\n');
         self.wire.send(&bytes).map_err(SsdbError::Down)?;
-        self.reply()
-    }
-
-    fn reply(&mut self) -> Result<Items, SsdbError> {
-        let parse = |bytes: &[u8]| parse(bytes).map_err(str::to_owned);
-        self.wire.reply(parse).map_err(SsdbError::Down)
+        let parse = |bytes: &[u8]| parse(bytes).ok_or_else(|| NO_SSDB.to_owned());
+        self.wire
+            .reply::<Message, _>(share, parse)
+            .map_err(SsdbError::Down)
     }
 }
 
@@ -110,61 +123,102 @@ pub(crate) fn said(reply: &Items) -> String {
     items.join(": ")
 }
 
-/// The first message in the bytes, and how many of them it takes; `None` where it is not complete.
-fn parse(bytes: &[u8]) -> Result<Option<(Items, usize)>, &'static str> {
-    const NO_SSDB: &str = "it does not speak SSDB's protocol";
-    let mut items = Items::new();
-    let mut at = 0;
-    loop {
-        let Some(end) = bytes[at..].iter().position(|&byte| byte == b'\n') else {
-            // The length of an item has few digits.
-            return if bytes.len() - at > 20 {
-                Err(NO_SSDB)
-            } else {
-                Ok(None)
-            };
-        };
-        let line = bytes[at..at + end]
-            .strip_suffix(b"\r")
-            .unwrap_or(&bytes[at..at + end]);
-        at += end + 1;
-        if line.is_empty() {
-            // Empty lines before a message mean nothing.
-            if items.is_empty() {
-                continue;
+const NO_SSDB: &str = "it does not speak SSDB's protocol";
+
+/// Looks through a message: how far it went, and how many items it met.
+#[derive(Default)]
+struct Message {
+    at: usize,
+    items: usize,
+}
+
+impl Scan for Message {
+    fn go_on(&mut self, received: &[u8]) -> Result<Option<Whole>, &'static str> {
+        while let Some(part) = part(received, self.at)? {
+            match part {
+                // Empty lines before a message mean nothing.
+                Part::Empty { next } if self.items == 0 => self.at = next,
+                Part::Empty { next } => {
+                    let (len, values) = (next, self.items);
+                    return Ok(Some(Whole { len, values }));
+                }
+                Part::Item { next, .. } => {
+                    self.at = next;
+                    self.items += 1;
+                }
             }
-            return Ok(Some((items, at)));
         }
-        let len: usize = std::str::from_utf8(line)
-            .ok()
-            .and_then(|digits| digits.parse().ok())
-            .filter(|&len| len <= REPLY_LIMIT)
-            .ok_or(NO_SSDB)?;
-        let Some(item) = bytes.get(at..at + len) else {
-            return Ok(None);
-        };
-        items.push(Zeroizing::new(item.to_vec()));
-        at += len;
-        match bytes.get(at..) {
-            Some([b'\n', ..]) => at += 1,
-            Some([b'\r', b'\n', ..]) => at += 2,
-            Some([] | [b'\r']) | None => return Ok(None),
-            Some(_) => return Err(NO_SSDB),
+        Ok(None)
+    }
+}
+
+/// The items of a message that is whole.
+fn parse(bytes: &[u8]) -> Option<Items> {
+    let (mut items, mut at) = (Items::new(), 0);
+    while let Ok(Some(part)) = part(bytes, at) {
+        match part {
+            Part::Empty { next } if items.is_empty() => at = next,
+            Part::Empty { .. } => return Some(items),
+            Part::Item { item, next } => {
+                items.push(Zeroizing::new(item.to_vec()));
+                at = next;
+            }
         }
+    }
+    None
+}
+
+/// What begins at a place of a message, and where the next part does.
+enum Part<'b> {
+    Empty { next: usize },
+    Item { item: &'b [u8], next: usize },
+}
+
+/// The part that begins here; `None` where it is not complete.
+fn part(bytes: &[u8], at: usize) -> Result<Option<Part<'_>>, &'static str> {
+    /// The length of an item has few digits.
+    const LINE: usize = 20;
+    let rest = bytes.get(at..).unwrap_or_default();
+    let Some(end) = rest.iter().take(LINE + 1).position(|&byte| byte == b'\n') else {
+        return if rest.len() > LINE { Err(NO_SSDB) } else { Ok(None) };
+    };
+    let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+    let begin = at + end + 1;
+    if line.is_empty() {
+        return Ok(Some(Part::Empty { next: begin }));
+    }
+    let len: usize = std::str::from_utf8(line)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .filter(|&len| len <= REPLY)
+        .ok_or(NO_SSDB)?;
+    let Some(item) = bytes.get(begin..begin + len) else {
+        return Ok(None);
+    };
+    let end = begin + len;
+    match bytes.get(end..) {
+        Some([b'\n', ..]) => Ok(Some(Part::Item { item, next: end + 1 })),
+        Some([b'\r', b'\n', ..]) => Ok(Some(Part::Item { item, next: end + 2 })),
+        Some([] | [b'\r']) | None => Ok(None),
+        Some(_) => Err(NO_SSDB),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn texts(bytes: &[u8]) -> Result<Option<(Vec<String>, usize)>, &'static str> {
-        let parsed = parse(bytes)?;
-        Ok(parsed.map(|(items, used)| {
+        let whole = Message::default().go_on(bytes)?;
+        Ok(whole.map(|Whole { len, values }| {
+            let items = parse(&bytes[..len]).unwrap();
+            assert_eq!(items.len(), values);
             let items = items
                 .iter()
                 .map(|item| String::from_utf8_lossy(item).into_owned());
-            (items.collect(), used)
+            (items.collect(), len)
         }))
     }
 
@@ -195,6 +249,27 @@ mod tests {
             b"99999999999999\n",
         ] {
             assert!(texts(other).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_is_found_however_it_is_cut_and_bytes_of_any_kind_are_an_error_at_most(
+            parts in vec(
+                prop::sample::select(vec!["2\nok\n", "0\n\n", "\n", "1\r\nx\r\n", "1\n\n\n", "3\na", "x", "9"]),
+                0..12,
+            ),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let bytes = parts.concat().into_bytes();
+            let whole = texts(&bytes);
+            let mut message = Message::default();
+            let first = message.go_on(&bytes[..cut.index(bytes.len() + 1)]);
+            let found = first.and_then(|first| first.map_or_else(|| message.go_on(&bytes), |whole| Ok(Some(whole))));
+            prop_assert_eq!(
+                found.map(|whole| whole.map(|whole| whole.len)),
+                whole.map(|whole| whole.map(|(_, len)| len))
+            );
         }
     }
 }

@@ -1,74 +1,80 @@
 //! A connection to a server whose replies end where their own text says: what RESP and SSDB's protocol share.
 //!
-//! It keeps time limits and a bound on what is received, wipes what it held, and says what went wrong in words.
+//! It keeps to a time and a size, wipes what it held, and says what went wrong in words. A reply is looked through as it
+//! comes in, once and without recursion, and decoded when all of it is there and is known to be small enough.
 
-use std::io::{Error, ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::io::{ErrorKind, Read as _, Write as _};
 
 use zeroize::Zeroizing;
 
-use crate::facts::connect;
+use crate::bounds::{REPLY, Share, Time};
+use crate::stream::Stream;
 use crate::words::words;
-
-/// A longer reply is no answer to a question of ours.
-pub(crate) const REPLY_LIMIT: usize = 16 << 20;
 
 /// The connection, and what came in and was not read yet.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     received: Zeroizing<Vec<u8>>,
 }
 
+/// What looks through a reply that comes in piece by piece.
+pub(crate) trait Scan: Default {
+    /// Goes on where it stopped, in all that was received of the reply; whether that is whole now.
+    fn go_on(&mut self, received: &[u8]) -> Result<Option<Whole>, &'static str>;
+}
+
+/// A reply that was received to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Whole {
+    /// Its length in bytes.
+    pub(crate) len: usize,
+    /// How many values are in it.
+    pub(crate) values: usize,
+}
+
+/// What a value takes at most while a reply is decoded and turned into a fact, its bytes aside.
+const VALUE: usize = 192;
+
 impl Wire {
-    /// Connects; reads and writes end within the limit.
-    pub(crate) fn open(address: &str, port: u16, limit: Duration) -> Result<Self, String> {
-        let stream = connect(address, port)?;
-        let set = || -> Result<(), Error> {
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(limit))?;
-            stream.set_write_timeout(Some(limit))
-        };
-        set().map_err(|error| words(&error))?;
+    /// Connects.
+    pub(crate) fn open(address: &str, port: u16, time: Time) -> Result<Self, String> {
         Ok(Self {
-            stream,
+            stream: Stream::open(address, port, time)?,
             received: Zeroizing::default(),
         })
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream.write_all(bytes).map_err(|error| self.lost(&error))
+        self.stream.write_all(bytes).map_err(|error| words(&error))
     }
 
-    /// Reads until `parse` finds a whole reply, and its length.
-    pub(crate) fn reply<T>(
+    /// Reads a whole reply and decodes it.
+    pub(crate) fn reply<S: Scan, T>(
         &mut self,
-        parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, String>,
+        share: &mut Share<'_>,
+        decode: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Result<T, String> {
+        let mut scan = S::default();
         let mut buffer = Zeroizing::new(vec![0; 16 << 10]);
         loop {
-            if let Some((reply, used)) = parse(&self.received)? {
-                self.received.drain(..used);
+            if let Some(Whole { len, values }) = scan.go_on(&self.received)? {
+                share.grow(values.saturating_mul(VALUE).saturating_add(len))?;
+                let reply = decode(&self.received[..len])?;
+                self.received.drain(..len);
                 return Ok(reply);
             }
-            if self.received.len() > REPLY_LIMIT {
+            if self.received.len() > REPLY {
                 return Err("its reply is too long".to_owned());
             }
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err("it closed the connection".to_owned()),
-                Ok(read) => self.received.extend_from_slice(&buffer[..read]),
+                Ok(read) => {
+                    share.grow(read)?;
+                    self.received.extend_from_slice(&buffer[..read]);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.lost(&error)),
+                Err(error) => return Err(words(&error)),
             }
         }
-    }
-
-    fn lost(&self, error: &Error) -> String {
-        // How a read time limit shows.
-        if error.kind() == ErrorKind::WouldBlock {
-            let limit = self.stream.read_timeout().ok().flatten().unwrap_or_default();
-            return format!("it did not answer within {} ms", limit.as_millis());
-        }
-        words(error)
     }
 }

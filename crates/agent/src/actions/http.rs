@@ -4,6 +4,7 @@ use protocol::facts::{HttpEndpoint, HttpRequest};
 use protocol::{ActionError, Change};
 
 use super::{Act, failed};
+use crate::bounds::Time;
 use crate::http;
 use crate::words::tail;
 
@@ -21,7 +22,13 @@ pub(super) fn send(
     for request in requests {
         let shown = shown(request);
         act.safe_point(&shown)?;
-        let reply = http::ask(&secrets, at, request, act.until);
+        let reply = http::ask(
+            &secrets,
+            at,
+            request,
+            Time::until(act.until),
+            &mut act.host.memory.share(),
+        );
         // The request's limit is the action's: where no answer came, the time is over as well.
         let reply = reply.map_err(|error| match act.safe_point(&shown) {
             Err(over) => over,

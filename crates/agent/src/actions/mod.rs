@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use protocol::{Action, ActionError, Change, Operation};
 
+use crate::bounds::Time;
 use crate::host::Host;
 use crate::process::{Output, ProcessError, Program};
 use crate::words::tail;
@@ -32,7 +33,7 @@ pub(crate) fn act(host: &Host, action: &Action) -> Result<Change, ActionError> {
     let act = Act {
         host,
         limit_ms: action.limit_ms,
-        until: Instant::now() + Duration::from_millis(action.limit_ms),
+        until: Time::within(Duration::from_millis(action.limit_ms)).until,
     };
     precondition::check(host, &action.only_if)?;
     act.safe_point("the change")?;

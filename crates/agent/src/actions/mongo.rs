@@ -6,6 +6,7 @@ use protocol::facts::{MongoCommand, MongoUser};
 use protocol::{ActionError, Change};
 
 use super::{Act, failed};
+use crate::bounds::Time;
 use crate::mongo::{ClientError, Connection, fields};
 
 /// The pause before a command is sent again.
@@ -28,17 +29,22 @@ pub(super) fn send(
     let Server { address, port, user } = *server;
     let at = |why: &dyn std::fmt::Display| failed(format!("{address}:{port}: {why}"));
     let secrets = act.host.secrets();
-    let mut connection = Connection::open(address, port, act.until).map_err(|error| at(&error))?;
+    let mut connection =
+        Connection::open(address, port, Time::until(act.until)).map_err(|error| at(&error))?;
     if let Some(user) = user {
-        connection.log_in(&secrets, user).map_err(|error| at(&error))?;
+        let mut share = act.host.memory.share();
+        connection
+            .log_in(&secrets, user, &mut share)
+            .map_err(|error| at(&error))?;
     }
     for command in commands {
         let name = command.name();
         let mut refused = String::new();
         loop {
             act.safe_point(&format!("{name}{refused}"))?;
-            let said =
-                fields(&secrets, &command.fields).and_then(|document| connection.ask(&command.db, document));
+            let mut share = act.host.memory.share();
+            let said = fields(&secrets, &command.fields)
+                .and_then(|document| connection.ask(&command.db, document, &mut share));
             match said {
                 Ok(Ok(_)) => break,
                 Ok(Err(error)) if again_on.contains(&error.code) => {

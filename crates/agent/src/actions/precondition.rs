@@ -12,7 +12,7 @@ const SHOWN: usize = 300;
 /// Answers every precondition's query; the first whose answer is another than the plan's stops the action.
 pub(super) fn check(host: &Host, preconditions: &[Precondition]) -> Result<(), ActionError> {
     let queries: Vec<FactQuery> = preconditions.iter().map(|one| one.query.clone()).collect();
-    let answers = facts::gather(host, &queries);
+    let (answers, _held) = facts::gather(host, &queries);
     for (precondition, answer) in preconditions.iter().zip(answers) {
         if answer.as_ref() != Ok(&precondition.fact) {
             let what = format!("{}; now {}", precondition.what, describe(&answer));

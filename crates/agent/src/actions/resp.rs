@@ -1,13 +1,12 @@
 //! Sending commands to a server that speaks RESP.
 
-use std::time::Instant;
-
 use protocol::facts::RespCommand;
 use protocol::{ActionError, Change, Text};
 use redis_protocol::resp2::types::OwnedFrame;
 use types::SecretId;
 
 use super::{Act, failed};
+use crate::bounds::Time;
 use crate::resp::Connection;
 
 /// Sends the commands one after another, and stops at the first error.
@@ -20,13 +19,15 @@ pub(super) fn send(
 ) -> Result<Change, ActionError> {
     let secrets = act.host.secrets();
     let at = |why: &dyn std::fmt::Display| failed(format!("{address}:{port}: {why}"));
-    let left = act.until.saturating_duration_since(Instant::now());
-    let opened = Connection::open(&secrets, address, port, password, left);
+    let mut share = act.host.memory.share();
+    let time = Time::until(act.until);
+    let opened = Connection::open(&secrets, address, port, password, time, &mut share);
     let mut connection = opened.map_err(|error| at(&error))?;
     for command in commands {
         let shown = shown(command);
         act.safe_point(&shown)?;
-        let replies = connection.ask(&secrets, std::slice::from_ref(command));
+        let mut share = act.host.memory.share();
+        let replies = connection.ask(&secrets, std::slice::from_ref(command), &mut share);
         // The connection's limit is the action's: where no answer came, the time is over as well.
         let replies = replies.map_err(|error| match act.safe_point(&shown) {
             Err(over) => over,

@@ -1,12 +1,11 @@
 //! Sending commands to a server that speaks SSDB's protocol.
 
-use std::time::Instant;
-
 use protocol::facts::{SsdbCommand, SsdbReach};
 use protocol::{ActionError, Change, Text};
 use types::SecretId;
 
 use super::{Act, failed};
+use crate::bounds::Time;
 use crate::ssdb::{Connection, Items, said, status};
 
 /// Sends the commands one after another, and stops at the first that is not `ok`.
@@ -18,8 +17,9 @@ pub(super) fn send(
     until: Option<&SsdbReach>,
 ) -> Result<Change, ActionError> {
     let secrets = act.host.secrets();
-    let left = act.until.saturating_duration_since(Instant::now());
-    let opened = Connection::open(&secrets, address, port, password, left);
+    let mut share = act.host.memory.share();
+    let time = Time::until(act.until);
+    let opened = Connection::open(&secrets, address, port, password, time, &mut share);
     let connection = opened.map_err(|error| failed(format!("{address}:{port}: {error}")))?;
     let at = format!("{address}:{port}");
     let mut talk = Talk { act, connection, at };
@@ -83,7 +83,8 @@ impl Talk<'_> {
         self.act.safe_point(&shown)?;
         let secrets = self.act.host.secrets();
         // The connection's limit is the action's: where no answer came, the time is over as well.
-        let reply = self.connection.ask(&secrets, command);
+        let mut share = self.act.host.memory.share();
+        let reply = self.connection.ask(&secrets, command, &mut share);
         let reply = reply.map_err(|error| match self.act.safe_point(&shown) {
             Err(over) => over,
             Ok(()) => failed(format!("{}: {shown}: {error}", self.at)),

@@ -1,17 +1,18 @@
 //! What a command that changes nothing prints.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::FactError;
 use protocol::facts::{CommandFact, CommandQuery};
 
+use crate::bounds::Time;
 use crate::host::Host;
 use crate::process::{OUTPUT_LIMIT, ProcessError, Program};
 use crate::secrets::Secrets;
 
 pub(super) fn observe(host: &Host, query: &CommandQuery) -> Result<CommandFact, FactError> {
     let secrets = host.secrets();
-    let until = Instant::now() + Duration::from_millis(query.limit_ms);
+    let until = Time::within(Duration::from_millis(query.limit_ms)).until;
     let mut program = Program::new(&query.argv, until);
     program.stop = Some(host.closing());
     program.keep = OUTPUT_LIMIT + secrets.longest();

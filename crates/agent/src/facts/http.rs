@@ -1,16 +1,21 @@
 //! Answers of servers that speak HTTP, without the secrets in them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::FactError;
 use protocol::facts::{HttpFact, HttpQuery};
 
+use crate::bounds::{Share, Time};
 use crate::http::{self, HttpError};
 use crate::secrets::Secrets;
 
-pub(super) fn observe(secrets: &Secrets, query: &HttpQuery) -> Result<HttpFact, FactError> {
-    let until = Instant::now() + Duration::from_millis(query.limit_ms);
-    match http::ask(secrets, &query.at, &query.request, until) {
+pub(super) fn observe(
+    secrets: &Secrets,
+    query: &HttpQuery,
+    share: &mut Share<'_>,
+) -> Result<HttpFact, FactError> {
+    let time = Time::within(Duration::from_millis(query.limit_ms));
+    match http::ask(secrets, &query.at, &query.request, time, share) {
         Ok(reply) => Ok(HttpFact::Reply {
             status: reply.status,
             body: secrets.conceal_lossy(&reply.body),

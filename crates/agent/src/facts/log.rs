@@ -9,6 +9,7 @@ use protocol::{FactError, Text};
 use regex_lite::Regex;
 use zeroize::Zeroizing;
 
+use crate::bounds::Share;
 use crate::secrets::Secrets;
 use crate::tree::{Open, Place, TreeError};
 
@@ -17,7 +18,14 @@ const MOST: u64 = 16 << 20;
 /// What is kept of a line.
 const LINE: usize = 4 << 10;
 
-pub(super) fn observe(secrets: &Secrets, query: &LogQuery) -> Result<LogFact, FactError> {
+pub(super) fn observe(
+    secrets: &Secrets,
+    query: &LogQuery,
+    share: &mut Share<'_>,
+) -> Result<LogFact, FactError> {
+    // The bytes, the text that they become, and what a list that grows takes at its last step.
+    let most = usize::try_from(query.tail.min(MOST)).unwrap_or(usize::MAX);
+    share.grow(most.saturating_mul(4)).map_err(super::error)?;
     let bytes = match tail(query) {
         Ok(Some(bytes)) => bytes,
         Ok(None) | Err(TreeError::NotADirectory(_)) => return Ok(LogFact::Absent),
@@ -68,6 +76,7 @@ fn last(regex: &Regex, most: u32, text: &str, secrets: &Secrets) -> Vec<Text> {
     }
     let cut = |line: &str| {
         // The secrets go first: a cut one would not be recognised.
+        let line = &line[..line.floor_char_boundary(LINE + secrets.longest())];
         let text = secrets.conceal_lossy(line.as_bytes());
         let end = text.as_str().floor_char_boundary(LINE);
         Text::new(&text.as_str()[..end])
@@ -78,7 +87,12 @@ fn last(regex: &Regex, most: u32, text: &str, secrets: &Secrets) -> Vec<Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounds::Memory;
     use types::Secret;
+
+    fn seen(secrets: &Secrets, query: &LogQuery) -> Result<LogFact, FactError> {
+        observe(secrets, query, &mut Memory::default().share())
+    }
 
     fn query(path: &str) -> LogQuery {
         LogQuery {
@@ -100,7 +114,7 @@ mod tests {
         )
         .unwrap();
         let secrets = Secrets::default().with([("k".parse().unwrap(), Secret::new("hunter2hunter2"))]);
-        let fact = observe(&secrets, &query(path.to_str().unwrap())).unwrap();
+        let fact = seen(&secrets, &query(path.to_str().unwrap())).unwrap();
         let lines = |all: &[&str]| all.iter().map(|&line| Text::new(line)).collect::<Vec<_>>();
         let wanted = vec![lines(&["started 2", "started 3"]), lines(&["error: ⟪secret:k⟫"])];
         assert_eq!(fact, LogFact::Lines(wanted));
@@ -110,7 +124,7 @@ mod tests {
     fn a_log_that_is_not_there_is_a_fact_and_a_directory_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| query(directory.path().join(name).to_str().unwrap());
-        assert_eq!(observe(&Secrets::default(), &at("none")), Ok(LogFact::Absent));
-        assert!(observe(&Secrets::default(), &query(directory.path().to_str().unwrap())).is_err());
+        assert_eq!(seen(&Secrets::default(), &at("none")), Ok(LogFact::Absent));
+        assert!(seen(&Secrets::default(), &query(directory.path().to_str().unwrap())).is_err());
     }
 }

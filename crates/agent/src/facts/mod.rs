@@ -18,12 +18,14 @@ mod tcp;
 mod unit;
 mod words;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use protocol::bounds::{Limits, measure};
 use protocol::facts::{PackageQuery, ResolveQuery, UnitQuery};
 use protocol::{Fact, FactError, FactQuery};
 
+use crate::bounds::Share;
 use crate::host::{Host, locked};
 
 pub(crate) use file::hash;
@@ -36,9 +38,11 @@ type Answer = Result<Fact, FactError>;
 /// How many queries of one request are answered at once.
 const THREADS: usize = 16;
 
-/// Answers all queries, in their order.
-pub(crate) fn gather(host: &Host, queries: &[FactQuery]) -> Vec<Answer> {
+/// Answers all queries, in their order; the answers are held until the share is given back. One that is too large, or
+/// for which there is no memory left, is an error of its own.
+pub(crate) fn gather<'h>(host: &'h Host, queries: &[FactQuery]) -> (Vec<Answer>, Share<'h>) {
     let jobs = Job::sort(queries);
+    let held = Mutex::new(host.memory.whole());
     let answers = Mutex::new(vec![None; queries.len()]);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -50,7 +54,13 @@ pub(crate) fn gather(host: &Host, queries: &[FactQuery]) -> Vec<Answer> {
             let answered = job.answer(host);
             let mut answers = locked(&answers);
             for (place, answer) in answered {
-                answers[place] = Some(answer);
+                let measured = measure(&answer, Limits::ANSWER).map_err(|exceeded| exceeded.to_string());
+                let taken = measured.and_then(|bytes| locked(&held).grow(bytes));
+                let kept = taken.map_or_else(
+                    |why| Err(error(format!("the answer is left out: {why}"))),
+                    |()| answer,
+                );
+                answers[place] = Some(kept);
             }
         }
     };
@@ -64,9 +74,9 @@ pub(crate) fn gather(host: &Host, queries: &[FactQuery]) -> Vec<Answer> {
         work();
     });
     let answers = answers.into_inner().unwrap_or_default().into_iter();
-    answers
-        .map(|answer| answer.unwrap_or_else(|| Err(error("the connection ended"))))
-        .collect()
+    let answers = answers.map(|answer| answer.unwrap_or_else(|| Err(error("the connection ended"))));
+    let held = held.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (answers.collect(), held)
 }
 
 /// One part of the work; places are those of the queries in the request.
@@ -129,18 +139,19 @@ fn together<'q, Q>(
 }
 
 fn one(host: &Host, query: &FactQuery) -> Answer {
+    let share = &mut host.memory.share();
     match query {
         FactQuery::Os(_) => os::observe().map(Fact::Os),
         FactQuery::File(query) => file::observe(&host.secrets(), query).map(Fact::File),
         FactQuery::Tcp(query) => Ok(Fact::Tcp(tcp::observe(query))),
         FactQuery::Command(query) => command::observe(host, query).map(Fact::Command),
-        FactQuery::Resp(query) => resp::observe(&host.secrets(), query).map(Fact::Resp),
-        FactQuery::Ssdb(query) => ssdb::observe(&host.secrets(), query).map(Fact::Ssdb),
-        FactQuery::Erlang(query) => erlang::observe(&host.secrets(), query).map(Fact::Erlang),
-        FactQuery::Mongo(query) => mongo::observe(&host.secrets(), query).map(Fact::Mongo),
-        FactQuery::Http(query) => http::observe(&host.secrets(), query).map(Fact::Http),
-        FactQuery::Log(query) => log::observe(&host.secrets(), query).map(Fact::Log),
-        FactQuery::Words(query) => Ok(Fact::Words(words::observe(&host.secrets(), query))),
+        FactQuery::Resp(query) => resp::observe(&host.secrets(), query, share).map(Fact::Resp),
+        FactQuery::Ssdb(query) => ssdb::observe(&host.secrets(), query, share).map(Fact::Ssdb),
+        FactQuery::Erlang(query) => erlang::observe(&host.secrets(), query, share).map(Fact::Erlang),
+        FactQuery::Mongo(query) => mongo::observe(&host.secrets(), query, share).map(Fact::Mongo),
+        FactQuery::Http(query) => http::observe(&host.secrets(), query, share).map(Fact::Http),
+        FactQuery::Log(query) => log::observe(&host.secrets(), query, share).map(Fact::Log),
+        FactQuery::Words(query) => Ok(Fact::Words(words::observe(&host.secrets(), query, share))),
         // These are answered together.
         FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(error("not asked alone")),
     }

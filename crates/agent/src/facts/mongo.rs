@@ -1,18 +1,23 @@
 //! Replies of a MongoDB server, without the secrets in them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::FactError;
 use protocol::facts::{Login, MongoFact, MongoQuery};
 
+use crate::bounds::{Share, Time};
 use crate::mongo::{ClientError, Connection, fields, reply};
 use crate::secrets::Secrets;
 
 /// How long a server may take to answer all of a query.
 const LIMIT: Duration = Duration::from_secs(10);
 
-pub(super) fn observe(secrets: &Secrets, query: &MongoQuery) -> Result<MongoFact, FactError> {
-    match ask(secrets, query) {
+pub(super) fn observe(
+    secrets: &Secrets,
+    query: &MongoQuery,
+    share: &mut Share<'_>,
+) -> Result<MongoFact, FactError> {
+    match ask(secrets, query, share) {
         Ok(fact) => Ok(fact),
         Err(ClientError::Down(why)) => Ok(MongoFact::Down(why)),
         Err(ClientError::Denied(error)) => Ok(MongoFact::Denied(error)),
@@ -20,11 +25,11 @@ pub(super) fn observe(secrets: &Secrets, query: &MongoQuery) -> Result<MongoFact
     }
 }
 
-fn ask(secrets: &Secrets, query: &MongoQuery) -> Result<MongoFact, ClientError> {
-    let mut connection = Connection::open(&query.address, query.port, Instant::now() + LIMIT)?;
+fn ask(secrets: &Secrets, query: &MongoQuery, share: &mut Share<'_>) -> Result<MongoFact, ClientError> {
+    let mut connection = Connection::open(&query.address, query.port, Time::within(LIMIT))?;
     let login = match &query.user {
         None => Login::Nobody,
-        Some(user) => match connection.log_in(secrets, user) {
+        Some(user) => match connection.log_in(secrets, user, share) {
             Ok(()) => Login::Accepted,
             Err(ClientError::Denied(error)) if query.or_as_nobody && error.is_refused_login() => {
                 Login::Refused(error)
@@ -37,7 +42,7 @@ fn ask(secrets: &Secrets, query: &MongoQuery) -> Result<MongoFact, ClientError> 
         let mut document = fields(secrets, &command.fields)?;
         // A question is for this very member, whatever its role.
         document.insert("$readPreference", bson::doc! { "mode": "primaryPreferred" });
-        let said = connection.ask(&command.db, document)?;
+        let said = connection.ask(&command.db, document, share)?;
         replies.push(said.map(|document| reply(secrets, command, document)));
     }
     Ok(MongoFact::Replies { login, replies })
@@ -53,6 +58,11 @@ mod tests {
     use types::Secret;
 
     use super::*;
+    use crate::bounds::Memory;
+
+    fn observe(secrets: &Secrets, query: &MongoQuery) -> Result<MongoFact, FactError> {
+        super::observe(secrets, query, &mut Memory::default().share())
+    }
 
     /// A server that answers each command of one connection as a test says; returns its port.
     fn server(mut answer: impl FnMut(&Document) -> Document + Send + 'static) -> u16 {

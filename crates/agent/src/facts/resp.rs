@@ -6,14 +6,21 @@ use protocol::facts::{RespCommand, RespFact, RespQuery, RespValue};
 use protocol::{FactError, Text};
 use redis_protocol::resp2::types::OwnedFrame;
 
+use crate::bounds::{Share, Time};
 use crate::resp::{Connection, RespError, is_denial};
 use crate::secrets::Secrets;
 
-/// How long a server may take to answer.
-const LIMIT: Duration = Duration::from_secs(3);
+/// How long all answers may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(3);
 
-pub(super) fn observe(secrets: &Secrets, query: &RespQuery) -> Result<RespFact, FactError> {
-    match ask(secrets, query) {
+pub(super) fn observe(
+    secrets: &Secrets,
+    query: &RespQuery,
+    share: &mut Share<'_>,
+) -> Result<RespFact, FactError> {
+    match ask(secrets, query, share) {
         Ok(fact) => Ok(fact),
         Err(RespError::Down(why)) => Ok(RespFact::Down(why)),
         Err(RespError::Denied(why)) => Ok(RespFact::Denied(why)),
@@ -21,10 +28,11 @@ pub(super) fn observe(secrets: &Secrets, query: &RespQuery) -> Result<RespFact, 
     }
 }
 
-fn ask(secrets: &Secrets, query: &RespQuery) -> Result<RespFact, RespError> {
+fn ask(secrets: &Secrets, query: &RespQuery, share: &mut Share<'_>) -> Result<RespFact, RespError> {
     let password = query.password.as_ref();
-    let mut connection = Connection::open(secrets, &query.address, query.port, password, LIMIT)?;
-    let frames = connection.ask(secrets, &query.commands)?;
+    let time = Time::within(LIMIT).silence(SILENCE);
+    let mut connection = Connection::open(secrets, &query.address, query.port, password, time, share)?;
+    let frames = connection.ask(secrets, &query.commands, share)?;
     for frame in &frames {
         if let OwnedFrame::Error(text) = frame
             && is_denial(text)

@@ -5,14 +5,21 @@ use std::time::Duration;
 use protocol::facts::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReply};
 use protocol::{FactError, Text};
 
+use crate::bounds::{Share, Time};
 use crate::secrets::Secrets;
 use crate::ssdb::{Connection, Items, SsdbError};
 
-/// How long a server may take to answer.
-const LIMIT: Duration = Duration::from_secs(3);
+/// How long all answers may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(3);
 
-pub(super) fn observe(secrets: &Secrets, query: &SsdbQuery) -> Result<SsdbFact, FactError> {
-    match ask(secrets, query) {
+pub(super) fn observe(
+    secrets: &Secrets,
+    query: &SsdbQuery,
+    share: &mut Share<'_>,
+) -> Result<SsdbFact, FactError> {
+    match ask(secrets, query, share) {
         Ok(fact) => Ok(fact),
         Err(SsdbError::Down(why)) => Ok(SsdbFact::Down(why)),
         Err(SsdbError::Denied(why)) => Ok(SsdbFact::Denied(why)),
@@ -20,12 +27,13 @@ pub(super) fn observe(secrets: &Secrets, query: &SsdbQuery) -> Result<SsdbFact, 
     }
 }
 
-fn ask(secrets: &Secrets, query: &SsdbQuery) -> Result<SsdbFact, SsdbError> {
+fn ask(secrets: &Secrets, query: &SsdbQuery, share: &mut Share<'_>) -> Result<SsdbFact, SsdbError> {
     let password = query.password.as_ref();
-    let mut connection = Connection::open(secrets, &query.address, query.port, password, LIMIT)?;
+    let time = Time::within(LIMIT).silence(SILENCE);
+    let mut connection = Connection::open(secrets, &query.address, query.port, password, time, share)?;
     let mut replies = Vec::with_capacity(query.commands.len());
     for command in &query.commands {
-        replies.push(reply(secrets, command, &connection.ask(secrets, command)?));
+        replies.push(reply(secrets, command, &connection.ask(secrets, command, share)?));
     }
     Ok(SsdbFact::Replies {
         asks_password: connection.asks_password,

@@ -5,23 +5,29 @@ use std::time::Duration;
 
 use protocol::facts::{TcpFact, TcpQuery};
 
+use crate::bounds::Time;
 use crate::words::words;
 
 /// How long one address may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
+/// How long all addresses of a name may take.
+const ALL: Duration = Duration::from_secs(10);
 
 pub(super) fn observe(query: &TcpQuery) -> TcpFact {
-    match connect(&query.host, query.port) {
+    match connect(&query.host, query.port, Time::within(ALL)) {
         Ok(_stream) => TcpFact::Open,
         Err(why) => TcpFact::Closed(why),
     }
 }
 
 /// Connects to the first address of a host that answers; the error says why the last did not.
-pub(crate) fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
+pub(crate) fn connect(host: &str, port: u16, time: Time) -> Result<TcpStream, String> {
     let mut why = format!("{host} does not resolve");
     for address in super::addresses(host) {
-        match TcpStream::connect_timeout(&SocketAddr::new(address, port), LIMIT) {
+        let Some(left) = time.next() else {
+            return Err("it did not answer in time".to_owned());
+        };
+        match TcpStream::connect_timeout(&SocketAddr::new(address, port), left.min(LIMIT)) {
             Ok(stream) => return Ok(stream),
             Err(error) => why = words(&error),
         }
@@ -48,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_name_that_does_not_resolve_says_so() {
-        let why = connect("no-such-host.invalid", 1).unwrap_err();
+        let why = connect("no-such-host.invalid", 1, Time::within(ALL)).unwrap_err();
         assert_eq!(why, "no-such-host.invalid does not resolve");
     }
 }

@@ -1,21 +1,29 @@
 //! Answers to four-letter words: ZooKeeper and ClickHouse Keeper.
 
 use std::io::{self, Read, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::Text;
 use protocol::facts::{WordsFact, WordsQuery};
 
+use crate::bounds::{Share, Time};
 use crate::secrets::Secrets;
+use crate::stream::Stream;
 use crate::words::words;
 
-/// How long an answer may take.
-const LIMIT: Duration = Duration::from_secs(3);
+/// How long all answers may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(3);
 /// A longer answer is cut.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: usize = 1 << 20;
 
-pub(super) fn observe(secrets: &Secrets, query: &WordsQuery) -> WordsFact {
-    let replies = query.words.iter().map(|word| ask(secrets, query, word));
+pub(super) fn observe(secrets: &Secrets, query: &WordsQuery, share: &mut Share<'_>) -> WordsFact {
+    let time = Time::within(LIMIT).silence(SILENCE);
+    let replies = query
+        .words
+        .iter()
+        .map(|word| ask(secrets, query, word, time, share));
     match replies.collect() {
         Ok(replies) => WordsFact::Replies(replies),
         Err(why) => WordsFact::Down(why),
@@ -23,26 +31,27 @@ pub(super) fn observe(secrets: &Secrets, query: &WordsQuery) -> WordsFact {
 }
 
 /// The server reads one word, answers and closes.
-fn ask(secrets: &Secrets, query: &WordsQuery, word: &str) -> Result<Text, String> {
-    let mut stream = super::connect(&query.address, query.port)?;
-    let until = Instant::now() + LIMIT;
+fn ask(
+    secrets: &Secrets,
+    query: &WordsQuery,
+    word: &str,
+    time: Time,
+    share: &mut Share<'_>,
+) -> Result<Text, String> {
+    // The answer, and the text that it becomes.
+    share.grow(3 * LONGEST)?;
+    let mut stream = Stream::open(&query.address, query.port, time)?;
     let mut answer = Vec::new();
     let mut talk = || -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(LIMIT))?;
         stream.write_all(word.as_bytes())?;
         let mut part = vec![0; 16 << 10];
-        while (answer.len() as u64) < LONGEST {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            stream.set_read_timeout(Some(left))?;
+        while answer.len() < LONGEST {
             match stream.read(&mut part) {
                 Ok(0) => break,
                 Ok(len) => answer.extend_from_slice(&part[..len]),
                 // ZooKeeper closes while the last byte of a long word is on its way; what was said is said.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset && !answer.is_empty() => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
@@ -55,7 +64,12 @@ fn ask(secrets: &Secrets, query: &WordsQuery, word: &str) -> Result<Text, String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounds::Memory;
     use std::net::TcpListener;
+
+    fn observe(query: &WordsQuery) -> WordsFact {
+        super::observe(&Secrets::default(), query, &mut Memory::default().share())
+    }
 
     #[test]
     fn each_word_has_a_connection_of_its_own() {
@@ -76,11 +90,8 @@ mod tests {
             words: vec!["mntr".into(), "srvr".into()],
         };
         let replies = ["mntr\tanswered\n", "srvr\tanswered\n"].map(Text::new);
-        assert_eq!(
-            observe(&Secrets::default(), &query),
-            WordsFact::Replies(replies.to_vec())
-        );
+        assert_eq!(observe(&query), WordsFact::Replies(replies.to_vec()));
         server.join().unwrap();
-        assert!(matches!(observe(&Secrets::default(), &query), WordsFact::Down(_)));
+        assert!(matches!(observe(&query), WordsFact::Down(_)));
     }
 }

@@ -5,29 +5,27 @@
 //! documents are coded by `bson`, and what is here is the conversation: `OP_MSG` over a connection with a time limit,
 //! and SCRAM-SHA-256.
 
+mod bounds;
 mod scram;
 mod value;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::io::{self, Read, Write};
 
-use bson::{Document, doc};
+use bson::{Document, RawDocument, doc};
 use protocol::TextError;
 use protocol::facts::{MongoError, MongoUser};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::facts::connect;
+use crate::bounds::{REPLY, Share, Time};
 use crate::secrets::Secrets;
+use crate::stream::Stream;
 use crate::words::words;
 
 pub(crate) use value::{fields, reply};
 
 /// `OP_MSG`, the one kind of message that is left since MongoDB 5.1, and that all since 3.6 speak.
 const OP_MSG: i32 = 2013;
-/// A longer reply is no answer to a question of ours.
-const REPLY_LIMIT: usize = 16 << 20;
 /// Length, request id, id of the request that is answered, kind of message: four 32-bit integers.
 const HEADER: usize = 16;
 
@@ -50,27 +48,27 @@ pub(crate) enum ClientError {
 
 /// A connection to a server.
 pub(crate) struct Connection {
-    stream: TcpStream,
-    until: Instant,
+    stream: Stream,
     /// The number of the latest request.
     request: i32,
 }
 
 impl Connection {
-    /// Connects. All that is said over the connection is said until a point in time.
-    pub(crate) fn open(address: &str, port: u16, until: Instant) -> Result<Self, ClientError> {
-        let down = |error: std::io::Error| ClientError::Down(words(&error));
-        let stream = connect(address, port).map_err(ClientError::Down)?;
-        stream.set_nodelay(true).map_err(down)?;
+    /// Connects. All that is said over the connection is said within a time.
+    pub(crate) fn open(address: &str, port: u16, time: Time) -> Result<Self, ClientError> {
         Ok(Self {
-            stream,
-            until,
+            stream: Stream::open(address, port, time).map_err(ClientError::Down)?,
             request: 0,
         })
     }
 
     /// Authenticates with SCRAM-SHA-256.
-    pub(crate) fn log_in(&mut self, secrets: &Secrets, user: &MongoUser) -> Result<(), ClientError> {
+    pub(crate) fn log_in(
+        &mut self,
+        secrets: &Secrets,
+        user: &MongoUser,
+        share: &mut Share<'_>,
+    ) -> Result<(), ClientError> {
         let password = secrets
             .get(&user.password)
             .ok_or_else(|| TextError::UnknownSecret(user.password.clone()))?;
@@ -81,20 +79,20 @@ impl Connection {
             "payload": value::bytes(scram.first().into_bytes()),
             "options": { "skipEmptyExchange": true },
         };
-        let mut said = self.sasl(&user.auth_db, start)?;
+        let mut said = self.sasl(&user.auth_db, start, share)?;
         let proof = scram.answer(&said.payload).map_err(ClientError::Down)?;
-        said = self.sasl(&user.auth_db, said.go_on(proof.into_bytes()))?;
+        said = self.sasl(&user.auth_db, said.go_on(proof.into_bytes()), share)?;
         // Otherwise anybody who listens on the port could pass for the server.
         scram.verify(&said.payload).map_err(ClientError::Down)?;
         if !said.is_done {
             // Servers before 4.4 want to hear an empty message at the end.
-            self.sasl(&user.auth_db, said.go_on(Vec::new()))?;
+            self.sasl(&user.auth_db, said.go_on(Vec::new()), share)?;
         }
         Ok(())
     }
 
-    fn sasl(&mut self, db: &str, command: Document) -> Result<Sasl, ClientError> {
-        let reply = self.ask(db, command)?.map_err(ClientError::Denied)?;
+    fn sasl(&mut self, db: &str, command: Document, share: &mut Share<'_>) -> Result<Sasl, ClientError> {
+        let reply = self.ask(db, command, share)?.map_err(ClientError::Denied)?;
         Sasl::read(reply).ok_or_else(|| ClientError::Down("its answer to a login is not complete".to_owned()))
     }
 
@@ -103,10 +101,11 @@ impl Connection {
         &mut self,
         db: &str,
         mut command: Document,
+        share: &mut Share<'_>,
     ) -> Result<Result<Document, MongoError>, ClientError> {
         command.insert("$db", db);
         self.send(&command)?;
-        let reply = self.receive()?;
+        let reply = self.receive(share)?;
         Ok(value::failure(&reply).map_or(Ok(reply), Err))
     }
 
@@ -124,13 +123,11 @@ impl Connection {
         for (at, number) in [len, self.request, 0, OP_MSG].into_iter().enumerate() {
             message[at * 4..][..4].copy_from_slice(&number.to_le_bytes());
         }
-        let left = self.left()?;
-        let sent = self.stream.set_write_timeout(Some(left));
-        sent.and_then(|()| self.stream.write_all(&message))
-            .map_err(|error| Self::lost(&error))
+        let sent = self.stream.write_all(&message);
+        sent.map_err(|error| ClientError::Down(words(&error)))
     }
 
-    fn receive(&mut self) -> Result<Document, ClientError> {
+    fn receive(&mut self, share: &mut Share<'_>) -> Result<Document, ClientError> {
         let not_mongo = || ClientError::Down("it does not speak MongoDB's protocol".to_owned());
         let mut header = [0; HEADER];
         self.fill(&mut header)?;
@@ -141,47 +138,27 @@ impl Connection {
         if kind != OP_MSG || answered != self.request || len <= HEADER + 5 {
             return Err(not_mongo());
         }
-        if len > REPLY_LIMIT {
+        if len > REPLY {
             return Err(ClientError::Down("its reply is too long".to_owned()));
         }
+        share.grow(len).map_err(ClientError::Down)?;
         let mut body = vec![0; len - HEADER];
         self.fill(&mut body)?;
         // Flags, then one section of kind 0: what is asked for with one document is answered with one.
         if body[4] != 0 {
             return Err(not_mongo());
         }
-        Document::from_reader(&body[5..]).map_err(|_| not_mongo())
+        let raw = RawDocument::from_bytes(&body[5..]).map_err(|_| not_mongo())?;
+        bounds::check(raw, share).map_err(ClientError::Down)?;
+        raw.try_into().map_err(|_| not_mongo())
     }
 
-    fn fill(&mut self, mut buffer: &mut [u8]) -> Result<(), ClientError> {
-        while !buffer.is_empty() {
-            let left = self.left()?;
-            let read = self.stream.set_read_timeout(Some(left));
-            match read.and_then(|()| self.stream.read(buffer)) {
-                Ok(0) => return Err(ClientError::Down("it closed the connection".to_owned())),
-                Ok(read) => buffer = &mut buffer[read..],
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Self::lost(&error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// What is left of the time; a limit of zero would mean none.
-    fn left(&self) -> Result<Duration, ClientError> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ClientError::Down("it did not answer in time".to_owned()));
-        }
-        Ok(left)
-    }
-
-    fn lost(error: &std::io::Error) -> ClientError {
-        // How a time limit shows.
-        if error.kind() == std::io::ErrorKind::WouldBlock {
-            return ClientError::Down("it did not answer in time".to_owned());
-        }
-        ClientError::Down(words(error))
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), ClientError> {
+        let filled = self.stream.read_exact(buffer);
+        filled.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ClientError::Down("it closed the connection".to_owned()),
+            _ => ClientError::Down(words(&error)),
+        })
     }
 }
 

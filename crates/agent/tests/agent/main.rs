@@ -13,6 +13,7 @@ mod erlang;
 mod files;
 mod hostile;
 mod passwords;
+mod peers;
 mod races;
 mod redis;
 mod ssdb;

@@ -4,24 +4,31 @@
 //! as C nodes do. It joins no cluster and leaves nothing behind.
 
 mod node;
+mod scan;
 mod term;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use protocol::FactError;
+use protocol::bounds::{Limits, measure};
 use protocol::facts::{ErlangFact, ErlangQuery};
 use zeroize::Zeroizing;
 
 use self::node::{Node, NodeError};
+use crate::bounds::Share;
 use crate::secrets::Secrets;
 use crate::tree::Place;
 
 /// How long all calls of a query may take. A node ticks every 15 seconds and gives up on a silent peer after 60.
 const LIMIT: Duration = Duration::from_secs(30);
 
-pub(super) fn observe(secrets: &Secrets, query: &ErlangQuery) -> Result<ErlangFact, FactError> {
-    match ask(secrets, query) {
+pub(super) fn observe(
+    secrets: &Secrets,
+    query: &ErlangQuery,
+    share: &mut Share<'_>,
+) -> Result<ErlangFact, FactError> {
+    match ask(secrets, query, share) {
         Ok(fact) => Ok(fact),
         Err(NodeError::Down(why)) => Ok(ErlangFact::Down(why)),
         Err(NodeError::Denied(why)) => Ok(ErlangFact::Denied(why)),
@@ -29,7 +36,7 @@ pub(super) fn observe(secrets: &Secrets, query: &ErlangQuery) -> Result<ErlangFa
     }
 }
 
-fn ask(secrets: &Secrets, query: &ErlangQuery) -> Result<ErlangFact, NodeError> {
+fn ask(secrets: &Secrets, query: &ErlangQuery, share: &mut Share<'_>) -> Result<ErlangFact, NodeError> {
     let mut calls = Vec::with_capacity(query.calls.len());
     for call in &query.calls {
         let words = term::call(secrets, call).map_err(NodeError::Failed)?;
@@ -40,25 +47,37 @@ fn ask(secrets: &Secrets, query: &ErlangQuery) -> Result<ErlangFact, NodeError> 
     // The cookie comes second: where no node runs, a missing cookie says nothing.
     let cookie = cookie(&query.cookie_file)?;
     let mut node = Node::connect(&query.node, address, &cookie, until)?;
-    let unready = unready(secrets, query, &mut node)?;
+    let unready = unready(secrets, query, &mut node, share)?;
     let mut results = Vec::with_capacity(calls.len());
     for ((module, function, args), when_ready) in calls {
-        results.push(match unready.as_ref().filter(|_| when_ready) {
-            Some(why) => Err(why.clone()),
-            None => node.call(module, function, args)?.and_then(term::result),
-        });
+        if let Some(why) = unready.as_ref().filter(|_| when_ready) {
+            results.push(Err(why.clone()));
+            continue;
+        }
+        // What was received is given back at once; what is made of it stays.
+        let result = node.call(module, function, args, &mut share.beside())?;
+        results.push(result.and_then(term::result).and_then(|term| {
+            let bytes = measure(&term, Limits::ANSWER).map_err(|exceeded| exceeded.to_string())?;
+            share.grow(bytes)?;
+            Ok(term)
+        }));
     }
     Ok(ErlangFact::Results(results))
 }
 
 /// Why those calls are not made that need a node that is ready; `None` where it is.
-fn unready(secrets: &Secrets, query: &ErlangQuery, node: &mut Node) -> Result<Option<String>, NodeError> {
+fn unready(
+    secrets: &Secrets,
+    query: &ErlangQuery,
+    node: &mut Node,
+    share: &mut Share<'_>,
+) -> Result<Option<String>, NodeError> {
     let is_needed = query.calls.iter().any(|call| call.when_ready);
     let Some((call, wanted)) = query.ready.as_ref().filter(|_| is_needed) else {
         return Ok(None);
     };
     let (module, function, args) = term::call(secrets, call).map_err(NodeError::Failed)?;
-    let result = node.call(module, function, args)?.and_then(term::result);
+    let result = node.call(module, function, args, share)?.and_then(term::result);
     Ok(match result {
         Ok(found) if found != *wanted => Some(format!(
             "not asked: {}:{} returns {found:?}",

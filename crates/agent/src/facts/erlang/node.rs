@@ -13,13 +13,15 @@ use erl_dist::DistributionFlags;
 use erl_dist::LOWEST_DISTRIBUTION_PROTOCOL_VERSION as VERSION;
 use erl_dist::epmd::{DEFAULT_EPMD_PORT, EpmdClient};
 use erl_dist::handshake::{ClientSideHandshake, HandshakeError, HandshakeStatus};
-use erl_dist::message::{Message, Receiver, RecvError, Sender, channel};
+use erl_dist::message::{Message, Sender, channel};
 use erl_dist::node::{Creation, LocalNode, NodeName};
 use erl_dist::term::{Atom, List, Pid, Term, Tuple};
 use futures::executor::block_on;
 use futures::io::AllowStdIo;
 use thiserror::Error;
 
+use super::scan::scan;
+use crate::bounds::{REPLY, Share};
 use crate::facts::addresses;
 use crate::words::words;
 
@@ -44,7 +46,8 @@ pub(super) enum NodeError {
 /// A connection over which functions are called.
 pub(super) struct Node {
     sender: Sender<AllowStdIo<Stream>>,
-    receiver: Receiver<AllowStdIo<Stream>>,
+    /// The same connection: messages are looked through before they are decoded.
+    stream: Stream,
     /// What we are called there.
     pid: Pid,
 }
@@ -93,11 +96,11 @@ impl Node {
             }
         }
         let (stream, peer) = block_on(handshake.execute_rest(true)).map_err(|error| refused(&error))?;
-        let (sender, receiver) = channel(stream, local.flags & peer.flags);
+        let (sender, _) = channel(stream.clone(), local.flags & peer.flags);
         let pid = Pid::new(local.name.to_string(), 0, 0, local.creation.get());
         Ok(Self {
             sender,
-            receiver,
+            stream: stream.into_inner(),
             pid,
         })
     }
@@ -108,6 +111,7 @@ impl Node {
         module: Atom,
         function: Atom,
         args: List,
+        share: &mut Share<'_>,
     ) -> Result<Result<Term, String>, NodeError> {
         let call = vec![
             Atom::from("call").into(),
@@ -120,16 +124,20 @@ impl Node {
         let request = Message::reg_send(self.pid.clone(), Atom::from("rex"), request.into());
         block_on(self.sender.send(request)).map_err(failed)?;
         loop {
-            let message = match block_on(self.receiver.recv()) {
+            let bytes = self.receive(share)?;
+            // A tick.
+            if bytes.is_empty() {
+                continue;
+            }
+            let looked = scan(&bytes).and_then(|needed| share.grow(needed));
+            if let Err(why) = looked {
+                return Ok(Err(why));
+            }
+            let message = match Message::read_from(&mut bytes.as_slice()) {
                 Ok(Message::Send(message)) => message.message,
                 Ok(Message::SendSender(message)) => message.message,
-                // Ticks, mostly.
                 Ok(_) => continue,
-                Err(RecvError::Decode(error)) => {
-                    return Ok(Err(format!("a term that cannot be read: {error}")));
-                }
-                Err(RecvError::Closed) => return Err(NodeError::Down("it closed the connection".to_owned())),
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Ok(Err(format!("a term that cannot be read: {error}"))),
             };
             if let Term::Tuple(reply) = message
                 && let Ok([Term::Atom(tag), result]) = <[Term; 2]>::try_from(reply.elements)
@@ -138,6 +146,34 @@ impl Node {
                 return Ok(Ok(result));
             }
         }
+    }
+}
+
+impl Node {
+    /// The terms of the next message; none where it is a tick.
+    fn receive(&mut self, share: &mut Share<'_>) -> Result<Vec<u8>, NodeError> {
+        /// What stands before the terms of all messages of these versions of the protocol.
+        const PASS_THROUGH: u8 = 112;
+        let mut len = [0; 4];
+        self.stream.read_exact(&mut len).map_err(|error| lost(&error))?;
+        let len = u32::from_be_bytes(len) as usize;
+        if len > REPLY {
+            return Err(NodeError::Failed("its answer is too long".to_owned()));
+        }
+        share.grow(len).map_err(NodeError::Failed)?;
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes).map_err(|error| lost(&error))?;
+        if !bytes.is_empty() && bytes.remove(0) != PASS_THROUGH {
+            return Err(NodeError::Failed("it sent a message of another kind".to_owned()));
+        }
+        Ok(bytes)
+    }
+}
+
+fn lost(error: &io::Error) -> NodeError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => NodeError::Down("it closed the connection".to_owned()),
+        _ => NodeError::Failed(words(error)),
     }
 }
 

@@ -1,0 +1,58 @@
+//! A connection to a server that ends in time, however slowly the other side reads or writes.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::bounds::Time;
+use crate::facts::connect;
+use crate::words::words;
+
+/// The connection.
+pub(crate) struct Stream {
+    socket: TcpStream,
+    time: Time,
+}
+
+impl Stream {
+    /// Connects.
+    pub(crate) fn open(address: &str, port: u16, time: Time) -> Result<Self, String> {
+        let socket = connect(address, port, time)?;
+        socket.set_nodelay(true).map_err(|error| words(&error))?;
+        Ok(Self { socket, time })
+    }
+
+    fn next(&self) -> io::Result<Duration> {
+        self.time.next().ok_or_else(late)
+    }
+}
+
+fn late() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "it did not answer in time")
+}
+
+/// How a time limit of a socket shows.
+fn in_words(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock => late(),
+        _ => error,
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(self.next()?))?;
+        self.socket.read(buffer).map_err(in_words)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(self.next()?))?;
+        self.socket.write(bytes).map_err(in_words)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
