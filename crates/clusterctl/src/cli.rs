@@ -236,11 +236,18 @@ fn consent(text: &str) -> Result<Consent, String> {
     })
 }
 
+/// The longest time that an option may name. No maintenance lasts longer, and no clock of ours overflows by it.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+
 fn pause(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text
         .parse()
-        .map_err(|_| "expected a time such as 30s, 2min or 1h30m".to_owned())?;
-    Duration::try_from(span).map_err(|_| "it is less than nothing".to_owned())
+        .map_err(|_| "expected a time such as 30s, 2min or 1h30m, of at most 168h".to_owned())?;
+    let span = Duration::try_from(span).map_err(|_| "it is less than nothing".to_owned())?;
+    if span > LONGEST {
+        return Err("it is longer than 168h (7 days)".to_owned());
+    }
+    Ok(span)
 }
 
 #[cfg(test)]
@@ -317,6 +324,17 @@ mod tests {
         assert_eq!(args.pause_between, Duration::from_secs(90));
         for bad in ["30", "-5s", "soon"] {
             assert!(pause(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_no_clock_can_hold_is_an_error_that_names_the_limit() {
+        assert_eq!(pause("168h"), Ok(LONGEST));
+        for option in ["--lock-timeout", "--pause-between"] {
+            for huge in ["169h", "9000000000000000000s"] {
+                let error = Cli::try_parse_from(["clusterctl", "apply", option, huge]).unwrap_err();
+                assert!(error.to_string().contains("168h"), "{option} {huge}: {error}");
+            }
         }
     }
 }

@@ -140,7 +140,7 @@ impl Connections {
         patience: Duration,
         mut tell: impl FnMut(&LockError),
     ) -> Result<(), LockError> {
-        let deadline = Instant::now() + patience;
+        let deadline = after(patience);
         let mut told: Option<LockError> = None;
         loop {
             match self.take_locks(holder.clone()).await {
@@ -291,6 +291,13 @@ fn not_started(error: &SessionError) -> ConnectError {
         hint: String::new(),
         transient,
     }
+}
+
+/// The moment after a time from now; of a time that no clock can hold, a moment that nobody lives to see.
+pub(crate) fn after(time: Duration) -> Instant {
+    const FOREVER: Duration = Duration::from_hours(100 * 365 * 24);
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or(now + FOREVER)
 }
 
 fn fatal(message: String) -> ConnectError {

@@ -10,7 +10,7 @@ use transport::SessionError;
 use types::HostName;
 
 use crate::again::Sending;
-use crate::connections::Connections;
+use crate::connections::{Connections, after};
 use crate::gather::{Patience, describe, look};
 use crate::run::Asked;
 use crate::schedule::End;
@@ -47,7 +47,7 @@ pub(crate) async fn perform(
 ) -> Ended {
     let action = node.action.as_ref();
     let mut sending =
-        action.map(|action| Sending::new(action, Duration::from_millis(action.limit_ms) + SLACK));
+        action.map(|action| Sending::new(action, Duration::from_millis(action.limit_ms).saturating_add(SLACK)));
     let result = attempt(
         node,
         not_before,
@@ -185,7 +185,7 @@ async fn pass(
     };
     let interrupted = |last: &str| failed(format!("interrupted while waiting{}", seen("; last seen", last)));
     let limit = Duration::from_millis(gate.limit_ms);
-    let deadline = Instant::now() + limit;
+    let deadline = after(limit);
     let mut pause = FIRST_LOOK;
     let mut last = String::new();
     loop {

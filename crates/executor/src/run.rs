@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use types::GroupId;
 
-use crate::connections::Connections;
+use crate::connections::{Connections, after};
 use crate::node;
 use crate::schedule::Schedule;
 
@@ -101,7 +101,7 @@ pub async fn run(
             () = asked.clone(), if !outcome.interrupted => {}
             Some((at, ended)) = running.next() => {
                 count(&ended.outcome, &mut outcome);
-                let over = Instant::now() + limits.pause_between;
+                let over = after(limits.pause_between);
                 pauses.extend(graph.nodes()[at].disrupts.iter().map(|group| (group, over)));
                 tell(Event::NodeFinished { node: graph.nodes()[at].id.clone(), outcome: ended.outcome });
                 report(graph, schedule.finish(at, ended.end), &mut outcome, &tell);

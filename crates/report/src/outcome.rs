@@ -123,7 +123,8 @@ impl<'a> Report<'a> {
         if path.len() < 2 {
             return String::new();
         }
-        let total: i64 = path.iter().map(|(_, took)| took).sum();
+        // A damaged journal may have any times.
+        let total = path.iter().fold(0_i64, |sum, (_, took)| sum.saturating_add(*took));
         let title = format!(
             "Critical path: {} of {}",
             duration(total),

@@ -78,6 +78,16 @@ async fn between_members_of_a_group_there_is_a_pause_and_none_between_groups() {
     assert_eq!(ran.waits("b")[0], "the pause between members");
 }
 
+/// No clock can hold it: the sum of now and such a time ended the run in its middle.
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_any_length_ends_no_run() {
+    let of = |id: &str, on: &str| node(id, on, &[]).of("mq").disrupting(&["mq"]);
+    let mut setting = mq(vec![of("a", "h1"), of("b", "h2")]);
+    setting.limits.pause_between = Duration::MAX;
+    let ran = setting.run_and(60_000, Setting::stop).await;
+    assert_eq!((ran.figures(), setting.world.calls("b")), ((1, 1, 0), 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_pause_and_touches_nobody() {
     let of = |id: &str, on: &str| node(id, on, &[]).of("mq").disrupting(&["mq"]);

@@ -93,6 +93,22 @@ async fn a_lock_is_waited_for_as_long_as_was_asked_for() {
     assert_eq!(waited, Ok(()));
 }
 
+/// No clock can hold it: the sum of now and such a time ended the run before it began.
+#[tokio::test(start_paused = true)]
+async fn a_lock_can_be_waited_for_without_an_end() {
+    let setting = setting();
+    setting.world.set_locked("h2", Some(holder("r0")));
+    let mut connections = setting.connections();
+    gather(&connections, queries(&["h1", "h2"])).await;
+    let freed = async {
+        sleep(Duration::from_secs(3)).await;
+        setting.world.set_locked("h2", None);
+    };
+    let waiting = connections.wait_for_locks(holder("r1"), Duration::MAX, |_| {});
+    let (waited, ()) = tokio::join!(waiting, freed);
+    assert_eq!(waited, Ok(()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_opened_later_takes_the_lock_too() {
     let setting = setting();
