@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +34,14 @@ pub(crate) enum KeyError {
     /// It is no key.
     #[error("is no private key that is understood")]
     Format,
+    /// Others can read or write it.
+    #[error("can be used by others (mode {mode:04o}), and is not used; to resolve: chmod 600 {}", .path.display())]
+    Exposed {
+        /// Its path.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// It has only the public half, and no SSH agent has the other.
     #[error("is a public key, and no SSH agent has the private one")]
     PublicOnly,
@@ -142,17 +151,37 @@ fn ask(prompt: &dyn Prompt, path: &Path, encrypted: &Encrypted) -> Result<Arc<Pr
 }
 
 fn read(path: &Path) -> Result<KeyFile, KeyError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => types::Secret::new(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(KeyError::Missing),
-        Err(error) => return Err(KeyError::Read(Arc::new(error))),
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => KeyError::Missing,
+        _ => KeyError::Read(Arc::new(error)),
     };
-    let (public, private) = parse(text, path)?;
+    let mut file = fs::File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    let (public, private) = parse(types::Secret::new(text), path)?;
+    if !matches!(private, Private::Absent) {
+        check_access(path, meta.uid(), meta.mode())?;
+    }
     Ok(KeyFile {
         path: path.to_owned(),
         public,
         private,
         unlocked: OnceCell::new(),
+    })
+}
+
+/// Refuses a private key that others can write, and one of this user's that others can read: as OpenSSH does, which leaves
+/// it to whoever else owns a key who reads it.
+fn check_access(path: &Path, owner: u32, mode: u32) -> Result<(), KeyError> {
+    let is_ours = owner == rustix::process::geteuid().as_raw();
+    let forbidden = if is_ours { 0o077 } else { 0o022 };
+    if mode & forbidden == 0 {
+        return Ok(());
+    }
+    Err(KeyError::Exposed {
+        path: path.to_owned(),
+        mode: mode & 0o7777,
     })
 }
 
@@ -198,5 +227,51 @@ impl KeyFile {
     /// Whether the file has no private half.
     pub(crate) fn is_public_only(&self) -> bool {
         matches!(self.private, Private::Absent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use russh::keys::ssh_key::LineEnding;
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+
+    fn key() -> PrivateKey {
+        PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]))
+    }
+
+    #[test]
+    fn a_private_key_that_others_can_use_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("id");
+        fs::write(&path, key().to_openssh(LineEnding::LF).unwrap()).unwrap();
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o644] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, KeyError::Exposed { .. }), "{mode:o}: {error}");
+            assert!(error.to_string().contains("chmod 600"), "{error}");
+        }
+        for mode in [0o600, 0o400] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(read(&path).is_ok(), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_user_may_be_read_by_others_and_not_written() {
+        let other = rustix::process::geteuid().as_raw() + 1;
+        assert!(check_access(Path::new("id"), other, 0o100_640).is_ok());
+        assert!(check_access(Path::new("id"), other, 0o100_660).is_err());
+    }
+
+    #[test]
+    fn a_public_key_is_for_all_to_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("id.pub");
+        fs::write(&path, key().public_key().to_openssh().unwrap()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read(&path).unwrap().is_public_only());
     }
 }
