@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 
 use executor::LockError;
+use report::Page;
 use types::{Diagnostic, Sources};
 
 use crate::exit::Exit;
@@ -52,18 +53,19 @@ impl Error {
     }
 
     /// The error with its causes, as it is shown.
-    pub(crate) fn render(&self, look: &report::Look) -> String {
+    pub(crate) fn render(&self, look: &report::Look) -> Page {
         if let Self::Input { sources, diagnostics } = self {
             return report::render_diagnostics(sources, diagnostics, look);
         }
-        let mut text = format!("error: {self}");
+        // Each on a line of its own: the words of a host, such as who holds its lock, do not begin one.
+        let mut text = format!("error: {}", Page::sentence(&self.to_string()));
         let mut cause = self.source();
         while let Some(error) = cause {
             // Writing to a string does not fail.
-            let _ = write!(text, "\n  because: {error}");
+            let _ = write!(text, "\n  because: {}", Page::sentence(&error.to_string()));
             cause = error.source();
         }
-        text
+        text.into()
     }
 }
 
@@ -95,5 +97,21 @@ mod tests {
             },
         });
         assert_eq!(held.exit(), Exit::Locked);
+    }
+
+    #[test]
+    fn the_words_of_who_holds_a_lock_steer_no_terminal_and_begin_no_line() {
+        let held = lock(LockError::Held {
+            host: "db1".parse().unwrap(),
+            holder: protocol::LockHolder {
+                who: "x\u{1b}[2J\u{9b}H\nVerified: all well".to_owned(),
+                since: "\u{1b}]0;title\u{7}".to_owned(),
+                run: "r1".parse().unwrap(),
+            },
+        });
+        for colour in [false, true] {
+            let shown = held.render(&report::Look { colour, width: 80 });
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+        }
     }
 }

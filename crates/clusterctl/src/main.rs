@@ -16,7 +16,7 @@ mod secrets;
 use std::process::ExitCode;
 
 use clap::Parser;
-use report::{ColourChoice, Look};
+use report::{ColourChoice, Look, Page};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Colour, Command, SecretsCommand};
@@ -66,7 +66,7 @@ fn colour(colour: Colour) -> ColourChoice {
 }
 
 fn complain(error: &Error, look: &Look) -> Exit {
-    match report::out::message(&error.render(look)) {
+    match report::out::message(error.render(look)) {
         Ok(()) => error.exit(),
         // Nobody can be told; the exit code still tells.
         Err(_) => Exit::Failure,
@@ -76,7 +76,19 @@ fn complain(error: &Error, look: &Look) -> Exit {
 /// Help and the version are results; anything else that clap says is about a command line that makes no sense.
 fn usage(error: &clap::Error) -> Exit {
     let is_result = !error.use_stderr();
-    match error.print() {
+    // It may repeat words of the command line, which a script may have from anywhere.
+    let (text, look) = (error.render(), Look::of_stdout(ColourChoice::Auto));
+    let page = if is_result && look.colour {
+        Page::styled(&text.ansi().to_string())
+    } else {
+        text.to_string().into()
+    };
+    let said = if is_result {
+        report::out::result(page)
+    } else {
+        report::out::message(page)
+    };
+    match said {
         Ok(()) if is_result => Exit::Success,
         _ => Exit::Usage,
     }
@@ -109,6 +121,6 @@ fn start_tracing(verbose: u8, colour: bool) {
     tracing_subscriber::fmt()
         .with_ansi(colour)
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || report::out::Log { colour })
         .init();
 }

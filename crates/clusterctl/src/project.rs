@@ -1,8 +1,9 @@
 //! Reading a project and reaching its hosts: what every command begins with.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use config::Findings;
+use config::{Findings, SecretRef, SecretSource};
 use executor::Connections;
 use planner::{Input, Project, Scope};
 use report::{ColourChoice, Look};
@@ -23,13 +24,28 @@ pub(crate) struct Loaded {
     pub(crate) warnings: (Sources, Vec<Diagnostic>),
 }
 
-/// Reads a project. All that is wrong with it is told at once.
+/// A project that was read; none of its secrets was fetched, and nothing that it names was run.
+pub(crate) struct ReadProject {
+    pub(crate) project: Project,
+    pub(crate) scope: Scope,
+    refs: Vec<SecretRef>,
+    folder: PathBuf,
+    sources: Sources,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a project and fetches its secrets. All that is wrong with it is told at once.
 pub(crate) fn load(args: &TargetArgs) -> Result<Loaded, Error> {
     load_from(Files::read(&args.source), args)
 }
 
 /// The same with files that were read already.
 pub(crate) fn load_from(files: Files, args: &TargetArgs) -> Result<Loaded, Error> {
+    read_from(files, args)?.fetch()
+}
+
+/// Reads a project without its secrets.
+pub(crate) fn read_from(files: Files, args: &TargetArgs) -> Result<ReadProject, Error> {
     let findings = Findings::default();
     let project = read(&files, &findings);
     let (found, refs) = findings.into_parts();
@@ -38,28 +54,60 @@ pub(crate) fn load_from(files: Files, args: &TargetArgs) -> Result<Loaded, Error
         services: args.service.iter().cloned().collect(),
         hosts: args.host.iter().cloned().collect(),
     };
-    let mut values = Vec::new();
     if !diagnostics.iter().any(Diagnostic::is_error) {
         diagnostics.extend(project.check_scope(&scope));
-        match secrets::fetch(&refs, &files.folder, project.inventory.allow_weak_secrets) {
-            Ok(fetched) => values = fetched,
-            Err(errors) => diagnostics.extend(errors),
-        }
     }
-    if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(Error::Input {
-            sources: files.sources,
-            diagnostics,
-        });
-    }
-    let warnings = (files.sources, diagnostics);
-    Ok(Loaded {
+    let read = ReadProject {
         project,
         scope,
-        secrets: values,
+        refs,
         folder: files.folder,
-        warnings,
-    })
+        sources: files.sources,
+        diagnostics,
+    };
+    if read.diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(read.wrong());
+    }
+    Ok(read)
+}
+
+impl ReadProject {
+    /// Fetches the secrets from where the inventory names them, which may run commands.
+    pub(crate) fn fetch(mut self) -> Result<Loaded, Error> {
+        let is_weak_allowed = self.project.inventory.allow_weak_secrets;
+        match secrets::fetch(&self.refs, &self.folder, is_weak_allowed) {
+            Ok(secrets) => Ok(Loaded {
+                project: self.project,
+                scope: self.scope,
+                secrets,
+                folder: self.folder,
+                warnings: (self.sources, self.diagnostics),
+            }),
+            Err(errors) => {
+                self.diagnostics.extend(errors);
+                Err(self.wrong())
+            }
+        }
+    }
+
+    /// The commands that fetching the secrets runs, as they are written.
+    pub(crate) fn commands(&self) -> BTreeSet<String> {
+        let sources = self.refs.iter().map(|secret| &secret.source);
+        sources
+            .filter_map(|source| match source {
+                SecretSource::Command(words) => Some(words.join(" ")),
+                SecretSource::Age(path) => Some(format!("age --decrypt {path}")),
+                SecretSource::Env(_) | SecretSource::File(_) => None,
+            })
+            .collect()
+    }
+
+    fn wrong(self) -> Error {
+        Error::Input {
+            sources: self.sources,
+            diagnostics: self.diagnostics,
+        }
+    }
 }
 
 /// Makes the missing secret files that an inventory and its playbooks name; their paths.
@@ -95,7 +143,7 @@ impl Loaded {
     pub(crate) fn warn(&self, colours: ColourChoice) -> Result<(), Error> {
         let (sources, diagnostics) = &self.warnings;
         if !diagnostics.is_empty() {
-            report::out::message(&report::render_diagnostics(
+            report::out::message(report::render_diagnostics(
                 sources,
                 diagnostics,
                 &Look::of_stderr(colours),

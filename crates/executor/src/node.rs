@@ -46,8 +46,12 @@ pub(crate) async fn perform(
     events: &mpsc::UnboundedSender<Event>,
 ) -> Ended {
     let action = node.action.as_ref();
-    let mut sending =
-        action.map(|action| Sending::new(action, Duration::from_millis(action.limit_ms).saturating_add(SLACK)));
+    let mut sending = action.map(|action| {
+        Sending::new(
+            action,
+            Duration::from_millis(action.limit_ms).saturating_add(SLACK),
+        )
+    });
     let result = attempt(
         node,
         not_before,

@@ -15,7 +15,8 @@ pub struct Basis {
     /// What it was.
     pub value: String,
     /// Whether it moves while nothing changes, such as a number of the last write. It does not count then, and where
-    /// its value stands in a node, the node counts as the same with the new one.
+    /// its value stands in a node, the node counts as the same with the new one; `moving` says in which places. Its value
+    /// is of ASCII letters, digits and hyphens.
     #[serde(default)]
     pub moves: bool,
 }

@@ -1,21 +1,23 @@
-//! Whether a plan that was saved still stands: the saved graph beside the one that was planned just now.
+//! Compares two plans: one that was saved or approved, and the one that was made just now.
 //!
-//! Words (titles, reasons, previews) may differ; what is done, on what it relies, in which order and what is waited for
-//! may not. A pure function, so that each way for a plan to grow old is a case that a test can write down.
+//! What is run is always the plan that was made now; the earlier one serves to tell whether it is what an operator said
+//! yes to. Plans are compared as structures, never by how they print, so a field that is added counts from then on. A
+//! pure function, so that each way for a plan to grow old is a case that a test can write down.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{FileState, Operation};
 use types::{GroupId, HostName, NodeId, ServiceName};
 
-use crate::{Basis, Gate, Node, Refusal, StepGraph, Unplanned};
+use crate::moving;
+use crate::{Basis, Budget, Node, Refusal, StepGraph, Unplanned};
 
-/// Whether a saved plan still stands.
+/// How the plan that was made now compares with an earlier one.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Standing {
+pub enum Comparison {
     /// The very same plan was made again.
     Same,
-    /// Nothing of it is left to do.
+    /// Nothing of the earlier plan is left to do.
     Done,
     /// Something changed since.
     Changed(Vec<Difference>),
@@ -46,14 +48,14 @@ pub enum Difference {
         /// What stands there.
         now: FileState,
     },
-    /// Other members of a quorum group are unavailable, or others may be.
+    /// Other members of a quorum group are unavailable, or more or others may be.
     Budget {
         /// The group.
         group: GroupId,
-        /// Who was unavailable.
-        was: BTreeSet<HostName>,
-        /// Who is.
-        now: BTreeSet<HostName>,
+        /// What it was.
+        was: Budget,
+        /// What it is.
+        now: Budget,
     },
     /// A step is not needed any more.
     Gone(Step),
@@ -68,8 +70,14 @@ pub enum Difference {
     },
     /// Something is refused by now.
     Refused(Refusal),
+    /// Something is not refused any more.
+    NotRefused(Refusal),
     /// Something cannot be planned by now.
     Unplanned(Unplanned),
+    /// Something can be planned by now.
+    Planned(Unplanned),
+    /// The plans differ, and in nothing of the above: in the order of what they list, for example.
+    Structure,
 }
 
 /// A node, as it is named to people.
@@ -100,6 +108,10 @@ pub enum Aspect {
     Disruption,
     /// What must be done before.
     Order,
+    /// How the step is called.
+    Title,
+    /// What is shown of the change.
+    Preview,
 }
 
 impl From<&Node> for Step {
@@ -113,58 +125,78 @@ impl From<&Node> for Step {
     }
 }
 
-/// Compares a saved plan with the one that comes out now.
-pub fn standing(saved: &StepGraph, now: &StepGraph) -> Standing {
-    let mut found = news(
-        &saved.refusals,
-        &now.refusals,
-        is_same_refusal,
-        Difference::Refused,
-    );
+/// Compares an earlier plan with the one that was made now.
+///
+/// The two are the same where they are equal as structures, with these exceptions, which are words about what was
+/// observed and hold figures that move: the reasons of steps, the notes, and why something is refused or cannot be
+/// planned. A value that moves by itself ([`Basis::moves`]) may differ where [`moving`] allows it.
+pub fn compare(earlier: &StepGraph, now: &StepGraph) -> Comparison {
+    let was = comparable(earlier.clone());
+    let is = comparable(moving::align(now.clone(), earlier));
+    if was == is {
+        return Comparison::Same;
+    }
+    let mut found = news(&was.refusals, &is.refusals, &now.refusals, Difference::Refused);
     found.extend(news(
-        &saved.unplanned,
+        &was.unplanned,
+        &is.unplanned,
         &now.unplanned,
-        is_same_unplanned,
         Difference::Unplanned,
     ));
-    if found.is_empty() && now.nodes().is_empty() {
-        let was_empty = saved.nodes().is_empty();
-        return if was_empty { Standing::Same } else { Standing::Done };
+    if found.is_empty() && now.nodes().is_empty() && !earlier.nodes().is_empty() {
+        return Comparison::Done;
     }
-    found.extend(bases(saved, now));
-    found.extend(budgets(saved, now));
-    found.extend(nodes(saved, now));
+    found.extend(news(
+        &is.refusals,
+        &was.refusals,
+        &earlier.refusals,
+        Difference::NotRefused,
+    ));
+    found.extend(news(
+        &is.unplanned,
+        &was.unplanned,
+        &earlier.unplanned,
+        Difference::Planned,
+    ));
+    found.extend(bases(&was, &is));
+    found.extend(budgets(&was, &is));
+    found.extend(nodes((&was, earlier), (&is, now)));
     if found.is_empty() {
-        Standing::Same
-    } else {
-        Standing::Changed(found)
+        found.push(Difference::Structure);
     }
+    Comparison::Changed(found)
 }
 
-fn news<T: Clone>(
-    saved: &[T],
-    now: &[T],
-    is_same: fn(&T, &T) -> bool,
+/// A plan without what does not count.
+fn comparable(mut graph: StepGraph) -> StepGraph {
+    graph.notes.clear();
+    for refusal in &mut graph.refusals {
+        refusal.why.clear();
+    }
+    for left in &mut graph.unplanned {
+        left.why.clear();
+    }
+    graph.map_nodes(|node| node.reason.clear())
+}
+
+/// What the second list has and the first has not, in the words of a third that goes with the second.
+fn news<T: Clone + PartialEq>(
+    was: &[T],
+    is: &[T],
+    words: &[T],
     difference: fn(T) -> Difference,
 ) -> Vec<Difference> {
-    let is_new = |one: &&T| !saved.iter().any(|other| is_same(one, other));
-    now.iter().filter(is_new).cloned().map(difference).collect()
+    let all = is.iter().zip(words);
+    all.filter(|(one, _)| !was.contains(one))
+        .map(|(_, words)| difference(words.clone()))
+        .collect()
 }
 
-/// Proofs may have numbers in them; what is refused is the same.
-fn is_same_refusal(one: &Refusal, other: &Refusal) -> bool {
-    (&one.service, &one.host, &one.what) == (&other.service, &other.host, &other.what)
-}
-
-fn is_same_unplanned(one: &Unplanned, other: &Unplanned) -> bool {
-    (&one.service, &one.host, &one.step) == (&other.service, &other.host, &other.step)
-}
-
-/// What the parts of services rest on. Where a service has no part any more, its steps are gone.
-fn bases(saved: &StepGraph, now: &StepGraph) -> Vec<Difference> {
+/// What the services rest on. Where a service has no part any more, its steps are gone.
+fn bases(was: &StepGraph, is: &StepGraph) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (service, was) in &saved.basis {
-        let Some(is) = now.basis.get(service) else {
+    for (service, was) in &was.basis {
+        let Some(is) = is.basis.get(service) else {
             continue;
         };
         let (was, is) = (fixed(was), fixed(is));
@@ -191,36 +223,40 @@ fn fixed(bases: &[Basis]) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-fn budgets(saved: &StepGraph, now: &StepGraph) -> Vec<Difference> {
+fn budgets(was: &StepGraph, is: &StepGraph) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (group, was) in saved.budgets() {
+    for (group, was) in was.budgets() {
         // Where the group needs no budget any more, its steps are gone.
-        let Some(is) = now.budgets().get(group) else {
+        let Some(is) = is.budgets().get(group) else {
             continue;
         };
         if was != is {
             found.push(Difference::Budget {
                 group: group.clone(),
-                was: was.unavailable.clone(),
-                now: is.unavailable.clone(),
+                was: was.clone(),
+                now: is.clone(),
             });
         }
     }
     found
 }
 
-fn nodes(saved: &StepGraph, now: &StepGraph) -> Vec<Difference> {
-    let (was, is) = (by_id(saved), by_id(now));
-    let same_steps = was.keys().eq(is.keys());
+/// The steps that differ, of two plans as they are compared and with their words.
+fn nodes((was, earlier): (&StepGraph, &StepGraph), (is, now): (&StepGraph, &StepGraph)) -> Vec<Difference> {
+    let (before, after) = (by_id(was), by_id(is));
+    let same_steps = before.keys().eq(after.keys());
+    let mut words = by_id(earlier);
+    words.extend(by_id(now));
+    let step = |node: &Node| Step::from(*words.get(&node.id).unwrap_or(&node));
     let mut found = Vec::new();
-    for node in saved.nodes() {
-        match is.get(&node.id) {
-            None => found.extend(gone(node, saved, now)),
-            Some(other) => found.extend(other_form(node, other, saved, now, same_steps)),
+    for node in was.nodes() {
+        match after.get(&node.id) {
+            None => found.extend(is_gone(node, was, is).then(|| Difference::Gone(step(node)))),
+            Some(other) => found.extend(other_form(node, other, same_steps, &step)),
         }
     }
-    let new = now.nodes().iter().filter(|node| !was.contains_key(&node.id));
-    found.extend(new.map(|node| Difference::New(Step::from(node))));
+    let new = is.nodes().iter().filter(|node| !before.contains_key(&node.id));
+    found.extend(new.map(|node| Difference::New(step(node))));
     found
 }
 
@@ -228,38 +264,42 @@ fn by_id(graph: &StepGraph) -> BTreeMap<&NodeId, &Node> {
     graph.nodes().iter().map(|node| (&node.id, node)).collect()
 }
 
-/// A step that is refused or cannot be planned any more is told by that.
-fn gone(node: &Node, saved: &StepGraph, now: &StepGraph) -> Option<Difference> {
+/// Whether a step that is missing now is to be told of: one that is refused or cannot be planned any more is told by that.
+fn is_gone(node: &Node, was: &StepGraph, is: &StepGraph) -> bool {
     let is_here = |service: &Option<ServiceName>, host: Option<&HostName>| {
         *service == node.service && host.is_none_or(|host| *host == node.host)
     };
-    let is_refused = now.refusals.iter().any(|refusal| {
-        is_here(&refusal.service, refusal.host.as_ref())
-            && !saved.refusals.iter().any(|old| is_same_refusal(old, refusal))
-    });
-    let is_unplanned = now.unplanned.iter().any(|left| {
-        is_here(&left.service, Some(&left.host))
-            && !saved.unplanned.iter().any(|old| is_same_unplanned(old, left))
-    });
-    (!is_refused && !is_unplanned).then(|| Difference::Gone(Step::from(node)))
+    let is_refused = is
+        .refusals
+        .iter()
+        .any(|refusal| is_here(&refusal.service, refusal.host.as_ref()) && !was.refusals.contains(refusal));
+    let is_unplanned = is
+        .unplanned
+        .iter()
+        .any(|left| is_here(&left.service, Some(&left.host)) && !was.unplanned.contains(left));
+    !is_refused && !is_unplanned
 }
 
 /// What is different about a step that both plans have. Where other steps came or went, the order is theirs to tell.
-fn other_form(
-    was: &Node,
-    is: &Node,
-    saved: &StepGraph,
-    now: &StepGraph,
-    same_steps: bool,
-) -> Option<Difference> {
-    let (was_plain, is_plain) = (Plain::of(was, saved), Plain::of(is, now));
+fn other_form(was: &Node, is: &Node, same_steps: bool, step: &impl Fn(&Node) -> Step) -> Option<Difference> {
+    let does = |node: &Node| {
+        let action = node.action.clone();
+        (
+            node.service.clone(),
+            node.host.clone(),
+            action.map(|action| (action.operation, action.limit_ms)),
+        )
+    };
+    let relies = |node: &Node| node.action.clone().map(|action| action.only_if);
     let aspects: Vec<Aspect> = [
-        (Aspect::Action, was_plain.action != is_plain.action),
-        (Aspect::Precondition, was_plain.only_if != is_plain.only_if),
-        (Aspect::Guard, was_plain.before != is_plain.before),
-        (Aspect::Gates, was_plain.gates != is_plain.gates),
+        (Aspect::Action, does(was) != does(is)),
+        (Aspect::Precondition, relies(was) != relies(is)),
+        (Aspect::Guard, was.before != is.before),
+        (Aspect::Gates, was.gates != is.gates),
         (Aspect::Disruption, was.disrupts != is.disrupts),
         (Aspect::Order, same_steps && was.needs != is.needs),
+        (Aspect::Title, was.title != is.title),
+        (Aspect::Preview, was.preview != is.preview),
     ]
     .into_iter()
     .filter_map(|(aspect, differs)| differs.then_some(aspect))
@@ -269,7 +309,7 @@ fn other_form(
     }
     // Another file explains another text.
     Some(another_file(was, is).unwrap_or_else(|| Difference::Other {
-        step: Step::from(is),
+        step: step(is),
         aspects,
     }))
 }
@@ -286,59 +326,6 @@ fn another_file(was: &Node, is: &Node) -> Option<Difference> {
         was,
         now,
     })
-}
-
-/// What counts of a gate: all but its title.
-fn checked(gate: &Gate) -> String {
-    let Gate {
-        service,
-        check,
-        host,
-        title: _,
-        watch,
-        limit_ms,
-    } = gate;
-    format!("{service:?} {check:?} {host:?} {watch:?} {limit_ms}\n")
-}
-
-/// What counts of a node, with what moves by itself left out.
-struct Plain {
-    action: String,
-    only_if: String,
-    before: String,
-    gates: String,
-}
-
-impl Plain {
-    fn of(node: &Node, graph: &StepGraph) -> Self {
-        let bases: &[Basis] = node
-            .service
-            .as_ref()
-            .and_then(|service| graph.basis.get(service))
-            .map_or(&[], Vec::as_slice);
-        let plain = |mut text: String| {
-            let moving = bases
-                .iter()
-                .filter(|basis| basis.moves && !basis.value.is_empty());
-            for basis in moving {
-                text = text.replace(&basis.value, &format!("<{}>", basis.what));
-            }
-            text
-        };
-        let action = node.action.as_ref();
-        Self {
-            action: plain(format!(
-                "{:?} {:?} {:?} {:?}",
-                node.service,
-                node.host,
-                action.map(|action| &action.operation),
-                action.map(|action| action.limit_ms)
-            )),
-            only_if: plain(format!("{:?}", action.map(|action| &action.only_if))),
-            before: plain(node.before.iter().map(checked).collect()),
-            gates: plain(node.gates.iter().map(checked).collect()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -171,6 +171,12 @@ impl StepGraph {
         })
     }
 
+    /// The graph with words of its nodes changed. Names, needs and disruptions must stay: the graph is not checked again.
+    pub(crate) fn map_nodes(mut self, change: impl FnMut(&mut Node)) -> Self {
+        self.nodes.iter_mut().for_each(change);
+        self
+    }
+
     /// The nodes, each after those it needs.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

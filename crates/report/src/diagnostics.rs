@@ -6,11 +6,11 @@ use std::ops::Range;
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Renderer, Snippet};
 use types::{Diagnostic, Severity, Source, SourceId, Sources, Span};
 
-use crate::text::{count, defused, listed};
-use crate::{Look, Paint};
+use crate::text::{count, defused, listed, one_line};
+use crate::{Look, Page, Paint};
 
 /// Draws diagnostics in the order in which they come, and a last line that counts them.
-pub fn render_diagnostics(sources: &Sources, diagnostics: &[Diagnostic], look: &Look) -> String {
+pub fn render_diagnostics(sources: &Sources, diagnostics: &[Diagnostic], look: &Look) -> Page {
     let renderer = if look.colour {
         Renderer::styled()
     } else {
@@ -23,7 +23,7 @@ pub fn render_diagnostics(sources: &Sources, diagnostics: &[Diagnostic], look: &
         out.push_str("\n\n");
     }
     out.push_str(&last_line(sources, diagnostics, look));
-    out
+    Page::drawn(&out, look)
 }
 
 fn group<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Group<'a> {
@@ -68,7 +68,7 @@ fn snippets<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Vec<Snippet
     }
     let snippet = |id: SourceId| {
         let source = sources.get(id)?;
-        let snippet = Snippet::source(source.text.as_str()).path(source.name.as_str());
+        let snippet = Snippet::source(source.text.as_str()).path(one_line(&source.name));
         Some(snippet.annotations(annotations.remove(&id)?))
     };
     order.into_iter().filter_map(snippet).collect()
@@ -110,7 +110,7 @@ fn last_line(sources: &Sources, diagnostics: &[Diagnostic], look: &Look) -> Stri
     }
     let place = match files.as_slice() {
         [] => String::new(),
-        files => format!(" in {}", listed(files)),
+        files => format!(" in {}", one_line(&listed(files))),
     };
     format!("{}: {}{place}\n", look.paint(paint, word), listed(&counts))
 }

@@ -9,7 +9,7 @@ use crate::outcome::failure;
 use crate::table::Rows;
 use crate::text::{count, one_line, wrapped};
 use crate::when::duration;
-use crate::{Labels, Look, Paint, When, render_outcome};
+use crate::{Labels, Look, Page, Paint, When, render_outcome};
 
 /// As much of a run's id as tells it from others: all that its time, in milliseconds, contributes to it.
 const SHORT_ID: usize = 13;
@@ -47,9 +47,9 @@ pub struct RunView {
 }
 
 /// The list of past runs, in the order given.
-pub fn render_history(runs: &[RunLine], when: &When, look: &Look) -> String {
+pub fn render_history(runs: &[RunLine], when: &When, look: &Look) -> Page {
     if runs.is_empty() {
-        return "The journal holds no run.\n".to_owned();
+        return "The journal holds no run.\n".into();
     }
     let mut rows = Rows::new(&["RUN", "STARTED", "BY", "RESULT", "TOOK", "COMMAND"]);
     for run in runs {
@@ -63,11 +63,11 @@ pub fn render_history(runs: &[RunLine], when: &When, look: &Look) -> String {
             (one_line(&run.command), None),
         ]);
     }
-    rows.draw(0, look)
+    Page::drawn(&rows.draw(0, look), look)
 }
 
 /// One run: who did what when, what happened step by step, and how it ended.
-pub fn render_run(view: &RunView, when: &When, look: &Look) -> String {
+pub fn render_run(view: &RunView, when: &When, look: &Look) -> Page {
     let run = &view.line;
     let (paint, result) = result(run);
     let mut out = String::new();
@@ -95,7 +95,7 @@ pub fn render_run(view: &RunView, when: &When, look: &Look) -> String {
     }
     out.push('\n');
     out.push_str(&render_outcome(&view.labels, &view.events, look));
-    out
+    Page::drawn(&out, look)
 }
 
 /// The beginning of a run's id, by which it can be asked for.

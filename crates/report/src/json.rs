@@ -9,6 +9,7 @@
 //! - A run: one line for each event, `{"at":"2023-11-14T22:13:20.000000Z","event":"node-started",…}`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use plan::{Event, Gate, Level, Node, Preview, ServiceStatus, StepGraph};
 use protocol::Text;
@@ -19,7 +20,7 @@ use crate::batches::batches;
 use crate::diff;
 use crate::sign::Sign;
 use crate::summary::{Summary, summary};
-use crate::text::shown;
+use crate::text::{is_hostile, shown};
 use crate::when::rfc3339;
 
 /// The version of the shapes.
@@ -120,7 +121,22 @@ fn document(value: &impl Serialize) -> String {
 
 /// Our structs have string keys and no serializer of their own that fails, so there is always a text.
 fn text(result: serde_json::Result<String>) -> String {
-    result.unwrap_or_else(|error| format!("{{\"error\":{:?}}}", error.to_string()))
+    let text = result.unwrap_or_else(|error| format!("{{\"error\":{:?}}}", error.to_string()));
+    escaped(&text)
+}
+
+/// JSON demands escapes for the first 32 control characters only. The others, which steer a terminal just as well, stand
+/// in strings only, for all else in JSON is ASCII that can be seen; so an escape there means the same.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hostile(c) && c != '\n' {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 fn node_document(node: &Node, batch: usize) -> NodeDocument<'_> {

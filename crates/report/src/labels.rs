@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use plan::{Node, StepGraph};
 use types::{GroupId, HostName, NodeId};
 
+use crate::text::one_line;
+
 /// What is needed to tell of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
@@ -65,7 +67,7 @@ impl From<&Node> for Label {
         Self {
             node: node.id.clone(),
             host: node.host.clone(),
-            title: crate::text::one_line(&node.title),
+            title: node.title.clone(),
             needs: node.needs.clone(),
             disrupts: node.disrupts.clone(),
         }
@@ -74,7 +76,11 @@ impl From<&Node> for Label {
 
 impl FromIterator<Label> for Labels {
     fn from_iter<I: IntoIterator<Item = Label>>(labels: I) -> Self {
-        let labels: Vec<Label> = labels.into_iter().collect();
+        let mut labels: Vec<Label> = labels.into_iter().collect();
+        for label in &mut labels {
+            // The journal may hold any.
+            label.title = one_line(&label.title);
+        }
         let named = labels.iter().enumerate();
         let position = named.map(|(at, label)| (label.node.clone(), at)).collect();
         Self { labels, position }

@@ -4,24 +4,29 @@
 //! to draw with (colour, width) comes in as a [`Look`], what time it is as a [`When`]. Only [`out`] and
 //! [`Progress`] write anywhere, and they alone may: nothing else in the program prints.
 //!
-//! Texts never hold secrets, only references to them; [`text`] turns those into words on the way out. It also
-//! defuses control characters, because file contents and error messages come from hosts.
+//! Texts never hold secrets, only references to them; [`text`] turns those into words on the way out. Control
+//! characters are made visible, because file contents, names and error messages come from hosts: whatever is written is a
+//! [`Page`].
 
 pub mod batches;
 mod critical;
 pub mod diagnostics;
 pub mod diff;
 pub mod history;
+#[cfg(test)]
+mod hostile_text;
 pub mod json;
 pub mod labels;
 pub mod look;
 pub mod out;
 pub mod outcome;
+mod page;
 pub mod plan_view;
 pub mod progress;
 mod remarks;
 #[cfg(test)]
 mod samples;
+mod saved_head;
 pub mod sign;
 mod stages;
 pub mod stale;
@@ -38,8 +43,10 @@ pub use json::{event_json, plan_json, status_json};
 pub use labels::{Label, Labels};
 pub use look::{ColourChoice, Look, Paint};
 pub use outcome::render_outcome;
+pub use page::Page;
 pub use plan_view::{PlanView, render_plan};
 pub use progress::{Face, Progress};
+pub use saved_head::{SavedHead, render_saved_head};
 pub use stale::{StalePlan, Texts, render_stale};
 pub use status::render_status;
 pub use when::When;

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use console::{Style, Term};
 
+use crate::text::defused;
+
 /// The width of what is not shown on a terminal: a file or a log, read later at any width.
 pub const DEFAULT_WIDTH: usize = 100;
 
@@ -92,10 +94,11 @@ impl Look {
         }
     }
 
-    /// Paints a piece of text, where there is colour.
+    /// Paints a piece of text, where there is colour. Whatever could steer the terminal is made visible before.
     pub fn paint(&self, paint: Paint, text: impl Display) -> String {
+        let text = defused(&text.to_string());
         if !self.colour {
-            return text.to_string();
+            return text;
         }
         let style = Style::new().force_styling(true);
         let style = match paint {

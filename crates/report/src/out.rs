@@ -5,21 +5,52 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use crate::Page;
+
 /// Writes a result to standard output.
-pub fn result(text: &str) -> io::Result<()> {
-    write(&mut io::stdout().lock(), text)
+pub fn result(text: impl Into<Page>) -> io::Result<()> {
+    write(&mut io::stdout().lock(), &text.into())
 }
 
 /// Writes a message to standard error.
-pub fn message(text: &str) -> io::Result<()> {
-    write(&mut io::stderr().lock(), text)
+pub fn message(text: impl Into<Page>) -> io::Result<()> {
+    write(&mut io::stderr().lock(), &text.into())
 }
 
 /// Writes a question to standard error, and leaves the cursor behind it.
-pub fn prompt(text: &str) -> io::Result<()> {
+pub fn prompt(text: impl Into<Page>) -> io::Result<()> {
     let mut stream = io::stderr().lock();
-    stream.write_all(text.as_bytes())?;
+    stream.write_all(text.into().as_bytes())?;
     stream.flush()
+}
+
+/// Where log lines go: standard error, cleaned like everything else. A line comes in one piece, with its colours.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    /// Whether the lines are coloured.
+    pub colour: bool,
+}
+
+impl Log {
+    fn page(self, bytes: &[u8]) -> Page {
+        let text = String::from_utf8_lossy(bytes);
+        if self.colour {
+            Page::styled(&text)
+        } else {
+            Page::from(&*text)
+        }
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().lock().write_all(self.page(bytes).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
 }
 
 /// Writes a text and an end of line where it has none.
@@ -60,6 +91,14 @@ mod tests {
             write(&mut written, text).unwrap();
         }
         assert_eq!(written, b"a\nb\n");
+    }
+
+    #[test]
+    fn a_log_line_keeps_its_colours_and_nothing_else() {
+        let line = "\u{1b}[33m WARN\u{1b}[0m host=\u{1b}]0;x\u{7}\n".as_bytes();
+        let cleaned = "\u{1b}[33m WARN\u{1b}[0m host=␛]0;x␇\n";
+        assert_eq!(Log { colour: true }.page(line), cleaned);
+        assert_eq!(Log { colour: false }.page(b"\x1b[31m\xff\n"), "␛[31m\u{fffd}\n");
     }
 
     #[test]

@@ -10,13 +10,13 @@ use crate::critical::path;
 use crate::text::{count, listed, one_line, wrapped};
 use crate::timeline::{Progressed, Timeline};
 use crate::when::duration;
-use crate::{Labels, Look, Paint};
+use crate::{Labels, Look, Page, Paint};
 
 /// So many nodes are listed one by one; the rest is a number.
 const LISTED: usize = 20;
 
 /// The end of a run, from its events.
-pub fn render_outcome(labels: &Labels, events: &[(i64, plan::Event)], look: &Look) -> String {
+pub fn render_outcome(labels: &Labels, events: &[(i64, plan::Event)], look: &Look) -> Page {
     let report = Report {
         labels,
         timeline: &Timeline::of(events),
@@ -31,7 +31,7 @@ pub fn render_outcome(labels: &Labels, events: &[(i64, plan::Event)], look: &Loo
         report.verdict(),
     ];
     let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
-    blocks.join("\n")
+    Page::drawn(&blocks.join("\n"), look)
 }
 
 /// How a failure is told: what happened, and what was last seen.
@@ -97,7 +97,7 @@ impl<'a> Report<'a> {
             if let Some(NodeOutcome::Done { change: Some(change) }) = &node.outcome {
                 let mut text = one_line(&change.summary);
                 if let Some(backup) = &change.backup {
-                    let _ = write!(text, ", the former file is {backup}");
+                    let _ = write!(text, ", the former file is {}", one_line(backup));
                 }
                 for line in wrapped("", 16, &text, self.look.width).lines() {
                     out.push_str(&self.look.paint(Paint::Faint, line));
@@ -124,7 +124,9 @@ impl<'a> Report<'a> {
             return String::new();
         }
         // A damaged journal may have any times.
-        let total = path.iter().fold(0_i64, |sum, (_, took)| sum.saturating_add(*took));
+        let total = path
+            .iter()
+            .fold(0_i64, |sum, (_, took)| sum.saturating_add(*took));
         let title = format!(
             "Critical path: {} of {}",
             duration(total),
@@ -285,7 +287,7 @@ mod tests {
     use super::*;
     use crate::samples::{killed_run, rolling_change, stopped_run, successful_run};
 
-    fn told(events: &[(i64, plan::Event)]) -> String {
+    fn told(events: &[(i64, plan::Event)]) -> Page {
         render_outcome(&Labels::from(&rolling_change()), events, &Look::plain())
     }
 

@@ -13,7 +13,7 @@ use crate::sign::Sign;
 use crate::stages::{Entry, Section, Stage, sections, without_host};
 use crate::text::{count, one_line, wrapped};
 use crate::when::limit;
-use crate::{Look, Paint, diff, remarks, summary};
+use crate::{Look, Page, Paint, diff, remarks, summary};
 
 /// Where the text of an entry begins; before it stand the batch and the sign.
 const INDENT: usize = 10;
@@ -32,7 +32,7 @@ pub struct PlanView {
 }
 
 /// The whole plan: changes, notes, refusals, what could not be planned, and a summary.
-pub fn render_plan(graph: &StepGraph, view: &PlanView) -> String {
+pub fn render_plan(graph: &StepGraph, view: &PlanView) -> Page {
     let mut blocks: Vec<String> = sections(graph)
         .iter()
         .map(|section| draw_section(graph, section, view))
@@ -45,7 +45,7 @@ pub fn render_plan(graph: &StepGraph, view: &PlanView) -> String {
         Paint::Strong
     };
     blocks.push(format!("{}\n", view.look.paint(paint, line)));
-    blocks.join("\n")
+    Page::drawn(&blocks.join("\n"), &view.look)
 }
 
 fn draw_section(graph: &StepGraph, section: &Section<'_>, view: &PlanView) -> String {
@@ -252,7 +252,7 @@ mod tests {
         assert!(text.contains("\u{1b}[32m+cluster_partition_handling = pause_minority\u{1b}[0m"));
         assert_eq!(
             console::strip_ansi_codes(&text),
-            render_plan(&rolling_change(), &view(true))
+            render_plan(&rolling_change(), &view(true)).as_str()
         );
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Aspect, Difference, Standing, Step};
+use plan::{Aspect, Budget, Comparison, Difference, Step};
 use protocol::FileState;
 use types::HostName;
 
 use crate::text::{listed, one_line, wrapped};
-use crate::{Look, Paint};
+use crate::{Look, Page, Paint};
 
 /// What became of the texts that a project was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,12 +36,12 @@ pub struct StalePlan<'a> {
     /// The project's texts.
     pub texts: &'a Texts,
     /// What was found on the hosts.
-    pub standing: &'a Standing,
+    pub comparison: &'a Comparison,
 }
 
 /// Says that it is not run, why, and what to do.
-pub fn render_stale(stale: &StalePlan<'_>, look: &Look) -> String {
-    let is_done = *stale.standing == Standing::Done && stale.texts.is_empty();
+pub fn render_stale(stale: &StalePlan<'_>, look: &Look) -> Page {
+    let is_done = *stale.comparison == Comparison::Done && stale.texts.is_empty();
     let (head, way_out) = if is_done {
         (
             "Nothing of it is left to do: it was done already.",
@@ -72,14 +72,14 @@ pub fn render_stale(stale: &StalePlan<'_>, look: &Look) -> String {
     }
     out.push('\n');
     out.push_str(&wrapped("", 0, way_out, look.width));
-    out.trim_end().to_owned()
+    Page::drawn(out.trim_end(), look)
 }
 
 /// The blocks that are not empty, causes before consequences.
 fn blocks(stale: &StalePlan<'_>) -> Vec<(&'static str, Vec<String>)> {
-    let differences: &[Difference] = match stale.standing {
-        Standing::Changed(differences) => differences,
-        Standing::Same | Standing::Done => &[],
+    let differences: &[Difference] = match stale.comparison {
+        Comparison::Changed(differences) => differences,
+        Comparison::Same | Comparison::Done => &[],
     };
     let of = |wanted: Block| -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
@@ -128,7 +128,12 @@ fn block(difference: &Difference) -> Block {
         Difference::Basis { .. } | Difference::Budget { .. } => Block::Services,
         Difference::File { .. } => Block::Files,
         Difference::Refused(_) | Difference::Unplanned(_) => Block::Impossible,
-        Difference::Gone(_) | Difference::New(_) | Difference::Other { .. } => Block::Steps,
+        Difference::Gone(_)
+        | Difference::New(_)
+        | Difference::Other { .. }
+        | Difference::NotRefused(_)
+        | Difference::Planned(_)
+        | Difference::Structure => Block::Steps,
     }
 }
 
@@ -148,15 +153,7 @@ fn line(difference: &Difference) -> String {
             }
         },
         Difference::Budget { group, was, now } => {
-            let who = |hosts: &BTreeSet<HostName>| match hosts.len() {
-                0 => "nobody".to_owned(),
-                _ => listed(&hosts.iter().collect::<Vec<_>>()),
-            };
-            format!(
-                "{group}: its disruption budget: unavailable was {}, is {}",
-                who(was),
-                who(now)
-            )
+            format!("{group}: its disruption budget: {}", budget(was, now))
         }
         Difference::File { host, path, was, now } => {
             format!("{host}: {path}: it was {}, it is {}", state(was), state(now))
@@ -168,6 +165,9 @@ fn line(difference: &Difference) -> String {
                 .map_or_else(String::new, |host| format!("{host}: "));
             format!("{place}refused: {}, because {}", refusal.what, refusal.why)
         }
+        Difference::NotRefused(refusal) => format!("not refused any more: {}", refusal.what),
+        Difference::Planned(left) => format!("{}: {}: can be planned now", left.host, left.step),
+        Difference::Structure => "what the plan lists stands in another order".to_owned(),
         Difference::Unplanned(left) => format!("{}: {}: {}", left.host, left.step, left.why),
         Difference::Gone(step) => format!("{} is not needed any more", named(step)),
         Difference::New(step) => format!("{} is needed too, because {}", named(step), step.reason),
@@ -176,6 +176,28 @@ fn line(difference: &Difference) -> String {
             format!("{} is another: {}", named(step), listed(&aspects))
         }
     }
+}
+
+/// What differs about a budget.
+fn budget(was: &Budget, now: &Budget) -> String {
+    let who = |hosts: &BTreeSet<HostName>| match hosts.len() {
+        0 => "nobody".to_owned(),
+        _ => listed(&hosts.iter().collect::<Vec<_>>()),
+    };
+    let parts = [
+        ("unavailable", who(&was.unavailable), who(&now.unavailable)),
+        ("its members", who(&was.members), who(&now.members)),
+        (
+            "the most that may be unavailable",
+            was.max_unavailable.to_string(),
+            now.max_unavailable.to_string(),
+        ),
+    ];
+    let differ = parts.into_iter().filter(|(_, was, now)| was != now);
+    let words: Vec<String> = differ
+        .map(|(what, was, now)| format!("{what} was {was}, is {now}"))
+        .collect();
+    words.join("; ")
 }
 
 fn named(step: &Step) -> String {
@@ -199,16 +221,17 @@ fn words(aspect: Aspect) -> &'static str {
         Aspect::Gates => "what is waited for after it",
         Aspect::Disruption => "whom it makes unavailable",
         Aspect::Order => "what comes before it",
+        Aspect::Title => "how it is called",
+        Aspect::Preview => "what is shown of it",
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use plan::{Refusal, Unplanned};
 
     use super::*;
+    use crate::samples;
 
     fn step(host: &str, title: &str) -> Step {
         Step {
@@ -228,12 +251,12 @@ mod tests {
         })
     }
 
-    fn rendered(texts: &Texts, standing: &Standing) -> String {
+    fn rendered(texts: &Texts, comparison: &Comparison) -> Page {
         let stale = StalePlan {
             file: "tonight.json",
             made: "2026-11-24T09:40:19Z by root@vm",
             texts,
-            standing,
+            comparison,
         };
         render_stale(&stale, &Look::plain())
     }
@@ -255,8 +278,8 @@ mod tests {
             },
             Difference::Budget {
                 group: "set".parse().unwrap(),
-                was: BTreeSet::new(),
-                now: BTreeSet::from(["db2".parse().unwrap()]),
+                was: samples::budget(1, &[]),
+                now: samples::budget(1, &["db2"]),
             },
             Difference::File {
                 host: "db2".parse().unwrap(),
@@ -281,7 +304,7 @@ mod tests {
                 aspects: vec![Aspect::Action, Aspect::Precondition, Aspect::Gates],
             },
         ];
-        insta::assert_snapshot!(rendered(&Texts::default(), &Standing::Changed(differences)));
+        insta::assert_snapshot!(rendered(&Texts::default(), &Comparison::Changed(differences)));
     }
 
     #[test]
@@ -291,11 +314,11 @@ mod tests {
             gone: vec!["/srv/playbooks/ssdb.toml".to_owned()],
             new: vec!["/srv/playbooks/site.toml".to_owned()],
         };
-        insta::assert_snapshot!(rendered(&texts, &Standing::Same));
+        insta::assert_snapshot!(rendered(&texts, &Comparison::Same));
     }
 
     #[test]
     fn a_plan_that_was_done() {
-        insta::assert_snapshot!(rendered(&Texts::default(), &Standing::Done));
+        insta::assert_snapshot!(rendered(&Texts::default(), &Comparison::Done));
     }
 }

@@ -5,13 +5,13 @@ use plan::{Health, MemberStatus, ServiceStatus};
 
 use crate::table::Rows;
 use crate::text::{count, one_line};
-use crate::{Look, Paint, When};
+use crate::{Look, Page, Paint, When};
 
 /// All services, and a last line that counts those that are well.
-pub fn render_status(services: &[ServiceStatus], when: &When, look: &Look) -> String {
+pub fn render_status(services: &[ServiceStatus], when: &When, look: &Look) -> Page {
     let mut blocks: Vec<String> = services.iter().map(|service| draw(service, when, look)).collect();
     blocks.push(last_line(services, look));
-    blocks.join("\n")
+    Page::drawn(&blocks.join("\n"), look)
 }
 
 /// The word for a health.
@@ -36,7 +36,7 @@ fn draw(service: &ServiceStatus, when: &When, look: &Look) -> String {
     let mut out = format!(
         "{} ({}): {}",
         look.paint(Paint::Strong, &service.service),
-        service.kind,
+        one_line(&service.kind),
         look.paint(paint(service.health), word(service.health)),
     );
     if !service.summary.is_empty() {

@@ -2,6 +2,7 @@
 
 use comfy_table::{Cell, Color, ContentArrangement, Table};
 
+use crate::text::defused;
 use crate::{Look, Paint};
 
 /// A table that is being filled. Columns in which every cell is empty are left out.
@@ -60,7 +61,7 @@ impl Rows {
 }
 
 fn cell(text: &str, paint: Option<Paint>) -> Cell {
-    let cell = Cell::new(text);
+    let cell = Cell::new(defused(text));
     match paint {
         Some(Paint::Good) => cell.fg(Color::DarkGreen),
         Some(Paint::Warn) => cell.fg(Color::DarkYellow),

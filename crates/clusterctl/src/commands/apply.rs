@@ -8,10 +8,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use executor::{Connections, Limits, LockError, Stop, gather};
-use plan::{Event, Outcome, Standing, StepGraph, standing};
+use plan::{Comparison, Event, Outcome, StepGraph, compare};
 use planner::{Options, goes_on};
 use protocol::LockHolder;
-use report::{ColourChoice, Face, Labels, Look, Progress, When};
+use report::{ColourChoice, Face, Labels, Look, Page, Progress, When};
 use state::{Journal, RunInfo, RunNode, RunWriter};
 use tokio::sync::{mpsc, watch};
 use types::RunId;
@@ -56,6 +56,15 @@ pub(crate) async fn run(
     apply.carry_out(graph, state_dir).await
 }
 
+/// A plan that was made under the hosts' locks.
+pub(super) struct Locked {
+    run: RunId,
+    journal: Journal,
+    graph: StepGraph,
+    /// How it compares with the one that was approved before.
+    pub(super) comparison: Comparison,
+}
+
 /// What an apply works with.
 pub(super) struct Apply<'a> {
     pub(super) args: &'a ApplyArgs,
@@ -73,12 +82,29 @@ impl Apply<'_> {
     /// Shows the plan, asks, takes the hosts' locks, sees whether it is still the plan, does it, and looks again.
     pub(super) async fn carry_out(
         mut self,
-        mut graph: StepGraph,
+        graph: StepGraph,
         state_dir: Option<&Path>,
     ) -> Result<Exit, Error> {
         if let Some(exit) = self.approve(&graph).await? {
             return Ok(exit);
         }
+        let locked = self.lock(&graph, state_dir).await?;
+        if locked.comparison != Comparison::Same {
+            report::out::message("The hosts changed since they were looked at. Planned again:\n")?;
+            if let Some(exit) = self.approve(&locked.graph).await? {
+                return Ok(exit);
+            }
+        }
+        self.run(locked).await
+    }
+
+    /// Takes the hosts' locks, looks again and plans again: whoever had the locks may have gone on after the first look,
+    /// and the operator may have taken a while.
+    pub(super) async fn lock(
+        &mut self,
+        graph: &StepGraph,
+        state_dir: Option<&Path>,
+    ) -> Result<Locked, Error> {
         let run = new_run()?;
         let journal = journal::open(state_dir)?;
         let holder = LockHolder {
@@ -87,28 +113,24 @@ impl Apply<'_> {
             run: run.clone(),
         };
         let mut untold = Ok(());
-        let tell = |held: &LockError| untold = report::out::message(&format!("{held}; waiting for it\n"));
+        let tell = |held: &LockError| {
+            untold = report::out::message(Page::sentence(&format!("{held}; waiting for it")));
+        };
         self.connections
             .wait_for_locks(holder, self.patience, tell)
             .await?;
         untold?;
-        if self.rounds > 1 {
-            // Whoever had the locks may have gone on after the first look, and the operator may have taken a while.
-            let now = observe_and_plan(self.loaded, &self.connections, self.options).await?;
-            let is_same = standing(&graph, &now) == Standing::Same;
-            graph = now;
-            if !is_same {
-                report::out::message("The hosts changed since they were looked at. Planned again:\n")?;
-                if let Some(exit) = self.approve(&graph).await? {
-                    return Ok(exit);
-                }
-            }
-        }
-        self.run(&journal, graph, run).await
+        let now = observe_and_plan(self.loaded, &self.connections, self.options).await?;
+        Ok(Locked {
+            run,
+            journal,
+            comparison: compare(graph, &now),
+            graph: now,
+        })
     }
 
     /// Shows the plan and asks; how it all ends where nothing is to be done, or may be.
-    async fn approve(&self, graph: &StepGraph) -> Result<Option<Exit>, Error> {
+    pub(super) async fn approve(&self, graph: &StepGraph) -> Result<Option<Exit>, Error> {
         show(self.args, self.loaded, graph, self.colours)?;
         if graph.nodes().is_empty() {
             return Ok(Some(if graph.is_converged() {
@@ -126,9 +148,14 @@ impl Apply<'_> {
 
     /// Runs the plan and looks again; where only the hosts had changed meanwhile, such as who leads, runs what is planned now,
     /// as long as it is what was approved.
-    async fn run(&self, journal: &Journal, approved: StepGraph, first: RunId) -> Result<Exit, Error> {
+    pub(super) async fn run(&self, locked: Locked) -> Result<Exit, Error> {
+        let Locked {
+            mut run,
+            journal,
+            graph: approved,
+            comparison: _,
+        } = locked;
         let mut graph = approved.clone();
-        let mut run = first;
         for round in 1.. {
             let writer = journal.begin(&info(self.args, &graph, run))?;
             let (outcome, events) = self.execute(&graph, writer).await?;
@@ -197,7 +224,7 @@ impl Apply<'_> {
         };
         drop(progress);
         writer.finish(now_us(), &outcome)?;
-        report::out::message(&report::render_outcome(&Labels::from(graph), &seen, &look))?;
+        report::out::message(report::render_outcome(&Labels::from(graph), &seen, &look))?;
         Ok((outcome, seen.into_iter().map(|(_, event)| event).collect()))
     }
 }
@@ -213,22 +240,27 @@ pub(super) async fn observe_and_plan(
 
 /// Shows the plan: on standard output, unless that is for events in JSON.
 fn show(args: &ApplyArgs, loaded: &Loaded, graph: &StepGraph, colours: ColourChoice) -> Result<(), Error> {
-    let text = report::render_plan(graph, &view(loaded, colours));
+    let page = report::render_plan(graph, &view(&loaded.project, &loaded.scope, colours));
+    show_page(args, page)
+}
+
+/// Shows a page: on standard output, unless that is for events in JSON.
+pub(super) fn show_page(args: &ApplyArgs, page: Page) -> Result<(), Error> {
     if args.json {
-        report::out::message(&text)?;
+        report::out::message(page)?;
     } else {
-        report::out::result(&text)?;
+        report::out::result(page)?;
     }
     Ok(())
 }
 
 /// Whether the operator says yes, on the terminal. Connections are kept alive meanwhile, so the wait has a thread of
 /// its own.
-async fn confirmed() -> Result<bool, Error> {
+pub(super) async fn confirmed() -> Result<bool, Error> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::NoTerminal);
     }
-    report::out::prompt("Apply these changes? Only `yes` is a yes: ")?;
+    report::out::prompt("Apply these changes? Only 'yes' is accepted: ")?;
     let asked = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer).map(|_| answer)

@@ -1,15 +1,17 @@
 //! `clusterctl apply FILE` of a saved plan: runs exactly that plan, or says what changed since.
 //!
-//! The hosts are observed, and the same plan is made again. Where it comes out as another one, nothing is run: an
-//! operator said yes to what is in the file, and to nothing else.
+//! The file says which inventory is read, and an inventory may name commands that print secrets. So what the file names
+//! is shown first, with its plan, and nothing is run before the operator says yes to it. Then the hosts are observed and
+//! the plan is made again; the one of the file serves to compare. Where another comes out, nothing is done.
 
 use std::path::Path;
 use std::time::Duration;
 
-use plan::{Standing, standing};
-use report::{ColourChoice, Look, StalePlan, Texts};
+use plan::{Comparison, compare};
+use report::{ColourChoice, Look, SavedHead, StalePlan, Texts};
 
-use super::apply::{self, Apply};
+use super::apply::{self, Apply, confirmed, show_page};
+use super::plan::view;
 use crate::cli::ApplyArgs;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -32,17 +34,26 @@ pub(crate) async fn run(
     let files = Files::read(&args.target.source);
     let texts = saved.changed_texts(&files);
     if !texts.is_empty() {
-        return refuse(saved, file, &texts, &Standing::Same, colours);
+        return refuse(saved, file, &texts, &Comparison::Same, colours);
     }
-    let loaded = project::load_from(files, &args.target)?;
+    let read = project::read_from(files, &args.target)?;
+    let view = view(&read.project, &read.scope, colours);
+    let head = SavedHead {
+        file: &file.display().to_string(),
+        made: &saved.made_by(),
+        names: saved.names(read.commands()),
+    };
+    let shown = report::render_plan(&saved.plan, &view);
+    show_page(&args, report::render_saved_head(&head, &view.look))?;
+    show_page(&args, shown.clone())?;
+    if !args.yes && !confirmed().await? {
+        report::out::message("Nothing was changed.")?;
+        return Ok(Exit::Failure);
+    }
+    let loaded = read.fetch()?;
     loaded.warn(colours)?;
     let connections = loaded.connections(&args.target, args.parallel)?;
-    let now = apply::observe_and_plan(&loaded, &connections, &saved.options).await?;
-    match standing(&saved.plan, &now) {
-        Standing::Same => {}
-        stale => return refuse(saved, file, &texts, &stale, colours),
-    }
-    let apply = Apply {
+    let mut apply = Apply {
         args: &args,
         loaded: &loaded,
         connections,
@@ -52,22 +63,38 @@ pub(crate) async fn run(
         patience: Duration::ZERO,
         colours,
     };
-    apply.carry_out(saved.plan.clone(), state_dir).await
+    let now = apply::observe_and_plan(&loaded, &apply.connections, &saved.options).await?;
+    match compare(&saved.plan, &now) {
+        Comparison::Same => {}
+        changed => return refuse(saved, file, &texts, &changed, colours),
+    }
+    // The same steps for other reasons, or with another number that moves: the operator sees those that are run.
+    if now.nodes().is_empty() || report::render_plan(&now, &view) != shown {
+        report::out::message("Planned again, the same steps, as they are now:\n")?;
+        if let Some(exit) = apply.approve(&now).await? {
+            return Ok(exit);
+        }
+    }
+    let locked = apply.lock(&now, state_dir).await?;
+    match &locked.comparison {
+        Comparison::Same => apply.run(locked).await,
+        changed => refuse(saved, file, &texts, changed, colours),
+    }
 }
 
 fn refuse(
     saved: &SavedPlan,
     file: &Path,
     texts: &Texts,
-    standing: &Standing,
+    comparison: &Comparison,
     colours: ColourChoice,
 ) -> Result<Exit, Error> {
     let stale = StalePlan {
         file: &file.display().to_string(),
-        made: &format!("{} by {}", saved.made.at, saved.made.by),
+        made: &saved.made_by(),
         texts,
-        standing,
+        comparison,
     };
-    report::out::message(&report::render_stale(&stale, &Look::of_stderr(colours)))?;
+    report::out::message(report::render_stale(&stale, &Look::of_stderr(colours)))?;
     Ok(Exit::Stale)
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Error> {
     let runs = journal::open(state_dir)?.runs(args.limit)?;
     let lines: Vec<RunLine> = runs.into_iter().map(line).collect();
-    report::out::result(&report::render_history(
+    report::out::result(report::render_history(
         &lines,
         &When::system(),
         &Look::of_stdout(colours),

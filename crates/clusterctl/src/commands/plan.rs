@@ -4,14 +4,14 @@ use std::path::Path;
 
 use ::plan::{Facts, Running, StepGraph};
 use executor::gather;
-use planner::Options;
+use planner::{Options, Project, Scope};
 use report::{ColourChoice, Look, PlanView};
 
 use crate::cli::{ConsentArgs, PlanArgs};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::files::Files;
-use crate::project::{self, Loaded};
+use crate::project;
 use crate::saved::{self, SavedPlan};
 
 pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, Error> {
@@ -28,9 +28,12 @@ pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, 
     let options = options(&args.consent, args.restart, &facts);
     let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
     if args.json {
-        report::out::result(&report::plan_json(&graph))?;
+        report::out::result(report::plan_json(&graph))?;
     } else {
-        report::out::result(&report::render_plan(&graph, &view(&loaded, colours)))?;
+        report::out::result(report::render_plan(
+            &graph,
+            &view(&loaded.project, &loaded.scope, colours),
+        ))?;
     }
     let exit = exit_of(&graph, args.detailed_exitcode);
     if let Some(path) = &args.out {
@@ -48,7 +51,7 @@ fn tell(path: &Path, replaced: bool) -> Result<(), Error> {
     } else {
         format!("The plan is in {path}.")
     };
-    Ok(report::out::message(&format!(
+    Ok(report::out::message(format!(
         "{did} Run it with: clusterctl apply {path}"
     ))?)
 }
@@ -66,8 +69,8 @@ pub(crate) fn options(args: &ConsentArgs, restarts: bool, facts: &Facts) -> Opti
 pub(crate) const WIDTH: usize = 50;
 
 /// How a plan of this project is shown.
-pub(crate) fn view(loaded: &Loaded, colours: ColourChoice) -> PlanView {
-    let (services, hosts) = loaded.project.extent(&loaded.scope);
+pub(crate) fn view(project: &Project, scope: &Scope, colours: ColourChoice) -> PlanView {
+    let (services, hosts) = project.extent(scope);
     PlanView {
         look: Look::of_stdout(colours),
         diff: true,

@@ -12,7 +12,7 @@ use crate::journal;
 
 pub(crate) fn run(args: &ShowArgs, state_dir: Option<&Path>, colours: ColourChoice) -> Result<Exit, Error> {
     let record = journal::open(state_dir)?.run(&args.run)?;
-    report::out::result(&report::render_run(
+    report::out::result(report::render_run(
         &view(record),
         &When::system(),
         &Look::of_stdout(colours),

@@ -2,7 +2,7 @@
 
 use ::plan::Health;
 use executor::gather;
-use report::{ColourChoice, Look};
+use report::{ColourChoice, Look, Page};
 
 use super::plan::WIDTH;
 use crate::cli::StatusArgs;
@@ -16,12 +16,12 @@ pub(crate) async fn run(args: &StatusArgs, colours: ColourChoice) -> Result<Exit
     let connections = loaded.connections(&args.target, WIDTH)?;
     let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
     let services = loaded.project.status(&facts, &loaded.scope);
-    let text = if args.json {
-        report::status_json(&services)
+    let text: Page = if args.json {
+        report::status_json(&services).into()
     } else {
         report::render_status(&services, &report::When::system(), &Look::of_stdout(colours))
     };
-    report::out::result(&text)?;
+    report::out::result(text)?;
     let all_healthy = services.iter().all(|service| service.health == Health::Healthy);
     Ok(if all_healthy { Exit::Success } else { Exit::Failure })
 }

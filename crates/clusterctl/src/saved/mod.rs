@@ -8,6 +8,7 @@
 mod file;
 mod texts;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use plan::StepGraph;
@@ -109,6 +110,46 @@ impl SavedPlan {
             },
             ..args.clone()
         }
+    }
+
+    /// When and by whom it was made.
+    pub(crate) fn made_by(&self) -> String {
+        format!("{} by {}", self.made.at, self.made.by)
+    }
+
+    /// All that it names beside the plan: what is read and run because of it, and the options that it was made with.
+    pub(crate) fn names(&self, commands: BTreeSet<String>) -> Vec<(&'static str, String)> {
+        let Source {
+            inventory,
+            overlays,
+            playbook,
+            playbooks,
+        } = &self.source;
+        let Scope { services, hosts } = &self.scope;
+        let Options {
+            consents,
+            restart,
+            max_unavailable,
+        } = &self.options;
+        let mut names = vec![("inventory", inventory.clone())];
+        names.extend(overlays.iter().map(|path| ("--overlay", path.clone())));
+        names.extend(playbook.iter().map(|path| ("--playbook", path.clone())));
+        names.extend(playbooks.iter().map(|path| ("--playbooks", path.clone())));
+        names.extend(services.iter().map(|name| ("--service", name.to_string())));
+        names.extend(hosts.iter().map(|name| ("--host", name.to_string())));
+        names.extend(consents.iter().map(|consent| ("--allow", consent.to_string())));
+        names.extend(
+            max_unavailable
+                .iter()
+                .map(|most| ("--max-unavailable", most.to_string())),
+        );
+        names.extend(
+            restart
+                .iter()
+                .map(|_| ("--restart", "what ran when the plan was made".to_owned())),
+        );
+        names.extend(commands.into_iter().map(|command| ("secret by", command)));
+        names
     }
 
     /// Which of the texts changed since.

@@ -37,5 +37,9 @@ pub(super) fn changes(was: &[Text], now: &[Text]) -> Texts {
     }
     let new = now.iter().filter(|text| find(was, &text.name).is_none());
     changes.new = new.map(|text| text.name.clone()).collect();
+    if changes.is_empty() && was != now {
+        // They are read in another order, or one of them twice.
+        changes.changed = now.iter().map(|text| text.name.clone()).collect();
+    }
     changes
 }

@@ -1,12 +1,12 @@
-//! Each way for a saved plan to grow old.
+//! Each way for a plan to grow old.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::facts::{Query, UnitFact, UnitQuery};
-use protocol::{Action, Fact, FileState, Operation, Precondition, Text, UnitVerb};
+use protocol::facts::{Query, SsdbCommand, UnitFact, UnitQuery};
+use protocol::{Action, Command, Fact, FileState, Operation, Precondition, Text, UnitVerb};
 
-use super::{Aspect, Difference, Standing, standing};
-use crate::{Basis, Budget, Gate, Node, Refusal, StepGraph, Unplanned};
+use super::{Aspect, Comparison, Difference, compare};
+use crate::{Basis, Budget, Gate, Node, Preview, Refusal, StepGraph, Unplanned};
 
 fn node(id: &str, operation: Operation) -> Node {
     let host = id.split('@').nth(1).unwrap();
@@ -93,8 +93,8 @@ fn with(change: impl Fn(&mut Node)) -> StepGraph {
 }
 
 fn changed(now: &StepGraph) -> Vec<Difference> {
-    match standing(&plan(), now) {
-        Standing::Changed(differences) => differences,
+    match compare(&plan(), now) {
+        Comparison::Changed(differences) => differences,
         other => panic!("{other:?}"),
     }
 }
@@ -107,23 +107,21 @@ fn aspects(now: &StepGraph) -> Vec<Aspect> {
 }
 
 #[test]
-fn the_same_plan_in_other_words_stands() {
-    assert_eq!(standing(&plan(), &plan()), Standing::Same);
+fn the_same_plan_for_other_reasons_stands() {
+    assert_eq!(compare(&plan(), &plan()), Comparison::Same);
     let reworded = with(|node| {
-        node.title = "another title".to_owned();
         node.reason = "it lags 7 s behind".to_owned();
-        node.gates[0].title = "another".to_owned();
     });
-    assert_eq!(standing(&plan(), &reworded), Standing::Same);
+    assert_eq!(compare(&plan(), &reworded), Comparison::Same);
     assert_eq!(
-        standing(&StepGraph::default(), &StepGraph::default()),
-        Standing::Same
+        compare(&StepGraph::default(), &StepGraph::default()),
+        Comparison::Same
     );
 }
 
 #[test]
 fn a_plan_of_which_nothing_is_left_was_done() {
-    assert_eq!(standing(&plan(), &StepGraph::default()), Standing::Done);
+    assert_eq!(compare(&plan(), &StepGraph::default()), Comparison::Done);
 }
 
 #[test]
@@ -195,6 +193,12 @@ fn whatever_is_different_about_a_step_counts() {
         node.needs.remove(&"set/restart@db1".parse().unwrap());
     };
     assert_eq!(aspects(&with(order)), [Aspect::Order]);
+    let title = |node: &mut Node| node.title = "another title".to_owned();
+    assert_eq!(aspects(&with(title)), [Aspect::Title]);
+    let gate = |node: &mut Node| node.gates[0].title = "another".to_owned();
+    assert_eq!(aspects(&with(gate)), [Aspect::Gates]);
+    let shown = |node: &mut Node| node.preview = Some(Preview::Commands(vec!["true".to_owned()]));
+    assert_eq!(aspects(&with(shown)), [Aspect::Preview]);
 }
 
 #[test]
@@ -239,25 +243,106 @@ fn what_is_refused_or_out_of_reach_by_now_explains_the_steps_that_are_gone() {
     });
     let mut now = plan();
     now.refusals.push(refusal);
-    assert_eq!(standing(&saved, &now), Standing::Same);
+    assert_eq!(compare(&saved, &now), Comparison::Same);
+}
+
+/// A canary that carries a number which moves: in the command, in what is shown and in what is waited for.
+fn canary(seq: &str, args: &[&str]) -> StepGraph {
+    let operation = Operation::Ssdb {
+        address: "db1".to_owned(),
+        port: 8888,
+        password: None,
+        commands: vec![SsdbCommand::new(args.iter().copied())],
+        until: None,
+    };
+    let check = format!("canary {}", args.last().unwrap());
+    let gate = Gate {
+        check,
+        ..restart("db1", &[]).gates[0].clone()
+    };
+    let node = Node {
+        preview: Some(Preview::Commands(vec![args.join(" ")])),
+        gates: vec![gate],
+        ..node("set/canary@db1", operation)
+    };
+    let mut graph = graph(vec![node], &[]);
+    let bases = vec![Basis::moving("the last change of db1", seq)];
+    graph.basis.insert("set".parse().unwrap(), bases);
+    graph
 }
 
 #[test]
 fn what_moves_by_itself_does_not_count_where_it_is_said_to_and_counts_elsewhere() {
-    let canary = |seq: &str, value: &str| {
-        let node = node(
-            "set/canary@db1",
-            Operation::Run {
-                commands: vec![protocol::Command::new(["set", value])],
-            },
-        );
-        let mut graph = graph(vec![node], &[]);
-        let bases = vec![Basis::moving("the last change of db1", seq)];
-        graph.basis.insert("set".parse().unwrap(), bases);
+    let saved = canary("41-ab-", &["set", "canary", "41-ab-all"]);
+    let same = canary("97-ab-", &["set", "canary", "97-ab-all"]);
+    assert_eq!(compare(&saved, &same), Comparison::Same);
+    for other in [
+        canary("97-ab-", &["set", "canary", "97-ab-db2"]),
+        canary("97-ab-", &["set", "canary", "98-ab-all"]),
+        canary("97-ab-", &["set", "canary 97-ab-", "97-ab-all"]),
+        canary("97-ab-", &["del", "canary", "97-ab-all"]),
+    ] {
+        assert_ne!(compare(&saved, &other), Comparison::Same, "{other:?}");
+    }
+}
+
+/// The file of a saved plan says itself what moves; it must not say so of what an operator is to see.
+#[test]
+fn a_command_cannot_hide_behind_a_value_that_is_said_to_move() {
+    let run = |argv: &[&str], bases: &[(&str, &str)]| {
+        let operation = Operation::Run {
+            commands: vec![Command::new(argv.iter().copied())],
+        };
+        let mut graph = graph(vec![node("set/x@db1", operation)], &[]);
+        let bases = bases.iter().map(|(what, value)| Basis::moving(*what, *value));
+        graph.basis.insert("set".parse().unwrap(), bases.collect());
         graph
     };
-    let saved = canary("41-ab-", "41-ab-all");
-    assert_eq!(standing(&saved, &canary("97-ab-", "97-ab-all")), Standing::Same);
-    assert_ne!(standing(&saved, &canary("97-ab-", "97-ab-db2")), Standing::Same);
-    assert_ne!(standing(&saved, &canary("97-ab-", "98-ab-all")), Standing::Same);
+    let harmful = run(&["rm", "/data"], &[("the last change", "rm")]);
+    let shown = run(&["ls", "/data"], &[("the last change", "ls")]);
+    assert_ne!(compare(&shown, &harmful), Comparison::Same);
+    // Nor in a server's command: its name does not move, and no value has spaces in it.
+    let saved = canary("get", &["get", "x", "get"]);
+    assert_ne!(
+        compare(&saved, &canary("del", &["del", "x", "del"])),
+        Comparison::Same
+    );
+    let saved = canary("a b", &["set", "x", "a b"]);
+    assert_ne!(
+        compare(&saved, &canary("c d", &["set", "x", "c d"])),
+        Comparison::Same
+    );
+    // What moves by one of the plans only does not move.
+    let mut saved = canary("41-ab-", &["set", "canary", "41-ab-all"]);
+    for basis in saved.basis.values_mut().flatten() {
+        basis.moves = false;
+    }
+    let now = canary("97-ab-", &["set", "canary", "97-ab-all"]);
+    assert_ne!(compare(&saved, &now), Comparison::Same);
+}
+
+#[test]
+fn what_is_possible_by_now_counts_too() {
+    let refusal = Refusal {
+        service: Some("set".parse().unwrap()),
+        host: None,
+        what: "db1 is not restarted".to_owned(),
+        why: "no majority would be left".to_owned(),
+        way_out: "start db2".to_owned(),
+        consent: None,
+    };
+    let mut saved = plan();
+    saved.refusals.push(refusal);
+    assert!(matches!(
+        compare(&saved, &plan()),
+        Comparison::Changed(found) if matches!(found[..], [Difference::NotRefused(_)])
+    ));
+}
+
+#[test]
+fn the_order_of_what_is_listed_counts() {
+    let mut nodes = plan().nodes().to_vec();
+    nodes.swap(0, 1);
+    let now = graph(nodes, &[("the term", "3")]);
+    assert_eq!(changed(&now), [Difference::Structure]);
 }

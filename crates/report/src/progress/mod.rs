@@ -61,14 +61,14 @@ impl Progress {
     /// A terminal or a pipe that has gone away is no reason to stop a run, so nothing is said of it.
     pub fn on(&mut self, at_us: i64, event: &Event) {
         if self.face == Face::Json {
-            let _ = out::result(&event_json(at_us, event));
+            let _ = out::result(event_json(at_us, event));
         }
         let timed = self.face == Face::Lines;
         let line = self.teller.tell(at_us, event, timed);
         match (&mut self.bars, line) {
             (Some(bars), line) => bars.on(event, line.as_deref(), &self.teller),
             (None, Some(line)) if self.face == Face::Lines => {
-                let _ = out::message(&line);
+                let _ = out::message(line);
             }
             (None, _) => {}
         }

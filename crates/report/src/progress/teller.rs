@@ -10,7 +10,7 @@ use crate::history::ended;
 use crate::text::one_line;
 use crate::timeline::{Progressed, Timeline};
 use crate::when::duration;
-use crate::{Labels, Look, Paint, When};
+use crate::{Labels, Look, Page, Paint, When};
 
 /// A node that waits is told of again after this time at the earliest: what it last saw may change every second.
 const QUIET_US: i64 = 15_000_000;
@@ -49,7 +49,7 @@ impl Teller {
 
     /// Takes in what happened, and says it where it is worth a line. Where lines are `timed`, they carry their time
     /// and tell of beginnings and waiting too; where they are not, lines that move show those.
-    pub fn tell(&mut self, at_us: i64, event: &Event, timed: bool) -> Option<String> {
+    pub fn tell(&mut self, at_us: i64, event: &Event, timed: bool) -> Option<Page> {
         self.timeline.add(at_us, event);
         let (paint, word, text) = match event {
             Event::NodeFinished { node, outcome } => self.finished(node, outcome)?,
@@ -69,10 +69,8 @@ impl Teller {
         } else {
             String::new()
         };
-        Some(format!(
-            "{time}{} {text}",
-            self.look.paint(paint, format!("{word:<8}"))
-        ))
+        let line = format!("{time}{} {text}", self.look.paint(paint, format!("{word:<8}")));
+        Some(Page::drawn(&line, &self.look))
     }
 
     /// What was not run says the end of the run, all together and with its cause.
@@ -117,20 +115,22 @@ mod tests {
     #[test]
     fn a_log_tells_of_everything_with_its_time() {
         let mut teller = teller();
-        let lines: Vec<String> = stopped_run()
+        let lines: Vec<Page> = stopped_run()
             .iter()
             .filter_map(|(at, event)| teller.tell(*at, event, true))
             .collect();
+        let lines: Vec<&str> = lines.iter().map(Page::as_str).collect();
         insta::assert_snapshot!(lines.join("\n"));
     }
 
     #[test]
     fn a_terminal_keeps_what_has_ended() {
         let mut teller = teller();
-        let lines: Vec<String> = stopped_run()
+        let lines: Vec<Page> = stopped_run()
             .iter()
             .filter_map(|(at, event)| teller.tell(*at, event, false))
             .collect();
+        let lines: Vec<&str> = lines.iter().map(Page::as_str).collect();
         insta::assert_snapshot!(lines.join("\n"));
     }
 

@@ -1,0 +1,61 @@
+//! What a saved plan names beside its steps: what is read and run because of it. It is shown before any of that is done.
+
+use crate::text::{one_line, wrapped};
+use crate::{Look, Page, Paint};
+
+/// The names that a saved plan brings along.
+pub struct SavedHead<'a> {
+    /// Its file, as the operator named it.
+    pub file: &'a str,
+    /// When and by whom it was made.
+    pub made: &'a str,
+    /// What it names, each with what it is: a path, an option, a command that prints a secret.
+    pub names: Vec<(&'static str, String)>,
+}
+
+/// Says which plan it is, what it names, and that nothing of that was run.
+pub fn render_saved_head(head: &SavedHead<'_>, look: &Look) -> Page {
+    let first = format!("The plan in {} (made {}) is for:", head.file, head.made);
+    let mut out = look.paint(
+        Paint::Strong,
+        wrapped("", 0, &one_line(&first), look.width).trim_end(),
+    );
+    out.push('\n');
+    let widest = head
+        .names
+        .iter()
+        .map(|(what, _)| what.len())
+        .max()
+        .unwrap_or_default();
+    for (what, name) in &head.names {
+        let first = format!("  {what:<widest$}  ");
+        out.push_str(&wrapped(&first, first.len(), &one_line(name), look.width));
+    }
+    out.push_str("Nothing of it was run yet: no secret was read, and no host was asked.\n\n");
+    Page::drawn(&out, look)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_saved_plan_names_is_shown_before_it_is_run() {
+        let head = SavedHead {
+            file: "tonight.json",
+            made: "2026-11-24T09:40:19Z by root@vm",
+            names: vec![
+                ("inventory", "/srv/inventory.toml".to_owned()),
+                ("--service", "mq\u{1b}[2J".to_owned()),
+                ("secret by", "pass show mq".to_owned()),
+            ],
+        };
+        insta::assert_snapshot!(render_saved_head(&head, &Look::plain()), @r"
+        The plan in tonight.json (made 2026-11-24T09:40:19Z by root@vm) is for:
+          inventory  /srv/inventory.toml
+          --service  mq␛[2J
+          secret by  pass show mq
+        Nothing of it was run yet: no secret was read, and no host was asked.
+        ");
+    }
+}
