@@ -2,13 +2,14 @@
 //!
 //! The crates that make sense of them open no file; this module does, and hands texts on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use planner::{PlaybookText, builtin_playbooks, templates};
 use types::{Diagnostic, SourceId, Sources};
 
 use crate::cli::SourceArgs;
+use crate::operator_files::{FileError, Rule, read_text};
 
 /// The texts of a project.
 pub(crate) struct Files {
@@ -20,8 +21,10 @@ pub(crate) struct Files {
     pub(crate) templates: BTreeMap<String, SourceId>,
     /// The folder that the inventory is in; relative paths in it start there.
     pub(crate) folder: PathBuf,
-    /// Files that could not be read.
+    /// Files that could not be read, or that somebody else could have written.
     pub(crate) errors: Vec<Diagnostic>,
+    /// The files and folders that were named for the latter.
+    untrusted: BTreeSet<PathBuf>,
 }
 
 impl Files {
@@ -29,12 +32,16 @@ impl Files {
     fn inventory(args: &SourceArgs) -> Self {
         let mut sources = Sources::new();
         let mut errors = Vec::new();
-        let inventory = read(&args.inventory, &mut sources, &mut errors);
-        let overlays = args
-            .overlay
-            .iter()
-            .map(|path| read(path, &mut sources, &mut errors))
-            .collect();
+        let mut untrusted = BTreeSet::new();
+        let mut read = |path: &PathBuf| {
+            let text = read_text(path, Rule::Own).unwrap_or_else(|error| {
+                errors.extend(unusable(path, &error, &mut untrusted));
+                String::new()
+            });
+            sources.add(path.display().to_string(), text)
+        };
+        let inventory = read(&args.inventory);
+        let overlays = args.overlay.iter().map(read).collect();
         let folder = args.inventory.parent().unwrap_or(Path::new("")).to_path_buf();
         let mut files = Self {
             sources,
@@ -45,6 +52,7 @@ impl Files {
             templates: BTreeMap::new(),
             folder,
             errors,
+            untrusted,
         };
         for (name, text) in builtin_playbooks() {
             let source = files.sources.add(format!("<built-in>/{name}.toml"), text);
@@ -65,7 +73,12 @@ impl Files {
             .clone()
             .unwrap_or_else(|| files.folder.join("playbooks"));
         if let Some(path) = &args.playbook {
-            let source = read(path, &mut files.sources, &mut files.errors);
+            let text = read_text(path, Rule::Own).unwrap_or_else(|error| {
+                let found = unusable(path, &error, &mut files.untrusted);
+                files.errors.extend(found);
+                String::new()
+            });
+            let source = files.sources.add(path.display().to_string(), text);
             let name = path
                 .file_stem()
                 .unwrap_or_default()
@@ -82,7 +95,7 @@ impl Files {
             let PlaybookText { name, source, .. } = &files.playbooks[at];
             let path = folder.join(format!("{name}.toml"));
             let builtin = files.sources.get(*source).map(|source| source.text.clone());
-            match std::fs::read_to_string(&path) {
+            match read_text(&path, Rule::Own) {
                 // The built-in ones lie in a folder of that name in the source tree; a copy of one is no override.
                 Ok(text) if Some(&text) == builtin.as_ref() => {}
                 Ok(text) => {
@@ -91,8 +104,8 @@ impl Files {
                     files.playbooks[at].overrides = true;
                     files.read_templates(source, &folder);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => files.errors.push(unreadable(&path, &error)),
+                Err(FileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => files.errors.extend(unusable(&path, &error, &mut files.untrusted)),
             }
         }
         files
@@ -101,25 +114,28 @@ impl Files {
     fn read_templates(&mut self, playbook: SourceId, folder: &Path) {
         for (name, span) in templates(&self.sources, playbook) {
             let path = folder.join(&name);
-            match std::fs::read_to_string(&path) {
+            match read_text(&path, Rule::Own) {
                 Ok(text) => {
                     let source = self.sources.add(path.display().to_string(), text);
                     self.templates.insert(name, source);
                 }
-                Err(error) => self.errors.push(unreadable(&path, &error).at(span, "named here")),
+                Err(error) => {
+                    let found = unusable(&path, &error, &mut self.untrusted);
+                    self.errors
+                        .extend(found.map(|error| error.at(span, "named here")));
+                }
             }
         }
     }
 }
 
-fn read(path: &Path, sources: &mut Sources, errors: &mut Vec<Diagnostic>) -> SourceId {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
-        errors.push(unreadable(path, &error));
-        String::new()
-    });
-    sources.add(path.display().to_string(), text)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::error(format!("{} cannot be read: {error}", path.display()))
+/// Why a file is not used; `None` where the same folder was named already.
+fn unusable(path: &Path, error: &FileError, named: &mut BTreeSet<PathBuf>) -> Option<Diagnostic> {
+    let path = path.display();
+    match error {
+        FileError::Io(error) => Some(Diagnostic::error(format!("{path} cannot be read: {error}"))),
+        FileError::Untrusted(why) => named
+            .insert(why.path().to_path_buf())
+            .then(|| Diagnostic::error(format!("{path} is not used: {}", why.what())).hint(why.remedy())),
+    }
 }

@@ -6,21 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Host, Inventory, SshSettings};
+use report::Page;
 use ssh::{AgentBinary, ConfigFile, Endpoint, Jump, Privilege, Prompt, Ssh, SshOptions};
 use thiserror::Error;
 use transport::Transport;
 use types::{HostName, Secret};
 
 use crate::cli::SshArgs;
+use crate::operator_files::{FileError, Rule, read};
 
 /// Why there is no way to the hosts.
 #[derive(Debug, Error)]
 pub(crate) enum HostsError {
-    #[error("the agent's binary {} cannot be read", .path.display())]
+    #[error("the agent's binary {} is not used: it would run as root on the hosts", .path.display())]
     Agent {
         path: PathBuf,
         #[source]
-        source: std::io::Error,
+        source: FileError,
     },
     #[error("where this program is cannot be found out, so --agent must say where clusterctl-agent is")]
     Itself {
@@ -115,7 +117,7 @@ fn agent(path: Option<&Path>) -> Result<AgentBinary, HostsError> {
         let itself = std::env::current_exe().map_err(|source| HostsError::Itself { source })?;
         itself.with_file_name("clusterctl-agent")
     };
-    match std::fs::read(&path) {
+    match read(&path, Rule::Own) {
         Ok(bytes) => Ok(AgentBinary::new(bytes)),
         Err(source) => Err(HostsError::Agent { path, source }),
     }
@@ -127,8 +129,10 @@ struct Terminal;
 impl Prompt for Terminal {
     fn passphrase(&self, file: &Path) -> Option<Secret> {
         // Without a terminal there is nobody to ask, and the key is passed over.
-        rpassword::prompt_password(format!("passphrase of {}: ", file.display()))
-            .ok()
-            .map(Secret::new)
+        rpassword::prompt_password(
+            Page::sentence(&format!("passphrase of {}:", file.display())).to_string() + " ",
+        )
+        .ok()
+        .map(Secret::new)
     }
 }

@@ -9,6 +9,7 @@ mod files;
 mod hosts;
 mod interrupt;
 mod journal;
+mod operator_files;
 mod project;
 mod saved;
 mod secrets;

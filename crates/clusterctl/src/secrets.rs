@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,6 +15,8 @@ use rand::distr::Alphanumeric;
 use thiserror::Error;
 use types::{Diagnostic, Secret, SecretId};
 use zeroize::Zeroizing;
+
+use crate::operator_files::{FileError, Rule, check, read_text};
 
 /// Why a secret could not be made.
 #[derive(Debug, Error)]
@@ -107,8 +109,12 @@ fn value_of(source: &SecretSource, folder: &Path) -> Result<Zeroizing<String>, (
         SecretSource::Command(words) => output_of(words, folder),
         SecretSource::Age(path) => {
             // The command starts in the inventory's folder, so a path relative to ours would be looked for twice.
-            let file = std::path::absolute(folder.join(path));
-            let file = file.unwrap_or_else(|_| folder.join(path)).display().to_string();
+            let file = std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
+            // Anybody can encrypt to a key that is public: whoever can write the file chooses the secret.
+            if let Err(FileError::Untrusted(why)) = check(&file) {
+                return Err((why.what(), why.remedy()));
+            }
+            let file = file.display().to_string();
             let mut words = vec!["age".to_owned(), "--decrypt".to_owned()];
             if let Some(identity) = std::env::var_os("CLUSTERCTL_AGE_IDENTITY") {
                 words.extend(["--identity".to_owned(), identity.to_string_lossy().into_owned()]);
@@ -120,19 +126,13 @@ fn value_of(source: &SecretSource, folder: &Path) -> Result<Zeroizing<String>, (
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<String>, (String, String)> {
-    let value = std::fs::read_to_string(path).map_err(|error| {
-        let hint =
-            "`clusterctl secrets init` with the same inventory and overlays makes the files that are missing";
-        (format!("{}: {error}", path.display()), hint.to_owned())
+    let value = read_text(path, Rule::Private).map_err(|error| match error {
+        FileError::Untrusted(why) => (why.what(), why.remedy()),
+        FileError::Io(error) => {
+            let hint = "`clusterctl secrets init` with the same inventory and overlays makes the files that are missing";
+            (format!("{}: {error}", path.display()), hint.to_owned())
+        }
     })?;
-    let mode = std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
-    if mode & 0o077 != 0 {
-        let path = path.display();
-        return Err((
-            format!("{path} can be read by others (mode {:04o})", mode & 0o7777),
-            format!("chmod 600 {path}"),
-        ));
-    }
     Ok(Zeroizing::new(without_newline(value)))
 }
 

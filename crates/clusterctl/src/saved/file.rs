@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{FORMAT, SavedPlan, VERSION};
+use crate::operator_files::{FileError, Rule, Untrusted, read_text};
 
 /// Why a plan cannot be saved, or a saved one cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,12 @@ pub(crate) enum SavedError {
         path: PathBuf,
         #[source]
         error: std::io::Error,
+    },
+    #[error("the plan in {path} is not read: somebody else could have written it", path = .path.display())]
+    Untrusted {
+        path: PathBuf,
+        #[source]
+        why: Untrusted,
     },
     #[error("{path} cannot be written", path = .path.display())]
     Write {
@@ -78,20 +85,30 @@ fn mark(text: &str) -> Option<u32> {
 
 /// Reads a saved plan, where one stands there.
 pub(super) fn open(path: &Path) -> Result<Option<SavedPlan>, SavedError> {
-    // What else cannot be read here is told by who reads the inventory.
-    let Ok(text) = std::fs::read_to_string(path) else {
-        return Ok(None);
-    };
-    if !is_json(&text) {
+    // What does not end or is gone once it was read, such as a pipe, is none. What else cannot be read here is told by who
+    // reads the inventory.
+    if !std::fs::metadata(path).is_ok_and(|meta| meta.is_file()) {
         return Ok(None);
     }
-    parse(path, &text).map(Some)
+    match read_text(path, Rule::NoLink) {
+        Ok(text) if is_json(&text) => parse(path, &text).map(Some),
+        Err(FileError::Untrusted(why)) if looks_like_one(path) => Err(SavedError::Untrusted {
+            path: path.to_path_buf(),
+            why,
+        }),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a file that is not to be trusted would be taken for a saved plan.
+fn looks_like_one(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| is_json(&text))
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<SavedPlan, SavedError> {
     let path = path.to_path_buf();
     match mark(text) {
-        None => Err(SavedError::NoPlan(path)),
+        None | Some(0) => Err(SavedError::NoPlan(path)),
         Some(version) if version > VERSION => Err(SavedError::Newer { path, version }),
         Some(_) => serde_json::from_str(text).map_err(|error| SavedError::Unsound { path, error }),
     }

@@ -1,6 +1,7 @@
 //! The file: what is written is read again, what was released is read for ever, and what is no plan is told apart.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -20,6 +21,8 @@ use types::{SecretId, Sources};
 use super::file::parse;
 use super::{FORMAT, Made, SavedError, SavedPlan, Source, VERSION, contradictions, texts};
 use crate::cli::{ApplyArgs, Cli};
+
+mod mutations;
 
 /// The first released version. It is never written again: a field that is added to what it has gets a default.
 const GOLDEN: &str = include_str!("../../tests/golden/saved-plan-1.json");
@@ -462,4 +465,31 @@ fn texts_are_compared_by_their_digests() {
         (["x.toml".to_owned()].as_slice(), ["y.toml".to_owned()].as_slice())
     );
     assert!(texts::changes(&was, &was).is_empty());
+}
+
+#[test]
+fn a_plan_that_somebody_else_could_have_written_is_refused_before_it_is_parsed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(folder.path(), 0o755);
+    let path = folder.path().join("plan.json");
+    // It does not hold together, and nobody gets that far.
+    std::fs::write(&path, "{\"format\": \"clusterctl plan\", \"version\": 1}").unwrap();
+    let refused = |path: &Path| match SavedPlan::open(path) {
+        Err(SavedError::Untrusted { why, .. }) => why.to_string(),
+        other => panic!("{other:?}"),
+    };
+    for bits in [0o620, 0o602] {
+        mode(&path, bits);
+        assert!(refused(&path).contains("chmod go-w"));
+    }
+    mode(&path, 0o600);
+    assert!(matches!(SavedPlan::open(&path), Err(SavedError::Unsound { .. })));
+    let link = folder.path().join("link.json");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(refused(&link).contains("name the file itself"));
+    mode(folder.path(), 0o777);
+    assert!(refused(&path).contains("(mode 0777)"));
+    mode(folder.path(), 0o1777);
+    assert!(matches!(SavedPlan::open(&path), Err(SavedError::Unsound { .. })));
 }
