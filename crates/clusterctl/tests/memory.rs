@@ -5,10 +5,10 @@
     reason = "helpers of tests fail as tests do"
 )]
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,24 +48,25 @@ impl Rig {
         Self { home, program }
     }
 
-    /// An inventory that never says its end: the program waits for it, with everything before it done.
-    fn endless_inventory(&self) -> PathBuf {
+    /// An inventory that never says its end: the program waits for it, with everything before it done. It is handed over as
+    /// an open descriptor, for the program opens no file that is none.
+    fn endless_inventory(&self) -> File {
         let path = self.home.path().join("inventory.toml");
         let mode = Mode::RUSR | Mode::WUSR;
         mknodat(CWD, &path, FileType::Fifo, mode, 0).unwrap();
         if is_root() {
             chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        path
+        File::options().read(true).write(true).open(&path).unwrap()
     }
 
-    fn start(&self, words: &[&str], inventory: &Path) -> Waiting {
+    fn start(&self, words: &[&str], inventory: File) -> Waiting {
         let mut command = Command::new(&self.program);
         command
             .args(words)
-            .arg(inventory)
+            .arg("/dev/stdin")
             .current_dir(self.home.path())
-            .stdin(Stdio::null())
+            .stdin(inventory)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         if is_root() {
@@ -102,12 +103,12 @@ fn assert_hidden(process: &mut Waiting) {
 fn the_memory_of_a_plan_is_hidden_from_other_processes_of_its_user() {
     let rig = Rig::new();
     let inventory = rig.endless_inventory();
-    assert_hidden(&mut rig.start(&["plan"], &inventory));
+    assert_hidden(&mut rig.start(&["plan"], inventory));
 }
 
 #[test]
 fn the_memory_of_secrets_init_is_hidden_from_other_processes_of_its_user() {
     let rig = Rig::new();
     let inventory = rig.endless_inventory();
-    assert_hidden(&mut rig.start(&["secrets", "init"], &inventory));
+    assert_hidden(&mut rig.start(&["secrets", "init"], inventory));
 }
