@@ -57,7 +57,7 @@ impl Labels {
     pub fn name(&self, node: &NodeId) -> String {
         match self.get(node) {
             Some(label) => format!("{}: {}", label.host, label.title),
-            None => node.to_string(),
+            None => one_line(node.as_str()),
         }
     }
 }
