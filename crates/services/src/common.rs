@@ -15,6 +15,12 @@ pub(crate) const UNIT: u64 = 300_000;
 /// Time limit for packages to be fetched and installed, in milliseconds.
 pub(crate) const PACKAGES: u64 = 1_800_000;
 
+/// The lines of a file that is edited. Unlike [`str::lines`] it leaves a carriage return where it stands: it is the
+/// operator's, and an edit that took one away would take the next one away the next time.
+pub(crate) fn lines(text: &str) -> impl DoubleEndedIterator<Item = &str> {
+    text.split_terminator('\n')
+}
+
 /// What must be told to systemd so that a unit neither runs nor starts at boot; empty where it does neither.
 pub(crate) fn verbs_to_retire(unit: &UnitFact) -> Vec<UnitVerb> {
     let mut verbs = Vec::new();

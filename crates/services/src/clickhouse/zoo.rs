@@ -7,6 +7,7 @@ use types::HostName;
 
 use super::ids::{Ids, Seen};
 use super::settings::ZooKeeper;
+use crate::common::lines;
 
 /// The words that we ask with. `srvr` alone is allowed by default.
 pub(super) const WORDS: [&str; 4] = ["conf", "mntr", "ruok", "srvr"];
@@ -100,10 +101,10 @@ fn whitelist(found: Option<&str>) -> Option<String> {
     Some(words.join(","))
 }
 
-fn edit(found: &str, wanted: &[(String, String)], spent: Option<u32>) -> String {
+pub(super) fn edit(found: &str, wanted: &[(String, String)], spent: Option<u32>) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut written: Vec<&str> = Vec::new();
-    for line in found.lines() {
+    for line in lines(found) {
         if Ids::read_mark(line).is_some() {
             continue;
         }

@@ -6,6 +6,8 @@
 //! line holds, except for those that add up (`save`, `rename-command`, `client-output-buffer-limit`). Everything that is
 //! not named keeps its place and its bytes, references to secrets included: they are ordinary characters here.
 
+use crate::common::lines;
+
 /// A configuration's text, to be looked at and edited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Directives {
@@ -19,7 +21,7 @@ impl Directives {
     /// Takes a text apart. `aliases`: `slave-…` and `replica-…` name the same directives.
     pub(super) fn parse(text: &str, aliases: bool) -> Self {
         Self {
-            lines: text.lines().map(str::to_owned).collect(),
+            lines: lines(text).map(str::to_owned).collect(),
             ends_with_newline: text.ends_with('\n') || text.is_empty(),
             aliases,
         }

@@ -12,7 +12,7 @@ use types::{Diagnostic, HostName, Span};
 
 use super::settings::Settings;
 use super::view;
-use crate::common::{DesiredFile, each_host};
+use crate::common::{DesiredFile, each_host, lines};
 use crate::step::{Cx, StepPlan};
 
 /// Values that look like passwords do not leave the host.
@@ -59,8 +59,8 @@ pub(super) fn is_newer(settings: &Settings, host: &HostName, facts: &Facts) -> R
 }
 
 /// A file's text with these keys set.
-fn edited(text: &str, wanted: &[(String, String)]) -> String {
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+pub(super) fn edited(text: &str, wanted: &[(String, String)]) -> String {
+    let mut lines: Vec<String> = lines(text).map(str::to_owned).collect();
     for (key, value) in wanted {
         let last = lines
             .iter()
@@ -76,7 +76,7 @@ fn edited(text: &str, wanted: &[(String, String)]) -> String {
 }
 
 /// A line's key and value; `None` for a comment and for what is no setting.
-fn setting(line: &str) -> Option<(&str, &str)> {
+pub(super) fn setting(line: &str) -> Option<(&str, &str)> {
     let (key, value) = line.split_once('=')?;
     let key = key.trim();
     (!key.starts_with('#')).then_some((key, value.trim()))

@@ -52,7 +52,7 @@ impl Conf {
     pub(super) fn parse(text: &str) -> Result<Self, ConfError> {
         let mut lines = Vec::new();
         let mut deepest = 0;
-        for (at, raw) in text.lines().enumerate() {
+        for (at, raw) in crate::common::lines(text).enumerate() {
             let error = |what| ConfError { line: at + 1, what };
             let entry = read_line(raw).map_err(error)?;
             if let Some(entry) = &entry {
