@@ -117,7 +117,8 @@ fn exchange(stream: &mut Stream, request: &[u8]) -> io::Result<Zeroizing<Vec<u8>
     Ok(received)
 }
 
-fn decode(received: &[u8]) -> Result<Reply, HttpError> {
+/// The answer in all that a server sent.
+pub(crate) fn decode(received: &[u8]) -> Result<Reply, HttpError> {
     let down = |why: String| HttpError::Down(why);
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut headers);

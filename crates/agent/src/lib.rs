@@ -30,6 +30,8 @@ mod tree;
 mod wire;
 mod words;
 
+#[doc(hidden)]
+pub use facts::fuzzing;
 pub use harden::harden;
 pub use host::Options;
 pub use serve::{ServeError, serve};

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use self::scan::Reply;
 use crate::bounds::{Share, Time};
 use crate::secrets::Secrets;
-use crate::wire::Wire;
+use crate::wire::{self, Wire};
 
 /// Why a server did not answer.
 #[derive(Debug, Error)]
@@ -128,14 +128,23 @@ impl Connection {
     }
 
     fn reply(&mut self, share: &mut Share<'_>) -> Result<OwnedFrame, RespError> {
-        let decode = |bytes: &[u8]| match decode(bytes) {
-            Ok(Some((frame, _))) => Ok(frame),
-            Ok(None) | Err(_) => Err(scan::NO_RESP.to_owned()),
-        };
         self.wire
-            .reply::<Reply, _>(share, decode)
+            .reply::<Reply, _>(share, decoded)
             .map_err(RespError::Down)
     }
+}
+
+/// A reply that was looked through.
+fn decoded(bytes: &[u8]) -> Result<OwnedFrame, String> {
+    match decode(bytes) {
+        Ok(Some((frame, _))) => Ok(frame),
+        Ok(None) | Err(_) => Err(scan::NO_RESP.to_owned()),
+    }
+}
+
+/// The first reply in what was received, and its length; for the fuzz targets.
+pub(crate) fn first(received: &[u8], share: &mut Share<'_>) -> Result<Option<(OwnedFrame, usize)>, String> {
+    wire::first::<Reply, _>(received, share, decoded)
 }
 
 fn judge(reply: &OwnedFrame) -> Auth {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::bounds::{REPLY, Share, Time};
 use crate::secrets::Secrets;
-use crate::wire::{Scan, Whole, Wire};
+use crate::wire::{self, Scan, Whole, Wire};
 
 /// A reply: its items as they came.
 pub(crate) type Items = Vec<Zeroizing<Vec<u8>>>;
@@ -150,6 +150,12 @@ impl Scan for Message {
         }
         Ok(None)
     }
+}
+
+/// The first message in what was received, and its length; for the fuzz targets.
+pub(crate) fn first(received: &[u8], share: &mut Share<'_>) -> Result<Option<(Items, usize)>, String> {
+    let decode = |bytes: &[u8]| parse(bytes).ok_or_else(|| NO_SSDB.to_owned());
+    wire::first::<Message, _>(received, share, decode)
 }
 
 /// The items of a message that is whole.

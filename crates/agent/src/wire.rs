@@ -32,6 +32,19 @@ pub(crate) struct Whole {
     pub(crate) values: usize,
 }
 
+/// The first reply in what was received, and its length, taken as [`Wire::reply`] takes it; for the fuzz targets.
+pub(crate) fn first<S: Scan, T>(
+    received: &[u8],
+    share: &mut Share<'_>,
+    decode: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Result<Option<(T, usize)>, String> {
+    let Some(Whole { len, values }) = S::default().go_on(received)? else {
+        return Ok(None);
+    };
+    share.grow(values.saturating_mul(VALUE).saturating_add(len))?;
+    Ok(Some((decode(&received[..len])?, len)))
+}
+
 /// What a value takes at most while a reply is decoded and turned into a fact, its bytes aside.
 const VALUE: usize = 192;
 

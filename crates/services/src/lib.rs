@@ -11,6 +11,8 @@
 mod altcraft;
 mod clickhouse;
 mod common;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod generic;
 mod kind;
 mod kvrocks;

@@ -20,6 +20,8 @@ mod config;
 mod deadline;
 mod dial;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod jump;
 mod keyring;
 mod known_hosts;

@@ -6,6 +6,7 @@
 mod command;
 mod erlang;
 mod file;
+pub mod fuzzing;
 mod http;
 mod log;
 mod mongo;

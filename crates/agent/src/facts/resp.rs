@@ -49,7 +49,7 @@ fn ask(secrets: &Secrets, query: &RespQuery, share: &mut Share<'_>) -> Result<Re
     })
 }
 
-fn value(secrets: &Secrets, command: &RespCommand, frame: OwnedFrame) -> RespValue {
+pub(super) fn value(secrets: &Secrets, command: &RespCommand, frame: OwnedFrame) -> RespValue {
     match frame {
         OwnedFrame::Null => RespValue::Nil,
         OwnedFrame::Integer(number) => RespValue::Int(number),

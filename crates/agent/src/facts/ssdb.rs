@@ -41,7 +41,7 @@ fn ask(secrets: &Secrets, query: &SsdbQuery, share: &mut Share<'_>) -> Result<Ss
     })
 }
 
-fn reply(secrets: &Secrets, command: &SsdbCommand, items: &Items) -> SsdbReply {
+pub(super) fn reply(secrets: &Secrets, command: &SsdbCommand, items: &Items) -> SsdbReply {
     let shown = |item: &[u8]| {
         if command.is_private {
             Text::kept(0..item.len())

@@ -22,7 +22,7 @@ use crate::secrets::Secrets;
 use crate::stream::Stream;
 use crate::words::words;
 
-pub(crate) use value::{fields, reply};
+pub(crate) use value::{failure, fields, reply};
 
 /// `OP_MSG`, the one kind of message that is left since MongoDB 5.1, and that all since 3.6 speak.
 const OP_MSG: i32 = 2013;
@@ -128,7 +128,7 @@ impl Connection {
     }
 
     fn receive(&mut self, share: &mut Share<'_>) -> Result<Document, ClientError> {
-        let not_mongo = || ClientError::Down("it does not speak MongoDB's protocol".to_owned());
+        let not_mongo = || ClientError::Down(NO_MONGO.to_owned());
         let mut header = [0; HEADER];
         self.fill(&mut header)?;
         let number =
@@ -144,13 +144,7 @@ impl Connection {
         share.grow(len).map_err(ClientError::Down)?;
         let mut body = vec![0; len - HEADER];
         self.fill(&mut body)?;
-        // Flags, then one section of kind 0: what is asked for with one document is answered with one.
-        if body[4] != 0 {
-            return Err(not_mongo());
-        }
-        let raw = RawDocument::from_bytes(&body[5..]).map_err(|_| not_mongo())?;
-        bounds::check(raw, share).map_err(ClientError::Down)?;
-        raw.try_into().map_err(|_| not_mongo())
+        document(&body, share).map_err(ClientError::Down)
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), ClientError> {
@@ -160,6 +154,19 @@ impl Connection {
             _ => ClientError::Down(words(&error)),
         })
     }
+}
+
+const NO_MONGO: &str = "it does not speak MongoDB's protocol";
+
+/// The document in a message after its header: flags, then one section of kind 0, for what is asked for with one
+/// document is answered with one.
+pub(crate) fn document(body: &[u8], share: &mut Share<'_>) -> Result<Document, String> {
+    let Some((0, section)) = body.get(4..).and_then(<[u8]>::split_first) else {
+        return Err(NO_MONGO.to_owned());
+    };
+    let raw = RawDocument::from_bytes(section).map_err(|_| NO_MONGO)?;
+    bounds::check(raw, share)?;
+    raw.try_into().map_err(|_| NO_MONGO.to_owned())
 }
 
 /// What a server says in the course of a login.

@@ -16,7 +16,7 @@ pub(super) fn bytes(bytes: Vec<u8>) -> bson::Bson {
 }
 
 /// The error in a reply. A write that was done and not replicated as far as was asked is an error too.
-pub(super) fn failure(reply: &Document) -> Option<MongoError> {
+pub(crate) fn failure(reply: &Document) -> Option<MongoError> {
     let is_ok = reply.get("ok").is_some_and(|ok| number(ok) == Some(1.0));
     let failed = match (is_ok, reply.get_array("writeErrors")) {
         (false, _) => reply,

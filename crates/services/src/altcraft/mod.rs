@@ -8,6 +8,7 @@
 mod basis;
 mod blocks;
 mod config;
+pub(crate) mod fuzzing;
 mod groups;
 mod health;
 mod leave;

@@ -10,6 +10,7 @@ mod check;
 mod config;
 mod files;
 mod former;
+pub(crate) mod fuzzing;
 mod gates;
 mod health;
 mod ids;

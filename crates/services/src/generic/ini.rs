@@ -15,7 +15,7 @@ pub(super) struct Ini {
     setting: Setting,
 }
 
-struct Setting {
+pub(super) struct Setting {
     /// The section, without brackets; `None` for the lines before the first one.
     section: Option<String>,
     key: String,
@@ -80,11 +80,21 @@ impl OnHost for Ini {
 }
 
 impl Setting {
+    /// A setting as the fuzz targets have it.
+    pub(super) fn new(section: Option<&str>, key: &str, value: &str, separator: &str) -> Self {
+        Self {
+            section: section.map(str::to_owned),
+            key: key.to_owned(),
+            value: value.to_owned(),
+            separator: separator.to_owned(),
+        }
+    }
+
     fn line(&self) -> String {
         format!("{}{}{}", self.key, self.separator, self.value)
     }
 
-    fn edit(&self, text: &str) -> Edited {
+    pub(super) fn edit(&self, text: &str) -> Edited {
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let (mut section, mut end, mut found) = (None, None, Vec::new());
         if self.section.is_none() {

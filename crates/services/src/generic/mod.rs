@@ -10,6 +10,7 @@ mod command;
 mod directory;
 mod edit;
 mod file;
+pub(crate) mod fuzzing;
 mod gate;
 mod hosts_file;
 mod ini;

@@ -11,6 +11,7 @@ mod directives;
 mod drift;
 mod engine;
 mod fate;
+pub(crate) mod fuzzing;
 mod gates;
 mod hand_over;
 mod health;

@@ -11,6 +11,7 @@ mod check;
 mod conf;
 mod config;
 mod departure;
+pub(crate) mod fuzzing;
 mod gates;
 mod health;
 mod holding;

@@ -9,6 +9,7 @@ mod basis;
 mod check;
 mod conf;
 mod cookie;
+pub(crate) mod fuzzing;
 mod grow;
 mod health;
 mod join;

@@ -10,6 +10,7 @@ mod check;
 mod conf;
 mod files;
 mod former;
+pub(crate) mod fuzzing;
 mod health;
 mod info;
 mod leave;

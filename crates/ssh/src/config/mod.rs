@@ -97,6 +97,11 @@ enum Source {
     Ask(Option<PathBuf>),
 }
 
+/// Whether a text as `ssh -G` prints it can be followed; for the fuzz targets.
+pub(crate) fn follows(text: &str) -> bool {
+    parse::parse("db1", text).is_ok()
+}
+
 impl Config {
     /// The configuration that the options name.
     pub(crate) fn new(file: &ConfigFile, home: Option<&Path>) -> Self {

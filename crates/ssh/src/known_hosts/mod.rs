@@ -253,6 +253,22 @@ fn read(file: &Path) -> Result<Vec<Line>, HostKeyError> {
     }
 }
 
+/// The keys that a text records for a host, on the port 22 and on another; for the fuzz targets.
+pub(crate) fn recorded(text: &str, file: &Path) -> Vec<String> {
+    let lines = line::parse(text, file);
+    let hosts = [22, 2222].map(|port| RecordedAs::new("db1.example.com", port, None));
+    let found: Vec<Found> = hosts
+        .iter()
+        .flat_map(|host| matching(&lines, file, host))
+        .collect();
+    let _ = preferred_algorithms(&found);
+    let shown = found.iter().map(|found| {
+        let _ = judge(std::slice::from_ref(found), &found.key);
+        format!("{} {}", found.place, Shown::of(&found.key))
+    });
+    shown.collect()
+}
+
 /// The lines that are about a host.
 fn matching<'a>(lines: &'a [Line], file: &'a Path, host: &'a RecordedAs) -> impl Iterator<Item = Found> + 'a {
     lines.iter().filter_map(move |line| {

@@ -143,6 +143,14 @@ pub(crate) static MAP: &[Crate] = &[
         "runs on services in memory, in simulated time, from seeds",
     ),
     one(
+        "fuzzing",
+        &[
+            "agent", "config", "plan", "planner", "protocol", "report", "services", "ssh", "types",
+        ],
+        Development,
+        "what fuzz targets do with an input, and the replay of kept inputs",
+    ),
+    one(
         "lab",
         &["types"],
         Development,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use protocol::FactError;
 use protocol::bounds::{Limits, measure};
-use protocol::facts::{ErlangFact, ErlangQuery};
+use protocol::facts::{ErlangFact, ErlangQuery, Term};
 use zeroize::Zeroizing;
 
 use self::node::{Node, NodeError};
@@ -56,13 +56,27 @@ fn ask(secrets: &Secrets, query: &ErlangQuery, share: &mut Share<'_>) -> Result<
         }
         // What was received is given back at once; what is made of it stays.
         let result = node.call(module, function, args, &mut share.beside())?;
-        results.push(result.and_then(term::result).and_then(|term| {
-            let bytes = measure(&term, Limits::ANSWER).map_err(|exceeded| exceeded.to_string())?;
-            share.grow(bytes)?;
-            Ok(term)
-        }));
+        results.push(result.and_then(|term| kept(term, share)));
     }
     Ok(ErlangFact::Results(results))
+}
+
+/// What a call came to, within the limits of an answer.
+fn kept(term: erl_dist::term::Term, share: &mut Share<'_>) -> Result<Term, String> {
+    let term = term::result(term)?;
+    let bytes = measure(&term, Limits::ANSWER).map_err(|exceeded| exceeded.to_string())?;
+    share.grow(bytes)?;
+    Ok(term)
+}
+
+/// The results of calls in what a node sends after the handshake; for the fuzz targets.
+pub(super) fn results(mut sent: &[u8], share: &mut Share<'_>) -> Vec<Result<Term, String>> {
+    let mut results = Vec::new();
+    // It ends with the bytes.
+    while let Ok(result) = node::answer(&mut sent, &mut share.beside()) {
+        results.push(result.and_then(|term| kept(term, share)));
+    }
+    results
 }
 
 /// Why those calls are not made that need a node that is ready; `None` where it is.

@@ -123,51 +123,57 @@ impl Node {
         let request = Tuple::from(vec![self.pid.clone().into(), Tuple::from(call).into()]);
         let request = Message::reg_send(self.pid.clone(), Atom::from("rex"), request.into());
         block_on(self.sender.send(request)).map_err(failed)?;
-        loop {
-            let bytes = self.receive(share)?;
-            // A tick.
-            if bytes.is_empty() {
-                continue;
-            }
-            let looked = scan(&bytes).and_then(|needed| share.grow(needed));
-            if let Err(why) = looked {
-                return Ok(Err(why));
-            }
-            let message = match Message::read_from(&mut bytes.as_slice()) {
-                Ok(Message::Send(message)) => message.message,
-                Ok(Message::SendSender(message)) => message.message,
-                Ok(_) => continue,
-                Err(error) => return Ok(Err(format!("a term that cannot be read: {error}"))),
-            };
-            if let Term::Tuple(reply) = message
-                && let Ok([Term::Atom(tag), result]) = <[Term; 2]>::try_from(reply.elements)
-                && tag.name == "rex"
-            {
-                return Ok(Ok(result));
-            }
+        answer(&mut self.stream, share)
+    }
+}
+
+/// Reads messages until one is the answer to a call.
+pub(super) fn answer(
+    stream: &mut impl Read,
+    share: &mut Share<'_>,
+) -> Result<Result<Term, String>, NodeError> {
+    loop {
+        let bytes = receive(stream, share)?;
+        // A tick.
+        if bytes.is_empty() {
+            continue;
+        }
+        let looked = scan(&bytes).and_then(|needed| share.grow(needed));
+        if let Err(why) = looked {
+            return Ok(Err(why));
+        }
+        let message = match Message::read_from(&mut bytes.as_slice()) {
+            Ok(Message::Send(message)) => message.message,
+            Ok(Message::SendSender(message)) => message.message,
+            Ok(_) => continue,
+            Err(error) => return Ok(Err(format!("a term that cannot be read: {error}"))),
+        };
+        if let Term::Tuple(reply) = message
+            && let Ok([Term::Atom(tag), result]) = <[Term; 2]>::try_from(reply.elements)
+            && tag.name == "rex"
+        {
+            return Ok(Ok(result));
         }
     }
 }
 
-impl Node {
-    /// The terms of the next message; none where it is a tick.
-    fn receive(&mut self, share: &mut Share<'_>) -> Result<Vec<u8>, NodeError> {
-        /// What stands before the terms of all messages of these versions of the protocol.
-        const PASS_THROUGH: u8 = 112;
-        let mut len = [0; 4];
-        self.stream.read_exact(&mut len).map_err(|error| lost(&error))?;
-        let len = u32::from_be_bytes(len) as usize;
-        if len > REPLY {
-            return Err(NodeError::Failed("its answer is too long".to_owned()));
-        }
-        share.grow(len).map_err(NodeError::Failed)?;
-        let mut bytes = vec![0; len];
-        self.stream.read_exact(&mut bytes).map_err(|error| lost(&error))?;
-        if !bytes.is_empty() && bytes.remove(0) != PASS_THROUGH {
-            return Err(NodeError::Failed("it sent a message of another kind".to_owned()));
-        }
-        Ok(bytes)
+/// The terms of the next message; none where it is a tick.
+fn receive(stream: &mut impl Read, share: &mut Share<'_>) -> Result<Vec<u8>, NodeError> {
+    /// What stands before the terms of all messages of these versions of the protocol.
+    const PASS_THROUGH: u8 = 112;
+    let mut len = [0; 4];
+    stream.read_exact(&mut len).map_err(|error| lost(&error))?;
+    let len = u32::from_be_bytes(len) as usize;
+    if len > REPLY {
+        return Err(NodeError::Failed("its answer is too long".to_owned()));
     }
+    share.grow(len).map_err(NodeError::Failed)?;
+    let mut bytes = vec![0; len];
+    stream.read_exact(&mut bytes).map_err(|error| lost(&error))?;
+    if !bytes.is_empty() && bytes.remove(0) != PASS_THROUGH {
+        return Err(NodeError::Failed("it sent a message of another kind".to_owned()));
+    }
+    Ok(bytes)
 }
 
 fn lost(error: &io::Error) -> NodeError {
