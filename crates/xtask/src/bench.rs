@@ -12,7 +12,7 @@ use clap::Args;
 use lab::{Lab, LabOptions};
 
 use crate::demo;
-use crate::dist::{self, DistArgs};
+use crate::dist::{self, Kind};
 use crate::{cargo, say};
 
 /// What is measured, and how often.
@@ -30,7 +30,7 @@ pub(crate) struct BenchArgs {
 /// Does what the arguments say.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let root = cargo::workspace()?;
-    let dist = dist::build(&DistArgs { release: true })?;
+    let dist = dist::build(Kind::Shipped)?;
     let lab = Lab::open(LabOptions {
         name: args.name.clone(),
         ..LabOptions::default()

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::Args;
 
-use crate::dist::{self, DistArgs};
+use crate::dist::{self, Kind};
 use crate::stage::Stages;
 use crate::{cargo, packages, standins};
 
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
     let root = cargo::workspace()?;
     let mut stages = Stages::new();
     stages.run("Install what the lab needs", packages::ensure)?;
-    let dist = stages.run("Build the programs", || dist::build(&DistArgs { release: false }))?;
+    let dist = stages.run("Build the programs", || dist::build(Kind::Development))?;
     let standins = stages.run("Build the stand-ins", standins::build)?;
     let mut command = cargo::command(&root);
     command

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use lab::{Lab, LabOptions};
 
-use crate::dist::{self, DistArgs};
+use crate::dist::{self, Kind};
 use crate::stage::{self, Stages};
 use crate::{cargo, say, standins};
 
@@ -18,15 +18,21 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value = lab::DEFAULT_NAME)]
     name: String,
 
-    #[command(flatten)]
-    dist: DistArgs,
+    /// Run the programs as they are shipped: the first build takes minutes longer
+    #[arg(long)]
+    release: bool,
 }
 
 /// Does what the arguments say.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let root = cargo::workspace()?;
     let mut stages = Stages::new();
-    let dist = stages.run("Build the programs", || dist::build(&args.dist))?;
+    let kind = if args.release {
+        Kind::Shipped
+    } else {
+        Kind::Development
+    };
+    let dist = stages.run("Build the programs", || dist::build(kind))?;
     let programs = stages.run("Build the stand-ins for what Debian has no package of", || {
         Ok(lab::programs_in(&standins::build()?))
     })?;
@@ -54,7 +60,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     stages.run("Ask how it is", || show(&["status"], &["--ssh-config", "none"]))?;
 
     say(&stages.summary());
-    say(&hints(&lab, &args.name));
+    say(&hints(&lab, &args.name, kind.folder()));
     Ok(())
 }
 
@@ -79,7 +85,7 @@ pub(crate) fn clusterctl(
     command
 }
 
-fn hints(lab: &Lab, name: &str) -> String {
+fn hints(lab: &Lab, name: &str, programs: &str) -> String {
     let host = lab.hosts().first().map_or("HOST", |host| host.name.as_str());
     let own = if name == lab::DEFAULT_NAME {
         String::new()
@@ -89,7 +95,7 @@ fn hints(lab: &Lab, name: &str) -> String {
     format!(
         "\nThe cluster is yours:\n\
          \n  see that there is nothing to do\
-         \n    target/dist/clusterctl plan inventory.toml --overlay {overlay} --ssh-config none\
+         \n    {programs}/clusterctl plan inventory.toml --overlay {overlay} --ssh-config none\
          \n  log in to a host\
          \n    cargo xtask lab{own} ssh {host}      (or: ssh -F {config} {host})\
          \n  cut a host's power, and see what status and plan say\

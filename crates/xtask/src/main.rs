@@ -9,6 +9,7 @@ mod chaos;
 mod chdb;
 mod demo;
 mod dist;
+mod fuzz;
 mod lab;
 mod packages;
 mod simulate;
@@ -17,6 +18,7 @@ mod standins;
 mod tally;
 mod test;
 mod tidy;
+mod tools;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -37,7 +39,7 @@ enum Chore {
     Lab(lab::LabArgs),
     /// From nothing to a running cluster on a lab, with everything said that happens
     Demo(demo::DemoArgs),
-    /// Build the programs as they are shipped, into target/dist
+    /// Build the programs as they are shipped, into target/dist, with lists of what is in them
     Dist(dist::DistArgs),
     /// Time a no-op plan beside a plain loop of logins, on the demo's lab
     Bench(bench::BenchArgs),
@@ -47,6 +49,8 @@ enum Chore {
     Tidy,
     /// Play plans and runs on services in memory, in simulated time, from seeds
     Simulate(simulate::SimulateArgs),
+    /// Give every decoder and reader inputs that nobody thought of, for some seconds each
+    Fuzz(fuzz::FuzzArgs),
     /// Run all tests, those on real hosts among them
     Test(test::TestArgs),
 }
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Chore::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Chore::Chaos(args) => chaos::run(&args),
         Chore::Simulate(args) => simulate::run(&args),
+        Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Test(args) => test::run(&args),
         Chore::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Chore::Dist(args) => dist::run(&args).map(|()| ExitCode::SUCCESS),

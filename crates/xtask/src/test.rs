@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use clap::Args;
 use lab::{Lab, LabOptions};
 
-use crate::dist::{self, DistArgs};
+use crate::dist::{self, Kind};
 use crate::stage::Stages;
 use crate::tally::{self, Tally};
 use crate::{cargo, chdb, packages, say, standins};
@@ -151,8 +151,9 @@ impl Suite<'_> {
     }
 
     fn run_on_hosts(&mut self) -> anyhow::Result<()> {
-        let args = DistArgs { release: false };
-        let dist = self.stages.run("Build the programs", || dist::build(&args))?;
+        let dist = self
+            .stages
+            .run("Build the programs", || dist::build(Kind::Development))?;
         let standins = self.stages.run("Build the stand-ins", standins::build)?;
         let agent = [("CLUSTERCTL_TEST_AGENT", dist.agent.as_path())];
         self.run(

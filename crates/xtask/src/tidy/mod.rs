@@ -62,6 +62,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     bail!("the house rules are broken in {} place(s)", problems.len());
 }
 
+/// Whether a crate of ours is part of the product; `None` for those of others.
+pub(crate) fn is_shipped(name: &str) -> Option<bool> {
+    map::of(name).map(|found| found.nature != map::Nature::Development)
+}
+
 impl Problem {
     /// A problem with a source; its line is the first one unless said otherwise.
     fn at(source: &Source) -> Self {

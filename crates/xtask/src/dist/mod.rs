@@ -1,6 +1,13 @@
-//! `cargo xtask dist`: the two programs as they are shipped, side by side in target/dist.
+//! `cargo xtask dist`: the two programs as they are shipped, side by side in target/dist, with what is in them.
 //!
 //! The controller looks for the agent beside itself, so whatever runs the controller from there needs to say nothing.
+//! Tests and the demo have a controller of their own in target/dist-dev: it shares what tests have compiled.
+
+mod alone;
+mod reproducible;
+mod sbom;
+mod sums;
+mod toolchain;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,12 +20,31 @@ use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
 use crate::{cargo, say};
 
-/// How it is built.
+/// What is done.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DistArgs {
-    /// Build the controller to be fast instead of soon: for measurements, and for daily use
+    /// Build the agent twice instead, in two fresh folders, and compare the programs byte for byte
     #[arg(long)]
-    pub(crate) release: bool,
+    check_reproducible: bool,
+}
+
+/// What programs are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// For people: optimised, of the product alone.
+    Shipped,
+    /// For tests and the demo: the controller is built soon instead of fast, and has what tests have.
+    Development,
+}
+
+impl Kind {
+    /// Where they are put, from the workspace's root.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Shipped => "target/dist",
+            Self::Development => "target/dist-dev",
+        }
+    }
 }
 
 /// Where the programs are.
@@ -31,42 +57,65 @@ pub(crate) struct Dist {
 
 /// Does what the arguments say.
 pub(crate) fn run(args: &DistArgs) -> anyhow::Result<()> {
-    build(args).map(drop)
+    let root = cargo::workspace()?;
+    toolchain::require_pinned(&root)?;
+    if args.check_reproducible {
+        return reproducible::check(&root);
+    }
+    let dist = build(Kind::Shipped)?;
+    let mut files = vec![dist.clusterctl, dist.agent];
+    files.extend(sbom::write(&root, &root.join("target/dist"))?);
+    let sums = sums::write(&root.join("target/dist"), &files)?;
+    say(&format!("  {}", sums.display()));
+    Ok(())
 }
 
-/// Builds both programs and puts them into target/dist, each whole at every moment.
-pub(crate) fn build(args: &DistArgs) -> anyhow::Result<Dist> {
+/// Builds both programs and puts them side by side, each whole at every moment.
+pub(crate) fn build(kind: Kind) -> anyhow::Result<Dist> {
     let root = cargo::workspace()?;
-    let dir = root.join("target/dist");
+    let dir = root.join(kind.folder());
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
 
-    // Tests are built with the same profile and, since the whole workspace is chosen, with the same features: what they
-    // have built of it is not built again. What is shipped has only what it asks for.
-    let (profile, from) = if args.release {
-        ("release", &["--package", "clusterctl"][..])
-    } else {
-        ("dev", &["--workspace", "--exclude", "e2e"][..])
-    };
     let began = Instant::now();
-    say(&format!("building clusterctl (profile {profile})"));
-    let built = cargo::build(&root, "clusterctl", &[from, &["--profile", profile]].concat())?;
+    let built = match kind {
+        Kind::Shipped => {
+            say("building clusterctl (profile release)");
+            let built = cargo::build_shipped(&root, "clusterctl", "clusterctl", "release", false)?;
+            alone::require(&built)?;
+            built.program
+        }
+        // With the same profile and, since the whole workspace is chosen, the same features as tests: what they have built
+        // is not built again.
+        Kind::Development => {
+            say("building clusterctl (profile dev)");
+            let all = ["--workspace", "--exclude", "e2e", "--profile", "dev"];
+            cargo::build(&root, "clusterctl", &all)?
+        }
+    };
     let clusterctl = place(built.as_std_path(), &dir)?;
     tell(&clusterctl, began);
 
     let began = Instant::now();
     say("building clusterctl-agent (static, small)");
-    let built = cargo::build_static(&root, "agent", "clusterctl-agent", "agent")?;
-    require_static(built.as_std_path())?;
-    let agent = place(built.as_std_path(), &dir)?;
+    let built = agent(&root)?;
+    let agent = place(&built, &dir)?;
     tell(&agent, began);
     Ok(Dist { clusterctl, agent })
+}
+
+/// Builds the agent of the workspace at a path. It is the same for every kind.
+fn agent(root: &Path) -> anyhow::Result<PathBuf> {
+    let built = cargo::build_shipped(root, "agent", "clusterctl-agent", "agent", true)?;
+    alone::require(&built)?;
+    require_static(built.program.as_std_path())?;
+    Ok(built.program.into())
 }
 
 /// Puts a copy of the file into the directory, by a rename: who runs the former one goes on running it.
 fn place(file: &Path, dir: &Path) -> anyhow::Result<PathBuf> {
     let name = file.file_name().context("a program without a name")?;
     let to = dir.join(name);
-    let new = tempfile::NamedTempFile::new_in(dir).context("cannot make a file in target/dist")?;
+    let new = tempfile::NamedTempFile::new_in(dir).context("cannot make a file beside the programs")?;
     std::fs::copy(file, new.path()).with_context(|| format!("cannot copy {}", file.display()))?;
     new.persist(&to)
         .with_context(|| format!("cannot write {}", to.display()))?;
