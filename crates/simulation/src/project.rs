@@ -27,6 +27,9 @@ pub(crate) fn inventory(plays: &[Play], site: &[&str], members: &[&str], turn: u
 pub(crate) struct Read {
     pub(crate) project: Project,
     pub(crate) secrets: Vec<(SecretId, Secret)>,
+    /// What each must be like.
+    #[cfg(test)]
+    pub(crate) rules: Vec<config::SecretRef>,
 }
 
 /// Reads it; what is wrong with it is a defect of a play.
@@ -56,6 +59,8 @@ pub(crate) fn read(inventory: &str) -> Result<Read, String> {
         }
         None => Ok(Read {
             project,
+            #[cfg(test)]
+            rules: refs.clone(),
             secrets: refs
                 .into_iter()
                 .map(|secret| (secret.id.clone(), secrecy::value(&secret.id)))

@@ -70,7 +70,7 @@ fn concealed(query: &FileQuery, text: &Text, given: &BTreeMap<SecretId, Secret>)
 }
 
 /// What the first groups of the patterns match, line by line.
-fn masked(content: &str, masks: &[String]) -> Vec<Range<usize>> {
+pub(crate) fn masked(content: &str, masks: &[String]) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     for regex in masks.iter().filter_map(|mask| Regex::new(mask).ok()) {
         let mut start = 0;

@@ -19,13 +19,13 @@ use crate::chance::Chance;
 use crate::panics::caught;
 use crate::project;
 
-const HOSTS: [&str; 3] = ["db1", "db2", "db3"];
+pub(super) const HOSTS: [&str; 3] = ["db1", "db2", "db3"];
 
 /// Sets of answers that are tried for each kind; the variable asks for more.
-const ROUNDS: u64 = 60;
+const ROUNDS: u64 = 100;
 const MORE: &str = "CLUSTERCTL_FACTS_ROUNDS";
 
-type Answer = (FactQuery, Result<Fact, FactError>);
+pub(super) type Answer = (FactQuery, Result<Fact, FactError>);
 
 /// What was observed at one moment.
 struct Situation {
@@ -34,11 +34,11 @@ struct Situation {
     consents: BTreeSet<Consent>,
 }
 
-fn host(name: &str) -> HostName {
+pub(super) fn host(name: &str) -> HostName {
     name.parse().expect("a name of a host")
 }
 
-fn observe(world: &dyn World, project: &Project) -> Vec<(HostName, Vec<Answer>)> {
+pub(super) fn observe(world: &dyn World, project: &Project) -> Vec<(HostName, Vec<Answer>)> {
     let answer = |host: &HostName, query: FactQuery| {
         let at = |name: &String| HOSTS.iter().position(|known| known == name);
         let answer = world.answer(host, &query).unwrap_or_else(|| match &query {
@@ -62,7 +62,7 @@ fn observe(world: &dyn World, project: &Project) -> Vec<(HostName, Vec<Answer>)>
     all.collect()
 }
 
-fn facts(hosts: &[(HostName, Vec<Answer>)]) -> Facts {
+pub(super) fn facts(hosts: &[(HostName, Vec<Answer>)]) -> Facts {
     let mut facts = Facts::default();
     for (host, answers) in hosts {
         facts.add(host.clone(), HostFacts::Observed(answers.clone()));
@@ -138,6 +138,21 @@ fn situations(play: &Play) -> Vec<(Project, Vec<Situation>)> {
             consents: BTreeSet::new(),
         });
     }
+    // Every gate is judged by every moment's answers.
+    for (_, seen) in &mut turns {
+        let mut all: Vec<Gate> = Vec::new();
+        for gate in seen.iter().flat_map(|situation| &situation.gates) {
+            if !all
+                .iter()
+                .any(|known| known.check == gate.check && known.host == gate.host)
+            {
+                all.push(gate.clone());
+            }
+        }
+        for situation in seen {
+            situation.gates.clone_from(&all);
+        }
+    }
     turns
 }
 
@@ -201,6 +216,57 @@ fn try_one(project: &Project, situation: &Situation, pool: &Pool, chance: &mut C
         }
         let _verdict = project.judge(&gate, &facts);
     }
+}
+
+/// The panics of what is made of good answers and one whose numbers are at an end of their range.
+fn at_its_end(project: &Project, seen: &Situation, at: usize, nth: usize, end: End) -> Vec<String> {
+    let mut hosts = seen.hosts.clone();
+    let answer = &mut hosts[at].1[nth].1;
+    let Some(fact) = answer
+        .as_ref()
+        .ok()
+        .and_then(|fact| mutate::extremes(fact, end.0, end.1))
+    else {
+        return Vec::new();
+    };
+    *answer = Ok(fact);
+    let facts = facts(&hosts);
+    let (_, panics) = caught(|| {
+        let scope = Scope::default();
+        let _graph = project.plan(&facts, &scope, &Options::default());
+        let _status = project.status(&facts, &scope);
+        for gate in seen.gates.iter().skip(nth % 5).step_by(5) {
+            let _verdict = project.judge(gate, &facts);
+        }
+    });
+    panics
+}
+
+/// What numbers become, in turns, and what numbers in texts become.
+type End = ([i64; 2], &'static str);
+
+/// Times, counts and versions at the ends of their ranges, one answer after another: what overflows, overflows there.
+#[test]
+fn no_number_of_a_host_overflows() {
+    const ENDS: [End; 2] = [
+        ([i64::MAX, i64::MIN], "18446744073709551615"),
+        ([i64::MIN, i64::MAX], "9223372036854775807"),
+    ];
+    let mut found: BTreeSet<String> = BTreeSet::new();
+    for play in PLAYS {
+        for (project, seen) in situations(play) {
+            // The first moments have no servers to say anything.
+            let last = seen.last().expect("a situation");
+            let places = last.hosts.iter().enumerate();
+            let places = places.flat_map(|(at, (_, answers))| (0..answers.len()).map(move |nth| (at, nth)));
+            for ((at, nth), end) in places.flat_map(|place| ENDS.map(|end| (place, end))) {
+                let panics = at_its_end(&project, last, at, nth, end);
+                found.extend(panics.into_iter().map(|panic| format!("{}: {panic}", play.kind)));
+            }
+        }
+    }
+    let found: Vec<String> = found.into_iter().collect();
+    assert!(found.is_empty(), "{} panics:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod facts;
 mod mutate;
+mod written;
 
 use crate::{Draw, Played, Scenario, Settings, play};
 

@@ -179,6 +179,67 @@ impl Pool {
     }
 }
 
+/// An answer in which every number that can be is one of two, in turns, and so is every number at the end of a line or
+/// before a comma.
+pub(super) fn extremes(fact: &Fact, turns: [i64; 2], digits: &str) -> Option<Fact> {
+    let mut value = serde_json::to_value(fact).ok()?;
+    for at in 0..count(&value) {
+        let mut tried = value.clone();
+        if set_extreme(&mut tried, &mut at.clone(), turns[at % 2], digits)
+            && serde_json::from_value::<Fact>(tried.clone()).is_ok()
+        {
+            value = tried;
+        }
+    }
+    serde_json::from_value(value).ok()
+}
+
+/// Changes the part that is so many parts further on; whether it is one that has numbers.
+fn set_extreme(value: &mut Value, left: &mut usize, number: i64, digits: &str) -> bool {
+    if *left == 0 {
+        return match value {
+            Value::Number(found) => {
+                *found = number.into();
+                true
+            }
+            Value::String(text) => {
+                let with = |piece: &str| {
+                    let bare = piece.trim_end_matches(['\r', '\n', ',']);
+                    let head = bare.trim_end_matches(|c: char| c.is_ascii_digit());
+                    if head.len() == bare.len() || !head.ends_with(['\t', '=', ':', ' ']) {
+                        return piece.to_owned();
+                    }
+                    format!("{head}{digits}{}", &piece[bare.len()..])
+                };
+                *text = text.split_inclusive(['\n', ',']).map(with).collect();
+                true
+            }
+            _ => false,
+        };
+    }
+    *left -= 1;
+    match value {
+        Value::Array(items) => items
+            .iter_mut()
+            .any(|item| at_or_within(item, left, number, digits)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .any(|item| at_or_within(item, left, number, digits)),
+        _ => false,
+    }
+}
+
+/// The same; it ends where the part was found, whatever it is.
+fn at_or_within(value: &mut Value, left: &mut usize, number: i64, digits: &str) -> bool {
+    let size = count(value);
+    if *left >= size {
+        *left -= size;
+        return false;
+    }
+    set_extreme(value, left, number, digits);
+    true
+}
+
 /// A check's name that may be none.
 pub(super) fn check(name: &str, chance: &mut Chance) -> String {
     Pool(Vec::new()).other_text(name, chance)

@@ -49,6 +49,43 @@ fn a_file_of_nothing_gets_the_runbooks_blocks() {
     assert_snapshot!(merge("{}", &wants).unwrap());
 }
 
+/// The secret of a command whose words are quoted has quotes in its name, and its value may have any.
+#[test]
+fn a_password_of_any_characters_is_what_the_platform_reads() {
+    let mut settings = settings();
+    let uses = &mut settings.uses;
+    (uses.rabbitmq, uses.ssdb_hbsupp, uses.ssdb_notify, uses.duplicates) = (None, None, None, None);
+    let id: types::SecretId = "command:sh -c \"pass 'x' | head -1\"".parse().unwrap();
+    for used in [&mut settings.uses.mongodb, &mut settings.uses.clickhouse]
+        .into_iter()
+        .flatten()
+    {
+        for login in &mut used.offer.logins {
+            login.password = id.clone();
+        }
+    }
+    let wants = blocks::wants(&settings, &"app1".parse().unwrap());
+    let merged = protocol::Text::new(merge("{}", &wants).unwrap());
+    for value in [
+        "\"quoted\" \\ and \\u0041",
+        "</script>\u{e4}\u{1f511}",
+        "{\"a\": 1}, [",
+        "'%s' $x #y ;z {{ w }}",
+    ] {
+        let secret = types::Secret::new(value);
+        let written = merged.reveal(|_| Some(&secret), b"").unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(read["CONTROLDB_PASS"], value);
+        // And what was read is not written again.
+        let known = [(
+            protocol::Reference::written(&id, protocol::Encoding::Json),
+            secret,
+        )];
+        let found = protocol::Text::conceal(&written, &known, &[]).unwrap();
+        assert_eq!(merge(found.as_str(), &wants).unwrap(), found.as_str());
+    }
+}
+
 #[test]
 fn a_file_that_is_there_keeps_everything_else() {
     let wants = blocks::wants(&settings(), &"app2".parse().unwrap());
