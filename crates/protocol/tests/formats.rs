@@ -42,17 +42,17 @@ fn passwords() -> impl Strategy<Value = String> {
 }
 
 /// The text of a document's only element.
-fn xml(document: &str) -> String {
+fn xml(document: &str) -> Option<String> {
     let mut reader = Reader::from_str(document);
     let mut text = String::new();
     loop {
-        match reader.read_event().unwrap() {
+        match reader.read_event().ok()? {
             Event::Text(part) => text.push_str(&part),
             Event::CData(part) => text.push_str(&part),
             Event::GeneralRef(name) => {
-                text.push_str(&quick_xml::escape::unescape(&format!("&{};", &*name)).unwrap());
+                text.push_str(&quick_xml::escape::unescape(&format!("&{};", &*name)).ok()?);
             }
-            Event::Eof => return text,
+            Event::Eof => return Some(text),
             _ => {}
         }
     }
@@ -117,10 +117,11 @@ proptest! {
             prop_assert_eq!(&read, &password);
         }
         for spelling in Encoding::Xml.spellings(&password) {
-            prop_assert_eq!(&xml(&format!("<p>{}</p>", spelling.expose())), &password);
+            let read = xml(&format!("<p>{}</p>", spelling.expose()));
+            prop_assert_eq!(read.as_ref(), Some(&password));
         }
         let cdata = format!("<p><![CDATA[{}]]></p>", Encoding::Cdata.encode(&password).expose());
-        prop_assert_eq!(&xml(&cdata), &password);
+        prop_assert_eq!(xml(&cdata).as_ref(), Some(&password));
         for spelling in Encoding::Redis.spellings(&password) {
             let read = redis(&format!("\"{}\"", spelling.expose()));
             prop_assert_eq!(read.as_deref(), Some(password.as_bytes()));

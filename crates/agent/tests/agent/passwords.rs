@@ -51,11 +51,11 @@ impl Server {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         let mut replies = Vec::new();
         for words in commands {
-            let mut request = format!("*{}\r\n", words.len());
+            let mut request = format!("*{}\r\n", words.len()).into_bytes();
             for word in *words {
-                request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+                write!(request, "${}\r\n{word}\r\n", word.len()).unwrap();
             }
-            stream.write_all(request.as_bytes()).unwrap();
+            stream.write_all(&request).unwrap();
             let mut line = String::new();
             reader.read_line(&mut line).unwrap();
             replies.push(line.trim_end().to_owned());
