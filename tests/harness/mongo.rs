@@ -1,10 +1,12 @@
 //! A client of MongoDB servers, as an application would be one: the agent's own, started on this machine.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use protocol::facts::{Bson, Login, MongoCommand, MongoFact, MongoQuery, MongoUser, Query as _};
-use protocol::{Action, Fact, Operation};
+use protocol::{Action, ActionId, ActionRequest, Fact, LockHolder, Operation};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use transport::local::Local;
 use transport::{SecretStore, Session, Transport as _};
@@ -19,6 +21,10 @@ pub struct MongoClient {
     user: Option<MongoUser>,
     addresses: Vec<(String, String)>,
     limit: Duration,
+    /// How many changes it made.
+    actions: AtomicU32,
+    /// Where its agent keeps the lock under which it makes them: each client has its own.
+    _lock: TempDir,
 }
 
 /// The collection that tests write to.
@@ -30,13 +36,24 @@ impl MongoClient {
         let runtime = Runtime::new().expect("a runtime");
         let id: SecretId = "test:password".parse().expect("an id");
         let agent = program().with_file_name("clusterctl-agent");
+        let lock = tempfile::tempdir().expect("a directory");
         let session = runtime.block_on(async {
             let here = "localhost".parse().expect("a name");
-            let stream = Local { agent }.open(&here).await.expect("the agent starts");
+            let args = vec!["--lock".into(), lock.path().join("lock").into()];
+            let local = Local { agent, args };
+            let stream = local.open(&here).await.expect("the agent starts");
             let secret = login.map(|(_, password)| (id.clone(), Secret::new(password)));
             let secrets: SecretStore = secret.into_iter().collect();
             let session = Session::start_with(stream, secrets.for_host()).await;
-            session.expect("the agent answers")
+            let session = session.expect("the agent answers");
+            let holder = LockHolder {
+                who: "a test's client".to_owned(),
+                since: "its start".to_owned(),
+                run: "client".parse().expect("a name"),
+            };
+            let locked = session.take_lock(holder, false).await;
+            assert_eq!(locked, Ok(None), "nobody else has its lock");
+            session
         });
         let addresses = bed.lab.hosts().iter().map(|host| {
             let address = bed.lab.address(&host.name).expect("an address");
@@ -52,6 +69,8 @@ impl MongoClient {
             }),
             addresses: addresses.collect(),
             limit: Duration::from_secs(5),
+            actions: AtomicU32::new(0),
+            _lock: lock,
         }
     }
 
@@ -101,7 +120,15 @@ impl MongoClient {
             },
             limit_ms: u64::try_from(self.limit.as_millis()).expect("a short time"),
         };
-        let done = self.runtime.block_on(self.session.act(action));
+        let request = ActionRequest {
+            id: ActionId {
+                node: "client".parse().expect("a name"),
+                number: self.actions.fetch_add(1, Ordering::Relaxed),
+            },
+            is_repeated: false,
+            action,
+        };
+        let done = self.runtime.block_on(self.session.act(request));
         done.expect("the agent lives")
             .map(drop)
             .map_err(|error| error.to_string())

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use types::{Secret, SecretId};
 
 use crate::bounds::Memory;
+use crate::record_file::RecordFile;
 use crate::secrets::Secrets;
 
 /// Where the agent keeps what outlives it.
@@ -19,6 +20,9 @@ pub struct Options {
     pub backups: PathBuf,
     /// The file whose lock is the host's run lock.
     pub lock: PathBuf,
+    /// The agent's own program, which starts the programs of actions once they are recorded; see [`crate::start`].
+    /// Without it they are started at once, and one whose agent is killed at that very moment may not be known of.
+    pub starter: Option<PathBuf>,
 }
 
 /// Arguments that the agent does not know.
@@ -34,6 +38,7 @@ impl Default for Options {
             return Self {
                 backups: "/var/backups/clusterctl".into(),
                 lock: "/run/clusterctl.lock".into(),
+                starter: None,
             };
         }
         let directory = |name: &str| std::env::var_os(name).map(PathBuf::from);
@@ -44,6 +49,7 @@ impl Default for Options {
         Self {
             backups: state.join("clusterctl/backups"),
             lock: runtime.join("clusterctl/run.lock"),
+            starter: None,
         }
     }
 }
@@ -77,6 +83,8 @@ pub(crate) struct Host {
     closing: AtomicBool,
     running: Mutex<Running>,
     ended: Condvar,
+    /// What this run has done here, once the run lock is held.
+    record: Mutex<Option<Arc<RecordFile>>>,
 }
 
 #[derive(Default)]
@@ -103,7 +111,18 @@ impl Host {
             closing: AtomicBool::new(false),
             running: Mutex::default(),
             ended: Condvar::new(),
+            record: Mutex::default(),
         }
+    }
+
+    /// What this run has done here; `None` where the run lock is not held.
+    pub(crate) fn record(&self) -> Option<Arc<RecordFile>> {
+        locked(&self.record).clone()
+    }
+
+    /// The run lock is held from now on.
+    pub(crate) fn keep_record(&self, record: Arc<RecordFile>) {
+        *locked(&self.record) = Some(record);
     }
 
     /// The secrets that are known now.

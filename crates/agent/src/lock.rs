@@ -1,32 +1,41 @@
 //! The run lock of a host.
 //!
 //! An advisory lock on a file dies with the process that holds it, so a killed run never leaves one behind. The file's
-//! content tells the next operator who holds it; it means nothing while nobody does.
+//! content tells the next operator who holds it; it means nothing while nobody does. A command that runs on after its
+//! agent was killed holds it too: the [`crate::record_file`] beside the lock names its process.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::LockHolder;
 use thiserror::Error;
 
+use crate::record_file::{Found, RecordError, RecordFile};
 use crate::words::words;
 
 /// Why the lock could not be tried.
 #[derive(Debug, Error)]
-#[error("cannot {what} the lock file {path}: {}", words(source))]
-pub(crate) struct LockError {
-    what: &'static str,
-    path: String,
-    source: io::Error,
+pub(crate) enum LockError {
+    #[error("cannot {what} the lock file {path}: {}", words(source))]
+    Io {
+        what: &'static str,
+        path: String,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 /// The lock, once it is held; dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct RunLock {
     _file: File,
+    /// What the run did here.
+    pub(crate) record: Arc<RecordFile>,
 }
 
 /// Who got the lock.
@@ -38,10 +47,10 @@ pub(crate) enum Taken {
     Theirs(LockHolder),
 }
 
-/// Tries to take the lock.
-pub(crate) fn take(path: &Path, holder: &LockHolder) -> Result<Taken, LockError> {
+/// Tries to take the lock. `had_lock` says whether the run has had it before.
+pub(crate) fn take(path: &Path, holder: &LockHolder, had_lock: bool) -> Result<Taken, LockError> {
     let failed = |what| {
-        move |source| LockError {
+        move |source| LockError::Io {
             what,
             path: path.display().to_string(),
             source,
@@ -62,19 +71,30 @@ pub(crate) fn take(path: &Path, holder: &LockHolder) -> Result<Taken, LockError>
         .map_err(failed("open"))?;
     match file.try_lock() {
         Ok(()) => {
+            let found = Found::read(&path.with_extension("actions"))?;
+            if let Some(process) = found.running() {
+                let (program, pid) = (line(&process.program), process.pid);
+                let mut other = read_holder(&mut file).ok_or_else(|| failed("read")(nobody()))?;
+                other.who = format!("{}, whose {program} still runs as PID {pid}", other.who);
+                return Ok(Taken::Theirs(other));
+            }
+            let record = Arc::new(found.open(&holder.run, had_lock)?);
             let text = format!("{}\n{}\n{}\n", line(&holder.who), line(&holder.since), holder.run);
+            file.rewind().map_err(failed("write"))?;
             file.set_len(0).map_err(failed("write"))?;
             file.write_all(text.as_bytes()).map_err(failed("write"))?;
-            Ok(Taken::Ours(RunLock { _file: file }))
+            Ok(Taken::Ours(RunLock { _file: file, record }))
         }
         Err(TryLockError::WouldBlock) => match read_holder(&mut file) {
             Some(holder) => Ok(Taken::Theirs(holder)),
-            None => Err(failed("read")(io::Error::other(
-                "it is held, and does not say by whom",
-            ))),
+            None => Err(failed("read")(nobody())),
         },
         Err(TryLockError::Error(source)) => Err(failed("take")(source)),
     }
+}
+
+fn nobody() -> io::Error {
+    io::Error::other("it is held, and does not say by whom")
 }
 
 /// One line of what may be several.
@@ -121,20 +141,23 @@ mod tests {
     fn the_second_learns_who_the_first_is_and_gets_the_lock_after_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("made/on/demand/lock");
-        let Taken::Ours(lock) = take(&path, &holder("anna@laptop")).unwrap() else {
+        let Taken::Ours(lock) = take(&path, &holder("anna@laptop"), false).unwrap() else {
             panic!("nobody else is here");
         };
-        match take(&path, &holder("ben@desk")).unwrap() {
+        match take(&path, &holder("ben@desk"), false).unwrap() {
             Taken::Theirs(other) => assert_eq!(other, holder("anna@laptop")),
             Taken::Ours(_) => panic!("two hold it"),
         }
         drop(lock);
-        assert!(matches!(take(&path, &holder("b")).unwrap(), Taken::Ours(_)));
+        assert!(matches!(
+            take(&path, &holder("b"), false).unwrap(),
+            Taken::Ours(_)
+        ));
     }
 
     #[test]
     fn a_lock_that_cannot_be_opened_is_an_error_with_its_path() {
-        let error = take(Path::new("/proc/none/lock"), &holder("a")).unwrap_err();
+        let error = take(Path::new("/proc/none/lock"), &holder("a"), false).unwrap_err();
         assert!(error.to_string().contains("/proc/none"), "{error}");
     }
 }

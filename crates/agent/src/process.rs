@@ -1,21 +1,26 @@
 //! Running a program: no shell, a time limit, and nothing left behind.
 //!
 //! Each program gets a process group of its own, so that its children end with it. Its output is read while it
-//! runs and kept up to a limit, so that a chatty program neither blocks nor fills the memory.
+//! runs and kept up to a limit, so that a chatty program neither blocks nor fills the memory. A program of an action is
+//! noted in the run's record before it begins; one that must not be stopped in the middle, such as `dpkg`, is left to end.
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use thiserror::Error;
 
+use crate::record_file::{Process, RecordError, RecordFile};
+use crate::start::{ARGUMENT, GO};
 use crate::words::words;
 
 /// How much of each output stream is kept.
@@ -36,8 +41,12 @@ pub(crate) enum ProcessError {
     Start { program: String, source: io::Error },
     #[error("lost track of {program}: {}", words(source))]
     Lost { program: String, source: io::Error },
+    #[error("{program} is not started: {source}")]
+    Unrecorded { program: String, source: RecordError },
     #[error("{program} did not end in time")]
     TimedOut { program: String },
+    #[error("{program} did not end in time; it still runs as PID {pid}, and is left to end")]
+    LeftRunning { program: String, pid: u32 },
     #[error("{program} was stopped, because the connection ended")]
     Abandoned { program: String },
 }
@@ -56,6 +65,11 @@ pub(crate) struct Program<'a> {
     pub(crate) stop: Option<&'a AtomicBool>,
     /// How much of each output stream is kept.
     pub(crate) keep: usize,
+    /// Where its process is noted for as long as it runs, and the agent's own program, which starts it then.
+    pub(crate) record: Option<(&'a RecordFile, Option<&'a Path>)>,
+    /// Whether it is left to end when its time is over, instead of being ended in the middle. Its output goes to a file
+    /// in memory: it must not break when nobody reads it any more.
+    pub(crate) is_left_to_end: bool,
 }
 
 /// What it did.
@@ -86,51 +100,117 @@ impl<'a> Program<'a> {
             until,
             stop: None,
             keep: OUTPUT_LIMIT,
+            record: None,
+            is_left_to_end: false,
         }
     }
 
     /// Runs it to its end.
     pub(crate) fn run(&self) -> Result<Output, ProcessError> {
         let program = self.argv.first().ok_or(ProcessError::Empty)?;
-        let mut child = self.spawn(program)?;
+        let files = self.is_left_to_end.then(OutputFiles::new).transpose();
+        let files = files.map_err(|source| self.not_started(source))?;
+        let mut child = self.spawn(program, files.as_ref())?;
+        let process = self.note(&mut child)?;
         let mut pipes = Pipes::of(&mut child, self.stdin, self.keep);
         let ended = self.wait(&mut child, &mut pipes);
+        let is_left = matches!(ended, Ok(End::Left)) || ended.is_err() && self.is_left_to_end;
         let program = program.clone();
+        let pid = child.id();
+        if ended.is_err() && !is_left {
+            end_group(&mut child, &mut pipes);
+        }
+        if let Some((record, _)) = self.record.filter(|_| !is_left)
+            && let Some(process) = process
+        {
+            record.reaped(process);
+        }
         match ended {
-            Ok(End::Exited(status)) => Ok(Output {
-                status: code(status),
-                stdout: pipes.stdout.kept,
-                stderr: pipes.stderr.kept,
-            }),
-            Ok(End::TimedOut) => Err(ProcessError::TimedOut { program }),
-            Ok(End::Stopped) => Err(ProcessError::Abandoned { program }),
-            Err(source) => {
-                end_group(&mut child, &mut pipes);
-                Err(ProcessError::Lost { program, source })
+            Ok(End::Exited(status)) => {
+                let (stdout, stderr) = match files {
+                    Some(files) => files.read(self.keep),
+                    None => (pipes.stdout.kept, pipes.stderr.kept),
+                };
+                Ok(Output {
+                    status: code(status),
+                    stdout,
+                    stderr,
+                })
             }
+            Ok(End::TimedOut) => Err(ProcessError::TimedOut { program }),
+            Ok(End::Left) => Err(ProcessError::LeftRunning { program, pid }),
+            Ok(End::Stopped) => Err(ProcessError::Abandoned { program }),
+            Err(source) => Err(ProcessError::Lost { program, source }),
         }
     }
 
-    fn spawn(&self, program: &str) -> Result<Child, ProcessError> {
-        let mut command = Command::new(program);
+    fn not_started(&self, source: io::Error) -> ProcessError {
+        ProcessError::Start {
+            program: self.argv.first().cloned().unwrap_or_default(),
+            source,
+        }
+    }
+
+    fn spawn(&self, program: &str, files: Option<&OutputFiles>) -> Result<Child, ProcessError> {
+        let starter = self.record.and_then(|(_, starter)| starter);
+        let mut command = match starter {
+            Some(starter) => {
+                let mut command = Command::new(starter);
+                command.arg(ARGUMENT).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let output = |file: Option<io::Result<File>>| match file {
+            Some(file) => file.map(Stdio::from),
+            None => Ok(Stdio::piped()),
+        };
+        let stdout = output(files.map(|files| files.stdout.try_clone()));
+        let stderr = output(files.map(|files| files.stderr.try_clone()));
         command
             .args(&self.argv[1..])
             .env("PATH", path())
             .env("LC_ALL", "C.UTF-8")
             .env_remove("LANGUAGE")
             .envs(self.env.iter().copied())
-            .stdin(if self.stdin.is_empty() {
+            .stdin(if self.stdin.is_empty() && starter.is_none() {
                 Stdio::null()
             } else {
                 Stdio::piped()
             })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(stdout.map_err(|source| self.not_started(source))?)
+            .stderr(stderr.map_err(|source| self.not_started(source))?)
             .process_group(0);
-        command.spawn().map_err(|source| ProcessError::Start {
-            program: program.to_owned(),
-            source,
-        })
+        command.spawn().map_err(|source| self.not_started(source))
+    }
+
+    /// Notes the process in the record, and lets it begin.
+    fn note(&self, child: &mut Child) -> Result<Option<Process>, ProcessError> {
+        let Some((record, starter)) = self.record else {
+            return Ok(None);
+        };
+        let program = self.argv.first().map_or("", String::as_str);
+        match record.started(child.id(), program) {
+            Ok(process) => {
+                // One that is gone already says so by its exit status.
+                if let Some(stdin) = child.stdin.as_mut().filter(|_| starter.is_some()) {
+                    let _told = stdin.write_all(GO).is_ok();
+                }
+                Ok(Some(process))
+            }
+            Err(source) => {
+                // Without the byte it ends by itself; one that was started at once is ended.
+                child.stdin = None;
+                if starter.is_none() {
+                    let _gone = kill_process_group(Pid::from_child(child), Signal::KILL).is_err();
+                }
+                let _reaped = child.wait().is_ok();
+                Err(ProcessError::Unrecorded {
+                    program: program.to_owned(),
+                    source,
+                })
+            }
+        }
     }
 
     fn wait(&self, child: &mut Child, pipes: &mut Pipes<'_>) -> io::Result<End> {
@@ -143,6 +223,9 @@ impl<'a> Program<'a> {
             }
             let left = self.until.saturating_duration_since(Instant::now());
             let stopped = self.stop.is_some_and(|stop| stop.load(Ordering::SeqCst));
+            if (left.is_zero() || stopped) && self.is_left_to_end {
+                return Ok(End::Left);
+            }
             if left.is_zero() || stopped {
                 end_group(child, pipes);
                 return Ok(if stopped { End::Stopped } else { End::TimedOut });
@@ -160,7 +243,40 @@ impl<'a> Program<'a> {
 enum End {
     Exited(ExitStatus),
     TimedOut,
+    Left,
     Stopped,
+}
+
+/// Files in memory for the output of a program that may outlive the agent.
+struct OutputFiles {
+    stdout: File,
+    stderr: File,
+}
+
+impl OutputFiles {
+    fn new() -> io::Result<Self> {
+        let file = |name| memfd_create(name, MemfdFlags::CLOEXEC).map(File::from);
+        Ok(Self {
+            stdout: file("stdout")?,
+            stderr: file("stderr")?,
+        })
+    }
+
+    /// The end of each, where it is longer than that: what a program says last tells why it failed.
+    fn read(self, keep: usize) -> (Vec<u8>, Vec<u8>) {
+        let read = |mut file: File| -> io::Result<Vec<u8>> {
+            let len = file.metadata()?.len();
+            file.seek(SeekFrom::Start(len.saturating_sub(keep as u64)))?;
+            let mut kept = Vec::new();
+            file.read_to_end(&mut kept)?;
+            Ok(kept)
+        };
+        // What cannot be read is not said; the exit status tells all the same.
+        (
+            read(self.stdout).unwrap_or_default(),
+            read(self.stderr).unwrap_or_default(),
+        )
+    }
 }
 
 /// The session's own PATH first, then where the programs of administration are.

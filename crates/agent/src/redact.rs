@@ -29,12 +29,7 @@ pub(crate) fn redact(response: &mut Response, secrets: &Secrets) {
                 }
             }
         }
-        Response::Acted(Ok(Change { summary, .. })) => clean.string(summary),
-        Response::Acted(Err(
-            ActionError::Changed { what }
-            | ActionError::TimedOut { what, .. }
-            | ActionError::Failed { message: what },
-        )) => clean.string(what),
+        Response::Acted(result) => clean.result(result),
         Response::Failed(why) => clean.string(why),
     }
 }
@@ -44,6 +39,19 @@ struct Cleaner<'a>(&'a Secrets);
 impl Cleaner<'_> {
     fn string(&self, text: &mut String) {
         *text = self.0.redact(text);
+    }
+
+    fn result(&self, result: &mut Result<Change, ActionError>) {
+        match result {
+            Ok(Change { summary, .. }) => self.string(summary),
+            Err(
+                ActionError::Changed { what }
+                | ActionError::TimedOut { what, .. }
+                | ActionError::CutOff { what }
+                | ActionError::LeftRunning { what, .. }
+                | ActionError::Failed { message: what },
+            ) => self.string(what),
+        }
     }
 
     fn text(&self, text: &mut Text) {

@@ -91,13 +91,13 @@ impl<W: Write + Send + 'static> Agent<W> {
     fn take(self: &Arc<Self>, id: RequestId, request: Request) {
         match request {
             Request::Secrets(sealed) => self.answer(id, self.learn(&sealed)),
-            Request::Lock(holder) => self.answer(id, self.take_lock(&holder)),
+            Request::Lock { holder, had_lock } => self.answer(id, self.take_lock(&holder, had_lock)),
             Request::Gather(queries) => self.start(id, Work::Facts, move |host| {
                 let (answers, held) = facts::gather(host, &queries);
                 (Response::Facts(answers), Some(held))
             }),
-            Request::Act(action) => self.start(id, Work::Action, move |host| {
-                (Response::Acted(actions::act(host, &action)), None)
+            Request::Act(request) => self.start(id, Work::Action, move |host| {
+                (actions::act_once(host, &request), None)
             }),
         }
     }
@@ -128,13 +128,14 @@ impl<W: Write + Send + 'static> Agent<W> {
         }
     }
 
-    fn take_lock(&self, holder: &LockHolder) -> Response {
+    fn take_lock(&self, holder: &LockHolder, had_lock: bool) -> Response {
         let mut held = locked(&self.lock);
         if held.is_some() {
             return Response::Locked;
         }
-        match lock::take(&self.host.options.lock, holder) {
+        match lock::take(&self.host.options.lock, holder, had_lock) {
             Ok(Taken::Ours(lock)) => {
+                self.host.keep_record(Arc::clone(&lock.record));
                 *held = Some(lock);
                 Response::Locked
             }

@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
-use protocol::LockHolder;
+use protocol::{ActionId, LockHolder};
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use transport::{ConnectError, HostSecrets, Retry, SecretStore, Session, SessionError, Transport};
-use types::{HostName, Secret, SecretId};
+use types::{HostName, NodeId, Secret, SecretId};
 
 /// How long an agent may take to greet, to say who holds the lock and how a unit stands: none of it is
 /// work.
@@ -38,6 +39,10 @@ pub struct Connections {
     /// How many connections may be opened at once: each costs processor time here and there.
     opening: Semaphore,
     lock: Option<LockHolder>,
+    /// The hosts whose lock this run has had: their agents must know of every action that was sent.
+    locked: SyncMutex<BTreeSet<HostName>>,
+    /// How many actions were numbered.
+    actions: AtomicU32,
 }
 
 /// Why the run lock of a host is not ours.
@@ -85,6 +90,8 @@ impl Connections {
             sessions,
             opening: Semaphore::new(width.max(1)),
             lock: None,
+            locked: SyncMutex::default(),
+            actions: AtomicU32::new(0),
         }
     }
 
@@ -115,7 +122,7 @@ impl Connections {
         for (host, session) in &self.sessions {
             let session = session.lock().await.clone().filter(|session| !session.is_over());
             if let Some(session) = session {
-                match take_lock(host, &session, &holder).await {
+                match self.take_lock(host, &session, &holder).await {
                     Err(LockTrouble::Final(error)) => return Err(error),
                     Err(LockTrouble::Lost(why)) => {
                         tracing::debug!(%host, why, "lost before its lock was taken");
@@ -206,7 +213,7 @@ impl Connections {
     async fn attempt(&self, host: &HostName) -> Result<Session, ConnectError> {
         let session = self.start(host).await?;
         if let Some(holder) = &self.lock {
-            match take_lock(host, &session, holder).await {
+            match self.take_lock(host, &session, holder).await {
                 Err(LockTrouble::Lost(why)) => return Err(not_started(&SessionError::Lost(why))),
                 Err(LockTrouble::Final(error)) => return Err(fatal(error.to_string())),
                 Ok(()) => {}
@@ -230,6 +237,52 @@ impl Connections {
             .await
             .unwrap_or_else(|_| Err(silent()))
             .map_err(|error| not_started(&error))
+    }
+
+    /// Takes a host's run lock. The agent is told whether this run has had it before.
+    async fn take_lock(
+        &self,
+        host: &HostName,
+        session: &Session,
+        holder: &LockHolder,
+    ) -> Result<(), LockTrouble> {
+        let began = Instant::now();
+        let had_lock = self.locked().contains(host);
+        loop {
+            match answer(session, PROMPT, session.take_lock(holder.clone(), had_lock)).await {
+                Ok(None) => {
+                    self.locked().insert(host.clone());
+                    return Ok(());
+                }
+                Ok(Some(other)) if other.run == holder.run && began.elapsed() < OWN_LOCK => {
+                    tracing::debug!(%host, "an agent of this run that was cut off still has the lock");
+                    sleep(LOCK_LOOK).await;
+                }
+                Ok(Some(other)) => {
+                    let host = host.clone();
+                    return Err(LockTrouble::Final(LockError::Held { host, holder: other }));
+                }
+                Err(SessionError::Lost(why)) => return Err(LockTrouble::Lost(why)),
+                Err(error) => {
+                    return Err(LockTrouble::Final(LockError::Failed {
+                        host: host.clone(),
+                        why: error.to_string(),
+                    }));
+                }
+            }
+        }
+    }
+
+    /// The name of a node's next action. No two actions of a run have the same, however many plans it carries out.
+    pub(crate) fn next_action(&self, node: &NodeId) -> ActionId {
+        ActionId {
+            node: node.clone(),
+            number: self.actions.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, BTreeSet<HostName>> {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -257,30 +310,6 @@ enum LockTrouble {
     /// The connection is gone: the next one may fare better.
     Lost(String),
     Final(LockError),
-}
-
-async fn take_lock(host: &HostName, session: &Session, holder: &LockHolder) -> Result<(), LockTrouble> {
-    let began = Instant::now();
-    loop {
-        match answer(session, PROMPT, session.take_lock(holder.clone())).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(other)) if other.run == holder.run && began.elapsed() < OWN_LOCK => {
-                tracing::debug!(%host, "an agent of this run that was cut off still has the lock");
-                sleep(LOCK_LOOK).await;
-            }
-            Ok(Some(other)) => {
-                let host = host.clone();
-                return Err(LockTrouble::Final(LockError::Held { host, holder: other }));
-            }
-            Err(SessionError::Lost(why)) => return Err(LockTrouble::Lost(why)),
-            Err(error) => {
-                return Err(LockTrouble::Final(LockError::Failed {
-                    host: host.clone(),
-                    why: error.to_string(),
-                }));
-            }
-        }
-    }
 }
 
 fn not_started(error: &SessionError) -> ConnectError {

@@ -4,12 +4,12 @@
 //! limits and budgets. [`run`] is the other half: it sends actions, waits for gates, and tells events. It knows
 //! no service; a gate is judged by the [`plan::Judge`] that it is given.
 
-mod again;
 mod connections;
 mod gather;
 mod node;
 mod run;
 mod schedule;
+mod sending;
 #[cfg(test)]
 mod tests;
 

@@ -9,13 +9,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 use transport::SessionError;
 use types::HostName;
 
-use crate::again::Sending;
 use crate::connections::{Connections, after};
 use crate::gather::{Patience, describe, look};
 use crate::run::Asked;
 use crate::schedule::End;
+use crate::sending::Sending;
 
-/// How often an action is sent again after its connection was lost. Each time the agent checks its preconditions anew.
+/// How often an action is sent, the first time among them. It is done once: see [`Sending`].
 const ATTEMPTS: u32 = 3;
 
 /// How long a look may take that began before the limit of its gate, or before the operator asked to stop.
@@ -47,10 +47,8 @@ pub(crate) async fn perform(
 ) -> Ended {
     let action = node.action.as_ref();
     let mut sending = action.map(|action| {
-        Sending::new(
-            action,
-            Duration::from_millis(action.limit_ms).saturating_add(SLACK),
-        )
+        let limit = Duration::from_millis(action.limit_ms).saturating_add(SLACK);
+        Sending::new(connections, &node.id, action, limit)
     });
     let result = attempt(
         node,
@@ -65,9 +63,9 @@ pub(crate) async fn perform(
     let end = match &result {
         Ok(_) => End::Done,
         Err(Failure::Blocked { .. }) => End::Blocked,
-        Err(Failure::Gate { .. }) => End::RolloutStopped,
+        Err(Failure::Gate { .. } | Failure::CutOff { .. }) => End::RolloutStopped,
         Err(Failure::Lost { .. }) => End::HostLost,
-        Err(Failure::Changed { .. }) if !sending.is_some_and(|sending| sending.is_repeated()) => {
+        Err(Failure::Changed { .. }) if !sending.is_some_and(|sending| sending.may_have_been_done()) => {
             End::Untouched
         }
         Err(Failure::Action { .. } | Failure::Changed { .. }) => End::Failed,
@@ -85,7 +83,7 @@ async fn attempt(
     judge: &dyn Judge,
     asked: Asked,
     events: &mpsc::UnboundedSender<Event>,
-    sending: Option<&mut Sending>,
+    sending: Option<&mut Sending<'_>>,
 ) -> Result<Option<Change>, Failure> {
     // Who no longer listens to events does not stop a run.
     let wait = |why: String| {
@@ -127,7 +125,7 @@ fn blocked(failure: Failure) -> Failure {
 
 async fn act(
     host: &HostName,
-    sending: &mut Sending,
+    sending: &mut Sending<'_>,
     connections: &Connections,
     asked: Asked,
     wait: &impl Fn(String),
@@ -149,6 +147,7 @@ async fn act(
         match sending.send(&session).await {
             Ok(Ok(change)) => return Ok(change),
             Ok(Err(ActionError::Changed { what })) => return Err(Failure::Changed { what }),
+            Ok(Err(ActionError::CutOff { what })) => return Err(Failure::CutOff { what }),
             Ok(Err(error)) => {
                 return Err(Failure::Action {
                     message: error.to_string(),

@@ -96,6 +96,12 @@ pub enum Failure {
         /// What the agent said.
         message: String,
     },
+    /// The action was begun, and its end is not known: its connection was lost, and its agent or host went down. It is not
+    /// repeated.
+    CutOff {
+        /// How far it came, as far as that is known.
+        what: String,
+    },
     /// A gate did not pass.
     Gate {
         /// The gate, in words.

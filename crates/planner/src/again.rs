@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use plan::{Event, Failure, NodeOutcome, NotRun, StepGraph};
 use types::NodeId;
 
-/// Whether a run stopped only because of changes since its plan, and what is planned now is within what was approved.
+/// Whether a run stopped only because of changes since its plan or of actions that were cut off, and what is planned now is within what was approved.
 pub fn goes_on(approved: &StepGraph, events: &[Event], now: &StepGraph) -> bool {
     let mut ends = events.iter().filter_map(|event| match event {
         Event::NodeFinished { outcome, .. } => Some(outcome),
@@ -21,7 +21,7 @@ pub fn goes_on(approved: &StepGraph, events: &[Event], now: &StepGraph) -> bool 
         NodeOutcome::Done { .. } => true,
         NodeOutcome::Failed { failure } => {
             has_changed = true;
-            matches!(failure, Failure::Changed { .. })
+            matches!(failure, Failure::Changed { .. } | Failure::CutOff { .. })
         }
         NodeOutcome::NotRun { why } => {
             matches!(why, NotRun::Dependency { .. } | NotRun::RolloutStopped { .. })

@@ -2,8 +2,9 @@
 //!
 //! An [`Action`] is one typed change with what must still hold when it is made. The agent checks every
 //! [`Precondition`] right before it acts, on the host itself; one that no longer holds stops the action with
-//! "changed since the plan". An action is safe to repeat, and safe to be cut off: a file is written whole or not at
-//! all, and a sequence of commands is ordered so that the next plan sees where it stopped.
+//! "changed since the plan". An action is safe to be cut off: a file is written whole or not at all, and a sequence of
+//! commands is ordered so that the next plan sees where it stopped. It is done once, however often it is sent: see
+//! [`crate::Record`].
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -127,6 +128,24 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    /// Whether it may be done a second time where it is not known how the first time ended: what is there already is left
+    /// as it is. Everything else would happen twice.
+    pub fn is_idempotent(&self) -> bool {
+        match self {
+            Self::WriteFile { .. } | Self::MakeDirectory { .. } | Self::InstallPackages { .. } => true,
+            Self::Unit { verbs, .. } => {
+                let has = |verb| verbs.contains(&verb);
+                // A stop with a start is a restart.
+                !(has(UnitVerb::Restart) || has(UnitVerb::Stop) && has(UnitVerb::Start))
+            }
+            // What it has reached is not sent for again.
+            Self::Ssdb { until, .. } => until.is_some(),
+            Self::Run { .. } | Self::Resp { .. } | Self::Mongo { .. } | Self::Http { .. } => false,
+        }
+    }
+}
+
 /// What stands at a file's path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileState {
@@ -223,5 +242,21 @@ pub enum ActionError {
         what: String,
         /// The limit.
         limit_ms: u64,
+    },
+    /// It was begun, and its end is not known: the agent or its connection ended before it did.
+    #[error("cut off: {what}")]
+    CutOff {
+        /// How far it came, as far as that is known.
+        what: String,
+    },
+    /// It took longer than its time limit, and was left to end because stopping it in the middle would do harm.
+    #[error("not done within {limit_ms} ms: {what} still runs as PID {pid} and is left to end")]
+    LeftRunning {
+        /// What was under way.
+        what: String,
+        /// The limit.
+        limit_ms: u64,
+        /// Its process.
+        pid: u32,
     },
 }

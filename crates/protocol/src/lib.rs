@@ -12,6 +12,7 @@ pub mod encoding;
 pub mod facts;
 pub mod frame;
 pub mod message;
+pub mod record;
 mod references;
 pub mod text;
 
@@ -21,6 +22,7 @@ pub use facts::{Fact, FactError, FactQuery, Query};
 pub use message::{
     Hello, LockHolder, Request, RequestId, Response, Sealed, SealingKey, SecretValue, ToAgent, ToController,
 };
+pub use record::{ActionId, ActionRequest, Record};
 pub use text::{Piece, Text, TextError};
 
 /// The version of the contract. Controller and agent are built together and the agent is found by the hash of its

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use types::{RunId, Secret};
 
-use crate::{Action, ActionError, Change, Fact, FactError, FactQuery};
+use crate::{ActionError, ActionRequest, Change, Fact, FactError, FactQuery};
 
 /// The agent's first frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +65,16 @@ pub enum Request {
     /// Hands over the secrets that later requests name. Adds to those handed over before.
     Secrets(Sealed),
     /// Takes the run lock of the host; it is held until the connection ends.
-    Lock(LockHolder),
+    Lock {
+        /// Who takes it.
+        holder: LockHolder,
+        /// Whether this run has had it before, over a connection that was lost.
+        had_lock: bool,
+    },
     /// Answers queries, all at once.
     Gather(Vec<FactQuery>),
-    /// Makes a change.
-    Act(Box<Action>),
+    /// Makes a change, under the run lock that this connection holds.
+    Act(Box<ActionRequest>),
 }
 
 /// What the agent answers.
@@ -114,6 +119,8 @@ impl Response {
             Self::Acted(Err(
                 ActionError::Changed { what }
                 | ActionError::TimedOut { what, .. }
+                | ActionError::CutOff { what }
+                | ActionError::LeftRunning { what, .. }
                 | ActionError::Failed { message: what },
             )) => cut(what),
             Self::Failed(why) => cut(why),

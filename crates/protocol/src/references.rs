@@ -15,15 +15,24 @@ use crate::facts::{
     SsdbReply, TcpFact, TcpQuery, Term, UnitFact, UnitQuery, WordsFact, WordsQuery,
 };
 use crate::text::{CLOSE, OPEN};
-use crate::{Action, Command, Fact, FactQuery, Operation, Precondition, Request, Text, TextError};
+use crate::{
+    Action, ActionRequest, Command, Fact, FactQuery, Operation, Precondition, Request, Text, TextError,
+};
 
 impl Request {
     /// The secrets that the request refers to.
     pub fn secrets(&self) -> BTreeSet<SecretId> {
         match self {
-            Self::Secrets(_) | Self::Lock(_) => BTreeSet::new(),
+            Self::Secrets(_) | Self::Lock { .. } => BTreeSet::new(),
             Self::Gather(queries) => queries.iter().flat_map(FactQuery::secrets).collect(),
-            Self::Act(action) => action.secrets(),
+            Self::Act(request) => {
+                let ActionRequest {
+                    id: _,
+                    is_repeated: _,
+                    action,
+                } = &**request;
+                action.secrets()
+            }
         }
     }
 }

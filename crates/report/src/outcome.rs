@@ -46,6 +46,10 @@ pub(crate) fn failure(failure: &Failure) -> Vec<String> {
             format!("last seen: {last}"),
         ],
         Failure::Action { message } => vec![message.clone()],
+        Failure::CutOff { what } => vec![
+            format!("cut off: {what}"),
+            "it was not repeated; plan again: the plan shows whether it is still to be done".to_owned(),
+        ],
         Failure::Gate { title, last } => {
             vec![
                 format!("the gate did not pass: {title}"),

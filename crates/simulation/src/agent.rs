@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use protocol::{
-    Action, ActionError, Change, Fact, FactError, FactQuery, LockHolder, Operation, Request, Response,
+    Action, ActionError, ActionRequest, Change, Fact, FactError, FactQuery, LockHolder, Operation, Request,
+    Response, UnitVerb,
 };
 use tokio::time::{Instant, sleep};
 use transport::BoxFuture;
@@ -94,9 +95,9 @@ impl FakeHost for Agent {
             let response = match request {
                 // They are opened before.
                 Request::Secrets(_) => return None,
-                Request::Lock(holder) => life.lock(holder),
+                Request::Lock { holder, had_lock } => life.lock(holder, had_lock),
                 Request::Gather(queries) => Response::Facts(life.gather(&queries)),
-                Request::Act(action) => Response::Acted(life.act(&action, arrived).await?),
+                Request::Act(request) => life.act_once(&request, arrived).await?,
             };
             life.wait(life.site.latency()).await?;
             Some(response)
@@ -129,25 +130,58 @@ impl Life {
         reported.collect()
     }
 
-    fn lock(&self, holder: LockHolder) -> Response {
-        match self.site.lock(&self.host, self.id, holder) {
+    fn lock(&self, holder: LockHolder, had_lock: bool) -> Response {
+        match self.site.lock(&self.host, self.id, holder, had_lock) {
             None => Response::Locked,
             Some(other) => Response::LockedBy(other),
         }
     }
 
-    async fn act(&self, action: &Action, arrived: Duration) -> Option<Result<Change, ActionError>> {
-        let until = Instant::now() + Duration::from_millis(action.limit_ms);
-        if let Err(error) = self.site.check(&self.host, &action.only_if) {
-            return Some(Err(error));
+    /// Does what the record does not answer, as the real agent does.
+    async fn act_once(&self, request: &ActionRequest, arrived: Duration) -> Option<Response> {
+        let Some(known) = self
+            .site
+            .record(&self.host, self.id, |record| record.answer(request))
+        else {
+            return Some(Response::Failed("the run lock is not held".to_owned()));
+        };
+        if let Some(known) = known {
+            return Some(Response::Acted(known));
         }
+        let action = &request.action;
+        let until = Instant::now() + Duration::from_millis(action.limit_ms);
+        let ready = self.site.check(&self.host, &action.only_if);
+        if let Err(error) = ready.and_then(|()| self.safe_point(&action.operation, until, action.limit_ms)) {
+            return Some(Response::Acted(Err(error)));
+        }
+        self.site
+            .record(&self.host, self.id, |record| record.begin(request.id.clone()));
+        let mut is_touched = false;
+        let result = self.act(action, until, arrived, &mut is_touched).await?;
+        self.site.record(&self.host, self.id, |record| match &result {
+            Err(ActionError::CutOff { .. }) if !is_touched => record.forget(&request.id),
+            result => record.end(request.id.clone(), result.clone()),
+        });
+        Some(Response::Acted(result))
+    }
+
+    async fn act(
+        &self,
+        action: &Action,
+        until: Instant,
+        arrived: Duration,
+        is_touched: &mut bool,
+    ) -> Option<Result<Change, ActionError>> {
         for piece in pieces(&action.operation) {
             if let Err(error) = self.safe_point(&piece, until, action.limit_ms) {
                 return Some(Err(error));
             }
             loop {
                 match self.site.operate(&self.host, self.id, &piece, arrived) {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        *is_touched |= touches(&piece);
+                        break;
+                    }
                     Err(_) if is_repeated(&piece) && Instant::now() + AGAIN < until => {
                         self.wait(AGAIN).await?;
                         if let Err(error) = self.safe_point(&piece, until, action.limit_ms) {
@@ -167,8 +201,8 @@ impl Life {
 
     fn safe_point(&self, next: &Operation, until: Instant, limit_ms: u64) -> Result<(), ActionError> {
         if self.is_closing.load(Ordering::Relaxed) {
-            let message = format!("the connection ended before {}", words::operation(next));
-            return Err(ActionError::Failed { message });
+            let what = format!("the connection ended before {}", words::operation(next));
+            return Err(ActionError::CutOff { what });
         }
         if Instant::now() >= until {
             let what = words::operation(next);
@@ -184,6 +218,14 @@ fn is_repeated(operation: &Operation) -> bool {
         Operation::Mongo { again_on, .. } => !again_on.is_empty(),
         Operation::Ssdb { until, .. } => until.is_some(),
         _ => false,
+    }
+}
+
+/// Whether a piece that was done must not be done a second time.
+fn touches(piece: &Operation) -> bool {
+    match piece {
+        Operation::Unit { verbs, .. } => verbs.contains(&UnitVerb::Restart),
+        other => !other.is_idempotent(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use config::ServiceDecl;
 use plan::StepGraph;
 use protocol::facts::ResolveFact;
-use protocol::{ActionError, Fact, FactError, FactQuery, LockHolder, Operation, Precondition};
+use protocol::{ActionError, Fact, FactError, FactQuery, LockHolder, Operation, Precondition, Record};
 use services::world::Trouble;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -45,6 +45,8 @@ struct State {
     locks: BTreeMap<HostName, (u64, LockHolder)>,
     /// The secrets that each host was handed since the beginning.
     handed_over: BTreeMap<HostName, BTreeSet<SecretId>>,
+    /// What agents left on each host of the run that had its lock last.
+    records: BTreeMap<HostName, Record>,
     agents: u64,
     operations: u64,
     phase_began_at: u64,
@@ -82,6 +84,7 @@ impl Site {
             full: BTreeSet::new(),
             locks: BTreeMap::new(),
             handed_over: BTreeMap::new(),
+            records: BTreeMap::new(),
             agents: 0,
             operations: 0,
             phase_began_at: 0,
@@ -167,7 +170,13 @@ impl Site {
     }
 
     /// Takes a host's run lock for an agent; the answer is who else has it.
-    pub(crate) fn lock(&self, host: &HostName, agent: u64, holder: LockHolder) -> Option<LockHolder> {
+    pub(crate) fn lock(
+        &self,
+        host: &HostName,
+        agent: u64,
+        holder: LockHolder,
+        had_lock: bool,
+    ) -> Option<LockHolder> {
         let now = self.now();
         let mut books = self.books();
         match books.locks.get(host) {
@@ -180,10 +189,24 @@ impl Site {
             }
             _ => {
                 books.note(now, || format!("{host} is locked by {}", holder.run));
+                let record = Record::open(books.records.remove(host), &holder.run, had_lock);
+                books.records.insert(host.clone(), record);
                 books.locks.insert(host.clone(), (agent, holder));
                 None
             }
         }
+    }
+
+    /// What is recorded on a host, for the agent that has its lock.
+    pub(crate) fn record<T>(
+        &self,
+        host: &HostName,
+        agent: u64,
+        use_it: impl FnOnce(&mut Record) -> T,
+    ) -> Option<T> {
+        let mut books = self.books();
+        let is_holder = books.locks.get(host).is_some_and(|(holder, _)| *holder == agent);
+        books.records.get_mut(host).filter(|_| is_holder).map(use_it)
     }
 
     pub(crate) fn unlock(&self, host: &HostName, agent: u64) {
@@ -277,6 +300,8 @@ impl Site {
             if is_down {
                 *books.boots.entry(host.clone()).or_default() += 1;
                 books.locks.remove(host);
+                // It stands in memory.
+                books.records.remove(host);
                 books.down.insert(host.clone());
             } else {
                 books.down.remove(host);

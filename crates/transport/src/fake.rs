@@ -202,7 +202,7 @@ mod tests {
         fn answer(&self, _host: HostName, request: Request) -> BoxFuture<'static, Option<Response>> {
             Box::pin(async move {
                 match request {
-                    Request::Lock(_) => {
+                    Request::Lock { .. } => {
                         tokio::time::sleep(Duration::from_mins(1)).await;
                         Some(Response::Locked)
                     }
@@ -230,7 +230,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answers_come_in_any_order() {
         let session = session(&Fake::new(Arc::new(Slow))).await;
-        let (slow, quick) = tokio::join!(session.take_lock(holder()), session.gather(Vec::new()));
+        let (slow, quick) = tokio::join!(session.take_lock(holder(), false), session.gather(Vec::new()));
         assert_eq!((slow, quick), (Ok(None), Ok(Vec::new())));
     }
 
@@ -238,7 +238,7 @@ mod tests {
     async fn who_waits_on_a_lost_connection_is_told() {
         let fake = Fake::new(Arc::new(Slow));
         let session = session(&fake).await;
-        let (waiting, ()) = tokio::join!(session.take_lock(holder()), async {
+        let (waiting, ()) = tokio::join!(session.take_lock(holder(), false), async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             fake.set_down(&"db1".parse().unwrap(), true);
         });

@@ -1,5 +1,6 @@
 //! An agent as a child process of the controller: for tests of the agent without SSH, and for a host that is this one.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -14,6 +15,8 @@ use crate::{AgentStream, BoxFuture, ConnectError, Transport};
 pub struct Local {
     /// The agent's binary.
     pub agent: PathBuf,
+    /// Its arguments, such as `--lock FILE` where it must not share this machine's.
+    pub args: Vec<OsString>,
 }
 
 impl Transport for Local {
@@ -25,6 +28,7 @@ impl Transport for Local {
                 transient: false,
             };
             let mut child = Command::new(&self.agent)
+                .args(&self.args)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())

@@ -15,7 +15,7 @@ use std::time::Duration;
 use protocol::bounds::Exceeded;
 use protocol::frame::{self, Decoder, FrameError};
 use protocol::{
-    Action, ActionError, Change, Fact, FactError, FactQuery, Hello, LockHolder, Request, RequestId,
+    ActionError, ActionRequest, Change, Fact, FactError, FactQuery, Hello, LockHolder, Request, RequestId,
 };
 use protocol::{Response, ToAgent, VERSION};
 use sealing::{SealError, seal};
@@ -238,9 +238,13 @@ impl Session {
         }
     }
 
-    /// Takes the host's run lock; the answer is who else holds it.
-    pub async fn take_lock(&self, holder: LockHolder) -> Result<Option<LockHolder>, SessionError> {
-        match self.request(Request::Lock(holder)).await? {
+    /// Takes the host's run lock; the answer is who else holds it. `had_lock` says whether the run has had it before.
+    pub async fn take_lock(
+        &self,
+        holder: LockHolder,
+        had_lock: bool,
+    ) -> Result<Option<LockHolder>, SessionError> {
+        match self.request(Request::Lock { holder, had_lock }).await? {
             Response::Locked => Ok(None),
             Response::LockedBy(other) => Ok(Some(other)),
             _ => Err(SessionError::Unexpected),
@@ -264,8 +268,8 @@ impl Session {
     }
 
     /// Makes a change.
-    pub async fn act(&self, action: Action) -> Result<Result<Change, ActionError>, SessionError> {
-        match self.request(Request::Act(Box::new(action))).await? {
+    pub async fn act(&self, request: ActionRequest) -> Result<Result<Change, ActionError>, SessionError> {
+        match self.request(Request::Act(Box::new(request))).await? {
             Response::Acted(result) => Ok(result),
             _ => Err(SessionError::Unexpected),
         }

@@ -22,6 +22,7 @@ pub(super) fn send(
     for request in requests {
         let shown = shown(request);
         act.safe_point(&shown)?;
+        act.touch();
         let reply = http::ask(
             &secrets,
             at,

@@ -43,11 +43,14 @@ pub(super) fn send(
         loop {
             act.safe_point(&format!("{name}{refused}"))?;
             let mut share = act.host.memory.share();
+            let was_touched = act.is_touched.replace(true);
             let said = fields(&secrets, &command.fields)
                 .and_then(|document| connection.ask(&command.db, document, &mut share));
             match said {
                 Ok(Ok(_)) => break,
                 Ok(Err(error)) if again_on.contains(&error.code) => {
+                    // What was refused has not been done.
+                    act.is_touched.set(was_touched);
                     refused = format!(", which was refused so far: {error}");
                     std::thread::sleep(PAUSE);
                 }

@@ -26,6 +26,7 @@ pub(super) fn send(
     for command in commands {
         let shown = shown(command);
         act.safe_point(&shown)?;
+        act.touch();
         let mut share = act.host.memory.share();
         let replies = connection.ask(&secrets, std::slice::from_ref(command), &mut share);
         // The connection's limit is the action's: where no answer came, the time is over as well.

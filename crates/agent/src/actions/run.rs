@@ -21,6 +21,8 @@ pub(super) fn run(act: &Act<'_>, commands: &[Command]) -> Result<Change, ActionE
             None => Ok(Zeroizing::default()),
         }
         .map_err(|error| failed_here(error.to_string()))?;
+        act.safe_point(&shown)?;
+        act.touch();
         let output = act.program(&command.argv, &stdin, &[])?;
         if output.status != 0 {
             return Err(failed_here(format!(

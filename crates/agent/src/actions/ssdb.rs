@@ -81,6 +81,7 @@ impl Talk<'_> {
     fn ask(&mut self, command: &SsdbCommand) -> Result<Items, ActionError> {
         let shown = shown(command);
         self.act.safe_point(&shown)?;
+        self.act.touch();
         let secrets = self.act.host.secrets();
         // The connection's limit is the action's: where no answer came, the time is over as well.
         let mut share = self.act.host.memory.share();

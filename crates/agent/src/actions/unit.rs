@@ -12,6 +12,10 @@ pub(super) fn tell(act: &Act<'_>, name: &str, verbs: &[UnitVerb]) -> Result<Chan
         if *verb != UnitVerb::DaemonReload {
             words.extend(["--", name]);
         }
+        act.safe_point(&words.join(" "))?;
+        if *verb == UnitVerb::Restart {
+            act.touch();
+        }
         let output = act.program(&argv(&words), &[], &[])?;
         if output.status != 0 {
             let mut message = format!("{} failed:\n{}", words.join(" "), act.said(&output));

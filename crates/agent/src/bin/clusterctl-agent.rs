@@ -14,7 +14,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     agent::harden();
-    let options = agent::Options::from_args(std::env::args_os().skip(1))?;
+    let mut args = std::env::args_os().skip(1).peekable();
+    if args.next_if(|name| name == agent::start::ARGUMENT).is_some() {
+        return Err(agent::start::start(args).into());
+    }
+    let mut options = agent::Options::from_args(args)?;
+    // This very program, even where its file was replaced or removed since.
+    options.starter = Some("/proc/self/exe".into());
     // Plain files: the standard library's buffers would keep copies of secrets, and look for line ends in frames.
     let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);

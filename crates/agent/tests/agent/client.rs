@@ -7,13 +7,14 @@ use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use protocol::frame::{self, Decoder, Message};
 use protocol::{
-    Action, ActionError, Change, Fact, FactError, FactQuery, FileState, Hello, Operation, Precondition,
-    Query, Request, RequestId, Response, Text, ToAgent, ToController,
+    Action, ActionError, ActionId, ActionRequest, Change, Fact, FactError, FactQuery, FileState, Hello,
+    LockHolder, Operation, Precondition, Query, Request, RequestId, Response, Text, ToAgent, ToController,
 };
 use tempfile::TempDir;
 use types::Secret;
@@ -33,11 +34,14 @@ pub(crate) struct Client {
     decoder: Decoder,
     answers: HashMap<RequestId, Response>,
     next: RequestId,
+    actions: u32,
     /// Everything that the agent said.
     pub(crate) said: Vec<u8>,
     pub(crate) hello: Hello,
     /// Where it keeps its things.
     pub(crate) home: TempDir,
+    /// Where its lock is, and that of the agents after it.
+    run: Arc<TempDir>,
 }
 
 impl Client {
@@ -48,12 +52,17 @@ impl Client {
     /// Starts an agent in an environment of the test's making.
     pub(crate) fn start_with(prepare: impl FnOnce(&mut Command)) -> Self {
         let home = tempfile::tempdir().unwrap();
+        let run = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_at(home, run, prepare)
+    }
+
+    fn start_at(home: TempDir, run: Arc<TempDir>, prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(binary());
         command
             .arg("--backups")
             .arg(home.path().join("backups"))
             .arg("--lock")
-            .arg(home.path().join("lock"))
+            .arg(run.path().join("lock"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         prepare(&mut command);
@@ -82,9 +91,11 @@ impl Client {
             decoder: Decoder::default(),
             answers: HashMap::new(),
             next: 0,
+            actions: 0,
             said: Vec::new(),
             hello,
             home,
+            run,
         };
         client.hello = client.message();
         client
@@ -108,6 +119,11 @@ impl Client {
         let frame = frame::encode(&ToAgent { id, request }).unwrap();
         self.input.as_mut().unwrap().write_all(&frame).unwrap();
         id
+    }
+
+    /// Sends what may be a part of a frame only.
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
     /// Waits for the answer to a request.
@@ -167,11 +183,61 @@ impl Client {
         self.perform(action)
     }
 
+    /// Makes a change, under the run lock and an id of its own.
     pub(crate) fn perform(&mut self, action: Action) -> Result<Change, ActionError> {
-        match self.request(Request::Act(Box::new(action))) {
+        let id = self.begin(action);
+        match self.answer(id) {
             Response::Acted(result) => result,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Sends an action of its own id, and does not wait for what comes of it.
+    pub(crate) fn begin(&mut self, action: Action) -> RequestId {
+        self.take_lock(false);
+        self.actions += 1;
+        let number = self.actions;
+        self.send(act(number, false, action))
+    }
+
+    /// Takes the run lock, which nobody else may have.
+    pub(crate) fn take_lock(&mut self, had_lock: bool) {
+        let holder = holder("test@here");
+        let answer = self.request(Request::Lock { holder, had_lock });
+        assert_eq!(answer, Response::Locked);
+    }
+
+    /// Kills the agent, as nothing but a defect or an operator does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Another agent, which takes over where this one was: it has the same lock and the same record.
+    pub(crate) fn successor(&self) -> Self {
+        self.successor_with(|_| {})
+    }
+
+    /// The same, in an environment of the test's making.
+    pub(crate) fn successor_with(&self, prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::start_at(tempfile::tempdir().unwrap(), Arc::clone(&self.run), prepare)
+    }
+
+    /// The record of the run that has the lock.
+    pub(crate) fn record(&self) -> PathBuf {
+        self.run.path().join("lock.actions")
+    }
+
+    /// Takes the run lock as soon as it is free.
+    pub(crate) fn wait_for_lock(&mut self) {
+        let holder = holder("test@here");
+        until("the lock is free", || {
+            let holder = holder.clone();
+            self.request(Request::Lock {
+                holder,
+                had_lock: true,
+            }) == Response::Locked
+        });
     }
 
     /// Ends the connection, as a controller that died does.
@@ -205,6 +271,27 @@ impl Drop for Client {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// Who holds the lock of the one run that there is in tests.
+pub(crate) fn holder(who: &str) -> LockHolder {
+    LockHolder {
+        who: who.to_owned(),
+        since: "2026-11-24T08:51:10Z".to_owned(),
+        run: "r1".parse().unwrap(),
+    }
+}
+
+/// The request for an action.
+pub(crate) fn act(number: u32, is_repeated: bool, action: Action) -> Request {
+    Request::Act(Box::new(ActionRequest {
+        id: ActionId {
+            node: "node".parse().unwrap(),
+            number,
+        },
+        is_repeated,
+        action,
+    }))
 }
 
 /// Waits until something is so, or fails the test.

@@ -5,31 +5,30 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use protocol::facts::{CommandQuery, FileQuery, OsQuery, ResolveQuery, TcpQuery};
-use protocol::{Action, Command, Fact, FactQuery, LockHolder, Operation, Query, Request, Response, VERSION};
+use protocol::{Action, Command, Fact, FactQuery, Operation, Query, Request, Response, VERSION};
 
 use crate::Client;
-use crate::client::{binary, is_alive, until};
-
-fn holder(who: &str) -> LockHolder {
-    LockHolder {
-        who: who.to_owned(),
-        since: "2026-11-24T08:51:10Z".to_owned(),
-        run: "r1".parse().unwrap(),
-    }
-}
+use crate::client::{binary, holder, is_alive, until};
 
 fn sh(script: &str) -> Command {
     Command::new(["sh", "-c", script])
 }
 
-fn run(commands: impl Into<Vec<Command>>) -> Request {
-    Request::Act(Box::new(Action {
+fn run(commands: impl Into<Vec<Command>>) -> Action {
+    Action {
         only_if: Vec::new(),
         operation: Operation::Run {
             commands: commands.into(),
         },
         limit_ms: 30_000,
-    }))
+    }
+}
+
+fn lock(who: &str) -> Request {
+    Request::Lock {
+        holder: holder(who),
+        had_lock: false,
+    }
 }
 
 fn slow(script: &str) -> FactQuery {
@@ -120,26 +119,14 @@ fn names_and_ports_are_asked_on_the_host() {
 #[test]
 fn the_lock_is_held_until_the_process_ends() {
     let mut first = Client::start();
-    assert_eq!(
-        first.request(Request::Lock(holder("anna@laptop"))),
-        Response::Locked
-    );
-    assert_eq!(
-        first.request(Request::Lock(holder("anna@laptop"))),
-        Response::Locked
-    );
-    let lock = first.home.path().join("lock");
-    let mut second = Client::start_with(|command| {
-        command.arg("--lock").arg(&lock);
-    });
-    let answer = second.request(Request::Lock(holder("ben@desk")));
+    assert_eq!(first.request(lock("anna@laptop")), Response::Locked);
+    assert_eq!(first.request(lock("anna@laptop")), Response::Locked);
+    let mut second = first.successor();
+    let answer = second.request(lock("ben@desk"));
     assert_eq!(answer, Response::LockedBy(holder("anna@laptop")));
     first.hang_up();
     first.wait();
-    assert_eq!(
-        second.request(Request::Lock(holder("ben@desk"))),
-        Response::Locked
-    );
+    assert_eq!(second.request(lock("ben@desk")), Response::Locked);
 }
 
 #[test]
@@ -147,7 +134,7 @@ fn a_sequence_stops_between_two_commands_when_the_connection_ends() {
     let mut client = Client::start();
     let mark = |name: &str| client.home.path().join(name);
     let (begun, ended, next) = (mark("begun"), mark("ended"), mark("next"));
-    client.send(run([
+    client.begin(run([
         sh(&format!(
             "touch {}; sleep 1; touch {}",
             begun.display(),

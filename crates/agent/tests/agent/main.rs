@@ -16,6 +16,7 @@ mod passwords;
 mod peers;
 mod races;
 mod redis;
+mod repeated_actions;
 mod ssdb;
 mod systemd;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use plan::{Failure, Node, NodeOutcome, NotRun};
 
-use super::world::{NodeExt, Script, Setting, Trouble, budget, graph_with, node};
+use super::graphs::{NodeExt, budget, graph_with, node};
+use super::world::{Script, Setting, Trouble};
 
 /// A node that may begin only while another's member serves.
 fn after_all(id: &str, on: &str, other: &Node) -> Node {
@@ -127,7 +128,7 @@ async fn a_host_that_is_lost_counts_in_every_group_that_it_is_in() {
     else {
         panic!("{:?}", ran.of("c"));
     };
-    assert_eq!(unavailable, [super::world::host("h1")]);
+    assert_eq!(unavailable, [super::graphs::host("h1")]);
 }
 
 #[tokio::test(start_paused = true)]

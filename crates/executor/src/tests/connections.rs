@@ -13,7 +13,8 @@ use tokio::time::{sleep, timeout};
 use transport::{AgentStream, BoxFuture, ConnectError, Retry, Transport};
 use types::{HostName, Secret, SecretId};
 
-use super::world::{Setting, graph, holder, host, node};
+use super::graphs::{graph, holder, host, node};
+use super::world::Setting;
 use crate::{Connections, LockError, gather};
 
 const DAY: Duration = Duration::from_hours(24);

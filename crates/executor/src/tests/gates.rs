@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::world::{NodeExt, Ran, Script, Setting, Trouble, graph, host, node};
+use super::graphs::{NodeExt, graph, host, node};
+use super::world::{Ran, Script, Setting, Trouble};
 
 fn lost(ran: &Ran, id: &str) -> String {
     match ran.of(id) {

@@ -3,6 +3,8 @@
 mod before;
 mod connections;
 mod gates;
+mod graphs;
+mod lost_answers;
 mod property;
 mod runs;
 mod trouble;

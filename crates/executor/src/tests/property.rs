@@ -7,7 +7,8 @@ use plan::{Event, Node, NodeOutcome, NotRun, StepGraph};
 use proptest::prelude::*;
 use tokio::time::sleep;
 
-use super::world::{NodeExt, Ran, Script, Setting, Trouble, budget, graph_with, host, node};
+use super::graphs::{NodeExt, budget, graph_with, host, node};
+use super::world::{Ran, Script, Setting, Trouble};
 use crate::Limits;
 
 const HOSTS: [&str; 4] = ["h0", "h1", "h2", "h3"];
@@ -41,6 +42,8 @@ fn trouble() -> impl Strategy<Value = Trouble> {
         1 => Just(Trouble::Changed),
         1 => (1u32..5).prop_map(Trouble::CutBefore),
         1 => Just(Trouble::CutAfter),
+        1 => Just(Trouble::AgentDies),
+        1 => Just(Trouble::HostRestarts),
         1 => Just(Trouble::Silent),
         1 => Just(Trouble::GateFails),
     ]

@@ -3,7 +3,8 @@
 use plan::{Event, Failure, NodeOutcome, NotRun};
 use proptest::prelude::*;
 
-use super::world::{NodeExt, Script, Setting, Trouble, budget, graph, graph_with, group, host, node};
+use super::graphs::{NodeExt, budget, graph, graph_with, group, host, node};
+use super::world::{Script, Setting, Trouble};
 use crate::Limits;
 
 fn not_run(outcome: NodeOutcome) -> NotRun {

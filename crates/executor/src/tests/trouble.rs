@@ -2,7 +2,8 @@
 
 use plan::{Failure, NodeOutcome, NotRun};
 
-use super::world::{NodeExt, Ran, Setting, Trouble, budget, graph, graph_with, host, node};
+use super::graphs::{NodeExt, budget, graph, graph_with, host, node};
+use super::world::{Ran, Setting, Trouble};
 
 fn failure(ran: &Ran, id: &str) -> Failure {
     match ran.of(id) {
@@ -76,30 +77,55 @@ async fn between_two_sendings_there_is_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_action_whose_answer_was_lost_is_sent_again_and_the_precondition_answers() {
-    let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
-    setting.world.trouble("a", Trouble::CutAfter);
-    let ran = setting.run().await;
-    assert_eq!(
-        failure(&ran, "a"),
-        Failure::Changed {
-            what: "a is done already".into()
-        }
-    );
-    assert_eq!(setting.world.happenings(), ["a begins", "a ends"], "done once");
+async fn an_action_whose_answer_was_lost_is_answered_again_and_not_done_again() {
+    for node in [node("a", "h1", &[]), node("a", "h1", &[]).restarting()] {
+        let setting = Setting::new(graph(vec![node]));
+        setting.world.trouble("a", Trouble::CutAfter);
+        let ran = setting.run().await;
+        assert!(ran.is_done("a"), "{:?}", ran.of("a"));
+        assert_eq!(setting.world.happenings(), ["a begins", "a ends"], "done once");
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_whose_answer_was_lost_is_not_made_again() {
-    let setting = Setting::new(graph(vec![node("a", "h1", &[]).restarting()]));
-    setting.world.trouble("a", Trouble::CutAfter);
-    let ran = setting.run().await;
-    assert!(ran.is_done("a"), "{:?}", ran.of("a"));
-    assert_eq!(
-        setting.world.happenings(),
-        ["a begins", "a ends", "a is started"],
-        "restarted once"
-    );
+async fn an_action_of_an_agent_that_died_in_the_middle_is_not_repeated_and_stops_its_rollout() {
+    for trouble in [Trouble::AgentDies, Trouble::HostRestarts] {
+        let nodes = vec![
+            node("mq/a", "h1", &[]).of("mq"),
+            node("mq/b", "h2", &["mq/a"]).of("mq"),
+        ];
+        let setting = Setting::new(graph(nodes));
+        setting.world.trouble("mq/a", trouble);
+        let ran = setting.run().await;
+        assert_eq!(
+            failure(&ran, "mq/a"),
+            Failure::CutOff {
+                what: "it was begun, and how it ended is not known".into()
+            }
+        );
+        assert_eq!(setting.world.happenings(), ["mq/a begins", "mq/a ends"]);
+        assert!(matches!(
+            ran.of("mq/b"),
+            NodeOutcome::NotRun {
+                why: NotRun::RolloutStopped { .. }
+            }
+        ));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_was_made_before_its_agent_died_is_not_made_again() {
+    for trouble in [Trouble::AgentDies, Trouble::HostRestarts] {
+        let setting = Setting::new(graph(vec![node("a", "h1", &[]).restarting()]));
+        setting.world.trouble("a", trouble);
+        let ran = setting.run().await;
+        assert!(ran.is_done("a"), "{:?}", ran.of("a"));
+        assert_eq!(
+            setting.world.happenings(),
+            ["a begins", "a ends", "a is started"],
+            "restarted once"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,10 +141,10 @@ async fn a_restart_that_did_not_come_to_be_is_sent_again() {
 async fn a_member_whose_action_may_have_been_made_stays_in_the_books() {
     let nodes = vec![
         node("restart@h1", "h1", &[]).of("mq").disrupting(&["mq"]),
-        node("restart@h2", "h2", &[]).of("mq").disrupting(&["mq"]),
+        node("restart@h2", "h2", &[]).of("kv").disrupting(&["mq"]),
     ];
     let setting = Setting::new(graph_with(nodes, &[("mq", budget(&["h1", "h2"], 1, &[]))]));
-    setting.world.trouble("restart@h1", Trouble::CutAfter);
+    setting.world.trouble("restart@h1", Trouble::AgentDies);
     let ran = setting.run().await;
     assert_eq!(setting.world.violations(), Vec::<String>::new());
     assert!(

@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use plan::{Budget, Event, Facts, Gate, Judge, Node, NodeOutcome, Outcome, StepGraph, Verdict};
-use protocol::facts::{CommandFact, CommandQuery, FileFact, UnitFact};
+use plan::{Budget, Event, Facts, Gate, Judge, NodeOutcome, Outcome, StepGraph, Verdict};
+use protocol::facts::{CommandFact, FileFact, UnitFact};
 use protocol::{
-    Action, ActionError, Change, Command, Fact, FactQuery, LockHolder, Operation, Query, Request, Response,
-    UnitVerb,
+    ActionError, ActionId, ActionRequest, Change, Fact, FactQuery, LockHolder, Operation, Record, Request,
+    Response, UnitVerb,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use transport::BoxFuture;
 use transport::fake::{Fake, FakeHost};
-use types::{GroupId, HostName, Secret, SecretId, ServiceName};
+use types::{GroupId, HostName, Secret, SecretId};
 
 use crate::{Connections, Limits, Stop, run};
 
@@ -43,6 +43,10 @@ pub(super) enum Trouble {
     CutBefore(u32),
     /// The action is done and the connection cut before it is told, once.
     CutAfter,
+    /// The action is done, its agent dies before it has recorded that, and the connection with it.
+    AgentDies,
+    /// The host goes down and up while the action is under way: it is done, and nothing is left of the agent's record.
+    HostRestarts,
     /// No answer ever comes.
     Silent,
     /// The gate can never pass.
@@ -76,6 +80,10 @@ struct Books {
     /// Who is down by whose doing, until when.
     down: BTreeMap<GroupId, BTreeMap<(HostName, String), Option<Instant>>>,
     locked: BTreeMap<HostName, LockHolder>,
+    /// What each host's agents know of the run's actions.
+    records: BTreeMap<HostName, Record>,
+    /// The actions that agents are at, in whatever connection they were sent.
+    under_way: BTreeSet<(HostName, ActionId)>,
     silent: BTreeSet<HostName>,
     violations: Vec<String>,
 }
@@ -85,116 +93,6 @@ struct Books {
 pub(super) struct World {
     books: Arc<Mutex<Books>>,
     began: Instant,
-}
-
-pub(super) fn host(name: &str) -> HostName {
-    name.parse().unwrap()
-}
-
-pub(super) fn group(name: &str) -> GroupId {
-    name.parse().unwrap()
-}
-
-/// A node with an action, and a gate that passes once its member serves again.
-pub(super) fn node(id: &str, on: &str, needs: &[&str]) -> Node {
-    let query = CommandQuery {
-        argv: vec!["state".into(), id.into()],
-        limit_ms: 1000,
-    };
-    let gate = Gate {
-        service: None,
-        check: id.into(),
-        host: Some(host(on)),
-        title: format!("{on} serves"),
-        watch: BTreeMap::from([(host(on), vec![query.wrap()])]),
-        limit_ms: 60_000,
-    };
-    Node {
-        id: id.parse().unwrap(),
-        service: None,
-        host: host(on),
-        title: String::new(),
-        reason: String::new(),
-        action: Some(Action {
-            only_if: Vec::new(),
-            operation: Operation::Run {
-                commands: vec![Command::new([id])],
-            },
-            limit_ms: 10_000,
-        }),
-        preview: None,
-        disrupts: BTreeSet::new(),
-        before: Vec::new(),
-        gates: vec![gate],
-        needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
-    }
-}
-
-pub(super) trait NodeExt {
-    fn of(self, service: &str) -> Self;
-    fn restarting(self) -> Self;
-    fn disrupting(self, groups: &[&str]) -> Self;
-    fn ungated(self) -> Self;
-    fn gate_limit(self, limit_ms: u64) -> Self;
-}
-
-impl NodeExt for Node {
-    fn of(mut self, service: &str) -> Self {
-        self.service = Some(service.parse::<ServiceName>().unwrap());
-        self
-    }
-
-    /// Its action is the restart of a unit that is called like the node.
-    fn restarting(mut self) -> Self {
-        let operation = Operation::Unit {
-            name: self.id.to_string(),
-            verbs: vec![UnitVerb::Restart],
-        };
-        self.action.as_mut().unwrap().operation = operation;
-        self
-    }
-
-    fn disrupting(mut self, groups: &[&str]) -> Self {
-        self.disrupts = groups.iter().map(|name| group(name)).collect();
-        self
-    }
-
-    fn ungated(mut self) -> Self {
-        self.gates.clear();
-        self
-    }
-
-    fn gate_limit(mut self, limit_ms: u64) -> Self {
-        for gate in &mut self.gates {
-            gate.limit_ms = limit_ms;
-        }
-        self
-    }
-}
-
-pub(super) fn budget(members: &[&str], max_unavailable: usize, unavailable: &[&str]) -> Budget {
-    Budget {
-        members: members.iter().map(|name| host(name)).collect(),
-        max_unavailable,
-        unavailable: unavailable.iter().map(|name| host(name)).collect(),
-    }
-}
-
-pub(super) fn graph(nodes: Vec<Node>) -> StepGraph {
-    StepGraph::new(nodes, BTreeMap::new()).unwrap()
-}
-
-pub(super) fn graph_with(nodes: Vec<Node>, budgets: &[(&str, Budget)]) -> StepGraph {
-    let budgets = budgets.iter().map(|(name, budget)| (group(name), budget.clone()));
-    StepGraph::new(nodes, budgets.collect()).unwrap()
-}
-
-pub(super) fn holder(run: &str) -> LockHolder {
-    LockHolder {
-        who: format!("{run}@desk"),
-        since: "now".into(),
-        run: run.parse().unwrap(),
-    }
 }
 
 impl World {
@@ -219,6 +117,8 @@ impl World {
             done: BTreeMap::new(),
             down: BTreeMap::new(),
             locked: BTreeMap::new(),
+            records: BTreeMap::new(),
+            under_way: BTreeSet::new(),
             silent: BTreeSet::new(),
             violations: Vec::new(),
         };
@@ -336,6 +236,63 @@ impl World {
         }
     }
 
+    /// What the agents of a host know. Where no lock was taken, it is the record of a run of no name.
+    fn record<T>(&self, on: &HostName, use_it: impl FnOnce(&mut Record) -> T) -> T {
+        let mut books = self.books();
+        let new = || Record::open(None, &"r0".parse().unwrap(), false);
+        use_it(books.records.entry(on.clone()).or_insert_with(new))
+    }
+
+    /// Does an action once, as the real agent does.
+    async fn act_once(self, on: HostName, request: ActionRequest) -> Option<Response> {
+        // An agent that was cut off has the host's lock as long as it is at work.
+        let mark = (on.clone(), request.id.clone());
+        while self.books().under_way.contains(&mark) {
+            sleep(Duration::from_millis(100)).await;
+        }
+        if let Some(known) = self.record(&on, |record| record.answer(&request)) {
+            return Some(Response::Acted(known));
+        }
+        let node = match &request.action.operation {
+            Operation::Run { commands } => commands[0].argv[0].clone(),
+            Operation::Unit { name, verbs } if *verbs == [UnitVerb::Restart] => name.clone(),
+            Operation::Unit { name, verbs } if *verbs == [UnitVerb::Start] => {
+                self.note(format!("{name} is started"));
+                return Some(Response::Acted(Ok(Change {
+                    summary: String::new(),
+                    backup: None,
+                })));
+            }
+            other => panic!("nobody does {other:?}"),
+        };
+        let trouble = self.books().scripts.get(&node).map(|script| script.trouble);
+        self.record(&on, |record| record.begin(request.id.clone()));
+        self.books().under_way.insert(mark.clone());
+        let response = self.clone().act(on.clone(), node).await;
+        self.books().under_way.remove(&mark);
+        match (&response, trouble) {
+            (_, Some(Trouble::AgentDies)) => return None,
+            (_, Some(Trouble::HostRestarts)) => {
+                let new = Record::open(None, &"r0".parse().unwrap(), true);
+                self.record(&on, |record| *record = new);
+                return None;
+            }
+            // It did not get as far as the host.
+            (None, Some(Trouble::CutBefore(_)))
+            | (Some(Response::Acted(Err(ActionError::Changed { .. }))), _) => {
+                self.record(&on, |record| record.forget(&request.id));
+            }
+            (Some(Response::Acted(result)), _) => {
+                self.record(&on, |record| record.end(request.id.clone(), result.clone()));
+                if trouble == Some(Trouble::CutAfter) {
+                    return None;
+                }
+            }
+            _ => {}
+        }
+        response
+    }
+
     async fn act(self, on: HostName, node: String) -> Option<Response> {
         let (script, call) = {
             let mut books = self.books();
@@ -370,9 +327,6 @@ impl World {
         let back = back_after.map(|after| Instant::now() + Duration::from_millis(after));
         self.come_back(&on, &node, back);
         self.note(format!("{node} ends"));
-        if script.trouble == Trouble::CutAfter {
-            return None;
-        }
         Some(Response::Acted(Ok(Change {
             summary: format!("{node} done"),
             backup: None,
@@ -429,15 +383,19 @@ impl FakeHost for World {
             }
             match request {
                 Request::Secrets(_) => panic!("a fake host opens them"),
-                Request::Lock(holder) => {
+                Request::Lock { holder, had_lock } => {
                     let other = world.books().locked.get(&host).cloned();
                     world.note(format!("{host} is asked for its lock"));
-                    Some(
-                        match other.filter(|other| *other != holder || other.who.starts_with("stale")) {
-                            Some(other) => Response::LockedBy(other),
-                            None => Response::Locked,
-                        },
-                    )
+                    if let Some(other) =
+                        other.filter(|other| *other != holder || other.who.starts_with("stale"))
+                    {
+                        return Some(Response::LockedBy(other));
+                    }
+                    let mut books = world.books();
+                    let found = books.records.remove(&host);
+                    let record = Record::open(found, &holder.run, had_lock);
+                    books.records.insert(host, record);
+                    Some(Response::Locked)
                 }
                 Request::Gather(queries) => {
                     let answers = queries.iter().map(|query| match query {
@@ -452,20 +410,7 @@ impl FakeHost for World {
                     });
                     Some(Response::Facts(answers.collect()))
                 }
-                Request::Act(action) => match &action.operation {
-                    Operation::Run { commands } => world.act(host, commands[0].argv[0].clone()).await,
-                    Operation::Unit { name, verbs } if *verbs == [UnitVerb::Restart] => {
-                        world.act(host, name.clone()).await
-                    }
-                    Operation::Unit { name, verbs } if *verbs == [UnitVerb::Start] => {
-                        world.note(format!("{name} is started"));
-                        Some(Response::Acted(Ok(Change {
-                            summary: String::new(),
-                            backup: None,
-                        })))
-                    }
-                    other => panic!("nobody does {other:?}"),
-                },
+                Request::Act(request) => world.act_once(host, *request).await,
             }
         })
     }

@@ -112,7 +112,16 @@ fn what_names_no_secret_refers_to_none() {
         since: String::new(),
         run: "r1".parse().unwrap(),
     };
-    assert_eq!(names(&Request::Lock(holder).secrets()), [""; 0]);
+    assert_eq!(
+        names(
+            &Request::Lock {
+                holder,
+                had_lock: false
+            }
+            .secrets()
+        ),
+        [""; 0]
+    );
 }
 
 #[test]

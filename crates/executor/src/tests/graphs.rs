@@ -1,0 +1,118 @@
+//! Nodes, budgets and graphs for tests of the executor.
+
+use std::collections::BTreeMap;
+
+use plan::{Budget, Gate, Node, StepGraph};
+use protocol::facts::CommandQuery;
+use protocol::{Action, Command, LockHolder, Operation, Query, UnitVerb};
+use types::{GroupId, HostName, ServiceName};
+
+pub(super) fn host(name: &str) -> HostName {
+    name.parse().unwrap()
+}
+
+pub(super) fn group(name: &str) -> GroupId {
+    name.parse().unwrap()
+}
+
+/// A node with an action, and a gate that passes once its member serves again.
+pub(super) fn node(id: &str, on: &str, needs: &[&str]) -> Node {
+    let query = CommandQuery {
+        argv: vec!["state".into(), id.into()],
+        limit_ms: 1000,
+    };
+    let gate = Gate {
+        service: None,
+        check: id.into(),
+        host: Some(host(on)),
+        title: format!("{on} serves"),
+        watch: BTreeMap::from([(host(on), vec![query.wrap()])]),
+        limit_ms: 60_000,
+    };
+    Node {
+        id: id.parse().unwrap(),
+        service: None,
+        host: host(on),
+        title: String::new(),
+        reason: String::new(),
+        action: Some(Action {
+            only_if: Vec::new(),
+            operation: Operation::Run {
+                commands: vec![Command::new([id])],
+            },
+            limit_ms: 10_000,
+        }),
+        preview: None,
+        disrupts: std::collections::BTreeSet::new(),
+        before: Vec::new(),
+        gates: vec![gate],
+        needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
+    }
+}
+
+pub(super) trait NodeExt {
+    fn of(self, service: &str) -> Self;
+    fn restarting(self) -> Self;
+    fn disrupting(self, groups: &[&str]) -> Self;
+    fn ungated(self) -> Self;
+    fn gate_limit(self, limit_ms: u64) -> Self;
+}
+
+impl NodeExt for Node {
+    fn of(mut self, service: &str) -> Self {
+        self.service = Some(service.parse::<ServiceName>().unwrap());
+        self
+    }
+
+    /// Its action is the restart of a unit that is called like the node.
+    fn restarting(mut self) -> Self {
+        let operation = Operation::Unit {
+            name: self.id.to_string(),
+            verbs: vec![UnitVerb::Restart],
+        };
+        self.action.as_mut().unwrap().operation = operation;
+        self
+    }
+
+    fn disrupting(mut self, groups: &[&str]) -> Self {
+        self.disrupts = groups.iter().map(|name| group(name)).collect();
+        self
+    }
+
+    fn ungated(mut self) -> Self {
+        self.gates.clear();
+        self
+    }
+
+    fn gate_limit(mut self, limit_ms: u64) -> Self {
+        for gate in &mut self.gates {
+            gate.limit_ms = limit_ms;
+        }
+        self
+    }
+}
+
+pub(super) fn budget(members: &[&str], max_unavailable: usize, unavailable: &[&str]) -> Budget {
+    Budget {
+        members: members.iter().map(|name| host(name)).collect(),
+        max_unavailable,
+        unavailable: unavailable.iter().map(|name| host(name)).collect(),
+    }
+}
+
+pub(super) fn graph(nodes: Vec<Node>) -> StepGraph {
+    StepGraph::new(nodes, BTreeMap::new()).unwrap()
+}
+
+pub(super) fn graph_with(nodes: Vec<Node>, budgets: &[(&str, Budget)]) -> StepGraph {
+    let budgets = budgets.iter().map(|(name, budget)| (group(name), budget.clone()));
+    StepGraph::new(nodes, budgets.collect()).unwrap()
+}
+
+pub(super) fn holder(run: &str) -> LockHolder {
+    LockHolder {
+        who: format!("{run}@desk"),
+        since: "now".into(),
+        run: run.parse().unwrap(),
+    }
+}

@@ -1,0 +1,323 @@
+//! The answer to every kind of operation is lost, at every point and up to three times: what happens on the host is
+//! counted, and never happens twice where a second time would do harm.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use plan::{Failure, NodeOutcome};
+use protocol::facts::{HttpEndpoint, SsdbCommand, SsdbReach, UnitFact};
+use protocol::{
+    ActionRequest, Change, Command, Fact, FactQuery, FileState, Operation, Record, Request, Response, Text,
+    UnitVerb,
+};
+use tokio::time::sleep;
+use transport::BoxFuture;
+use transport::fake::{Fake, FakeHost};
+use types::HostName;
+
+use super::graphs::{NodeExt, graph, holder, host, node};
+use super::world::Setting;
+use crate::Connections;
+
+/// What becomes of a sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// The request does not arrive.
+    Request,
+    /// The action is done, and its answer lost.
+    Answer,
+    /// The connection is lost while the action is under way; the agent carries it on to its end.
+    UnderWay,
+    /// The agent dies before it has done anything, and has recorded that it begins.
+    AgentBefore,
+    /// The agent dies after it has done it, and has not recorded that.
+    AgentAfter,
+    /// The host goes down after it was done, and with it the record.
+    Host,
+}
+
+const LOSSES: [Loss; 6] = [
+    Loss::Request,
+    Loss::Answer,
+    Loss::UnderWay,
+    Loss::AgentBefore,
+    Loss::AgentAfter,
+    Loss::Host,
+];
+
+/// Every kind of operation. One that is added does not compile until it has a number here, and fails the test below until
+/// it is listed.
+fn number(operation: &Operation) -> usize {
+    match operation {
+        Operation::WriteFile { .. } => 0,
+        Operation::MakeDirectory { .. } => 1,
+        Operation::Unit { .. } => 2,
+        Operation::InstallPackages { .. } => 3,
+        Operation::Run { .. } => 4,
+        Operation::Resp { .. } => 5,
+        Operation::Ssdb { .. } => 6,
+        Operation::Mongo { .. } => 7,
+        Operation::Http { .. } => 8,
+    }
+}
+
+/// How many numbers there are.
+const KINDS: usize = 9;
+
+fn operations() -> Vec<Operation> {
+    let (address, port) = ("h1".to_owned(), 1);
+    let unit = |verbs: &[UnitVerb]| Operation::Unit {
+        name: "unit".into(),
+        verbs: verbs.to_vec(),
+    };
+    let ssdb = |until| Operation::Ssdb {
+        address: address.clone(),
+        port,
+        password: None,
+        commands: Vec::new(),
+        until,
+    };
+    vec![
+        Operation::WriteFile {
+            path: "/a".into(),
+            text: Text::new(""),
+            mode: 0o600,
+            owner: "root".into(),
+            group: "root".into(),
+            was: FileState::Absent,
+        },
+        Operation::MakeDirectory {
+            path: "/a".into(),
+            mode: 0o700,
+            owner: "root".into(),
+            group: "root".into(),
+        },
+        unit(&[UnitVerb::Enable, UnitVerb::Start]),
+        unit(&[UnitVerb::Stop, UnitVerb::Start]),
+        unit(&[UnitVerb::DaemonReload, UnitVerb::Restart]),
+        Operation::InstallPackages { names: Vec::new() },
+        Operation::Run {
+            commands: vec![Command::new(["sh"])],
+        },
+        Operation::Resp {
+            address: address.clone(),
+            port,
+            password: None,
+            commands: Vec::new(),
+        },
+        ssdb(None),
+        ssdb(Some(SsdbReach {
+            command: SsdbCommand { args: Vec::new() },
+            pattern: String::new(),
+            at_least: 1,
+        })),
+        Operation::Mongo {
+            address: address.clone(),
+            port,
+            user: None,
+            commands: Vec::new(),
+            again_on: Vec::new(),
+        },
+        Operation::Http {
+            at: HttpEndpoint {
+                address,
+                port,
+                account: None,
+            },
+            requests: Vec::new(),
+        },
+    ]
+}
+
+/// A host that does everything, and loses answers in turn.
+#[derive(Default)]
+struct Books {
+    losses: Vec<Loss>,
+    record: Option<Record>,
+    is_busy: bool,
+    /// How often each thing was done.
+    done: BTreeMap<String, u32>,
+}
+
+#[derive(Clone, Default)]
+struct Lossy(Arc<Mutex<Books>>);
+
+impl Lossy {
+    fn record<T>(&self, use_it: impl FnOnce(&mut Record) -> T) -> T {
+        use_it(
+            self.0
+                .lock()
+                .unwrap()
+                .record
+                .as_mut()
+                .expect("the lock is taken first"),
+        )
+    }
+
+    fn effect(&self, operation: &Operation) {
+        *self
+            .0
+            .lock()
+            .unwrap()
+            .done
+            .entry(format!("{operation:?}"))
+            .or_default() += 1;
+    }
+
+    fn done(&self, operation: &Operation) -> u32 {
+        let books = self.0.lock().unwrap();
+        books
+            .done
+            .get(&format!("{operation:?}"))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    async fn act(self, request: ActionRequest) -> Option<Response> {
+        let loss = {
+            let mut books = self.0.lock().unwrap();
+            (!books.losses.is_empty()).then(|| books.losses.remove(0))
+        };
+        if loss == Some(Loss::Request) {
+            return None;
+        }
+        let operation = &request.action.operation;
+        if let Some(known) = self.record(|record| record.answer(&request)) {
+            // Whatever is lost now is the answer only, or the record.
+            if loss == Some(Loss::Host) {
+                self.0.lock().unwrap().record = None;
+            }
+            return loss.is_none().then_some(Response::Acted(known));
+        }
+        self.record(|record| record.begin(request.id.clone()));
+        if loss == Some(Loss::AgentBefore) {
+            return None;
+        }
+        self.effect(operation);
+        let result = Ok(Change {
+            summary: "done".into(),
+            backup: None,
+        });
+        match loss {
+            Some(Loss::AgentAfter) => return None,
+            Some(Loss::Host) => {
+                self.0.lock().unwrap().record = None;
+                return None;
+            }
+            Some(Loss::UnderWay) => {
+                self.0.lock().unwrap().is_busy = true;
+                let (host, id) = (self.clone(), request.id.clone());
+                tokio::spawn(async move {
+                    sleep(Duration::from_secs(7)).await;
+                    host.record(|record| record.end(id, result));
+                    host.0.lock().unwrap().is_busy = false;
+                });
+                return None;
+            }
+            _ => self.record(|record| record.end(request.id.clone(), result.clone())),
+        }
+        loss.is_none().then_some(Response::Acted(result))
+    }
+}
+
+impl FakeHost for Lossy {
+    fn answer(&self, _host: HostName, request: Request) -> BoxFuture<'static, Option<Response>> {
+        let host = self.clone();
+        Box::pin(async move {
+            match request {
+                Request::Secrets(_) => panic!("a fake host opens them"),
+                Request::Lock { holder, had_lock } => {
+                    let mut books = host.0.lock().unwrap();
+                    if books.is_busy {
+                        return Some(Response::LockedBy(holder));
+                    }
+                    books.record = Some(Record::open(books.record.take(), &holder.run, had_lock));
+                    Some(Response::Locked)
+                }
+                Request::Gather(queries) => {
+                    let restarts = operations().into_iter().find(is_restart).map(|it| host.done(&it));
+                    let facts = queries.iter().map(|query| match query {
+                        FactQuery::Unit(_) => Ok(Fact::Unit(UnitFact {
+                            load: "loaded".into(),
+                            active: "active".into(),
+                            sub: "running".into(),
+                            enabled: "enabled".into(),
+                            main_pid: 1,
+                            started_us: 1,
+                            invocation: format!("{restarts:?}"),
+                            stale: false,
+                        })),
+                        other => panic!("nobody asks {other:?}"),
+                    });
+                    Some(Response::Facts(facts.collect()))
+                }
+                Request::Act(request) => host.act(*request).await,
+            }
+        })
+    }
+}
+
+fn is_restart(operation: &Operation) -> bool {
+    matches!(operation, Operation::Unit { verbs, .. } if verbs.contains(&UnitVerb::Restart))
+}
+
+/// All sequences of up to three losses.
+fn sequences() -> Vec<Vec<Loss>> {
+    let mut all = vec![Vec::new()];
+    let mut last = all.clone();
+    for _ in 0..3 {
+        last = last
+            .iter()
+            .flat_map(|sequence| LOSSES.map(|loss| [sequence.clone(), vec![loss]].concat()))
+            .collect();
+        all.extend(last.iter().cloned());
+    }
+    all
+}
+
+#[test]
+fn every_kind_of_operation_is_listed() {
+    let listed: BTreeSet<usize> = operations().iter().map(number).collect();
+    assert_eq!(listed, (0..KINDS).collect());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_lost_nothing_that_must_not_be_repeated_is_done_twice() {
+    for operation in operations() {
+        for losses in sequences() {
+            let mut node = node("a", "h1", &[]).ungated();
+            node.action.as_mut().unwrap().operation = operation.clone();
+            let setting = Setting::new(graph(vec![node]));
+            let lossy = Lossy::default();
+            lossy.0.lock().unwrap().losses.clone_from(&losses);
+            let fake = Arc::new(Fake::new(Arc::new(lossy.clone())));
+            let mut connections = Connections::new(fake, [host("h1")], Vec::new(), 1);
+            connections.take_locks(holder("r1")).await.unwrap();
+            let ran = setting.run_over(&connections).await;
+            let (done, told) = (lossy.done(&operation), ran.of("a"));
+            let context = format!("{operation:?} {losses:?}: done {done} times: {told:?}");
+            if !operation.is_idempotent() {
+                assert!(done <= 1, "{context}");
+            }
+            match told {
+                NodeOutcome::Done { .. } => assert!(done >= 1, "told and not done: {context}"),
+                NodeOutcome::Failed {
+                    failure: Failure::CutOff { .. },
+                } => {
+                    assert!(!operation.is_idempotent() && !is_restart(&operation), "{context}");
+                    let is_unknown = |loss| matches!(loss, Loss::AgentBefore | Loss::AgentAfter | Loss::Host);
+                    assert!(
+                        losses.iter().copied().any(is_unknown),
+                        "known, and not told: {context}"
+                    );
+                }
+                // Three sendings are all that there are.
+                NodeOutcome::Failed {
+                    failure: Failure::Lost { .. },
+                } => assert_eq!(losses.len(), 3, "{context}"),
+                other => panic!("{other:?}: {context}"),
+            }
+        }
+    }
+}
