@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::facts::{HttpEndpoint, HttpRequest, MongoCommand, MongoUser, RespCommand, SsdbCommand, SsdbReach};
-use crate::{Fact, FactQuery, Text};
+use crate::{Fact, FactError, FactQuery, Text};
 use types::SecretId;
 
 /// One change on one host.
@@ -33,6 +33,17 @@ pub struct Precondition {
     pub query: FactQuery,
     /// The answer that it must still have.
     pub fact: Fact,
+}
+
+impl Precondition {
+    /// Whether an answer is still the one that the action relies on. Of a command its exit status counts: what it prints
+    /// may differ from one time to the next.
+    pub fn holds(&self, answer: &Result<Fact, FactError>) -> bool {
+        match (answer, &self.fact) {
+            (Ok(Fact::Command(now)), Fact::Command(then)) => now.status == then.status,
+            (now, then) => now.as_ref() == Ok(then),
+        }
+    }
 }
 
 /// The change itself.

@@ -228,7 +228,7 @@ impl Site {
         let mut state = self.state();
         for precondition in only_if {
             let found = state.answer(host, &precondition.query);
-            if found.as_ref() != Ok(&precondition.fact) {
+            if !precondition.holds(&found) {
                 state.note(now, || format!("{host}: no longer so: {}", precondition.what));
                 return Err(ActionError::Changed {
                     what: precondition.what.clone(),

@@ -14,7 +14,7 @@ pub(super) fn check(host: &Host, preconditions: &[Precondition]) -> Result<(), A
     let queries: Vec<FactQuery> = preconditions.iter().map(|one| one.query.clone()).collect();
     let (answers, _held) = facts::gather(host, &queries);
     for (precondition, answer) in preconditions.iter().zip(answers) {
-        if answer.as_ref() != Ok(&precondition.fact) {
+        if !precondition.holds(&answer) {
             let what = format!("{}; now {}", precondition.what, describe(&answer));
             return Err(ActionError::Changed { what });
         }

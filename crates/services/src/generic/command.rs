@@ -1,10 +1,10 @@
 //! `command`: a command, with a guard that tells whether it is needed. Without one it would run every time, and no
-//! plan would ever be empty.
+//! plan would ever be empty. The agent asks the guard again right before it runs the command.
 
 use config::SecretRule;
 use plan::{Preview, Unknown};
-use protocol::facts::CommandQuery;
-use protocol::{FactQuery, Operation, Query, Text};
+use protocol::facts::{CommandFact, CommandQuery};
+use protocol::{Action, Fact, FactQuery, Operation, Precondition, Query, Text};
 use types::{Diagnostic, HostName, SecretId};
 
 use super::args::{Args, Word};
@@ -104,12 +104,21 @@ impl OnHost for Command {
             commands: vec![command],
         };
         let program = self.argv.first().map_or("", String::as_str);
-        let task = Task::new(
-            host,
-            format!("run {program}"),
-            reason,
-            action(operation, self.limit_ms),
-        );
+        let still = Precondition {
+            what: reason.clone(),
+            query: self.guard.wrap(),
+            // What it printed is of no matter, and may differ the next time.
+            fact: Fact::Command(CommandFact {
+                status: fact.status,
+                stdout: String::new(),
+                stderr: String::new(),
+            }),
+        };
+        let action = Action {
+            only_if: vec![still],
+            ..action(operation, self.limit_ms)
+        };
+        let task = Task::new(host, format!("run {program}"), reason, action);
         Ok(Some(task.preview(Preview::Commands(vec![shown]))))
     }
 }

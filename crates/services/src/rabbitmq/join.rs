@@ -182,7 +182,7 @@ fn join(
         .collect();
     let preview = Preview::Commands(commands.iter().map(|words| words.join(" ")).collect());
     let only_if = if allowed {
-        Vec::new()
+        vec![alone(settings, host)]
     } else {
         vec![proof(settings, host)]
     };
@@ -242,6 +242,21 @@ fn proof(settings: &Settings, host: &HostName) -> Precondition {
         what: format!("{host} is alone and holds no queue, virtual host, user or policy of its own"),
         query: query.wrap(),
         fact: Fact::Erlang(ErlangFact::Results(results.into_iter().map(Ok).collect())),
+    }
+}
+
+/// The precondition of a reset with consent to lose what the node holds: it is in no cluster. One that has joined is not
+/// taken out again.
+fn alone(settings: &Settings, host: &HostName) -> Precondition {
+    let mut query = view::erlang_query(settings, host, &[]);
+    query
+        .calls
+        .push(view::call("rabbit_mnesia", "cluster_nodes", [Term::atom("all")]));
+    let own = Term::List(vec![Term::atom(Settings::node(host))]);
+    Precondition {
+        what: format!("{host} is in no cluster"),
+        query: query.wrap(),
+        fact: Fact::Erlang(ErlangFact::Results(vec![Ok(own)])),
     }
 }
 

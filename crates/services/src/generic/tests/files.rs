@@ -161,3 +161,18 @@ fn a_command_runs_where_its_guard_says_so() {
     let plan = world.plan(&steps(&only_if));
     assert_eq!(plan.tasks[0].action.as_ref().unwrap().limit_ms, 5000);
 }
+
+#[test]
+fn a_command_is_not_run_where_its_guard_answers_otherwise_at_the_moment_of_acting() {
+    let mut world = World::default();
+    world.commands.insert("test -e /made".to_owned(), 1);
+    let plan = world.plan(&steps(COMMAND));
+    let action = plan.tasks[0].action.as_ref().unwrap();
+    let [guard] = action.only_if.as_slice() else {
+        panic!("{action:?}");
+    };
+    let holds = |world: &World| guard.holds(&Ok(world.answer(&guard.query).unwrap()));
+    assert!(holds(&world));
+    world.commands.insert("test -e /made".to_owned(), 0);
+    assert!(!holds(&world), "it was run, and its answer was lost");
+}
