@@ -4,7 +4,7 @@
 
 use plan::{Node, StepGraph};
 use protocol::frame::{Message, encode};
-use protocol::{Fact, FactError, Request, Response, ToAgent, ToController};
+use protocol::{ActionId, ActionRequest, Fact, FactError, Request, Response, ToAgent, ToController};
 use serde::Serialize;
 
 const GOLDEN: &str = include_str!("../../clusterctl/tests/golden/saved-plan-1.json");
@@ -33,8 +33,18 @@ pub fn to_controller() -> Vec<Vec<u8>> {
 /// Requests of a controller.
 pub fn to_agent() -> Vec<Vec<u8>> {
     let gather = Request::Gather(preconditions().map(|(query, _)| query).collect());
-    let actions = nodes().into_iter().filter_map(|node| node.action);
-    let acts = actions.map(|action| Request::Act(Box::new(action)));
+    let acts = nodes().into_iter().filter_map(|node| {
+        let action = node.action?;
+        let id = ActionId {
+            node: node.id,
+            number: 1,
+        };
+        Some(Request::Act(Box::new(ActionRequest {
+            id,
+            is_repeated: false,
+            action,
+        })))
+    });
     frames(acts.chain([gather]).map(|request| ToAgent { id: 7, request }))
 }
 

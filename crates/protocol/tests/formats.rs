@@ -121,7 +121,7 @@ proptest! {
             prop_assert_eq!(read.as_ref(), Some(&password));
         }
         let cdata = format!("<p><![CDATA[{}]]></p>", Encoding::Cdata.encode(&password).expose());
-        prop_assert_eq!(xml(&cdata).as_ref(), Some(&password));
+        prop_assert_eq!(xml(&cdata), Some(password.clone()));
         for spelling in Encoding::Redis.spellings(&password) {
             let read = redis(&format!("\"{}\"", spelling.expose()));
             prop_assert_eq!(read.as_deref(), Some(password.as_bytes()));

@@ -108,7 +108,7 @@ fn operations() -> Vec<Operation> {
         },
         ssdb(None),
         ssdb(Some(SsdbReach {
-            command: SsdbCommand { args: Vec::new() },
+            command: SsdbCommand::new([""; 0]),
             pattern: String::new(),
             at_least: 1,
         })),

@@ -19,6 +19,7 @@ use transport::BoxFuture;
 use transport::fake::{Fake, FakeHost};
 use types::{GroupId, HostName, Secret, SecretId};
 
+use super::graphs::host;
 use crate::{Connections, Limits, Stop, run};
 
 /// What a host does with a node's action.
