@@ -174,7 +174,7 @@ impl Lossy {
             .unwrap_or_default()
     }
 
-    async fn act(self, request: ActionRequest) -> Option<Response> {
+    fn act(&self, request: &ActionRequest) -> Option<Response> {
         let loss = {
             let mut books = self.0.lock().unwrap();
             (!books.losses.is_empty()).then(|| books.losses.remove(0))
@@ -183,7 +183,7 @@ impl Lossy {
             return None;
         }
         let operation = &request.action.operation;
-        if let Some(known) = self.record(|record| record.answer(&request)) {
+        if let Some(known) = self.record(|record| record.answer(request)) {
             // Whatever is lost now is the answer only, or the record.
             if loss == Some(Loss::Host) {
                 self.0.lock().unwrap().record = None;
@@ -252,7 +252,7 @@ impl FakeHost for Lossy {
                     });
                     Some(Response::Facts(facts.collect()))
                 }
-                Request::Act(request) => host.act(*request).await,
+                Request::Act(request) => host.act(&request),
             }
         })
     }
