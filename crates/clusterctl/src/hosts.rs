@@ -13,13 +13,19 @@ use transport::Transport;
 use types::{HostName, Secret};
 
 use crate::cli::SshArgs;
-use crate::operator_files::{FileError, Rule, read};
+use crate::operator_files::{FileError, Rule, check, read};
 
 /// Why there is no way to the hosts.
 #[derive(Debug, Error)]
 pub(crate) enum HostsError {
     #[error("the agent's binary {} is not used: it would run as root on the hosts", .path.display())]
     Agent {
+        path: PathBuf,
+        #[source]
+        source: FileError,
+    },
+    #[error("the SSH configuration {} is not used: it can name commands of this machine", .path.display())]
+    SshConfig {
         path: PathBuf,
         #[source]
         source: FileError,
@@ -47,7 +53,14 @@ pub(crate) fn transport(
         config: match &args.ssh_config {
             None => ConfigFile::Default,
             Some(path) if path.as_os_str() == "none" => ConfigFile::None,
-            Some(path) => ConfigFile::Path(path.clone()),
+            // OpenSSH checks the user's own file, and not one that it is told to read.
+            Some(path) => match check(path) {
+                Ok(()) => ConfigFile::Path(path.clone()),
+                Err(source) => {
+                    let path = path.clone();
+                    return Err(HostsError::SshConfig { path, source });
+                }
+            },
         },
         accept_new_host_keys: args.accept_new_host_keys,
         ..SshOptions::default()
@@ -134,5 +147,38 @@ impl Prompt for Terminal {
         )
         .ok()
         .map(Secret::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn an_ssh_configuration_that_others_can_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ssh_config");
+        fs::write(&file, "User ops\n").unwrap();
+        let args = SshArgs {
+            ssh_config: Some(file.clone()),
+            accept_new_host_keys: false,
+            agent: Some(file.clone()),
+        };
+        let inventory = Inventory {
+            hosts: BTreeMap::new(),
+            services: Vec::new(),
+            groups: BTreeMap::new(),
+            manage_hosts_file: false,
+            allow_weak_secrets: false,
+            vars: BTreeMap::new(),
+        };
+        for (mode, is_refused) in [(0o644, false), (0o664, true), (0o646, true)] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            let made = transport(&args, &inventory, folder.path());
+            let found = matches!(made, Err(HostsError::SshConfig { .. }));
+            assert_eq!(found, is_refused, "{mode:o}");
+        }
     }
 }
