@@ -242,7 +242,7 @@ impl KnownHosts {
 }
 
 fn read(file: &Path) -> Result<Vec<Line>, HostKeyError> {
-    match fs::read(file) {
+    match read_bounded(file) {
         // A comment in another encoding is no reason to distrust the rest.
         Ok(bytes) => Ok(line::parse(&String::from_utf8_lossy(&bytes), file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -267,6 +267,23 @@ pub(crate) fn recorded(text: &str, file: &Path) -> Vec<String> {
         format!("{} {}", found.place, Shown::of(&found.key))
     });
     shown.collect()
+}
+
+/// The most of a file of keys that is read: a hundred thousand of them.
+const MOST_BYTES: u64 = 32 << 20;
+
+fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other(format!(
+            "it is larger than {} MiB",
+            MOST_BYTES >> 20
+        )));
+    }
+    Ok(bytes)
 }
 
 /// The lines that are about a host.
