@@ -3,46 +3,24 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{self, DisconnectReason, Handle};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Preferred, cipher, compression, kex};
+use russh::{Preferred, compression};
 use thiserror::Error;
 
+use crate::config::Family;
 use crate::deadline::{Deadline, TimedOut};
 use crate::error::{Advice, excerpt, is_transient_io, is_transient_ssh};
-use crate::known_hosts::{Check, HostKeyError, KnownHosts, preferred_algorithms};
+use crate::known_hosts::{Check, Found, HostKeyError, KnownHosts, preferred_algorithms};
 use crate::options::SshOptions;
 use crate::socket::Socket;
 use crate::target::Target;
 
 /// What the agent may send before it must wait for us: facts of a host come in one go.
 const WINDOW: u32 = 8 << 20;
-
-/// The cheapest exchanges that are safe go first: the hybrid one keeps what is recorded today from a quantum computer
-/// of tomorrow, and costs a fraction of a millisecond over plain curve25519. The NIST curves are for hosts in FIPS mode.
-const KEY_EXCHANGES: [kex::Name; 9] = [
-    kex::MLKEM768X25519_SHA256,
-    kex::CURVE25519,
-    kex::CURVE25519_PRE_RFC_8731,
-    kex::ECDH_SHA2_NISTP256,
-    kex::ECDH_SHA2_NISTP384,
-    kex::DH_GEX_SHA256,
-    kex::DH_G14_SHA256,
-    kex::EXTENSION_SUPPORT_AS_CLIENT,
-    kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
-];
-
-/// AES-GCM is done by the processor.
-const CIPHERS: [cipher::Name; 5] = [
-    cipher::AES_256_GCM,
-    cipher::CHACHA20_POLY1305,
-    cipher::AES_256_CTR,
-    cipher::AES_192_CTR,
-    cipher::AES_128_CTR,
-];
 
 /// Why there is no connection to a host.
 #[derive(Debug, Error)]
@@ -51,6 +29,14 @@ pub(crate) enum DialError {
     #[error("the name {name} has no address")]
     Resolve {
         name: String,
+        #[source]
+        source: io::Error,
+    },
+    /// The address to come from is of no use.
+    #[error("cannot connect to {name} from {address}, which OpenSSH's configuration names as BindAddress")]
+    Bind {
+        name: String,
+        address: String,
         #[source]
         source: io::Error,
     },
@@ -122,7 +108,8 @@ impl Advice for DialError {
                 "something else than an SSH server answers on this port".to_owned()
             }
             Self::Handshake(russh::Error::NoCommonAlgo { .. }) => {
-                "the host's SSH server is too old, or set to other algorithms".to_owned()
+                "the host's SSH server is too old, or set to other algorithms than OpenSSH's configuration permits here"
+                    .to_owned()
             }
             Self::TimedOut(_) => "is the host up, and the port open in the firewalls on the way?".to_owned(),
             Self::HungUp => {
@@ -130,13 +117,14 @@ impl Advice for DialError {
                              PerSourcePenalties in its sshd_config, and its log"
                     .to_owned()
             }
+            Self::Bind { .. } => "set BindAddress to an address of this machine, of the host's family".to_owned(),
             Self::Tcp { .. } | Self::Jump { .. } | Self::Handshake(_) => String::new(),
         }
     }
 
     fn is_transient(&self) -> bool {
         match self {
-            Self::Resolve { .. } | Self::HostKey(_) => false,
+            Self::Resolve { .. } | Self::Bind { .. } | Self::HostKey(_) => false,
             Self::Tcp { source, .. } => is_transient_io(source),
             // "Connect failed" is what a refused connection is called behind a jump host.
             Self::Jump { source, .. } => {
@@ -198,7 +186,11 @@ impl client::Handler for Client {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        match self.check.check(&shown.public_key()) {
+        let checked = match self.check.check_revoked(shown).await {
+            Ok(()) => self.check.check(shown),
+            refused => refused,
+        };
+        match checked {
             Ok(()) => Ok(true),
             Err(error) => {
                 *self.distrust.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -237,7 +229,7 @@ pub(crate) async fn dial(
     deadline: &Deadline,
 ) -> Result<Connection, DialError> {
     let found = known_hosts.find(&target.known_hosts, &target.recorded_as)?;
-    let config = Arc::new(config(options, preferred_algorithms(&found)));
+    let config = Arc::new(config(options, target, &found));
     let (ending, distrust) = (Ending::default(), Arc::default());
     let client = Client {
         check: Check {
@@ -247,6 +239,8 @@ pub(crate) async fn dial(
             new_keys: target.new_keys.clone(),
             accept_new: options.accept_new_host_keys,
             is_hashed: target.hash_known_hosts,
+            policy: target.policy.clone(),
+            revoked_keys: target.revoked_host_keys.clone(),
         },
         ending: ending.clone(),
         distrust: Arc::clone(&distrust),
@@ -280,7 +274,9 @@ pub(crate) async fn dial(
     }
 }
 
-fn config(options: &SshOptions, host_keys: Vec<russh::keys::Algorithm>) -> client::Config {
+fn config(options: &SshOptions, target: &Target, found: &[Found]) -> client::Config {
+    let policy = &target.policy;
+    let asked_for = preferred_algorithms(found, policy);
     let patience = u32::try_from(options.keepalive.count).unwrap_or(u32::MAX - 2);
     client::Config {
         window_size: WINDOW,
@@ -291,12 +287,14 @@ fn config(options: &SshOptions, host_keys: Vec<russh::keys::Algorithm>) -> clien
         keepalive_max: options.keepalive.count,
         nodelay: true,
         preferred: Preferred {
-            kex: Cow::Borrowed(&KEY_EXCHANGES),
-            key: Cow::Owned(host_keys),
-            cipher: Cow::Borrowed(&CIPHERS),
+            kex: Cow::Owned(policy.key_exchanges()),
+            key: Cow::Owned(asked_for.keys),
+            host_key_certificates: Cow::Owned(asked_for.certificates),
+            cipher: Cow::Owned(policy.ciphers()),
+            mac: Cow::Owned(policy.macs()),
             compression: Cow::Borrowed(&[compression::NONE]),
-            ..Preferred::DEFAULT
         },
+        limits: policy.limits(),
         ..client::Config::default()
     }
 }
@@ -310,14 +308,49 @@ async fn tcp(target: &Target) -> Result<Socket, DialError> {
     let addresses = tokio::net::lookup_host((target.address.as_str(), target.port))
         .await
         .map_err(unresolved)?;
+    let from = sources(target).await?;
+    let is_wanted = |address: &SocketAddr| match target.family {
+        Family::Any => true,
+        Family::V4 => address.is_ipv4(),
+        Family::V6 => address.is_ipv6(),
+    };
     let mut last = None;
-    for address in addresses {
-        match Socket::connect(address).await {
+    for address in addresses.filter(is_wanted) {
+        let source = match &from {
+            None => None,
+            Some((name, from)) => {
+                let Some(same) = from.iter().find(|from| from.is_ipv4() == address.is_ipv4()) else {
+                    last = Some(DialError::Bind {
+                        name: target.address.clone(),
+                        address: name.clone(),
+                        source: io::Error::other("it has no address of the host's family"),
+                    });
+                    continue;
+                };
+                Some(SocketAddr::new(*same, 0))
+            }
+        };
+        match Socket::connect(address, source).await {
             Ok(stream) => return Ok(stream),
             Err(source) => last = Some(DialError::Tcp { address, source }),
         }
     }
-    Err(last.unwrap_or_else(|| unresolved(io::Error::other("it resolves to nothing"))))
+    Err(last.unwrap_or_else(|| unresolved(io::Error::other("it resolves to nothing of the address family"))))
+}
+
+/// The addresses of this machine that `BindAddress` names.
+async fn sources(target: &Target) -> Result<Option<(String, Vec<IpAddr>)>, DialError> {
+    let Some(name) = &target.bind_address else {
+        return Ok(None);
+    };
+    match tokio::net::lookup_host((name.as_str(), 0)).await {
+        Ok(found) => Ok(Some((name.clone(), found.map(|address| address.ip()).collect()))),
+        Err(source) => Err(DialError::Bind {
+            name: target.address.clone(),
+            address: name.clone(),
+            source,
+        }),
+    }
 }
 
 async fn forward(via: &Connection, target: &Target) -> Result<russh::ChannelStream<client::Msg>, DialError> {

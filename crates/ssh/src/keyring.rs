@@ -4,16 +4,17 @@
 //! for the passphrase, one file at a time.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::keys::signature::Signer as _;
+use russh::keys::ssh_encoding::base64::{Base64, Encoding};
 use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::ssh_key::{self, Signature};
-use russh::keys::{HashAlg, PrivateKey, PublicKey, decode_secret_key};
+use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey, decode_secret_key};
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
@@ -54,6 +55,9 @@ pub(crate) enum KeyError {
     /// It could not sign.
     #[error("cannot sign: {0}")]
     Sign(#[source] ssh_key::Error),
+    /// It is no certificate.
+    #[error("is no certificate that is understood")]
+    NoCertificate,
     /// The thread that decrypts died: a defect.
     #[error("could not be decrypted")]
     Thread,
@@ -93,6 +97,7 @@ impl std::fmt::Debug for Encrypted {
 pub(crate) struct Keyring {
     prompt: Arc<dyn Prompt>,
     files: Mutex<HashMap<PathBuf, Result<Arc<KeyFile>, KeyError>>>,
+    certificates: Mutex<HashMap<PathBuf, Result<Arc<Certificate>, KeyError>>>,
     /// The operator answers one question at a time.
     asking: tokio::sync::Mutex<()>,
 }
@@ -102,6 +107,7 @@ impl Keyring {
         Self {
             prompt: Arc::from(prompt),
             files: Mutex::default(),
+            certificates: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
         }
     }
@@ -112,6 +118,15 @@ impl Keyring {
         files
             .entry(path.to_owned())
             .or_insert_with(|| read(path).map(Arc::new))
+            .clone()
+    }
+
+    /// A certificate, read the first time that it is asked for.
+    pub(crate) fn certificate(&self, path: &Path) -> Result<Arc<Certificate>, KeyError> {
+        let mut certificates = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        certificates
+            .entry(path.to_owned())
+            .or_insert_with(|| read_certificate(path).map(Arc::new))
             .clone()
     }
 
@@ -151,17 +166,10 @@ fn ask(prompt: &dyn Prompt, path: &Path, encrypted: &Encrypted) -> Result<Arc<Pr
 }
 
 fn read(path: &Path) -> Result<KeyFile, KeyError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => KeyError::Missing,
-        _ => KeyError::Read(Arc::new(error)),
-    };
-    let mut file = fs::File::open(path).map_err(failed)?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(failed)?;
-    let meta = file.metadata().map_err(failed)?;
+    let (text, found) = read_text(path)?;
     let (public, private) = parse(types::Secret::new(text), path)?;
     if !matches!(private, Private::Absent) {
-        check_access(path, meta.uid(), meta.mode())?;
+        check_access(path, found.uid(), found.mode())?;
     }
     Ok(KeyFile {
         path: path.to_owned(),
@@ -184,6 +192,43 @@ fn check_access(path: &Path, owner: u32, mode: u32) -> Result<(), KeyError> {
         mode: mode & 0o7777,
     })
 }
+
+/// The most of a file that is read: a key of 16384 bits takes 13 KiB.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The text of a file, and whose that very file is.
+fn read_text(path: &Path) -> Result<(String, Metadata), KeyError> {
+    let reading = || {
+        let file = fs::File::open(path)?;
+        let found = file.metadata()?;
+        let mut text = String::new();
+        file.take(MOST_BYTES).read_to_string(&mut text)?;
+        Ok((text, found))
+    };
+    reading().map_err(|error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => KeyError::Missing,
+        _ => KeyError::Read(Arc::new(error)),
+    })
+}
+
+fn read_certificate(path: &Path) -> Result<Certificate, KeyError> {
+    let (text, _) = read_text(path)?;
+    let fields: Vec<&str> = text.split_whitespace().take(2).collect();
+    let [kind, blob] = fields[..] else {
+        return Err(KeyError::NoCertificate);
+    };
+    // The library reads a certificate in a certificate without a bound.
+    let bytes = Base64::decode_vec(blob).map_err(|_| KeyError::NoCertificate)?;
+    let marks = bytes.windows(MARK.len()).filter(|part| *part == MARK).count();
+    if marks > MOST_MARKS {
+        return Err(KeyError::NoCertificate);
+    }
+    Certificate::from_openssh(&format!("{kind} {blob}")).map_err(|_| KeyError::NoCertificate)
+}
+
+/// What stands in a certificate once, and in one within another once more; also in a name, for all we know.
+const MARK: &[u8] = b"-cert-v01@";
+const MOST_MARKS: usize = 4;
 
 fn parse(text: types::Secret, path: &Path) -> Result<(Option<PublicKey>, Private), KeyError> {
     if let Ok(key) = PrivateKey::from_openssh(text.expose()) {
@@ -273,5 +318,29 @@ mod tests {
         fs::write(&path, key().public_key().to_openssh().unwrap()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(read(&path).unwrap().is_public_only());
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("id-cert.pub");
+        let marks = Base64::encode_string(&MARK.repeat(100));
+        let kind = "ssh-ed25519-cert-v01@openssh.com";
+        for text in [
+            String::new(),
+            "a b".to_owned(),
+            format!("{kind} AAAA"),
+            format!("{kind} {marks}"),
+        ] {
+            fs::write(&path, &text).unwrap();
+            assert!(
+                matches!(read_certificate(&path), Err(KeyError::NoCertificate)),
+                "{text}"
+            );
+        }
+        assert!(matches!(
+            read_certificate(&folder.path().join("none")),
+            Err(KeyError::Missing)
+        ));
     }
 }

@@ -26,6 +26,7 @@ mod jump;
 mod keyring;
 mod known_hosts;
 mod options;
+mod policy;
 mod prompt;
 mod socket;
 mod target;

@@ -18,8 +18,8 @@ use tokio::net::{TcpSocket, TcpStream};
 pub(crate) struct Socket(TcpStream);
 
 impl Socket {
-    /// Connects to an address.
-    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+    /// Connects to an address, from one of this machine's where that is said.
+    pub(crate) async fn connect(address: SocketAddr, from: Option<SocketAddr>) -> io::Result<Self> {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()?
         } else {
@@ -27,6 +27,9 @@ impl Socket {
         };
         // Before connecting: our own small packets must not wait for each other either.
         socket.set_nodelay(true)?;
+        if let Some(from) = from {
+            socket.bind(from)?;
+        }
         let stream = socket.connect(address).await?;
         acknowledge_at_once(&stream);
         Ok(Self(stream))

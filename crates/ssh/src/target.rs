@@ -12,11 +12,12 @@ use futures::future::BoxFuture;
 use thiserror::Error;
 use types::HostName;
 
-use crate::config::{AgentSocket, Config, ConfigError, HostConfig, Question};
+use crate::config::{AgentSocket, Config, ConfigError, Family, HostConfig, Question};
 use crate::error::Advice;
 use crate::jump::Jump;
 use crate::known_hosts::RecordedAs;
 use crate::options::{Endpoint, Privilege, SshOptions};
+use crate::policy::Policy;
 
 /// More hosts than this on the way to one are a loop in the configuration.
 const MOST_JUMPS: usize = 8;
@@ -58,6 +59,12 @@ pub(crate) struct Target {
     /// Where a new host key is recorded.
     pub(crate) new_keys: PathBuf,
     pub(crate) hash_known_hosts: bool,
+    /// Files of keys that no host may show.
+    pub(crate) revoked_host_keys: Vec<PathBuf>,
+    pub(crate) policy: Policy,
+    pub(crate) family: Family,
+    /// Where the connection comes from.
+    pub(crate) bind_address: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) privilege: Privilege,
     /// The host to go through.
@@ -68,6 +75,8 @@ pub(crate) struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identities {
     pub(crate) files: Vec<PathBuf>,
+    /// Certificates for them that somebody named; where it is empty, those beside the files are looked for.
+    pub(crate) certificates: Vec<PathBuf>,
     /// Somebody named the files: they go first, and one that is missing is worth a word.
     pub(crate) are_named: bool,
     /// Of the SSH agent's identities, only those that the files name.
@@ -227,6 +236,7 @@ impl Resolver {
             } else {
                 expand_all(named)
             },
+            certificates: expand_all(&config.certificate_files),
             are_named: !named.is_empty(),
             only_files: config.identities_only,
             agent: match config.agent {
@@ -259,6 +269,7 @@ impl Resolver {
             .host_key_alias
             .as_ref()
             .or(config.host_key_alias.as_ref());
+        let revoked_host_keys = expand_all(&config.revoked_host_keys);
         let recorded_as = RecordedAs::new(&address, port, alias.map(String::as_str));
         let connect_timeout = endpoint.connect_timeout.or(config.connect_timeout);
         Ok(Target {
@@ -270,6 +281,10 @@ impl Resolver {
             known_hosts,
             new_keys,
             hash_known_hosts: config.hash_known_hosts,
+            revoked_host_keys,
+            policy: config.policy,
+            family: config.family,
+            bind_address: config.bind_address,
             connect_timeout: connect_timeout.unwrap_or(self.options.connect_timeout),
             privilege: endpoint.privilege,
             via,

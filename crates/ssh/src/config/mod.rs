@@ -5,6 +5,7 @@
 //! configuration has nothing to say (see [`system`]) it is not asked at all.
 
 mod parse;
+mod settings;
 mod system;
 
 use std::collections::HashMap;
@@ -20,7 +21,8 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::error::Advice;
 use crate::options::ConfigFile;
-pub(crate) use parse::{AgentSocket, HostConfig};
+use parse::Defaults;
+pub(crate) use parse::{AgentSocket, Family, HostConfig};
 
 /// `Match exec` may run anything; this is how long it may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -48,12 +50,38 @@ pub(crate) enum ConfigError {
     #[error("OpenSSH's configuration of {host} has {setting} {value:?}, which is not understood")]
     Value {
         host: String,
-        setting: &'static str,
+        setting: String,
         value: String,
     },
     /// A setting has no counterpart here.
-    #[error("OpenSSH's configuration of {host} has ProxyCommand, which is not supported")]
-    ProxyCommand { host: String },
+    #[error("OpenSSH's configuration of {host} has {setting} {value:?}, which is not supported")]
+    Unsupported {
+        host: String,
+        setting: String,
+        value: String,
+        instead: &'static str,
+    },
+    /// A setting is newer than this program.
+    #[error(
+        "OpenSSH's configuration of {host} has {setting} {value:?}, a setting that this version does not know"
+    )]
+    Unknown {
+        host: String,
+        setting: String,
+        value: String,
+    },
+    /// A list of algorithms has none that is to be had.
+    #[error("OpenSSH's configuration of {host} permits, by {setting}, nothing that clusterctl has")]
+    NoneKnown {
+        host: String,
+        setting: String,
+        known: Vec<String>,
+    },
+    /// Public keys are switched off.
+    #[error(
+        "OpenSSH's configuration of {host} switches public keys off, and clusterctl logs in with nothing else"
+    )]
+    NoPublicKeys { host: String },
 }
 
 impl Advice for ConfigError {
@@ -65,7 +93,16 @@ impl Advice for ConfigError {
                     .to_owned()
             }
             Self::Slow { .. } => "a `Match exec` in the configuration may be hanging".to_owned(),
-            Self::ProxyCommand { .. } => "use ProxyJump, or name the jump hosts in the inventory".to_owned(),
+            Self::Unsupported { instead, .. } => (*instead).to_owned(),
+            Self::Unknown { setting, .. } => format!(
+                "it may protect the connection, so it is not ignored: remove {setting} for this host, or name a \
+                 configuration without it with --ssh-config"
+            ),
+            Self::NoneKnown { known, .. } => format!("permit one of: {}", known.join(", ")),
+            Self::NoPublicKeys { .. } => {
+                "permit publickey in PreferredAuthentications and PubkeyAuthentication for this host"
+                    .to_owned()
+            }
             Self::Run { .. } | Self::Failed { .. } | Self::Value { .. } => String::new(),
         }
     }
@@ -87,6 +124,8 @@ pub(crate) struct Config {
     running: Semaphore,
     /// A jump host is asked about by all hosts behind it, and each host again when a connection is retried.
     answers: Mutex<HashMap<Question, Arc<OnceCell<HostConfig>>>>,
+    /// What OpenSSH's settings are where nobody sets them: they differ between its versions.
+    defaults: OnceCell<Defaults>,
 }
 
 #[derive(Debug)]
@@ -99,7 +138,7 @@ enum Source {
 
 /// Whether a text as `ssh -G` prints it can be followed; for the fuzz targets.
 pub(crate) fn follows(text: &str) -> bool {
-    parse::parse("db1", text).is_ok()
+    parse::parse("db1", text, &Defaults::default()).is_ok()
 }
 
 impl Config {
@@ -123,6 +162,7 @@ impl Config {
             source,
             running: Semaphore::new(2 * processors),
             answers: Mutex::default(),
+            defaults: OnceCell::new(),
         }
     }
 
@@ -137,10 +177,22 @@ impl Config {
             Arc::clone(answers.entry(question.clone()).or_default())
         };
         let asking = || async {
+            let defaults = self.defaults.get_or_try_init(|| self.ask_defaults()).await?;
             let _turn = self.running.acquire().await;
-            parse::parse(&question.host, &ask(&question, file).await?)
+            parse::parse(&question.host, &ask(&question, file).await?, defaults)
         };
         answer.get_or_try_init(asking).await.cloned()
+    }
+
+    async fn ask_defaults(&self) -> Result<Defaults, ConfigError> {
+        let question = Question {
+            host: "localhost".to_owned(),
+            address: None,
+            user: None,
+            port: None,
+        };
+        let _turn = self.running.acquire().await;
+        Ok(Defaults::read(&ask(&question, Some(Path::new("none"))).await?))
     }
 }
 
@@ -182,6 +234,7 @@ async fn ask(question: &Question, file: Option<&Path>) -> Result<String, ConfigE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Policy;
 
     #[tokio::test]
     async fn ssh_is_asked_about_a_file_with_match_blocks() {
@@ -233,5 +286,33 @@ mod tests {
         let error = config.of(question).await.unwrap_err().to_string();
         assert!(error.contains("`ssh -G db1` failed: "), "{error}");
         assert!(error.to_lowercase().contains("nonsense"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_openssh_does_by_itself_is_no_setting_and_what_differs_from_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        let text = "Host plain\nHost strict\n  Ciphers aes256-gcm@openssh.com\n  RequiredRSASize 3072\nHost old\n  \
+                    Ciphers +aes128-cbc\nHost never\n  KnownHostsCommand /bin/true\nHost ip\n  CheckHostIP yes\n";
+        std::fs::write(&file, text).unwrap();
+        let config = Config::new(&ConfigFile::Path(file), None);
+        let ask = async |host: &str| {
+            let question = Question {
+                host: host.to_owned(),
+                address: None,
+                user: None,
+                port: None,
+            };
+            config.of(question).await
+        };
+        assert_eq!(ask("plain").await.unwrap().policy, Policy::default());
+        let strict = ask("strict").await.unwrap().policy;
+        assert_eq!((strict.ciphers().len(), strict.rsa_bits), (1, 3072));
+        let old = ask("old").await.unwrap().policy;
+        assert!(old.ciphers().len() > 3, "{old:?}");
+        for host in ["never", "ip"] {
+            let error = ask(host).await.unwrap_err();
+            assert!(matches!(error, ConfigError::Unsupported { .. }), "{error}");
+        }
     }
 }

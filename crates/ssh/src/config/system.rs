@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::HostConfig;
 
-/// Settings that make no difference to this crate.
+/// Settings that make no difference to this crate, nor to what `ssh -G` prints of others.
 const IRRELEVANT: [&str; 6] = [
     "sendenv",
     "setenv",
@@ -111,6 +111,10 @@ mod tests {
             "Include ~/.ssh/more",
             "ProxyJump=gate",
             "user me",
+            "Ciphers aes256-ctr",
+            "RevokedHostKeys /etc/ssh/revoked",
+            // It decides under which name the host is known.
+            "CanonicalizeHostname yes",
         ] {
             assert!(!is_silent_line(line, true, &mut HostConfig::default()), "{line}");
         }

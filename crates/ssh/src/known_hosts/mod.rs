@@ -1,129 +1,32 @@
 //! Whether a host is who it says it is: the check of its key against `known_hosts` files.
 //!
-//! russh has a check of its own, which ignores `@revoked`, wildcards and tabs, calls a key of another algorithm unknown
-//! (a hole where new keys are accepted) and stops at the first malformed line. This one follows OpenSSH, and is
-//! stricter in one point: where any key is recorded for a host, any other key is a changed one, whatever its algorithm.
+//! russh has a check of its own, which ignores `@revoked`, `@cert-authority`, wildcards and tabs, calls a key of another
+//! algorithm unknown (a hole where new keys are accepted) and stops at the first malformed line. This one follows OpenSSH.
+//! It is stricter where any key or authority is recorded for a host: any other key is a changed one, whatever its
+//! algorithm, and a key without a certificate is no new one.
 
+mod certificate;
+mod error;
 mod line;
+mod revoked;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh::keys::ssh_key::known_hosts::Marker;
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
-use thiserror::Error;
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 
-use crate::error::Advice;
+use crate::policy::{Policy, rsa_bits};
+use certificate::Fault;
+use error::Shown;
+pub(crate) use error::{HostKeyError, Place};
 use line::Line;
-
-/// Why a host's key is not trusted.
-#[derive(Debug, Error)]
-pub(crate) enum HostKeyError {
-    /// Nothing is recorded for the host.
-    #[error("the host key of {name} is not known: {shown}")]
-    Unknown {
-        name: String,
-        shown: Shown,
-        file: PathBuf,
-    },
-    /// Another key is recorded.
-    #[error("the host key of {name} has CHANGED: it shows {shown}, but {place} records {recorded}")]
-    Changed {
-        name: String,
-        shown: Shown,
-        recorded: Shown,
-        place: Place,
-    },
-    /// The key is revoked.
-    #[error("the host key of {name} is revoked in {place}: {shown}")]
-    Revoked {
-        name: String,
-        shown: Shown,
-        place: Place,
-    },
-    /// A file cannot be read.
-    #[error("cannot read {file}", file = file.display())]
-    Read {
-        file: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    /// A new key cannot be recorded.
-    #[error("cannot record the host key of {name} in {file}", file = file.display())]
-    Record {
-        name: String,
-        file: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-}
-
-/// A key as people compare it.
-#[derive(Debug)]
-pub(crate) struct Shown(Box<PublicKey>);
-
-impl Shown {
-    fn of(key: &PublicKey) -> Self {
-        Self(Box::new(key.clone()))
-    }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0.algorithm(), fingerprint(&self.0))
-    }
-}
-
-/// A line of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    file: PathBuf,
-    line: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
-    }
-}
-
-impl Advice for HostKeyError {
-    fn hint(&self) -> String {
-        match self {
-            Self::Unknown { name, shown, file } => {
-                let (port, host) = match name.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
-                    Some((host, port)) => (format!("-p {port} "), host),
-                    None => (String::new(), name.as_str()),
-                };
-                let algorithm = shown.0.algorithm();
-                let kind = algorithm.as_str().trim_start_matches("ssh-").split('-').next().unwrap_or_default();
-                format!(
-                    "compare it with the output of `ssh-keygen -lf` for the host's key files (/etc/ssh/ssh_host_*.pub), \
-                     then run again with --accept-new-host-keys, or record it with `ssh-keyscan {port}-t {kind} {host} \
-                     >> {file}`",
-                    file = file.display()
-                )
-            }
-            Self::Changed { name, place, .. } => format!(
-                "somebody may be listening in. If the host was really installed anew, forget its old key with \
-                 `ssh-keygen -R '{name}' -f {file}`",
-                file = place.file.display()
-            ),
-            Self::Revoked { .. } => "give the host a new key".to_owned(),
-            Self::Read { .. } => String::new(),
-            Self::Record { .. } => {
-                "a key that is not recorded would be accepted from anybody the next time: make the file writable, or \
-                 name another with UserKnownHostsFile"
-                    .to_owned()
-            }
-        }
-    }
-}
 
 /// The name under which a host's key is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,27 +35,22 @@ pub(crate) struct RecordedAs {
     name: String,
     /// The name without the port, under which an older record may stand.
     plain: Option<String>,
+    /// The name that a host's certificate must hold, which never has a port.
+    principal: String,
 }
 
 impl RecordedAs {
     /// The name of a host at an address; an alias stands for itself, without the port.
     pub(crate) fn new(address: &str, port: u16, alias: Option<&str>) -> Self {
-        match alias {
-            Some(alias) => Self {
-                name: alias.to_ascii_lowercase(),
-                plain: None,
-            },
-            None if port == 22 => Self {
-                name: address.to_ascii_lowercase(),
-                plain: None,
-            },
-            None => {
-                let address = address.to_ascii_lowercase();
-                Self {
-                    name: format!("[{address}]:{port}"),
-                    plain: Some(address),
-                }
-            }
+        let principal = alias.unwrap_or(address).to_ascii_lowercase();
+        let (name, plain) = match (alias, port) {
+            (Some(_), _) | (None, 22) => (principal.clone(), None),
+            (None, port) => (format!("[{principal}]:{port}"), Some(principal.clone())),
+        };
+        Self {
+            name,
+            plain,
+            principal,
         }
     }
 }
@@ -161,10 +59,21 @@ impl RecordedAs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     key: PublicKey,
-    is_revoked: bool,
+    role: Role,
     /// Under the name without the port: it can confirm a key, and not contradict one.
     is_plain: bool,
     place: Place,
+}
+
+/// Whose a recorded key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// The host's.
+    Host,
+    /// That of an authority whose certificates for the host are believed.
+    Authority,
+    /// Nobody's to use any more.
+    Revoked,
 }
 
 /// All that was read of `known_hosts` files in this run.
@@ -226,7 +135,7 @@ impl KnownHosts {
         );
         found.push(Found {
             key: key.clone(),
-            is_revoked: false,
+            role: Role::Host,
             is_plain: false,
             place: Place {
                 file: file.to_owned(),
@@ -261,7 +170,7 @@ pub(crate) fn recorded(text: &str, file: &Path) -> Vec<String> {
         .iter()
         .flat_map(|host| matching(&lines, file, host))
         .collect();
-    let _ = preferred_algorithms(&found);
+    let _ = preferred_algorithms(&found, &Policy::default());
     let shown = found.iter().map(|found| {
         let _ = judge(std::slice::from_ref(found), &found.key);
         format!("{} {}", found.place, Shown::of(&found.key))
@@ -293,15 +202,14 @@ fn matching<'a>(lines: &'a [Line], file: &'a Path, host: &'a RecordedAs) -> impl
         if is_plain && !host.plain.as_ref().is_some_and(|plain| line.names(plain)) {
             return None;
         }
-        let is_revoked = match line.entry.marker() {
-            // The key of an authority, and not of a host.
-            Some(Marker::CertAuthority) => return None,
-            Some(Marker::Revoked) => true,
-            None => false,
+        let role = match line.entry.marker() {
+            Some(Marker::CertAuthority) => Role::Authority,
+            Some(Marker::Revoked) => Role::Revoked,
+            None => Role::Host,
         };
         Some(Found {
             key: line.entry.public_key().clone(),
-            is_revoked,
+            role,
             is_plain,
             place: Place {
                 file: file.to_owned(),
@@ -322,65 +230,70 @@ pub(crate) enum Verdict<'a> {
     Changed(&'a Found),
     /// It is revoked, here.
     Revoked(&'a Found),
+    /// Nothing but an authority is recorded, here.
+    Unsigned(&'a Found),
 }
 
-/// Judges a key by the records.
+/// Judges a key without a certificate by the records.
 pub(crate) fn judge<'a>(found: &'a [Found], key: &PublicKey) -> Verdict<'a> {
-    let is_it = |record: &&Found| record.key.key_data() == key.key_data();
-    if let Some(record) = found.iter().filter(is_it).find(|record| record.is_revoked) {
+    if let Some(record) = revocation(found, key.key_data()) {
         return Verdict::Revoked(record);
     }
-    let mut valid = found.iter().filter(|record| !record.is_revoked);
-    if valid.clone().any(|record| is_it(&record)) {
+    let of = |role| found.iter().filter(move |record| record.role == role);
+    if of(Role::Host).any(|record| record.key.key_data() == key.key_data()) {
         return Verdict::Known;
     }
-    match valid.find(|record| !record.is_plain) {
-        Some(record) => Verdict::Changed(record),
-        None => Verdict::Unknown,
+    let contradicts = |record: &&Found| !record.is_plain;
+    match (
+        of(Role::Host).find(contradicts),
+        of(Role::Authority).find(contradicts),
+    ) {
+        (Some(record), _) => Verdict::Changed(record),
+        (None, Some(authority)) => Verdict::Unsigned(authority),
+        (None, None) => Verdict::Unknown,
     }
 }
 
-/// The host key algorithms to ask for: those of the recorded keys first, so that a host with several keys shows one
-/// that is known.
-pub(crate) fn preferred_algorithms(found: &[Found]) -> Vec<Algorithm> {
-    let mut algorithms: Vec<Algorithm> = Vec::new();
-    let recorded = found.iter().filter(|record| !record.is_revoked);
-    for algorithm in recorded.map(|record| record.key.algorithm()).flat_map(variants) {
-        if !algorithms.contains(&algorithm) {
-            algorithms.push(algorithm);
-        }
-    }
-    for algorithm in safe_algorithms() {
-        if !algorithms.contains(&algorithm) {
-            algorithms.push(algorithm);
-        }
-    }
-    algorithms
+/// The record that revokes a key, of a host or an authority.
+fn revocation<'a>(found: &'a [Found], key: &KeyData) -> Option<&'a Found> {
+    let mut revoked = found.iter().filter(|record| record.role == Role::Revoked);
+    revoked.find(|record| record.key.key_data() == key)
 }
 
-/// The algorithms that a key signs with; RSA with SHA-1 is not among them.
-fn variants(algorithm: Algorithm) -> Vec<Algorithm> {
-    match algorithm {
-        Algorithm::Rsa { .. } => vec![rsa(HashAlg::Sha512), rsa(HashAlg::Sha256)],
-        Algorithm::Ed25519 | Algorithm::Ecdsa { .. } => vec![algorithm],
-        _ => Vec::new(),
+/// What a host is asked to prove itself with, the best first.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AskedFor {
+    pub(crate) keys: Vec<Algorithm>,
+    /// Of certificates, which go before keys. Only where an authority is recorded for the host: from others a
+    /// certificate is worth no more than its key.
+    pub(crate) certificates: Vec<Algorithm>,
+}
+
+/// What to ask for, of what is permitted: the algorithms of the recorded keys first, so that a host with several keys
+/// shows one that is known.
+pub(crate) fn preferred_algorithms(found: &[Found], policy: &Policy) -> AskedFor {
+    let recorded = |algorithm: &Algorithm| {
+        found.iter().any(|record| {
+            record.role == Role::Host
+                && match record.key.algorithm() {
+                    Algorithm::Rsa { .. } => matches!(algorithm, Algorithm::Rsa { .. }),
+                    other => other == *algorithm,
+                }
+        })
+    };
+    let (mut keys, others): (Vec<_>, Vec<_>) = policy.host_keys.iter().cloned().partition(recorded);
+    keys.extend(others);
+    let has_authority = found.iter().any(|record| record.role == Role::Authority);
+    // Where nothing but certificates is permitted, a key in one may still be recorded.
+    let wants_certificates = has_authority || keys.is_empty();
+    AskedFor {
+        keys,
+        certificates: if wants_certificates {
+            policy.host_certificates.clone()
+        } else {
+            Vec::new()
+        },
     }
-}
-
-fn safe_algorithms() -> [Algorithm; 6] {
-    let ecdsa = |curve| Algorithm::Ecdsa { curve };
-    [
-        Algorithm::Ed25519,
-        ecdsa(EcdsaCurve::NistP256),
-        ecdsa(EcdsaCurve::NistP384),
-        ecdsa(EcdsaCurve::NistP521),
-        rsa(HashAlg::Sha512),
-        rsa(HashAlg::Sha256),
-    ]
-}
-
-fn rsa(hash: HashAlg) -> Algorithm {
-    Algorithm::Rsa { hash: Some(hash) }
 }
 
 /// Checks one host's key, and records it where that is wanted.
@@ -393,11 +306,94 @@ pub(crate) struct Check {
     pub(crate) new_keys: PathBuf,
     pub(crate) accept_new: bool,
     pub(crate) is_hashed: bool,
+    pub(crate) policy: Policy,
+    /// Files of keys that no host may show.
+    pub(crate) revoked_keys: Vec<PathBuf>,
 }
 
 impl Check {
-    /// Checks the key that the host shows.
-    pub(crate) fn check(&mut self, key: &PublicKey) -> Result<(), HostKeyError> {
+    /// Checks that what the host shows is not among the keys that the operator's files revoke.
+    pub(crate) async fn check_revoked(&self, shown: &PublicKeyOrCertificate) -> Result<(), HostKeyError> {
+        for file in &self.revoked_keys {
+            let name = self.host.name.clone();
+            let file = file.clone();
+            match revoked::line(&file, shown).await {
+                Ok(None) => {}
+                Ok(Some(line)) => {
+                    return Err(HostKeyError::Revoked {
+                        name,
+                        shown: Shown::of(&shown.public_key()),
+                        place: Place { file, line },
+                    });
+                }
+                Err(why) => return Err(HostKeyError::Revocations { name, file, why }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the key or the certificate that the host shows.
+    pub(crate) fn check(&mut self, shown: &PublicKeyOrCertificate) -> Result<(), HostKeyError> {
+        let key = shown.public_key();
+        self.permit(shown)?;
+        let Some(certificate) = shown.certificate() else {
+            return self.check_key(&key);
+        };
+        // No certificate makes up for a key that is in the wrong hands.
+        if let Verdict::Revoked(_) = judge(&self.found, &key) {
+            return self.check_key(&key);
+        }
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs());
+        let fault = match certificate::judge(certificate, &self.found, &self.host, &self.policy, now) {
+            Ok(()) => return Ok(()),
+            Err(fault) => fault,
+        };
+        // A certificate holds a key that may be recorded by itself, as with OpenSSH; which refuses what a revoked
+        // authority signed in any case.
+        let is_recorded = judge(&self.found, &key) == Verdict::Known && !matches!(fault, Fault::Revoked(_));
+        if is_recorded {
+            tracing::debug!(host = self.host.name, %fault, "the key is recorded, its certificate does not count");
+            return Ok(());
+        }
+        Err(HostKeyError::Certificate {
+            name: self.host.name.clone(),
+            fault,
+        })
+    }
+
+    /// A server may show what was not asked for.
+    fn permit(&self, shown: &PublicKeyOrCertificate) -> Result<(), HostKeyError> {
+        let key = &shown.public_key();
+        let permitted = match shown {
+            PublicKeyOrCertificate::PublicKey { .. } => &self.policy.host_keys,
+            PublicKeyOrCertificate::Certificate(_) => &self.policy.host_certificates,
+        };
+        let is_permitted = |algorithm: &Algorithm| match key.key_data() {
+            KeyData::Rsa(_) => matches!(algorithm, Algorithm::Rsa { .. }),
+            KeyData::Ed25519(_) | KeyData::Ecdsa(_) => *algorithm == key.algorithm(),
+            _ => false,
+        };
+        let why = if !permitted.iter().any(is_permitted) {
+            "an algorithm that HostKeyAlgorithms does not permit".to_owned()
+        } else if !self.policy.permits_size(key.key_data()) {
+            format!(
+                "of {} bits where RequiredRSASize is {}",
+                rsa_bits(key.key_data()).unwrap_or_default(),
+                self.policy.rsa_bits
+            )
+        } else {
+            return Ok(());
+        };
+        Err(HostKeyError::Forbidden {
+            name: self.host.name.clone(),
+            shown: Shown::of(key),
+            why,
+        })
+    }
+
+    fn check_key(&mut self, key: &PublicKey) -> Result<(), HostKeyError> {
         let name = self.host.name.clone();
         let shown = Shown::of(key);
         match judge(&self.found, key) {
@@ -413,6 +409,11 @@ impl Check {
                 recorded: Shown::of(&record.key),
                 place: record.place.clone(),
             }),
+            Verdict::Unsigned(record) => Err(HostKeyError::Unsigned {
+                name,
+                shown,
+                place: record.place.clone(),
+            }),
             Verdict::Unknown if self.accept_new => self.accept(key),
             Verdict::Unknown => Err(HostKeyError::Unknown {
                 name,
@@ -423,12 +424,11 @@ impl Check {
     }
 
     fn accept(&mut self, key: &PublicKey) -> Result<(), HostKeyError> {
-        // Also for a key exchange in the middle of the connection, which shows the key again.
         self.found = self
             .known_hosts
             .record(&self.new_keys, &self.host, key, self.is_hashed)?;
         // By now it is known, or changed since another connection recorded another.
-        self.check(key)
+        self.check_key(key)
     }
 }
 

@@ -4,6 +4,10 @@ use super::*;
 
 use std::os::unix::fs::PermissionsExt;
 
+use crate::error::Advice;
+
+mod certificates;
+
 const A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 const B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDDw7PvJqU5eNmYLZxiA9VXM5E+L88E9J1T5o+S4kNqS";
 const E: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBDLx85ZCWN2kMKIZm0h17sC8ZkahnSmIPM45xRgD8An+e2xwRJ0csZ+dzwDvx/xcOQ9Un7vNw1xbqGm34Je3aQY=";
@@ -23,6 +27,7 @@ fn verdict(text: &str, host: &RecordedAs, shown: &str) -> String {
         Verdict::Unknown => "unknown".to_owned(),
         Verdict::Changed(record) => format!("changed at {}", record.place.line),
         Verdict::Revoked(record) => format!("revoked at {}", record.place.line),
+        Verdict::Unsigned(record) => format!("unsigned at {}", record.place.line),
     }
 }
 
@@ -90,7 +95,16 @@ fn another_key_is_a_changed_one_and_a_revoked_one_is_never_known() {
         ("another revoked", format!("@revoked * {B}\ndb1 {A}"), "known"),
         ("only another revoked", format!("@revoked * {B}"), "unknown"),
         ("an authority", format!("@cert-authority * {B}\ndb1 {A}"), "known"),
-        ("an authority alone", format!("@cert-authority * {A}"), "unknown"),
+        (
+            "an authority alone",
+            format!("@cert-authority * {A}"),
+            "unsigned at 1",
+        ),
+        (
+            "an authority of others",
+            format!("@cert-authority db2 {A}"),
+            "unknown",
+        ),
     ];
     judge_all(&RecordedAs::new("db1", 22, None), &cases);
 }
@@ -127,19 +141,35 @@ fn a_port_and_an_alias_are_part_of_the_name() {
 
 #[test]
 fn recorded_algorithms_are_asked_for_first() {
-    let record = |text: &str, is_revoked| Found {
+    let record = |text: &str, role| Found {
         key: key(text),
-        is_revoked,
+        role,
         is_plain: false,
         place: Place {
             file: PathBuf::new(),
             line: 1,
         },
     };
-    let algorithms = preferred_algorithms(&[record(E, false), record(A, true)]);
-    assert_eq!(algorithms[0].as_str(), "ecdsa-sha2-nistp256");
-    assert_eq!(algorithms[1].as_str(), "ssh-ed25519");
-    assert_eq!(algorithms.len(), 6);
+    let policy = Policy::default();
+    let records = [record(E, Role::Host), record(A, Role::Revoked)];
+    let asked_for = preferred_algorithms(&records, &policy);
+    assert_eq!(asked_for.keys[0].as_str(), "ecdsa-sha2-nistp256");
+    assert_eq!(asked_for.keys[1].as_str(), "ssh-ed25519");
+    assert_eq!((asked_for.keys.len(), asked_for.certificates.len()), (6, 0));
+    // Certificates only from hosts of an authority, and nothing that is not permitted.
+    let mut policy = Policy::default();
+    policy
+        .set(
+            "hostkeyalgorithms",
+            "ssh-ed25519,rsa-sha2-256-cert-v01@openssh.com",
+        )
+        .unwrap();
+    let asked_for = preferred_algorithms(&[record(E, Role::Host), record(A, Role::Authority)], &policy);
+    assert_eq!(asked_for.keys, [Algorithm::Ed25519]);
+    assert_eq!(
+        asked_for.certificates[0].to_certificate_type(),
+        "rsa-sha2-256-cert-v01@openssh.com"
+    );
 }
 
 fn check(known_hosts: &Arc<KnownHosts>, file: &Path, accept_new: bool, is_hashed: bool) -> Check {
@@ -151,6 +181,8 @@ fn check(known_hosts: &Arc<KnownHosts>, file: &Path, accept_new: bool, is_hashed
         new_keys: file.to_owned(),
         accept_new,
         is_hashed,
+        policy: Policy::default(),
+        revoked_keys: Vec::new(),
     }
 }
 
@@ -161,10 +193,10 @@ fn a_new_key_is_recorded_once_and_then_held_to() {
         let file = folder.path().join("new/known_hosts");
         let known_hosts = Arc::new(KnownHosts::default());
         check(&known_hosts, &file, true, is_hashed)
-            .check(&key(A))
+            .check_key(&key(A))
             .unwrap();
         check(&known_hosts, &file, true, is_hashed)
-            .check(&key(A))
+            .check_key(&key(A))
             .unwrap();
         let text = fs::read_to_string(&file).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -176,7 +208,7 @@ fn a_new_key_is_recorded_once_and_then_held_to() {
         );
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let changed = check(&known_hosts, &file, true, is_hashed)
-            .check(&key(E))
+            .check_key(&key(E))
             .unwrap_err();
         assert!(changed.to_string().contains("CHANGED"), "{changed}");
         assert!(
@@ -194,13 +226,16 @@ fn of_two_first_connections_one_sees_the_other_s_key() {
     let file = folder.path().join("known_hosts");
     let known_hosts = Arc::new(KnownHosts::default());
     let [mut one, mut two, mut three] = [(); 3].map(|()| check(&known_hosts, &file, true, false));
-    one.check(&key(A)).unwrap();
-    two.check(&key(A)).unwrap();
+    one.check_key(&key(A)).unwrap();
+    two.check_key(&key(A)).unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
-    assert!(matches!(three.check(&key(B)), Err(HostKeyError::Changed { .. })));
+    assert!(matches!(
+        three.check_key(&key(B)),
+        Err(HostKeyError::Changed { .. })
+    ));
     // A file that keeps nothing is the operator's choice.
     check(&known_hosts, Path::new("/dev/null"), true, false)
-        .check(&key(A))
+        .check_key(&key(A))
         .unwrap();
 }
 
@@ -210,7 +245,9 @@ fn a_line_is_added_to_a_file_without_a_newline() {
     let file = folder.path().join("known_hosts");
     fs::write(&file, format!("db2 {B}")).unwrap();
     let known_hosts = Arc::new(KnownHosts::default());
-    check(&known_hosts, &file, true, false).check(&key(A)).unwrap();
+    check(&known_hosts, &file, true, false)
+        .check_key(&key(A))
+        .unwrap();
     assert_eq!(
         fs::read_to_string(&file).unwrap(),
         format!("db2 {B}\n[db1]:2222 {A}\n")
@@ -222,7 +259,7 @@ fn an_unknown_key_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("known_hosts");
     let error = check(&Arc::default(), &file, false, false)
-        .check(&key(A))
+        .check_key(&key(A))
         .unwrap_err();
     assert!(
         error

@@ -7,6 +7,7 @@
     reason = "these are tests"
 )]
 
+mod certificates;
 mod common;
 mod in_process;
 mod server;

@@ -15,11 +15,11 @@ use tempfile::TempDir;
 use transport::{Session, Transport};
 
 /// A server, which ends with the test.
-struct Sshd {
-    folder: TempDir,
+pub(crate) struct Sshd {
+    pub(crate) folder: TempDir,
     child: Child,
     port: u16,
-    user: String,
+    pub(crate) user: String,
 }
 
 impl Drop for Sshd {
@@ -31,7 +31,7 @@ impl Drop for Sshd {
 }
 
 impl Sshd {
-    fn start(more: &str) -> Self {
+    pub(crate) fn start(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();
         let host_key = keygen(folder.path(), "host_key", &["ed25519"], "");
@@ -81,7 +81,7 @@ impl Sshd {
         }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -91,11 +91,11 @@ impl Sshd {
         fs::write(self.file("authorized"), all).unwrap();
     }
 
-    fn endpoint(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         self.endpoint_with(&self.file("id"))
     }
 
-    fn endpoint_with(&self, identity: &Path) -> Endpoint {
+    pub(crate) fn endpoint_with(&self, identity: &Path) -> Endpoint {
         Endpoint {
             user: Some(self.user.clone()),
             ..endpoint(self.port, identity, &self.file("known_hosts"))
@@ -103,7 +103,7 @@ impl Sshd {
     }
 }
 
-async fn session(ssh: &Ssh, name: &str) -> Session {
+pub(crate) async fn session(ssh: &Ssh, name: &str) -> Session {
     let stream = match ssh.open(&host(name)).await {
         Ok(stream) => stream,
         Err(error) => panic!("{error} ({})", error.hint),

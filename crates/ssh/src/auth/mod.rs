@@ -4,14 +4,16 @@
 //! since a server hangs up after a handful of wrong ones. The server is asked about the public half first in any case,
 //! so an encrypted file needs its passphrase only where it helps.
 
-use std::path::Path;
+mod offers;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use russh::client::AuthResult;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::ssh_encoding::Encode;
-use russh::keys::{HashAlg, PrivateKey, PublicKey};
+use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey};
 use russh::{MethodKind, Signer};
 use thiserror::Error;
 use tokio::net::UnixStream;
@@ -20,8 +22,11 @@ use crate::deadline::{Deadline, TimedOut};
 use crate::dial::Connection;
 use crate::error::{Advice, is_transient_ssh};
 use crate::keyring::{self, KeyError, KeyFile, Keyring};
-use crate::known_hosts::fingerprint;
-use crate::target::{Identities, Target};
+use crate::target::Target;
+use offers::{Holder, List, Offer, Unused};
+
+/// What takes the time, where it takes too long.
+const LOGGING_IN: &str = "logging in";
 
 /// Why nobody is logged in.
 #[derive(Debug, Error)]
@@ -36,6 +41,9 @@ pub(crate) enum AuthError {
     /// There was none to offer.
     #[error("there is no identity to offer to {label}{unused}")]
     NoIdentity { label: String, unused: Unused },
+    /// A key file that somebody named can be read or written by others.
+    #[error("the private key {path} is not used for {label}: its permissions {mode:04o} are too open", path = path.display())]
+    Unprotected { label: String, path: PathBuf, mode: u32 },
     /// The server hung up after too many.
     #[error("{label} hung up after {offered}: {reason}")]
     TooMany {
@@ -81,6 +89,10 @@ impl Advice for AuthError {
                                         (identity_file) or in ~/.ssh/config (IdentityFile)"
                     .to_owned()
             }
+            Self::Unprotected { path, .. } => format!(
+                "take it from others with `chmod 600 {}`; if others may have read it, replace it",
+                path.display()
+            ),
             Self::TooMany { .. } => {
                 "name the right key file, and set IdentitiesOnly in ~/.ssh/config, so that the \
                                      agent's other identities are not offered first"
@@ -102,57 +114,6 @@ impl Advice for AuthError {
     }
 }
 
-/// Identities in a row.
-#[derive(Debug, Default)]
-pub(crate) struct List(Vec<String>);
-
-impl std::fmt::Display for List {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        f.write_str(&self.0.join(", "))
-    }
-}
-
-/// Identities that could not be offered, and why.
-#[derive(Debug, Default)]
-pub(crate) struct Unused(Vec<String>);
-
-impl std::fmt::Display for Unused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        write!(f, " (not usable: {})", self.0.join("; "))
-    }
-}
-
-/// One thing to offer.
-enum Offer {
-    /// What the SSH agent has.
-    Agent(Box<AgentIdentity>),
-    /// A key file.
-    File(Arc<KeyFile>),
-}
-
-impl Offer {
-    fn describe(&self) -> String {
-        match self {
-            Self::Agent(identity) => format!(
-                "{} {} of the SSH agent ({})",
-                identity.public_key().algorithm(),
-                identity.comment(),
-                fingerprint(&identity.public_key())
-            ),
-            Self::File(file) => match &file.public {
-                Some(key) => format!("{} ({})", file.path.display(), fingerprint(key)),
-                None => file.path.display().to_string(),
-            },
-        }
-    }
-}
-
 /// Logs in on a connection.
 pub(crate) async fn log_in(
     connection: &mut Connection,
@@ -168,7 +129,7 @@ pub(crate) async fn log_in(
         agent: None,
         offered: List::default(),
         unused: Unused::default(),
-        rsa_hash: None,
+        rsa_hashes: None,
     };
     for offer in login.offers().await? {
         if login.offer(offer).await? {
@@ -195,98 +156,16 @@ struct Login<'a> {
     agent: Option<AgentClient<UnixStream>>,
     offered: List,
     unused: Unused,
-    /// The hash for RSA signatures, once the server was asked.
-    rsa_hash: Option<RsaHash>,
+    /// The hashes for RSA signatures that the server takes, the best first, once it was asked; none is SHA-1.
+    rsa_hashes: Option<Vec<Option<HashAlg>>>,
 }
 
-/// The hash for RSA signatures; none is SHA-1.
-#[derive(Clone, Copy)]
-struct RsaHash(Option<HashAlg>);
-
 impl Login<'_> {
-    /// What to offer, in order.
-    async fn offers(&mut self) -> Result<Vec<Offer>, TimedOut> {
-        let Identities {
-            files,
-            are_named,
-            only_files,
-            agent,
-        } = &self.target.identities;
-        let mut held = match agent {
-            Some(socket) => self.ask_agent(socket).await?,
-            None => Vec::new(),
-        };
-        let mut from_files = Vec::new();
-        for path in files {
-            let file = match self.keyring.file(path) {
-                Ok(file) => file,
-                // The default files need not be there.
-                Err(KeyError::Missing) if !are_named => continue,
-                Err(error) => {
-                    self.unused.0.push(format!("{} {error}", path.display()));
-                    continue;
-                }
-            };
-            let is_same = |identity: &AgentIdentity| {
-                let key = file.public.as_ref().map(PublicKey::key_data);
-                key == Some(identity.public_key().key_data())
-            };
-            match held.iter().position(is_same) {
-                // The agent signs without a passphrase.
-                Some(index) => from_files.push(Offer::Agent(Box::new(held.remove(index)))),
-                None if file.is_public_only() => {
-                    self.unused
-                        .0
-                        .push(format!("{} {}", path.display(), KeyError::PublicOnly));
-                }
-                None => from_files.push(Offer::File(file)),
-            }
-        }
-        let others = held
-            .into_iter()
-            .filter(|_| !only_files)
-            .map(|identity| Offer::Agent(Box::new(identity)));
-        Ok(if *are_named {
-            from_files.into_iter().chain(others).collect()
-        } else {
-            others.chain(from_files).collect()
-        })
-    }
-
-    /// The identities that the SSH agent has.
-    async fn ask_agent(&mut self, socket: &Path) -> Result<Vec<AgentIdentity>, TimedOut> {
-        let binding = self.connection.handle.agent_session_binding().cloned();
-        let asking = async {
-            let mut agent = AgentClient::connect_uds(socket).await?;
-            if let Some(binding) = &binding
-                && let Err(error) = agent.bind_session(binding, false).await
-            {
-                // Only keys that are bound to destinations need it, and only OpenSSH's agent knows it.
-                tracing::debug!(%error, "the SSH agent does not bind sessions");
-            }
-            let identities = agent.request_identities().await?;
-            Ok::<_, russh::keys::Error>((agent, identities))
-        };
-        match self.deadline.run("asking the SSH agent", asking).await? {
-            Ok((agent, identities)) => {
-                self.agent = Some(agent);
-                Ok(identities)
-            }
-            Err(error) => {
-                self.unused
-                    .0
-                    .push(format!("the SSH agent at {}: {error}", socket.display()));
-                Ok(Vec::new())
-            }
-        }
-    }
-
     /// Offers one identity; whether the server took it.
     async fn offer(&mut self, offer: Offer) -> Result<bool, AuthError> {
-        let what = offer.describe();
         let user = self.target.user.clone();
-        let doing = "logging in";
-        let result = match offer {
+        let what = offer.describe(&user);
+        match offer {
             Offer::File(file) => {
                 // An old encrypted format hides the public half too.
                 let key = match &file.public {
@@ -296,50 +175,147 @@ impl Login<'_> {
                         Err(error) => return Ok(self.cannot_use(&what, &error)),
                     },
                 };
-                let hash = self.hash_for(&key).await?;
-                let (keyring, deadline) = (self.keyring, self.deadline);
-                let mut signer = FileSigner {
-                    file,
-                    keyring,
-                    deadline,
-                };
-                let handle = &mut self.connection.handle;
-                let asking = handle.authenticate_publickey_with(user, key, hash, &mut signer);
-                match deadline.run(doing, asking).await? {
-                    Err(SignError::Key(error)) => return Ok(self.cannot_use(&what, &error)),
-                    Err(SignError::Closed) => return Err(self.lost()),
-                    Ok(result) => result,
-                }
+                self.offer_file(what, user, file, Shown::Key(key)).await
             }
-            Offer::Agent(identity) => {
-                let hash = self.hash_for(&identity.public_key()).await?;
-                let Some(agent) = &mut self.agent else {
-                    return Ok(false);
-                };
-                let handle = &mut self.connection.handle;
-                let asking = async {
-                    match *identity {
-                        AgentIdentity::PublicKey { key, .. } => {
-                            handle.authenticate_publickey_with(user, key, hash, agent).await
-                        }
-                        AgentIdentity::Certificate { certificate, .. } => {
-                            handle
-                                .authenticate_certificate_with(user, certificate, hash, agent)
-                                .await
-                        }
-                    }
-                };
-                match self.deadline.run(doing, asking).await? {
-                    // The agent may have been locked, or its owner declined.
-                    Err(error) if !self.connection.handle.is_closed() => {
-                        return Ok(self.cannot_use(&what, &error));
-                    }
-                    Err(_) => return Err(self.lost()),
-                    Ok(result) => result,
+            Offer::Certificate {
+                certificate,
+                holder: Holder::File(file),
+                ..
+            } => {
+                let shown = Shown::Certificate(Box::new(Certificate::clone(&certificate)));
+                self.offer_file(what, user, file, shown).await
+            }
+            Offer::Certificate {
+                certificate,
+                holder: Holder::Agent(key),
+                ..
+            } => {
+                let shown = Shown::Certificate(Box::new(Certificate::clone(&certificate)));
+                self.offer_agent(what, user, *key, shown).await
+            }
+            Offer::Agent(identity) => match *identity {
+                AgentIdentity::PublicKey { key, .. } => {
+                    self.offer_agent(what, user, key.clone(), Shown::Key(key)).await
+                }
+                AgentIdentity::Certificate { certificate, .. } => {
+                    self.offer_held(what, user, certificate).await
+                }
+            },
+        }
+    }
+
+    /// Offers what a key file signs for.
+    async fn offer_file(
+        &mut self,
+        what: String,
+        user: String,
+        file: Arc<KeyFile>,
+        shown: Shown,
+    ) -> Result<bool, AuthError> {
+        let hash = match self.signing(&shown).await? {
+            Ok(hash) => hash,
+            Err(why) => return Ok(self.not_permitted(&what, &why)),
+        };
+        let (keyring, deadline) = (self.keyring, self.deadline);
+        let mut signer = FileSigner {
+            file,
+            keyring,
+            deadline,
+        };
+        let handle = &mut self.connection.handle;
+        let asking = async {
+            match shown {
+                Shown::Key(key) => {
+                    handle
+                        .authenticate_publickey_with(user, key, hash, &mut signer)
+                        .await
+                }
+                Shown::Certificate(certificate) => {
+                    handle
+                        .authenticate_certificate_with(user, *certificate, hash, &mut signer)
+                        .await
                 }
             }
         };
-        self.judge(what, &result)
+        match deadline.run(LOGGING_IN, asking).await? {
+            Err(SignError::Key(error)) => Ok(self.cannot_use(&what, &error)),
+            Err(SignError::Closed) => Err(self.lost()),
+            Ok(result) => self.judge(what, &result),
+        }
+    }
+
+    /// Offers what a key of the SSH agent signs for.
+    async fn offer_agent(
+        &mut self,
+        what: String,
+        user: String,
+        key: PublicKey,
+        shown: Shown,
+    ) -> Result<bool, AuthError> {
+        let hash = match self.signing(&shown).await? {
+            Ok(hash) => hash,
+            Err(why) => return Ok(self.not_permitted(&what, &why)),
+        };
+        let Some(agent) = &mut self.agent else {
+            return Ok(false);
+        };
+        let mut signer = AgentSigner { agent, key };
+        let handle = &mut self.connection.handle;
+        let asking = async {
+            match shown {
+                Shown::Key(key) => {
+                    handle
+                        .authenticate_publickey_with(user, key, hash, &mut signer)
+                        .await
+                }
+                Shown::Certificate(certificate) => {
+                    handle
+                        .authenticate_certificate_with(user, *certificate, hash, &mut signer)
+                        .await
+                }
+            }
+        };
+        let result = self.deadline.run(LOGGING_IN, asking).await?;
+        self.judge_agent(what, result)
+    }
+
+    /// Offers a certificate that the SSH agent has, key and all.
+    async fn offer_held(
+        &mut self,
+        what: String,
+        user: String,
+        certificate: Certificate,
+    ) -> Result<bool, AuthError> {
+        let shown = Shown::Certificate(Box::new(certificate.clone()));
+        let hash = match self.signing(&shown).await? {
+            Ok(hash) => hash,
+            Err(why) => return Ok(self.not_permitted(&what, &why)),
+        };
+        let Some(agent) = &mut self.agent else {
+            return Ok(false);
+        };
+        let handle = &mut self.connection.handle;
+        let asking = handle.authenticate_certificate_with(user, certificate, hash, agent);
+        let result = self.deadline.run(LOGGING_IN, asking).await?;
+        self.judge_agent(what, result)
+    }
+
+    fn judge_agent(
+        &mut self,
+        what: String,
+        result: Result<AuthResult, russh::AgentAuthError>,
+    ) -> Result<bool, AuthError> {
+        match result {
+            // The agent may have been locked, or its owner declined.
+            Err(error) if !self.connection.handle.is_closed() => Ok(self.cannot_use(&what, &error)),
+            Err(_) => Err(self.lost()),
+            Ok(result) => self.judge(what, &result),
+        }
+    }
+
+    fn not_permitted(&mut self, what: &str, why: &str) -> bool {
+        self.unused.0.push(format!("{what} {why}"));
+        false
     }
 
     fn judge(&mut self, identity: String, result: &AuthResult) -> Result<bool, AuthError> {
@@ -404,13 +380,41 @@ impl Login<'_> {
         self.keyring.unlock(file).await
     }
 
-    /// The hash to sign with, which only RSA leaves open.
-    async fn hash_for(&mut self, key: &PublicKey) -> Result<Option<HashAlg>, AuthError> {
-        if !key.algorithm().is_rsa() {
-            return Ok(None);
+    /// The hash to sign with, which only RSA leaves open; or why what is shown is not permitted.
+    async fn signing(&mut self, shown: &Shown) -> Result<Result<Option<HashAlg>, String>, AuthError> {
+        let policy = &self.target.policy;
+        let (key, algorithm) = match shown {
+            Shown::Key(key) => (key.key_data(), key.algorithm()),
+            Shown::Certificate(certificate) => (certificate.public_key(), certificate.algorithm()),
+        };
+        if !policy.permits_size(key) {
+            let bits = policy.rsa_bits;
+            return Ok(Err(format!("is smaller than the RequiredRSASize of {bits} bits")));
         }
-        if let Some(RsaHash(hash)) = self.rsa_hash {
-            return Ok(hash);
+        let hashes = if algorithm.clone().is_rsa() {
+            self.rsa_hashes().await?
+        } else {
+            vec![None]
+        };
+        let name = |hash: Option<HashAlg>| {
+            let algorithm = match hash {
+                None => algorithm.clone(),
+                hash => Algorithm::Rsa { hash },
+            };
+            match shown {
+                Shown::Key(_) => algorithm.to_string(),
+                Shown::Certificate(_) => algorithm.to_certificate_type(),
+            }
+        };
+        let permitted = hashes.iter().find(|hash| policy.permits_user_key(&name(**hash)));
+        Ok(permitted.copied().ok_or_else(|| {
+            "would be signed for with an algorithm that PubkeyAcceptedAlgorithms does not permit".to_owned()
+        }))
+    }
+
+    async fn rsa_hashes(&mut self) -> Result<Vec<Option<HashAlg>>, AuthError> {
+        if let Some(hashes) = &self.rsa_hashes {
+            return Ok(hashes.clone());
         }
         let asking = self.connection.handle.best_supported_rsa_hash();
         let supported = match self.deadline.run("asking for the hashes for RSA", asking).await? {
@@ -422,10 +426,40 @@ impl Login<'_> {
                 });
             }
         };
-        // A server that does not say may well take SHA-2; SHA-1 only where it says so.
-        let hash = supported.unwrap_or(Some(HashAlg::Sha256));
-        self.rsa_hash = Some(RsaHash(hash));
-        Ok(hash)
+        let hashes = match supported {
+            Some(Some(HashAlg::Sha512)) => vec![Some(HashAlg::Sha512), Some(HashAlg::Sha256)],
+            Some(hash) => vec![hash],
+            // A server that does not say may well take SHA-2.
+            None => vec![Some(HashAlg::Sha256), Some(HashAlg::Sha512)],
+        };
+        self.rsa_hashes = Some(hashes.clone());
+        Ok(hashes)
+    }
+}
+
+/// What the server is shown.
+enum Shown {
+    Key(PublicKey),
+    Certificate(Box<Certificate>),
+}
+
+/// Signs with a key of the SSH agent, whatever the server is shown: the agent need not know of the certificate.
+struct AgentSigner<'a> {
+    agent: &'a mut AgentClient<UnixStream>,
+    key: PublicKey,
+}
+
+impl Signer for AgentSigner<'_> {
+    type Error = russh::AgentAuthError;
+
+    async fn auth_sign(
+        &mut self,
+        _shown: &AgentIdentity,
+        hash: Option<HashAlg>,
+        to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, russh::AgentAuthError> {
+        let identity = AgentIdentity::from(self.key.clone());
+        self.agent.auth_sign(&identity, hash, to_sign).await
     }
 }
 
