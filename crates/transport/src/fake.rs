@@ -5,7 +5,7 @@
 //! tell it from an agent.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use protocol::frame::{self, Decoder};
 use protocol::{Hello, Request, Response, ToAgent, ToController, VERSION};
@@ -120,6 +120,10 @@ impl Transport for Fake {
     }
 }
 
+/// The keys of all fake hosts: to make a pair takes milliseconds without optimisation, and tests in simulated time open
+/// thousands of connections.
+static KEYS: LazyLock<KeyPair> = LazyLock::new(KeyPair::generate);
+
 async fn serve(
     stream: DuplexStream,
     host: HostName,
@@ -128,14 +132,13 @@ async fn serve(
 ) {
     let (reader, mut writer) = split(stream);
     let (answers, mut queue) = mpsc::unbounded_channel::<Option<ToController>>();
-    let keys = KeyPair::generate();
     let hello = Hello {
         version: VERSION,
         pid: 1,
         uid: 0,
-        key: keys.public(),
+        key: KEYS.public(),
     };
-    let reading = tokio::spawn(read_requests(reader, host, agent, keys, answers));
+    let reading = tokio::spawn(read_requests(reader, host, agent, answers));
     let mut frame = frame::encode(&hello).ok();
     while let Some(bytes) = frame.take() {
         if writer.write_all(&bytes).await.is_err() {
@@ -155,7 +158,6 @@ async fn read_requests(
     mut reader: ReadHalf<DuplexStream>,
     host: HostName,
     agent: Arc<dyn FakeHost>,
-    keys: KeyPair,
     answers: mpsc::UnboundedSender<Option<ToController>>,
 ) {
     let mut decoder = Decoder::default();
@@ -164,7 +166,7 @@ async fn read_requests(
         match decoder.next::<ToAgent>() {
             Ok(Some(ToAgent { id, request })) => {
                 let answer = match request {
-                    Request::Secrets(sealed) => match keys.open(&sealed) {
+                    Request::Secrets(sealed) => match KEYS.open(&sealed) {
                         Ok(secrets) => agent.learn(host.clone(), secrets),
                         Err(error) => {
                             let refused = Response::Failed(error.to_string());

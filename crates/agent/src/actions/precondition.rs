@@ -31,6 +31,7 @@ fn describe(answer: &Result<Fact, FactError>) -> String {
             "it is a {:?} of {} bytes, mode {:04o}, {}:{}, sha256 {}",
             meta.kind, meta.len, meta.mode, meta.owner, meta.group, meta.sha256
         ),
+        Ok(Fact::Command(command)) => format!("it exits with {}", command.status),
         Ok(Fact::Unit(unit)) => format!(
             "it is {}, {} ({}), {}, invocation {}",
             unit.load, unit.active, unit.sub, unit.enabled, unit.invocation
