@@ -4,8 +4,8 @@
 //! program that echoes its input or a server that quotes a password in an error must not carry it out either.
 
 use protocol::facts::{
-    Bson, CommandFact, ErlangFact, HttpFact, LogFact, Login, MongoError, MongoFact, RespFact, RespValue,
-    SsdbFact, TcpFact, Term, WordsFact,
+    Bson, CandidateFact, CommandFact, ErlangFact, FileFact, HttpFact, LogFact, Login, MongoError, MongoFact,
+    RespFact, RespValue, SsdbFact, TcpFact, Term, WordsFact,
 };
 use protocol::{ActionError, Change, Fact, FactError, Response, Text};
 
@@ -67,6 +67,11 @@ impl Cleaner<'_> {
             | Fact::Mongo(MongoFact::Down(why))
             | Fact::Http(HttpFact::Down(why))
             | Fact::Words(WordsFact::Down(why)) => self.string(why),
+            Fact::Candidate(CandidateFact { version }) => {
+                if let Some(version) = version {
+                    self.string(version);
+                }
+            }
             Fact::Mongo(MongoFact::Denied(error)) => self.string(&mut error.message),
             Fact::Mongo(MongoFact::Replies { login, replies }) => self.mongo(login, replies),
             Fact::Command(CommandFact { stdout, stderr, .. }) => {
@@ -93,9 +98,11 @@ impl Cleaner<'_> {
                 }
             }
             Fact::Log(LogFact::Lines(found)) => found.iter_mut().flatten().for_each(|line| self.text(line)),
+            // Its text was concealed when it was read.
+            Fact::File(FileFact::Present(meta)) => self.string(&mut meta.target),
             // Numbers, hashes and the system's own words.
             Fact::Os(_)
-            | Fact::File(_)
+            | Fact::File(FileFact::Absent)
             | Fact::Unit(_)
             | Fact::Package(_)
             | Fact::Log(LogFact::Absent)

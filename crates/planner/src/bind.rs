@@ -60,11 +60,12 @@ impl BoundStep {
 
     /// Its tasks.
     pub(crate) fn plan(&self, service: Option<&dyn Service>, cx: &Cx<'_>) -> StepPlan {
-        match (&self.work, service) {
+        let plan = match (&self.work, service) {
             (Work::Generic(step), _) => step.plan(cx),
             (Work::OfKind(step), Some(service)) => service.plan_step(step, cx),
             (Work::OfKind(_), None) => StepPlan::nothing(),
-        }
+        };
+        plan.without_obstacles(cx.facts)
     }
 }
 

@@ -9,7 +9,9 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::facts::{HttpEndpoint, HttpRequest, MongoCommand, MongoUser, RespCommand, SsdbCommand, SsdbReach};
+use crate::facts::{
+    HttpEndpoint, HttpRequest, MongoCommand, MongoUser, Obstacle, RespCommand, SsdbCommand, SsdbReach,
+};
 use crate::{Fact, FactError, FactQuery, Text};
 use types::SecretId;
 
@@ -74,6 +76,9 @@ pub enum Operation {
         owner: String,
         /// Group's name.
         group: String,
+        /// What stood there when the plan was made.
+        #[serde(default)]
+        was: DirectoryState,
     },
     /// Tells systemd to do something with a unit; several verbs are one change.
     Unit {
@@ -137,6 +142,99 @@ pub enum Operation {
         /// The requests.
         requests: Vec<HttpRequest>,
     },
+    /// Gives a file another owner and mode, and leaves its content and the time of its last change alone.
+    SetAccess {
+        /// Absolute path.
+        path: String,
+        /// Permission bits.
+        mode: u32,
+        /// Owner's name.
+        owner: String,
+        /// Group's name.
+        group: String,
+        /// The state that was seen.
+        was: FileState,
+    },
+    /// Edits a file of lines `NAME VALUE` as it stands then, after a backup: the lines of each directive go, and those
+    /// that are given are added at the end. Owner and mode stay.
+    SetDirectives {
+        /// Absolute path of a file that is there.
+        path: String,
+        /// The directives.
+        directives: Vec<Directive>,
+    },
+    /// Changes what a unit finds on the disk before it is told to start: one change, in this order.
+    UnitFiles {
+        /// The unit's name.
+        name: String,
+        /// What systemd is told first.
+        first: Vec<UnitVerb>,
+        /// The changes.
+        files: Vec<FileChange>,
+        /// What systemd is told then.
+        verbs: Vec<UnitVerb>,
+    },
+}
+
+/// A directive of a configuration file of lines `NAME VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directive {
+    /// Its name; upper and lower case are the same.
+    pub name: String,
+    /// A line for each value.
+    pub values: Vec<String>,
+}
+
+/// A change of what stands at a path, as a part of [`Operation::UnitFiles`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileChange {
+    /// Removes a file; one that is gone is as wanted.
+    Remove {
+        /// Absolute path.
+        path: String,
+        /// The state that was seen.
+        was: FileState,
+    },
+    /// Renames a directory within its parent; nothing is replaced.
+    MoveAside {
+        /// Absolute path.
+        path: String,
+        /// The new path, where nothing stands.
+        to: String,
+    },
+    /// Makes a directory.
+    MakeDirectory {
+        /// Absolute path.
+        path: String,
+        /// Permission bits.
+        mode: u32,
+        /// Owner's name.
+        owner: String,
+        /// Group's name.
+        group: String,
+    },
+}
+
+impl FileChange {
+    /// The path that it is about.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Remove { path, .. } | Self::MoveAside { path, .. } | Self::MakeDirectory { path, .. } => {
+                path
+            }
+        }
+    }
+}
+
+impl Operation {
+    /// The file whose content or access it changes, and the state that it presumes.
+    pub fn file(&self) -> Option<(&str, Option<&FileState>)> {
+        match self {
+            Self::WriteFile { path, was, .. } | Self::SetAccess { path, was, .. } => Some((path, Some(was))),
+            Self::SetDirectives { path, .. } => Some((path, None)),
+            _ => None,
+        }
+    }
 }
 
 impl Operation {
@@ -144,7 +242,11 @@ impl Operation {
     /// as it is. Everything else would happen twice.
     pub fn is_idempotent(&self) -> bool {
         match self {
-            Self::WriteFile { .. } | Self::MakeDirectory { .. } | Self::InstallPackages { .. } => true,
+            Self::WriteFile { .. }
+            | Self::MakeDirectory { .. }
+            | Self::SetAccess { .. }
+            | Self::SetDirectives { .. }
+            | Self::InstallPackages { .. } => true,
             Self::Unit { verbs, .. } => {
                 let has = |verb| verbs.contains(&verb);
                 // A stop with a start is a restart.
@@ -152,7 +254,12 @@ impl Operation {
             }
             // What it has reached is not sent for again.
             Self::Ssdb { until, .. } => until.is_some(),
-            Self::Run { .. } | Self::Resp { .. } | Self::Mongo { .. } | Self::Http { .. } => false,
+            // A directory that was moved aside would be moved aside again.
+            Self::UnitFiles { .. }
+            | Self::Run { .. }
+            | Self::Resp { .. }
+            | Self::Mongo { .. }
+            | Self::Http { .. } => false,
         }
     }
 }
@@ -167,6 +274,29 @@ pub enum FileState {
     /// Whatever an earlier step of the same plan leaves there, such as the package that brings the file. Only for a
     /// text that was not made from what stands there.
     Any,
+    /// No file to read and write. Nothing is done to it: the planner refuses, and so does the agent.
+    Obstructed(Obstacle),
+}
+
+/// What stands at a directory's path.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum DirectoryState {
+    /// Whatever an earlier step of the same plan leaves there.
+    #[default]
+    Any,
+    /// Nothing.
+    Absent,
+    /// A directory.
+    Present {
+        /// Its permission bits.
+        mode: u32,
+        /// Its owner's name.
+        owner: String,
+        /// Its group's name.
+        group: String,
+    },
+    /// No directory. Nothing is done to it: the planner refuses, and so does the agent.
+    Obstructed(Obstacle),
 }
 
 /// What systemd is told, in `systemctl`'s words.

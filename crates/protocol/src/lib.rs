@@ -16,7 +16,10 @@ pub mod record;
 mod references;
 pub mod text;
 
-pub use action::{Action, ActionError, Change, Command, FileState, Operation, Precondition, UnitVerb};
+pub use action::{
+    Action, ActionError, Change, Command, Directive, DirectoryState, FileChange, FileState, Operation,
+    Precondition, UnitVerb,
+};
 pub use encoding::{Encoding, Reference};
 pub use facts::{Fact, FactError, FactQuery, Query};
 pub use message::{

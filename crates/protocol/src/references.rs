@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use types::SecretId;
 
 use crate::facts::{
-    Bson, Call, CommandFact, CommandQuery, ErlangFact, ErlangQuery, FileFact, FileMeta, FileQuery,
-    HttpAccount, HttpEndpoint, HttpFact, HttpQuery, HttpRequest, LogFact, LogQuery, Login, MongoCommand,
-    MongoError, MongoFact, MongoQuery, MongoUser, OsFact, OsQuery, PackageFact, PackageQuery, ResolveFact,
-    ResolveQuery, RespCommand, RespFact, RespQuery, RespValue, SsdbCommand, SsdbFact, SsdbQuery, SsdbReach,
-    SsdbReply, TcpFact, TcpQuery, Term, UnitFact, UnitQuery, WordsFact, WordsQuery,
+    Bson, Call, CandidateFact, CandidateQuery, CommandFact, CommandQuery, ErlangFact, ErlangQuery, FileFact,
+    FileMeta, FileQuery, HttpAccount, HttpEndpoint, HttpFact, HttpQuery, HttpRequest, LogFact, LogQuery,
+    Login, MongoCommand, MongoError, MongoFact, MongoQuery, MongoUser, OsFact, OsQuery, PackageFact,
+    PackageQuery, ResolveFact, ResolveQuery, RespCommand, RespFact, RespQuery, RespValue, SsdbCommand,
+    SsdbFact, SsdbQuery, SsdbReach, SsdbReply, TcpFact, TcpQuery, Term, UnitFact, UnitQuery, WordsFact,
+    WordsQuery,
 };
 use crate::text::{CLOSE, OPEN};
 use crate::{
@@ -144,6 +145,7 @@ impl Found {
             | FactQuery::Resolve(ResolveQuery { name: _ })
             | FactQuery::Tcp(TcpQuery { host: _, port: _ })
             | FactQuery::Command(CommandQuery { argv: _, limit_ms: _ })
+            | FactQuery::Candidate(CandidateQuery { name: _, unless: _ })
             | FactQuery::Words(WordsQuery {
                 address: _,
                 port: _,
@@ -227,6 +229,25 @@ impl Found {
                 mode: _,
                 owner: _,
                 group: _,
+                was: _,
+            }
+            | Operation::SetAccess {
+                path: _,
+                mode: _,
+                owner: _,
+                group: _,
+                was: _,
+            }
+            | Operation::UnitFiles {
+                name: _,
+                first: _,
+                files: _,
+                verbs: _,
+            }
+            // Its lines are written as they are.
+            | Operation::SetDirectives {
+                path: _,
+                directives: _,
             }
             | Operation::Unit { name: _, verbs: _ }
             | Operation::InstallPackages { names: _ } => {}
@@ -391,7 +412,9 @@ impl Found {
             Fact::File(FileFact::Absent) | Fact::Tcp(TcpFact::Open) | Fact::Log(LogFact::Absent) => {}
             Fact::File(FileFact::Present(meta)) => self.file(meta),
             Fact::Unit(unit) => self.unit(unit),
-            Fact::Package(PackageFact { version }) => self.strings(version),
+            Fact::Package(PackageFact { version }) | Fact::Candidate(CandidateFact { version }) => {
+                self.strings(version);
+            }
             Fact::Resolve(ResolveFact { addresses }) => self.strings(addresses),
             Fact::Tcp(TcpFact::Closed(why))
             | Fact::Resp(RespFact::Down(why) | RespFact::Denied(why))
@@ -455,7 +478,10 @@ impl Found {
             group,
             modified_us: _,
             text,
+            target,
+            names: _,
         } = meta;
+        self.string(target);
         self.strings([sha256, owner, group]);
         self.each(text, Self::text);
     }

@@ -210,6 +210,7 @@ fn state(state: &FileState) -> String {
         // As much as tells them apart.
         FileState::Hash(hash) => format!("SHA-256 {}…", hash.get(..12).unwrap_or(hash)),
         FileState::Any => "whatever an earlier step leaves there".to_owned(),
+        FileState::Obstructed(obstacle) => obstacle.to_string(),
     }
 }
 

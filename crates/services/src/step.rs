@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Consent, Facts, Gate, Level, Note, Preview, Refusal, Running};
-use protocol::facts::UnitQuery;
-use protocol::{Action, FactQuery, Operation, UnitVerb};
+use plan::{Consent, Facts, Gate, HostFacts, Level, Note, Preview, Refusal, Running};
+use protocol::facts::{FileFact, Obstacle, UnitQuery};
+use protocol::{Action, DirectoryState, Fact, FactQuery, FileChange, FileState, Operation, UnitVerb};
 use types::HostName;
 
 /// A step kind with its arguments read: knows what to ask, and what to do about the answers.
@@ -202,6 +202,30 @@ impl StepPlan {
         Self::default()
     }
 
+    /// Refuses what would be written where something else than a file stands, or a directory made where none can be: a link
+    /// in its place would lead root's work to any file of the system. The agent refuses as well; here the operator learns
+    /// of it before anything is done. Nothing else of the step is done on that host.
+    #[must_use]
+    pub fn without_obstacles(mut self, facts: &Facts) -> Self {
+        let refusals: Vec<Refusal> = self
+            .tasks
+            .iter()
+            .filter_map(|task| {
+                let operation = &task.action.as_ref()?.operation;
+                let (path, obstacle) = obstacle(&task.host, operation, facts)?;
+                Some(obstructed(&task.host, path, &obstacle))
+            })
+            .collect();
+        let is_refused = |host: &HostName| refusals.iter().any(|one| one.host.as_ref() == Some(host));
+        self.tasks.retain(|task| !is_refused(&task.host));
+        for refusal in refusals {
+            if !self.refusals.contains(&refusal) {
+                self.refusals.push(refusal);
+            }
+        }
+        self
+    }
+
     /// Adds a note without a service; the planner fills the service in.
     pub fn note(&mut self, level: Level, host: Option<&HostName>, text: impl Into<String>) {
         self.notes.push(Note {
@@ -211,4 +235,60 @@ impl StepPlan {
             text: text.into(),
         });
     }
+}
+
+/// Refuses a change of what is no file to read and write.
+pub(crate) fn obstructed(host: &HostName, path: &str, obstacle: &Obstacle) -> Refusal {
+    Refusal {
+        service: None,
+        host: Some(host.clone()),
+        what: format!("{path} is not changed on {host}"),
+        why: obstacle.to_string(),
+        way_out: obstacle.way_out(),
+        consent: None,
+    }
+}
+
+/// What stands in the way of an operation, and where.
+fn obstacle<'o>(host: &HostName, operation: &'o Operation, facts: &Facts) -> Option<(&'o str, Obstacle)> {
+    if let Some((path, was)) = operation.file() {
+        if let Some(FileState::Obstructed(obstacle)) = was {
+            return Some((path, obstacle.clone()));
+        }
+        return seen(host, path, facts).find_map(|fact| match fact.state() {
+            FileState::Obstructed(obstacle) => Some((path, obstacle)),
+            _ => None,
+        });
+    }
+    let directories: Vec<&str> = match operation {
+        Operation::MakeDirectory { path, .. } => vec![path],
+        Operation::UnitFiles { files, .. } => {
+            let directory = |change: &'o FileChange| match change {
+                FileChange::Remove { .. } => None,
+                change => Some(change.path()),
+            };
+            files.iter().filter_map(directory).collect()
+        }
+        _ => Vec::new(),
+    };
+    directories.into_iter().find_map(|path| {
+        let found = seen(host, path, facts).find_map(|fact| match fact.directory_state() {
+            DirectoryState::Obstructed(obstacle) => Some(obstacle),
+            _ => None,
+        });
+        found.map(|obstacle| (path, obstacle))
+    })
+}
+
+/// What was observed at a path, whatever was asked of it.
+fn seen<'f>(host: &HostName, path: &str, facts: &'f Facts) -> impl Iterator<Item = &'f FileFact> {
+    let observed = facts.hosts().filter(move |(known, _)| *known == host);
+    let answers = observed.flat_map(|(_, facts)| match facts {
+        HostFacts::Observed(answers) => answers.as_slice(),
+        HostFacts::Unreachable(_) => &[],
+    });
+    answers.filter_map(move |(query, answer)| match (query, answer) {
+        (FactQuery::File(query), Ok(Fact::File(fact))) if query.path == path => Some(fact),
+        _ => None,
+    })
 }

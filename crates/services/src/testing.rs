@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use config::{Findings, Inventory};
 use plan::{Consent, Facts, HostFacts, Running};
-use protocol::{Fact, FactError, FactQuery};
+use protocol::{Fact, FactError, FactQuery, Operation};
 use types::{Diagnostic, HostName, Sources};
 
 use crate::kind::{ReadCx, Service, read_service};
@@ -175,7 +175,8 @@ pub(crate) fn plan_steps_asked(
             consents: &consents,
             restart: restart.as_ref(),
         };
-        let mut plan = service.plan_step(step, &cx);
+        let mut plan = service.plan_step(step, &cx).without_obstacles(facts);
+        plan.tasks.iter().for_each(assert_typed);
         // As the planner does: a refusal stops what comes later.
         plan.tasks.retain(|task| !stopped(&all, &task.host));
         let StepPlan {
@@ -190,6 +191,30 @@ pub(crate) fn plan_steps_asked(
         all.unplanned.extend(unplanned);
     }
     all
+}
+
+/// The programs that change files, or run others: a kind says what it wants done to a file as a typed operation, so that the
+/// agent can do it without being led elsewhere.
+const UNTYPED: [&str; 18] = [
+    "sh", "bash", "env", "chown", "chmod", "chgrp", "sed", "awk", "rm", "mv", "cp", "ln", "install", "mkdir",
+    "touch", "tee", "dd", "truncate",
+];
+
+fn assert_typed(task: &Task) {
+    if let Some(Operation::Run { commands }) = task.action.as_ref().map(|action| &action.operation) {
+        for command in commands {
+            let program = command
+                .argv
+                .first()
+                .map(|path| path.rsplit('/').next().unwrap_or(path));
+            let is_typed = program.is_some_and(|program| !UNTYPED.contains(&program));
+            assert!(
+                is_typed,
+                "{}: {:?} is no typed operation",
+                task.title, command.argv
+            );
+        }
+    }
 }
 
 fn stopped(plan: &StepPlan, host: &HostName) -> bool {

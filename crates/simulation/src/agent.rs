@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use protocol::{
-    Action, ActionError, ActionRequest, Change, Fact, FactError, FactQuery, LockHolder, Operation, Request,
-    Response, UnitVerb,
+    Action, ActionError, ActionRequest, Change, Fact, FactError, FactQuery, FileChange, LockHolder,
+    Operation, Request, Response, UnitVerb,
 };
 use tokio::time::{Instant, sleep};
 use transport::BoxFuture;
@@ -245,6 +245,25 @@ pub(crate) fn pieces(operation: &Operation) -> Vec<Operation> {
                 verbs: vec![*verb],
             })
             .collect(),
+        Operation::UnitFiles {
+            name,
+            first,
+            files,
+            verbs,
+        } => {
+            let tell = |verb: &UnitVerb| Operation::Unit {
+                name: name.clone(),
+                verbs: vec![*verb],
+            };
+            let change = |file: &FileChange| Operation::UnitFiles {
+                name: name.clone(),
+                first: Vec::new(),
+                files: vec![file.clone()],
+                verbs: Vec::new(),
+            };
+            let (first, verbs) = (first.iter().map(tell), verbs.iter().map(tell));
+            first.chain(files.iter().map(change)).chain(verbs).collect()
+        }
         Operation::Mongo {
             address,
             port,

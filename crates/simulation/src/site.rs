@@ -426,7 +426,10 @@ impl Site {
 fn takes_space(operation: &Operation) -> bool {
     matches!(
         operation,
-        Operation::WriteFile { .. } | Operation::MakeDirectory { .. } | Operation::InstallPackages { .. }
+        Operation::WriteFile { .. }
+            | Operation::MakeDirectory { .. }
+            | Operation::SetDirectives { .. }
+            | Operation::InstallPackages { .. }
     )
 }
 

@@ -2,25 +2,72 @@
 
 use std::path::Path;
 
-use protocol::{ActionError, Change};
+use protocol::{ActionError, Change, DirectoryState};
 
 use super::failed;
-use crate::tree::{Access, Place, TreeError};
+use crate::tree::{Access, Folder, Place, TreeError};
 
-/// Makes a directory with its parents, or gives one that is there the wanted owner and mode.
-pub(super) fn make(path: &str, mode: u32, owner: &str, group: &str) -> Result<Change, ActionError> {
-    let access = Access::of(mode, owner, group).map_err(failed)?;
-    let summary = make_directory(Path::new(path), access).map_err(failed)?;
+/// What shall stand at a path.
+pub(super) struct Wanted<'a> {
+    pub(super) path: &'a str,
+    pub(super) mode: u32,
+    pub(super) owner: &'a str,
+    pub(super) group: &'a str,
+}
+
+/// Makes a directory with its parents, or gives one that is there the wanted owner and mode; it is as it was seen, or as
+/// wanted.
+pub(super) fn make(wanted: &Wanted<'_>, was: &DirectoryState) -> Result<Change, ActionError> {
+    let access = Access::of(wanted.mode, wanted.owner, wanted.group).map_err(failed)?;
+    let was = Was::of(was).map_err(failed)?;
+    let summary = make_directory(Path::new(wanted.path), access, was)?;
     Ok(Change {
         summary,
         backup: None,
     })
 }
 
-fn make_directory(path: &Path, access: Access) -> Result<String, TreeError> {
+/// What the plan saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Was {
+    OfNoMatter,
+    Absent,
+    Present(Access),
+    NoDirectory,
+}
+
+impl Was {
+    fn of(state: &DirectoryState) -> Result<Self, TreeError> {
+        Ok(match state {
+            DirectoryState::Any => Self::OfNoMatter,
+            DirectoryState::Absent => Self::Absent,
+            DirectoryState::Present { mode, owner, group } => Self::Present(Access::of(*mode, owner, group)?),
+            DirectoryState::Obstructed(_) => Self::NoDirectory,
+        })
+    }
+}
+
+fn make_directory(path: &Path, access: Access, was: Was) -> Result<String, ActionError> {
+    let place = Place::make(path).map_err(failed)?;
+    let found = place.directory().map_err(failed)?;
+    let meta = found.as_ref().map(Folder::metadata).transpose().map_err(failed)?;
+    let is_as_seen = match (&meta, was) {
+        (_, Was::OfNoMatter) | (None, Was::Absent) => true,
+        (Some(meta), Was::Present(seen)) => seen.fits(meta),
+        (None, Was::Present(_)) | (Some(_), Was::Absent) | (_, Was::NoDirectory) => false,
+    };
+    // Where an answer was lost, what is repeated is done already.
+    let is_done = meta.as_ref().is_some_and(|meta| access.fits(meta));
+    if !is_as_seen && !is_done {
+        let what = format!("{} is no longer as it was seen", path.display());
+        return Err(ActionError::Changed { what });
+    }
+    give(path, &place, found, access).map_err(failed)
+}
+
+fn give(path: &Path, place: &Place, found: Option<Folder>, access: Access) -> Result<String, TreeError> {
     let shown = path.display();
-    let place = Place::make(path)?;
-    let Some(found) = place.directory()? else {
+    let Some(found) = found else {
         // Closed until it belongs to who it is for.
         let added = place.folder.add(&place.name)?;
         access.give(&added.for_change()?, path)?;
@@ -47,16 +94,20 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let owned = Access::found(&fs::metadata(root.path()).unwrap());
-        let said = make_directory(&path, owned).unwrap();
+        let said = make_directory(&path, owned, Was::OfNoMatter).unwrap();
         assert!(said.starts_with("made "), "{said}");
         assert_eq!((mode(&path), mode(&root.path().join("a"))), (0o700, 0o755));
         assert!(
-            make_directory(&path, owned)
+            make_directory(&path, owned, Was::OfNoMatter)
                 .unwrap()
                 .ends_with("already as wanted")
         );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
-        assert!(make_directory(&path, owned).unwrap().starts_with("changed"));
+        assert!(
+            make_directory(&path, owned, Was::OfNoMatter)
+                .unwrap()
+                .starts_with("changed")
+        );
         assert_eq!(mode(&path), 0o700);
     }
 
@@ -64,7 +115,9 @@ mod tests {
     fn a_file_in_the_way_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let owned = Access::found(&fs::metadata(file.path()).unwrap());
-        let error = make_directory(file.path(), owned).unwrap_err().to_string();
+        let error = make_directory(file.path(), owned, Was::OfNoMatter)
+            .unwrap_err()
+            .to_string();
         assert!(error.ends_with("not a directory"), "{error}");
     }
 
@@ -76,9 +129,34 @@ mod tests {
         fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
         symlink(&target, &link).unwrap();
         let owned = Access::found(&fs::metadata(home.path()).unwrap());
-        let error = make_directory(&link, owned).unwrap_err();
-        assert!(matches!(error, TreeError::Link { .. }), "{error}");
+        let error = make_directory(&link, owned, Was::OfNoMatter)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("is a symbolic link to"), "{error}");
         let mode = fs::metadata(&target).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode, 0o711);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_as_it_was_seen_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a");
+        let mode = |mode: u32| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let access = || Access::found(&fs::metadata(&path).unwrap());
+        fs::create_dir(&path).unwrap();
+        mode(0o700);
+        let seen = access();
+        mode(0o711);
+        let wanted = access();
+        // As wanted: what is repeated is done.
+        assert!(make_directory(&path, wanted, Was::Absent).is_ok());
+        mode(0o755);
+        for was in [Was::Absent, Was::Present(seen), Was::NoDirectory] {
+            let error = make_directory(&path, wanted, was).unwrap_err();
+            assert!(matches!(error, ActionError::Changed { .. }), "{error}");
+        }
+        mode(0o700);
+        make_directory(&path, wanted, Was::Present(seen)).unwrap();
+        assert_eq!(access(), wanted);
     }
 }

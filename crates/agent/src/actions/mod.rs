@@ -5,6 +5,7 @@
 //! plan sees.
 
 mod backup;
+mod directives;
 mod directory;
 mod http;
 mod mongo;
@@ -14,6 +15,7 @@ mod resp;
 mod run;
 mod ssdb;
 mod unit;
+mod unit_files;
 mod write;
 
 use std::cell::Cell;
@@ -110,7 +112,16 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             mode,
             owner,
             group,
-        } => directory::make(path, *mode, owner, group),
+            was,
+        } => {
+            let wanted = directory::Wanted {
+                path,
+                mode: *mode,
+                owner,
+                group,
+            };
+            directory::make(&wanted, was)
+        }
         Operation::Unit { name, verbs } => unit::tell(act, name, verbs),
         Operation::InstallPackages { names } => packages::install(act, names),
         Operation::Run { commands } => run::run(act, commands),
@@ -142,6 +153,20 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             mongo::send(act, &server, commands, again_on)
         }
         Operation::Http { at, requests } => http::send(act, at, requests),
+        Operation::SetAccess {
+            path,
+            mode,
+            owner,
+            group,
+            was,
+        } => Ok(write::set_access(path, (*mode, owner, group), was)?),
+        Operation::SetDirectives { path, directives } => Ok(directives::set(host, path, directives)?),
+        Operation::UnitFiles {
+            name,
+            first,
+            files,
+            verbs,
+        } => unit_files::change(act, name, first, files, verbs),
     }
 }
 

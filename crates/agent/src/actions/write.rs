@@ -63,6 +63,22 @@ pub(super) fn write(host: &Host, wanted: &Wanted<'_>, was: &FileState) -> Result
     }
 }
 
+/// Gives a file that is as it was seen another owner and mode.
+pub(super) fn set_access(
+    path: &str,
+    (mode, owner, group): (u32, &str, &str),
+    was: &FileState,
+) -> Result<Change, WriteError> {
+    let access = Access::of(mode, owner, group)?;
+    let place = Place::require(Path::new(path))?;
+    let old = read(&place)?;
+    expect(&place, old.as_ref(), was)?;
+    match &old {
+        Some(old) => adjust(&place, old, access),
+        None => Err(TreeError::io("open", &place.path)(rustix::io::Errno::NOENT).into()),
+    }
+}
+
 /// The content is right already; its owner and mode may not be. They are set on the file that was read, not on what has
 /// its name by now.
 fn adjust(place: &Place, old: &Old, access: Access) -> Result<Change, WriteError> {
@@ -77,7 +93,8 @@ fn adjust(place: &Place, old: &Old, access: Access) -> Result<Change, WriteError
     Ok(change(format!("changed the owner or mode of {path}"), None))
 }
 
-fn replace(
+/// Puts another content in the place of what was read, and keeps that.
+pub(super) fn replace(
     host: &Host,
     place: &Place,
     old: Option<&Old>,
@@ -103,14 +120,14 @@ fn replace(
     Ok(change(summary, backup))
 }
 
-fn change(summary: String, backup: Option<PathBuf>) -> Change {
+pub(super) fn change(summary: String, backup: Option<PathBuf>) -> Change {
     Change {
         summary,
         backup: backup.map(|path| path.display().to_string()),
     }
 }
 
-fn read(place: &Place) -> Result<Option<Old>, TreeError> {
+pub(super) fn read(place: &Place) -> Result<Option<Old>, TreeError> {
     let Some(mut file) = place.file()? else {
         return Ok(None);
     };
@@ -118,7 +135,7 @@ fn read(place: &Place) -> Result<Option<Old>, TreeError> {
     Ok(Some(Old { file, content }))
 }
 
-fn expect(place: &Place, found: Option<&Old>, was: &FileState) -> Result<(), WriteError> {
+pub(super) fn expect(place: &Place, found: Option<&Old>, was: &FileState) -> Result<(), WriteError> {
     let as_planned = match (found, was) {
         (_, FileState::Any) | (None, FileState::Absent) => true,
         (Some(old), FileState::Hash(_)) => old.state() == *was,
@@ -139,13 +156,14 @@ fn was_words(state: &FileState, verb: &str) -> String {
         FileState::Absent => format!("{verb} absent"),
         FileState::Hash(hash) => format!("{verb} sha256:{}", hash.get(..12).unwrap_or(hash)),
         FileState::Any => format!("{verb} of no matter"),
+        FileState::Obstructed(obstacle) => format!("{verb} no file to write ({obstacle})"),
     }
 }
 
 /// What stands there.
-struct Old {
-    file: Open,
-    content: Zeroizing<Vec<u8>>,
+pub(super) struct Old {
+    pub(super) file: Open,
+    pub(super) content: Zeroizing<Vec<u8>>,
 }
 
 impl Old {

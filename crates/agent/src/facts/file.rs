@@ -7,6 +7,7 @@ use std::path::Path;
 
 use protocol::FactError;
 use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery};
+use protocol::text::{CLOSE, OPEN};
 use regex_lite::Regex;
 use sha2::{Digest, Sha256};
 
@@ -22,13 +23,23 @@ pub(super) fn observe(secrets: &Secrets, query: &FileQuery) -> Result<FileFact, 
     let mut open = match found {
         Ok(Found::Absent) | Err(TreeError::NotADirectory(_)) => return Ok(FileFact::Absent),
         Ok(Found::File(open)) => open,
-        Ok(Found::Shared(meta) | Found::Link(meta, _) | Found::Directory(meta) | Found::Other(meta)) => {
-            return Ok(FileFact::Present(describe(&meta)));
+        Ok(Found::Link(meta, target)) => {
+            return Ok(FileFact::Present(FileMeta {
+                target: shown(&target),
+                ..describe(&meta)
+            }));
         }
+        Ok(Found::Shared(meta)) => {
+            return Ok(FileFact::Present(FileMeta {
+                names: meta.nlink(),
+                ..describe(&meta)
+            }));
+        }
+        Ok(Found::Directory(meta) | Found::Other(meta)) => return Ok(FileFact::Present(describe(&meta))),
         Err(error) => return Err(super::error(error)),
     };
     let mut fact = describe(&open.meta);
-    // What is too large has no hash: it is not read, and nothing that relies on its content is planned.
+    // What is too large is not read. Without a hash it is an obstacle, and nothing that relies on it is planned.
     if !open.is_too_large() {
         let bytes = open.read().map_err(super::error)?;
         fact.sha256 = hash(&bytes);
@@ -37,6 +48,12 @@ pub(super) fn observe(secrets: &Secrets, query: &FileQuery) -> Result<FileFact, 
         }
     }
     Ok(FileFact::Present(fact))
+}
+
+/// What a link says, which is anything that its owner likes: no reference, and nothing that moves a cursor.
+fn shown(target: &Path) -> String {
+    let reserved = |c: char| c.is_control() || c == OPEN || c == CLOSE;
+    target.to_string_lossy().replace(reserved, "?")
 }
 
 /// SHA-256 in hexadecimal.
@@ -63,6 +80,8 @@ fn describe(meta: &Metadata) -> FileMeta {
         group: Database::Groups.name_of(meta.gid()),
         modified_us: meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000,
         text: None,
+        target: String::new(),
+        names: 0,
     }
 }
 
@@ -89,6 +108,8 @@ fn masked(bytes: &[u8], patterns: &[String]) -> Result<Vec<Range<usize>>, FactEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::FileState;
+    use protocol::facts::Obstacle;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use types::Secret;
@@ -127,6 +148,10 @@ mod tests {
             let fact = observe(&Secrets::default(), &at(name)).unwrap();
             fact.meta().map(|meta| (meta.kind, meta.sha256.clone()))
         };
+        let link = observe(&Secrets::default(), &at("link")).unwrap();
+        let obstacle = Obstacle::Link("/etc/passwd".to_owned());
+        assert_eq!(link.state(), FileState::Obstructed(obstacle));
+        assert_eq!(shown(Path::new("/a\u{1b}[2J⟪secret:x⟫")), "/a?[2J?secret:x?");
         assert_eq!(kind("link"), Some((FileKind::Link, String::new())));
         assert_eq!(kind("dir"), Some((FileKind::Directory, String::new())));
         assert_eq!(kind("none"), None);

@@ -152,6 +152,7 @@ fn one(host: &Host, query: &FactQuery) -> Answer {
         FactQuery::Mongo(query) => mongo::observe(&host.secrets(), query, share).map(Fact::Mongo),
         FactQuery::Http(query) => http::observe(&host.secrets(), query, share).map(Fact::Http),
         FactQuery::Log(query) => log::observe(&host.secrets(), query, share).map(Fact::Log),
+        FactQuery::Candidate(query) => package::candidate(host, query).map(Fact::Candidate),
         FactQuery::Words(query) => Ok(Fact::Words(words::observe(&host.secrets(), query, share))),
         // These are answered together.
         FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(error("not asked alone")),

@@ -4,15 +4,17 @@
 //! that file counts too, and one process for all packages takes ten milliseconds.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use protocol::facts::PackageFact;
+use protocol::facts::{CandidateFact, CandidateQuery, PackageFact};
 use protocol::{Fact, FactError};
 
 use super::Answer;
 use crate::host::Host;
 use crate::process::{Program, argv};
+use crate::tree::{Found, Place};
 use crate::words::tail;
 
 /// How long dpkg may take.
@@ -56,6 +58,41 @@ pub(crate) fn installed(
     Ok(parse(&output.stdout_text()))
 }
 
+/// The version that apt would install, where somebody needs to know.
+pub(super) fn candidate(host: &Host, query: &CandidateQuery) -> Result<CandidateFact, FactError> {
+    if !is_package_name(&query.name) {
+        return Err(super::error(format!("{:?} is not a package name", query.name)));
+    }
+    let place = Place::find(Path::new(&query.unless)).map_err(super::error)?;
+    let found = place
+        .map(|place| place.look())
+        .transpose()
+        .map_err(super::error)?;
+    if !matches!(found, None | Some(Found::Absent)) {
+        return Ok(CandidateFact { version: None });
+    }
+    let argv = argv(["apt-cache", "policy", "--", &query.name]);
+    let mut program = Program::new(&argv, Instant::now() + LIMIT);
+    program.stop = Some(host.closing());
+    program.env = &[("LC_ALL", "C.UTF-8")];
+    let output = program.run().map_err(super::error)?;
+    if output.status != 0 {
+        let said = tail(&output.stderr_text(), 5);
+        return Err(super::error(format!("apt-cache: {said}")));
+    }
+    Ok(CandidateFact {
+        version: version_of(&output.stdout_text()),
+    })
+}
+
+/// What `apt-cache policy` says of the candidate.
+fn version_of(text: &str) -> Option<String> {
+    let mut lines = text.lines();
+    let said = lines.find_map(|line| line.trim().strip_prefix("Candidate:"))?;
+    let version = said.trim();
+    (version != "(none)").then(|| version.to_owned())
+}
+
 fn parse(text: &str) -> HashMap<String, String> {
     let versions = text.lines().filter_map(|line| {
         let mut columns = line.split('\t');
@@ -93,6 +130,35 @@ mod tests {
         assert_eq!(versions.get("bash").map(String::as_str), Some("5.2.15-2+b7"));
         assert_eq!(versions.get("held").map(String::as_str), Some("1:2.0"));
         assert_eq!(versions.len(), 2);
+    }
+
+    #[test]
+    fn a_candidate_is_a_version_or_none() {
+        let said = "x:\n  Installed: (none)\n  Candidate: 18.16.1+ds-7.4\n  Version table:\n";
+        assert_eq!(version_of(said).as_deref(), Some("18.16.1+ds-7.4"));
+        assert_eq!(version_of("x:\n  Candidate: (none)\n"), None);
+        assert_eq!(version_of(""), None);
+    }
+
+    #[test]
+    fn apt_is_not_asked_where_the_file_stands() {
+        let host = Host::new(crate::host::Options::default());
+        let query = |unless: &str| CandidateQuery {
+            name: "no-such-package-at-all".to_owned(),
+            unless: unless.to_owned(),
+        };
+        let none = Ok(CandidateFact { version: None });
+        assert_eq!(candidate(&host, &query("/etc/passwd")), none);
+        assert!(
+            candidate(
+                &host,
+                &CandidateQuery {
+                    name: "-x".to_owned(),
+                    ..query("/none")
+                }
+            )
+            .is_err()
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -157,6 +157,26 @@ impl Place {
                 Err(TreeError::NotADirectory(self.path.clone()))
             }
         }
+    }
+}
+
+impl Place {
+    /// Takes the name away from what is no directory.
+    pub(crate) fn unlink(&self) -> Result<(), TreeError> {
+        let removed = rustix::fs::unlinkat(self.folder.file(), &self.name, AtFlags::empty());
+        removed.map_err(TreeError::io("remove", &self.path))?;
+        self.folder.flush()
+    }
+
+    /// Gives a directory another name in the same directory, which nothing has.
+    pub(crate) fn move_aside(&self, name: &OsStr) -> Result<(), TreeError> {
+        if self.directory()?.is_none() {
+            return Err(TreeError::io("move", &self.path)(Errno::NOENT));
+        }
+        let (here, flags) = (self.folder.file(), RenameFlags::NOREPLACE);
+        let renamed = rustix::fs::renameat_with(here, &self.name, here, name, flags);
+        renamed.map_err(TreeError::io("move", &self.path))?;
+        self.folder.flush()
     }
 }
 

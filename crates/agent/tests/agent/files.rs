@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use protocol::facts::{FileFact, FileQuery};
-use protocol::{ActionError, Fact, FileState, Operation, Precondition, Query, Text};
+use protocol::{ActionError, DirectoryState, Fact, FileState, Operation, Precondition, Query, Text};
 
 use crate::Client;
 use crate::client::{files_below, owner_of, write_file};
@@ -269,6 +269,7 @@ fn directories_are_made_with_their_parents() {
         mode: 0o2750,
         owner,
         group,
+        was: DirectoryState::Absent,
     };
     let change = client.act(make.clone()).unwrap();
     assert!(change.summary.starts_with("made "), "{}", change.summary);

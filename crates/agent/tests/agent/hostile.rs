@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery, LogQuery};
-use protocol::{FileState, Operation, Text};
+use protocol::{Directive, DirectoryState, FileState, Operation, Text};
 use rustix::fs::{CWD, FileType, Mode};
 use tempfile::TempDir;
 
@@ -89,6 +89,7 @@ pub(crate) fn make(path: &Path) -> Operation {
         mode: 0o777,
         owner: "daemon".to_owned(),
         group: "daemon".to_owned(),
+        was: DirectoryState::Any,
     }
 }
 
@@ -121,8 +122,29 @@ fn a_link_of_the_service_account_is_refused_and_its_target_keeps_its_owner() {
             assert!(why.contains(&named), "{why}");
         }
     }
+    for operation in others(&link) {
+        let why = refused(&mut client, operation);
+        assert!(why.contains("keyfile is a symbolic link to"), "{why}");
+    }
     tree.assert_untouched();
     assert!(!client.home.path().join("backups").exists());
+}
+
+/// What else is done to a file.
+fn others(path: &Path) -> [Operation; 2] {
+    let path = path.to_str().unwrap().to_owned();
+    let directives = vec![Directive {
+        name: "root".to_owned(),
+        values: vec!["ours".to_owned()],
+    }];
+    let access = Operation::SetAccess {
+        path: path.clone(),
+        mode: 0o666,
+        owner: "daemon".to_owned(),
+        group: "daemon".to_owned(),
+        was: FileState::Any,
+    };
+    [access, Operation::SetDirectives { path, directives }]
 }
 
 #[test]
@@ -194,6 +216,10 @@ fn another_name_of_a_file_of_others_is_neither_read_nor_given_away() {
     assert_eq!(meta.sha256, "");
     for text in ["ours", PRIVATE] {
         let why = refused(&mut client, write(&name, text, FileState::Any));
+        assert!(why.contains("is one of 2 names"), "{why}");
+    }
+    for operation in others(&name) {
+        let why = refused(&mut client, operation);
         assert!(why.contains("is one of 2 names"), "{why}");
     }
     fs::remove_file(&name).unwrap();

@@ -116,7 +116,7 @@ fn whatever_is_swapped_meanwhile_what_is_roots_stays() {
     let (file, directory) = (tree.own.join("file"), tree.own.join("directory"));
     let _hostile = Hostile::start(&tree);
     until("the hostile process has begun", || file.is_symlink());
-    let (mut done, mut stopped) = ([0; 4], [0; 4]);
+    let (mut done, mut stopped) = ([0; 5], [0; 5]);
     let mut round = 0;
     // On a busy machine the hostile process may get no turn for a while: some of each must have met it.
     while round < rounds || (round < 20 * rounds && done.iter().chain(&stopped).any(|&count| count == 0)) {
@@ -127,6 +127,13 @@ fn whatever_is_swapped_meanwhile_what_is_roots_stays() {
             make(&directory),
             make(&directory.join("below")),
             write(&directory.join("inside"), text, FileState::Any),
+            protocol::Operation::SetAccess {
+                path: file.to_str().unwrap().to_owned(),
+                mode: if round % 2 == 0 { 0o666 } else { 0o644 },
+                owner: "daemon".to_owned(),
+                group: "root".to_owned(),
+                was: FileState::Any,
+            },
         ];
         for (at, operation) in work.into_iter().enumerate() {
             match client.act(operation) {

@@ -15,7 +15,9 @@ use protocol::facts::{
     MongoFact, MongoQuery, MongoUser, Query, RespCommand, RespFact, RespQuery, RespValue, SsdbCommand,
     SsdbFact, SsdbQuery, SsdbReach, SsdbReply, Term, UnitFact, UnitQuery,
 };
-use protocol::{Action, Command, Fact, FactQuery, FileState, Operation, Precondition, Text, UnitVerb};
+use protocol::{
+    Action, Command, DirectoryState, Fact, FactQuery, FileState, Operation, Precondition, Text, UnitVerb,
+};
 use types::{SecretId, Sources};
 
 use super::file::parse;
@@ -211,6 +213,7 @@ fn plain() -> Vec<Node> {
         mode: 0o750,
         owner: "x".to_owned(),
         group: "x".to_owned(),
+        was: DirectoryState::Any,
     };
     let packages = Operation::InstallPackages {
         names: vec!["x".to_owned()],

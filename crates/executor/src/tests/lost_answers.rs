@@ -8,8 +8,8 @@ use std::time::Duration;
 use plan::{Failure, NodeOutcome};
 use protocol::facts::{HttpEndpoint, SsdbCommand, SsdbReach, UnitFact};
 use protocol::{
-    ActionRequest, Change, Command, Fact, FactQuery, FileState, Operation, Record, Request, Response, Text,
-    UnitVerb,
+    ActionRequest, Change, Command, DirectoryState, Fact, FactQuery, FileState, Operation, Record, Request,
+    Response, Text, UnitVerb,
 };
 use tokio::time::sleep;
 use transport::BoxFuture;
@@ -59,11 +59,14 @@ fn number(operation: &Operation) -> usize {
         Operation::Ssdb { .. } => 6,
         Operation::Mongo { .. } => 7,
         Operation::Http { .. } => 8,
+        Operation::SetAccess { .. } => 9,
+        Operation::SetDirectives { .. } => 10,
+        Operation::UnitFiles { .. } => 11,
     }
 }
 
 /// How many numbers there are.
-const KINDS: usize = 9;
+const KINDS: usize = 12;
 
 fn operations() -> Vec<Operation> {
     let (address, port) = ("h1".to_owned(), 1);
@@ -92,6 +95,7 @@ fn operations() -> Vec<Operation> {
             mode: 0o700,
             owner: "root".into(),
             group: "root".into(),
+            was: DirectoryState::Absent,
         },
         unit(&[UnitVerb::Enable, UnitVerb::Start]),
         unit(&[UnitVerb::Stop, UnitVerb::Start]),
@@ -126,6 +130,23 @@ fn operations() -> Vec<Operation> {
                 account: None,
             },
             requests: Vec::new(),
+        },
+        Operation::SetAccess {
+            path: "/a".into(),
+            mode: 0o600,
+            owner: "root".into(),
+            group: "root".into(),
+            was: FileState::Absent,
+        },
+        Operation::SetDirectives {
+            path: "/a".into(),
+            directives: Vec::new(),
+        },
+        Operation::UnitFiles {
+            name: "unit".into(),
+            first: Vec::new(),
+            files: Vec::new(),
+            verbs: Vec::new(),
         },
     ]
 }

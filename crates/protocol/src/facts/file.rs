@@ -1,9 +1,10 @@
 //! Files and directories.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use types::SecretId;
 
-use crate::{Encoding, FileState, Reference, Text};
+use crate::{DirectoryState, Encoding, FileState, Reference, Text};
 
 /// Asks for a file's metadata and, where wanted, its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,7 +87,7 @@ pub enum FileFact {
 pub struct FileMeta {
     /// What it is.
     pub kind: FileKind,
-    /// SHA-256 of a regular file's content, in hexadecimal; empty for anything else.
+    /// SHA-256 of a regular file's content, in hexadecimal; empty for anything else, and for a file that is not read.
     pub sha256: String,
     /// Length in bytes.
     pub len: u64,
@@ -100,6 +101,54 @@ pub struct FileMeta {
     pub modified_us: i64,
     /// The text with its secrets concealed; `None` where it was not asked for, or is not text.
     pub text: Option<Text>,
+    /// Where a symbolic link leads, as it says itself; empty for anything else.
+    #[serde(default)]
+    pub target: String,
+    /// How many names (hard links) a file has that is not read for that: in a directory that others than root can write,
+    /// it may be any file of the system. 0 for anything else.
+    #[serde(default)]
+    pub names: u64,
+}
+
+/// Why nothing is read from a path or written to it: something else stands there than a regular file of the usual size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+pub enum Obstacle {
+    /// A symbolic link, with its target.
+    #[error(
+        "it is a symbolic link to {0}, and links are not followed: their owner would choose what root writes"
+    )]
+    Link(String),
+    /// A directory.
+    #[error("it is a directory")]
+    Directory,
+    /// A file, where a directory is wanted.
+    #[error("it is a file, not a directory")]
+    File,
+    /// A device, socket or pipe.
+    #[error("it is a device, socket or pipe")]
+    Special,
+    /// A file with so many names, in a directory that others can write.
+    #[error(
+        "it is one of {0} names of the same file (hard links), in a directory that others than root can write: it may be \
+         any file of the system"
+    )]
+    HardLinks(u64),
+    /// A file of so many bytes.
+    #[error("it has {0} bytes, and a file of more than 16 MiB is not read")]
+    TooLarge(u64),
+}
+
+impl Obstacle {
+    /// What the operator can do about it.
+    pub fn way_out(&self) -> String {
+        match self {
+            Self::Link(target) => format!("name {target} in its place, or remove the link"),
+            Self::Directory | Self::File => "move it away, or choose another path".to_owned(),
+            Self::Special => "choose another path".to_owned(),
+            Self::HardLinks(_) => "put a copy in its place (cp -p, then mv)".to_owned(),
+            Self::TooLarge(_) => "look at what is in it, and move it away".to_owned(),
+        }
+    }
 }
 
 /// What a path leads to.
@@ -113,6 +162,20 @@ pub enum FileKind {
     Link,
     /// A device, socket or pipe.
     Other,
+}
+
+impl FileMeta {
+    /// Why it is no file to read and write; `None` where it is one.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match self.kind {
+            FileKind::Link => Some(Obstacle::Link(self.target.clone())),
+            FileKind::Directory => Some(Obstacle::Directory),
+            FileKind::Other => Some(Obstacle::Special),
+            FileKind::File if self.names > 1 => Some(Obstacle::HardLinks(self.names)),
+            FileKind::File if self.sha256.is_empty() => Some(Obstacle::TooLarge(self.len)),
+            FileKind::File => None,
+        }
+    }
 }
 
 impl FileFact {
@@ -133,7 +196,26 @@ impl FileFact {
     pub fn state(&self) -> FileState {
         match self {
             Self::Absent => FileState::Absent,
-            Self::Present(meta) => FileState::Hash(meta.sha256.clone()),
+            Self::Present(meta) => match meta.obstacle() {
+                None => FileState::Hash(meta.sha256.clone()),
+                Some(obstacle) => FileState::Obstructed(obstacle),
+            },
+        }
+    }
+
+    /// What an action on the directory presumes: the state that is seen now.
+    pub fn directory_state(&self) -> DirectoryState {
+        match self {
+            Self::Absent => DirectoryState::Absent,
+            Self::Present(meta) => match meta.obstacle() {
+                Some(Obstacle::Directory) => DirectoryState::Present {
+                    mode: meta.mode,
+                    owner: meta.owner.clone(),
+                    group: meta.group.clone(),
+                },
+                Some(obstacle) => DirectoryState::Obstructed(obstacle),
+                None => DirectoryState::Obstructed(Obstacle::File),
+            },
         }
     }
 }

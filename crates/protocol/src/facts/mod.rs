@@ -22,14 +22,14 @@ use thiserror::Error;
 
 pub use command::{CommandFact, CommandQuery};
 pub use erlang::{Call, ErlangFact, ErlangQuery, Term};
-pub use file::{FileFact, FileKind, FileMeta, FileQuery};
+pub use file::{FileFact, FileKind, FileMeta, FileQuery, Obstacle};
 pub use http::{HttpAccount, HttpEndpoint, HttpFact, HttpMethod, HttpQuery, HttpRequest};
 pub use log::{LogFact, LogQuery};
 pub use mongo::{Bson, Fields, Login, MongoCommand, MongoError, MongoFact, MongoQuery, MongoUser};
 pub use net::{ResolveFact, ResolveQuery, TcpFact, TcpQuery};
 pub use resp::{RespCommand, RespFact, RespQuery, RespValue};
 pub use ssdb::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReach, SsdbReply};
-pub use system::{OsFact, OsQuery, PackageFact, PackageQuery};
+pub use system::{CandidateFact, CandidateQuery, OsFact, OsQuery, PackageFact, PackageQuery};
 pub use unit::{UnitFact, UnitQuery};
 pub use words::{WordsFact, WordsQuery};
 
@@ -109,4 +109,6 @@ subjects! {
     Words(WordsQuery => WordsFact),
     /// The last lines of a log file that match.
     Log(LogQuery => LogFact),
+    /// The version of a package that would be installed.
+    Candidate(CandidateQuery => CandidateFact),
 }

@@ -40,3 +40,19 @@ pub struct PackageFact {
     /// `None` where it is not (or not completely) installed.
     pub version: Option<String>,
 }
+
+/// Asks which version of a package would be installed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CandidateQuery {
+    /// The package's name in the distribution.
+    pub name: String,
+    /// Nobody needs to know where something stands at this path, and apt, which takes its time, is not asked.
+    pub unless: String,
+}
+
+/// The version of a package that would be installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CandidateFact {
+    /// `None` where no source has the package, or where it was not asked for.
+    pub version: Option<String>,
+}

@@ -59,6 +59,7 @@ pub(super) fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
             format!("there is no {path}"),
             "install the Altcraft Platform there, or name its file: config = \"...\"".to_owned(),
         ),
+        Err(FileTrouble::Obstacle(obstacle)) => refuse(format!("{path}: {obstacle}"), obstacle.way_out()),
         Err(FileTrouble::Odd(what)) => refuse(
             format!("{path}: {what}"),
             "name the file itself: config = \"...\"".to_owned(),

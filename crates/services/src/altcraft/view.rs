@@ -2,7 +2,7 @@
 
 use plan::{Facts, Unknown};
 use protocol::Text;
-use protocol::facts::{FileFact, FileKind, LogFact, TcpFact, UnitFact};
+use protocol::facts::{FileFact, LogFact, Obstacle, TcpFact, UnitFact};
 use serde_json::Value;
 use types::HostName;
 
@@ -48,8 +48,10 @@ pub(super) struct Run<'a> {
 pub(super) enum FileTrouble {
     Unknown(Unknown),
     Absent,
-    /// A link, or no text.
+    /// No text.
     Odd(&'static str),
+    /// No file.
+    Obstacle(Obstacle),
     Merge(MergeError),
 }
 
@@ -148,11 +150,10 @@ impl<'a> Node<'a> {
             .as_ref()
             .map_err(|unknown| FileTrouble::Unknown(unknown.clone()))?;
         let meta = fact.meta().ok_or(FileTrouble::Absent)?;
-        match (meta.kind, &meta.text) {
-            (FileKind::File, Some(text)) => Ok(text),
-            (FileKind::File, None) => Err(FileTrouble::Odd("it is not text in UTF-8")),
-            (FileKind::Link, _) => Err(FileTrouble::Odd("it is a symbolic link")),
-            _ => Err(FileTrouble::Odd("it is not a file")),
+        match (meta.obstacle(), &meta.text) {
+            (Some(obstacle), _) => Err(FileTrouble::Obstacle(obstacle)),
+            (None, Some(text)) => Ok(text),
+            (None, None) => Err(FileTrouble::Odd("it is not text in UTF-8")),
         }
     }
 

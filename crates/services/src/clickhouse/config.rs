@@ -2,7 +2,7 @@
 
 use plan::{Facts, Preview, Refusal, Unknown};
 use protocol::facts::FileQuery;
-use protocol::{FileState, Operation, Text};
+use protocol::{DirectoryState, FileState, Operation, Text};
 use thiserror::Error;
 use types::HostName;
 
@@ -102,6 +102,7 @@ fn make_directory(host: &HostName, path: &str, cx: &Cx<'_>) -> Result<Option<Tas
         mode: 0o755,
         owner: "root".to_owned(),
         group: "root".to_owned(),
+        was: DirectoryState::Absent,
     };
     let name = path.rsplit('/').next().unwrap_or(path);
     let task = Task::new(
@@ -227,11 +228,8 @@ fn is_missing(settings: &Settings, host: &HostName, facts: &Facts) -> Result<boo
 
 /// The version that would be installed.
 fn candidate(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Option<(u32, u32)>, Unknown> {
-    let said = &facts.get(host, &queries::candidate(settings))?.stdout;
-    let line = said
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Candidate:"));
-    Ok(line.and_then(|text| view::version(text.trim())))
+    let fact = facts.get(host, &queries::candidate(settings))?;
+    Ok(fact.version.as_deref().and_then(view::version))
 }
 
 /// The version that is installed, or would be.

@@ -1,7 +1,7 @@
 //! What is asked of each host.
 
 use protocol::facts::{
-    CommandQuery, FileQuery, HttpAccount, HttpEndpoint, HttpQuery, HttpRequest, PackageQuery, Query,
+    CandidateQuery, FileQuery, HttpAccount, HttpEndpoint, HttpQuery, HttpRequest, PackageQuery, Query,
     UnitQuery, WordsQuery,
 };
 use protocol::{Encoding, FactQuery, Text};
@@ -23,7 +23,6 @@ pub(super) const CHECK_TABLE: &str = "clusterctl_check";
 /// Everything that is asked of a host.
 pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut queries = vec![
-        candidate(settings).wrap(),
         config(settings).wrap(),
         default_users(settings).wrap(),
         merged_users(settings).wrap(),
@@ -32,6 +31,7 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     ];
     if !settings.package.is_empty() {
         queries.push(package(settings).wrap());
+        queries.push(candidate(settings).wrap());
     }
     queries.extend(config_files(settings).iter().map(Query::wrap));
     queries.extend(users_file(settings).iter().map(Query::wrap));
@@ -69,13 +69,10 @@ pub(super) fn package(settings: &Settings) -> PackageQuery {
 }
 
 /// Which version would be installed, where none is: the root element depends on it.
-pub(super) fn candidate(settings: &Settings) -> CommandQuery {
-    let script = "test -e \"$1\" || exec apt-cache policy -- \"$2\"";
-    let config = config(settings).path;
-    let argv = ["sh", "-c", script, "sh", &config, &settings.package];
-    CommandQuery {
-        argv: argv.map(str::to_owned).to_vec(),
-        limit_ms: 10_000,
+pub(super) fn candidate(settings: &Settings) -> CandidateQuery {
+    CandidateQuery {
+        name: settings.package.clone(),
+        unless: config(settings).path,
     }
 }
 

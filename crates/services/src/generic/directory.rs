@@ -1,6 +1,6 @@
 //! `directory`: a directory with its owner and mode; its parents are made where they are missing.
 
-use protocol::facts::{FileKind, FileQuery};
+use protocol::facts::{FileKind, FileQuery, Obstacle};
 use protocol::{FactQuery, Operation, Query};
 use types::HostName;
 
@@ -41,13 +41,15 @@ impl OnHost for Directory {
 
     fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
         let Self { path, access } = self;
-        let (verb, reason) = match cx.facts.get(host, &FileQuery::meta(path))?.meta() {
+        let fact = cx.facts.get(host, &FileQuery::meta(path))?;
+        let (verb, reason) = match fact.meta() {
             None => ("make", "it is missing".to_owned()),
             Some(meta) if meta.kind != FileKind::Directory => {
+                let obstacle = meta.obstacle().unwrap_or(Obstacle::File);
                 return Err(Stop::Refused {
                     what: format!("the directory {path} is not made on {host}"),
-                    why: "something else stands there".to_owned(),
-                    way_out: "move it away, or choose another path".to_owned(),
+                    why: obstacle.to_string(),
+                    way_out: obstacle.way_out(),
                 });
             }
             Some(meta) => {
@@ -67,6 +69,7 @@ impl OnHost for Directory {
             mode: access.mode,
             owner: access.owner.clone(),
             group: access.group.clone(),
+            was: fact.directory_state(),
         };
         Ok(Some(Task::new(
             host,

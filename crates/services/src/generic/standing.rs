@@ -1,7 +1,7 @@
 //! What stands at a file's path when a step's turn comes: what is seen now, or what an earlier step of the same plan
 //! is going to write there.
 
-use protocol::facts::{FileKind, FileQuery};
+use protocol::facts::FileQuery;
 use protocol::{FileState, Operation, Text};
 use types::HostName;
 
@@ -81,28 +81,17 @@ impl Standing {
                 Self::Nothing
             });
         };
-        let (why, way_out) = match meta.kind {
-            FileKind::File => {
-                return Ok(Self::File {
-                    text: meta.text.clone(),
-                    access: Access {
-                        mode: meta.mode,
-                        owner: meta.owner.clone(),
-                        group: meta.group.clone(),
-                    },
-                    was: fact.state(),
-                });
-            }
-            FileKind::Link => (
-                "a symbolic link stands there",
-                "name the file that it leads to, or remove the link",
-            ),
-            FileKind::Directory => (
-                "a directory stands there",
-                "choose another path, or remove the directory",
-            ),
-            FileKind::Other => ("a device, socket or pipe stands there", "choose another path"),
-        };
-        Err(refused(host, path, why, way_out))
+        if let Some(obstacle) = meta.obstacle() {
+            return Err(refused(host, path, obstacle.to_string(), obstacle.way_out()));
+        }
+        Ok(Self::File {
+            text: meta.text.clone(),
+            access: Access {
+                mode: meta.mode,
+                owner: meta.owner.clone(),
+                group: meta.group.clone(),
+            },
+            was: fact.state(),
+        })
     }
 }

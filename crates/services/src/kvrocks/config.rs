@@ -5,6 +5,7 @@
 //! changes it after each failover, and Kvrocks keeps the tokens of its namespaces in it.
 
 use plan::{Level, Unknown};
+use protocol::facts::FileMeta;
 use protocol::{FileState, Operation, Text};
 use types::HostName;
 
@@ -16,7 +17,7 @@ use super::roles::Roles;
 use super::settings::{OWN_ADDRESS, Settings};
 use super::view::{Member, View};
 use crate::common::DesiredFile;
-use crate::step::{Cx, StepPlan, Task};
+use crate::step::{Cx, StepPlan, Task, obstructed};
 
 /// A directive as it should be, each value a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,10 @@ fn plan_host(
     let file = member.file.as_ref().map_err(Unknown::to_string)?;
     let base = settings.engine.defaults().base;
     let comes_with_package = file.meta().is_none() && cx.installs(host, &settings.package);
+    if let Some(obstacle) = file.meta().and_then(FileMeta::obstacle) {
+        all.refusals.push(obstructed(host, &settings.config, &obstacle));
+        return Ok(None);
+    }
     let text = match (file.text(), file.meta()) {
         (Some(text), _) => text.as_str(),
         (None, None) if comes_with_package && !base.is_empty() => base,

@@ -11,7 +11,7 @@ use super::conf::{Change, Conf};
 use super::settings::Settings;
 use super::view::View;
 use crate::common::{QUICK, action};
-use crate::step::{Cx, StepPlan, Task};
+use crate::step::{Cx, StepPlan, Task, obstructed};
 
 /// The file of the packages, for a host on which they are only just being installed, or that lost it.
 const PACKAGED: &str = "\
@@ -46,6 +46,11 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
                 continue;
             }
         };
+        if let Some(obstacle) = fact.meta().and_then(FileMeta::obstacle) {
+            all.refusals
+                .push(obstructed(host, &settings.config_path, &obstacle));
+            continue;
+        }
         let is_coming = !settings.package.is_empty() && cx.installs(host, &settings.package);
         let found = match fact.meta() {
             Some(meta) => edit(settings, host, meta, fact.state()),

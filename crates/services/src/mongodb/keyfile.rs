@@ -4,14 +4,14 @@
 //! where others may read it (<https://www.mongodb.com/docs/manual/core/security-internal-authentication/>).
 
 use plan::{Preview, Refusal};
-use protocol::facts::FileFact;
-use protocol::{Command, Operation};
+use protocol::Operation;
+use protocol::facts::{FileFact, FileMeta};
 
 use super::queries::{keyfile, keyfile_text};
 use super::settings::{Keyfile, Settings};
 use super::view::{Node, Place, View};
 use crate::common::{DesiredFile, QUICK, action};
-use crate::step::{Cx, StepPlan, Task};
+use crate::step::{Cx, StepPlan, Task, obstructed};
 
 /// Only its owner may read it.
 const MODE: u32 = 0o400;
@@ -32,6 +32,10 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             }
             None => continue,
         };
+        if let Some(obstacle) = fact.meta().and_then(FileMeta::obstacle) {
+            all.refusals.push(obstructed(node.host, &wanted.path, &obstacle));
+            continue;
+        }
         let is_ours = fact.text() == Some(&keyfile_text(wanted));
         if is_ours {
             all.tasks.extend(access(settings, wanted, node, fact));
@@ -65,18 +69,21 @@ fn access(settings: &Settings, wanted: &Keyfile, node: &Node<'_>, fact: &FileFac
     if is_private && meta.owner == settings.owner {
         return None;
     }
-    let owner = format!("{0}:{0}", settings.owner);
-    let commands = [
-        vec!["chown".to_owned(), owner, wanted.path.clone()],
-        vec!["chmod".to_owned(), format!("{MODE:04o}"), wanted.path.clone()],
+    let owner = &settings.owner;
+    let preview = vec![
+        format!("chown {owner}:{owner} {}", wanted.path),
+        format!("chmod {MODE:04o} {}", wanted.path),
     ];
-    let preview = commands.iter().map(|words| words.join(" ")).collect();
     let reason = format!(
         "it is {:04o} {}:{}, and mongod does not start unless it is the owner's alone",
         meta.mode, meta.owner, meta.group
     );
-    let operation = Operation::Run {
-        commands: commands.into_iter().map(Command::new).collect(),
+    let operation = Operation::SetAccess {
+        path: wanted.path.clone(),
+        mode: MODE,
+        owner: owner.clone(),
+        group: owner.clone(),
+        was: fact.state(),
     };
     Some(
         Task::new(

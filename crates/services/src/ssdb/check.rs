@@ -66,7 +66,10 @@ fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
             let way_out = "put one TAB a level, and plan again; a server that is started with this file exits with status 1";
             return refuse(format!("{}: {error}", settings.config), way_out.to_owned());
         }
-        (None, Ok(Some(_))) => {
+        (None, Ok(Some(meta))) => {
+            if let Some(obstacle) = meta.obstacle() {
+                return refuse(format!("{}: {obstacle}", settings.config), obstacle.way_out());
+            }
             return refuse(
                 format!("{} is not a text file", settings.config),
                 "look at it".to_owned(),

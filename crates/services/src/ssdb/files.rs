@@ -2,7 +2,7 @@
 
 use plan::{Level, Preview};
 use protocol::facts::FileFact;
-use protocol::{Command, Operation, Text};
+use protocol::{DirectoryState, Operation, Text};
 
 use super::former::Leaving;
 use super::queries;
@@ -29,6 +29,7 @@ pub(super) fn plan_directory(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             mode: 0o750,
             owner: settings.owner.clone(),
             group: settings.group.clone(),
+            was: DirectoryState::Absent,
         };
         let title = format!("make {}", settings.work_dir);
         all.tasks.push(Task::new(
@@ -104,11 +105,17 @@ fn close_access(settings: &Settings, node: &Node<'_>, fact: &FileFact, text: &Te
         return None;
     }
     let (mode, owners) = (format!("{MODE:04o}"), format!("{owner}:{group}"));
-    let commands = vec![
-        Command::new(["chown", owners.as_str(), "--", config.as_str()]),
-        Command::new(["chmod", mode.as_str(), "--", config.as_str()]),
+    let shown = vec![
+        format!("chown {owners} -- {config}"),
+        format!("chmod {mode} -- {config}"),
     ];
-    let shown = commands.iter().map(|command| command.argv.join(" ")).collect();
+    let operation = Operation::SetAccess {
+        path: config.clone(),
+        mode: MODE,
+        owner: owner.clone(),
+        group: group.clone(),
+        was: fact.state(),
+    };
     let reason = format!(
         "it is {:04o} {}:{} instead of {mode} {owners}",
         meta.mode, meta.owner, meta.group
@@ -117,7 +124,7 @@ fn close_access(settings: &Settings, node: &Node<'_>, fact: &FileFact, text: &Te
         node.host,
         format!("close the access to {config}"),
         reason,
-        action(Operation::Run { commands }, QUICK),
+        action(operation, QUICK),
     );
     Some(task.preview(Preview::Commands(shown)))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use plan::{Gate, Level, Preview};
 use protocol::facts::{Query, SsdbCommand, SsdbFact, SsdbReach, SsdbReply};
-use protocol::{Action, Command, Fact, Operation, Precondition, UnitVerb};
+use protocol::{Action, Fact, FileChange, FileState, Operation, Precondition, UnitVerb};
 use types::HostName;
 
 use super::need::{How, Need, hosts_with, need, stalled};
@@ -151,23 +151,56 @@ fn warning(host: &HostName, text: &str) -> plan::Note {
 }
 
 /// A killed server leaves its pid file, and one that is started with `-d` does not start while it is there (seen).
-fn stale_pid_file(settings: &Settings, node: &Node<'_>) -> Option<Command> {
-    let is_stale = node.has_pid_file && !node.is_active();
-    is_stale.then(|| Command::new(["rm", "-f", "--", &format!("{}/ssdb.pid", settings.work_dir)]))
+fn stale_pid_file(settings: &Settings, node: &Node<'_>) -> Option<FileChange> {
+    let is_stale = node.pid_file != FileState::Absent && !node.is_active();
+    is_stale.then(|| FileChange::Remove {
+        path: queries::pid_file(settings).path,
+        was: node.pid_file.clone(),
+    })
 }
 
-/// The same verbs as commands, after another one.
-fn with_start(task: Task, first: Command, settings: &Settings, need: &Need) -> Task {
-    let verbs = need.verbs.iter().map(|verb| match verb {
-        UnitVerb::DaemonReload => Command::new(["systemctl", "daemon-reload"]),
-        verb => Command::new(["systemctl", verb.as_str(), &settings.unit]),
-    });
-    let commands: Vec<Command> = std::iter::once(first).chain(verbs).collect();
-    let shown = commands.iter().map(|command| command.argv.join(" ")).collect();
+/// The same verbs after a change of what the server finds.
+fn with_start(task: Task, change: FileChange, settings: &Settings, need: &Need) -> Task {
+    let operation = Operation::UnitFiles {
+        name: settings.unit.clone(),
+        first: Vec::new(),
+        files: vec![change],
+        verbs: need.verbs.clone(),
+    };
+    let shown = shown(&operation);
     Task {
-        action: Some(action(Operation::Run { commands }, UNIT)),
+        action: Some(action(operation, UNIT)),
         ..task.preview(Preview::Commands(shown))
     }
+}
+
+/// An operation as an operator would type it.
+fn shown(operation: &Operation) -> Vec<String> {
+    let Operation::UnitFiles {
+        name,
+        first,
+        files,
+        verbs,
+    } = operation
+    else {
+        return Vec::new();
+    };
+    let tell = |verb: &UnitVerb| match verb {
+        UnitVerb::DaemonReload => "systemctl daemon-reload".to_owned(),
+        verb => format!("systemctl {} {name}", verb.as_str()),
+    };
+    let change = |change: &FileChange| match change {
+        FileChange::Remove { path, .. } => format!("rm -f -- {path}"),
+        FileChange::MoveAside { path, to } => format!("mv -T -- {path} {to}"),
+        FileChange::MakeDirectory {
+            path,
+            mode,
+            owner,
+            group,
+        } => format!("install -d -m {mode:04o} -o {owner} -g {group} -- {path}"),
+    };
+    let (first, verbs) = (first.iter().map(tell), verbs.iter().map(tell));
+    first.chain(files.iter().map(change)).chain(verbs).collect()
 }
 
 /// Restarts what serves, one member after another.
@@ -359,16 +392,12 @@ fn is_refilled(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> bool {
 /// Whether an operation starts our unit.
 pub(super) fn starts(settings: &Settings, operation: &Operation) -> bool {
     match operation {
-        Operation::Unit { name, verbs } => {
+        Operation::Unit { name, verbs } | Operation::UnitFiles { name, verbs, .. } => {
             *name == settings.unit
                 && verbs
                     .iter()
                     .any(|verb| matches!(verb, UnitVerb::Start | UnitVerb::Restart))
         }
-        Operation::Run { commands } => commands.iter().any(|command| {
-            command.argv.first().is_some_and(|word| word == "systemctl")
-                && command.argv.last() == Some(&settings.unit)
-        }),
         _ => false,
     }
 }
@@ -414,30 +443,26 @@ fn refill(view: &View<'_>, node: &Node<'_>, need: &Need) -> Task {
             .filter(|_| !invocation.is_empty())
             .unwrap_or("first-start")
     );
-    let mut commands = vec![
-        Command::new(["systemctl", "stop", &settings.unit]),
-        Command::new(["mv", "-T", "--", &dir, &aside]),
-        Command::new([
-            "install",
-            "-d",
-            "-m",
-            "0750",
-            "-o",
-            &settings.owner,
-            "-g",
-            &settings.group,
-            "--",
-            &dir,
-        ]),
-    ];
-    if need.verbs.contains(&UnitVerb::DaemonReload) {
-        commands.push(Command::new(["systemctl", "daemon-reload"]));
-    }
-    if need.verbs.contains(&UnitVerb::Enable) {
-        commands.push(Command::new(["systemctl", "enable", &settings.unit]));
-    }
-    commands.push(Command::new(["systemctl", "start", &settings.unit]));
-    let shown = commands.iter().map(|command| command.argv.join(" ")).collect();
+    let wanted = [UnitVerb::DaemonReload, UnitVerb::Enable].into_iter();
+    let verbs = wanted.filter(|verb| need.verbs.contains(verb));
+    let operation = Operation::UnitFiles {
+        name: settings.unit.clone(),
+        first: vec![UnitVerb::Stop],
+        files: vec![
+            FileChange::MoveAside {
+                path: dir.clone(),
+                to: aside.clone(),
+            },
+            FileChange::MakeDirectory {
+                path: dir,
+                mode: 0o750,
+                owner: settings.owner.clone(),
+                group: settings.group.clone(),
+            },
+        ],
+        verbs: verbs.chain([UnitVerb::Start]).collect(),
+    };
+    let shown = shown(&operation);
     // The process that was looked at, and no other.
     let same = node.unit.as_ref().ok().map(|&unit| Precondition {
         what: format!("{} was not restarted since the plan", settings.unit),
@@ -446,7 +471,7 @@ fn refill(view: &View<'_>, node: &Node<'_>, need: &Need) -> Task {
     });
     let action = Action {
         only_if: same.into_iter().collect(),
-        operation: Operation::Run { commands },
+        operation,
         limit_ms: UNIT,
     };
     let title = format!("fill {} anew; its old data go to {aside}", node.host);

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use plan::{Facts, Unknown};
-use protocol::Text;
 use protocol::facts::{FileFact, FileQuery, ResolveQuery, SsdbFact, UnitFact, UnitQuery};
+use protocol::{FileState, Text};
 use types::HostName;
 
 use super::conf::{Conf, ConfError};
@@ -22,10 +22,6 @@ pub(super) struct View<'a> {
 }
 
 /// A host.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a thing that is there or not"
-)]
 pub(super) struct Node<'a> {
     pub(super) host: &'a HostName,
     /// Why it cannot be reached.
@@ -42,7 +38,7 @@ pub(super) struct Node<'a> {
     /// Whether some of its peers do not reach its server, and none does.
     is_out_of_reach: bool,
     pub(super) has_work_dir: bool,
-    pub(super) has_pid_file: bool,
+    pub(super) pid_file: FileState,
 }
 
 /// A server's answer.
@@ -227,7 +223,9 @@ impl<'a> Node<'a> {
             is_out_of_reach: is_reached_by_none(facts, &queries::reach(settings, host), settings.peers(host)),
             has_data_dir: is_there(queries::data_dir(settings)),
             has_work_dir: is_there(FileQuery::meta(&settings.work_dir)),
-            has_pid_file: is_there(queries::pid_file(settings)),
+            pid_file: facts
+                .get(host, &queries::pid_file(settings))
+                .map_or(FileState::Absent, FileFact::state),
         }
     }
 

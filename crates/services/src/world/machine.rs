@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery, PackageFact, UnitFact};
-use protocol::{ActionError, FileState, Operation, Text};
+use protocol::{ActionError, Directive, DirectoryState, FileState, Operation, Text};
 use sha2::{Digest, Sha256};
 
 /// A host.
@@ -122,9 +122,16 @@ impl Machine {
         }
     }
 
-    /// Writes a file or makes a directory, if that is what the operation is; what it says of the state before is checked as
-    /// the agent does.
+    /// Writes a file, makes a directory or changes one, if that is what the operation is; what it says of the state before
+    /// is checked as the agent does.
     pub fn put(&mut self, operation: &Operation, now_us: i64) -> Option<Result<(), ActionError>> {
+        if let Some((path, _)) = operation.file()
+            && let Some(file) = self.files.get(path)
+            && file.kind != FileKind::File
+        {
+            let message = format!("{path} is not a regular file");
+            return Some(Err(ActionError::Failed { message }));
+        }
         let (path, file, was) = match operation {
             Operation::WriteFile {
                 path,
@@ -149,7 +156,17 @@ impl Machine {
                 mode,
                 owner,
                 group,
+                was,
             } => {
+                let found = self.files.get(path);
+                let is_as_seen = match (found, was) {
+                    (_, DirectoryState::Any) | (None, DirectoryState::Absent) => true,
+                    (Some(found), _) => found.kind == FileKind::Directory,
+                    (None, _) => false,
+                };
+                if !is_as_seen {
+                    return Some(Err(changed(path)));
+                }
                 let file = File {
                     text: String::new(),
                     mode: *mode,
@@ -160,6 +177,35 @@ impl Machine {
                 };
                 (path, file, &FileState::Any)
             }
+            Operation::SetAccess {
+                path,
+                mode,
+                owner,
+                group,
+                was,
+            } => {
+                let Some(found) = self.files.get(path).cloned() else {
+                    return Some(Err(changed(path)));
+                };
+                let file = File {
+                    mode: *mode,
+                    owner: owner.clone(),
+                    group: group.clone(),
+                    ..found
+                };
+                (path, file, was)
+            }
+            Operation::SetDirectives { path, directives } => {
+                let Some(found) = self.files.get(path).cloned() else {
+                    return Some(Err(changed(path)));
+                };
+                let file = File {
+                    text: edited(&found.text, directives),
+                    modified_us: now_us,
+                    ..found
+                };
+                (path, file, &FileState::Any)
+            }
             _ => return None,
         };
         let found = self.files.get(path).map(File::sha256);
@@ -167,15 +213,37 @@ impl Machine {
             FileState::Absent => found.is_none(),
             FileState::Hash(hash) => found.as_ref() == Some(hash),
             FileState::Any => true,
+            FileState::Obstructed(_) => false,
         };
         if !holds {
-            return Some(Err(ActionError::Changed {
-                what: format!("{path} is not what it was"),
-            }));
+            return Some(Err(changed(path)));
         }
         self.files.insert(path.clone(), file);
         Some(Ok(()))
     }
+}
+
+fn changed(path: &str) -> ActionError {
+    ActionError::Changed {
+        what: format!("{path} is not what it was"),
+    }
+}
+
+/// What the agent makes of a file of directives.
+fn edited(text: &str, directives: &[Directive]) -> String {
+    let is_ours = |line: &&str| {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        directives
+            .iter()
+            .any(|directive| directive.name.eq_ignore_ascii_case(name))
+    };
+    let kept = text.lines().filter(|line| !is_ours(line)).map(str::to_owned);
+    let added = directives.iter().flat_map(|directive| {
+        let values = directive.values.iter();
+        values.map(|value| format!("{} {value}", directive.name))
+    });
+    let lines: Vec<String> = kept.chain(added).collect();
+    lines.join("\n") + "\n"
 }
 
 impl File {
@@ -195,6 +263,13 @@ impl File {
             group: self.group.clone(),
             modified_us: self.modified_us,
             text: (with_text && is_file).then(|| Text::new(self.text.clone())),
+            // Of a link the text is what it says.
+            target: if self.kind == FileKind::Link {
+                self.text.clone()
+            } else {
+                String::new()
+            },
+            names: 0,
         }
     }
 }

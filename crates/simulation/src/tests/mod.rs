@@ -1,6 +1,7 @@
 //! The simulation itself: seeds reproduce, hold, and notice what they are for.
 
 mod facts;
+mod links;
 mod mutate;
 mod written;
 

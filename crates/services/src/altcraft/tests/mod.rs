@@ -157,6 +157,8 @@ fn answer(name: &HostName, host: &Host, query: &FactQuery) -> Fact {
                 group: "www-data".into(),
                 modified_us: host.modified_us,
                 text: Some(Text::new(text.clone())),
+                target: String::new(),
+                names: 0,
             }),
         }),
         FactQuery::Unit(query) => {

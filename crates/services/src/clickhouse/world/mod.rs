@@ -16,7 +16,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::facts::{CommandFact, PackageFact};
+use protocol::facts::{CandidateFact, PackageFact};
 use protocol::{ActionError, Fact, FactError, FactQuery, Operation};
 use types::HostName;
 
@@ -185,7 +185,7 @@ impl crate::world::World for World {
         let is_ours = match query {
             FactQuery::File(query) => OURS.iter().any(|ours| query.path.starts_with(ours)),
             FactQuery::Package(query) => units::PACKAGES.contains(&query.name.as_str()),
-            FactQuery::Command(query) => query.argv.iter().any(|word| word == CONFIG),
+            FactQuery::Candidate(query) => query.unless == CONFIG,
             FactQuery::Unit(query) => [SERVER, ZK].contains(&query.name.as_str()),
             FactQuery::Http(query) => query.at.port == sql::PORT,
             FactQuery::Words(query) => words::PORTS.contains(&query.port),
@@ -208,7 +208,11 @@ impl crate::world::World for World {
                     .contains(&query.name)
                     .then(|| self.version.to_owned()),
             }),
-            FactQuery::Command(_) => Fact::Command(self.candidate(node)),
+            FactQuery::Candidate(query) => {
+                let is_there = node.machine.files.contains_key(&query.unless);
+                let version = (!is_there).then(|| self.version.to_owned());
+                Fact::Candidate(CandidateFact { version })
+            }
             FactQuery::Unit(query) => Fact::Unit(node.machine.unit_fact(&query.name)),
             FactQuery::Http(query) => Fact::Http(self.http(at, query)),
             FactQuery::Words(query) => Fact::Words(self.words(at, query)),
@@ -218,9 +222,9 @@ impl crate::world::World for World {
 
     fn operate(&mut self, host: &HostName, operation: &Operation) -> Option<Result<(), ActionError>> {
         let is_ours = match operation {
-            Operation::WriteFile { path, .. } | Operation::MakeDirectory { path, .. } => {
-                OURS.iter().any(|ours| path.starts_with(ours))
-            }
+            Operation::WriteFile { path, .. }
+            | Operation::MakeDirectory { path, .. }
+            | Operation::SetAccess { path, .. } => OURS.iter().any(|ours| path.starts_with(ours)),
             Operation::Unit { name, .. } => [SERVER, ZK].contains(&name.as_str()),
             Operation::InstallPackages { names } => {
                 names.iter().any(|name| units::PACKAGES.contains(&name.as_str()))
@@ -305,20 +309,5 @@ impl crate::world::World for World {
 
     fn wrongs(&self) -> &[String] {
         &self.wrongs
-    }
-}
-
-impl World {
-    fn candidate(&self, node: &Node) -> CommandFact {
-        let is_there = node.machine.files.contains_key(CONFIG);
-        CommandFact {
-            status: 0,
-            stdout: if is_there {
-                String::new()
-            } else {
-                format!("x:\n  Candidate: {}\n", self.version)
-            },
-            stderr: String::new(),
-        }
     }
 }

@@ -131,6 +131,8 @@ impl World {
             group: group.to_owned(),
             modified_us: self.now,
             text: Some(text.clone()),
+            target: String::new(),
+            names: 0,
         };
         self.files.insert(path.to_owned(), meta);
     }
@@ -139,6 +141,9 @@ impl World {
         self = self.file(path, "");
         let meta = self.files.get_mut(path).unwrap();
         (meta.kind, meta.text, meta.mode) = (kind, None, 0o755);
+        if kind == FileKind::Link {
+            "/etc/shadow".clone_into(&mut meta.target);
+        }
         self
     }
 
@@ -274,6 +279,7 @@ impl World {
                 mode,
                 owner,
                 group,
+                ..
             } => {
                 self.write(path, &Text::default(), *mode, owner, group);
                 self.files.get_mut(path).unwrap().kind = FileKind::Directory;

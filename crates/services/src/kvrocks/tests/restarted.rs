@@ -70,7 +70,8 @@ fn an_old_master_that_does_not_know_it_yet_is_waited_for() {
     world.server_mut("db1").follows = None;
     let service = service("redis", "directives = { databases = 32 }\n");
     let found = shown(&*service, &world);
-    let waits = "    only if db1 is a replica now\n    once all sentinels name another master than db1\n    $ install";
+    let waits =
+        "    only if db1 is a replica now\n    once all sentinels name another master than db1\n    $ sed";
     assert!(found.contains(waits), "{found}");
 }
 

@@ -69,6 +69,8 @@ impl Cluster {
             group: self.engine.defaults().owner.to_owned(),
             modified_us: 0,
             text: None,
+            target: String::new(),
+            names: 0,
         })
     }
 

@@ -1,7 +1,7 @@
 //! How the world obeys the agent's actions.
 
 use protocol::facts::RespCommand;
-use protocol::{ActionError, Command, Operation, Text, UnitVerb};
+use protocol::{ActionError, Operation, Text, UnitVerb};
 use types::{HostName, SecretId};
 
 use super::Cluster;
@@ -17,7 +17,9 @@ impl Cluster {
             return Some(Err(failed("the host is down")));
         }
         match operation {
-            Operation::WriteFile { path, .. } | Operation::MakeDirectory { path, .. } => {
+            Operation::WriteFile { path, .. }
+            | Operation::MakeDirectory { path, .. }
+            | Operation::SetDirectives { path, .. } => {
                 let paths = [self.config(), self.sentinel_config()];
                 paths
                     .contains(&path.as_str())
@@ -31,7 +33,6 @@ impl Cluster {
                 })
             }
             Operation::InstallPackages { names } => self.install_packages(at, names),
-            Operation::Run { commands } => self.run(at, commands),
             Operation::Resp {
                 address,
                 port,
@@ -111,62 +112,6 @@ impl Cluster {
             }
         }
         is_ours.then_some(Ok(()))
-    }
-
-    /// Commands on the engine's file: a copy to where backups stand, and sed(1).
-    fn run(&mut self, at: usize, commands: &[Command]) -> Option<Done> {
-        let path = self.config();
-        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let kept = format!("/var/backups/clusterctl{directory}");
-        let is_ours = |command: &Command| command.argv.iter().any(|word| *word == path || *word == kept);
-        if !commands.iter().any(is_ours) {
-            return None;
-        }
-        for command in commands {
-            let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
-            if let Err(error) = self.run_one(at, path, &words) {
-                return Some(Err(error));
-            }
-        }
-        Some(Ok(()))
-    }
-
-    #[expect(
-        clippy::panic,
-        reason = "a command that the world does not know is a defect of the kind, or of the world"
-    )]
-    fn run_one(&mut self, at: usize, path: &str, words: &[&str]) -> Done {
-        let now = self.tick();
-        let machine = &mut self.nodes[at].machine;
-        match words {
-            ["install", "-d", "-m", "0700", _] => {}
-            [
-                "cp",
-                "--preserve=mode,ownership,timestamps",
-                "--backup=numbered",
-                from,
-                to,
-            ] if *from == path => {
-                let Some(file) = machine.files.get(path).cloned() else {
-                    return Err(failed(&format!(
-                        "cp: cannot stat '{path}': No such file or directory"
-                    )));
-                };
-                machine.files.insert((*to).to_owned(), file);
-            }
-            ["sed", "-i", scripts @ .., file] if *file == path => {
-                let Some(file) = machine.files.get_mut(path) else {
-                    return Err(failed(&format!(
-                        "sed: can't read {path}: No such file or directory"
-                    )));
-                };
-                let scripts: Vec<&str> = scripts.iter().copied().filter(|word| *word != "-e").collect();
-                file.text = edit(&file.text, &scripts);
-                file.modified_us = now;
-            }
-            other => panic!("nobody runs {other:?}"),
-        }
-        Ok(())
     }
 
     fn send(
@@ -291,38 +236,4 @@ fn failed(message: &str) -> ActionError {
     ActionError::Failed {
         message: message.to_owned(),
     }
-}
-
-/// What sed makes of a text, with the two scripts that are used. No more scripts run on a line that one deletes.
-fn edit(text: &str, scripts: &[&str]) -> String {
-    let (mut kept, mut added) = (Vec::new(), Vec::new());
-    let last = text.lines().count().saturating_sub(1);
-    'lines: for (at, line) in text.lines().enumerate() {
-        for script in scripts {
-            match script.strip_prefix("$a\\") {
-                Some(line) => added.extend((at == last).then_some(line)),
-                None if is_deleted(line, script) => continue 'lines,
-                None => {}
-            }
-        }
-        kept.push(line);
-    }
-    kept.extend(added);
-    kept.join("\n") + "\n"
-}
-
-#[expect(
-    clippy::panic,
-    reason = "a script that the world does not know is a defect of the kind, or of the world"
-)]
-fn is_deleted(line: &str, script: &str) -> bool {
-    let key = script
-        .strip_prefix("/^[[:space:]]*")
-        .and_then(|rest| rest.strip_suffix("[[:space:]]/Id"));
-    let Some(key) = key else {
-        panic!("sed is not known to do {script}");
-    };
-    let key = key.replace('\\', "");
-    let name = line.split_whitespace().next();
-    name.is_some_and(|name| name.eq_ignore_ascii_case(&key))
 }

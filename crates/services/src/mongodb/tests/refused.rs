@@ -1,7 +1,9 @@
 //! What is dangerous is refused, with its proof and the way out.
 
 use insta::assert_snapshot;
+use protocol::facts::FileKind;
 
+use super::world::KEY;
 use super::{AUTH, CONF, World, built, by_hand, inventory, packaged, service, shown, shown_allowing};
 use crate::testing;
 
@@ -22,6 +24,21 @@ fn a_file_with_tabs_or_broken_yaml() {
         );
     }
     assert_snapshot!(shown(&*whole, &with_conf("net:\n\tport: 1\n")));
+}
+
+/// With chown(1) and chmod(1) by path, root gave the target away.
+#[test]
+fn a_link_of_the_service_account_in_the_place_of_the_key_file() {
+    let service = service(AUTH);
+    let mut world = built(&*service);
+    let key = world.node_mut("db2").machine.files.get_mut(KEY).unwrap();
+    (key.kind, key.mode) = (FileKind::Link, 0o777);
+    "/etc/shadow".clone_into(&mut key.text);
+    let found = shown(&*service, &world);
+    let refusal =
+        "refused: /etc/mongod.keyfile is not changed on db2, because it is a symbolic link to /etc/shadow";
+    assert!(found.contains(refusal), "{found}");
+    assert!(!found.contains("$ ch"), "{found}");
 }
 
 #[test]

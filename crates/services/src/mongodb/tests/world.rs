@@ -2,7 +2,7 @@
 
 use plan::{Facts, Gate, HostFacts, Verdict};
 use protocol::facts::MongoCommand;
-use protocol::{ActionError, FactQuery, Operation};
+use protocol::{ActionError, FactQuery};
 use types::HostName;
 
 use crate::kind::Service;
@@ -125,10 +125,9 @@ impl Set {
                     return Err(ActionError::Changed { what });
                 }
             }
-            for operation in one_by_one(&action.operation) {
-                let done = self.operate(&task.host, &operation);
-                done.unwrap_or_else(|| panic!("nobody does {operation:?}"))?;
-            }
+            let operation = &action.operation;
+            let done = self.operate(&task.host, operation);
+            done.unwrap_or_else(|| panic!("nobody does {operation:?}"))?;
         }
         self.pass(service, &task.gates);
         assert_eq!(self.wrongs, [""; 0], "{}", task.title);
@@ -149,15 +148,4 @@ impl Set {
         }
         service.judge(&gate.check, gate.host.as_ref(), &facts)
     }
-}
-
-/// Commands as single operations.
-fn one_by_one(operation: &Operation) -> Vec<Operation> {
-    let Operation::Run { commands } = operation else {
-        return vec![operation.clone()];
-    };
-    let single = |command: &protocol::Command| Operation::Run {
-        commands: vec![command.clone()],
-    };
-    commands.iter().map(single).collect()
 }

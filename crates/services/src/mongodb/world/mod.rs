@@ -10,7 +10,7 @@ mod reply;
 use std::collections::BTreeSet;
 
 use protocol::facts::{CommandFact, CommandQuery, Login, MongoCommand, MongoUser};
-use protocol::{ActionError, Command, Fact, FactError, FactQuery, Operation, UnitVerb};
+use protocol::{ActionError, Fact, FactError, FactQuery, Operation, UnitVerb};
 use types::HostName;
 
 use super::set::{Member, SetConfig};
@@ -129,27 +129,6 @@ impl Set {
                 "{name} was stopped as the primary, and {heir} could have taken over"
             ));
         }
-    }
-
-    fn run(&mut self, at: usize, command: &Command) -> Option<Result<(), ActionError>> {
-        let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
-        let [what @ ("chown" | "chmod"), value, path] = words.as_slice() else {
-            return None;
-        };
-        if !is_ours(path) {
-            return None;
-        }
-        let Some(file) = self.nodes[at].machine.files.get_mut(*path) else {
-            return Some(Err(failed(format!(
-                "{what}: cannot access '{path}': No such file or directory"
-            ))));
-        };
-        if *what == "chmod" {
-            file.mode = u32::from_str_radix(value, 8).unwrap_or(file.mode);
-        } else if let Some((owner, group)) = value.split_once(':') {
-            (file.owner, file.group) = (owner.to_owned(), group.to_owned());
-        }
-        Some(Ok(()))
     }
 
     /// The configuration in force: the latest that anybody keeps, for none is installed without a majority.
@@ -285,14 +264,12 @@ impl World for Set {
         let at = self.find(host)?;
         let now_us = self.now_us + 1;
         let done = match operation {
-            Operation::WriteFile { path, .. } | Operation::MakeDirectory { path, .. } if is_ours(path) => {
+            Operation::WriteFile { path, .. }
+            | Operation::MakeDirectory { path, .. }
+            | Operation::SetAccess { path, .. }
+                if is_ours(path) =>
+            {
                 self.nodes[at].machine.put(operation, now_us)?
-            }
-            Operation::Run { commands } => {
-                let [command] = commands.as_slice() else {
-                    return None;
-                };
-                self.run(at, command)?
             }
             Operation::InstallPackages { names } if names.iter().any(|name| is_our_package(name)) => {
                 let machine = &mut self.nodes[at].machine;

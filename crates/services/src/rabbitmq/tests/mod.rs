@@ -178,6 +178,8 @@ fn file(text: Text, mode: u32) -> FileFact {
         // Newer than the units: what was written when decides nothing.
         modified_us: STARTED + 1,
         text: Some(text),
+        target: String::new(),
+        names: 0,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What the agents do.
 
 use protocol::facts::{FileKind, SsdbFact};
-use protocol::{ActionError, Command, Operation, Text, UnitVerb};
+use protocol::{ActionError, FileChange, Operation, Text, UnitVerb};
 
 use super::{CONFIG, DIR, UNIT, World};
 use crate::world::Machine;
@@ -18,7 +18,11 @@ impl World {
     pub(super) fn act(&mut self, at: usize, operation: &Operation) -> Option<Done> {
         let is_ours = |path: &str| path == CONFIG || path.starts_with(DIR);
         match operation {
-            Operation::WriteFile { path, .. } | Operation::MakeDirectory { path, .. } if is_ours(path) => {
+            Operation::WriteFile { path, .. }
+            | Operation::MakeDirectory { path, .. }
+            | Operation::SetAccess { path, .. }
+                if is_ours(path) =>
+            {
                 let now = self.tick();
                 self.nodes[at].machine.put(operation, now)
             }
@@ -28,15 +32,24 @@ impl World {
                 }
                 Some(Ok(()))
             }
-            Operation::Run { commands } => {
-                let mut done = None;
-                for command in commands {
-                    done = self.command(at, command);
-                    if !matches!(done, Some(Ok(()))) {
-                        break;
+            Operation::UnitFiles {
+                name,
+                first,
+                files,
+                verbs,
+            } if name == UNIT => {
+                for verb in first {
+                    self.tell(at, *verb);
+                }
+                for file in files {
+                    if let Err(error) = self.change(at, file) {
+                        return Some(Err(error));
                     }
                 }
-                done
+                for verb in verbs {
+                    self.tell(at, *verb);
+                }
+                Some(Ok(()))
             }
             Operation::Ssdb { .. } => Some(self.ssdb(at, operation)),
             _ => None,
@@ -117,55 +130,20 @@ impl World {
         Ok(())
     }
 
-    /// `None` where the command is about nothing of ours.
-    fn command(&mut self, at: usize, command: &Command) -> Option<Done> {
-        let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
+    fn change(&mut self, at: usize, change: &FileChange) -> Done {
         let now = self.tick();
-        let missing = || Err(failed(format!("{}: No such file or directory", words.join(" "))));
-        let done = match words.as_slice() {
-            ["systemctl", "daemon-reload"] => Ok(()),
-            ["systemctl", verb, UNIT] => {
-                let verbs = [
-                    UnitVerb::Enable,
-                    UnitVerb::Disable,
-                    UnitVerb::Start,
-                    UnitVerb::Stop,
-                    UnitVerb::Restart,
-                ];
-                let verb = verbs.into_iter().find(|known| known.as_str() == *verb);
-                self.tell(
-                    at,
-                    verb.unwrap_or_else(|| panic!("{words:?} is no command that this world knows")),
-                );
+        match change {
+            FileChange::Remove { path, .. } => {
+                self.nodes[at].machine.files.remove(path);
                 Ok(())
             }
-            ["mv", "-T", "--", DIR, aside] => self.move_away(at, aside),
-            ["install", "-d", .., DIR] => {
+            FileChange::MoveAside { path, to } if path == DIR => self.move_away(at, to),
+            FileChange::MakeDirectory { path, .. } if path == DIR => {
                 self.nodes[at].make_dir(now);
                 Ok(())
             }
-            ["rm", "-f", "--", path] if path.starts_with(DIR) => {
-                self.nodes[at].machine.files.remove(*path);
-                Ok(())
-            }
-            ["chown", owners, "--", CONFIG] => match self.nodes[at].machine.files.get_mut(CONFIG) {
-                Some(file) => {
-                    let (owner, group) = owners.split_once(':').unwrap_or((owners, owners));
-                    (file.owner, file.group) = (owner.to_owned(), group.to_owned());
-                    Ok(())
-                }
-                None => missing(),
-            },
-            ["chmod", mode, "--", CONFIG] => match self.nodes[at].machine.files.get_mut(CONFIG) {
-                Some(file) => {
-                    file.mode = u32::from_str_radix(mode, 8).unwrap_or_default();
-                    Ok(())
-                }
-                None => missing(),
-            },
-            _ => return None,
-        };
-        Some(done)
+            other => panic!("{other:?} is no change that this world knows"),
+        }
     }
 
     /// Renames the directory. A process that runs on would go on with what is there.
@@ -173,7 +151,7 @@ impl World {
         let node = &mut self.nodes[at];
         assert!(node.process.is_none(), "{} still runs in {DIR}", node.name);
         if node.aside.iter().any(|(path, _)| path == aside) {
-            return Err(failed(format!("mv: cannot move to {aside}: Directory not empty")));
+            return Err(failed(format!("cannot move {DIR}: {aside} is there")));
         }
         if node.machine.files.remove(DIR).is_none() {
             return Err(failed(format!(
