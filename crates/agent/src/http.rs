@@ -70,7 +70,15 @@ fn encode(
         return Err(HttpError::Down("the address or path holds a space".to_owned()));
     }
     let body = secrets.reveal(&request.body, &[])?;
-    let mut head = Zeroizing::new(String::new());
+    // None of these buffers grows: one that does leaves copies in memory.
+    let known = at
+        .account
+        .as_ref()
+        .and_then(|account| secrets.get(account.password.as_ref()?));
+    let password = known.map_or(0, |password| password.expose().len());
+    let user = at.account.as_ref().map_or(0, |account| account.user.len());
+    let room = 512 + request.path.len() + at.address.len() + 2 * (user + password);
+    let mut head = Zeroizing::new(String::with_capacity(room));
     let host = &at.address;
     // Writing to a string does not fail.
     let _ = write!(
@@ -81,7 +89,9 @@ fn encode(
         at.port
     );
     if let Some(account) = &at.account {
-        let mut plain = Zeroizing::new(format!("{}:", account.user));
+        let mut plain = Zeroizing::new(String::with_capacity(user + password + 1));
+        plain.push_str(&account.user);
+        plain.push(':');
         if let Some(id) = &account.password {
             let password = secrets
                 .get(id)

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use self::scan::Reply;
 use crate::bounds::{Share, Time};
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, append};
 use crate::wire::{self, Wire};
 
 /// Why a server did not answer.
@@ -120,7 +120,7 @@ impl Connection {
                 args.iter().map(|arg| BorrowedFrame::BulkString(arg)).collect();
             let command = BorrowedFrame::Array(&args);
             let start = bytes.len();
-            bytes.resize(start + command.encode_len(false), 0);
+            append(&mut bytes, &vec![0; command.encode_len(false)]);
             encode_borrowed(&mut bytes[start..], &command, false)
                 .map_err(|error| RespError::Down(error.to_string()))?;
         }

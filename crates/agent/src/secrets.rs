@@ -131,6 +131,18 @@ impl Secrets {
     }
 }
 
+/// Appends to a buffer that holds secrets. One that grows by itself leaves copies of them in memory.
+pub(crate) fn append(buffer: &mut Zeroizing<Vec<u8>>, more: &[u8]) {
+    let needed = buffer.len().saturating_add(more.len());
+    if needed > buffer.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.saturating_mul(2)));
+        larger.extend_from_slice(buffer);
+        // The old one is wiped as it is dropped.
+        *buffer = larger;
+    }
+    buffer.extend_from_slice(more);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +152,15 @@ mod tests {
             .iter()
             .map(|(id, value)| (id.parse().unwrap(), Secret::new(*value)));
         Secrets::default().with(all)
+    }
+
+    #[test]
+    fn what_is_appended_keeps_its_order_however_often_it_grows() {
+        let mut buffer = Zeroizing::new(Vec::new());
+        for part in ["a", "bc", "", "defghijklmnop"] {
+            append(&mut buffer, part.as_bytes());
+        }
+        assert_eq!(buffer.as_slice(), b"abcdefghijklmnop");
     }
 
     #[test]

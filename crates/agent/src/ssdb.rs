@@ -7,7 +7,7 @@ use types::SecretId;
 use zeroize::Zeroizing;
 
 use crate::bounds::{REPLY, Share, Time};
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, append};
 use crate::wire::{self, Scan, Whole, Wire};
 
 /// A reply: its items as they came.
@@ -95,12 +95,12 @@ impl Connection {
         let mut bytes = Zeroizing::new(Vec::new());
         for arg in args {
             let arg = secrets.reveal(arg, &[])?;
-            bytes.extend_from_slice(arg.len().to_string().as_bytes());
-            bytes.push(b'\n');
-            bytes.extend_from_slice(&arg);
-            bytes.push(b'\n');
+            append(&mut bytes, arg.len().to_string().as_bytes());
+            append(&mut bytes, b"\n");
+            append(&mut bytes, &arg);
+            append(&mut bytes, b"\n");
         }
-        bytes.push(b'\n');
+        append(&mut bytes, b"\n");
         self.wire.send(&bytes).map_err(SsdbError::Down)?;
         let parse = |bytes: &[u8]| parse(bytes).ok_or_else(|| NO_SSDB.to_owned());
         self.wire

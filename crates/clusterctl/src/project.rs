@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use config::{Findings, SecretRef, SecretSource};
-use executor::Connections;
+use executor::{Connections, gather};
+use plan::Facts;
 use planner::{Input, Project, Scope};
 use report::{ColourChoice, Look};
 use types::{Diagnostic, Secret, SecretId, Sources};
@@ -150,6 +151,16 @@ impl Loaded {
             ))?;
         }
         Ok(())
+    }
+
+    /// Observes all that the project needs to know.
+    pub(crate) async fn observe(&self, connections: &Connections) -> Facts {
+        let mut facts = gather(connections, self.project.queries(&self.scope)).await;
+        let further = self.project.further(&self.scope, &mut facts);
+        if !further.is_empty() {
+            facts.extend(gather(connections, further).await);
+        }
+        facts
     }
 
     /// Connections to the hosts in scope, none of them opened yet.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -147,20 +147,36 @@ fn output_of(words: &[String], folder: &Path) -> Result<Zeroizing<String>, (Stri
     };
     let (program, args) = words.split_first().ok_or_else(|| failed("is empty".to_owned()))?;
     let mut command = Command::new(program);
-    command.args(args).stderr(Stdio::inherit());
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped());
     if !folder.as_os_str().is_empty() {
         command.current_dir(folder);
     }
-    let output = command
-        .output()
+    let mut child = command
+        .spawn()
         .map_err(|error| failed(format!("cannot be started: {error}")))?;
-    if !output.status.success() {
-        return Err(failed(format!("ended with {}", output.status)));
+    // The buffer has its final size from the beginning: one that grows leaves copies in memory.
+    let mut printed = Zeroizing::new(Vec::with_capacity(PRINTED + 1));
+    let read = match child.stdout.take() {
+        // Closed at the end of this: a command that prints without end is not waited for.
+        Some(stdout) => stdout.take(PRINTED as u64 + 1).read_to_end(&mut printed),
+        None => Ok(0),
+    };
+    let status = child.wait();
+    read.map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let status = status.map_err(|error| failed(format!("cannot be waited for: {error}")))?;
+    if printed.len() > PRINTED {
+        return Err(failed(format!("printed more than {} KiB", PRINTED >> 10)));
     }
-    let value = String::from_utf8(output.stdout)
+    if !status.success() {
+        return Err(failed(format!("ended with {status}")));
+    }
+    let value = std::str::from_utf8(&printed)
         .map_err(|_| failed("printed something that is not UTF-8".to_owned()))?;
-    Ok(Zeroizing::new(without_newline(value)))
+    Ok(Zeroizing::new(without_newline(value.to_owned())))
 }
+
+/// The most that a command may print, in bytes.
+const PRINTED: usize = 64 << 10;
 
 fn without_newline(mut value: String) -> String {
     if value.ends_with('\n') {

@@ -97,6 +97,24 @@ impl Facts {
         }
     }
 
+    /// Adds what was observed later.
+    pub fn extend(&mut self, later: Self) {
+        for (host, facts) in later.hosts {
+            self.add(host, facts);
+        }
+    }
+
+    /// The answer to a query on a host, whatever its type; `None` where it was not asked, or not reached.
+    pub fn answer_to(&self, host: &HostName, query: &FactQuery) -> Option<&Result<Fact, FactError>> {
+        match self.hosts.get(host)? {
+            HostFacts::Unreachable(_) => None,
+            HostFacts::Observed(answers) => answers
+                .iter()
+                .find(|(asked, _)| asked == query)
+                .map(|(_, answer)| answer),
+        }
+    }
+
     /// Why a host is out of reach; `None` where it was reached.
     pub fn unreachable(&self, host: &HostName) -> Option<&str> {
         match self.hosts.get(host) {

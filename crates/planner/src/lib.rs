@@ -8,6 +8,7 @@ mod again;
 mod bind;
 mod budget;
 mod chain;
+mod others;
 mod project;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use types::{Diagnostic, HostName, ServiceName, SourceId, Sources};
 use crate::bind::{self, Bound};
 use crate::budget;
 use crate::chain::{self, Options};
+use crate::others;
 use crate::well;
 
 /// The texts of a project.
@@ -129,7 +130,8 @@ impl Project {
         services.chain(hosts).collect()
     }
 
-    /// The facts that a plan and a status need: for each host, one list for one round trip, each question once.
+    /// The facts that a plan and a status need: for each host, one list for one round trip, each question once. Their
+    /// answers go through [`Self::further`] before anything is made of them.
     ///
     /// A scope's hosts limit what is done, not what is looked at: a cluster is judged by all its members.
     pub fn queries(&self, scope: &Scope) -> BTreeMap<HostName, Vec<FactQuery>> {
@@ -151,10 +153,34 @@ impl Project {
                 }
             }
             for host in service.map(Service::others).unwrap_or_default() {
-                let queries = service.map(|service| service.queries(&host));
+                let queries = service.map(|service| others::first(service, &host));
                 all.entry(host).or_default().extend(queries.unwrap_or_default());
             }
         }
+        all.into_iter()
+            .map(|(host, queries)| (host, queries.into_iter().collect()))
+            .collect()
+    }
+
+    /// What must be asked once [`Self::queries`] were answered; as a rule nothing. Hosts that are no members of a service are
+    /// asked what takes its secrets only where they may have been members; of all others the facts are completed.
+    pub fn further(&self, scope: &Scope, facts: &mut Facts) -> BTreeMap<HostName, Vec<FactQuery>> {
+        let mut all: BTreeMap<HostName, BTreeSet<FactQuery>> = BTreeMap::new();
+        let mut seen = Facts::default();
+        for service in self.in_scope(scope).filter_map(|bound| bound.service) {
+            let service = &*self.services[service];
+            for host in service.others() {
+                let next = others::next(service, &host, facts);
+                if next.is_empty() {
+                    if let Some(answers) = others::instead(service, &host, facts) {
+                        seen.add(host, answers);
+                    }
+                } else {
+                    all.entry(host).or_default().extend(next);
+                }
+            }
+        }
+        facts.extend(seen);
         all.into_iter()
             .map(|(host, queries)| (host, queries.into_iter().collect()))
             .collect()

@@ -160,8 +160,17 @@ impl Text {
         secret: impl Fn(&SecretId) -> Option<&'s Secret>,
         original: &[u8],
     ) -> Result<Vec<u8>, TextError> {
-        let mut bytes = Vec::with_capacity(self.0.len());
-        for piece in self.pieces()? {
+        let pieces = self.pieces()?;
+        // The buffer has its final size from the beginning: one that grows leaves copies of secrets in memory.
+        let lengths = pieces.iter().map(|piece| match piece {
+            Piece::Plain(text) => text.len(),
+            Piece::Secret(Reference { id, encoding }) => {
+                secret(id).map_or(0, |value| encoding.encode(value.expose()).expose().len())
+            }
+            Piece::Kept(range) => range.len().min(original.len()),
+        });
+        let mut bytes = Vec::with_capacity(lengths.fold(0, usize::saturating_add));
+        for piece in pieces {
             match piece {
                 Piece::Plain(text) => bytes.extend_from_slice(text.as_bytes()),
                 Piece::Secret(Reference { id, encoding }) => {

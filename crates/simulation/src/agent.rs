@@ -96,7 +96,10 @@ impl FakeHost for Agent {
                 // They are opened before.
                 Request::Secrets(_) => return None,
                 Request::Lock { holder, had_lock } => life.lock(holder, had_lock),
-                Request::Gather(queries) => Response::Facts(life.gather(&queries)),
+                Request::Gather(queries) => {
+                    life.site.count_gather(&life.host);
+                    Response::Facts(life.gather(&queries))
+                }
                 Request::Act(request) => life.act_once(&request, arrived).await?,
             };
             life.wait(life.site.latency()).await?;

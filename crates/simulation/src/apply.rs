@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use executor::{Connections, Limits, Stop, gather};
-use plan::{Budget, Event, NodeOutcome, StepGraph};
+use plan::{Budget, Event, Facts, NodeOutcome, StepGraph};
 use planner::{Options, Scope};
 use protocol::LockHolder;
 use tokio::sync::{mpsc, watch};
+use transport::Transport;
+use transport::tap::Tap;
 use types::GroupId;
 
 use crate::network::Network;
@@ -19,6 +21,8 @@ use crate::site::Site;
 pub(crate) struct Operator {
     pub(crate) site: Arc<Site>,
     pub(crate) network: Network,
+    /// What listens to all that goes to the hosts, if anything does.
+    pub(crate) tap: Option<Tap>,
     /// Plans without budgets: what the simulation must not let pass.
     pub(crate) is_reckless: bool,
 }
@@ -81,7 +85,11 @@ impl Operator {
     /// Connections to all hosts of a project.
     pub(crate) fn connections(&self, read: &Read) -> Connections {
         let hosts = read.project.queries(&Scope::default()).into_keys();
-        Connections::new(Arc::new(self.network.clone()), hosts, read.secrets.clone(), 8)
+        let way: Arc<dyn Transport> = match &self.tap {
+            Some(tap) => Arc::new(tap.clone()),
+            None => Arc::new(self.network.clone()),
+        };
+        Connections::new(way, hosts, read.secrets.clone(), 8)
     }
 
     async fn look(
@@ -91,7 +99,7 @@ impl Operator {
         options: &Options,
     ) -> Result<StepGraph, End> {
         let scope = Scope::default();
-        let facts = gather(connections, read.project.queries(&scope)).await;
+        let facts = observe(connections, read).await;
         let graph = read.project.plan(&facts, &scope, options);
         let graph = graph.and_then(|graph| {
             if self.is_reckless {
@@ -134,6 +142,15 @@ impl Operator {
             _ => {}
         }
     }
+}
+
+/// Observes all that a project needs to know.
+pub(crate) async fn observe(connections: &Connections, read: &Read) -> Facts {
+    let scope = Scope::default();
+    let mut facts = gather(connections, read.project.queries(&scope)).await;
+    let further = read.project.further(&scope, &mut facts);
+    facts.extend(gather(connections, further).await);
+    facts
 }
 
 fn left(graph: &StepGraph) -> End {

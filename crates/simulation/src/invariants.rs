@@ -17,6 +17,8 @@ pub(crate) struct Watched {
     /// The service's name, by the inventory in force.
     pub(crate) name: String,
     pub(crate) world: Box<dyn World>,
+    /// The hosts of its world.
+    pub(crate) site: BTreeSet<HostName>,
     /// Its hosts, by the inventory in force.
     pub(crate) members: BTreeSet<HostName>,
     /// How many members may be down by our doing.
@@ -42,12 +44,13 @@ pub(crate) struct Before {
 }
 
 impl Watched {
-    pub(crate) fn new(kind: &'static str, world: Box<dyn World>) -> Self {
+    pub(crate) fn new(kind: &'static str, hosts: &[&str], world: Box<dyn World>) -> Self {
         Self {
             kind,
             name: kind.to_owned(),
             serving: world.serving(),
             world,
+            site: hosts.iter().filter_map(|host| host.parse().ok()).collect(),
             members: BTreeSet::new(),
             allowed: 1,
             acknowledged: Vec::new(),

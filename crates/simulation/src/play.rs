@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use executor::{Stop, gather};
+use executor::Stop;
 use futures::future::join_all;
 use plan::Running;
-use planner::{Options, Scope};
+use planner::Options;
 use services::world::Trouble;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use types::HostName;
 
-use crate::apply::{End, Operator};
+use crate::apply::{End, Operator, observe};
 use crate::chance::Chance;
 use crate::network::Network;
 use crate::panics::caught;
@@ -129,6 +129,7 @@ impl<'a> Stage<'a> {
         let site = Arc::new(Site::new(scenario, settings.is_logged));
         let operator = Operator {
             network: Network::new(Arc::clone(&site)),
+            tap: None,
             site,
             is_reckless: settings.is_reckless,
         };
@@ -238,7 +239,7 @@ impl<'a> Stage<'a> {
     /// What runs now: what a restart that is asked for is about.
     async fn running(&self, read: &Read) -> Running {
         let connections = self.operator.connections(read);
-        Running::of(&gather(&connections, read.project.queries(&Scope::default())).await)
+        Running::of(&observe(&connections, read).await)
     }
 
     /// Applies while troubles come and go, and a client writes.

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use config::ServiceDecl;
 use plan::StepGraph;
-use protocol::facts::ResolveFact;
+use protocol::facts::{
+    CandidateFact, ErlangFact, FileFact, HttpFact, LogFact, MongoFact, ResolveFact, RespFact, SsdbFact,
+    TcpFact, WordsFact,
+};
 use protocol::{ActionError, Fact, FactError, FactQuery, LockHolder, Operation, Precondition, Record};
-use services::world::Trouble;
+use services::world::{Machine, Play, Trouble};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use types::{GroupId, HostName, SecretId};
@@ -45,6 +48,8 @@ struct State {
     locks: BTreeMap<HostName, (u64, LockHolder)>,
     /// The secrets that each host was handed since the beginning.
     handed_over: BTreeMap<HostName, BTreeSet<SecretId>>,
+    /// How often each host was asked for facts.
+    gathers: BTreeMap<HostName, usize>,
     /// What agents left on each host of the run that had its lock last.
     records: BTreeMap<HostName, Record>,
     agents: u64,
@@ -67,9 +72,21 @@ pub(crate) struct Remains {
 impl Site {
     pub(crate) fn new(scenario: &Scenario, is_logged: bool) -> Self {
         let hosts = scenario.hosts();
-        let worlds = scenario.plays.iter().map(|play| {
+        let parts: Vec<(Play, &[&str])> = scenario.plays.iter().map(|play| (*play, hosts)).collect();
+        Self::build(scenario, &parts, is_logged)
+    }
+
+    /// A site where the worlds of services have some of the hosts only.
+    #[cfg(test)]
+    pub(crate) fn placed(scenario: &Scenario, parts: &[(Play, &[&str])]) -> Self {
+        Self::build(scenario, parts, false)
+    }
+
+    fn build(scenario: &Scenario, parts: &[(Play, &[&str])], is_logged: bool) -> Self {
+        let hosts = scenario.hosts();
+        let worlds = parts.iter().map(|(play, hosts)| {
             let world = (play.world)(hosts, scenario.pace);
-            Watched::new(play.kind, world)
+            Watched::new(play.kind, hosts, world)
         });
         let addresses = hosts.iter().enumerate();
         let state = State {
@@ -84,6 +101,7 @@ impl Site {
             full: BTreeSet::new(),
             locks: BTreeMap::new(),
             handed_over: BTreeMap::new(),
+            gathers: BTreeMap::new(),
             records: BTreeMap::new(),
             agents: 0,
             operations: 0,
@@ -162,6 +180,23 @@ impl Site {
             .entry(host.clone())
             .or_default()
             .extend(secrets.cloned());
+    }
+
+    /// The secrets that came to a host so far.
+    #[cfg(test)]
+    pub(crate) fn handed_over(&self, host: &HostName) -> BTreeSet<SecretId> {
+        self.books().handed_over.get(host).cloned().unwrap_or_default()
+    }
+
+    /// A host is asked for facts, once more.
+    pub(crate) fn count_gather(&self, host: &HostName) {
+        *self.books().gathers.entry(host.clone()).or_default() += 1;
+    }
+
+    /// How often a host was asked for facts so far.
+    #[cfg(test)]
+    pub(crate) fn gathers(&self, host: &HostName) -> usize {
+        self.books().gathers.get(host).copied().unwrap_or_default()
     }
 
     /// Whether a host has been up since then.
@@ -454,16 +489,17 @@ impl State {
     }
 
     fn answer(&self, host: &HostName, query: &FactQuery) -> Result<Fact, FactError> {
-        let answers = self
-            .services
-            .iter()
-            .filter_map(|service| service.world.answer(host, query));
+        let there = self.services.iter().filter(|service| service.site.contains(host));
+        let answers = there.filter_map(|service| service.world.answer(host, query));
         if let Some(answer) = answers.into_iter().next() {
             return answer;
         }
         if let FactQuery::Resolve(query) = query {
             let addresses = self.addresses.get(&query.name).cloned().into_iter().collect();
             return Ok(Fact::Resolve(ResolveFact { addresses }));
+        }
+        if self.services.iter().any(|service| !service.site.contains(host)) {
+            return nothing(query);
         }
         unknown(&format!("nobody answers {query:?}"))
     }
@@ -475,7 +511,11 @@ impl State {
         known: Duration,
         broken: &mut Vec<String>,
     ) -> Result<(), ActionError> {
-        for service in &mut self.services {
+        for service in self
+            .services
+            .iter_mut()
+            .filter(|service| service.site.contains(host))
+        {
             let before = service.before();
             if let Some(result) = service.world.operate(host, operation) {
                 broken.extend(service.after(host, &before, known));
@@ -483,6 +523,28 @@ impl State {
             }
         }
         unknown(&format!("nobody does {operation:?}"))
+    }
+}
+
+/// What a host answers that has nothing of what is asked about.
+fn nothing(query: &FactQuery) -> Result<Fact, FactError> {
+    let down = || "connection refused".to_owned();
+    match query {
+        FactQuery::File(_) => Ok(Fact::File(FileFact::Absent)),
+        FactQuery::Unit(query) => Ok(Fact::Unit(Machine::default().unit_fact(&query.name))),
+        FactQuery::Package(query) => Ok(Fact::Package(Machine::default().package_fact(&query.name))),
+        FactQuery::Tcp(_) => Ok(Fact::Tcp(TcpFact::Closed(down()))),
+        FactQuery::Resp(_) => Ok(Fact::Resp(RespFact::Down(down()))),
+        FactQuery::Ssdb(_) => Ok(Fact::Ssdb(SsdbFact::Down(down()))),
+        FactQuery::Mongo(_) => Ok(Fact::Mongo(MongoFact::Down(down()))),
+        FactQuery::Http(_) => Ok(Fact::Http(HttpFact::Down(down()))),
+        FactQuery::Erlang(_) => Ok(Fact::Erlang(ErlangFact::Down(down()))),
+        FactQuery::Words(_) => Ok(Fact::Words(WordsFact::Down(down()))),
+        FactQuery::Log(_) => Ok(Fact::Log(LogFact::Absent)),
+        FactQuery::Candidate(_) => Ok(Fact::Candidate(CandidateFact { version: None })),
+        FactQuery::Os(_) | FactQuery::Command(_) | FactQuery::Resolve(_) => Err(FactError {
+            message: "no such file or directory".to_owned(),
+        }),
     }
 }
 

@@ -27,6 +27,14 @@ pub(crate) fn binary() -> OsString {
     std::env::var_os("CLUSTERCTL_TEST_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_clusterctl-agent").into())
 }
 
+/// The agent under test with these arguments, in an environment of the test's making.
+fn prepared(arguments: &[OsString], prepare: impl FnOnce(&mut Command)) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments);
+    prepare(&mut command);
+    command
+}
+
 pub(crate) struct Client {
     child: Child,
     input: Option<ChildStdin>,
@@ -51,21 +59,24 @@ impl Client {
 
     /// Starts an agent in an environment of the test's making.
     pub(crate) fn start_with(prepare: impl FnOnce(&mut Command)) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let run = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_at(home, run, prepare)
+        Self::start_by(|arguments| prepared(arguments, prepare))
     }
 
-    fn start_at(home: TempDir, run: Arc<TempDir>, prepare: impl FnOnce(&mut Command)) -> Self {
-        let mut command = Command::new(binary());
-        command
-            .arg("--backups")
-            .arg(home.path().join("backups"))
-            .arg("--lock")
-            .arg(run.path().join("lock"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        prepare(&mut command);
+    /// Starts what starts an agent with these arguments, and passes its input and output through.
+    pub(crate) fn start_by(start: impl FnOnce(&[OsString]) -> Command) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let run = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_at(home, run, start)
+    }
+
+    fn start_at(home: TempDir, run: Arc<TempDir>, start: impl FnOnce(&[OsString]) -> Command) -> Self {
+        let mut command = start(&[
+            "--backups".into(),
+            home.path().join("backups").into(),
+            "--lock".into(),
+            run.path().join("lock").into(),
+        ]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let input = child.stdin.take();
         let mut output = child.stdout.take().unwrap();
@@ -220,7 +231,10 @@ impl Client {
 
     /// The same, in an environment of the test's making.
     pub(crate) fn successor_with(&self, prepare: impl FnOnce(&mut Command)) -> Self {
-        Self::start_at(tempfile::tempdir().unwrap(), Arc::clone(&self.run), prepare)
+        let run = Arc::clone(&self.run);
+        Self::start_at(tempfile::tempdir().unwrap(), run, |arguments| {
+            prepared(arguments, prepare)
+        })
     }
 
     /// The record of the run that has the lock.

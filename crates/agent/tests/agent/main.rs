@@ -17,6 +17,7 @@ mod peers;
 mod races;
 mod redis;
 mod repeated_actions;
+mod sealed;
 mod ssdb;
 mod systemd;
 

@@ -7,7 +7,7 @@ use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
-use executor::{Connections, Limits, LockError, Stop, gather};
+use executor::{Connections, Limits, LockError, Stop};
 use plan::{Comparison, Event, Outcome, StepGraph, compare};
 use planner::{Options, goes_on};
 use protocol::LockHolder;
@@ -41,7 +41,7 @@ pub(crate) async fn run(
     let loaded = project::load(&args.target)?;
     loaded.warn(colours)?;
     let connections = loaded.connections(&args.target, args.parallel)?;
-    let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
+    let facts = loaded.observe(&connections).await;
     let options = options(&args.consent, restarts, &facts);
     let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
     let apply = Apply {
@@ -234,7 +234,7 @@ pub(super) async fn observe_and_plan(
     connections: &Connections,
     options: &Options,
 ) -> Result<StepGraph, Error> {
-    let facts = gather(connections, loaded.project.queries(&loaded.scope)).await;
+    let facts = loaded.observe(connections).await;
     Ok(loaded.project.plan(&facts, &loaded.scope, options)?)
 }
 

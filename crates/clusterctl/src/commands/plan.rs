@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use ::plan::{Facts, Running, StepGraph};
-use executor::gather;
 use planner::{Options, Project, Scope};
 use report::{ColourChoice, Look, PlanView};
 
@@ -24,7 +23,7 @@ pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, 
     let loaded = project::load_from(files, &target)?;
     loaded.warn(colours)?;
     let connections = loaded.connections(&target, WIDTH)?;
-    let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
+    let facts = loaded.observe(&connections).await;
     let options = options(&args.consent, args.restart, &facts);
     let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
     if args.json {

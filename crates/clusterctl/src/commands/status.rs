@@ -1,7 +1,6 @@
 //! `clusterctl status`: how every service is.
 
 use ::plan::Health;
-use executor::gather;
 use report::{ColourChoice, Look, Page};
 
 use super::plan::WIDTH;
@@ -14,7 +13,7 @@ pub(crate) async fn run(args: &StatusArgs, colours: ColourChoice) -> Result<Exit
     let loaded = project::load(&args.target)?;
     loaded.warn(colours)?;
     let connections = loaded.connections(&args.target, WIDTH)?;
-    let facts = gather(&connections, loaded.project.queries(&loaded.scope)).await;
+    let facts = loaded.observe(&connections).await;
     let services = loaded.project.status(&facts, &loaded.scope);
     let text: Page = if args.json {
         report::status_json(&services).into()

@@ -48,7 +48,8 @@ pub(super) fn live(process: &Process, host: &HostName) -> Vec<FactQuery> {
 
 /// main.json, without its secrets.
 pub(super) fn config(settings: &Settings) -> FileQuery {
-    let logins = settings.uses.all().flat_map(|used| &used.offer.logins);
+    // What stands in the places of other users' passwords is masked.
+    let logins = settings.uses.all().filter_map(|used| used.login(&settings.user));
     let secrets: Vec<&SecretId> = logins.map(|login| &login.password).collect();
     let words = SECRET_WORDS.join("|");
     let string = r#""((?:[^"\\]|\\.)*)""#;

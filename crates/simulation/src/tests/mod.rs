@@ -3,6 +3,7 @@
 mod facts;
 mod links;
 mod mutate;
+mod secrets;
 mod written;
 
 use crate::{Draw, Played, Scenario, Settings, play};

@@ -1,0 +1,117 @@
+//! Hosts that are no members of a service and may have been: what they are asked, and when.
+//!
+//! Most of them never were members, and must not learn the service's passwords. So at first they are asked what takes no
+//! secret. Only where a unit of the service runs or starts at boot are they asked the rest, in a second round trip;
+//! elsewhere nothing of the service answers, and that is what counts as seen.
+
+use std::collections::BTreeSet;
+
+use plan::{Facts, HostFacts};
+use protocol::facts::{
+    ErlangFact, FileQuery, HttpFact, MongoFact, Query as _, RespFact, SsdbFact, UnitFact, UnitQuery,
+};
+use protocol::{Fact, FactError, FactQuery};
+use services::Service;
+use types::HostName;
+
+/// Why such a host is not asked.
+const WHY: &str = "it was not asked: no unit of the service runs or starts at boot there";
+
+/// What a host that is no member is asked first.
+pub(crate) fn first(service: &dyn Service, host: &HostName) -> BTreeSet<FactQuery> {
+    service.queries(host).iter().filter_map(without_secrets).collect()
+}
+
+/// What it is asked next; nothing where it never was a member, as far as it tells.
+pub(crate) fn next(service: &dyn Service, host: &HostName, facts: &Facts) -> BTreeSet<FactQuery> {
+    let queries = service.queries(host);
+    if facts.unreachable(host).is_some() || !may_have_been(&queries, host, facts) {
+        return BTreeSet::new();
+    }
+    let is_left = |query: &FactQuery| is_withheld(query, host, facts);
+    queries.into_iter().filter(is_left).collect()
+}
+
+/// What counts as seen of it meanwhile: files as they were told without secrets, and servers that nobody started.
+pub(crate) fn instead(service: &dyn Service, host: &HostName, facts: &Facts) -> Option<HostFacts> {
+    if facts.unreachable(host).is_some() {
+        return None;
+    }
+    let queries = service.queries(host).into_iter();
+    let withheld = queries.filter(|query| is_withheld(query, host, facts));
+    let answers = withheld.map(|query| {
+        let answer = match without_secrets(&query) {
+            Some(asked) => facts.answer_to(host, &asked).cloned(),
+            None => Some(nobody(&query)),
+        };
+        let answer = answer.unwrap_or_else(|| Err(error()));
+        (query, answer)
+    });
+    Some(HostFacts::Observed(answers.collect()))
+}
+
+/// Whether a query takes a secret and was not asked yet. It was where another service, which lists the host, asks the same.
+fn is_withheld(query: &FactQuery, host: &HostName, facts: &Facts) -> bool {
+    !query.secrets().is_empty() && facts.answer_to(host, query).is_none()
+}
+
+/// The query without its secrets: a file is told all the same, with what its masks hide. `None` for a question that cannot
+/// be asked without them.
+fn without_secrets(query: &FactQuery) -> Option<FactQuery> {
+    match query {
+        FactQuery::File(file) => Some(
+            FileQuery {
+                secrets: Vec::new(),
+                ..file.clone()
+            }
+            .wrap(),
+        ),
+        query => query.secrets().is_empty().then(|| query.clone()),
+    }
+}
+
+/// Whether a unit of the service runs on a host, or starts there at boot, or may do so.
+fn may_have_been(queries: &[FactQuery], host: &HostName, facts: &Facts) -> bool {
+    let units: Vec<&UnitQuery> = queries
+        .iter()
+        .filter_map(|query| match query {
+            FactQuery::Unit(unit) => Some(unit),
+            _ => None,
+        })
+        .collect();
+    let is_off =
+        |unit: &UnitFact| matches!(unit.active.as_str(), "inactive" | "failed") && !unit.is_enabled();
+    let is_out = |unit: &&UnitQuery| match facts.get(host, *unit) {
+        Ok(unit) => !unit.exists() || is_off(unit),
+        Err(_) => false,
+    };
+    units.is_empty() || !units.iter().all(is_out)
+}
+
+/// The answer where nobody listens.
+fn nobody(query: &FactQuery) -> Result<Fact, FactError> {
+    let why = WHY.to_owned();
+    match query {
+        FactQuery::Resp(_) => Ok(Fact::Resp(RespFact::Down(why))),
+        FactQuery::Ssdb(_) => Ok(Fact::Ssdb(SsdbFact::Down(why))),
+        FactQuery::Mongo(_) => Ok(Fact::Mongo(MongoFact::Down(why))),
+        FactQuery::Http(_) => Ok(Fact::Http(HttpFact::Down(why))),
+        FactQuery::Erlang(_) => Ok(Fact::Erlang(ErlangFact::Down(why))),
+        FactQuery::Os(_)
+        | FactQuery::File(_)
+        | FactQuery::Unit(_)
+        | FactQuery::Package(_)
+        | FactQuery::Resolve(_)
+        | FactQuery::Tcp(_)
+        | FactQuery::Command(_)
+        | FactQuery::Words(_)
+        | FactQuery::Log(_)
+        | FactQuery::Candidate(_) => Err(error()),
+    }
+}
+
+fn error() -> FactError {
+    FactError {
+        message: WHY.to_owned(),
+    }
+}
