@@ -41,6 +41,9 @@ impl Scan for Reply {
                             // The line is looked at again, the value is not.
                             return Ok(None);
                         }
+                        if !received[..next].ends_with(b"\r\n") {
+                            return Err(NO_RESP);
+                        }
                     }
                 }
                 b'*' => opens = length(line)?.unwrap_or(0),
@@ -120,6 +123,8 @@ mod tests {
         }
         assert_eq!(Reply::default().go_on(b"$-2\r\n"), Err(NO_RESP));
         assert_eq!(Reply::default().go_on(b"HTTP/1.1 400\r\n"), Err(NO_RESP));
+        // A text that is longer than it says would be waited for.
+        assert_eq!(Reply::default().go_on(b"*2\r\n$1\r\n*0\r\n"), Err(NO_RESP));
     }
 
     proptest! {
