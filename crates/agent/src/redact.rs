@@ -72,7 +72,7 @@ impl Cleaner<'_> {
                     self.string(version);
                 }
             }
-            Fact::Mongo(MongoFact::Denied(error)) => self.string(&mut error.message),
+            Fact::Mongo(MongoFact::Denied(error)) => self.mongo_error(error),
             Fact::Mongo(MongoFact::Replies { login, replies }) => self.mongo(login, replies),
             Fact::Command(CommandFact { stdout, stderr, .. }) => {
                 self.string(stdout);
@@ -124,14 +124,25 @@ impl Cleaner<'_> {
 
     fn mongo(&self, login: &mut Login, replies: &mut [Result<Bson, MongoError>]) {
         if let Login::Refused(error) = login {
-            self.string(&mut error.message);
+            self.mongo_error(error);
         }
         for reply in replies {
             match reply {
                 Ok(value) => self.bson(value),
-                Err(error) => self.string(&mut error.message),
+                Err(error) => self.mongo_error(error),
             }
         }
+    }
+
+    /// The name too is the server's own text.
+    fn mongo_error(&self, error: &mut MongoError) {
+        let MongoError {
+            code: _,
+            name,
+            message,
+        } = error;
+        self.string(name);
+        self.string(message);
     }
 
     fn bson(&self, value: &mut Bson) {
