@@ -271,7 +271,7 @@ impl OutputFiles {
             file.read_to_end(&mut kept)?;
             Ok(kept)
         };
-        // What cannot be read is not said; the exit status tells all the same.
+        // What cannot be read is not said; the exit status still tells.
         (
             read(self.stdout).unwrap_or_default(),
             read(self.stderr).unwrap_or_default(),

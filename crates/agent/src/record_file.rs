@@ -109,7 +109,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Reads what an earlier agent left. Whoever calls it has the lock.
+    /// Reads what an earlier agent left. The caller has the lock.
     pub(crate) fn read(path: &Path) -> Result<Self, RecordError> {
         // A link in its place is nothing of ours.
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -200,7 +200,7 @@ impl RecordFile {
         Ok(process)
     }
 
-    /// A process has ended. Where that cannot be written, whoever reads the record finds out that it does not run.
+    /// A process has ended. Where that cannot be written, the next reader of the record finds out that it does not run.
     pub(crate) fn reaped(&self, process: Process) {
         let _written = self.write(&Entry::Reaped(process), |_| {}).is_ok();
     }

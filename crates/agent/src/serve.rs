@@ -155,7 +155,7 @@ impl<W: Write + Send + 'static> Agent<W> {
             );
         }
         let frame = frame::encode(&ToController { id, response }).or_else(|error| {
-            // What cannot be sent is answered all the same: nobody must wait for ever.
+            // What cannot be sent still gets an answer: nobody must wait for ever.
             let response = Response::Failed(error.to_string());
             frame::encode(&ToController { id, response })
         });

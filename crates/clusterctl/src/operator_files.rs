@@ -1,7 +1,7 @@
 //! Reads the operator's files, and refuses those that somebody else could have written.
 //!
 //! An inventory names commands that print secrets, a playbook names commands for hosts, and the agent runs there as root.
-//! So whoever can write one of these files can do what the operator can. A file is trusted where it and every folder on
+//! So an account that can write one of these files can do what the operator can. A file is trusted where it and every folder on
 //! the way to it belong to the operator or root, and nobody else can write them; a folder with the sticky bit, such as
 //! /tmp, may be written by all, for nobody can replace another's file there. Below a folder that only its owner can enter,
 //! the permissions of others mean nothing. Where sudo started the program, its user counts as the operator, as with git.

@@ -110,7 +110,7 @@ fn value_of(source: &SecretSource, folder: &Path) -> Result<Zeroizing<String>, (
         SecretSource::Age(path) => {
             // The command starts in the inventory's folder, so a path relative to ours would be looked for twice.
             let file = std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
-            // Anybody can encrypt to a key that is public: whoever can write the file chooses the secret.
+            // Anybody can encrypt to a key that is public: an account that can write the file chooses the secret.
             if let Err(FileError::Untrusted(why)) = check(&file) {
                 return Err((why.what(), why.remedy()));
             }

@@ -55,7 +55,7 @@ fn is_withheld(query: &FactQuery, host: &HostName, facts: &Facts) -> bool {
     !query.secrets().is_empty() && facts.answer_to(host, query).is_none()
 }
 
-/// The query without its secrets: a file is told all the same, with what its masks hide. `None` for a question that cannot
+/// The query without its secrets: a file is still told, with what its masks hide. `None` for a question that cannot
 /// be asked without them.
 fn without_secrets(query: &FactQuery) -> Option<FactQuery> {
     match query {

@@ -215,7 +215,7 @@ impl Session {
         if let Some(taken) = taken {
             let taken = self.wait(taken).await;
             if !matches!(taken, Ok(Response::Ready)) {
-                // It counts as handed over, and is not: whoever comes next needs another agent.
+                // It counts as handed over, and is not: the next request needs another agent.
                 self.abandon("the agent did not take the secrets");
             }
             match taken? {
@@ -339,14 +339,14 @@ async fn read_answers(
     pending: &Mutex<Pending>,
 ) -> Result<(), String> {
     while let Some((id, mut answer)) = read_message(&mut reader, &mut decoder, Decoder::next_answer).await? {
-        // A request that was given up waits for its answer all the same, so this is no late one; and an agent that
+        // A request that was given up still waits for its answer, so this is no late one; and an agent that
         // makes answers up might never stop.
         let waiting = lock(pending).waiting.remove(&id);
         let waiting = waiting.ok_or_else(|| "the agent answered a request that was not made".to_owned())?;
         if let Ok(response) = &mut answer {
             response.cut_messages();
         }
-        // Whoever waited may have given up meanwhile.
+        // The caller may have given up meanwhile.
         drop(waiting.send(answer));
     }
     Ok(())

@@ -58,7 +58,7 @@ pub(crate) fn gather<'h>(host: &'h Host, queries: &[FactQuery]) -> (Vec<Answer>,
                 let measured = measure(&answer, Limits::ANSWER).map_err(|exceeded| exceeded.to_string());
                 let taken = measured.and_then(|bytes| locked(&held).grow(bytes));
                 let kept = taken.map_or_else(
-                    |why| Err(error(format!("the answer is left out: {why}"))),
+                    |why| Err(error(format!("the answer is skipped: {why}"))),
                     |()| answer,
                 );
                 answers[place] = Some(kept);

@@ -81,7 +81,7 @@ impl<'f> Draft<'f> {
         }
     }
 
-    /// Whether a name is the draft's: whoever can write the directory can rename what is in it at any moment.
+    /// Whether a name is the draft's: an account that can write the directory can rename what is in it at any moment.
     fn is_at(&self, name: &OsStr) -> bool {
         let id = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
         let there = self.folder.look(name).ok();

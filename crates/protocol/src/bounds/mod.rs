@@ -1,7 +1,7 @@
 //! What one side may make the other hold: how deep a message nests, and how much memory it takes.
 //!
 //! A host is not trusted, and what a server answers to the agent is not either. A value that nests without a bound
-//! overflows the stack of whoever decodes, compares, prints or drops it; a frame of one-byte elements takes a hundred
+//! overflows the stack of the thread that decodes, compares, prints or drops it; a frame of one-byte elements takes a hundred
 //! times its own length once it is decoded. So nesting and memory are counted while a message is decoded ([`read`]),
 //! and in the same way before one is sent ([`measure`]). The count is made around serde's traits and not in the types,
 //! so that it holds for a new type without being thought of.
@@ -127,7 +127,7 @@ pub fn fit(answers: &mut [Result<Fact, FactError>], frame: usize, bytes: usize) 
         match fits() {
             Ok(left) => (frame, bytes) = left,
             Err(why) => {
-                let message = format!("the answer is left out: {why}");
+                let message = format!("the answer is skipped: {why}");
                 *answer = Err(FactError { message });
             }
         }

@@ -177,11 +177,11 @@ fn answers_that_do_not_fit_are_left_out_and_the_others_arrive() {
         errors,
         [
             "",
-            "the answer is left out: it nests deeper than 64 levels",
+            "the answer is skipped: it nests deeper than 64 levels",
             "",
-            "the answer is left out: it takes more than 128 MiB",
+            "the answer is skipped: it takes more than 128 MiB",
             "",
-            "the answer is left out: the host's answers together are too large",
+            "the answer is skipped: the host's answers together are too large",
             "",
         ]
     );

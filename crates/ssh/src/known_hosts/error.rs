@@ -125,13 +125,13 @@ impl Advice for HostKeyError {
                 )
             }
             Self::Changed { name, place, .. } => format!(
-                "somebody may be listening in. If the host was really installed anew, forget its old key with \
+                "somebody may be listening in. If the host was reinstalled, forget its old key with \
                  `ssh-keygen -R '{name}' -f {file}`",
                 file = place.file.display()
             ),
             Self::Revoked { .. } => "give the host a new key".to_owned(),
             Self::Certificate { .. } => {
-                "have the host's key signed anew by its authority (`ssh-keygen -s CA -h -n NAME`), or record the key itself \
+                "have the host's key signed again by its authority (`ssh-keygen -s CA -h -n NAME`), or record the key itself \
                  in known_hosts"
                     .to_owned()
             }
