@@ -223,20 +223,7 @@ impl Login<'_> {
             deadline,
         };
         let handle = &mut self.connection.handle;
-        let asking = async {
-            match shown {
-                Shown::Key(key) => {
-                    handle
-                        .authenticate_publickey_with(user, key, hash, &mut signer)
-                        .await
-                }
-                Shown::Certificate(certificate) => {
-                    handle
-                        .authenticate_certificate_with(user, *certificate, hash, &mut signer)
-                        .await
-                }
-            }
-        };
+        let asking = authenticate(handle, user, shown, hash, &mut signer);
         match deadline.run(LOGGING_IN, asking).await? {
             Err(SignError::Key(error)) => Ok(self.cannot_use(&what, &error)),
             Err(SignError::Closed) => Err(self.lost()),
@@ -261,20 +248,7 @@ impl Login<'_> {
         };
         let mut signer = AgentSigner { agent, key };
         let handle = &mut self.connection.handle;
-        let asking = async {
-            match shown {
-                Shown::Key(key) => {
-                    handle
-                        .authenticate_publickey_with(user, key, hash, &mut signer)
-                        .await
-                }
-                Shown::Certificate(certificate) => {
-                    handle
-                        .authenticate_certificate_with(user, *certificate, hash, &mut signer)
-                        .await
-                }
-            }
-        };
+        let asking = authenticate(handle, user, shown, hash, &mut signer);
         let result = self.deadline.run(LOGGING_IN, asking).await?;
         self.judge_agent(what, result)
     }
@@ -447,6 +421,24 @@ enum Shown {
 struct AgentSigner<'a> {
     agent: &'a mut AgentClient<UnixStream>,
     key: PublicKey,
+}
+
+/// Asks to log in with a key or a certificate, whose request the signer signs.
+async fn authenticate<S: Signer>(
+    handle: &mut russh::client::Handle<crate::dial::Client>,
+    user: String,
+    shown: Shown,
+    hash: Option<HashAlg>,
+    signer: &mut S,
+) -> Result<AuthResult, S::Error> {
+    match shown {
+        Shown::Key(key) => handle.authenticate_publickey_with(user, key, hash, signer).await,
+        Shown::Certificate(certificate) => {
+            handle
+                .authenticate_certificate_with(user, *certificate, hash, signer)
+                .await
+        }
+    }
 }
 
 impl Signer for AgentSigner<'_> {
