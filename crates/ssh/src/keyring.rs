@@ -180,7 +180,7 @@ fn read(path: &Path) -> Result<KeyFile, KeyError> {
 }
 
 /// Refuses a private key that others can write, and one of this user's that others can read: as OpenSSH does, which leaves
-/// it to whoever else owns a key who reads it.
+/// it to the other owner of a key who reads it.
 fn check_access(path: &Path, owner: u32, mode: u32) -> Result<(), KeyError> {
     let is_ours = owner == rustix::process::geteuid().as_raw();
     let forbidden = if is_ours { 0o077 } else { 0o022 };

@@ -98,7 +98,7 @@ impl Apply<'_> {
         self.run(locked).await
     }
 
-    /// Takes the hosts' locks, looks again and plans again: whoever had the locks may have gone on after the first look,
+    /// Takes the hosts' locks, looks again and plans again: another run may have gone on after the first look,
     /// and the operator may have taken a while.
     pub(super) async fn lock(
         &mut self,

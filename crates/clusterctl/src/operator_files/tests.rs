@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Somebody who is neither root nor whoever runs the tests.
+/// A user who is neither root nor the one that runs the tests.
 const STRANGER: u32 = 54_321;
 
 /// A folder that all can enter, with a file that only its owner can write.
@@ -126,7 +126,7 @@ fn a_file_of_somebody_else_is_refused() {
     } else {
         me
     };
-    // Whoever runs the tests is a stranger to another operator.
+    // The user that runs the tests is a stranger to another operator.
     let operator = Operator::new(if me == 0 { 0 } else { STRANGER }, None);
     let found = open(&path, Rule::Own, &operator);
     let Err(FileError::Untrusted(why)) = found else {

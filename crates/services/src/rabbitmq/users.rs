@@ -16,7 +16,7 @@ use super::view::{Broker, SeenPermission};
 use crate::common::{QUICK, action};
 use crate::step::{Cx, StepPlan, Task};
 
-/// `rabbitmqctl` decodes the line that it reads by the locale of whoever started it, and trims it (`Core.Input`).
+/// `rabbitmqctl` decodes the line that it reads by the locale that it was started with, and trims it (`Core.Input`).
 const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::TrimmedAscii);
 
 /// Reads `users`.

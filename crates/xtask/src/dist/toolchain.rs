@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 
 const FILE: &str = "rust-toolchain.toml";
 
-/// Refuses another compiler, whoever chose it: `RUSTUP_TOOLCHAIN`, `cargo +stable`, or a machine without rustup.
+/// Refuses another compiler, however it was chosen: `RUSTUP_TOOLCHAIN`, `cargo +stable`, or a machine without rustup.
 pub(crate) fn require_pinned(root: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(root.join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
     let output = Command::new("rustc")
