@@ -16,6 +16,7 @@ mod simulate;
 mod stage;
 mod standins;
 mod tally;
+mod terminal;
 mod test;
 mod tidy;
 mod tools;
@@ -24,6 +25,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+pub(crate) use terminal::say;
 
 /// The project's own chores.
 #[derive(Debug, Parser)]
@@ -74,9 +77,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Prints a line for the person at the terminal. One that went away (`| head`) is no failure of the chore.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

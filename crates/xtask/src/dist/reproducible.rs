@@ -19,7 +19,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
         let began = Instant::now();
         let copy = scratch.path().join(folder);
         copy_sources(root, &copy)?;
-        let program = agent(&copy)?;
+        let program = agent::build(&copy)?;
         let bytes = std::fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
         let sum = sums::digest(&bytes);
         say(&format!(

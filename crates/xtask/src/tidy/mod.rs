@@ -43,7 +43,8 @@ const RULES: &[fn(&Tree) -> Vec<Problem>] = &[
 
 /// Checks all rules on this workspace.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let tree = Tree::read(&cargo::workspace()?)?;
+    let mut tree = Tree::read(&cargo::workspace()?)?;
+    reach::mark(&mut tree);
     let mut problems: Vec<Problem> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
     problems.sort();
     problems.dedup();

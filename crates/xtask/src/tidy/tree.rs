@@ -7,8 +7,6 @@ use anyhow::{Context as _, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package, TargetKind};
 use walkdir::WalkDir;
 
-use super::reach;
-
 /// Where the map is shown to people.
 pub(crate) const ARCHITECTURE: &str = "docs/architecture.md";
 
@@ -116,7 +114,6 @@ impl Tree {
             tree.texts
                 .insert(ARCHITECTURE.to_owned(), read(root, ARCHITECTURE)?);
         }
-        reach::mark(&mut tree);
         Ok(tree)
     }
 
@@ -213,7 +210,7 @@ impl Tree {
     pub(crate) fn with_source(mut self, path: &str, text: &str) -> Self {
         let krate = path.split('/').nth(1).unwrap();
         self.sources.push(source(krate, path.to_owned(), text.to_owned()));
-        reach::mark(&mut self);
+        super::reach::mark(&mut self);
         self
     }
 
@@ -259,7 +256,8 @@ mod tests {
     #[test]
     fn this_very_workspace_can_be_read() {
         let root = crate::cargo::workspace().unwrap();
-        let tree = Tree::read(&root).unwrap();
+        let mut tree = Tree::read(&root).unwrap();
+        crate::tidy::reach::mark(&mut tree);
         let xtask = tree.crates.iter().find(|krate| krate.name == "xtask").unwrap();
         assert_eq!(xtask.folder, "crates/xtask");
         assert!(xtask.needs.iter().any(|need| need.name == "lab" && need.own));
