@@ -48,7 +48,7 @@ enum Chore {
     Bench(bench::BenchArgs),
     /// Kill the controller at many points of a full apply on a lab: what takes too long for the tests
     Chaos(chaos::ChaosArgs),
-    /// Check the house rules that a program can check: imports, purity, sizes, registered kinds
+    /// Check the house rules that a program can check: imports, circles, purity, sizes, registered kinds
     Tidy,
     /// Play plans and runs on services in memory, in simulated time, from seeds
     Simulate(simulate::SimulateArgs),

@@ -119,15 +119,31 @@ pub(crate) enum Word {
 pub(crate) fn words(file: &syn::File) -> Vec<(usize, Word)> {
     let mut imports = Imports::default();
     imports.visit_file(file);
-    let mut found: Vec<(usize, Word)> = imports
-        .paths
+    let names = imports
+        .0
         .iter()
-        .map(|(line, path)| (*line, Word::Path(path.clone())))
+        .filter_map(|import| Some((import.name.clone()?, import.path.clone())));
+    let names = names.collect();
+    let mut found: Vec<(usize, Word)> = imports
+        .0
+        .into_iter()
+        .map(|import| (import.line, Word::Path(import.path)))
         .collect();
-    scan(file.to_token_stream(), &imports.names, &mut found);
+    scan(file.to_token_stream(), &names, &mut found);
     found.sort();
     found.dedup();
     found
+}
+
+/// The paths in a piece of code as they are written, each with its line.
+pub(crate) fn paths(code: &impl ToTokens) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    scan(code.to_token_stream(), &BTreeMap::new(), &mut found);
+    let path = |(line, word)| match word {
+        Word::Path(path) => Some((line, path)),
+        Word::Text(_) | Word::Macro(_) => None,
+    };
+    found.into_iter().filter_map(path).collect()
 }
 
 /// The strings in a piece of code.
@@ -141,11 +157,25 @@ pub(crate) fn texts(code: &impl ToTokens) -> Vec<String> {
     found.into_iter().filter_map(text).collect()
 }
 
-#[derive(Default)]
-struct Imports {
-    names: BTreeMap<String, String>,
-    paths: Vec<(usize, String)>,
+/// One name that a `use` brings in.
+pub(crate) struct Import {
+    /// Where it is written.
+    pub(crate) line: usize,
+    /// What it is called here; none for a glob.
+    pub(crate) name: Option<String>,
+    /// What it is; a glob's ends in `*`.
+    pub(crate) path: String,
 }
+
+/// The names that a `use` brings in.
+pub(crate) fn imports(item: &syn::ItemUse) -> Vec<Import> {
+    let mut imports = Imports::default();
+    imports.visit_item_use(item);
+    imports.0
+}
+
+#[derive(Default)]
+struct Imports(Vec<Import>);
 
 impl Imports {
     fn tree(&mut self, prefix: &str, tree: &UseTree) {
@@ -154,21 +184,21 @@ impl Imports {
             ("", name) => name,
             (prefix, name) => format!("{prefix}::{name}"),
         };
-        let mut end = |ident: &syn::Ident, name: String, path: String| {
-            self.paths.push((ident.span().start().line, path.clone()));
-            self.names.insert(name, path);
-        };
+        let mut end = |line, name, path| self.0.push(Import { line, name, path });
         match tree {
             UseTree::Path(path) => self.tree(&join(&path.ident), &path.tree),
             UseTree::Name(leaf) => {
                 let path = join(&leaf.ident);
-                let name = path.rsplit("::").next().unwrap_or_default().to_owned();
-                end(&leaf.ident, name, path);
+                let name = path.rsplit("::").next().map(str::to_owned);
+                end(leaf.ident.span().start().line, name, path);
             }
-            UseTree::Rename(leaf) => end(&leaf.ident, leaf.rename.to_string(), join(&leaf.ident)),
+            UseTree::Rename(leaf) => {
+                let name = leaf.rename.to_string();
+                end(leaf.ident.span().start().line, Some(name), join(&leaf.ident));
+            }
             UseTree::Glob(glob) => {
                 let line = glob.star_token.spans[0].start().line;
-                self.paths.push((line, format!("{prefix}::*")));
+                end(line, None, format!("{prefix}::*"));
             }
             UseTree::Group(group) => group.items.iter().for_each(|tree| self.tree(prefix, tree)),
         }
@@ -204,6 +234,12 @@ fn scan(stream: TokenStream, imports: &BTreeMap<String, String>, found: &mut Vec
                     found.push((line, Word::Macro(format!("{name}!"))));
                 } else {
                     found.push((line, Word::Path(resolved(&path, imports))));
+                }
+            }
+            // A field or a method is no path; what follows `..` may be one.
+            TokenTree::Punct(dot) if dot.as_char() == '.' => {
+                if let Some(TokenTree::Ident(_) | TokenTree::Punct(_)) = tokens.get(at + 1) {
+                    at += 1;
                 }
             }
             TokenTree::Punct(_) => {}

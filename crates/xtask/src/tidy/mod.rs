@@ -3,12 +3,14 @@
 //! A rule is a function from the whole workspace (read once, see `tree.rs`) to problems; each stands in the file of
 //! its subject, with a test that shows it find what it is for. What the rules are for is in docs/architecture.md.
 
+mod circles;
 mod code;
 mod edges;
 mod files;
 mod kinds;
 mod manifests;
 mod map;
+mod modules;
 mod prints;
 mod problem;
 mod pure;
@@ -29,6 +31,7 @@ const RULES: &[fn(&Tree) -> Vec<Problem>] = &[
     pure::check_code,
     prints::check_printing,
     prints::check_ending,
+    circles::check,
     kinds::check_registered,
     kinds::check_names,
     files::check_syntax,

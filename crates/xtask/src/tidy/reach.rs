@@ -84,12 +84,8 @@ impl<'a> Visit<'a> for Modules<'_> {
         if item.content.is_some() {
             visit::visit_item_mod(self, item);
         } else {
-            let candidates = match path_attribute(&item.attrs) {
-                Some(path) => vec![format!("{}/{path}", self.folder)],
-                None => vec![format!("{}.rs", self.home), format!("{}/mod.rs", self.home)],
-            };
             self.found.push(Child {
-                candidates,
+                candidates: candidates(item, self.folder, &self.home),
                 home: self.home.clone(),
                 test: self.test,
             });
@@ -98,7 +94,16 @@ impl<'a> Visit<'a> for Modules<'_> {
     }
 }
 
-fn parent(path: &str) -> &str {
+/// Where the file of a module may be, whose parent's file is in `folder` and whose own children are in `home`.
+pub(super) fn candidates(item: &syn::ItemMod, folder: &str, home: &str) -> Vec<String> {
+    match path_attribute(&item.attrs) {
+        Some(path) => vec![format!("{folder}/{path}")],
+        None => vec![format!("{home}.rs"), format!("{home}/mod.rs")],
+    }
+}
+
+/// The folder of a file.
+pub(super) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
