@@ -8,6 +8,7 @@ mod code;
 mod edges;
 mod files;
 mod kinds;
+mod layers;
 mod manifests;
 mod map;
 mod modules;
@@ -32,6 +33,7 @@ const RULES: &[fn(&Tree) -> Vec<Problem>] = &[
     prints::check_printing,
     prints::check_ending,
     circles::check,
+    layers::check,
     kinds::check_registered,
     kinds::check_names,
     files::check_syntax,
