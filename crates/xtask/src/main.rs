@@ -49,7 +49,7 @@ enum Chore {
     /// Kill the controller at many points of a full apply on a lab: what takes too long for the tests
     Chaos(chaos::ChaosArgs),
     /// Check the house rules that a program can check: imports, circles, purity, sizes, registered kinds
-    Tidy,
+    Tidy(tidy::TidyArgs),
     /// Play plans and runs on services in memory, in simulated time, from seeds
     Simulate(simulate::SimulateArgs),
     /// Give every decoder and reader inputs that nobody thought of, for some seconds each
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         Chore::Simulate(args) => simulate::run(&args),
         Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Test(args) => test::run(&args),
-        Chore::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
+        Chore::Tidy(args) => tidy::run(&args).map(|()| ExitCode::SUCCESS),
         Chore::Dist(args) => dist::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {

@@ -83,7 +83,8 @@ impl VisitMut for Prune {
     }
 }
 
-fn is_shipped(item: &syn::Item) -> bool {
+/// Whether an item is compiled into more than tests.
+pub(crate) fn is_shipped(item: &syn::Item) -> bool {
     use syn::Item;
     let attributes = match item {
         Item::Const(item) => &item.attrs,

@@ -16,9 +16,11 @@ mod prints;
 mod problem;
 mod pure;
 mod reach;
+mod sizes;
 mod tree;
 
 use anyhow::bail;
+use clap::Args;
 
 use self::problem::Problem;
 use self::tree::{Krate, Source, Tree};
@@ -34,6 +36,7 @@ const RULES: &[fn(&Tree) -> Vec<Problem>] = &[
     prints::check_ending,
     circles::check,
     layers::check,
+    sizes::check,
     kinds::check_registered,
     kinds::check_names,
     files::check_syntax,
@@ -46,10 +49,22 @@ const RULES: &[fn(&Tree) -> Vec<Problem>] = &[
     manifests::check_playbooks,
 ];
 
+/// What is done.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TidyArgs {
+    /// Show the lines of each crate without tests, and those of its median file, instead
+    #[arg(long)]
+    sizes: bool,
+}
+
 /// Checks all rules on this workspace.
-pub(crate) fn run() -> anyhow::Result<()> {
+pub(crate) fn run(args: &TidyArgs) -> anyhow::Result<()> {
     let mut tree = Tree::read(&cargo::workspace()?)?;
     reach::mark(&mut tree);
+    if args.sizes {
+        say(sizes::table(&tree).trim_end());
+        return Ok(());
+    }
     let mut problems: Vec<Problem> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
     problems.sort();
     problems.dedup();
