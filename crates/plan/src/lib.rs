@@ -20,6 +20,6 @@ pub use event::{Event, Failure, NodeOutcome, NotRun, Outcome};
 pub use facts::{Facts, HostFacts, Unknown};
 pub use gate::{Gate, Judge, Verdict};
 pub use graph::{Budget, GraphError, Node, Preview, StepGraph};
-pub use note::{Consent, Level, Note, Refusal, Unplanned};
+pub use note::{Consent, Level, Note, Refusal, SkippedSteps, Unplanned};
 pub use running::Running;
 pub use status::{Health, MemberStatus, ServiceStatus};

@@ -57,16 +57,64 @@ pub struct Consent {
 pub struct Unplanned {
     /// The service.
     pub service: Option<ServiceName>,
-    /// The step of its playbook.
-    pub step: String,
+    /// Which steps of its playbook.
+    #[serde(rename = "step")]
+    pub steps: SkippedSteps,
     /// The host.
     pub host: HostName,
     /// Why.
     pub why: String,
 }
 
+/// The steps that are not planned on a host. Written down as a step's name, or as `every step`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum SkippedSteps {
+    /// All of them.
+    All,
+    /// One, by its name.
+    One(String),
+}
+
+const EVERY_STEP: &str = "every step";
+
+impl From<String> for SkippedSteps {
+    fn from(text: String) -> Self {
+        if text == EVERY_STEP {
+            Self::All
+        } else {
+            Self::One(text)
+        }
+    }
+}
+
+impl From<SkippedSteps> for String {
+    fn from(steps: SkippedSteps) -> Self {
+        match steps {
+            SkippedSteps::All => EVERY_STEP.to_owned(),
+            SkippedSteps::One(name) => name,
+        }
+    }
+}
+
 impl std::fmt::Display for Consent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}={}", self.action, self.host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipped_steps_are_written_as_they_were_released() {
+        for (steps, written) in [
+            (SkippedSteps::All, "\"every step\""),
+            (SkippedSteps::One("config".to_owned()), "\"config\""),
+        ] {
+            assert_eq!(serde_json::to_string(&steps).unwrap(), written);
+            assert_eq!(serde_json::from_str::<SkippedSteps>(written).unwrap(), steps);
+        }
     }
 }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use config::Rollout;
-use plan::{Consent, Facts, Gate, GraphError, Level, Node, Note, Refusal, Running, StepGraph, Unplanned};
+use plan::{
+    Consent, Facts, Gate, GraphError, Level, Node, Note, Refusal, Running, SkippedSteps, StepGraph, Unplanned,
+};
 use serde::{Deserialize, Serialize};
 use services::{Cx, Service, StepPlan, Task, generic};
 use types::{GroupId, HostName, NodeId, ServiceName};
@@ -87,11 +89,10 @@ fn tell_once(unplanned: &mut Vec<Unplanned>) {
         .filter(|left| left.service.is_some())
         .map(|left| left.host.clone())
         .collect();
-    unplanned.retain(|left| left.service.is_some() || left.step != EVERY_STEP || !told.contains(&left.host));
+    unplanned.retain(|left| {
+        left.service.is_some() || left.steps != SkippedSteps::All || !told.contains(&left.host)
+    });
 }
-
-/// What is left out on a host that cannot be reached.
-const EVERY_STEP: &str = "every step";
 
 /// Why what comes after a refusal is not planned.
 const NOT_AFTER_REFUSAL: &str = "not after what was refused";
@@ -314,7 +315,7 @@ impl<'a> Chain<'a> {
         for host in hosts {
             if let Some(why) = self.facts.unreachable(host) {
                 let why = format!("{host} cannot be reached: {why}");
-                self.unplanned(EVERY_STEP.to_owned(), host.clone(), why);
+                self.unplanned(SkippedSteps::All, host.clone(), why);
             }
         }
         if let Some(service) = self.service {
@@ -353,7 +354,7 @@ impl<'a> Chain<'a> {
         });
         for task in stopped {
             let why = format!("{}: {NOT_AFTER_REFUSAL}", task.title);
-            self.unplanned(step.to_owned(), task.host, why);
+            self.unplanned(SkippedSteps::One(step.to_owned()), task.host, why);
         }
         for note in plan.notes {
             self.note(note);
@@ -366,7 +367,7 @@ impl<'a> Chain<'a> {
             });
         }
         for (host, why) in plan.unplanned {
-            self.unplanned(step.to_owned(), host, why);
+            self.unplanned(SkippedSteps::One(step.to_owned()), host, why);
         }
         tasks
     }
@@ -469,7 +470,7 @@ impl<'a> Chain<'a> {
         self.last.clear();
         for node in std::mem::take(&mut self.nodes) {
             let why = format!("{}: {why}", node.title);
-            self.unplanned(node.id.to_string(), node.host, why);
+            self.unplanned(SkippedSteps::One(node.id.to_string()), node.host, why);
         }
     }
 
@@ -484,11 +485,11 @@ impl<'a> Chain<'a> {
         });
     }
 
-    fn unplanned(&mut self, step: String, host: HostName, why: String) {
+    fn unplanned(&mut self, steps: SkippedSteps, host: HostName, why: String) {
         let service = self.name();
         self.said.unplanned.push(Unplanned {
             service,
-            step,
+            steps,
             host,
             why,
         });

@@ -176,7 +176,7 @@ fn ties(graph: &StepGraph) -> Vec<String> {
 
 fn unplanned(graph: &StepGraph) -> Vec<String> {
     let all = graph.unplanned.iter();
-    all.map(|work| format!("{}@{}: {}", work.step, work.host, work.why))
+    all.map(|left| format!("{}@{}: {}", String::from(left.steps.clone()), left.host, left.why))
         .collect()
 }
 

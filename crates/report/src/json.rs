@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use plan::{Event, Gate, Level, Node, Preview, ServiceStatus, StepGraph};
+use plan::{Event, Gate, Level, Node, Preview, ServiceStatus, SkippedSteps, StepGraph};
 use protocol::Text;
 use serde::Serialize;
 use types::{GroupId, HostName, NodeId, ServiceName};
@@ -71,7 +71,7 @@ pub fn plan_json(graph: &StepGraph) -> String {
             .iter()
             .map(|unplanned| UnplannedDocument {
                 service: unplanned.service.as_ref(),
-                step: &unplanned.step,
+                step: &unplanned.steps,
                 host: &unplanned.host,
                 why: &unplanned.why,
             })
@@ -255,7 +255,7 @@ struct RefusalDocument<'a> {
 #[derive(Serialize)]
 struct UnplannedDocument<'a> {
     service: Option<&'a ServiceName>,
-    step: &'a str,
+    step: &'a SkippedSteps,
     host: &'a HostName,
     why: &'a str,
 }

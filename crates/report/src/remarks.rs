@@ -1,6 +1,6 @@
 //! What a plan says beside its changes: notes, warnings, refusals, and what could not be planned.
 
-use plan::{Level, Note, Refusal, StepGraph};
+use plan::{Level, Note, Refusal, SkippedSteps, StepGraph};
 use types::{HostName, ServiceName};
 
 use crate::text::{count, listed, one_line, wrapped};
@@ -63,32 +63,45 @@ fn draw_refusal(refusal: &Refusal, look: &Look) -> String {
         out.push_str(&wrapped(&first, first.len(), &one_line(text), look.width));
     };
     line("because", &refusal.why);
-    line("way out:", &refusal.way_out);
+    line("to resolve:", &refusal.way_out);
     if let Some(consent) = &refusal.consent {
-        line("or do it all the same with", &format!("--allow {consent}"));
+        line("override with", &format!("--allow {consent}"));
     }
     out
 }
 
-/// The steps that one cause keeps from being planned stand together: a host that is out of reach is one cause.
+/// The steps that are skipped for the same reason stand together.
 fn draw_unplanned(graph: &StepGraph, look: &Look) -> Vec<String> {
-    let mut causes: Vec<(String, &str, Vec<&str>)> = Vec::new();
+    let mut reasons: Vec<(String, &str, Vec<&SkippedSteps>)> = Vec::new();
     for unplanned in &graph.unplanned {
         let place = place(unplanned.service.as_ref(), Some(&unplanned.host));
-        let step = unplanned.step.as_str();
-        match causes
+        match reasons
             .iter_mut()
-            .find(|cause| cause.0 == place && cause.1 == unplanned.why)
+            .find(|(known, why, _)| *known == place && *why == unplanned.why)
         {
-            Some(cause) => cause.2.push(step),
-            None => causes.push((place, &unplanned.why, vec![step])),
+            Some((.., steps)) => steps.push(&unplanned.steps),
+            None => reasons.push((place, &unplanned.why, vec![&unplanned.steps])),
         }
     }
-    let drawn = causes.iter().map(|(place, why, steps)| {
+    let drawn = reasons.iter().map(|(place, why, steps)| {
         let mut out = paragraph(place, why, look);
-        let text = format!("{} left out: {}", count(steps.len(), "step"), listed(steps));
-        out.push_str(&wrapped("    ", 4, &one_line(&text), look.width));
+        out.push_str(&wrapped("    ", 4, &one_line(&skipped(steps)), look.width));
         out
     });
     drawn.collect()
+}
+
+/// `2 steps skipped: config and start`, `all steps skipped`.
+fn skipped(steps: &[&SkippedSteps]) -> String {
+    let names: Option<Vec<&str>> = steps
+        .iter()
+        .map(|steps| match steps {
+            SkippedSteps::All => None,
+            SkippedSteps::One(name) => Some(name.as_str()),
+        })
+        .collect();
+    match names {
+        Some(names) => format!("{} skipped: {}", count(names.len(), "step"), listed(&names)),
+        None => "all steps skipped".to_owned(),
+    }
 }

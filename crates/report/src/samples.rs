@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{
     Budget, Consent, Event, Failure, Gate, Health, Level, MemberStatus, Node, NodeOutcome, NotRun, Note,
-    Outcome, Preview, Refusal, ServiceStatus, StepGraph, Unplanned,
+    Outcome, Preview, Refusal, ServiceStatus, SkippedSteps, StepGraph, Unplanned,
 };
 use protocol::{Action, Change, Command, FileState, Operation, Text, UnitVerb};
 use types::HostName;
@@ -190,7 +190,7 @@ fn remarks(graph: &mut StepGraph) {
     }];
     let unplanned = |step: &str| Unplanned {
         service: Some("sessions".parse().unwrap()),
-        step: step.to_owned(),
+        steps: SkippedSteps::One(step.to_owned()),
         host: "db5".parse().unwrap(),
         why: "db5 cannot be reached: connection refused".to_owned(),
     };

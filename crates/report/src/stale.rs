@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Aspect, Budget, Comparison, Difference, Step};
+use plan::{Aspect, Budget, Comparison, Difference, SkippedSteps, Step};
 use protocol::FileState;
 use types::HostName;
 
@@ -166,9 +166,9 @@ fn line(difference: &Difference) -> String {
             format!("{place}refused: {}, because {}", refusal.what, refusal.why)
         }
         Difference::NotRefused(refusal) => format!("not refused any more: {}", refusal.what),
-        Difference::Planned(left) => format!("{}: {}: can be planned now", left.host, left.step),
+        Difference::Planned(left) => format!("{}: no longer skipped: {}", left.host, steps(&left.steps)),
         Difference::Structure => "what the plan lists stands in another order".to_owned(),
-        Difference::Unplanned(left) => format!("{}: {}: {}", left.host, left.step, left.why),
+        Difference::Unplanned(left) => format!("{}: {} skipped: {}", left.host, steps(&left.steps), left.why),
         Difference::Gone(step) => format!("{} is not needed any more", named(step)),
         Difference::New(step) => format!("{} is needed too, because {}", named(step), step.reason),
         Difference::Other { step, aspects } => {
@@ -202,6 +202,13 @@ fn budget(was: &Budget, now: &Budget) -> String {
 
 fn named(step: &Step) -> String {
     format!("{}: {}", step.host, step.title)
+}
+
+fn steps(steps: &SkippedSteps) -> &str {
+    match steps {
+        SkippedSteps::All => "all steps",
+        SkippedSteps::One(name) => name,
+    }
 }
 
 fn state(state: &FileState) -> String {
@@ -246,7 +253,7 @@ mod tests {
     fn unplanned(service: &str) -> Difference {
         Difference::Unplanned(Unplanned {
             service: Some(service.parse().unwrap()),
-            step: "every step".to_owned(),
+            steps: SkippedSteps::All,
             host: "db3".parse().unwrap(),
             why: "db3 cannot be reached: connection refused".to_owned(),
         })

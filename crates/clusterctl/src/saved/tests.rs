@@ -8,7 +8,8 @@ use std::path::Path;
 
 use clap::Parser as _;
 use plan::{
-    Basis, Budget, Consent, Facts, Gate, Level, Node, Note, Preview, Refusal, Running, StepGraph, Unplanned,
+    Basis, Budget, Consent, Facts, Gate, Level, Node, Note, Preview, Refusal, Running, SkippedSteps,
+    StepGraph, Unplanned,
 };
 use protocol::facts::{
     Bson, Call, ErlangFact, ErlangQuery, HttpEndpoint, HttpFact, HttpQuery, HttpRequest, Login, MongoCommand,
@@ -303,7 +304,7 @@ fn graph() -> StepGraph {
     });
     graph.unplanned.push(Unplanned {
         service: None,
-        step: "x".to_owned(),
+        steps: SkippedSteps::One("x".to_owned()),
         host: "db2".parse().unwrap(),
         why: "out of reach".to_owned(),
     });

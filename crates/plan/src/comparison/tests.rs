@@ -6,7 +6,7 @@ use protocol::facts::{Query, SsdbCommand, UnitFact, UnitQuery};
 use protocol::{Action, Command, Fact, FileState, Operation, Precondition, Text, UnitVerb};
 
 use super::{Aspect, Comparison, Difference, compare};
-use crate::{Basis, Budget, Gate, Node, Preview, Refusal, StepGraph, Unplanned};
+use crate::{Basis, Budget, Gate, Node, Preview, Refusal, SkippedSteps, StepGraph, Unplanned};
 
 fn node(id: &str, operation: Operation) -> Node {
     let host = id.split('@').nth(1).unwrap();
@@ -218,7 +218,7 @@ fn what_is_refused_or_out_of_reach_by_now_explains_the_steps_that_are_gone() {
     let mut now = graph(vec![nodes[0].clone()], &[("the term", "3")]);
     now.unplanned.push(Unplanned {
         service: Some("set".parse().unwrap()),
-        step: "every step".to_owned(),
+        steps: SkippedSteps::All,
         host: "db2".parse().unwrap(),
         why: "db2 cannot be reached".to_owned(),
     });

@@ -86,11 +86,11 @@ fn a_later_stage_is_held_by_what_an_earlier_one_refuses() {
     let graph = staged(&line("begin"));
     assert_eq!(graph.nodes(), []);
     assert!(!graph.refusals.is_empty());
-    let held: Vec<&str> = graph
+    let held: Vec<String> = graph
         .unplanned
         .iter()
         .filter(|left| left.service.is_some())
-        .map(|left| left.step.as_str())
+        .map(|left| String::from(left.steps.clone()))
         .collect();
     assert_eq!(held, ["mq/go@db2", "mq/go@db1", "jobs/go@db3"]);
 }
