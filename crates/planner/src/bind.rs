@@ -7,7 +7,7 @@ use services::generic::{self, BuildCx};
 use services::{Cx, Service, Step, StepPlan, kind_of};
 use types::{Diagnostic, HostName, Span, StepId};
 
-use crate::project::{Input, PlaybookText};
+use crate::input::{Input, PlaybookText};
 
 /// The order of all playbooks.
 pub(crate) const SITE: &str = "site";
@@ -24,9 +24,9 @@ pub(crate) struct Bound {
     pub(crate) steps: Vec<BoundStep>,
     /// The stage of the site that it belongs to; those of later stages come after it.
     pub(crate) stage: usize,
-    /// Whether they come after it host by host, instead of after all of it.
+    /// Whether later stages come after it host by host, instead of after all of it.
     pub(crate) per_host: bool,
-    /// Whether it is what is left of a service's playbook once those that use the service have had their turn.
+    /// Whether it is the part of a service's playbook that comes after the services that use it.
     pub(crate) is_late: bool,
     /// The name of the built-in playbook whose place it takes, and the file that does.
     pub(crate) overrides: Option<(String, String)>,
@@ -122,7 +122,7 @@ pub(crate) fn bind(
             }));
         }
     }
-    report_left_out(&bound, services, &site, findings);
+    report_unassigned(&bound, services, &site, findings);
     with_late(bound)
 }
 
@@ -157,8 +157,8 @@ fn report_unknown(name: &str, span: Span, playbooks: &[(PlaybookText, Playbook)]
     findings.report(with_suggestion(diagnostic, name, known));
 }
 
-/// A service whose playbook no stage names would never be looked at.
-fn report_left_out(bound: &[Bound], services: &[Box<dyn Service>], site: &Site, findings: &Findings) {
+/// A service whose playbook no stage names would never be planned.
+fn report_unassigned(bound: &[Bound], services: &[Box<dyn Service>], site: &Site, findings: &Findings) {
     let last = site.stages.last().and_then(|stage| stage.playbooks.last());
     for (at, service) in services.iter().enumerate() {
         if bound.iter().any(|bound| bound.service == Some(at)) {

@@ -1,21 +1,21 @@
-//! Disruption budgets: how many members may be away at once, and who sees to it.
+//! Disruption budgets: how many members of a service may be unavailable at once.
 //!
-//! The schedule counts what the run itself does. What happens beside it, a member that crashes meanwhile, only fresh facts
-//! can tell: so each node that disrupts has a guard, a gate right before its action that asks the service which members
-//! are unavailable now.
+//! The executor's schedule counts the members that the run itself takes down. A member that crashes meanwhile shows only
+//! in fresh facts. So each node that disrupts has a precondition, a gate right before its action that asks the service
+//! which members are unavailable now.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use plan::{Budget, Consent, Facts, Gate, Refusal, Verdict};
 use services::Service;
-use types::{HostName, NodeId};
+use types::HostName;
 
-use crate::chain::Options;
+use crate::request::Options;
 
-/// The check of a guard; what follows is how many members may be unavailable at once.
-const GUARD: &str = "disruption-budget=";
-/// How long a guard waits for other members to come back, in milliseconds.
+/// The check, as saved plans spell it; what follows is how many members may be unavailable at once.
+const CHECK: &str = "disruption-budget=";
+/// How long other members are waited for, in milliseconds.
 const PATIENCE: u64 = 120_000;
 
 /// The budget of a service.
@@ -27,15 +27,15 @@ pub(crate) fn of(service: &dyn Service, facts: &Facts, wanted: Option<NonZeroUsi
     }
 }
 
-/// What must be so before a member is disrupted, where at the most so many may be unavailable at once.
-pub(crate) fn guard(service: &dyn Service, host: &HostName, most: usize) -> Gate {
+/// The precondition of disrupting a member, where at most so many may be unavailable at once.
+pub(crate) fn precondition(service: &dyn Service, host: &HostName, most: usize) -> Gate {
     let others = service.hosts().iter();
     Gate {
         service: Some(service.name().clone()),
-        check: format!("{GUARD}{most}"),
+        check: format!("{CHECK}{most}"),
         host: Some(host.clone()),
         title: match most {
-            1 => format!("every other member of {} serves", service.name()),
+            1 => format!("all other members of {} are available", service.name()),
             most => format!(
                 "fewer than {most} other members of {} are unavailable",
                 service.name()
@@ -46,19 +46,19 @@ pub(crate) fn guard(service: &dyn Service, host: &HostName, most: usize) -> Gate
     }
 }
 
-/// Whether a gate is such a guard.
-pub(crate) fn is_guard(gate: &Gate) -> bool {
-    gate.check.starts_with(GUARD)
+/// Whether a gate is such a precondition.
+pub(crate) fn is_precondition(gate: &Gate) -> bool {
+    gate.check.starts_with(CHECK)
 }
 
-/// What the service says now.
+/// Judges it by the members that are unavailable now.
 pub(crate) fn judge(gate: &Gate, service: &dyn Service, facts: &Facts) -> Verdict {
-    let most = gate.check.strip_prefix(GUARD).and_then(|most| most.parse().ok());
+    let most = gate.check.strip_prefix(CHECK).and_then(|most| most.parse().ok());
     let Some(most) = most.filter(|most: &usize| *most > 0) else {
-        return Verdict::Fail(format!("{} allows nobody to be away", gate.check));
+        return Verdict::Fail(format!("{} allows no member to be unavailable", gate.check));
     };
-    let away = service.unavailable(facts);
-    let others: Vec<&str> = away
+    let unavailable = service.unavailable(facts);
+    let others: Vec<&str> = unavailable
         .iter()
         .filter(|host| Some(*host) != gate.host.as_ref())
         .map(HostName::as_str)
@@ -70,7 +70,7 @@ pub(crate) fn judge(gate: &Gate, service: &dyn Service, facts: &Facts) -> Verdic
     }
 }
 
-/// Why the members are not disrupted so many at once: nobody said that the service may stop.
+/// Refuses to disrupt more members at once than the quorum tolerates, on each host without consent to the outage.
 pub(crate) fn refusals(
     service: &dyn Service,
     disrupted: &BTreeSet<HostName>,
@@ -90,52 +90,19 @@ pub(crate) fn refusals(
         .map(|consent| Refusal {
             service: Some(service.name().clone()),
             host: Some(consent.host.clone()),
-            what: format!("{} is not made unavailable with others", consent.host),
+            what: format!(
+                "{} is not made unavailable together with other members",
+                consent.host
+            ),
             why: format!(
-                "{} has {} members and goes on without {most} of them, and {wanted} are to be away at once",
+                "{} has {} members and tolerates the loss of {most}; --max-unavailable is {wanted}",
                 service.name(),
                 service.hosts().len()
             ),
-            way_out: format!("--max-unavailable {most}, or allow the outage on every member"),
+            way_out: format!("pass --max-unavailable {most}, or allow the outage on every member"),
             consent: Some(consent),
         })
         .collect()
-}
-
-/// Who comes after whom in a serial step: each member waits for the one so many places before it, and what disrupts
-/// nobody (a leader that hands over) waits for all, and all after it for that.
-pub(crate) struct Queue {
-    width: usize,
-    /// The last that disrupts nobody.
-    handed_over: Option<NodeId>,
-    /// Those since then that nobody waits for yet.
-    open: VecDeque<NodeId>,
-}
-
-impl Queue {
-    pub(crate) fn new(width: Option<NonZeroUsize>) -> Self {
-        Self {
-            width: width.map_or(1, NonZeroUsize::get),
-            handed_over: None,
-            open: VecDeque::new(),
-        }
-    }
-
-    /// What the next node waits for.
-    pub(crate) fn join(&mut self, id: &NodeId, disrupts: bool) -> Vec<NodeId> {
-        let kept = if disrupts { self.width - 1 } else { 0 };
-        let waits = self.open.len().saturating_sub(kept);
-        let mut needs: Vec<NodeId> = self.open.drain(..waits).collect();
-        if needs.is_empty() {
-            needs.extend(self.handed_over.clone());
-        }
-        if disrupts {
-            self.open.push_back(id.clone());
-        } else {
-            self.handed_over = Some(id.clone());
-        }
-        needs
-    }
 }
 
 #[cfg(test)]
@@ -163,37 +130,18 @@ mod tests {
         name.parse().unwrap()
     }
 
-    /// What each node of a serial step waits for; those in capitals disrupt nobody.
-    fn order(width: usize, ids: &[&str]) -> Vec<String> {
-        let mut queue = Queue::new(NonZeroUsize::new(width));
-        let mut join = |id: &&str| {
-            let disrupts = id.chars().all(char::is_lowercase);
-            let needs = queue.join(&id.to_lowercase().parse().unwrap(), disrupts);
-            needs.iter().map(NodeId::as_str).collect::<Vec<_>>().join(" ")
-        };
-        ids.iter().map(&mut join).collect()
-    }
-
     #[test]
-    fn members_follow_each_other_as_wide_as_the_budget() {
-        assert_eq!(order(1, &["a", "b", "c"]), ["", "a", "b"]);
-        assert_eq!(order(1, &["a", "L", "b"]), ["", "a", "l"]);
-        assert_eq!(order(2, &["a", "b", "c", "d"]), ["", "", "a", "b"]);
-        assert_eq!(order(2, &["a", "b", "L", "c", "d"]), ["", "", "a b", "l", "l"]);
-    }
-
-    #[test]
-    fn a_guard_counts_the_others_that_are_away_now() {
+    fn the_precondition_counts_other_members_that_are_unavailable_now() {
         let service = service();
-        let one = guard(&*service, &host("db1"), 1);
-        assert_eq!(one.watch.len(), 3, "it looks at all members");
-        // Of whom nothing is known, nobody says that it serves.
+        let one = precondition(&*service, &host("db1"), 1);
+        assert_eq!(one.watch.len(), 3, "it watches all members");
+        // A member of which nothing is known is not available.
         let verdict = judge(&one, &*service, &Facts::default());
         assert_eq!(verdict, Verdict::Wait("unavailable: db2, db3".to_owned()));
-        let three = guard(&*service, &host("db1"), 3);
+        let three = precondition(&*service, &host("db1"), 3);
         assert_eq!(judge(&three, &*service, &Facts::default()), Verdict::Pass);
         let none = Gate {
-            check: format!("{GUARD}x"),
+            check: format!("{CHECK}x"),
             ..one
         };
         assert!(matches!(
@@ -203,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_quorum_can_spare_takes_consent_on_every_member() {
+    fn more_than_the_quorum_tolerates_takes_consent_on_every_member() {
         let service = service();
         let disrupted = BTreeSet::from([host("db1"), host("db2")]);
         let refused = |wanted: usize, allowed: &[&str]| -> Vec<String> {

@@ -1,19 +1,25 @@
-//! From what is wanted and what is observed to what is done: a pure function.
+//! From the desired and the observed state to a plan: a pure function.
 //!
 //! A [`Project`] is everything that the operator wrote, read and checked. It tells which facts it needs
-//! ([`Project::queries`]) and turns their answers into a step graph ([`Project::plan`]). It is also the judge of
-//! the gates of its plans, and gives the services' status, for all of it is a reading of facts.
+//! ([`Project::queries`]) and turns their answers into a step graph ([`Project::plan`]). It also judges the gates of its
+//! plans and gives the services' status, because both are a reading of facts.
 
-mod again;
+mod assemble;
 mod bind;
 mod budget;
 mod chain;
-mod others;
+mod former_members;
+mod health_gate;
+mod input;
 mod project;
+mod replan;
+mod request;
+mod serial_order;
+mod stages;
 #[cfg(test)]
 mod tests;
-mod well;
 
-pub use again::goes_on;
-pub use chain::Options;
-pub use project::{Input, PlaybookText, Project, Scope, builtin_playbooks, templates};
+pub use input::{Input, PlaybookText};
+pub use project::{Project, builtin_playbooks, templates};
+pub use replan::may_continue;
+pub use request::{Options, Scope};

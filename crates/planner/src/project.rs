@@ -5,52 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::{Findings, Inventory, Playbook};
 use plan::{Facts, Gate, GraphError, Judge, ServiceStatus, StepGraph, Verdict};
 use protocol::FactQuery;
-use serde::{Deserialize, Serialize};
 use services::{KINDS, ReadCx, Service, generic, read_service};
-use types::{Diagnostic, HostName, ServiceName, SourceId, Sources};
+use types::{Diagnostic, HostName, SourceId, Sources};
 
+use crate::assemble;
 use crate::bind::{self, Bound};
-use crate::budget;
-use crate::chain::{self, Options};
-use crate::others;
-use crate::well;
-
-/// The texts of a project.
-pub struct Input<'a> {
-    /// Where the texts are.
-    pub sources: &'a Sources,
-    /// The inventory.
-    pub inventory: SourceId,
-    /// What is laid over it, in order.
-    pub overlays: Vec<SourceId>,
-    /// The playbooks: the built-in ones or those that take their place.
-    pub playbooks: Vec<PlaybookText>,
-    /// The playbook that is run instead of all others.
-    pub only: Option<PlaybookText>,
-    /// The templates that playbooks name.
-    pub templates: BTreeMap<String, SourceId>,
-}
-
-/// A playbook's text.
-#[derive(Debug, Clone)]
-pub struct PlaybookText {
-    /// Its name: the file's, without the ending.
-    pub name: String,
-    /// Its text.
-    pub source: SourceId,
-    /// Whether it takes the place of a built-in one.
-    pub overrides: bool,
-}
-
-/// Which part of a project is looked at; empty sets mean all of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Scope {
-    /// These services.
-    pub services: BTreeSet<ServiceName>,
-    /// These hosts.
-    pub hosts: BTreeSet<HostName>,
-}
+use crate::input::Input;
+use crate::request::{Options, PlanCx, Scope};
+use crate::{budget, former_members, health_gate};
 
 /// Everything that the operator wrote, read and checked.
 pub struct Project {
@@ -70,7 +32,7 @@ pub fn builtin_playbooks() -> Vec<(&'static str, &'static str)> {
     own.into_iter().chain(kinds).collect()
 }
 
-/// The templates that a playbook names; whoever reads files passes their texts in with the playbook.
+/// The templates that a playbook names; the caller reads the files and passes their texts in with the playbook.
 pub fn templates(sources: &Sources, playbook: SourceId) -> Vec<(String, types::Span)> {
     // What is wrong with the playbook is told when the project is read.
     let playbook = Playbook::read(sources, playbook, &Findings::default());
@@ -133,14 +95,14 @@ impl Project {
     /// The facts that a plan and a status need: for each host, one list for one round trip, each question once. Their
     /// answers go through [`Self::further`] before anything is made of them.
     ///
-    /// A scope's hosts limit what is done, not what is looked at: a cluster is judged by all its members.
+    /// A scope's hosts limit what is changed, not what is observed: a cluster is judged by all its members.
     pub fn queries(&self, scope: &Scope) -> BTreeMap<HostName, Vec<FactQuery>> {
         let mut all: BTreeMap<HostName, BTreeSet<FactQuery>> = BTreeMap::new();
-        let theirs = self.hosts_of(scope);
+        let scoped_hosts = self.hosts_of(scope);
         for bound in self.in_scope(scope) {
             let service = bound.service.map(|at| &*self.services[at]);
             let is_asked = |host: &&HostName| {
-                service.is_some() || theirs.as_ref().is_none_or(|hosts| hosts.contains(*host))
+                service.is_some() || scoped_hosts.as_ref().is_none_or(|hosts| hosts.contains(*host))
             };
             for host in bound.hosts.iter().filter(is_asked) {
                 let queries = all.entry(host.clone()).or_default();
@@ -153,7 +115,7 @@ impl Project {
                 }
             }
             for host in service.map(Service::others).unwrap_or_default() {
-                let queries = service.map(|service| others::first(service, &host));
+                let queries = service.map(|service| former_members::public_queries(service, &host));
                 all.entry(host).or_default().extend(queries.unwrap_or_default());
             }
         }
@@ -162,25 +124,26 @@ impl Project {
             .collect()
     }
 
-    /// What must be asked once [`Self::queries`] were answered; as a rule nothing. Hosts that are no members of a service are
-    /// asked what takes its secrets only where they may have been members; of all others the facts are completed.
+    /// The queries of a second round trip, once [`Self::queries`] were answered; as a rule none. A host that is no member of
+    /// a service is asked the queries that take its secrets only where it may be a former member; for all others the
+    /// facts are completed.
     pub fn further(&self, scope: &Scope, facts: &mut Facts) -> BTreeMap<HostName, Vec<FactQuery>> {
         let mut all: BTreeMap<HostName, BTreeSet<FactQuery>> = BTreeMap::new();
-        let mut seen = Facts::default();
+        let mut assumed = Facts::default();
         for service in self.in_scope(scope).filter_map(|bound| bound.service) {
             let service = &*self.services[service];
             for host in service.others() {
-                let next = others::next(service, &host, facts);
+                let next = former_members::secret_queries(service, &host, facts);
                 if next.is_empty() {
-                    if let Some(answers) = others::instead(service, &host, facts) {
-                        seen.add(host, answers);
+                    if let Some(answers) = former_members::assumed_answers(service, &host, facts) {
+                        assumed.add(host, answers);
                     }
                 } else {
                     all.entry(host).or_default().extend(next);
                 }
             }
         }
-        facts.extend(seen);
+        facts.extend(assumed);
         all.into_iter()
             .map(|(host, queries)| (host, queries.into_iter().collect()))
             .collect()
@@ -192,8 +155,13 @@ impl Project {
     /// [`GraphError`] where the playbooks make no sound graph; a defect, of a built-in playbook or of the planner.
     pub fn plan(&self, facts: &Facts, scope: &Scope, options: &Options) -> Result<StepGraph, GraphError> {
         let bound: Vec<&Bound> = self.in_scope(scope).collect();
-        let hosts = self.hosts_of(scope);
-        chain::plan(&bound, &self.services, facts, scope, hosts.as_ref(), options)
+        let cx = PlanCx {
+            facts,
+            scope,
+            scoped_hosts: self.hosts_of(scope),
+            options,
+        };
+        assemble::plan(&cx, &bound, &self.services)
     }
 
     /// How much a scope covers: services, and hosts that are asked.
@@ -242,20 +210,10 @@ impl Judge for Project {
             return generic::judge(gate, facts);
         };
         match self.services.iter().find(|service| service.name() == name) {
-            Some(service) if budget::is_guard(gate) => budget::judge(gate, &**service, facts),
-            Some(service) if well::is_gate(gate) => well::judge(&**service, facts),
+            Some(service) if budget::is_precondition(gate) => budget::judge(gate, &**service, facts),
+            Some(service) if health_gate::is_gate(gate) => health_gate::judge(&**service, facts),
             Some(service) => service.judge(&gate.check, gate.host.as_ref(), facts),
             None => Verdict::Fail(format!("there is no service {name}")),
         }
-    }
-}
-
-impl Scope {
-    pub(crate) fn has_service(&self, name: &ServiceName) -> bool {
-        self.services.is_empty() || self.services.contains(name)
-    }
-
-    pub(crate) fn has_host(&self, name: &HostName) -> bool {
-        self.hosts.is_empty() || self.hosts.contains(name)
     }
 }

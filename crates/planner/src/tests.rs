@@ -198,12 +198,12 @@ fn a_host_goes_on_by_itself_in_the_order_of_its_service() {
 fn what_comes_after_the_users_comes_after_all_of_the_rollout() {
     let late = command("z", "after_users = true");
     let case = case("steps = []", &[late, line("missing")].concat(), None);
-    let held = case.plan(&scope(&["mq"], &[]));
-    assert_eq!((held.refusals.len(), ties(&held)), (2, Vec::new()));
+    let blocked = case.plan(&scope(&["mq"], &[]));
+    assert_eq!((blocked.refusals.len(), ties(&blocked)), (2, Vec::new()));
     assert!(
-        unplanned(&held)[0].contains("not before those that use it are well"),
+        unplanned(&blocked)[0].contains("a service that uses it is not healthy"),
         "{:?}",
-        unplanned(&held)
+        unplanned(&blocked)
     );
     let late = command("z", "after_users = true");
     let case = self::case("steps = []", &[late, command("a", "")].concat(), None);
@@ -385,7 +385,7 @@ fn a_refusal_about_a_host_stops_its_later_steps_and_no_other_hosts() {
     assert_eq!(graph.refusals[0].service, Some("mq".parse().unwrap()));
     assert_eq!(ties(&graph), ["mq/a@db1", "mq/b@db1 after mq/a@db1"]);
     assert!(
-        unplanned(&graph).contains(&"b@db2: run do: not after what was refused".to_owned()),
+        unplanned(&graph).contains(&"b@db2: run do: depends on a refused step".to_owned()),
         "{:?}",
         unplanned(&graph)
     );
@@ -398,7 +398,7 @@ fn what_the_playbook_of_hosts_refuses_stops_the_services_on_that_host() {
     let graph = case.plan(&Scope::default());
     assert_eq!(graph.refusals.len(), 1);
     assert_eq!(ties(&graph), ["mq/a@db1", "jobs/a@db3"]);
-    assert_eq!(unplanned(&graph), ["a@db2: run do: not after what was refused"]);
+    assert_eq!(unplanned(&graph), ["a@db2: run do: depends on a refused step"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use executor::{Connections, Limits, LockError, Stop};
 use plan::{Comparison, Event, Outcome, StepGraph, compare};
-use planner::{Options, goes_on};
+use planner::{Options, may_continue};
 use protocol::LockHolder;
 use report::{ColourChoice, Face, Labels, Look, Page, Progress, When};
 use state::{Journal, RunInfo, RunNode, RunWriter};
@@ -163,7 +163,7 @@ impl Apply<'_> {
                 return Ok(Exit::Interrupted);
             }
             let after = observe_and_plan(self.loaded, &self.connections, self.options).await?;
-            if round >= self.rounds || !goes_on(&approved, &events, &after) {
+            if round >= self.rounds || !may_continue(&approved, &events, &after) {
                 return conclude(self.args, self.loaded, outcome, &after, self.colours);
             }
             report::out::message(

@@ -7,14 +7,14 @@ use super::{INVENTORY, answer, command, host, line, read, unplanned};
 use crate::{Options, Project, Scope};
 
 /// Two stages: a playbook, and after it another, each with its name; one host may be out of reach.
-fn stages(inventory: &str, playbooks: [(&str, &str); 2], away: Option<&str>) -> (Project, StepGraph) {
+fn stages(inventory: &str, playbooks: [(&str, &str); 2], unreachable: Option<&str>) -> (Project, StepGraph) {
     let stage = |name: &str| format!("[[stages]]\nplaybooks = [{name:?}]\n");
     let site = playbooks.map(|(name, _)| stage(name)).concat();
     let texts = [&[("site", site.as_str())], &playbooks[..]].concat();
     let (project, diagnostics, _) = read(inventory, &texts, None);
     assert_eq!(diagnostics, []);
     let mut facts = answer(&project, |_, _| 1);
-    if let Some(name) = away {
+    if let Some(name) = unreachable {
         facts.add(host(name), HostFacts::Unreachable("no route".to_owned()));
     }
     let graph = project.plan(&facts, &Scope::default(), &Options::default());
@@ -28,34 +28,34 @@ fn staged(first: &str) -> StepGraph {
 }
 
 /// Two services of which nothing is planned and nothing known, and a later one.
-fn after_rabbitmq(away: Option<&str>) -> (Project, StepGraph) {
+fn after_rabbitmq(unreachable: Option<&str>) -> (Project, StepGraph) {
     let later =
         "[services.cache]\nkind = \"ssdb\"\nhosts = [\"web\"]\npassword = { file = \"secrets/cache\" }\n";
     let go = command("go", "");
     let playbooks = [("rabbitmq", "steps = []"), ("ssdb", go.as_str())];
-    stages(&format!("{INVENTORY}{later}"), playbooks, away)
+    stages(&format!("{INVENTORY}{later}"), playbooks, unreachable)
 }
 
 #[test]
-fn what_is_not_well_and_is_not_mended_is_waited_for() {
+fn an_unhealthy_service_without_changes_is_waited_for() {
     let (project, graph) = after_rabbitmq(None);
     let [go] = graph.nodes() else {
         panic!("{:?}", unplanned(&graph));
     };
     let titles: Vec<&str> = go.before.iter().map(|gate| gate.title.as_str()).collect();
-    assert_eq!(titles, ["mq is well", "jobs is well"]);
+    assert_eq!(titles, ["mq is healthy", "jobs is healthy"]);
     let verdict = project.judge(&go.before[0], &Facts::default());
     assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
 }
 
 #[test]
-fn what_is_not_well_for_a_host_is_out_of_reach_holds_what_comes_later() {
+fn an_unhealthy_service_with_an_unreachable_host_blocks_its_users() {
     let (_, graph) = after_rabbitmq(Some("db1"));
     assert_eq!(graph.nodes(), []);
     assert!(
         unplanned(&graph)
             .iter()
-            .any(|left| left.contains("not before what it uses is well (mq: ")),
+            .any(|left| left.contains("a service that it uses is not healthy (mq: ")),
         "{:?}",
         unplanned(&graph)
     );
@@ -82,15 +82,15 @@ fn a_later_stage_waits_for_all_of_an_earlier_one() {
 }
 
 #[test]
-fn a_later_stage_is_held_by_what_an_earlier_one_refuses() {
+fn a_later_stage_is_blocked_by_what_an_earlier_one_refuses() {
     let graph = staged(&line("begin"));
     assert_eq!(graph.nodes(), []);
     assert!(!graph.refusals.is_empty());
-    let held: Vec<String> = graph
+    let blocked: Vec<String> = graph
         .unplanned
         .iter()
         .filter(|left| left.service.is_some())
         .map(|left| String::from(left.steps.clone()))
         .collect();
-    assert_eq!(held, ["mq/go@db2", "mq/go@db1", "jobs/go@db3"]);
+    assert_eq!(blocked, ["mq/go@db2", "mq/go@db1", "jobs/go@db3"]);
 }

@@ -25,12 +25,6 @@ const KNOWN: &[&[&str]] = &[
         "crates/executor/src/schedule.rs",
     ],
     &["crates/lab/src/host.rs", "crates/lab/src/host/root.rs"],
-    &[
-        "crates/planner/src/bind.rs",
-        "crates/planner/src/budget.rs",
-        "crates/planner/src/chain.rs",
-        "crates/planner/src/project.rs",
-    ],
     &["crates/protocol/src/action.rs", "crates/protocol/src/facts/"],
     &["crates/protocol/src/bounds/"],
     // The kinds, while they are moved apart.

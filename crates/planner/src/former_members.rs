@@ -1,8 +1,10 @@
-//! Hosts that are no members of a service and may have been: what they are asked, and when.
+//! Hosts outside a service that may be former members: what they are asked, and when.
 //!
-//! Most of them never were members, and must not learn the service's passwords. So at first they are asked what takes no
-//! secret. Only where a unit of the service runs or starts at boot are they asked the rest, in a second round trip;
-//! elsewhere nothing of the service answers, and that is what counts as seen.
+//! Most of them never were members, and must not learn the service's passwords. So there are two round trips:
+//!
+//! - First they are asked what takes no secret.
+//! - Only where a unit of the service runs or starts at boot are they asked the rest. Elsewhere the service counts as
+//!   not running.
 
 use std::collections::BTreeSet;
 
@@ -17,23 +19,23 @@ use types::HostName;
 /// Why such a host is not asked.
 const WHY: &str = "it was not asked: no unit of the service runs or starts at boot there";
 
-/// What a host that is no member is asked first.
-pub(crate) fn first(service: &dyn Service, host: &HostName) -> BTreeSet<FactQuery> {
+/// The queries of the first round trip.
+pub(crate) fn public_queries(service: &dyn Service, host: &HostName) -> BTreeSet<FactQuery> {
     service.queries(host).iter().filter_map(without_secrets).collect()
 }
 
-/// What it is asked next; nothing where it never was a member, as far as it tells.
-pub(crate) fn next(service: &dyn Service, host: &HostName, facts: &Facts) -> BTreeSet<FactQuery> {
+/// The queries of the second round trip; none where the host shows no trace of the service.
+pub(crate) fn secret_queries(service: &dyn Service, host: &HostName, facts: &Facts) -> BTreeSet<FactQuery> {
     let queries = service.queries(host);
-    if facts.unreachable(host).is_some() || !may_have_been(&queries, host, facts) {
+    if facts.unreachable(host).is_some() || !is_suspect(&queries, host, facts) {
         return BTreeSet::new();
     }
-    let is_left = |query: &FactQuery| is_withheld(query, host, facts);
-    queries.into_iter().filter(is_left).collect()
+    let withheld = |query: &FactQuery| is_withheld(query, host, facts);
+    queries.into_iter().filter(withheld).collect()
 }
 
-/// What counts as seen of it meanwhile: files as they were told without secrets, and servers that nobody started.
-pub(crate) fn instead(service: &dyn Service, host: &HostName, facts: &Facts) -> Option<HostFacts> {
+/// The answers to the queries that are withheld: files as they were told without secrets, and servers that are down.
+pub(crate) fn assumed_answers(service: &dyn Service, host: &HostName, facts: &Facts) -> Option<HostFacts> {
     if facts.unreachable(host).is_some() {
         return None;
     }
@@ -42,7 +44,7 @@ pub(crate) fn instead(service: &dyn Service, host: &HostName, facts: &Facts) -> 
     let answers = withheld.map(|query| {
         let answer = match without_secrets(&query) {
             Some(asked) => facts.answer_to(host, &asked).cloned(),
-            None => Some(nobody(&query)),
+            None => Some(down(&query)),
         };
         let answer = answer.unwrap_or_else(|| Err(error()));
         (query, answer)
@@ -50,7 +52,7 @@ pub(crate) fn instead(service: &dyn Service, host: &HostName, facts: &Facts) -> 
     Some(HostFacts::Observed(answers.collect()))
 }
 
-/// Whether a query takes a secret and was not asked yet. It was where another service, which lists the host, asks the same.
+/// Whether a query takes a secret and was not asked. It was where another service, which lists the host, asks the same.
 fn is_withheld(query: &FactQuery, host: &HostName, facts: &Facts) -> bool {
     !query.secrets().is_empty() && facts.answer_to(host, query).is_none()
 }
@@ -71,7 +73,7 @@ fn without_secrets(query: &FactQuery) -> Option<FactQuery> {
 }
 
 /// Whether a unit of the service runs on a host, or starts there at boot, or may do so.
-fn may_have_been(queries: &[FactQuery], host: &HostName, facts: &Facts) -> bool {
+fn is_suspect(queries: &[FactQuery], host: &HostName, facts: &Facts) -> bool {
     let units: Vec<&UnitQuery> = queries
         .iter()
         .filter_map(|query| match query {
@@ -88,8 +90,8 @@ fn may_have_been(queries: &[FactQuery], host: &HostName, facts: &Facts) -> bool 
     units.is_empty() || !units.iter().all(is_out)
 }
 
-/// The answer where nobody listens.
-fn nobody(query: &FactQuery) -> Result<Fact, FactError> {
+/// The answer where no server runs.
+fn down(query: &FactQuery) -> Result<Fact, FactError> {
     let why = WHY.to_owned();
     match query {
         FactQuery::Resp(_) => Ok(Fact::Resp(RespFact::Down(why))),

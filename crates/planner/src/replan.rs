@@ -1,17 +1,18 @@
-//! Planning again: what to do where the hosts changed since the plan, while it was carried out.
+//! Planning again during an apply, where the hosts changed since the plan.
 //!
-//! A plan names who leads when it is made. Where another leads when a member's turn comes, the agent does nothing and says
-//! "changed since the plan". That is no reason to give up: on what is there now a new plan knows what to do, the new
-//! leader last. It may be carried out without more ado as long as it is what was approved: the same steps of the same
-//! services, and nothing that was refused.
+//! A plan names the leader of the moment at which it is made. Where another member leads when its turn comes, the agent
+//! does nothing and reports "changed since the plan". That is no reason to stop: a new plan, made from fresh facts, does
+//! the new leader last. It is carried out without asking again as long as it is within what was approved: the same steps
+//! of the same services, and nothing that was refused.
 
 use std::collections::BTreeSet;
 
 use plan::{Event, Failure, NodeOutcome, NotRun, StepGraph};
 use types::NodeId;
 
-/// Whether a run stopped only because of changes since its plan or of actions that were cut off, and what is planned now is within what was approved.
-pub fn goes_on(approved: &StepGraph, events: &[Event], now: &StepGraph) -> bool {
+/// Whether a run stopped only because of changes since its plan or actions that were cut off, and the new plan is within
+/// what was approved.
+pub fn may_continue(approved: &StepGraph, events: &[Event], now: &StepGraph) -> bool {
     let mut ends = events.iter().filter_map(|event| match event {
         Event::NodeFinished { outcome, .. } => Some(outcome),
         _ => None,
@@ -29,11 +30,11 @@ pub fn goes_on(approved: &StepGraph, events: &[Event], now: &StepGraph) -> bool 
     });
     let steps: BTreeSet<(&str, &str)> = approved.nodes().iter().map(|node| step(&node.id)).collect();
     let is_within = now.nodes().iter().all(|node| steps.contains(&step(&node.id)));
-    let news = now
+    let refuses_more = now
         .refusals
         .iter()
         .any(|refusal| !approved.refusals.contains(refusal));
-    has_changed && only_changes && is_within && !news && !now.nodes().is_empty()
+    has_changed && only_changes && is_within && !refuses_more && !now.nodes().is_empty()
 }
 
 fn step(id: &NodeId) -> (&str, &str) {
@@ -85,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn another_leader_is_no_reason_to_give_up() {
+    fn another_leader_is_no_reason_to_stop() {
         let now = graph(&["rs/restart.step-down@db2", "rs/restart@db2"]);
         let done = ended(NodeOutcome::Done { change: None });
-        assert!(goes_on(&approved(), &[done.clone(), changed()], &now));
-        assert!(!goes_on(&approved(), &[done], &now), "nothing had changed");
+        assert!(may_continue(&approved(), &[done.clone(), changed()], &now));
+        assert!(!may_continue(&approved(), &[done], &now), "nothing had changed");
         assert!(
-            !goes_on(&approved(), &[changed()], &graph(&[])),
+            !may_continue(&approved(), &[changed()], &graph(&[])),
             "nothing is left"
         );
     }
@@ -99,7 +100,10 @@ mod tests {
     #[test]
     fn what_was_not_approved_is_not_done() {
         for other in ["rs/reconfigure@db1", "mq/restart@db1"] {
-            assert!(!goes_on(&approved(), &[changed()], &graph(&[other])), "{other}");
+            assert!(
+                !may_continue(&approved(), &[changed()], &graph(&[other])),
+                "{other}"
+            );
         }
         let mut now = graph(&["rs/restart@db2"]);
         now.refusals.push(Refusal {
@@ -110,7 +114,7 @@ mod tests {
             way_out: String::new(),
             consent: None,
         });
-        assert!(!goes_on(&approved(), &[changed()], &now));
+        assert!(!may_continue(&approved(), &[changed()], &now));
     }
 
     #[test]
@@ -121,14 +125,14 @@ mod tests {
                 message: "no".to_owned(),
             },
             Failure::Gate {
-                title: "it serves".to_owned(),
-                last: "it does not".to_owned(),
+                title: "db1 is available".to_owned(),
+                last: "it is not".to_owned(),
             },
         ] {
-            assert!(!goes_on(&approved(), &[changed(), failed(failure)], &now));
+            assert!(!may_continue(&approved(), &[changed(), failed(failure)], &now));
         }
         let why = NotRun::Interrupted;
-        assert!(!goes_on(
+        assert!(!may_continue(
             &approved(),
             &[changed(), ended(NodeOutcome::NotRun { why })],
             &now

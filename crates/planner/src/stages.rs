@@ -1,0 +1,140 @@
+//! Stages of the site: what a rollout waits for, and what blocks it, of the rollouts in earlier stages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plan::Gate;
+use services::{Service, Task};
+use types::{HostName, NodeId, ServiceName};
+
+use crate::bind::Bound;
+
+/// What a rollout comes after.
+#[derive(Clone, Default)]
+pub(crate) struct Before {
+    /// The latest node of each host.
+    pub(crate) last: BTreeMap<HostName, NodeId>,
+    /// The nodes that must have succeeded on whatever host.
+    pub(crate) everywhere: BTreeSet<NodeId>,
+    /// What must be healthy before a host's first node.
+    pub(crate) health_gates: Vec<Gate>,
+    /// Why nothing of it may be planned: the problems of the rollouts that it comes after.
+    pub(crate) blocked_by: Vec<String>,
+    /// The tasks so far.
+    pub(crate) earlier: Vec<Task>,
+    /// What was refused so far: a host's later steps, or all of them (`None`).
+    pub(crate) refused: BTreeSet<Option<HostName>>,
+}
+
+/// Whether rollouts of later stages may rely on a rollout.
+pub(crate) enum Outlook {
+    /// They may.
+    Ready,
+    /// Its service is not healthy and may be by then: they wait for it.
+    Awaited(Gate),
+    /// They may not, and why.
+    Blocked(String),
+}
+
+/// A rollout that was planned.
+pub(crate) struct Rollout {
+    /// Its service's name, or its playbook's.
+    pub(crate) name: String,
+    pub(crate) service: Option<ServiceName>,
+    pub(crate) stage: usize,
+    /// What it comes after, with its own nodes, tasks and refusals.
+    pub(crate) latest: Before,
+    /// The first thing that it refused.
+    pub(crate) refused: Option<String>,
+    pub(crate) outlook: Outlook,
+}
+
+/// The rollouts so far.
+#[derive(Default)]
+pub(crate) struct Stages {
+    /// Of the stages that a host leaves by itself.
+    per_host: Before,
+    /// Of the others.
+    rollouts: Vec<Rollout>,
+}
+
+impl Before {
+    /// Waits for a rollout, or is blocked by it.
+    fn rely_on(&mut self, rollout: &Rollout) {
+        match &rollout.outlook {
+            Outlook::Ready => {}
+            Outlook::Awaited(gate) => self.health_gates.push(gate.clone()),
+            Outlook::Blocked(why) => self.blocked_by.push(rollout.problem(why)),
+        }
+    }
+}
+
+impl Rollout {
+    fn problem(&self, why: &str) -> String {
+        format!("{}: {why}", self.name)
+    }
+}
+
+impl Stages {
+    /// What a rollout comes after: its hosts' nodes of earlier stages that are left host by host, and all nodes of those
+    /// rollouts of other earlier stages that it uses. A rollout that names none uses all.
+    pub(crate) fn before(&self, bound: &Bound, services: &[Box<dyn Service>]) -> Before {
+        if bound.is_late {
+            return self.before_late(bound, services);
+        }
+        let uses = bound.service.map(|at| services[at].uses()).unwrap_or_default();
+        let is_used = |rollout: &&Rollout| {
+            rollout.stage < bound.stage
+                && (uses.is_empty() || rollout.service.as_ref().is_none_or(|name| uses.contains(name)))
+        };
+        let mut before = self.per_host.clone();
+        for rollout in self.rollouts.iter().filter(is_used) {
+            before.everywhere.extend(rollout.latest.last.values().cloned());
+            before.rely_on(rollout);
+        }
+        before
+    }
+
+    /// What the late part of a service's rollout comes after: the rest of it, and the services that use it. This part may
+    /// mend what is wrong with the service itself, so only a refusal of the service blocks it, and any problem of its users.
+    fn before_late(&self, bound: &Bound, services: &[Box<dyn Service>]) -> Before {
+        let own = bound.service.map(|at| services[at].name());
+        let uses_it = |name: &ServiceName| {
+            let user = services.iter().find(|service| service.name() == name);
+            user.is_some_and(|user| own.is_some_and(|own| user.uses().contains(own)))
+        };
+        let mut before = self.per_host.clone();
+        for rollout in self.rollouts.iter().filter(|rollout| rollout.stage < bound.stage) {
+            if rollout.name == bound.rollout {
+                before.earlier.clone_from(&rollout.latest.earlier);
+                let refused = rollout.refused.iter().map(|why| rollout.problem(why));
+                before.blocked_by.extend(refused);
+            } else if rollout.service.as_ref().is_some_and(uses_it) {
+                before.rely_on(rollout);
+            } else {
+                continue;
+            }
+            before.everywhere.extend(rollout.latest.last.values().cloned());
+        }
+        before
+    }
+
+    /// Adds a rollout; one that each host leaves by itself (`per_host`) is what all later ones begin with.
+    pub(crate) fn add(&mut self, rollout: Rollout, per_host: bool) {
+        if per_host {
+            let Before {
+                last,
+                earlier,
+                refused,
+                ..
+            } = rollout.latest;
+            self.per_host = Before {
+                last,
+                earlier,
+                refused,
+                ..Before::default()
+            };
+        } else {
+            self.rollouts.push(rollout);
+        }
+    }
+}
