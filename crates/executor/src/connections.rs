@@ -1,8 +1,9 @@
 //! One connection a host a run.
 //!
-//! A session is opened when it is first needed and shared by everything that is done on its host. Where it was lost,
-//! the next who needs it opens another, with patience for what is transient only. Where the run changes anything, a new
-//! session takes the host's run lock before anybody uses it. A host is handed the secrets that its own requests refer to.
+//! - A session is opened when it is first needed, and shared by everything that is done on its host.
+//! - Where it was lost, another is opened when one is needed; only transient errors are retried.
+//! - Where the run changes anything, a new session takes the host's run lock before it is used.
+//! - A host is handed only the secrets that its own requests refer to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -18,16 +19,15 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use transport::{ConnectError, HostSecrets, Retry, SecretStore, Session, SessionError, Transport};
 use types::{HostName, NodeId, Secret, SecretId};
 
-/// How long an agent may take to greet, to say who holds the lock and how a unit stands: none of it is
-/// work.
-pub(crate) const PROMPT: Duration = Duration::from_secs(30);
+/// How long an agent may take to greet, and to answer about its lock or a unit: none of it is work.
+pub(crate) const CONTROL_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long a lock is waited for that this very run holds. An agent whose connection was cut carries its action on to
+/// How long a lock is waited for that this run itself holds. An agent whose connection was cut finishes its action up to
 /// the next safe point, and has the lock until then.
 const OWN_LOCK: Duration = Duration::from_mins(2);
 
-/// The wait between two looks at such a lock.
-const LOCK_LOOK: Duration = Duration::from_secs(1);
+/// The interval between two attempts to take a lock.
+const LOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The sessions of a run.
 pub struct Connections {
@@ -48,16 +48,16 @@ pub struct Connections {
 /// Why the run lock of a host is not ours.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LockError {
-    /// Somebody else has it.
+    /// Another run has it.
     #[error("{host} is locked by {} since {}, run {}", .holder.who, .holder.since, .holder.run)]
     Held {
         /// The host.
         host: HostName,
-        /// Who has it.
+        /// The operator and the run that have it.
         holder: LockHolder,
     },
     /// It cannot be taken, for a reason of the host's own, such as a full file system under the lock file.
-    #[error("the run lock of {host} cannot be taken, and without it nothing is changed there: {why}")]
+    #[error("the run lock of {host} cannot be taken: {why}; nothing is changed there without it")]
     Failed {
         /// The host.
         host: HostName,
@@ -95,7 +95,7 @@ impl Connections {
         }
     }
 
-    /// Changes how patiently connections are tried.
+    /// Changes how often connections are tried.
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
@@ -116,8 +116,8 @@ impl Connections {
     }
 
     /// Takes the run lock of every host that can be reached, in sorted order, so that of two runs one goes on; and of
-    /// every session that is opened from now on, so also where one is lost meanwhile. The first host that somebody else
-    /// holds ends it; the locks that were taken are let go with their connections.
+    /// every session that is opened from now on, so also where one is lost meanwhile. The first host that another run
+    /// has locked ends it; the locks that were taken are released with their connections.
     pub async fn take_locks(&mut self, holder: LockHolder) -> Result<(), LockError> {
         for (host, session) in &self.sessions {
             let session = session.lock().await.clone().filter(|session| !session.is_over());
@@ -135,12 +135,12 @@ impl Connections {
         Ok(())
     }
 
-    /// Takes the locks as [`Self::take_locks`] does, and waits at most so long for whoever has one; each is told once.
-    /// Whoever had one may have been at work until then, waited for or not: the hosts are no longer as they were.
+    /// Takes the locks as [`Self::take_locks`] does, and waits at most so long for another run that has one; each holder is
+    /// reported once. That run may have changed the hosts meanwhile, so they must be observed again.
     ///
     /// # Errors
     ///
-    /// As it; where somebody has a lock, after that time.
+    /// Those of [`Self::take_locks`]; where another run has a lock, after that time.
     pub async fn wait_for_locks(
         &mut self,
         holder: LockHolder,
@@ -157,7 +157,7 @@ impl Connections {
                         tell(&held);
                         told = Some(held);
                     }
-                    sleep_until(deadline.min(Instant::now() + LOCK_LOOK)).await;
+                    sleep_until(deadline.min(Instant::now() + LOCK_INTERVAL)).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -169,7 +169,7 @@ impl Connections {
         self.session_within(host, self.retry.attempts).await
     }
 
-    /// The host's session, opened in one attempt where there is none: for who asks again anyway.
+    /// The host's session, opened in one attempt where there is none: for a caller that asks again anyway.
     pub(crate) async fn session_at_once(&self, host: &HostName) -> Result<Session, ConnectError> {
         self.session_within(host, 1).await
     }
@@ -232,8 +232,8 @@ impl Connections {
             .map_err(|error| fatal(error.to_string()))?;
         let secrets = self.secrets.get(host).cloned().unwrap_or_default();
         let greeting = Session::start_with(self.transport.open(host).await?, secrets);
-        let silent = || SessionError::Lost(format!("no greeting within {} s", PROMPT.as_secs()));
-        timeout(PROMPT, greeting)
+        let silent = || SessionError::Lost(format!("no greeting within {} s", CONTROL_LIMIT.as_secs()));
+        timeout(CONTROL_LIMIT, greeting)
             .await
             .unwrap_or_else(|_| Err(silent()))
             .map_err(|error| not_started(&error))
@@ -249,14 +249,20 @@ impl Connections {
         let began = Instant::now();
         let had_lock = self.locked().contains(host);
         loop {
-            match answer(session, PROMPT, session.take_lock(holder.clone(), had_lock)).await {
+            match answer_within(
+                session,
+                CONTROL_LIMIT,
+                session.take_lock(holder.clone(), had_lock),
+            )
+            .await
+            {
                 Ok(None) => {
                     self.locked().insert(host.clone());
                     return Ok(());
                 }
                 Ok(Some(other)) if other.run == holder.run && began.elapsed() < OWN_LOCK => {
                     tracing::debug!(%host, "an agent of this run that was cut off still has the lock");
-                    sleep(LOCK_LOOK).await;
+                    sleep(LOCK_INTERVAL).await;
                 }
                 Ok(Some(other)) => {
                     let host = host.clone();
@@ -286,9 +292,9 @@ impl Connections {
     }
 }
 
-/// Waits for an answer. An agent that is silent for that long is given up, and its connection with it, for all who
-/// share it: what is lost can be tried anew, what hangs cannot.
-pub(crate) async fn answer<T>(
+/// Waits for an answer. The connection of an agent that is silent for that long is closed, for all that share it: a lost
+/// connection can be opened again, one that hangs cannot.
+pub(crate) async fn answer_within<T>(
     session: &Session,
     limit: Duration,
     asked: impl Future<Output = Result<T, SessionError>>,
@@ -322,7 +328,7 @@ fn not_started(error: &SessionError) -> ConnectError {
     }
 }
 
-/// The moment after a time from now; of a time that no clock can hold, a moment that nobody lives to see.
+/// The moment after a time from now; a hundred years from now where no clock can hold it.
 pub(crate) fn after(time: Duration) -> Instant {
     const FOREVER: Duration = Duration::from_hours(100 * 365 * 24);
     let now = Instant::now();

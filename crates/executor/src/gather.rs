@@ -18,21 +18,22 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// How often a host is asked where its connection turns out to be lost: it may have died unnoticed long ago.
 const ATTEMPTS: u32 = 2;
 
-/// How hard it is tried to connect to a host.
+/// How often a connection to a host is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
     /// As often as the connections are told to.
     Usual,
-    /// Once: there will be another look.
+    /// Once: the caller observes again anyway.
     None,
 }
 
 /// Asks each host its queries. A host that cannot be reached is reported as such; it ends nothing.
 pub async fn gather(connections: &Connections, queries: BTreeMap<HostName, Vec<FactQuery>>) -> Facts {
-    look(connections, queries, Patience::Usual).await
+    gather_with(connections, queries, Patience::Usual).await
 }
 
-pub(crate) async fn look(
+/// The same, with as much patience for connections.
+pub(crate) async fn gather_with(
     connections: &Connections,
     queries: BTreeMap<HostName, Vec<FactQuery>>,
     patience: Patience,

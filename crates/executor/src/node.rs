@@ -1,4 +1,4 @@
-//! One node: its action, then its gates.
+//! One node: its preconditions, its action, then its gates.
 
 use std::time::Duration;
 
@@ -7,28 +7,27 @@ use protocol::{ActionError, Change};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use transport::SessionError;
-use types::HostName;
 
 use crate::connections::{Connections, after};
-use crate::gather::{Patience, describe, look};
-use crate::run::Asked;
+use crate::gather::{Patience, describe, gather_with};
+use crate::resend::Delivery;
 use crate::schedule::End;
-use crate::sending::Sending;
+use crate::stop::StopRequest;
 
-/// How often an action is sent, the first time among them. It is done once: see [`Sending`].
+/// How often an action is sent, the first time among them. It is done once: see [`Delivery`].
 const ATTEMPTS: u32 = 3;
 
-/// How long a look may take that began before the limit of its gate, or before the operator asked to stop.
-const LAST_LOOK: Duration = Duration::from_secs(5);
+/// How long an observation may take that began before the limit of its gate, or before the operator asked to stop.
+const LAST_OBSERVATION: Duration = Duration::from_secs(5);
 
 /// How much longer than an action's own limit its answer may take: the agent checks preconditions first, and an
 /// operation comes to its next safe point after its time is up.
 const SLACK: Duration = Duration::from_mins(1);
 
-/// The first wait between two looks at a gate; it grows to [`LONGEST_LOOK`].
-const FIRST_LOOK: Duration = Duration::from_millis(100);
-/// The longest wait between two looks at a gate.
-const LONGEST_LOOK: Duration = Duration::from_secs(2);
+/// The first interval between two observations for a gate; it grows to [`LONGEST_INTERVAL`].
+const FIRST_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest interval between two observations for a gate.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How a node ended: for people, and for the schedule.
 pub(crate) struct Ended {
@@ -36,83 +35,173 @@ pub(crate) struct Ended {
     pub(crate) end: End,
 }
 
-/// Makes the node's change, not before a moment and not before what must be so is so, and waits for its gates.
-pub(crate) async fn perform(
-    node: &Node,
-    not_before: Option<Instant>,
-    connections: &Connections,
-    judge: &dyn Judge,
-    asked: Asked,
-    events: &mpsc::UnboundedSender<Event>,
-) -> Ended {
-    let action = node.action.as_ref();
-    let mut sending = action.map(|action| {
-        let limit = Duration::from_millis(action.limit_ms).saturating_add(SLACK);
-        Sending::new(connections, &node.id, action, limit)
-    });
-    let result = attempt(
-        node,
-        not_before,
-        connections,
-        judge,
-        asked,
-        events,
-        sending.as_mut(),
-    )
-    .await;
-    let end = match &result {
-        Ok(_) => End::Done,
-        Err(Failure::Blocked { .. }) => End::Blocked,
-        Err(Failure::Gate { .. } | Failure::CutOff { .. }) => End::RolloutStopped,
-        Err(Failure::Lost { .. }) => End::HostLost,
-        Err(Failure::Changed { .. }) if !sending.is_some_and(|sending| sending.may_have_been_done()) => {
-            End::Untouched
-        }
-        Err(Failure::Action { .. } | Failure::Changed { .. }) => End::Failed,
-    };
-    Ended {
-        outcome: NodeOutcome::from(result),
-        end,
-    }
+/// What the nodes of a run share.
+pub(crate) struct NodeCx<'a> {
+    pub(crate) connections: &'a Connections,
+    pub(crate) judge: &'a dyn Judge,
+    pub(crate) stop: StopRequest,
+    pub(crate) events: &'a mpsc::UnboundedSender<Event>,
 }
 
-async fn attempt(
-    node: &Node,
-    not_before: Option<Instant>,
-    connections: &Connections,
-    judge: &dyn Judge,
-    asked: Asked,
-    events: &mpsc::UnboundedSender<Event>,
-    sending: Option<&mut Sending<'_>>,
-) -> Result<Option<Change>, Failure> {
-    // Who no longer listens to events does not stop a run.
-    let wait = |why: String| {
-        drop(events.send(Event::NodeWaiting {
-            node: node.id.clone(),
-            why,
-        }));
-    };
-    if let Some(at) = not_before.filter(|at| *at > Instant::now()) {
-        let title = "the pause between members".to_owned();
-        wait(title.clone());
-        tokio::select! {
-            biased;
-            () = asked.clone() => return Err(Failure::Blocked { title, last: "interrupted".to_owned() }),
-            () = sleep_until(at) => {}
+/// A node that is run.
+pub(crate) struct NodeRun<'a> {
+    pub(crate) cx: &'a NodeCx<'a>,
+    pub(crate) node: &'a Node,
+}
+
+impl NodeRun<'_> {
+    /// Makes the node's change, not before a moment and not before its preconditions hold, and waits for its gates.
+    pub(crate) async fn perform(&self, not_before: Option<Instant>) -> Ended {
+        let mut delivery = self.node.action.as_ref().map(|action| {
+            let limit = Duration::from_millis(action.limit_ms).saturating_add(SLACK);
+            Delivery::new(self.cx.connections, &self.node.id, action, limit)
+        });
+        let result = self.attempt(not_before, delivery.as_mut()).await;
+        let end = match &result {
+            Ok(_) => End::Done,
+            Err(Failure::Blocked { .. }) => End::Blocked,
+            Err(Failure::Gate { .. } | Failure::CutOff { .. }) => End::RolloutStopped,
+            Err(Failure::Lost { .. }) => End::HostLost,
+            Err(Failure::Changed { .. })
+                if !delivery.is_some_and(|delivery| delivery.may_have_been_done()) =>
+            {
+                End::Untouched
+            }
+            Err(Failure::Action { .. } | Failure::Changed { .. }) => End::Failed,
+        };
+        Ended {
+            outcome: NodeOutcome::from(result),
+            end,
         }
     }
-    for gate in &node.before {
-        let passed = pass(gate, connections, judge, asked.clone(), &wait).await;
-        passed.map_err(blocked)?;
+
+    async fn attempt(
+        &self,
+        not_before: Option<Instant>,
+        delivery: Option<&mut Delivery<'_>>,
+    ) -> Result<Option<Change>, Failure> {
+        if let Some(at) = not_before.filter(|at| *at > Instant::now()) {
+            self.pause_until(at).await?;
+        }
+        for gate in &self.node.before {
+            self.pass(gate).await.map_err(blocked)?;
+        }
+        let change = match delivery {
+            Some(delivery) => Some(self.act(delivery).await?),
+            None => None,
+        };
+        for gate in &self.node.gates {
+            self.pass(gate).await?;
+        }
+        Ok(change)
     }
-    let change = match sending {
-        Some(sending) => Some(act(&node.host, sending, connections, asked.clone(), &wait).await?),
-        None => None,
-    };
-    for gate in &node.gates {
-        pass(gate, connections, judge, asked.clone(), &wait).await?;
+
+    /// The pause after the member before.
+    async fn pause_until(&self, at: Instant) -> Result<(), Failure> {
+        let title = "the pause between members".to_owned();
+        self.report_waiting(title.clone());
+        tokio::select! {
+            biased;
+            () = self.cx.stop.clone() => Err(Failure::Blocked { title, last: "interrupted".to_owned() }),
+            () = sleep_until(at) => Ok(()),
+        }
     }
-    Ok(change)
+
+    async fn act(&self, delivery: &mut Delivery<'_>) -> Result<Change, Failure> {
+        let (host, connections) = (&self.node.host, self.cx.connections);
+        let mut lost = String::new();
+        for attempt in 1..=ATTEMPTS {
+            // An action that was sent comes to its end; one that was not, or whose connection is gone, is left at a stop.
+            let session = tokio::select! {
+                biased;
+                session = connections.session(host) => session,
+                () = self.cx.stop.clone() => {
+                    let before = seen(" after the connection was lost", &lost);
+                    return Err(Failure::Lost { message: format!("interrupted while connecting to {host}{before}") });
+                }
+            };
+            let session = session.map_err(|error| Failure::Lost {
+                message: describe(&error),
+            })?;
+            match delivery.send(&session).await {
+                Ok(Ok(change)) => return Ok(change),
+                Ok(Err(error)) => return Err(failure(error)),
+                Err(SessionError::Lost(why)) => {
+                    self.report_waiting(format!("the connection to {host} was lost: {why}"));
+                    lost = why;
+                    if attempt < ATTEMPTS {
+                        tokio::select! {
+                            biased;
+                            () = self.cx.stop.clone() => break,
+                            () = sleep(connections.pause(host, attempt)) => {}
+                        }
+                    }
+                }
+                Err(error) => {
+                    return Err(Failure::Action {
+                        message: error.to_string(),
+                    });
+                }
+            }
+        }
+        Err(Failure::Lost { message: lost })
+    }
+
+    /// Observes the gate's facts until it passes, fails, runs out of time, or the operator asks to stop.
+    async fn pass(&self, gate: &Gate) -> Result<(), Failure> {
+        let failed = |last: String| Failure::Gate {
+            title: gate.title.clone(),
+            last,
+        };
+        let interrupted =
+            |last: &str| failed(format!("interrupted while waiting{}", seen("; last seen", last)));
+        let limit = Duration::from_millis(gate.limit_ms);
+        let deadline = after(limit);
+        let mut interval = FIRST_INTERVAL;
+        let mut last = String::new();
+        loop {
+            let observing = gather_with(self.cx.connections, gate.watch.clone(), Patience::None);
+            let facts = tokio::select! {
+                biased;
+                facts = observing => facts,
+                () = sleep_until(deadline.max(Instant::now() + LAST_OBSERVATION)) => {
+                    let before = seen("; before that", &last);
+                    return Err(failed(format!("no answer within {} s{before}", limit.as_secs_f64())));
+                }
+                // A gate that holds passes after a stop too, if it can be seen at once.
+                () = async { self.cx.stop.clone().await; sleep(LAST_OBSERVATION).await } => {
+                    return Err(interrupted(&last));
+                }
+            };
+            match self.cx.judge.judge(gate, &facts) {
+                Verdict::Pass => return Ok(()),
+                Verdict::Fail(why) => return Err(failed(why)),
+                Verdict::Wait(why) if Instant::now() >= deadline => {
+                    return Err(failed(format!("after {} s: {why}", limit.as_secs_f64())));
+                }
+                Verdict::Wait(why) => {
+                    if why != last {
+                        self.report_waiting(format!("{}: {why}", gate.title));
+                        last = why;
+                    }
+                }
+            }
+            tokio::select! {
+                biased;
+                () = self.cx.stop.clone() => return Err(interrupted(&last)),
+                // The last observation is at the limit itself.
+                () = sleep_until(deadline.min(Instant::now() + interval)) => {
+                    interval = (interval * 3 / 2).min(LONGEST_INTERVAL);
+                }
+            }
+        }
+    }
+
+    fn report_waiting(&self, why: String) {
+        let node = self.node.id.clone();
+        // A receiver of events that is gone does not stop a run.
+        drop(self.cx.events.send(Event::NodeWaiting { node, why }));
+    }
 }
 
 /// A gate that did not pass before anything was done.
@@ -123,105 +212,13 @@ fn blocked(failure: Failure) -> Failure {
     }
 }
 
-async fn act(
-    host: &HostName,
-    sending: &mut Sending<'_>,
-    connections: &Connections,
-    asked: Asked,
-    wait: &impl Fn(String),
-) -> Result<Change, Failure> {
-    let mut lost = String::new();
-    for attempt in 1..=ATTEMPTS {
-        // An action that was sent comes to its end; one that was not, or whose connection is gone, is left at a stop.
-        let session = tokio::select! {
-            biased;
-            session = connections.session(host) => session,
-            () = asked.clone() => {
-                let before = seen(" after the connection was lost", &lost);
-                return Err(Failure::Lost { message: format!("interrupted while connecting to {host}{before}") });
-            }
-        };
-        let session = session.map_err(|error| Failure::Lost {
-            message: describe(&error),
-        })?;
-        match sending.send(&session).await {
-            Ok(Ok(change)) => return Ok(change),
-            Ok(Err(ActionError::Changed { what })) => return Err(Failure::Changed { what }),
-            Ok(Err(ActionError::CutOff { what })) => return Err(Failure::CutOff { what }),
-            Ok(Err(error)) => {
-                return Err(Failure::Action {
-                    message: error.to_string(),
-                });
-            }
-            Err(SessionError::Lost(why)) => {
-                wait(format!("the connection to {host} was lost: {why}"));
-                lost = why;
-                if attempt < ATTEMPTS {
-                    tokio::select! {
-                        biased;
-                        () = asked.clone() => break,
-                        () = sleep(connections.pause(host, attempt)) => {}
-                    }
-                }
-            }
-            Err(error) => {
-                return Err(Failure::Action {
-                    message: error.to_string(),
-                });
-            }
-        }
-    }
-    Err(Failure::Lost { message: lost })
-}
-
-/// Looks at the gate's facts until it passes, fails, runs out of time, or the operator asks to stop.
-async fn pass(
-    gate: &Gate,
-    connections: &Connections,
-    judge: &dyn Judge,
-    asked: Asked,
-    wait: &impl Fn(String),
-) -> Result<(), Failure> {
-    let failed = |last: String| Failure::Gate {
-        title: gate.title.clone(),
-        last,
-    };
-    let interrupted = |last: &str| failed(format!("interrupted while waiting{}", seen("; last seen", last)));
-    let limit = Duration::from_millis(gate.limit_ms);
-    let deadline = after(limit);
-    let mut pause = FIRST_LOOK;
-    let mut last = String::new();
-    loop {
-        let looking = look(connections, gate.watch.clone(), Patience::None);
-        let facts = tokio::select! {
-            biased;
-            facts = looking => facts,
-            () = sleep_until(deadline.max(Instant::now() + LAST_LOOK)) => {
-                let before = seen("; before that", &last);
-                return Err(failed(format!("no answer within {} s{before}", limit.as_secs_f64())));
-            }
-            // A gate that holds passes after a stop too, if it can be seen at once.
-            () = async { asked.clone().await; sleep(LAST_LOOK).await } => return Err(interrupted(&last)),
-        };
-        match judge.judge(gate, &facts) {
-            Verdict::Pass => return Ok(()),
-            Verdict::Fail(why) => return Err(failed(why)),
-            Verdict::Wait(why) if Instant::now() >= deadline => {
-                return Err(failed(format!("after {} s: {why}", limit.as_secs_f64())));
-            }
-            Verdict::Wait(why) => {
-                if why != last {
-                    wait(format!("{}: {why}", gate.title));
-                    last = why;
-                }
-            }
-        }
-        tokio::select! {
-            biased;
-            () = asked.clone() => return Err(interrupted(&last)),
-            // The last look is at the limit itself.
-            () = sleep_until(deadline.min(Instant::now() + pause)) => pause = (pause * 3 / 2).min(LONGEST_LOOK),
-        }
+fn failure(error: ActionError) -> Failure {
+    match error {
+        ActionError::Changed { what } => Failure::Changed { what },
+        ActionError::CutOff { what } => Failure::CutOff { what },
+        error => Failure::Action {
+            message: error.to_string(),
+        },
     }
 }
 

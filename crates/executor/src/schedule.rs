@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use plan::{NotRun, StepGraph};
 use types::{GroupId, HostName, NodeId, ServiceName};
 
-use crate::run::Limits;
+use crate::limits::Limits;
 
 /// The state of a run's nodes.
 pub struct Schedule<'g> {
@@ -42,7 +42,7 @@ enum State {
 struct Causes {
     /// It was when the plan was made, and no node has proved the contrary.
     before: bool,
-    /// Nodes that took it away and have not proved that it is back: they run, or they failed.
+    /// Nodes that made it unavailable and have not proved that it is back: they run, or they failed.
     nodes: usize,
 }
 
@@ -55,8 +55,7 @@ pub enum End {
     Untouched,
     /// It failed; what depends on it is not run.
     Failed,
-    /// What must be so before its action did not come true: its host was not touched, and the rest of its service's rollout
-    /// is not run either.
+    /// A precondition did not hold: its host was not touched, and the rest of its service's rollout is not run either.
     Blocked,
     /// Its gate failed: the rest of its service's rollout is not run either.
     RolloutStopped,
@@ -79,7 +78,7 @@ impl End {
 impl<'g> Schedule<'g> {
     /// A schedule in which nothing has started.
     pub fn new(graph: &'g StepGraph, limits: Limits) -> Self {
-        let from_before = |host| {
+        let unavailable_before = |host| {
             let causes = Causes {
                 before: true,
                 nodes: 0,
@@ -115,7 +114,7 @@ impl<'g> Schedule<'g> {
             unavailable: graph
                 .budgets()
                 .iter()
-                .map(|(group, budget)| (group, budget.unavailable.iter().map(from_before).collect()))
+                .map(|(group, budget)| (group, budget.unavailable.iter().map(unavailable_before).collect()))
                 .collect(),
             halted: None,
         }
@@ -165,16 +164,16 @@ impl<'g> Schedule<'g> {
         }
         if end == End::Done {
             self.states[at] = State::Done;
-            self.welcome(at);
+            self.mark_available(at);
             for &dependant in &self.dependants[at] {
                 self.unmet[dependant] -= 1;
             }
             return Vec::new();
         }
-        // Unless it was not touched, its host stays in the books: whether it serves is not known.
+        // Unless it was not touched, its host counts as unavailable: its state is not known.
         self.states[at] = State::Failed;
         if end == End::HostLost {
-            self.lose(&node.host);
+            self.mark_lost(&node.host);
         }
         if self.limits.fail_fast {
             self.halt(NotRun::FailFast);
@@ -257,9 +256,9 @@ impl<'g> Schedule<'g> {
         }
     }
 
-    /// A member that was away before is back, where a gate of its service passed on its host: it was started, say. What
-    /// disrupts another one is guarded by fresh facts anyway.
-    fn welcome(&mut self, at: usize) {
+    /// A member that was unavailable before is available, where a gate of its service passed on its host: it was started,
+    /// for example. Fresh facts are a precondition of each disruption anyway.
+    fn mark_available(&mut self, at: usize) {
         let node = &self.graph.nodes()[at];
         if let Some(service) = node.service.as_ref().filter(|_| !node.gates.is_empty()) {
             self.revise(&GroupId::from(service), &node.host, |causes| {
@@ -269,7 +268,7 @@ impl<'g> Schedule<'g> {
     }
 
     /// Takes a host from every group that it is a member of.
-    fn lose(&mut self, host: &'g HostName) {
+    fn mark_lost(&mut self, host: &'g HostName) {
         for (group, budget) in self.graph.budgets() {
             if budget.members.contains(host) {
                 let down = self.unavailable.entry(group).or_default();

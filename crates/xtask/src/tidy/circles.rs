@@ -19,11 +19,6 @@ const KNOWN: &[&[&str]] = &[
         "crates/clusterctl/src/commands/apply_saved.rs",
     ],
     &["crates/clusterctl/src/saved/"],
-    &[
-        "crates/executor/src/node.rs",
-        "crates/executor/src/run.rs",
-        "crates/executor/src/schedule.rs",
-    ],
     &["crates/lab/src/host.rs", "crates/lab/src/host/root.rs"],
     &["crates/protocol/src/action.rs", "crates/protocol/src/facts/"],
     &["crates/protocol/src/bounds/"],

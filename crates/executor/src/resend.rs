@@ -1,9 +1,9 @@
-//! An action that is sent, and sent again where its connection was lost.
+//! An action is sent, and sent again where its connection was lost. It is done once.
 //!
-//! Every sending carries the same id, and the agent does what it has not done under that id yet. Where it cannot know
-//! (an agent died in the middle, the host went down), it says so, and nothing is repeated. Only for a restart the host
-//! tells whether it was made: a unit that was started since the first look is only made sure to run, and one that was
-//! not is restarted, under a new id.
+//! - Every attempt carries the same id, and the agent does only what it has not done under that id yet.
+//! - Where the agent cannot know (an agent died in the middle, the host went down), it says so, and nothing is repeated.
+//! - Only for a restart the host tells whether it was made. A unit that was started since the first observation is only
+//!   made sure to run; one that was not is restarted, under a new id.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use protocol::{Action, ActionError, ActionId, ActionRequest, Change, Fact, Opera
 use transport::{Session, SessionError};
 use types::NodeId;
 
-use crate::connections::{Connections, PROMPT, answer};
+use crate::connections::{CONTROL_LIMIT, Connections, answer_within};
 
-/// An action on its way.
-pub(crate) struct Sending<'c> {
+/// The delivery of an action.
+pub(crate) struct Delivery<'c> {
     connections: &'c Connections,
     id: ActionId,
     action: Action,
@@ -28,8 +28,8 @@ pub(crate) struct Sending<'c> {
     first: Option<String>,
 }
 
-impl<'c> Sending<'c> {
-    /// It is not sent yet. Its answer may take `limit`.
+impl<'c> Delivery<'c> {
+    /// An action that is not sent yet. Its answer may take `limit`.
     pub(crate) fn new(connections: &'c Connections, node: &NodeId, action: &Action, limit: Duration) -> Self {
         Self {
             connections,
@@ -42,8 +42,8 @@ impl<'c> Sending<'c> {
         }
     }
 
-    /// Whether what changed since the plan may be what an earlier sending did. An action that must not be repeated is not
-    /// even looked at a second time once it was begun.
+    /// Whether what changed since the plan may be the work of an earlier attempt. An action that must not be repeated is
+    /// not even looked at a second time once it was begun.
     pub(crate) fn may_have_been_done(&self) -> bool {
         self.is_renewed || self.sent > 1 && self.action.operation.is_idempotent()
     }
@@ -82,7 +82,7 @@ impl<'c> Sending<'c> {
             action: self.action.clone(),
         };
         self.sent += 1;
-        answer(session, self.limit, session.act(request)).await
+        answer_within(session, self.limit, session.act(request)).await
     }
 }
 
@@ -103,7 +103,7 @@ fn only_start(operation: &mut Operation) {
 
 /// The unit's invocation; `None` where it cannot be told.
 async fn invocation(session: &Session, query: &UnitQuery) -> Result<Option<String>, SessionError> {
-    let answers = answer(session, PROMPT, session.gather(vec![query.wrap()])).await?;
+    let answers = answer_within(session, CONTROL_LIMIT, session.gather(vec![query.wrap()])).await?;
     Ok(answers.into_iter().find_map(|fact| match fact {
         Ok(Fact::Unit(unit)) => Some(unit.invocation),
         _ => None,
