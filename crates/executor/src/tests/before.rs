@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use plan::{Failure, Node, NodeOutcome, NotRun};
 
+use super::fake_cluster::{Script, Trouble};
 use super::graphs::{NodeExt, budget, graph_with, node};
-use super::world::{Script, Setting, Trouble};
+use super::setting::Setting;
 
 /// A node that may begin only while another's member serves.
 fn after_all(id: &str, on: &str, other: &Node) -> Node {
@@ -24,7 +25,7 @@ async fn a_member_is_not_touched_while_another_does_not_serve() {
     let first = node("a", "h1", &[]);
     let rest = node("c", "h3", &["b"]).of("mq").disrupting(&["mq"]);
     let setting = mq(vec![first.clone(), after_all("b", "h2", &first), rest]);
-    setting.world.trouble("a", Trouble::GateFails);
+    setting.cluster.trouble("a", Trouble::GateFails);
     let ran = setting.run().await;
     let NodeOutcome::Failed {
         failure: Failure::Blocked { title, last },
@@ -33,7 +34,7 @@ async fn a_member_is_not_touched_while_another_does_not_serve() {
         panic!("{:?}", ran.of("b"));
     };
     assert_eq!((title.as_str(), last.as_str()), ("h1 serves", "h1 is broken"));
-    assert_eq!(setting.world.calls("b"), 0, "its host was touched");
+    assert_eq!(setting.cluster.calls("b"), 0, "its host was touched");
     assert!(matches!(
         ran.of("c"),
         NodeOutcome::NotRun {
@@ -46,7 +47,7 @@ async fn a_member_is_not_touched_while_another_does_not_serve() {
 async fn a_member_that_comes_back_in_time_is_waited_for() {
     let first = node("a", "h1", &[]);
     let setting = mq(vec![first.clone(), after_all("b", "h2", &first)]);
-    setting.world.script(
+    setting.cluster.script(
         "a",
         Script {
             back_after: Some(20_000),
@@ -70,7 +71,7 @@ async fn between_members_of_a_group_there_is_a_pause_and_none_between_groups() {
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (3, 0, 0));
     let begins = |id: &str| {
-        let log = setting.world.log();
+        let log = setting.cluster.log();
         let found = log.into_iter().find(|(_, what)| *what == format!("{id} begins"));
         found.expect("it begins").0
     };
@@ -86,7 +87,7 @@ async fn a_pause_of_any_length_ends_no_run() {
     let mut setting = mq(vec![of("a", "h1"), of("b", "h2")]);
     setting.limits.pause_between = Duration::MAX;
     let ran = setting.run_and(60_000, Setting::stop).await;
-    assert_eq!((ran.figures(), setting.world.calls("b")), ((1, 1, 0), 0));
+    assert_eq!((ran.figures(), setting.cluster.calls("b")), ((1, 1, 0), 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,8 +96,8 @@ async fn a_stop_ends_the_pause_and_touches_nobody() {
     let mut setting = mq(vec![of("a", "h1"), of("b", "h2")]);
     setting.limits.pause_between = Duration::from_hours(1);
     let ran = setting.run_and(60_000, Setting::stop).await;
-    assert_eq!((ran.figures(), setting.world.calls("b")), ((1, 1, 0), 0));
-    assert!(setting.world.elapsed() < 70_000);
+    assert_eq!((ran.figures(), setting.cluster.calls("b")), ((1, 1, 0), 0));
+    assert!(setting.cluster.elapsed() < 70_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,8 +113,8 @@ async fn a_host_that_is_lost_counts_in_every_group_that_it_is_in() {
         ],
         &[("mq", budget(members, 1, &[])), ("db", budget(members, 1, &[]))],
     ));
-    setting.world.trouble("a", Trouble::CutBefore(99));
-    setting.world.script(
+    setting.cluster.trouble("a", Trouble::CutBefore(99));
+    setting.cluster.script(
         "slow",
         Script {
             takes: 9000,

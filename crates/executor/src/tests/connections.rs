@@ -14,7 +14,7 @@ use transport::{AgentStream, BoxFuture, ConnectError, Retry, Transport};
 use types::{HostName, Secret, SecretId};
 
 use super::graphs::{graph, holder, host, node};
-use super::world::Setting;
+use super::setting::Setting;
 use crate::{Connections, LockError, gather};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -52,13 +52,13 @@ async fn locks_are_taken_in_sorted_order() {
     gather(&connections, queries(&["h3", "h2", "h1"])).await;
     connections.take_locks(holder("r1")).await.unwrap();
     let asked = ["h1", "h2", "h3"].map(|name| format!("{name} is asked for its lock"));
-    assert_eq!(setting.world.happenings(), asked);
+    assert_eq!(setting.cluster.happenings(), asked);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lock_that_somebody_else_holds_ends_it_and_names_them() {
     let setting = setting();
-    setting.world.set_locked("h2", Some(holder("r0")));
+    setting.cluster.set_locked("h2", Some(holder("r0")));
     let mut connections = setting.connections();
     gather(&connections, queries(&["h1", "h2", "h3"])).await;
     let error = connections.take_locks(holder("r1")).await.unwrap_err();
@@ -70,13 +70,13 @@ async fn a_lock_that_somebody_else_holds_ends_it_and_names_them() {
         }
     );
     assert_eq!(error.to_string(), "h2 is locked by r0@desk since now, run r0");
-    assert_eq!(setting.world.happenings().len(), 2, "h3 is not asked");
+    assert_eq!(setting.cluster.happenings().len(), 2, "h3 is not asked");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lock_is_waited_for_as_long_as_was_asked_for() {
     let setting = setting();
-    setting.world.set_locked("h2", Some(holder("r0")));
+    setting.cluster.set_locked("h2", Some(holder("r0")));
     let mut connections = setting.connections();
     gather(&connections, queries(&["h1", "h2"])).await;
     let mut told = Vec::new();
@@ -87,7 +87,7 @@ async fn a_lock_is_waited_for_as_long_as_was_asked_for() {
     assert_eq!(told, [error.to_string()]);
     let freed = async {
         sleep(Duration::from_secs(3)).await;
-        setting.world.set_locked("h2", None);
+        setting.cluster.set_locked("h2", None);
     };
     let waiting = connections.wait_for_locks(holder("r1"), Duration::from_secs(5), |_| {});
     let (waited, ()) = tokio::join!(waiting, freed);
@@ -98,12 +98,12 @@ async fn a_lock_is_waited_for_as_long_as_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_lock_can_be_waited_for_without_an_end() {
     let setting = setting();
-    setting.world.set_locked("h2", Some(holder("r0")));
+    setting.cluster.set_locked("h2", Some(holder("r0")));
     let mut connections = setting.connections();
     gather(&connections, queries(&["h1", "h2"])).await;
     let freed = async {
         sleep(Duration::from_secs(3)).await;
-        setting.world.set_locked("h2", None);
+        setting.cluster.set_locked("h2", None);
     };
     let waiting = connections.wait_for_locks(holder("r1"), Duration::MAX, |_| {});
     let (waited, ()) = tokio::join!(waiting, freed);
@@ -115,11 +115,11 @@ async fn a_session_that_is_opened_later_takes_the_lock_too() {
     let setting = setting();
     let mut connections = setting.connections();
     connections.take_locks(holder("r1")).await.unwrap();
-    assert_eq!(setting.world.happenings(), Vec::<String>::new());
+    assert_eq!(setting.cluster.happenings(), Vec::<String>::new());
     connections.session(&host("h2")).await.unwrap();
     connections.session(&host("h2")).await.unwrap();
-    assert_eq!(setting.world.happenings(), ["h2 is asked for its lock"]);
-    setting.world.set_locked("h3", Some(holder("r0")));
+    assert_eq!(setting.cluster.happenings(), ["h2 is asked for its lock"]);
+    setting.cluster.set_locked("h3", Some(holder("r0")));
     let error = connections.session(&host("h3")).await.err().unwrap();
     assert_eq!(error.message, "h3 is locked by r0@desk since now, run r0");
     assert!(!error.transient);
@@ -130,14 +130,14 @@ async fn a_host_that_is_lost_before_its_lock_is_taken_ends_nothing() {
     let setting = setting();
     let mut connections = setting.connections();
     gather(&connections, queries(&["h1", "h2"])).await;
-    setting.world.set_silent("h1", true);
+    setting.cluster.set_silent("h1", true);
     let cut = async {
         sleep(Duration::from_secs(1)).await;
         setting.fake.set_down(&host("h1"), true);
     };
     let (taken, ()) = tokio::join!(connections.take_locks(holder("r1")), cut);
     taken.unwrap();
-    assert_eq!(setting.world.happenings(), ["h2 is asked for its lock"]);
+    assert_eq!(setting.cluster.happenings(), ["h2 is asked for its lock"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,10 +145,10 @@ async fn a_silent_agent_does_not_hold_up_the_locks_for_ever() {
     let setting = setting();
     let mut connections = setting.connections();
     gather(&connections, queries(&["h1", "h2"])).await;
-    setting.world.set_silent("h1", true);
+    setting.cluster.set_silent("h1", true);
     let taken = timeout(DAY, connections.take_locks(holder("r1"))).await;
     taken.expect("it hangs").unwrap();
-    assert_eq!(setting.world.happenings(), ["h2 is asked for its lock"]);
+    assert_eq!(setting.cluster.happenings(), ["h2 is asked for its lock"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,10 +158,10 @@ async fn a_lock_that_our_own_lost_agent_still_holds_is_waited_for() {
     connections.take_locks(holder("r1")).await.unwrap();
     let mut stale = holder("r1");
     stale.who = "stale, before the connection was cut".into();
-    setting.world.set_locked("h1", Some(stale));
+    setting.cluster.set_locked("h1", Some(stale));
     let freed = async {
         sleep(Duration::from_secs(10)).await;
-        setting.world.set_locked("h1", None);
+        setting.cluster.set_locked("h1", None);
     };
     let h1 = host("h1");
     let (session, ()) = tokio::join!(connections.session(&h1), freed);
@@ -175,7 +175,7 @@ async fn a_lock_that_our_own_lost_agent_never_lets_go_is_an_error() {
     connections.take_locks(holder("r1")).await.unwrap();
     let mut stale = holder("r1");
     stale.who = "stale".into();
-    setting.world.set_locked("h1", Some(stale));
+    setting.cluster.set_locked("h1", Some(stale));
     let h1 = host("h1");
     let session = timeout(DAY, connections.session(&h1));
     assert!(session.await.expect("it hangs").is_err());
@@ -202,10 +202,10 @@ async fn a_host_is_handed_the_secrets_that_its_requests_refer_to_once_and_no_oth
     let ask = |name: &str, secrets: &[&str]| BTreeMap::from([(host(name), knowing(secrets))]);
     gather(&connections, ask("h1", &["a"])).await;
     gather(&connections, ask("h2", &[])).await;
-    assert_eq!(setting.world.happenings(), ["h1 learns a"]);
+    assert_eq!(setting.cluster.happenings(), ["h1 learns a"]);
     gather(&connections, ask("h1", &["a", "b"])).await;
     gather(&connections, ask("h1", &["b"])).await;
-    assert_eq!(setting.world.happenings(), ["h1 learns a", "h1 learns b"]);
+    assert_eq!(setting.cluster.happenings(), ["h1 learns a", "h1 learns b"]);
     assert_eq!(connections.referred(&host("h2")), BTreeSet::new());
 }
 
@@ -219,7 +219,7 @@ async fn the_next_agent_of_a_host_learns_what_the_lost_one_knew() {
     setting.fake.set_down(&host("h1"), false);
     // It refers to nothing, and what it reports must be concealed as before.
     gather(&connections, BTreeMap::from([(host("h1"), knowing(&[]))])).await;
-    assert_eq!(setting.world.happenings(), ["h1 learns a"; 2]);
+    assert_eq!(setting.cluster.happenings(), ["h1 learns a"; 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,7 +233,7 @@ async fn a_request_that_refers_to_a_secret_without_a_value_is_an_error_that_name
         "{why}"
     );
     assert_eq!(
-        setting.world.happenings(),
+        setting.cluster.happenings(),
         Vec::<String>::new(),
         "nothing was sent"
     );
@@ -254,12 +254,12 @@ async fn a_connection_that_died_unnoticed_is_opened_again_to_gather() {
     let setting = setting();
     let connections = setting.connections();
     gather(&connections, queries(&["h1"])).await;
-    setting.world.set_silent("h1", true);
+    setting.cluster.set_silent("h1", true);
     let cut = async {
         sleep(Duration::from_secs(1)).await;
         setting.fake.set_down(&host("h1"), true);
         sleep(Duration::from_millis(50)).await;
-        setting.world.set_silent("h1", false);
+        setting.cluster.set_silent("h1", false);
         setting.fake.set_down(&host("h1"), false);
     };
     let (facts, ()) = tokio::join!(gather(&connections, queries(&["h1"])), cut);
@@ -273,13 +273,13 @@ async fn a_connection_that_died_unnoticed_is_opened_again_to_gather() {
 async fn an_agent_that_does_not_answer_is_unreachable_and_asked_anew_the_next_time() {
     let setting = setting();
     let connections = setting.connections();
-    setting.world.set_silent("h1", true);
+    setting.cluster.set_silent("h1", true);
     let facts = timeout(DAY, gather(&connections, queries(&["h1", "h2"])))
         .await
         .expect("it hangs");
     assert!(unreachable(&facts, "h1").contains("no answer within"));
     assert_eq!(unreachable(&facts, "h2"), "");
-    setting.world.set_silent("h1", false);
+    setting.cluster.set_silent("h1", false);
     let facts = gather(&connections, queries(&["h1"])).await;
     assert_eq!(unreachable(&facts, "h1"), "");
 }

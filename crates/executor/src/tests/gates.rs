@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::fake_cluster::{Script, Trouble};
 use super::graphs::{NodeExt, graph, host, node};
-use super::world::{Ran, Script, Setting, Trouble};
+use super::setting::{Ran, Setting};
 
 fn lost(ran: &Ran, id: &str) -> String {
     match ran.of(id) {
@@ -37,7 +38,7 @@ fn back_after(back_after: Option<u64>) -> Script {
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_runs_out_of_time_tells_what_it_saw_last() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]).gate_limit(30_000)]));
-    setting.world.script("a", back_after(None));
+    setting.cluster.script("a", back_after(None));
     let ran = setting.run().await;
     assert_eq!(
         gate_failure(&ran, "a"),
@@ -48,14 +49,14 @@ async fn a_gate_that_runs_out_of_time_tells_what_it_saw_last() {
         ["h1 serves: h1 is down"],
         "said once, not at every look"
     );
-    assert_eq!(setting.world.elapsed(), 31_000, "neither sooner nor later");
+    assert_eq!(setting.cluster.elapsed(), 31_000, "neither sooner nor later");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_gate_passes_up_to_its_limit() {
     for limit in [1000, 3000, 10_000, 60_000] {
         let setting = Setting::new(graph(vec![node("a", "h1", &[]).gate_limit(limit)]));
-        setting.world.script("a", back_after(Some(limit - 100)));
+        setting.cluster.script("a", back_after(Some(limit - 100)));
         let ran = setting.run().await;
         assert!(ran.is_done("a"), "limit {limit}: {:?}", ran.of("a"));
     }
@@ -64,7 +65,7 @@ async fn a_gate_passes_up_to_its_limit() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_less_than_a_second_is_told_as_it_is() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]).gate_limit(500)]));
-    setting.world.script("a", back_after(None));
+    setting.cluster.script("a", back_after(None));
     let (_, last) = gate_failure(&setting.run().await, "a");
     assert_eq!(last, "after 0.5 s: h1 is down");
 }
@@ -72,10 +73,10 @@ async fn a_limit_of_less_than_a_second_is_told_as_it_is() {
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_can_never_pass_is_not_waited_for() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
-    setting.world.trouble("a", Trouble::GateFails);
+    setting.cluster.trouble("a", Trouble::GateFails);
     let ran = setting.run().await;
     assert_eq!(gate_failure(&ran, "a").1, "h1 is broken");
-    assert!(setting.world.elapsed() < 2000);
+    assert!(setting.cluster.elapsed() < 2000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,7 +94,7 @@ async fn asked_to_stop_nothing_new_starts_and_what_runs_is_finished() {
     let why = NotRun::Interrupted;
     assert_eq!(ran.of("b"), NodeOutcome::NotRun { why });
     assert!(ran.events.contains(&Event::Interrupted));
-    assert_eq!(setting.world.happenings(), ["a begins", "a ends"]);
+    assert_eq!(setting.cluster.happenings(), ["a begins", "a ends"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +104,7 @@ async fn asked_to_stop_before_it_began_a_run_starts_nothing() {
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (0, 0, 2));
     assert!(ran.outcome.interrupted);
-    assert_eq!(setting.world.happenings(), Vec::<String>::new());
+    assert_eq!(setting.cluster.happenings(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +128,7 @@ async fn a_stop_at_the_instant_when_a_node_ends_starts_nothing_more() {
                 == NodeOutcome::NotRun {
                     why: NotRun::Interrupted
                 },
-            setting.world.calls("b") == 0
+            setting.cluster.calls("b") == 0
         );
     }
 }
@@ -141,9 +142,13 @@ async fn asked_to_stop_gates_are_given_up_and_what_follows_was_interrupted() {
         node("d", "h2", &["b"]).of("mq"),
     ];
     let setting = Setting::new(graph(nodes));
-    setting.world.script("b", back_after(None));
+    setting.cluster.script("b", back_after(None));
     let ran = setting.run_and(5000, Setting::stop).await;
-    assert!(setting.world.elapsed() < 11_000, "{}", setting.world.elapsed());
+    assert!(
+        setting.cluster.elapsed() < 11_000,
+        "{}",
+        setting.cluster.elapsed()
+    );
     let (_, last) = gate_failure(&ran, "b");
     assert_eq!(last, "interrupted while waiting; last seen: h2 is down");
     assert!(ran.outcome.interrupted);
@@ -163,8 +168,8 @@ async fn after_a_stop_the_rest_of_a_rollout_was_interrupted_not_stopped_by_a_gat
         node("e", "h3", &["slow"]).of("mq"),
     ];
     let setting = Setting::new(graph(nodes));
-    setting.world.script("b", back_after(None));
-    setting.world.script(
+    setting.cluster.script("b", back_after(None));
+    setting.cluster.script(
         "slow",
         Script {
             takes: 9000,
@@ -184,7 +189,7 @@ async fn after_a_stop_the_rest_of_a_rollout_was_interrupted_not_stopped_by_a_gat
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_holds_already_passes_after_a_stop_too() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
-    setting.world.script("a", back_after(Some(0)));
+    setting.cluster.script("a", back_after(Some(0)));
     let ran = setting.run_and(500, Setting::stop).await;
     assert!(ran.is_done("a"), "{:?}", ran.of("a"));
 }
@@ -193,7 +198,7 @@ async fn a_gate_that_holds_already_passes_after_a_stop_too() {
 async fn a_gate_whose_host_is_silent_ends_with_its_limit() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]).gate_limit(20_000)]));
     let ran = setting
-        .run_and(1500, |setting| setting.world.set_silent("h1", true))
+        .run_and(1500, |setting| setting.cluster.set_silent("h1", true))
         .await;
     let (_, last) = gate_failure(&ran, "a");
     assert_eq!(last, "no answer within 20 s; before that: h1 is down");
@@ -204,12 +209,16 @@ async fn a_stop_while_a_gate_looks_at_a_silent_host_is_heard() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]).gate_limit(3_600_000)]));
     let ran = setting
         .run_and(1500, |setting| {
-            setting.world.set_silent("h1", true);
+            setting.cluster.set_silent("h1", true);
             setting.stop();
         })
         .await;
     assert!(gate_failure(&ran, "a").1.starts_with("interrupted while waiting"));
-    assert!(setting.world.elapsed() < 15_000, "{}", setting.world.elapsed());
+    assert!(
+        setting.cluster.elapsed() < 15_000,
+        "{}",
+        setting.cluster.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,7 +256,7 @@ async fn a_stop_while_a_connection_is_tried_again_ends_the_tries() {
     let (ran, ()) = tokio::join!(setting.run_over(&connections), stop);
     assert!(ran.outcome.interrupted);
     assert!(lost(&ran, "a").contains("interrupted"), "{}", lost(&ran, "a"));
-    assert!(setting.world.elapsed() < 6000, "{}", setting.world.elapsed());
+    assert!(setting.cluster.elapsed() < 6000, "{}", setting.cluster.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,6 +272,6 @@ async fn after_a_stop_an_action_whose_connection_was_lost_is_not_sent_again() {
         setting.fake.set_down(&host("h1"), true);
     });
     let (ran, ()) = tokio::join!(running, back);
-    assert_eq!(setting.world.calls("a"), 1);
+    assert_eq!(setting.cluster.calls("a"), 1);
     assert_eq!(lost(&ran, "a"), "the fake host went away");
 }

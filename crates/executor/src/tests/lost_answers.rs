@@ -16,8 +16,9 @@ use transport::BoxFuture;
 use transport::fake::{Fake, FakeHost};
 use types::HostName;
 
+use super::fake_cluster::lock;
 use super::graphs::{NodeExt, graph, holder, host, node};
-use super::world::Setting;
+use super::setting::Setting;
 use crate::Connections;
 
 /// What becomes of a sending.
@@ -153,7 +154,7 @@ fn operations() -> Vec<Operation> {
 
 /// A host that does everything, and loses answers in turn.
 #[derive(Default)]
-struct Books {
+struct State {
     losses: Vec<Loss>,
     record: Option<Record>,
     is_busy: bool,
@@ -162,7 +163,7 @@ struct Books {
 }
 
 #[derive(Clone, Default)]
-struct Lossy(Arc<Mutex<Books>>);
+struct Lossy(Arc<Mutex<State>>);
 
 impl Lossy {
     fn record<T>(&self, use_it: impl FnOnce(&mut Record) -> T) -> T {
@@ -187,8 +188,8 @@ impl Lossy {
     }
 
     fn done(&self, operation: &Operation) -> u32 {
-        let books = self.0.lock().unwrap();
-        books
+        let state = self.0.lock().unwrap();
+        state
             .done
             .get(&format!("{operation:?}"))
             .copied()
@@ -197,8 +198,8 @@ impl Lossy {
 
     fn act(&self, request: &ActionRequest) -> Option<Response> {
         let loss = {
-            let mut books = self.0.lock().unwrap();
-            (!books.losses.is_empty()).then(|| books.losses.remove(0))
+            let mut state = self.0.lock().unwrap();
+            (!state.losses.is_empty()).then(|| state.losses.remove(0))
         };
         if loss == Some(Loss::Request) {
             return None;
@@ -249,12 +250,11 @@ impl FakeHost for Lossy {
             match request {
                 Request::Secrets(_) => panic!("a fake host opens them"),
                 Request::Lock { holder, had_lock } => {
-                    let mut books = host.0.lock().unwrap();
-                    if books.is_busy {
+                    let mut state = host.0.lock().unwrap();
+                    if state.is_busy {
                         return Some(Response::LockedBy(holder));
                     }
-                    books.record = Some(Record::open(books.record.take(), &holder.run, had_lock));
-                    Some(Response::Locked)
+                    Some(lock(&mut state.record, &holder, had_lock))
                 }
                 Request::Gather(queries) => {
                     let restarts = operations().into_iter().find(is_restart).map(|it| host.done(&it));

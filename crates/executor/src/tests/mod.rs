@@ -2,10 +2,11 @@
 
 mod before;
 mod connections;
+mod fake_cluster;
 mod gates;
 mod graphs;
 mod lost_answers;
 mod property;
 mod runs;
+mod setting;
 mod trouble;
-mod world;

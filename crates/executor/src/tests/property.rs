@@ -7,8 +7,9 @@ use plan::{Event, Node, NodeOutcome, NotRun, StepGraph};
 use proptest::prelude::*;
 use tokio::time::sleep;
 
+use super::fake_cluster::{Script, Trouble};
 use super::graphs::{NodeExt, budget, graph_with, host, node};
-use super::world::{Ran, Script, Setting, Trouble};
+use super::setting::{Ran, Setting};
 use crate::Limits;
 
 const HOSTS: [&str; 4] = ["h0", "h1", "h2", "h3"];
@@ -145,7 +146,7 @@ impl Case {
                 ..Limits::default()
             };
             for (at, case) in self.nodes.iter().enumerate() {
-                setting.world.script(&format!("n{at}"), case.script.clone());
+                setting.cluster.script(&format!("n{at}"), case.script.clone());
             }
             for (at, from, lasts) in self.outages.clone() {
                 let fake = setting.fake.clone();
@@ -258,17 +259,17 @@ fn check_events(graph: &StepGraph, limits: Limits, ran: &Ran) -> Result<(), Test
 /// What is told must be what happened on the hosts.
 fn check_hosts(setting: &Setting, ran: &Ran) -> Result<(), TestCaseError> {
     for node in setting.graph.nodes() {
-        let (id, world) = (node.id.as_str(), &setting.world);
+        let (id, cluster) = (node.id.as_str(), &setting.cluster);
         match ran.of(id) {
             NodeOutcome::Done { change } => {
                 prop_assert_eq!(change.is_some(), node.action.is_some());
-                prop_assert_eq!(world.is_done(id), node.action.is_some());
+                prop_assert_eq!(cluster.is_done(id), node.action.is_some());
             }
-            NodeOutcome::NotRun { .. } => prop_assert_eq!(world.calls(id), 0),
+            NodeOutcome::NotRun { .. } => prop_assert_eq!(cluster.calls(id), 0),
             NodeOutcome::Failed { .. } => {}
         }
     }
-    prop_assert_eq!(setting.world.violations(), Vec::<String>::new());
+    prop_assert_eq!(setting.cluster.violations(), Vec::<String>::new());
     Ok(())
 }
 
@@ -287,6 +288,6 @@ proptest! {
         let (once, ran_once) = case.run();
         let (twice, ran_twice) = case.run();
         prop_assert_eq!(ran_once.events, ran_twice.events);
-        prop_assert_eq!(once.world.log(), twice.world.log());
+        prop_assert_eq!(once.cluster.log(), twice.cluster.log());
     }
 }

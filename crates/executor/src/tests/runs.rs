@@ -3,8 +3,9 @@
 use plan::{Event, Failure, NodeOutcome, NotRun};
 use proptest::prelude::*;
 
+use super::fake_cluster::{Script, Trouble};
 use super::graphs::{NodeExt, budget, graph, graph_with, group, host, node};
-use super::world::{Script, Setting, Trouble};
+use super::setting::Setting;
 use crate::Limits;
 
 fn not_run(outcome: NodeOutcome) -> NotRun {
@@ -32,7 +33,7 @@ async fn nodes_run_after_what_they_need_and_side_by_side_otherwise() {
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (3, 0, 0));
     assert!(ran.outcome.is_success());
-    let log = setting.world.log();
+    let log = setting.cluster.log();
     let at = |what: &str| log.iter().find(|(_, happened)| happened == what).unwrap().0;
     assert_eq!((at("a begins"), at("b begins")), (0, 0));
     assert_eq!(at("c begins"), 1000);
@@ -55,7 +56,7 @@ async fn a_serial_chain_goes_on_only_when_the_gate_has_passed() {
     let setting = Setting::new(graph(nodes));
     assert_eq!(setting.run().await.figures(), (3, 0, 0));
     let begins: Vec<u64> = setting
-        .world
+        .cluster
         .log()
         .into_iter()
         .filter(|(_, what)| what.ends_with("begins"))
@@ -75,7 +76,7 @@ async fn a_failed_action_stops_what_depends_on_it_and_nothing_else() {
         node("e", "h2", &["d"]).of("mq"),
     ];
     let setting = Setting::new(graph(nodes));
-    setting.world.trouble("a", Trouble::Fails);
+    setting.cluster.trouble("a", Trouble::Fails);
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (2, 1, 2));
     assert_eq!(
@@ -103,8 +104,8 @@ async fn a_failed_gate_stops_the_rollout_of_its_service_and_leaves_others_alone(
         node("bare", "h3", &["kv/a"]),
     ];
     let setting = Setting::new(graph(nodes));
-    setting.world.trouble("mq/a", Trouble::GateFails);
-    setting.world.script(
+    setting.cluster.trouble("mq/a", Trouble::GateFails);
+    setting.cluster.script(
         "mq/slow",
         Script {
             takes: 5000,
@@ -130,8 +131,8 @@ async fn with_fail_fast_nothing_new_starts() {
     ];
     let mut setting = Setting::new(graph(nodes));
     setting.limits.fail_fast = true;
-    setting.world.trouble("a", Trouble::Fails);
-    setting.world.script(
+    setting.cluster.trouble("a", Trouble::Fails);
+    setting.cluster.script(
         "slow",
         Script {
             takes: 9000,
@@ -155,8 +156,8 @@ async fn a_budget_lets_one_after_the_other_down() {
     });
     let setting = Setting::new(graph_with(nodes.to_vec(), &[("mq", budget(&names, 1, &[]))]));
     assert_eq!(setting.run().await.figures(), (3, 0, 0));
-    assert_eq!(setting.world.violations(), Vec::<String>::new());
-    let log = setting.world.happenings();
+    assert_eq!(setting.cluster.violations(), Vec::<String>::new());
+    let log = setting.cluster.happenings();
     assert_eq!(log[0], "restart@h1 begins");
     assert_eq!(log[2], "restart@h2 begins");
 }
@@ -171,7 +172,7 @@ async fn a_host_that_goes_down_takes_from_both_its_services() {
     let budgets = [("mq", budget(&members, 1, &[])), ("kv", budget(&members, 1, &[]))];
     let setting = Setting::new(graph_with(nodes, &budgets));
     assert_eq!(setting.run().await.figures(), (2, 0, 0));
-    assert_eq!(setting.world.violations(), Vec::<String>::new());
+    assert_eq!(setting.cluster.violations(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,7 +183,7 @@ async fn two_actions_on_one_member_hold_its_budget_until_both_have_passed() {
         node("restart@h2", "h2", &[]).of("mq").disrupting(&["mq"]),
     ];
     let setting = Setting::new(graph_with(nodes, &[("mq", budget(&["h1", "h2"], 1, &[]))]));
-    setting.world.script(
+    setting.cluster.script(
         "slow@h1",
         Script {
             takes: 9000,
@@ -190,7 +191,7 @@ async fn two_actions_on_one_member_hold_its_budget_until_both_have_passed() {
         },
     );
     let ran = setting.run().await;
-    assert_eq!(setting.world.violations(), Vec::<String>::new());
+    assert_eq!(setting.cluster.violations(), Vec::<String>::new());
     assert_eq!(ran.figures(), (3, 0, 0));
 }
 
@@ -204,8 +205,8 @@ async fn a_member_that_failed_half_way_stays_in_the_books_when_another_action_on
             .disrupting(&["mq"]),
     ];
     let setting = Setting::new(graph_with(nodes, &[("mq", budget(&["h1", "h2"], 1, &[]))]));
-    setting.world.trouble("fails@h1", Trouble::Fails);
-    setting.world.script(
+    setting.cluster.trouble("fails@h1", Trouble::Fails);
+    setting.cluster.script(
         "slow@h1",
         Script {
             takes: 9000,
@@ -213,7 +214,7 @@ async fn a_member_that_failed_half_way_stays_in_the_books_when_another_action_on
         },
     );
     let ran = setting.run().await;
-    assert_eq!(setting.world.violations(), Vec::<String>::new());
+    assert_eq!(setting.cluster.violations(), Vec::<String>::new());
     assert_eq!(ran.figures(), (1, 1, 1));
 }
 
@@ -253,8 +254,8 @@ async fn the_member_that_is_down_already_is_the_one_that_may_be_acted_on() {
     let setting = Setting::new(graph_with(nodes, &[("mq", budget(&members, 1, &["h3"]))]));
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (2, 0, 0));
-    assert_eq!(setting.world.violations(), Vec::<String>::new());
-    assert_eq!(setting.world.happenings()[0], "restart@h3 begins");
+    assert_eq!(setting.cluster.violations(), Vec::<String>::new());
+    assert_eq!(setting.cluster.happenings()[0], "restart@h3 begins");
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,7 +266,7 @@ async fn an_action_that_a_precondition_stopped_took_nobody_down() {
         node("restart@h2", "h2", &[]).of("mq").disrupting(&["mq"]),
     ];
     let setting = Setting::new(graph_with(nodes, &[("mq", budget(&members, 1, &[]))]));
-    setting.world.trouble("restart@h1", Trouble::Changed);
+    setting.cluster.trouble("restart@h1", Trouble::Changed);
     let ran = setting.run().await;
     assert!(matches!(failure(ran.of("restart@h1")), Failure::Changed { .. }));
     assert!(ran.is_done("restart@h2"), "{:?}", ran.of("restart@h2"));

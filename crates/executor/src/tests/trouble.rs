@@ -2,8 +2,9 @@
 
 use plan::{Failure, NodeOutcome, NotRun};
 
+use super::fake_cluster::Trouble;
 use super::graphs::{NodeExt, budget, graph, graph_with, host, node};
-use super::world::{Ran, Setting, Trouble};
+use super::setting::{Ran, Setting};
 
 fn failure(ran: &Ran, id: &str) -> Failure {
     match ran.of(id) {
@@ -38,7 +39,7 @@ async fn attempts_to_connect_are_backed_off_and_the_same_every_time() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
     setting.fake.set_down(&host("h1"), true);
     setting.run().await;
-    let first = setting.world.elapsed();
+    let first = setting.cluster.elapsed();
     // Three waits of half to all of 200, 400 and 800 ms.
     assert!((700..=1400).contains(&first), "{first}");
 }
@@ -56,10 +57,10 @@ async fn a_host_that_comes_back_in_time_is_acted_on() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_cut_before_anything_was_done_is_opened_again_and_the_action_sent_again() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
-    setting.world.trouble("a", Trouble::CutBefore(2));
+    setting.cluster.trouble("a", Trouble::CutBefore(2));
     let ran = setting.run().await;
     assert!(ran.is_done("a"), "{:?}", ran.of("a"));
-    assert_eq!(setting.world.calls("a"), 3);
+    assert_eq!(setting.cluster.calls("a"), 3);
     assert_eq!(
         ran.waits("a")[0],
         "the connection to h1 was lost: the fake host went away"
@@ -69,21 +70,21 @@ async fn a_connection_that_is_cut_before_anything_was_done_is_opened_again_and_t
 #[tokio::test(start_paused = true)]
 async fn between_two_sendings_there_is_a_pause() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
-    setting.world.trouble("a", Trouble::CutBefore(99));
+    setting.cluster.trouble("a", Trouble::CutBefore(99));
     let ran = setting.run().await;
     assert_eq!(lost(&ran, "a"), "the fake host went away");
-    assert_eq!(setting.world.calls("a"), 3);
-    assert!(setting.world.elapsed() >= 300, "{}", setting.world.elapsed());
+    assert_eq!(setting.cluster.calls("a"), 3);
+    assert!(setting.cluster.elapsed() >= 300, "{}", setting.cluster.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_action_whose_answer_was_lost_is_answered_again_and_not_done_again() {
     for node in [node("a", "h1", &[]), node("a", "h1", &[]).restarting()] {
         let setting = Setting::new(graph(vec![node]));
-        setting.world.trouble("a", Trouble::CutAfter);
+        setting.cluster.trouble("a", Trouble::CutAfter);
         let ran = setting.run().await;
         assert!(ran.is_done("a"), "{:?}", ran.of("a"));
-        assert_eq!(setting.world.happenings(), ["a begins", "a ends"], "done once");
+        assert_eq!(setting.cluster.happenings(), ["a begins", "a ends"], "done once");
     }
 }
 
@@ -95,7 +96,7 @@ async fn an_action_of_an_agent_that_died_in_the_middle_is_not_repeated_and_stops
             node("mq/b", "h2", &["mq/a"]).of("mq"),
         ];
         let setting = Setting::new(graph(nodes));
-        setting.world.trouble("mq/a", trouble);
+        setting.cluster.trouble("mq/a", trouble);
         let ran = setting.run().await;
         assert_eq!(
             failure(&ran, "mq/a"),
@@ -103,7 +104,7 @@ async fn an_action_of_an_agent_that_died_in_the_middle_is_not_repeated_and_stops
                 what: "it was begun, and how it ended is not known".into()
             }
         );
-        assert_eq!(setting.world.happenings(), ["mq/a begins", "mq/a ends"]);
+        assert_eq!(setting.cluster.happenings(), ["mq/a begins", "mq/a ends"]);
         assert!(matches!(
             ran.of("mq/b"),
             NodeOutcome::NotRun {
@@ -117,11 +118,11 @@ async fn an_action_of_an_agent_that_died_in_the_middle_is_not_repeated_and_stops
 async fn a_restart_that_was_made_before_its_agent_died_is_not_made_again() {
     for trouble in [Trouble::AgentDies, Trouble::HostRestarts] {
         let setting = Setting::new(graph(vec![node("a", "h1", &[]).restarting()]));
-        setting.world.trouble("a", trouble);
+        setting.cluster.trouble("a", trouble);
         let ran = setting.run().await;
         assert!(ran.is_done("a"), "{:?}", ran.of("a"));
         assert_eq!(
-            setting.world.happenings(),
+            setting.cluster.happenings(),
             ["a begins", "a ends", "a is started"],
             "restarted once"
         );
@@ -131,10 +132,10 @@ async fn a_restart_that_was_made_before_its_agent_died_is_not_made_again() {
 #[tokio::test(start_paused = true)]
 async fn a_restart_that_did_not_come_to_be_is_sent_again() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]).restarting()]));
-    setting.world.trouble("a", Trouble::CutBefore(2));
+    setting.cluster.trouble("a", Trouble::CutBefore(2));
     let ran = setting.run().await;
     assert!(ran.is_done("a"), "{:?}", ran.of("a"));
-    assert_eq!(setting.world.happenings(), ["a begins", "a ends"]);
+    assert_eq!(setting.cluster.happenings(), ["a begins", "a ends"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,9 +145,9 @@ async fn a_member_whose_action_may_have_been_made_stays_in_the_books() {
         node("restart@h2", "h2", &[]).of("kv").disrupting(&["mq"]),
     ];
     let setting = Setting::new(graph_with(nodes, &[("mq", budget(&["h1", "h2"], 1, &[]))]));
-    setting.world.trouble("restart@h1", Trouble::AgentDies);
+    setting.cluster.trouble("restart@h1", Trouble::AgentDies);
     let ran = setting.run().await;
-    assert_eq!(setting.world.violations(), Vec::<String>::new());
+    assert_eq!(setting.cluster.violations(), Vec::<String>::new());
     assert!(
         matches!(
             ran.of("restart@h2"),
@@ -179,7 +180,7 @@ async fn a_host_lost_in_mid_action_stops_its_services_rollout() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_never_answers_an_action_is_lost() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]), node("b", "h2", &[])]));
-    setting.world.trouble("a", Trouble::Silent);
+    setting.cluster.trouble("a", Trouble::Silent);
     let ran = setting.run().await;
     assert!(
         lost(&ran, "a").contains("no answer within"),
@@ -192,7 +193,7 @@ async fn an_agent_that_never_answers_an_action_is_lost() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_answers_nothing_at_all_is_lost_or_unreachable() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
-    setting.world.set_silent("h1", true);
+    setting.cluster.set_silent("h1", true);
     let ran = setting.run().await;
     assert!(lost(&ran, "a").contains("no answer within"));
 }
@@ -200,13 +201,13 @@ async fn an_agent_that_answers_nothing_at_all_is_lost_or_unreachable() {
 #[tokio::test(start_paused = true)]
 async fn an_action_may_take_all_of_its_limit() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]).ungated()]));
-    setting.world.script(
+    setting.cluster.script(
         "a",
-        super::world::Script {
+        super::fake_cluster::Script {
             takes: 10_000,
             ..Default::default()
         },
     );
     assert!(setting.run().await.is_done("a"));
-    assert_eq!(setting.world.calls("a"), 1);
+    assert_eq!(setting.cluster.calls("a"), 1);
 }

@@ -1,33 +1,31 @@
-//! A small world: members that an action takes down and that come back after a while, some with trouble on the way.
+//! A fake cluster: members that an action takes down and that come back after a while, some with trouble on the way.
 //!
-//! A node's action names the node; its script says what the host does with it. The world keeps the books that the
-//! executor must not get wrong: who is down by our doing, and whether that was ever more than a budget allows.
+//! A node's action names the node; its script says what the host does with it. The cluster records what the executor must
+//! not get wrong: which members the run took down, and whether these were ever more than a budget allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use plan::{Budget, Event, Facts, Gate, Judge, NodeOutcome, Outcome, StepGraph, Verdict};
+use plan::{Budget, StepGraph};
 use protocol::facts::{CommandFact, FileFact, UnitFact};
 use protocol::{
     ActionError, ActionId, ActionRequest, Change, Fact, FactQuery, LockHolder, Operation, Record, Request,
     Response, UnitVerb,
 };
-use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use transport::BoxFuture;
-use transport::fake::{Fake, FakeHost};
+use transport::fake::FakeHost;
 use types::{GroupId, HostName, Secret, SecretId};
 
 use super::graphs::host;
-use crate::{Connections, Limits, Stop, run};
 
 /// What a host does with a node's action.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     /// How long the action takes, in milliseconds.
     pub(super) takes: u64,
-    /// How long after the action its member serves again, in milliseconds; `None` for never.
+    /// How long after the action its member is available again, in milliseconds; `None` for never.
     pub(super) back_after: Option<u64>,
     /// What goes wrong.
     pub(super) trouble: Trouble,
@@ -64,40 +62,40 @@ impl Default for Script {
     }
 }
 
-/// Something that a host did, and when, in milliseconds since the world began.
+/// Something that a host did, and when, in milliseconds since the cluster began.
 pub(super) type Happening = (u64, String);
 
-struct Books {
+struct State {
     scripts: BTreeMap<String, Script>,
     /// The groups that a node's action takes its member from.
     disrupts: BTreeMap<String, BTreeSet<GroupId>>,
-    /// The member that a node's gates prove to serve.
+    /// The member that a node's gates prove to be available.
     proves: BTreeMap<String, (GroupId, HostName)>,
     budgets: BTreeMap<GroupId, Budget>,
     log: Vec<Happening>,
     calls: BTreeMap<String, u32>,
     /// Nodes whose action was made, and when their member serves again.
     done: BTreeMap<String, Option<Instant>>,
-    /// Who is down by whose doing, until when.
+    /// Which members are down, by which node, until when.
     down: BTreeMap<GroupId, BTreeMap<(HostName, String), Option<Instant>>>,
     locked: BTreeMap<HostName, LockHolder>,
     /// What each host's agents know of the run's actions.
-    records: BTreeMap<HostName, Record>,
+    records: BTreeMap<HostName, Option<Record>>,
     /// The actions that agents are at, in whatever connection they were sent.
     under_way: BTreeSet<(HostName, ActionId)>,
     silent: BTreeSet<HostName>,
     violations: Vec<String>,
 }
 
-/// The world, as a fake host.
+/// The cluster, as a fake host.
 #[derive(Clone)]
-pub(super) struct World {
-    books: Arc<Mutex<Books>>,
+pub(super) struct FakeCluster {
+    state: Arc<Mutex<State>>,
     began: Instant,
 }
 
-impl World {
-    /// A world for a graph, in which all goes well.
+impl FakeCluster {
+    /// A cluster for a graph, without trouble.
     pub(super) fn new(graph: &StepGraph) -> Self {
         let disrupts = graph
             .nodes()
@@ -108,7 +106,7 @@ impl World {
             let group = GroupId::from(node.service.as_ref()?);
             Some((node.id.to_string(), (group, node.host.clone())))
         });
-        let books = Books {
+        let state = State {
             scripts: BTreeMap::new(),
             disrupts: disrupts.collect(),
             proves: proves.collect(),
@@ -124,17 +122,17 @@ impl World {
             violations: Vec::new(),
         };
         Self {
-            books: Arc::new(Mutex::new(books)),
+            state: Arc::new(Mutex::new(state)),
             began: Instant::now(),
         }
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
     }
 
     pub(super) fn script(&self, node: &str, script: Script) {
-        self.books().scripts.insert(node.into(), script);
+        self.state().scripts.insert(node.into(), script);
     }
 
     pub(super) fn trouble(&self, node: &str, trouble: Trouble) {
@@ -150,22 +148,22 @@ impl World {
     /// From now on the host's agent answers nothing, or does again.
     pub(super) fn set_silent(&self, name: &str, is_silent: bool) {
         if is_silent {
-            self.books().silent.insert(host(name));
+            self.state().silent.insert(host(name));
         } else {
-            self.books().silent.remove(&host(name));
+            self.state().silent.remove(&host(name));
         }
     }
 
     /// Somebody holds a host's run lock, or nobody does.
     pub(super) fn set_locked(&self, name: &str, by: Option<LockHolder>) {
         match by {
-            Some(by) => self.books().locked.insert(host(name), by),
-            None => self.books().locked.remove(&host(name)),
+            Some(by) => self.state().locked.insert(host(name), by),
+            None => self.state().locked.remove(&host(name)),
         };
     }
 
     pub(super) fn log(&self) -> Vec<Happening> {
-        self.books().log.clone()
+        self.state().log.clone()
     }
 
     /// What hosts did, without times.
@@ -174,15 +172,15 @@ impl World {
     }
 
     pub(super) fn calls(&self, node: &str) -> u32 {
-        self.books().calls.get(node).copied().unwrap_or_default()
+        self.state().calls.get(node).copied().unwrap_or_default()
     }
 
     pub(super) fn is_done(&self, node: &str) -> bool {
-        self.books().done.contains_key(node)
+        self.state().done.contains_key(node)
     }
 
     pub(super) fn violations(&self) -> Vec<String> {
-        self.books().violations.clone()
+        self.state().violations.clone()
     }
 
     pub(super) fn elapsed(&self) -> u64 {
@@ -191,15 +189,15 @@ impl World {
 
     fn note(&self, what: String) {
         let at = self.elapsed();
-        self.books().log.push((at, what));
+        self.state().log.push((at, what));
     }
 
     /// Takes a node's member down, and checks that no group has more members down than it may.
     fn take_down(&self, on: &HostName, node: &str) {
         let now = Instant::now();
-        let mut books = self.books();
-        for group in books.disrupts.get(node).cloned().unwrap_or_default() {
-            let down = books.down.entry(group.clone()).or_default();
+        let mut state = self.state();
+        for group in state.disrupts.get(node).cloned().unwrap_or_default() {
+            let down = state.down.entry(group.clone()).or_default();
             down.insert((on.clone(), node.to_owned()), None);
             let mut hosts: BTreeSet<HostName> = down
                 .iter()
@@ -211,16 +209,16 @@ impl World {
                 .filter(|(_, until)| until.is_some_and(|until| until <= now))
                 .map(|((host, _), _)| host.clone())
                 .collect();
-            let proved = books.done.iter().filter(|(_, at)| at.is_some_and(|at| at <= now));
-            let proved = proved.filter_map(|(node, _)| books.proves.get(node));
+            let proved = state.done.iter().filter(|(_, at)| at.is_some_and(|at| at <= now));
+            let proved = proved.filter_map(|(node, _)| state.proves.get(node));
             let proved = proved
                 .filter(|(of, _)| *of == group)
                 .map(|(_, host)| host.clone());
             let back: BTreeSet<HostName> = proved.chain(served).collect();
-            let budget = books.budgets[&group].clone();
+            let budget = state.budgets[&group].clone();
             hosts.extend(budget.unavailable.difference(&back).cloned());
             if hosts.len() > budget.max_unavailable.max(1) || (hosts.len() > budget.max_unavailable) {
-                books
+                state
                     .violations
                     .push(format!("{node} takes {on} from {group} while down: {hosts:?}"));
             }
@@ -228,9 +226,9 @@ impl World {
     }
 
     fn come_back(&self, on: &HostName, node: &str, at: Option<Instant>) {
-        let mut books = self.books();
-        books.done.insert(node.to_owned(), at);
-        for down in books.down.values_mut() {
+        let mut state = self.state();
+        state.done.insert(node.to_owned(), at);
+        for down in state.down.values_mut() {
             if let Some(until) = down.get_mut(&(on.clone(), node.to_owned())) {
                 *until = at;
             }
@@ -239,16 +237,22 @@ impl World {
 
     /// What the agents of a host know. Where no lock was taken, it is the record of a run of no name.
     fn record<T>(&self, on: &HostName, use_it: impl FnOnce(&mut Record) -> T) -> T {
-        let mut books = self.books();
+        let mut state = self.state();
         let new = || Record::open(None, &"r0".parse().unwrap(), false);
-        use_it(books.records.entry(on.clone()).or_insert_with(new))
+        use_it(
+            state
+                .records
+                .entry(on.clone())
+                .or_default()
+                .get_or_insert_with(new),
+        )
     }
 
     /// Does an action once, as the real agent does.
     async fn act_once(self, on: HostName, request: ActionRequest) -> Option<Response> {
         // An agent that was cut off has the host's lock as long as it is at work.
         let mark = (on.clone(), request.id.clone());
-        while self.books().under_way.contains(&mark) {
+        while self.state().under_way.contains(&mark) {
             sleep(Duration::from_millis(100)).await;
         }
         if let Some(known) = self.record(&on, |record| record.answer(&request)) {
@@ -266,11 +270,11 @@ impl World {
             }
             other => panic!("nobody does {other:?}"),
         };
-        let trouble = self.books().scripts.get(&node).map(|script| script.trouble);
+        let trouble = self.state().scripts.get(&node).map(|script| script.trouble);
         self.record(&on, |record| record.begin(request.id.clone()));
-        self.books().under_way.insert(mark.clone());
+        self.state().under_way.insert(mark.clone());
         let response = self.clone().act(on.clone(), node).await;
-        self.books().under_way.remove(&mark);
+        self.state().under_way.remove(&mark);
         match (&response, trouble) {
             (_, Some(Trouble::AgentDies)) => return None,
             (_, Some(Trouble::HostRestarts)) => {
@@ -296,9 +300,9 @@ impl World {
 
     async fn act(self, on: HostName, node: String) -> Option<Response> {
         let (script, call) = {
-            let mut books = self.books();
-            let script = books.scripts.get(&node).cloned().unwrap_or_default();
-            let call = books.calls.entry(node.clone()).or_default();
+            let mut state = self.state();
+            let script = state.scripts.get(&node).cloned().unwrap_or_default();
+            let call = state.calls.entry(node.clone()).or_default();
             *call += 1;
             (script, *call)
         };
@@ -348,23 +352,23 @@ impl World {
         }
     }
 
-    fn state(&self, node: &str) -> &'static str {
-        let books = self.books();
-        if books
+    fn health(&self, node: &str) -> &'static str {
+        let state = self.state();
+        if state
             .scripts
             .get(node)
             .is_some_and(|script| script.trouble == Trouble::GateFails)
         {
             return "broken";
         }
-        match books.done.get(node) {
+        match state.done.get(node) {
             Some(Some(at)) if *at <= Instant::now() => "serves",
             _ => "down",
         }
     }
 }
 
-impl FakeHost for World {
+impl FakeHost for FakeCluster {
     fn learn(
         &self,
         host: HostName,
@@ -377,167 +381,45 @@ impl FakeHost for World {
     }
 
     fn answer(&self, host: HostName, request: Request) -> BoxFuture<'static, Option<Response>> {
-        let world = self.clone();
+        let cluster = self.clone();
         Box::pin(async move {
-            if world.books().silent.contains(&host) {
+            if cluster.state().silent.contains(&host) {
                 std::future::pending::<()>().await;
             }
             match request {
                 Request::Secrets(_) => panic!("a fake host opens them"),
                 Request::Lock { holder, had_lock } => {
-                    let other = world.books().locked.get(&host).cloned();
-                    world.note(format!("{host} is asked for its lock"));
+                    let other = cluster.state().locked.get(&host).cloned();
+                    cluster.note(format!("{host} is asked for its lock"));
                     if let Some(other) =
                         other.filter(|other| *other != holder || other.who.starts_with("stale"))
                     {
                         return Some(Response::LockedBy(other));
                     }
-                    let mut books = world.books();
-                    let found = books.records.remove(&host);
-                    let record = Record::open(found, &holder.run, had_lock);
-                    books.records.insert(host, record);
-                    Some(Response::Locked)
+                    let mut state = cluster.state();
+                    Some(lock(state.records.entry(host).or_default(), &holder, had_lock))
                 }
                 Request::Gather(queries) => {
                     let answers = queries.iter().map(|query| match query {
                         FactQuery::Command(query) => Ok(Fact::Command(CommandFact {
                             status: 0,
-                            stdout: world.state(&query.argv[1]).into(),
+                            stdout: cluster.health(&query.argv[1]).into(),
                             stderr: String::new(),
                         })),
-                        FactQuery::Unit(query) => Ok(Fact::Unit(world.unit(&query.name))),
+                        FactQuery::Unit(query) => Ok(Fact::Unit(cluster.unit(&query.name))),
                         FactQuery::File(_) => Ok(Fact::File(FileFact::Absent)),
                         other => panic!("nobody asks {other:?}"),
                     });
                     Some(Response::Facts(answers.collect()))
                 }
-                Request::Act(request) => world.act_once(host, *request).await,
+                Request::Act(request) => cluster.act_once(host, *request).await,
             }
         })
     }
 }
 
-/// Judges by what the world says of the node that the gate's check names.
-pub(super) struct WorldJudge;
-
-impl Judge for WorldJudge {
-    fn judge(&self, gate: &Gate, facts: &Facts) -> Verdict {
-        for (host, queries) in &gate.watch {
-            for query in queries {
-                let FactQuery::Command(query) = query else {
-                    panic!("nobody asks {query:?}");
-                };
-                match facts.get(host, query) {
-                    Ok(fact) if fact.stdout == "serves" => {}
-                    Ok(fact) if fact.stdout == "broken" => {
-                        return Verdict::Fail(format!("{host} is broken"));
-                    }
-                    Ok(fact) => return Verdict::Wait(format!("{host} is {}", fact.stdout)),
-                    Err(unknown) => return Verdict::Wait(unknown.to_string()),
-                }
-            }
-        }
-        Verdict::Pass
-    }
-}
-
-/// A run to be: the graph, its world and what stands around it.
-pub(super) struct Setting {
-    pub(super) graph: StepGraph,
-    pub(super) world: World,
-    pub(super) fake: Fake,
-    pub(super) limits: Limits,
-    pub(super) stopper: watch::Sender<Stop>,
-}
-
-/// What came of a run.
-pub(super) struct Ran {
-    pub(super) outcome: Outcome,
-    pub(super) events: Vec<Event>,
-}
-
-impl Setting {
-    pub(super) fn new(graph: StepGraph) -> Self {
-        let world = World::new(&graph);
-        let fake = Fake::new(Arc::new(world.clone()));
-        Self {
-            graph,
-            world,
-            fake,
-            limits: Limits::default(),
-            stopper: watch::channel(Stop::No).0,
-        }
-    }
-
-    pub(super) fn connections(&self) -> Connections {
-        let hosts = self.graph.nodes().iter().map(|node| node.host.clone());
-        Connections::new(Arc::new(self.fake.clone()), hosts, Vec::new(), 8)
-    }
-
-    pub(super) async fn run(&self) -> Ran {
-        self.run_over(&self.connections()).await
-    }
-
-    /// Runs, and does something at a time, in milliseconds.
-    pub(super) async fn run_and(&self, at: u64, then: impl FnOnce(&Self)) -> Ran {
-        let later = async {
-            sleep(Duration::from_millis(at)).await;
-            then(self);
-        };
-        tokio::join!(self.run(), later).0
-    }
-
-    pub(super) async fn run_over(&self, connections: &Connections) -> Ran {
-        let (events, mut queue) = mpsc::unbounded_channel();
-        let running = run(
-            &self.graph,
-            connections,
-            &WorldJudge,
-            self.limits,
-            self.stopper.subscribe(),
-            events,
-        );
-        // A run that has not ended after a day of simulated time hangs.
-        let outcome = tokio::time::timeout(Duration::from_hours(24), running)
-            .await
-            .expect("the run hangs");
-        let mut events = Vec::new();
-        while let Ok(event) = queue.try_recv() {
-            events.push(event);
-        }
-        Ran { outcome, events }
-    }
-
-    pub(super) fn stop(&self) {
-        self.stopper.send_replace(Stop::Asked);
-    }
-}
-
-impl Ran {
-    pub(super) fn of(&self, id: &str) -> NodeOutcome {
-        let mut ends = self.events.iter().filter_map(|event| match event {
-            Event::NodeFinished { node, outcome } if node.as_str() == id => Some(outcome.clone()),
-            _ => None,
-        });
-        let end = ends.next().unwrap_or_else(|| panic!("{id} has no end"));
-        assert_eq!(ends.next(), None, "{id} ends twice");
-        end
-    }
-
-    pub(super) fn is_done(&self, id: &str) -> bool {
-        matches!(self.of(id), NodeOutcome::Done { .. })
-    }
-
-    /// What the node waited for.
-    pub(super) fn waits(&self, id: &str) -> Vec<String> {
-        let waits = self.events.iter().filter_map(|event| match event {
-            Event::NodeWaiting { node, why } if node.as_str() == id => Some(why.clone()),
-            _ => None,
-        });
-        waits.collect()
-    }
-
-    pub(super) fn figures(&self) -> (usize, usize, usize) {
-        (self.outcome.done, self.outcome.failed, self.outcome.not_run)
-    }
+/// Gives an agent's run lock to a run, which goes on with the record of its actions.
+pub(super) fn lock(record: &mut Option<Record>, holder: &LockHolder, had_lock: bool) -> Response {
+    *record = Some(Record::open(record.take(), &holder.run, had_lock));
+    Response::Locked
 }
