@@ -5,7 +5,7 @@ use std::mem::size_of;
 
 use serde::{Serialize, ser};
 
-use super::{Budget, Exceeded, Limits};
+use super::budget::{Budget, Exceeded, Limits};
 use crate::facts::{Bson, RespValue, SsdbReply, Term};
 use crate::{Fact, FactError, FactQuery};
 

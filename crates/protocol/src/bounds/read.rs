@@ -6,7 +6,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-use super::{Budget, Exceeded, Limits};
+use super::budget::{Budget, Exceeded, Limits};
 
 /// A value out of postcard's bytes, what is left behind it aside; or why there is none: a limit or bad bytes.
 pub fn read<'de, T: serde::Deserialize<'de>>(

@@ -20,8 +20,6 @@ const KNOWN: &[&[&str]] = &[
     ],
     &["crates/clusterctl/src/saved/"],
     &["crates/lab/src/host.rs", "crates/lab/src/host/root.rs"],
-    &["crates/protocol/src/action.rs", "crates/protocol/src/facts/"],
-    &["crates/protocol/src/bounds/"],
     // The kinds, while they are moved apart.
     &[
         "crates/services/",
