@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::facts::{
-    HttpEndpoint, HttpRequest, MongoCommand, MongoUser, Obstacle, RespCommand, SsdbCommand, SsdbReach,
+    DirectoryState, FileState, HttpEndpoint, HttpRequest, MongoCommand, MongoUser, RespCommand, SsdbCommand,
+    SsdbReach,
 };
 use crate::{Fact, FactError, FactQuery, Text};
 use types::SecretId;
@@ -262,41 +263,6 @@ impl Operation {
             | Self::Http { .. } => false,
         }
     }
-}
-
-/// What stands at a file's path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FileState {
-    /// Nothing.
-    Absent,
-    /// A regular file with this SHA-256, in hexadecimal.
-    Hash(String),
-    /// Whatever an earlier step of the same plan leaves there, such as the package that brings the file. Only for a
-    /// text that was not made from what stands there.
-    Any,
-    /// No file to read and write. Nothing is done to it: the planner refuses, and so does the agent.
-    Obstructed(Obstacle),
-}
-
-/// What stands at a directory's path.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum DirectoryState {
-    /// Whatever an earlier step of the same plan leaves there.
-    #[default]
-    Any,
-    /// Nothing.
-    Absent,
-    /// A directory.
-    Present {
-        /// Its permission bits.
-        mode: u32,
-        /// Its owner's name.
-        owner: String,
-        /// Its group's name.
-        group: String,
-    },
-    /// No directory. Nothing is done to it: the planner refuses, and so does the agent.
-    Obstructed(Obstacle),
 }
 
 /// What systemd is told, in `systemctl`'s words.

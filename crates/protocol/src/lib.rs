@@ -17,11 +17,10 @@ mod references;
 pub mod text;
 
 pub use action::{
-    Action, ActionError, Change, Command, Directive, DirectoryState, FileChange, FileState, Operation,
-    Precondition, UnitVerb,
+    Action, ActionError, Change, Command, Directive, FileChange, Operation, Precondition, UnitVerb,
 };
 pub use encoding::{Encoding, Reference};
-pub use facts::{Fact, FactError, FactQuery, Query};
+pub use facts::{DirectoryState, Fact, FactError, FactQuery, FileState, Query};
 pub use message::{
     Hello, LockHolder, Request, RequestId, Response, Sealed, SealingKey, SecretValue, ToAgent, ToController,
 };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::SecretId;
 
-use crate::{DirectoryState, Encoding, FileState, Reference, Text};
+use crate::{Encoding, Reference, Text};
 
 /// Asks for a file's metadata and, where wanted, its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -218,4 +218,39 @@ impl FileFact {
             },
         }
     }
+}
+
+/// What stands at a file's path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileState {
+    /// Nothing.
+    Absent,
+    /// A regular file with this SHA-256, in hexadecimal.
+    Hash(String),
+    /// Whatever an earlier step of the same plan leaves there, such as the package that brings the file. Only for a
+    /// text that was not made from what stands there.
+    Any,
+    /// No file to read and write. Nothing is done to it: the planner refuses, and so does the agent.
+    Obstructed(Obstacle),
+}
+
+/// What stands at a directory's path.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum DirectoryState {
+    /// Whatever an earlier step of the same plan leaves there.
+    #[default]
+    Any,
+    /// Nothing.
+    Absent,
+    /// A directory.
+    Present {
+        /// Its permission bits.
+        mode: u32,
+        /// Its owner's name.
+        owner: String,
+        /// Its group's name.
+        group: String,
+    },
+    /// No directory. Nothing is done to it: the planner refuses, and so does the agent.
+    Obstructed(Obstacle),
 }

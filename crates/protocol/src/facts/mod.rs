@@ -22,7 +22,7 @@ use thiserror::Error;
 
 pub use command::{CommandFact, CommandQuery};
 pub use erlang::{Call, ErlangFact, ErlangQuery, Term};
-pub use file::{FileFact, FileKind, FileMeta, FileQuery, Obstacle};
+pub use file::{DirectoryState, FileFact, FileKind, FileMeta, FileQuery, FileState, Obstacle};
 pub use http::{HttpAccount, HttpEndpoint, HttpFact, HttpMethod, HttpQuery, HttpRequest};
 pub use log::{LogFact, LogQuery};
 pub use mongo::{Bson, Fields, Login, MongoCommand, MongoError, MongoFact, MongoQuery, MongoUser};
