@@ -367,3 +367,20 @@ pub enum ActionError {
         pid: u32,
     },
 }
+
+impl ActionError {
+    /// The words for people in it.
+    pub(crate) fn words(&mut self) -> &mut String {
+        match self {
+            Self::Changed { what }
+            | Self::TimedOut { what, limit_ms: _ }
+            | Self::CutOff { what }
+            | Self::LeftRunning {
+                what,
+                limit_ms: _,
+                pid: _,
+            }
+            | Self::Failed { message: what } => what,
+        }
+    }
+}

@@ -101,29 +101,28 @@ impl Response {
     /// Cuts the messages for people to a length that can be printed and kept. The agent cuts what it sends, after the
     /// secrets in it are hidden; the controller does not rely on that.
     pub fn cut_messages(&mut self) {
+        self.for_each_message(cut);
+    }
+
+    /// Shows all messages for people, to be changed. What facts say is none.
+    pub fn for_each_message(&mut self, mut see: impl FnMut(&mut String)) {
         match self {
             Self::Ready | Self::Locked => {}
             Self::LockedBy(LockHolder { who, since, run: _ }) => {
-                cut(who);
-                cut(since);
+                see(who);
+                see(since);
             }
             Self::Facts(answers) => {
                 for FactError { message } in answers.iter_mut().filter_map(|answer| answer.as_mut().err()) {
-                    cut(message);
+                    see(message);
                 }
             }
             Self::Acted(Ok(Change { summary, backup })) => {
-                cut(summary);
-                backup.iter_mut().for_each(cut);
+                see(summary);
+                backup.iter_mut().for_each(see);
             }
-            Self::Acted(Err(
-                ActionError::Changed { what }
-                | ActionError::TimedOut { what, .. }
-                | ActionError::CutOff { what }
-                | ActionError::LeftRunning { what, .. }
-                | ActionError::Failed { message: what },
-            )) => cut(what),
-            Self::Failed(why) => cut(why),
+            Self::Acted(Err(error)) => see(error.words()),
+            Self::Failed(why) => see(why),
         }
     }
 }

@@ -8,11 +8,9 @@ use std::collections::BTreeSet;
 use types::SecretId;
 
 use crate::facts::{
-    Bson, Call, CandidateFact, CandidateQuery, CommandFact, CommandQuery, ErlangFact, ErlangQuery, FileFact,
-    FileMeta, FileQuery, HttpAccount, HttpEndpoint, HttpFact, HttpQuery, HttpRequest, LogFact, LogQuery,
-    Login, MongoCommand, MongoError, MongoFact, MongoQuery, MongoUser, OsFact, OsQuery, PackageFact,
-    PackageQuery, ResolveFact, ResolveQuery, RespCommand, RespFact, RespQuery, RespValue, SsdbCommand,
-    SsdbFact, SsdbQuery, SsdbReach, SsdbReply, TcpFact, TcpQuery, Term, UnitFact, UnitQuery, WordsFact,
+    Call, CandidateQuery, CommandQuery, ErlangQuery, FactString, FileQuery, HttpAccount, HttpEndpoint,
+    HttpQuery, HttpRequest, LogQuery, MongoCommand, MongoQuery, MongoUser, OsQuery, PackageQuery,
+    ResolveQuery, RespCommand, RespQuery, SsdbCommand, SsdbQuery, SsdbReach, Strings, TcpQuery, UnitQuery,
     WordsQuery,
 };
 use crate::text::{CLOSE, OPEN};
@@ -58,7 +56,7 @@ impl Action {
         } = self;
         for Precondition { what: _, query, fact } in only_if {
             found.query(query);
-            found.fact(fact);
+            found.strings().fact(fact);
         }
         found.operation(operation);
         found.ids
@@ -73,7 +71,7 @@ impl Fact {
     /// ours says so.
     pub fn secrets(&self) -> Result<BTreeSet<SecretId>, TextError> {
         let mut found = Found::default();
-        found.fact(self);
+        found.strings().fact(self);
         match found.malformed {
             Some(what) => Err(TextError::Malformed(what)),
             None => Ok(found.ids),
@@ -103,6 +101,15 @@ impl Found {
         }
     }
 
+    /// Looks at strings of facts, and of what queries and operations have in common with them.
+    fn strings(&mut self) -> Strings<impl FnMut(FactString<'_>)> {
+        Strings(|string: FactString<'_>| match string {
+            FactString::Plain(string) | FactString::Said(string) => self.string(string),
+            FactString::Text(text) | FactString::File(text) => self.string(text.as_str()),
+            FactString::Secret(id) => self.id(id),
+        })
+    }
+
     fn text(&mut self, text: &Text) {
         self.string(text.as_str());
     }
@@ -128,12 +135,6 @@ impl Found {
             Err(_) => {
                 self.malformed.get_or_insert_with(|| string.to_owned());
             }
-        }
-    }
-
-    fn strings<'a>(&mut self, strings: impl IntoIterator<Item = &'a String>) {
-        for string in strings {
-            self.string(string);
         }
     }
 
@@ -189,7 +190,7 @@ impl Found {
             }) => {
                 if let Some((call, term)) = ready {
                     self.call(call);
-                    self.term(term);
+                    self.strings().term(term);
                 }
                 self.each(calls, Self::call);
             }
@@ -332,7 +333,9 @@ impl Found {
             fields,
             only: _,
         } = command;
-        self.each(fields.iter().map(|(_, value)| value), Self::bson);
+        for (_, value) in fields {
+            self.strings().bson(value);
+        }
     }
 
     fn endpoint(&mut self, at: &HttpEndpoint) {
@@ -362,160 +365,9 @@ impl Found {
             args,
             when_ready: _,
         } = call;
-        self.each(args, Self::term);
-    }
-
-    fn term(&mut self, term: &Term) {
-        match term {
-            Term::Int(_) => {}
-            Term::Atom(text) | Term::Float(text) | Term::Str(text) | Term::Other(text) => self.string(text),
-            Term::List(items) | Term::Tuple(items) => self.each(items, Self::term),
-            Term::Map(pairs) => {
-                for (name, value) in pairs {
-                    self.term(name);
-                    self.term(value);
-                }
-            }
-            Term::Secret(id) => self.id(id),
+        for term in args {
+            self.strings().term(term);
         }
-    }
-
-    fn bson(&mut self, value: &Bson) {
-        match value {
-            Bson::Null | Bson::Bool(_) | Bson::Int(_) | Bson::Date(_) | Bson::Timestamp(_, _) => {}
-            Bson::Str(text) => self.text(text),
-            Bson::Array(items) => self.each(items, Self::bson),
-            Bson::Doc(fields) => {
-                for (name, value) in fields {
-                    self.string(name);
-                    self.bson(value);
-                }
-            }
-            Bson::Double(text) | Bson::ObjectId(text) | Bson::Binary(_, text) | Bson::Other(text) => {
-                self.string(text);
-            }
-        }
-    }
-
-    fn fact(&mut self, fact: &Fact) {
-        match fact {
-            Fact::Os(OsFact {
-                hostname,
-                id,
-                version,
-                arch,
-                kernel,
-                boot_id,
-                now_us: _,
-                uid: _,
-            }) => self.strings([hostname, id, version, arch, kernel, boot_id]),
-            Fact::File(FileFact::Absent) | Fact::Tcp(TcpFact::Open) | Fact::Log(LogFact::Absent) => {}
-            Fact::File(FileFact::Present(meta)) => self.file(meta),
-            Fact::Unit(unit) => self.unit(unit),
-            Fact::Package(PackageFact { version }) | Fact::Candidate(CandidateFact { version }) => {
-                self.strings(version);
-            }
-            Fact::Resolve(ResolveFact { addresses }) => self.strings(addresses),
-            Fact::Tcp(TcpFact::Closed(why))
-            | Fact::Resp(RespFact::Down(why) | RespFact::Denied(why))
-            | Fact::Ssdb(SsdbFact::Down(why) | SsdbFact::Denied(why))
-            | Fact::Erlang(ErlangFact::Down(why) | ErlangFact::Denied(why))
-            | Fact::Mongo(MongoFact::Down(why))
-            | Fact::Http(HttpFact::Down(why))
-            | Fact::Words(WordsFact::Down(why)) => self.string(why),
-            Fact::Command(CommandFact {
-                status: _,
-                stdout,
-                stderr,
-            }) => self.strings([stdout, stderr]),
-            Fact::Resp(RespFact::Replies {
-                authenticated: _,
-                replies,
-            }) => self.each(replies, Self::resp_value),
-            Fact::Ssdb(SsdbFact::Replies {
-                asks_password: _,
-                replies,
-            }) => {
-                for SsdbReply { status, items } in replies {
-                    self.string(status);
-                    self.each(items, Self::text);
-                }
-            }
-            Fact::Erlang(ErlangFact::Results(results)) => {
-                for result in results {
-                    match result {
-                        Ok(term) => self.term(term),
-                        Err(why) => self.string(why),
-                    }
-                }
-            }
-            Fact::Mongo(MongoFact::Denied(error)) => self.mongo_error(error),
-            Fact::Mongo(MongoFact::Replies { login, replies }) => {
-                match login {
-                    Login::Nobody | Login::Accepted => {}
-                    Login::Refused(error) => self.mongo_error(error),
-                }
-                for reply in replies {
-                    match reply {
-                        Ok(value) => self.bson(value),
-                        Err(error) => self.mongo_error(error),
-                    }
-                }
-            }
-            Fact::Http(HttpFact::Reply { status: _, body }) => self.text(body),
-            Fact::Words(WordsFact::Replies(replies)) => self.each(replies, Self::text),
-            Fact::Log(LogFact::Lines(found)) => self.each(found.iter().flatten(), Self::text),
-        }
-    }
-
-    fn file(&mut self, meta: &FileMeta) {
-        let FileMeta {
-            kind: _,
-            sha256,
-            len: _,
-            mode: _,
-            owner,
-            group,
-            modified_us: _,
-            text,
-            target,
-            names: _,
-        } = meta;
-        self.string(target);
-        self.strings([sha256, owner, group]);
-        self.each(text, Self::text);
-    }
-
-    fn unit(&mut self, unit: &UnitFact) {
-        let UnitFact {
-            load,
-            active,
-            sub,
-            enabled,
-            main_pid: _,
-            started_us: _,
-            invocation,
-            stale: _,
-        } = unit;
-        self.strings([load, active, sub, enabled, invocation]);
-    }
-
-    fn resp_value(&mut self, value: &RespValue) {
-        match value {
-            RespValue::Nil | RespValue::Int(_) => {}
-            RespValue::Str(text) => self.text(text),
-            RespValue::List(items) => self.each(items, Self::resp_value),
-            RespValue::Error(why) => self.string(why),
-        }
-    }
-
-    fn mongo_error(&mut self, error: &MongoError) {
-        let MongoError {
-            code: _,
-            name,
-            message,
-        } = error;
-        self.strings([name, message]);
     }
 }
 

@@ -13,6 +13,7 @@ mod mongo;
 mod net;
 mod resp;
 mod ssdb;
+mod strings;
 mod system;
 mod unit;
 mod words;
@@ -29,6 +30,8 @@ pub use mongo::{Bson, Fields, Login, MongoCommand, MongoError, MongoFact, MongoQ
 pub use net::{ResolveFact, ResolveQuery, TcpFact, TcpQuery};
 pub use resp::{RespCommand, RespFact, RespQuery, RespValue};
 pub use ssdb::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReach, SsdbReply};
+pub(crate) use strings::Strings;
+pub use strings::{FactString, FactStringMut};
 pub use system::{CandidateFact, CandidateQuery, OsFact, OsQuery, PackageFact, PackageQuery};
 pub use unit::{UnitFact, UnitQuery};
 pub use words::{WordsFact, WordsQuery};

@@ -1,7 +1,7 @@
 //! What is referred to is found wherever it stands.
 
 use super::*;
-use crate::facts::{HttpMethod, Query};
+use crate::facts::{Bson, CommandFact, HttpMethod, LogFact, Login, MongoFact, Query, TcpFact, Term};
 use crate::{FileState, LockHolder};
 
 fn id(name: &str) -> SecretId {
