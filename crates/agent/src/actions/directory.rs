@@ -4,7 +4,7 @@ use std::path::Path;
 
 use protocol::{ActionError, Change, DirectoryState};
 
-use super::failed;
+use super::act::failed;
 use crate::tree::{Access, Folder, Place, TreeError};
 
 /// What shall stand at a path.

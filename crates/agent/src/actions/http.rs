@@ -3,7 +3,7 @@
 use protocol::facts::{HttpEndpoint, HttpRequest};
 use protocol::{ActionError, Change};
 
-use super::{Act, failed};
+use super::act::{Act, failed};
 use crate::bounds::Time;
 use crate::http;
 use crate::words::tail;
@@ -21,19 +21,9 @@ pub(super) fn send(
     let place = format!("{}:{}", at.address, at.port);
     for request in requests {
         let shown = shown(request);
-        act.safe_point(&shown)?;
-        act.touch();
-        let reply = http::ask(
-            &secrets,
-            at,
-            request,
-            Time::until(act.until),
-            &mut act.host.memory.share(),
-        );
-        // The request's limit is the action's: where no answer came, the time is over as well.
-        let reply = reply.map_err(|error| match act.safe_point(&shown) {
-            Err(over) => over,
-            Ok(()) => failed(format!("{place}: {shown}: {error}")),
+        let (time, mut share) = (Time::until(act.until), act.host.memory.share());
+        let reply = act.ask_once(&place, &shown, || {
+            http::ask(&secrets, at, request, time, &mut share)
         })?;
         if !(200..300).contains(&reply.status) {
             let said = secrets.redact(&String::from_utf8_lossy(&reply.body));

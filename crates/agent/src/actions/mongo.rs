@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::facts::{MongoCommand, MongoUser};
 use protocol::{ActionError, Change};
 
-use super::{Act, failed};
+use super::act::{Act, failed};
 use crate::bounds::Time;
 use crate::mongo::{ClientError, Connection, fields};
 
@@ -41,9 +41,9 @@ pub(super) fn send(
         let name = command.name();
         let mut refused = String::new();
         loop {
-            act.safe_point(&format!("{name}{refused}"))?;
+            let was_touched = act.is_touched.get();
+            act.begin_once(&format!("{name}{refused}"))?;
             let mut share = act.host.memory.share();
-            let was_touched = act.is_touched.replace(true);
             let said = fields(&secrets, &command.fields)
                 .and_then(|document| connection.ask(&command.db, document, &mut share));
             match said {

@@ -2,7 +2,7 @@
 
 use protocol::{ActionError, Change};
 
-use super::{Act, failed};
+use super::act::{Act, failed};
 use crate::facts;
 use crate::process::argv;
 

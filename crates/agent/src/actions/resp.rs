@@ -5,7 +5,7 @@ use protocol::{ActionError, Change, Text};
 use redis_protocol::resp2::types::OwnedFrame;
 use types::SecretId;
 
-use super::{Act, failed};
+use super::act::{Act, failed};
 use crate::bounds::Time;
 use crate::resp::Connection;
 
@@ -18,29 +18,24 @@ pub(super) fn send(
     commands: &[RespCommand],
 ) -> Result<Change, ActionError> {
     let secrets = act.host.secrets();
-    let at = |why: &dyn std::fmt::Display| failed(format!("{address}:{port}: {why}"));
+    let place = format!("{address}:{port}");
     let mut share = act.host.memory.share();
     let time = Time::until(act.until);
     let opened = Connection::open(&secrets, address, port, password, time, &mut share);
-    let mut connection = opened.map_err(|error| at(&error))?;
+    let mut connection = opened.map_err(|error| failed(format!("{place}: {error}")))?;
     for command in commands {
         let shown = shown(command);
-        act.safe_point(&shown)?;
-        act.touch();
         let mut share = act.host.memory.share();
-        let replies = connection.ask(&secrets, std::slice::from_ref(command), &mut share);
-        // The connection's limit is the action's: where no answer came, the time is over as well.
-        let replies = replies.map_err(|error| match act.safe_point(&shown) {
-            Err(over) => over,
-            Ok(()) => at(&format!("{shown}: {error}")),
+        let replies = act.ask_once(&place, &shown, || {
+            connection.ask(&secrets, std::slice::from_ref(command), &mut share)
         })?;
         if let Some(OwnedFrame::Error(text)) = replies.into_iter().next() {
-            return Err(at(&format!("{shown}: {text}")));
+            return Err(failed(format!("{place}: {shown}: {text}")));
         }
     }
     let all: Vec<String> = commands.iter().map(shown).collect();
     Ok(Change {
-        summary: format!("{address}:{port}: {}", all.join("; ")),
+        summary: format!("{place}: {}", all.join("; ")),
         backup: None,
     })
 }

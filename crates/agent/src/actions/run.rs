@@ -3,7 +3,7 @@
 use protocol::{ActionError, Change, Command};
 use zeroize::Zeroizing;
 
-use super::{Act, failed};
+use super::act::{Act, failed};
 
 /// Runs the commands in order, and stops at the first that fails.
 pub(super) fn run(act: &Act<'_>, commands: &[Command]) -> Result<Change, ActionError> {
@@ -21,8 +21,7 @@ pub(super) fn run(act: &Act<'_>, commands: &[Command]) -> Result<Change, ActionE
             None => Ok(Zeroizing::default()),
         }
         .map_err(|error| failed_here(error.to_string()))?;
-        act.safe_point(&shown)?;
-        act.touch();
+        act.begin_once(&shown)?;
         let output = act.program(&command.argv, &stdin, &[])?;
         if output.status != 0 {
             return Err(failed_here(format!(

@@ -4,7 +4,7 @@ use protocol::facts::{SsdbCommand, SsdbReach};
 use protocol::{ActionError, Change, Text};
 use types::SecretId;
 
-use super::{Act, failed};
+use super::act::{Act, failed};
 use crate::bounds::Time;
 use crate::ssdb::{Connection, Items, said, status};
 
@@ -80,15 +80,10 @@ impl Talk<'_> {
 
     fn ask(&mut self, command: &SsdbCommand) -> Result<Items, ActionError> {
         let shown = shown(command);
-        self.act.safe_point(&shown)?;
-        self.act.touch();
         let secrets = self.act.host.secrets();
-        // The connection's limit is the action's: where no answer came, the time is over as well.
         let mut share = self.act.host.memory.share();
-        let reply = self.connection.ask(&secrets, command, &mut share);
-        let reply = reply.map_err(|error| match self.act.safe_point(&shown) {
-            Err(over) => over,
-            Ok(()) => failed(format!("{}: {shown}: {error}", self.at)),
+        let reply = self.act.ask_once(&self.at, &shown, || {
+            self.connection.ask(&secrets, command, &mut share)
         })?;
         if status(&reply) == "ok" {
             Ok(reply)

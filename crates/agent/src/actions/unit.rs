@@ -2,7 +2,7 @@
 
 use protocol::{ActionError, Change, UnitVerb};
 
-use super::{Act, LINES, failed};
+use super::act::{Act, LINES, failed};
 use crate::process::argv;
 
 /// Gives systemd the verbs in order, and stops at the first that fails.
@@ -12,9 +12,8 @@ pub(super) fn tell(act: &Act<'_>, name: &str, verbs: &[UnitVerb]) -> Result<Chan
         if *verb != UnitVerb::DaemonReload {
             words.extend(["--", name]);
         }
-        act.safe_point(&words.join(" "))?;
         if *verb == UnitVerb::Restart {
-            act.touch();
+            act.begin_once(&words.join(" "))?;
         }
         let output = act.program(&argv(&words), &[], &[])?;
         if output.status != 0 {

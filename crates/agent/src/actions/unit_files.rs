@@ -4,8 +4,9 @@ use std::path::Path;
 
 use protocol::{ActionError, Change, DirectoryState, FileChange, FileState, UnitVerb};
 
+use super::act::{Act, failed};
 use super::write::{self, WriteError};
-use super::{Act, directory, failed, unit};
+use super::{directory, unit};
 use crate::tree::{Place, TreeError};
 
 /// Tells systemd, changes the files, tells systemd again; stops at the first that fails.
@@ -21,9 +22,8 @@ pub(super) fn change(
         done.push(unit::tell(act, name, first)?.summary);
     }
     for file in files {
-        act.safe_point(file.path())?;
         // A directory that was moved aside must not be moved aside a second time.
-        act.touch();
+        act.begin_once(file.path())?;
         done.push(one(file)?);
     }
     if !verbs.is_empty() {
