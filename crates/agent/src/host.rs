@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use types::{Secret, SecretId};
 
 use crate::bounds::Memory;
+use crate::mutex::locked;
 use crate::record_file::RecordFile;
 use crate::secrets::Secrets;
 
@@ -188,9 +189,4 @@ impl Running {
             Work::Action => &mut self.actions,
         }
     }
-}
-
-/// A guard without the question of poisoning: a panic ends the process.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crate::host::locked;
+use crate::mutex::locked;
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::RunId;
 
-use crate::host::locked;
+use crate::mutex::locked;
 use crate::words::words;
 
 /// The longest record that is read back; a longer one counts as gone.

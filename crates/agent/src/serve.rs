@@ -11,8 +11,9 @@ use sealing::KeyPair;
 use thiserror::Error;
 
 use crate::bounds::Share;
-use crate::host::{Host, Options, Work, locked};
+use crate::host::{Host, Options, Work};
 use crate::lock::{self, RunLock, Taken};
+use crate::mutex::locked;
 use crate::pool::Pool;
 use crate::redact::redact;
 use crate::{actions, facts};

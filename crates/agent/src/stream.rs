@@ -1,12 +1,15 @@
 //! A connection to a server that ends in time, however slowly the other side reads or writes.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::bounds::Time;
-use crate::facts::connect;
+use crate::resolver::addresses;
 use crate::words::words;
+
+/// How long one address may take to answer.
+const LIMIT: Duration = Duration::from_secs(3);
 
 /// The connection.
 pub(crate) struct Stream {
@@ -25,6 +28,21 @@ impl Stream {
     fn next(&self) -> io::Result<Duration> {
         self.time.next().ok_or_else(late)
     }
+}
+
+/// Connects to the first address of a host that answers; the error says why the last did not.
+pub(crate) fn connect(host: &str, port: u16, time: Time) -> Result<TcpStream, String> {
+    let mut why = format!("{host} does not resolve");
+    for address in addresses(host) {
+        let Some(left) = time.next() else {
+            return Err("it did not answer in time".to_owned());
+        };
+        match TcpStream::connect_timeout(&SocketAddr::new(address, port), left.min(LIMIT)) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => why = words(&error),
+        }
+    }
+    Err(why)
 }
 
 fn late() -> io::Error {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use protocol::FactError;
 use protocol::facts::{CommandFact, CommandQuery};
 
+use super::answer::unknown;
 use crate::bounds::Time;
 use crate::host::Host;
 use crate::process::{OUTPUT_LIMIT, ProcessError, Program};
@@ -18,9 +19,9 @@ pub(super) fn observe(host: &Host, query: &CommandQuery) -> Result<CommandFact, 
     program.keep = OUTPUT_LIMIT + secrets.longest();
     let output = program.run().map_err(|error| match error {
         ProcessError::TimedOut { program } => {
-            super::error(format!("{program} did not end within {} ms", query.limit_ms))
+            unknown(format!("{program} did not end within {} ms", query.limit_ms))
         }
-        error => super::error(error),
+        error => unknown(error),
     })?;
     Ok(CommandFact {
         status: output.status,

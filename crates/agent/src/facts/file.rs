@@ -11,6 +11,7 @@ use protocol::text::{CLOSE, OPEN};
 use regex_lite::Regex;
 use sha2::{Digest, Sha256};
 
+use super::answer::unknown;
 use crate::accounts::Database;
 use crate::secrets::Secrets;
 use crate::tree::{Found, Place, TreeError};
@@ -36,12 +37,12 @@ pub(super) fn observe(secrets: &Secrets, query: &FileQuery) -> Result<FileFact, 
             }));
         }
         Ok(Found::Directory(meta) | Found::Other(meta)) => return Ok(FileFact::Present(describe(&meta))),
-        Err(error) => return Err(super::error(error)),
+        Err(error) => return Err(unknown(error)),
     };
     let mut fact = describe(&open.meta);
     // What is too large is not read. Without a hash it is an obstacle, and nothing that relies on it is planned.
     if !open.is_too_large() {
-        let bytes = open.read().map_err(super::error)?;
+        let bytes = open.read().map_err(unknown)?;
         fact.sha256 = hash(&bytes);
         if query.text {
             fact.text = secrets.conceal(&bytes, &query.secrets, &masked(&bytes, &query.masks)?);
@@ -93,7 +94,7 @@ fn masked(bytes: &[u8], patterns: &[String]) -> Result<Vec<Range<usize>>, FactEr
     let mut ranges = Vec::new();
     for pattern in patterns {
         let regex = Regex::new(pattern)
-            .map_err(|error| super::error(format!("the mask {pattern:?} is no pattern: {error}")))?;
+            .map_err(|error| unknown(format!("the mask {pattern:?} is no pattern: {error}")))?;
         let mut start = 0;
         for line in text.split_inclusive('\n') {
             let content = line.trim_end_matches(['\n', '\r']);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use protocol::FactError;
 use protocol::facts::{HttpFact, HttpQuery};
 
+use super::answer::unknown;
 use crate::bounds::{Share, Time};
 use crate::http::{self, HttpError};
 use crate::secrets::Secrets;
@@ -21,6 +22,6 @@ pub(super) fn observe(
             body: secrets.conceal_lossy(&reply.body),
         }),
         Err(HttpError::Down(why)) => Ok(HttpFact::Down(why)),
-        Err(error @ HttpError::Text(_)) => Err(super::error(error)),
+        Err(error @ HttpError::Text(_)) => Err(unknown(error)),
     }
 }

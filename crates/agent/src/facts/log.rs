@@ -9,6 +9,7 @@ use protocol::{FactError, Text};
 use regex_lite::Regex;
 use zeroize::Zeroizing;
 
+use super::answer::unknown;
 use crate::bounds::Share;
 use crate::secrets::Secrets;
 use crate::tree::{Open, Place, TreeError};
@@ -25,17 +26,17 @@ pub(super) fn observe(
 ) -> Result<LogFact, FactError> {
     // The bytes, the text that they become, and what a list that grows takes at its last step.
     let most = usize::try_from(query.tail.min(MOST)).unwrap_or(usize::MAX);
-    share.grow(most.saturating_mul(4)).map_err(super::error)?;
+    share.grow(most.saturating_mul(4)).map_err(unknown)?;
     let bytes = match tail(query) {
         Ok(Some(bytes)) => bytes,
         Ok(None) | Err(TreeError::NotADirectory(_)) => return Ok(LogFact::Absent),
-        Err(error) => return Err(super::error(error)),
+        Err(error) => return Err(unknown(error)),
     };
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
     let mut found = Vec::with_capacity(query.patterns.len());
     for pattern in &query.patterns {
-        let regex = Regex::new(pattern)
-            .map_err(|error| super::error(format!("{pattern:?} is no pattern: {error}")))?;
+        let regex =
+            Regex::new(pattern).map_err(|error| unknown(format!("{pattern:?} is no pattern: {error}")))?;
         found.push(last(&regex, query.last, &text, secrets));
     }
     Ok(LogFact::Lines(found))

@@ -3,6 +3,7 @@
 //! The queries of a request are answered at the same time as far as that saves time, and in as few processes as
 //! possible: all units by one `systemctl`, all packages by one `dpkg-query`, all names by one `getent`.
 
+mod answer;
 mod command;
 mod erlang;
 mod file;
@@ -24,17 +25,16 @@ use std::sync::{Mutex, PoisonError};
 
 use protocol::bounds::{Limits, measure};
 use protocol::facts::{PackageQuery, ResolveQuery, UnitQuery};
-use protocol::{Fact, FactError, FactQuery};
+use protocol::{Fact, FactQuery};
 
 use crate::bounds::Share;
-use crate::host::{Host, locked};
+use crate::host::Host;
+use crate::mutex::locked;
+
+use self::answer::{Answer, unknown};
 
 pub(crate) use file::hash;
-pub(crate) use names::addresses;
 pub(crate) use package::installed;
-pub(crate) use tcp::connect;
-
-type Answer = Result<Fact, FactError>;
 
 /// How many queries of one request are answered at once.
 const THREADS: usize = 16;
@@ -58,7 +58,7 @@ pub(crate) fn gather<'h>(host: &'h Host, queries: &[FactQuery]) -> (Vec<Answer>,
                 let measured = measure(&answer, Limits::ANSWER).map_err(|exceeded| exceeded.to_string());
                 let taken = measured.and_then(|bytes| locked(&held).grow(bytes));
                 let kept = taken.map_or_else(
-                    |why| Err(error(format!("the answer is skipped: {why}"))),
+                    |why| Err(unknown(format!("the answer is skipped: {why}"))),
                     |()| answer,
                 );
                 answers[place] = Some(kept);
@@ -75,7 +75,7 @@ pub(crate) fn gather<'h>(host: &'h Host, queries: &[FactQuery]) -> (Vec<Answer>,
         work();
     });
     let answers = answers.into_inner().unwrap_or_default().into_iter();
-    let answers = answers.map(|answer| answer.unwrap_or_else(|| Err(error("the connection ended"))));
+    let answers = answers.map(|answer| answer.unwrap_or_else(|| Err(unknown("the connection ended"))));
     let held = held.into_inner().unwrap_or_else(PoisonError::into_inner);
     (answers.collect(), held)
 }
@@ -155,13 +155,6 @@ fn one(host: &Host, query: &FactQuery) -> Answer {
         FactQuery::Candidate(query) => package::candidate(host, query).map(Fact::Candidate),
         FactQuery::Words(query) => Ok(Fact::Words(words::observe(&host.secrets(), query, share))),
         // These are answered together.
-        FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(error("not asked alone")),
-    }
-}
-
-/// An answer that could not be found, with why.
-fn error(message: impl std::fmt::Display) -> FactError {
-    FactError {
-        message: message.to_string(),
+        FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(unknown("not asked alone")),
     }
 }

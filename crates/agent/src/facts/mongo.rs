@@ -5,6 +5,7 @@ use std::time::Duration;
 use protocol::FactError;
 use protocol::facts::{Login, MongoFact, MongoQuery};
 
+use super::answer::unknown;
 use crate::bounds::{Share, Time};
 use crate::mongo::{ClientError, Connection, fields, reply};
 use crate::secrets::Secrets;
@@ -21,7 +22,7 @@ pub(super) fn observe(
         Ok(fact) => Ok(fact),
         Err(ClientError::Down(why)) => Ok(MongoFact::Down(why)),
         Err(ClientError::Denied(error)) => Ok(MongoFact::Denied(error)),
-        Err(error @ (ClientError::Text(_) | ClientError::Command(_))) => Err(super::error(error)),
+        Err(error @ (ClientError::Text(_) | ClientError::Command(_))) => Err(unknown(error)),
     }
 }
 

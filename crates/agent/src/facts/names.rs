@@ -1,34 +1,23 @@
 //! The addresses of names, as the host's own resolver sees them.
 //!
-//! A static binary has no resolver that honours nsswitch.conf(5); `getent` has. One process answers for all names in
-//! the common case that all of them resolve; else each name gets one of its own, so that it is known which is which.
+//! One process answers for all names in the common case that all of them resolve; else each name gets one of its own, so
+//! that it is known which is which.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use protocol::Fact;
 use protocol::facts::ResolveFact;
 
-use super::Answer;
-use crate::host::{Host, locked};
-use crate::process::{ProcessError, Program};
+use super::answer::{Answer, unknown};
+use crate::host::Host;
+use crate::mutex::locked;
+use crate::process::ProcessError;
+use crate::resolver::{ask, blocks};
 
-/// How long the resolver may take.
-const LIMIT: Duration = Duration::from_secs(10);
 /// How many processes look names up at once.
 const THREADS: usize = 8;
-
-/// The addresses of a name in the resolver's order; none where it does not resolve.
-pub(crate) fn addresses(name: &str) -> Vec<IpAddr> {
-    match name.parse() {
-        Ok(address) => vec![address],
-        Err(_) => ask(None, &[name])
-            .map(|text| blocks(&text).concat())
-            .unwrap_or_default(),
-    }
-}
 
 /// Answers for all names.
 pub(super) fn observe(host: &Host, names: &[&str]) -> Vec<Answer> {
@@ -37,7 +26,7 @@ pub(super) fn observe(host: &Host, names: &[&str]) -> Vec<Answer> {
     asked.dedup();
     let found = match look_up(host, &asked) {
         Ok(found) => found,
-        Err(error) => return vec![Err(super::error(error)); names.len()],
+        Err(error) => return vec![Err(unknown(error)); names.len()],
     };
     let answer = |name: &&str| {
         let found = match name.parse::<IpAddr>() {
@@ -82,7 +71,7 @@ fn look_up<'n>(host: &Host, names: &[&'n str]) -> Result<Found<'n>, ProcessError
     let work = || {
         while let Some(name) = { locked(&rest).next() } {
             let addresses = ask(Some(host), &[name]).map(|text| blocks(&text).concat());
-            locked(&found).insert(name, addresses.map_err(super::error));
+            locked(&found).insert(name, addresses.map_err(unknown));
         }
     };
     std::thread::scope(|scope| {
@@ -94,56 +83,10 @@ fn look_up<'n>(host: &Host, names: &[&'n str]) -> Result<Found<'n>, ProcessError
     Ok(found.into_inner().unwrap_or_default())
 }
 
-/// What `getent` says about these names.
-fn ask(host: Option<&Host>, names: &[&str]) -> Result<String, ProcessError> {
-    let words = ["getent", "ahosts"].iter().chain(names);
-    let argv: Vec<String> = words.map(|&word| word.to_owned()).collect();
-    let mut program = Program::new(&argv, Instant::now() + LIMIT);
-    program.stop = host.map(Host::closing);
-    Ok(program.run()?.stdout_text())
-}
-
-/// The addresses of each name that resolved. `getent` prints a line for each address and socket type, and the
-/// canonical name in the first line of a name's block.
-fn blocks(text: &str) -> Vec<Vec<IpAddr>> {
-    let mut blocks: Vec<Vec<IpAddr>> = Vec::new();
-    for line in text.lines() {
-        let mut fields = line.split_whitespace();
-        let (address, begins) = (fields.next(), fields.nth(1).is_some());
-        if begins || blocks.is_empty() {
-            blocks.push(Vec::new());
-        }
-        // A link-local address carries its interface: `fe80::1%eth0`.
-        let address = address.and_then(|text| text.split('%').next()?.parse().ok());
-        if let (Some(address), Some(block)) = (address, blocks.last_mut())
-            && !block.contains(&address)
-        {
-            block.push(address);
-        }
-    }
-    blocks
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Options;
-
-    #[test]
-    fn each_name_has_a_block() {
-        let text = "10.0.0.1        STREAM db1\n10.0.0.1        DGRAM  \n10.0.0.1        RAW    \n\
-                    fd00::1         STREAM \nfd00::1         DGRAM  \n\
-                    10.0.0.2        STREAM db2.example.com\n10.0.0.2        DGRAM  \n";
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert_eq!(
-            blocks(text),
-            [
-                vec![address("10.0.0.1"), address("fd00::1")],
-                vec![address("10.0.0.2")]
-            ]
-        );
-        assert!(blocks("").is_empty());
-    }
 
     #[test]
     fn a_name_that_does_not_resolve_does_not_mix_up_the_others() {

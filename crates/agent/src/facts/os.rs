@@ -5,6 +5,7 @@ use std::fs;
 use protocol::FactError;
 use protocol::facts::OsFact;
 
+use super::answer::unknown;
 use crate::clock;
 use crate::words::words;
 
@@ -13,7 +14,7 @@ pub(super) fn observe() -> Result<OsFact, FactError> {
     let release = os_release();
     let field = |name| os_release_field(&release, name).unwrap_or_default();
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_err(|error| super::error(format!("cannot read the boot id: {}", words(&error))))?;
+        .map_err(|error| unknown(format!("cannot read the boot id: {}", words(&error))))?;
     Ok(OsFact {
         hostname: uname.nodename().to_string_lossy().into_owned(),
         id: field("ID"),

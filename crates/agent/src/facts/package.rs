@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use protocol::facts::{CandidateFact, CandidateQuery, PackageFact};
 use protocol::{Fact, FactError};
 
-use super::Answer;
+use super::answer::{Answer, unknown};
 use crate::host::Host;
 use crate::process::{Program, argv};
 use crate::tree::{Found, Place};
@@ -43,17 +43,17 @@ pub(crate) fn installed(
     until: Instant,
 ) -> Result<HashMap<String, String>, FactError> {
     if let Some(name) = names.iter().find(|name| !is_package_name(name)) {
-        return Err(super::error(format!("{name:?} is not a package name")));
+        return Err(unknown(format!("{name:?} is not a package name")));
     }
     let words = ["dpkg-query", "--show", "--showformat", FORMAT].into_iter();
     let argv = argv(words.chain(names.iter().copied()));
     let mut program = Program::new(&argv, until);
     program.stop = stop;
-    let output = program.run().map_err(super::error)?;
+    let output = program.run().map_err(unknown)?;
     // 1: some of the packages are not known, which is an answer.
     if output.status > 1 {
         let said = tail(&output.stderr_text(), 5);
-        return Err(super::error(format!("dpkg-query: {said}")));
+        return Err(unknown(format!("dpkg-query: {said}")));
     }
     Ok(parse(&output.stdout_text()))
 }
@@ -61,13 +61,10 @@ pub(crate) fn installed(
 /// The version that apt would install, where somebody needs to know.
 pub(super) fn candidate(host: &Host, query: &CandidateQuery) -> Result<CandidateFact, FactError> {
     if !is_package_name(&query.name) {
-        return Err(super::error(format!("{:?} is not a package name", query.name)));
+        return Err(unknown(format!("{:?} is not a package name", query.name)));
     }
-    let place = Place::find(Path::new(&query.unless)).map_err(super::error)?;
-    let found = place
-        .map(|place| place.look())
-        .transpose()
-        .map_err(super::error)?;
+    let place = Place::find(Path::new(&query.unless)).map_err(unknown)?;
+    let found = place.map(|place| place.look()).transpose().map_err(unknown)?;
     if !matches!(found, None | Some(Found::Absent)) {
         return Ok(CandidateFact { version: None });
     }
@@ -75,10 +72,10 @@ pub(super) fn candidate(host: &Host, query: &CandidateQuery) -> Result<Candidate
     let mut program = Program::new(&argv, Instant::now() + LIMIT);
     program.stop = Some(host.closing());
     program.env = &[("LC_ALL", "C.UTF-8")];
-    let output = program.run().map_err(super::error)?;
+    let output = program.run().map_err(unknown)?;
     if output.status != 0 {
         let said = tail(&output.stderr_text(), 5);
-        return Err(super::error(format!("apt-cache: {said}")));
+        return Err(unknown(format!("apt-cache: {said}")));
     }
     Ok(CandidateFact {
         version: version_of(&output.stdout_text()),

@@ -6,6 +6,7 @@ use protocol::facts::{RespCommand, RespFact, RespQuery, RespValue};
 use protocol::{FactError, Text};
 use redis_protocol::resp2::types::OwnedFrame;
 
+use super::answer::unknown;
 use crate::bounds::{Share, Time};
 use crate::resp::{Connection, RespError, is_denial};
 use crate::secrets::Secrets;
@@ -24,7 +25,7 @@ pub(super) fn observe(
         Ok(fact) => Ok(fact),
         Err(RespError::Down(why)) => Ok(RespFact::Down(why)),
         Err(RespError::Denied(why)) => Ok(RespFact::Denied(why)),
-        Err(error @ RespError::Text(_)) => Err(super::error(error)),
+        Err(error @ RespError::Text(_)) => Err(unknown(error)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use protocol::facts::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReply};
 use protocol::{FactError, Text};
 
+use super::answer::unknown;
 use crate::bounds::{Share, Time};
 use crate::secrets::Secrets;
 use crate::ssdb::{Connection, Items, SsdbError};
@@ -23,7 +24,7 @@ pub(super) fn observe(
         Ok(fact) => Ok(fact),
         Err(SsdbError::Down(why)) => Ok(SsdbFact::Down(why)),
         Err(SsdbError::Denied(why)) => Ok(SsdbFact::Denied(why)),
-        Err(error @ SsdbError::Text(_)) => Err(super::error(error)),
+        Err(error @ SsdbError::Text(_)) => Err(unknown(error)),
     }
 }
 

@@ -1,15 +1,12 @@
 //! Whether a port accepts connections from this host.
 
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use protocol::facts::{TcpFact, TcpQuery};
 
 use crate::bounds::Time;
-use crate::words::words;
+use crate::stream::connect;
 
-/// How long one address may take to answer.
-const LIMIT: Duration = Duration::from_secs(3);
 /// How long all addresses of a name may take.
 const ALL: Duration = Duration::from_secs(10);
 
@@ -18,21 +15,6 @@ pub(super) fn observe(query: &TcpQuery) -> TcpFact {
         Ok(_stream) => TcpFact::Open,
         Err(why) => TcpFact::Closed(why),
     }
-}
-
-/// Connects to the first address of a host that answers; the error says why the last did not.
-pub(crate) fn connect(host: &str, port: u16, time: Time) -> Result<TcpStream, String> {
-    let mut why = format!("{host} does not resolve");
-    for address in super::addresses(host) {
-        let Some(left) = time.next() else {
-            return Err("it did not answer in time".to_owned());
-        };
-        match TcpStream::connect_timeout(&SocketAddr::new(address, port), left.min(LIMIT)) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => why = words(&error),
-        }
-    }
-    Err(why)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use protocol::facts::UnitFact;
 use protocol::{Fact, FactError};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Answer;
+use super::answer::{Answer, unknown};
 use crate::clock;
 use crate::host::Host;
 use crate::process::{Output, ProcessError, Program, argv};
@@ -30,12 +30,12 @@ pub(super) fn observe(host: &Host, names: &[&str]) -> Vec<Answer> {
     };
     let answer = |name: &&str| {
         if !is_unit_name(name) {
-            return Err(super::error(format!("{name:?} is not a unit's name")));
+            return Err(unknown(format!("{name:?} is not a unit's name")));
         }
         facts
             .next()
             .map(Fact::Unit)
-            .ok_or_else(|| super::error("systemctl did not answer for every unit"))
+            .ok_or_else(|| unknown("systemctl did not answer for every unit"))
     };
     names.iter().map(answer).collect()
 }
@@ -44,14 +44,14 @@ fn show(host: &Host, names: &[&str]) -> Result<Vec<UnitFact>, FactError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let mut output = run(host, &["--timestamp=us+utc"], names).map_err(super::error)?;
+    let mut output = run(host, &["--timestamp=us+utc"], names).map_err(unknown)?;
     if output.status != 0 && output.stderr_text().contains("timestamp") {
-        output = run(host, &[], names).map_err(super::error)?;
+        output = run(host, &[], names).map_err(unknown)?;
     }
     let facts = parse(&output.stdout_text(), boot_us());
     if output.status != 0 || facts.len() != names.len() {
         let said = tail(&output.stderr_text(), 5);
-        return Err(super::error(format!("systemctl show: {said}")));
+        return Err(unknown(format!("systemctl show: {said}")));
     }
     Ok(facts)
 }

@@ -6,6 +6,7 @@
 //! and SCRAM-SHA-256.
 
 mod bounds;
+mod error;
 mod scram;
 mod value;
 
@@ -14,7 +15,6 @@ use std::io::{self, Read, Write};
 use bson::{Document, RawDocument, doc};
 use protocol::TextError;
 use protocol::facts::{MongoError, MongoUser};
-use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::bounds::{REPLY, Share, Time};
@@ -22,29 +22,13 @@ use crate::secrets::Secrets;
 use crate::stream::Stream;
 use crate::words::words;
 
+pub(crate) use error::ClientError;
 pub(crate) use value::{failure, fields, reply};
 
 /// `OP_MSG`, the one kind of message that is left since MongoDB 5.1, and that all since 3.6 speak.
 const OP_MSG: i32 = 2013;
 /// Length, request id, id of the request that is answered, kind of message: four 32-bit integers.
 const HEADER: usize = 16;
-
-/// Why a server did not do what it was asked.
-#[derive(Debug, Error)]
-pub(crate) enum ClientError {
-    /// No connection, or none any more; and why.
-    #[error("{0}")]
-    Down(String),
-    /// It refused the user.
-    #[error("the server refused the user: {0}")]
-    Denied(MongoError),
-    /// A command cannot be put together.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// The same, for another reason.
-    #[error("{0}")]
-    Command(String),
-}
 
 /// A connection to a server.
 pub(crate) struct Connection {

@@ -4,7 +4,7 @@ use bson::spec::BinarySubtype;
 use bson::{Binary, Document, Timestamp};
 use protocol::facts::{Bson, Fields, MongoCommand, MongoError};
 
-use super::ClientError;
+use super::error::ClientError;
 use crate::secrets::Secrets;
 
 /// Bytes as a value.

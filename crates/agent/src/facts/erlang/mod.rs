@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use self::node::{Node, NodeError};
 use crate::bounds::Share;
+use crate::facts::answer::unknown;
 use crate::secrets::Secrets;
 use crate::tree::Place;
 
@@ -32,7 +33,7 @@ pub(super) fn observe(
         Ok(fact) => Ok(fact),
         Err(NodeError::Down(why)) => Ok(ErlangFact::Down(why)),
         Err(NodeError::Denied(why)) => Ok(ErlangFact::Denied(why)),
-        Err(error @ NodeError::Failed(_)) => Err(super::error(format!("{}: {error}", query.node))),
+        Err(error @ NodeError::Failed(_)) => Err(unknown(format!("{}: {error}", query.node))),
     }
 }
 

@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use super::scan::scan;
 use crate::bounds::{REPLY, Share};
-use crate::facts::addresses;
+use crate::resolver::addresses;
 use crate::words::words;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
