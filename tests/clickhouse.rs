@@ -201,7 +201,7 @@ EOF
 
 /// The runbook's commands, with the root element of 18.16, and ZooKeeper in Keeper's place.
 fn runbook(host: &str) -> String {
-    let text = include_str!("../crates/services/src/clickhouse/tests/runbook.sh");
+    let text = include_str!("../crates/kinds/clickhouse/src/tests/runbook.sh");
     let (before, rest) = text.split_once("<keeper_server>").unwrap();
     let (_, after) = rest.split_once("</keeper_server>\n\n").unwrap();
     format!("{before}{after}")

@@ -1,45 +1,45 @@
 //! Targets of files that stand on hosts and on the operator's machine, and that the controller reads or edits.
 
-use services::fuzzing::{self, Edited};
+use crate::editors::{self, Edited};
 
 /// ClickHouse's configuration.
 pub(crate) fn xml(input: &[u8]) -> bool {
-    std::str::from_utf8(input).is_ok_and(fuzzing::xml)
+    std::str::from_utf8(input).is_ok_and(editors::xml)
 }
 
 /// ZooKeeper's configuration.
 pub(crate) fn zoo_cfg(input: &[u8]) -> bool {
-    edits(input, fuzzing::zoo_cfg)
+    edits(input, |text| Some(editors::zoo_cfg(text)))
 }
 
 /// The configuration of Redis, Valkey, Kvrocks and Sentinel.
 pub(crate) fn directives(input: &[u8]) -> bool {
-    edits(input, fuzzing::directives)
+    edits(input, |text| Some(editors::directives(text)))
 }
 
 /// MongoDB's configuration.
 pub(crate) fn mongod_conf(input: &[u8]) -> bool {
-    edits(input, fuzzing::mongod_conf)
+    edits(input, editors::mongod_conf)
 }
 
 /// SSDB's configuration.
 pub(crate) fn ssdb_conf(input: &[u8]) -> bool {
-    edits(input, fuzzing::ssdb_conf)
+    edits(input, editors::ssdb_conf)
 }
 
 /// RabbitMQ's configuration.
 pub(crate) fn rabbitmq_conf(input: &[u8]) -> bool {
-    edits(input, fuzzing::rabbitmq_conf)
+    edits(input, |text| Some(editors::rabbitmq_conf(text)))
 }
 
 /// The platform's configuration.
 pub(crate) fn main_json(input: &[u8]) -> bool {
-    edits(input, fuzzing::main_json)
+    edits(input, editors::main_json)
 }
 
 /// A file that a playbook's step `ini` edits.
 pub(crate) fn ini(input: &[u8]) -> bool {
-    edits(input, fuzzing::ini)
+    edits(input, editors::ini)
 }
 
 /// The keys of hosts that the operator knows.

@@ -4,6 +4,7 @@
 //! said, it is asserted: a file that was edited is left alone by the same edit, a message that was decoded encodes to the
 //! same message, a secret never leaves the agent. An assertion that fails is a finding like any other.
 
+mod editors;
 mod hosts;
 mod operators;
 pub mod seeds;

@@ -99,7 +99,9 @@ pub(crate) fn template(input: &[u8]) -> bool {
     let mut sources = Sources::default();
     let source = sources.add("template", text);
     let Ok(secret) = "k".parse() else { return false };
-    match services::fuzzing::template(text, source, secret) {
+    let vars = BTreeMap::from([("host".to_owned(), "db1".to_owned())]);
+    let secrets = BTreeMap::from([("k".to_owned(), secret)]);
+    match generic::render(text, &vars, Some(&secrets), generic::Place::File(source)) {
         Ok(_) => true,
         Err(diagnostic) => {
             draw(&sources, &[*diagnostic]);

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kit::Service;
 use plan::{GraphError, Node, SkippedSteps, StepGraph, Unplanned};
-use services::Service;
 use types::{GroupId, HostName};
 
 use crate::bind::Bound;

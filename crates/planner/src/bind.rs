@@ -2,9 +2,10 @@
 
 use config::reader::with_suggestion;
 use config::{Findings, Inventory, Playbook, Rollout, Site, Stage, StepDecl};
+use generic::BuildCx;
+use kit::{Cx, Service, Step, StepPlan};
 use protocol::FactQuery;
-use services::generic::{self, BuildCx};
-use services::{Cx, Service, Step, StepPlan, kind_of};
+use services::KINDS;
 use types::{Diagnostic, HostName, Span, StepId};
 
 use crate::input::{Input, PlaybookText};
@@ -184,7 +185,7 @@ impl Binder<'_> {
     /// Binds a playbook to each service of its kind, or once where it has no kind.
     fn each(&self, text: &PlaybookText, playbook: &Playbook, services: &[Box<dyn Service>]) -> Vec<Bound> {
         // A playbook that takes a built-in one's place need not repeat what its name says.
-        let named = || kind_of(&text.name).map(|kind| kind.name().to_owned());
+        let named = || KINDS.named(&text.name).map(|kind| kind.name().to_owned());
         let Some(kind) = playbook.kind.clone().or_else(named) else {
             return vec![self.bound(text, playbook, None)];
         };
@@ -249,6 +250,7 @@ impl Binder<'_> {
                 &BuildCx {
                     inventory: self.inventory,
                     service,
+                    kinds: KINDS,
                     hosts: &hosts,
                     templates: &self.input.templates,
                     sources: self.input.sources,
@@ -267,8 +269,11 @@ impl Binder<'_> {
     }
 
     fn step_of_kind(&self, decl: &StepDecl, step: &str, service: &dyn Service) -> Option<Work> {
-        if !kind_of(service.kind()).is_some_and(|kind| kind.steps().contains(&step)) {
-            generic::report_unknown(decl, Some(service.kind()), self.findings);
+        if !KINDS
+            .named(service.kind())
+            .is_some_and(|kind| kind.steps().contains(&step))
+        {
+            generic::report_unknown(decl, Some(service.kind()), KINDS, self.findings);
             return None;
         }
         if let Some(entry) = decl.with.entries.first() {

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
+use kit::Service;
 use plan::{Budget, Consent, Facts, Gate, Refusal, Verdict};
-use services::Service;
 use types::HostName;
 
 use crate::request::Options;
@@ -109,7 +109,8 @@ pub(crate) fn refusals(
 mod tests {
     use super::*;
     use config::{Findings, Inventory};
-    use services::{ReadCx, read_service};
+    use kit::ReadCx;
+    use services::KINDS;
     use types::Sources;
 
     fn service() -> Box<dyn Service> {
@@ -121,9 +122,10 @@ mod tests {
         let inventory = Inventory::read(&sources, id, &[], &findings);
         let cx = ReadCx {
             inventory: &inventory,
+            kinds: KINDS,
             findings: &findings,
         };
-        read_service(&inventory.services[0], &cx).unwrap()
+        cx.read(&inventory.services[0]).unwrap()
     }
 
     fn host(name: &str) -> HostName {

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use config::Rollout as Mode;
+use kit::{Cx, Service, StepPlan, Task};
 use plan::{Level, Node, Note, Refusal, SkippedSteps, StepGraph, Unplanned};
-use services::{Cx, Service, StepPlan, Task, generic};
 use types::{GroupId, HostName, NodeId, ServiceName};
 
 use crate::bind::{Bound, BoundStep};

@@ -8,12 +8,12 @@
 
 use std::collections::BTreeSet;
 
+use kit::Service;
 use plan::{Facts, HostFacts};
 use protocol::facts::{
     ErlangFact, FileQuery, HttpFact, MongoFact, Query as _, RespFact, SsdbFact, UnitFact, UnitQuery,
 };
 use protocol::{Fact, FactError, FactQuery};
-use services::Service;
 use types::HostName;
 
 /// Why such a host is not asked.

@@ -4,8 +4,8 @@
 //! it was observed (a run was killed right after it started a member, for example), the service may be healthy by the
 //! time its users are changed. So they wait for it, for a while.
 
+use kit::Service;
 use plan::{Facts, Gate, Health, Verdict};
-use services::Service;
 
 /// The check, as saved plans spell it.
 const CHECK: &str = "service-is-well";

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{Findings, Inventory, Playbook};
+use kit::{ReadCx, Service};
 use plan::{Facts, Gate, GraphError, Judge, ServiceStatus, StepGraph, Verdict};
 use protocol::FactQuery;
-use services::{KINDS, ReadCx, Service, generic, read_service};
+use services::KINDS;
 use types::{Diagnostic, HostName, SourceId, Sources};
 
 use crate::assemble;
@@ -28,7 +29,7 @@ pub fn builtin_playbooks() -> Vec<(&'static str, &'static str)> {
         (bind::SITE, include_str!("../../../playbooks/site.toml")),
         (bind::HOSTS, generic::HOSTS_PLAYBOOK),
     ];
-    let kinds = KINDS.iter().map(|kind| (kind.name(), kind.playbook()));
+    let kinds = KINDS.all().map(|kind| (kind.name(), kind.playbook()));
     own.into_iter().chain(kinds).collect()
 }
 
@@ -48,12 +49,13 @@ impl Project {
         let inventory = Inventory::read(input.sources, input.inventory, &input.overlays, findings);
         let cx = ReadCx {
             inventory: &inventory,
+            kinds: KINDS,
             findings,
         };
         let services: Vec<Box<dyn Service>> = inventory
             .services
             .iter()
-            .filter_map(|decl| read_service(decl, &cx))
+            .filter_map(|decl| cx.read(decl))
             .collect();
         let bound = bind::bind(input, &inventory, &services, findings);
         Self {

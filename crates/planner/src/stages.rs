@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kit::{Service, Task};
 use plan::Gate;
-use services::{Service, Task};
 use types::{HostName, NodeId, ServiceName};
 
 use crate::bind::Bound;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use services::world::{Trouble, World};
+use fakes::{FakeCluster, Fault};
 use types::HostName;
 
 /// How long a partition may go unseen by the service itself: nobody is told of silence, and each waits for an answer for as
@@ -16,7 +16,7 @@ pub(crate) struct Watched {
     pub(crate) kind: &'static str,
     /// The service's name, by the inventory in force.
     pub(crate) name: String,
-    pub(crate) world: Box<dyn World>,
+    pub(crate) world: Box<dyn FakeCluster>,
     /// The hosts of its world.
     pub(crate) site: BTreeSet<HostName>,
     /// Its hosts, by the inventory in force.
@@ -34,7 +34,7 @@ pub(crate) struct Watched {
     /// Until when a partition is not seen.
     silent: Duration,
     suffered: BTreeMap<HostName, (Duration, String)>,
-    wrongs: usize,
+    seen_violations: usize,
 }
 
 /// What is known of a service before an operation.
@@ -44,7 +44,7 @@ pub(crate) struct Before {
 }
 
 impl Watched {
-    pub(crate) fn new(kind: &'static str, hosts: &[&str], world: Box<dyn World>) -> Self {
+    pub(crate) fn new(kind: &'static str, hosts: &[&str], world: Box<dyn FakeCluster>) -> Self {
         Self {
             kind,
             name: kind.to_owned(),
@@ -58,7 +58,7 @@ impl Watched {
             shrank: None,
             silent: Duration::ZERO,
             suffered: BTreeMap::new(),
-            wrongs: 0,
+            seen_violations: 0,
         }
     }
 
@@ -69,9 +69,9 @@ impl Watched {
     }
 
     /// Lets trouble come to a host, or to the service as a whole.
-    pub(crate) fn suffer(&mut self, now: Duration, trouble: &Trouble, host: Option<&HostName>) {
-        self.world.suffer(trouble);
-        if matches!(trouble, Trouble::Cut(_)) {
+    pub(crate) fn inject(&mut self, now: Duration, trouble: &Fault, host: Option<&HostName>) {
+        self.world.inject(trouble);
+        if matches!(trouble, Fault::Cut(_)) {
             self.silent = now + SILENCE;
         }
         if let Some(host) = host {
@@ -107,8 +107,8 @@ impl Watched {
     pub(crate) fn after(&mut self, host: &HostName, before: &Before, known: Duration) -> Vec<String> {
         let serving = self.world.serving();
         let needed = self.world.needed();
-        let mut broken: Vec<String> = self.world.wrongs()[self.wrongs..].to_vec();
-        self.wrongs += broken.len();
+        let mut broken: Vec<String> = self.world.violations()[self.seen_violations..].to_vec();
+        self.seen_violations += broken.len();
         let is_excused = self.silent > known || self.shrank.is_some_and(|at| at > known);
         // Where the loss of another could not be known, what the rest came to by both is not ours.
         let is_ours = |gone: &HostName| self.members.contains(gone) && (gone == host || !is_excused);
@@ -166,7 +166,7 @@ impl Watched {
             .acknowledged
             .iter()
             .copied()
-            .filter(|value| !self.world.holds(*value))
+            .filter(|value| !self.world.has_value(*value))
             .collect();
         let mut broken = Vec::new();
         if !lost.is_empty() {

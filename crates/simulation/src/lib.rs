@@ -11,7 +11,7 @@
 //!
 //! [`play`] plays one seed; [`Scenario`] is what a seed stands for.
 //!
-//! [wrongs]: services::world::World::wrongs
+//! [wrongs]: fakes::FakeCluster::wrongs
 
 mod agent;
 mod apply;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use executor::Stop;
+use fakes::Fault;
 use futures::future::join_all;
 use plan::Running;
 use planner::Options;
-use services::world::Trouble;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use types::HostName;
@@ -314,8 +314,8 @@ impl<'a> Stage<'a> {
         for host in &cut.iter().cloned().chain(others).collect::<Vec<HostName>>() {
             self.site()
                 .note(|| format!("by hand: all on {host} is restarted"));
-            for trouble in [Trouble::Crash(host.clone()), Trouble::Revive(host.clone())] {
-                self.site().suffer(None, &trouble, Some(host));
+            for trouble in [Fault::Crash(host.clone()), Fault::Revive(host.clone())] {
+                self.site().inject(None, &trouble, Some(host));
             }
             *self.tally.troubles.entry("by hand").or_default() += 1;
             sleep(Duration::from_mins(1)).await;

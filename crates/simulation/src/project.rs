@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use config::Findings;
+use fakes::Play;
 use planner::{Input, PlaybookText, Project, builtin_playbooks};
-use services::world::Play;
 use types::{Diagnostic, Secret, SecretId, Sources};
 
 use crate::secrecy;

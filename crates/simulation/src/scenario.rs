@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use services::world::{PLAYS, Pace, Play};
+use fakes::{PLAYS, Pace, Play};
 use types::HostName;
 
 use crate::chance::Chance;
@@ -41,7 +41,7 @@ pub struct Scenario {
 #[derive(Debug, Clone)]
 pub(crate) struct Phase {
     pub(crate) wish: Wish,
-    pub(crate) troubles: Vec<Trouble>,
+    pub(crate) troubles: Vec<Fault>,
 }
 
 /// What the operator wants.
@@ -65,7 +65,7 @@ pub(crate) enum Wish {
 
 /// Something that goes wrong for a while.
 #[derive(Debug, Clone)]
-pub(crate) struct Trouble {
+pub(crate) struct Fault {
     pub(crate) sort: Sort,
     pub(crate) at: Moment,
     pub(crate) lasts: Duration,
@@ -176,7 +176,7 @@ impl Scenario {
     }
 
     fn add_phase(&mut self, wish: Wish, most: u64, chance: &mut Chance) {
-        let mut troubles: Vec<Trouble> = Vec::new();
+        let mut troubles: Vec<Fault> = Vec::new();
         for _ in 0..chance.between(0, most) {
             let Some(trouble) = self.trouble(chance) else {
                 continue;
@@ -189,14 +189,14 @@ impl Scenario {
         self.phases.push(Phase { wish, troubles });
     }
 
-    fn trouble(&self, chance: &mut Chance) -> Option<Trouble> {
+    fn trouble(&self, chance: &mut Chance) -> Option<Fault> {
         let at = if chance.one_in(3) {
             Moment::After(chance.time(1, 300_000))
         } else {
             let after = Duration::from_millis(chance.between(0, 2 * (self.latency_ms + self.work_ms)));
             Moment::Operation(chance.between(1, 40), after)
         };
-        Some(Trouble {
+        Some(Fault {
             sort: self.sort(chance)?,
             at,
             lasts: chance.time(100, 400_000),
@@ -307,7 +307,7 @@ impl Display for Sort {
     }
 }
 
-impl Display for Trouble {
+impl Display for Fault {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.at {
             Moment::After(time) => write!(f, "after {:.1} s", time.as_secs_f64())?,

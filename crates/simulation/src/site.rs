@@ -5,13 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use config::ServiceDecl;
+use fakes::{Fault, Machine, Play};
 use plan::StepGraph;
 use protocol::facts::{
     CandidateFact, ErlangFact, FileFact, HttpFact, LogFact, MongoFact, ResolveFact, RespFact, SsdbFact,
     TcpFact, WordsFact,
 };
 use protocol::{ActionError, Fact, FactError, FactQuery, LockHolder, Operation, Precondition, Record};
-use services::world::{Machine, Play, Trouble};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use types::{GroupId, HostName, SecretId};
@@ -315,12 +315,12 @@ impl Site {
     }
 
     /// Lets trouble come to one service, or to all.
-    pub(crate) fn suffer(&self, service: Option<usize>, trouble: &Trouble, host: Option<&HostName>) {
+    pub(crate) fn inject(&self, service: Option<usize>, trouble: &Fault, host: Option<&HostName>) {
         let now = self.now();
         let mut state = self.state();
         for (at, watched) in state.services.iter_mut().enumerate() {
             if service.is_none_or(|only| only == at) {
-                watched.suffer(now, trouble, host);
+                watched.inject(now, trouble, host);
             }
         }
     }
@@ -343,11 +343,11 @@ impl Site {
             }
         }
         let trouble = if is_down {
-            Trouble::Down(host.clone())
+            Fault::Down(host.clone())
         } else {
-            Trouble::Up(host.clone())
+            Fault::Up(host.clone())
         };
-        self.suffer(None, &trouble, Some(host));
+        self.inject(None, &trouble, Some(host));
     }
 
     /// Fills a host's disk, or makes room.

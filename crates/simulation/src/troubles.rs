@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use executor::Stop;
-use services::world;
+use fakes as world;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::network::Network;
-use crate::scenario::{Moment, Sort, Trouble};
+use crate::scenario::{Fault, Moment, Sort};
 use crate::site::Site;
 
 /// How often a process that is sick has another chance to live.
@@ -35,12 +35,7 @@ pub(crate) struct AtWork<'a> {
 impl AtWork<'_> {
     /// Waits for a trouble's moment and lets it happen. It ends at `end` if not before; what has not begun by then never
     /// does.
-    pub(crate) async fn run(
-        &self,
-        trouble: &Trouble,
-        began: Instant,
-        mut end: watch::Receiver<bool>,
-    ) -> bool {
+    pub(crate) async fn run(&self, trouble: &Fault, began: Instant, mut end: watch::Receiver<bool>) -> bool {
         let over = async {
             // Whoever ends it may be gone, and then it is over as well.
             drop(end.wait_for(|is_over| *is_over).await);
@@ -105,8 +100,8 @@ impl AtWork<'_> {
                 }
             }
             Sort::Crash { service, host, .. } => {
-                let crash = world::Trouble::Crash(host.clone());
-                self.site.suffer(Some(*service), &crash, Some(host));
+                let crash = world::Fault::Crash(host.clone());
+                self.site.inject(Some(*service), &crash, Some(host));
             }
             Sort::Sick { .. } => self.relapse(sort),
             Sort::Down(host) => {
@@ -115,14 +110,14 @@ impl AtWork<'_> {
             }
             Sort::Cut { host, wholly } => {
                 self.site
-                    .suffer(None, &world::Trouble::Cut(host.clone()), Some(host));
+                    .inject(None, &world::Fault::Cut(host.clone()), Some(host));
                 if *wholly {
                     self.network.cut(host, true);
                 }
             }
             Sort::Apart(host) => self.network.cut(host, true),
             Sort::Full(host) => self.site.set_full(host, true),
-            Sort::Handover { service } => self.site.suffer(Some(*service), &world::Trouble::Handover, None),
+            Sort::Handover { service } => self.site.inject(Some(*service), &world::Fault::Handover, None),
         }
     }
 
@@ -131,8 +126,8 @@ impl AtWork<'_> {
         if let Sort::Sick { service, host } = sort
             && self.site.is_serving(*service, host)
         {
-            let crash = world::Trouble::Crash(host.clone());
-            self.site.suffer(Some(*service), &crash, Some(host));
+            let crash = world::Fault::Crash(host.clone());
+            self.site.inject(Some(*service), &crash, Some(host));
         }
     }
 
@@ -147,8 +142,8 @@ impl AtWork<'_> {
                 if !is_revived {
                     return;
                 }
-                let revive = world::Trouble::Revive(host.clone());
-                self.site.suffer(Some(*service), &revive, Some(host));
+                let revive = world::Fault::Revive(host.clone());
+                self.site.inject(Some(*service), &revive, Some(host));
             }
             Sort::Sick { .. } => {}
             Sort::Down(host) => {
@@ -157,7 +152,7 @@ impl AtWork<'_> {
             }
             Sort::Cut { host, wholly } => {
                 self.site
-                    .suffer(None, &world::Trouble::Heal(host.clone()), Some(host));
+                    .inject(None, &world::Fault::Heal(host.clone()), Some(host));
                 if *wholly {
                     self.network.cut(host, false);
                 }

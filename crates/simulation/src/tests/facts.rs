@@ -6,11 +6,11 @@
 
 use std::collections::BTreeSet;
 
+use fakes::{FakeCluster, Fault, PLAYS, Pace, Play};
 use plan::{Consent, Facts, Gate, HostFacts, Judge, Running, StepGraph};
 use planner::{Options, Project, Scope};
 use protocol::facts::ResolveFact;
 use protocol::{Fact, FactError, FactQuery};
-use services::world::{PLAYS, Pace, Play, Trouble, World};
 use types::HostName;
 
 use super::mutate::{self, Pool};
@@ -38,7 +38,7 @@ pub(super) fn host(name: &str) -> HostName {
     name.parse().expect("a name of a host")
 }
 
-pub(super) fn observe(world: &dyn World, project: &Project) -> Vec<(HostName, Vec<Answer>)> {
+pub(super) fn observe(world: &dyn FakeCluster, project: &Project) -> Vec<(HostName, Vec<Answer>)> {
     let answer = |host: &HostName, query: FactQuery| {
         let at = |name: &String| HOSTS.iter().position(|known| known == name);
         let answer = world.answer(host, &query).unwrap_or_else(|| match &query {
@@ -120,13 +120,13 @@ fn situations(play: &Play) -> Vec<(Project, Vec<Situation>)> {
     }
     // Members are lost one by one, and come back.
     for trouble in [
-        Trouble::Crash(host("db1")),
-        Trouble::Down(host("db2")),
-        Trouble::Cut(host("db3")),
-        Trouble::Up(host("db2")),
-        Trouble::Heal(host("db3")),
+        Fault::Crash(host("db1")),
+        Fault::Down(host("db2")),
+        Fault::Cut(host("db3")),
+        Fault::Up(host("db2")),
+        Fault::Heal(host("db3")),
     ] {
-        world.suffer(&trouble);
+        world.inject(&trouble);
         now_us += 1_000_000;
         world.advance(now_us);
         let (project, seen) = turns.last_mut().expect("two turns");

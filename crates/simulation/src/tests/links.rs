@@ -1,17 +1,17 @@
 //! A service account puts something else where a file of its service is expected: every kind refuses, and says what it is.
 
+use fakes::{FakeCluster, PLAYS, Pace, Play};
 use plan::{Facts, HostFacts, StepGraph};
 use planner::{Options, Project, Scope};
 use protocol::facts::{FileFact, FileKind, FileMeta, ResolveFact};
 use protocol::{Fact, FactError, FactQuery, Operation};
-use services::world::{PLAYS, Pace, Play, World};
 use types::HostName;
 
 use crate::project;
 
 const HOSTS: [&str; 3] = ["db1", "db2", "db3"];
 
-fn observe(project: &Project, world: &dyn World) -> Facts {
+fn observe(project: &Project, world: &dyn FakeCluster) -> Facts {
     let mut facts = Facts::default();
     for (host, queries) in project.queries(&Scope::default()) {
         let answers = queries.into_iter().map(|query| {

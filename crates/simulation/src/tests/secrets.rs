@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use executor::Stop;
+use fakes::{PLAYS, Pace, Play};
 use planner::{Options, Scope};
-use services::world::{PLAYS, Pace, Play};
 use tokio::sync::watch;
 use transport::tap::Tap;
 use types::{HostName, SecretId};

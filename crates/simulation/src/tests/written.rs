@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use fakes::{PLAYS, Pace};
 use planner::{Options, Scope};
 use protocol::facts::FileQuery;
 use protocol::{FactQuery, Operation, Text};
-use services::world::{PLAYS, Pace};
 use types::{HostName, Secret, SecretId};
 
 use super::facts::{HOSTS, facts, observe};

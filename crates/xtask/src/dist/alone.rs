@@ -53,9 +53,9 @@ mod tests {
     #[test]
     fn a_program_with_a_test_double_in_it_is_refused() {
         with("services", &[]).unwrap();
-        let error = with("services", &["worlds"]).unwrap_err().to_string();
+        let error = with("services", &["doubles"]).unwrap_err().to_string();
         assert!(
-            error.contains("services has the feature worlds, which is for tests"),
+            error.contains("services has the feature doubles, which is for tests"),
             "{error}"
         );
     }

@@ -66,7 +66,8 @@ fn edges(tree: &Tree, krate: &Krate, known: &map::Crate) -> Vec<Problem> {
     for need in krate.needs.iter().filter(|need| need.own) {
         let name = need.name.as_str();
         // Tests may reach deeper, but not sideways or up.
-        if known.uses.contains(&name) || need.for_tests && below.contains(name) {
+        let for_tests = || below.contains(name) || known.tests_use.contains(&name);
+        if known.uses.contains(&name) || need.for_tests && for_tests() {
             continue;
         }
         let among = if need.for_tests {

@@ -9,13 +9,19 @@ use super::map::{self, Nature};
 use super::problem::Problem;
 use super::tree::{Part, Source, Tree};
 
-const HOME: &str = "crates/services/src/";
+/// Where the kinds are: a crate each.
+const HOME: &str = "crates/kinds/";
+/// Where they are registered.
+const REGISTRY: &str = "crates/services/src/lib.rs";
 
 /// Names of kinds that are words of their own too: the runbook calls its clusters, users and masters `altcraft`.
 const ALSO_WORDS: [&str; 1] = ["altcraft"];
 
 /// The one file of an application that says which kinds it is made to use: main.json has a block for each, by name.
-const USES: [&str; 1] = ["crates/services/src/altcraft/uses.rs"];
+const USES: [&str; 1] = ["crates/kinds/altcraft/src/uses.rs"];
+
+/// Describes servers' files: their owners, packages and units bear the server's name, which is the kind's too.
+const OF_SERVERS: &str = "formats";
 
 /// A kind that is implemented somewhere.
 struct Kind<'a> {
@@ -40,7 +46,7 @@ pub(crate) fn check_registered(tree: &Tree) -> Vec<Problem> {
                 line: kind.line,
                 what: format!("the kind {} is not in KINDS", kind.type_name),
                 why: "a kind that is not registered cannot be used (docs/architecture.md, invariant 3)",
-                way_out: format!("add &{path} to KINDS in {HOME}lib.rs"),
+                way_out: format!("add &{path} to KINDS in {REGISTRY}"),
                 ..Problem::at(kind.source)
             });
         }
@@ -57,7 +63,10 @@ pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     for source in tree.of_part(Part::Product) {
         let Ok(syntax) = &source.syntax else { continue };
-        if map::nature(&source.krate) == Nature::Development || USES.contains(&source.path.as_str()) {
+        let may_know = map::nature(&source.krate) == Nature::Development
+            || source.krate == OF_SERVERS
+            || USES.contains(&source.path.as_str());
+        if may_know {
             continue;
         }
         for (line, word) in code::words(&code::shipped(syntax)) {
@@ -75,8 +84,8 @@ pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
                 problems.push(Problem {
                     line,
                     what: format!("{} knows the kind {name}: {text:?}", source.krate),
-                    why: "what is particular to a service stands in its folder only, so that a new kind is one \
-                          folder and two lines (docs/architecture.md, invariant 3)",
+                    why: "what is particular to a service stands in its crate only, so that a new kind is one \
+                          crate and two lines (docs/architecture.md, invariant 3)",
                     way_out: format!(
                         "ask the kind through the traits Kind and Service; what they lack, add there and answer in \
                          {HOME}{folder}/"
@@ -91,7 +100,7 @@ pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
 
 /// Whether a kind's sources have a step of that name.
 fn is_step(tree: &Tree, folder: &str, step: &str) -> bool {
-    let home = format!("{HOME}{folder}/mod.rs");
+    let home = format!("{HOME}{folder}/src/lib.rs");
     let Some(syntax) = tree
         .sources
         .iter()
@@ -152,11 +161,10 @@ fn texts(block: &syn::ItemImpl, name: &str) -> Vec<String> {
 
 /// The paths in `KINDS`.
 fn registered(tree: &Tree) -> Vec<String> {
-    let lib = format!("{HOME}lib.rs");
     let Some(syntax) = tree
         .sources
         .iter()
-        .find(|source| source.path == lib)
+        .find(|source| source.path == REGISTRY)
         .and_then(|source| source.syntax.as_ref().ok())
     else {
         return Vec::new();
@@ -188,16 +196,17 @@ mod tests {
             .with_crate("services", &[])
             .with_source(
                 "crates/services/src/lib.rs",
-                &format!("mod store;\npub static KINDS: &[&dyn Kind] = &[{list}];"),
+                &format!("pub static KINDS: Kinds = Kinds::new(&[{list}]);"),
             )
-            .with_source("crates/services/src/store/mod.rs", kind)
+            .with_crate("kinds/store", &[])
+            .with_source("crates/kinds/store/src/lib.rs", kind)
     }
 
     #[test]
     fn a_kind_that_is_not_in_the_list_is_found() {
         assert_eq!(check_registered(&tree("&store::Store")), []);
         let [problem] = check_registered(&tree("&other::Store")).try_into().unwrap();
-        assert_eq!(problem.file, "crates/services/src/store/mod.rs");
+        assert_eq!(problem.file, "crates/kinds/store/src/lib.rs");
         assert!(problem.way_out.contains("&store::Store"), "{}", problem.way_out);
     }
 

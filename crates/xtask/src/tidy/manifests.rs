@@ -4,12 +4,16 @@ use super::code::{self, Word};
 use super::problem::Problem;
 use super::tree::{Part, Tree};
 
+/// Where the kinds are.
+const KINDS: &str = "crates/kinds/";
+
 /// Finds crates whose folder has another name. The end-to-end tests are the one crate outside crates/.
 pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     for krate in &tree.crates {
         let expected = match krate.name.as_str() {
             "e2e" => "tests".to_owned(),
+            name if krate.folder.starts_with(KINDS) => format!("{KINDS}{name}"),
             name => format!("crates/{name}"),
         };
         if krate.folder != expected {
@@ -107,9 +111,9 @@ mod tests {
     #[test]
     fn a_playbook_that_is_not_embedded_is_found() {
         let tree = Tree::default()
-            .with_crate("services", &[])
+            .with_crate("planner", &[])
             .with_source(
-                "crates/services/src/lib.rs",
+                "crates/planner/src/lib.rs",
                 "static P: &str = include_str!(\"../../../playbooks/a.toml\");",
             )
             .with_text("playbooks/a.toml", "")

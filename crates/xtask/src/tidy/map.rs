@@ -21,6 +21,8 @@ pub(crate) struct Crate {
     pub(crate) name: &'static str,
     /// Which of our crates it may depend on.
     pub(crate) uses: &'static [&'static str],
+    /// Which ones its tests may depend on besides, where those do not lie below it.
+    pub(crate) tests_use: &'static [&'static str],
     /// What it is to the product.
     pub(crate) nature: Nature,
     /// What it holds.
@@ -56,14 +58,77 @@ pub(crate) static MAP: &[Crate] = &[
         "inventory and playbooks, and every error in them with its place",
     ),
     one(
-        "services",
-        &["config", "plan", "protocol", "types"],
+        "formats",
+        &["protocol", "types"],
         Pure,
-        "one folder a kind: settings and facts become tasks, gates, refusals, status",
+        "file formats of the services, read and edited, without any decision",
     ),
     one(
+        "kit",
+        &["config", "plan", "protocol", "types"],
+        Pure,
+        "what every kind is made of: values and functions, nothing that drives a kind",
+    ),
+    Crate {
+        // A step of a kind, in the wrong place.
+        tests_use: &["cases", "rabbitmq"],
+        ..one(
+            "generic",
+            &["config", "kit", "plan", "protocol", "types"],
+            Pure,
+            "the step kinds that belong to no service",
+        )
+    },
+    Crate {
+        // Its inventories have the services that it uses.
+        tests_use: &[
+            "cases",
+            "clickhouse",
+            "fakes",
+            "kvrocks",
+            "mongodb",
+            "rabbitmq",
+            "ssdb",
+        ],
+        ..kind(
+            "altcraft",
+            "the kind altcraft: the application that uses the other services",
+        )
+    },
+    kind(
+        "clickhouse",
+        "the kind clickhouse: servers and their coordination, ZooKeeper or Keeper",
+    ),
+    kind(
+        "kvrocks",
+        "the kind kvrocks: Kvrocks, Redis or Valkey behind Redis Sentinel",
+    ),
+    kind("mongodb", "the kind mongodb: replica sets"),
+    kind("rabbitmq", "the kind rabbitmq: clusters of brokers"),
+    kind("ssdb", "the kind ssdb: mirrors"),
+    Crate {
+        // The built-in playbooks are read as the planner reads them.
+        tests_use: &["generic"],
+        ..one(
+            "services",
+            &[
+                "altcraft",
+                "clickhouse",
+                "kit",
+                "kvrocks",
+                "mongodb",
+                "rabbitmq",
+                "ssdb",
+            ],
+            Pure,
+            "the registry of kinds",
+        )
+    },
+    one(
         "planner",
-        &["config", "plan", "protocol", "services", "types"],
+        &[
+            "config", "generic", "kit", "plan", "protocol", "services", "types",
+        ],
         Pure,
         "playbooks, hosts and facts become one step graph",
     ),
@@ -128,14 +193,26 @@ pub(crate) static MAP: &[Crate] = &[
         "the command line: reads files, puts the others to work, chooses the exit code",
     ),
     one(
+        "fakes",
+        &["formats", "protocol", "types"],
+        Development,
+        "services in memory, as the agents on their hosts would see and change them",
+    ),
+    one(
+        "cases",
+        &["config", "kit", "plan", "protocol", "types"],
+        Development,
+        "what case tests of kinds are written with",
+    ),
+    one(
         "simulation",
         &[
             "config",
             "executor",
+            "fakes",
             "plan",
             "planner",
             "protocol",
-            "services",
             "transport",
             "types",
         ],
@@ -145,7 +222,7 @@ pub(crate) static MAP: &[Crate] = &[
     one(
         "fuzzing",
         &[
-            "agent", "config", "plan", "planner", "protocol", "report", "services", "ssh", "types",
+            "agent", "config", "formats", "generic", "plan", "planner", "protocol", "report", "ssh", "types",
         ],
         Development,
         "what fuzz targets do with an input, and the replay of kept inputs",
@@ -180,8 +257,22 @@ const fn one(
     Crate {
         name,
         uses,
+        tests_use: &[],
         nature,
         holds,
+    }
+}
+
+/// A kind: all of them may use the same, and none another kind.
+const fn kind(name: &'static str, holds: &'static str) -> Crate {
+    Crate {
+        tests_use: &["cases", "fakes"],
+        ..one(
+            name,
+            &["config", "formats", "kit", "plan", "protocol", "types"],
+            Pure,
+            holds,
+        )
     }
 }
 
@@ -247,7 +338,7 @@ mod tests {
 
     #[test]
     fn who_plans_and_who_acts_meet_only_in_the_plan() {
-        for above in ["services", "planner", "config"] {
+        for above in ["services", "kit", "planner", "config"] {
             assert!(!below("executor").contains(above), "executor reaches {above}");
         }
         assert!(!below("report").contains("executor"));

@@ -208,7 +208,12 @@ impl Tree {
 
     /// A source of the crate in whose folder it is.
     pub(crate) fn with_source(mut self, path: &str, text: &str) -> Self {
-        let krate = path.split('/').nth(1).unwrap();
+        let krate = path
+            .strip_prefix("crates/")
+            .unwrap()
+            .split("/src/")
+            .next()
+            .unwrap();
         self.sources.push(source(krate, path.to_owned(), text.to_owned()));
         super::reach::mark(&mut self);
         self

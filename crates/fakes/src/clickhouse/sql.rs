@@ -1,0 +1,223 @@
+//! What the servers say and do in SQL.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, HttpRequest};
+use protocol::{ActionError, Encoding, Text};
+
+use super::{Cluster, Node, TABLE, USERS_D, failed, unheard};
+use formats::xml;
+
+/// The table with which it is checked that statements reach every server.
+const CHECK_TABLE: &str = "clusterctl_check";
+
+/// Where the servers speak HTTP.
+pub(super) const PORT: u16 = 8123;
+
+/// A statement on the whole cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Ddl {
+    /// Whether the check's table is made, or dropped.
+    creates: bool,
+    /// Who has not done so yet.
+    left: BTreeSet<String>,
+}
+
+fn exception(code: u16, text: &str) -> HttpFact {
+    HttpFact::Reply {
+        status: 500,
+        body: Text::new(format!("Code: {code}, e.displayText() = DB::Exception: {text}")),
+    }
+}
+
+impl Cluster {
+    /// What stands in the way of asking a server as somebody.
+    fn refuses(&self, at: usize, endpoint: &HttpEndpoint) -> Option<HttpFact> {
+        let node = &self.nodes[at];
+        if !node.answers() {
+            return Some(HttpFact::Down("connection refused".to_owned()));
+        }
+        let account = endpoint.account.as_ref()?;
+        let user = &account.user;
+        let Some(password) = password(node, user) else {
+            return Some(exception(192, &format!("Unknown user {user}")));
+        };
+        let given = account
+            .password
+            .as_ref()
+            .map(|id| Text::secret_in(Encoding::Cdata, id).to_string());
+        (given.unwrap_or_default() != password)
+            .then(|| exception(193, &format!("Wrong password for user {user}")))
+    }
+
+    pub fn http(&self, at: usize, query: &HttpQuery) -> HttpFact {
+        if let Some(refused) = self.refuses(at, &query.at) {
+            return refused;
+        }
+        let node = &self.nodes[at];
+        let sql = query.request.body.as_str();
+        let has_session = self.has_session(node);
+        let tree = self.tree_of(node).filter(|_| has_session);
+        let body = if sql.contains("FROM system.zookeeper WHERE path IN") {
+            if self.is_old() {
+                return exception(
+                    36,
+                    "SELECT from system.zookeeper table must contain condition like path = 'path'",
+                );
+            }
+            let Some(tree) = tree else {
+                return exception(999, "Coordination::Exception: Session expired");
+            };
+            let names = tree.registered.iter().filter(|_| node.table.is_some());
+            names.fold(String::new(), |mut text, name| {
+                let _ = writeln!(text, "/clickhouse/tables/01/{TABLE}/replicas\t{name}");
+                text
+            })
+        } else if sql.contains("FROM system.zookeeper") {
+            match tree {
+                Some(_) => "1\n".to_owned(),
+                None => return exception(999, "Coordination::Exception: Session expired"),
+            }
+        } else if sql.starts_with("SELECT 'version'") {
+            self.state(node)
+        } else if sql.contains("FROM system.tables WHERE database != 'system'") {
+            node.local_table.clone().unwrap_or_default()
+        } else if sql.starts_with("SELECT total_replicas") {
+            let registered = tree.map_or(0, |tree| tree.registered.len());
+            format!("{registered}\t{}\n", self.active())
+        } else if sql.starts_with("SELECT database, table, is_readonly") {
+            match &node.table {
+                Some(_) => self.row(node),
+                None => String::new(),
+            }
+        } else {
+            unheard(sql)
+        };
+        HttpFact::Reply {
+            status: 200,
+            body: Text::new(body),
+        }
+    }
+
+    fn state(&self, node: &Node) -> String {
+        let version = self.version.split('+').next().unwrap_or_default();
+        let mut out = format!("version\t{version}\t\t\n");
+        for (host, port) in node.cluster() {
+            let _ = writeln!(out, "replica\t{host}\t{port}\t1");
+        }
+        for (name, value) in node.macros() {
+            let _ = writeln!(out, "macro\t{name}\t{value}\t");
+        }
+        if node.has_check_table {
+            let _ = writeln!(out, "check\t{CHECK_TABLE}\t\t");
+        }
+        out
+    }
+
+    pub fn execute(
+        &mut self,
+        at: usize,
+        endpoint: &HttpEndpoint,
+        request: &HttpRequest,
+    ) -> Result<(), ActionError> {
+        match self.refuses(at, endpoint) {
+            Some(HttpFact::Reply { body, .. }) => return Err(failed(body.as_str())),
+            Some(HttpFact::Down(why)) => return Err(failed(why)),
+            None => {}
+        }
+        let sql = request.body.as_str();
+        if sql == "SYSTEM RELOAD CONFIG" {
+            self.reload(at, true);
+            Ok(())
+        } else if let Some(rest) = sql.strip_prefix("SYSTEM DROP REPLICA '") {
+            self.drop_replica(at, rest.split('\'').next().unwrap_or_default())
+        } else if sql.contains(CHECK_TABLE) && sql.contains(" ON CLUSTER ") {
+            self.everywhere(at, sql.starts_with("CREATE TABLE"))
+        } else {
+            unheard(sql)
+        }
+    }
+
+    /// The server drops what is registered of a replica that is not active, and knows no such statement before 20.5.
+    fn drop_replica(&mut self, at: usize, replica: &str) -> Result<(), ActionError> {
+        if self.is_old() {
+            return Err(failed("Code: 62, e.displayText() = DB::Exception: Syntax error"));
+        }
+        let owner = self.at(replica).map(|at| &self.nodes[at]);
+        if owner.is_some_and(|owner| owner.table.is_some() && self.has_session(owner)) {
+            return Err(failed(format!(
+                "Code: 305. DB::Exception: Can't drop replica: {replica}, because it's active"
+            )));
+        }
+        if !self.has_session(&self.nodes[at]) {
+            return Err(failed("Code: 999. Coordination::Exception: Session expired"));
+        }
+        // What nobody else has is gone with it.
+        let has = |node: &&Node, part: u64| node.name() != replica && node.parts().any(|known| known == part);
+        let lost = owner
+            .into_iter()
+            .flat_map(Node::parts)
+            .find(|&part| !self.nodes.iter().any(|node| has(&node, part)));
+        if let Some(part) = lost {
+            self.wrong(format!(
+                "the replica {replica} was dropped, and nobody else has {part}"
+            ));
+        }
+        self.commit(|tree| {
+            tree.registered.remove(replica);
+        });
+        Ok(())
+    }
+
+    /// A statement on the whole cluster: the server waits for all, and goes on in the background where one does not answer.
+    fn everywhere(&mut self, at: usize, creates: bool) -> Result<(), ActionError> {
+        let node = &self.nodes[at];
+        if !self.has_session(node) {
+            return Err(failed(
+                "Code: 999, e.displayText() = Coordination::Exception: Session expired",
+            ));
+        }
+        let left: BTreeSet<String> = node.cluster().iter().map(|(host, _)| host.clone()).collect();
+        if left.is_empty() {
+            return Err(failed(
+                "Code: 170, e.displayText() = DB::Exception: Requested cluster not found",
+            ));
+        }
+        self.ddl.push(Ddl { creates, left });
+        self.carry_out();
+        match self.ddl.last() {
+            None => Ok(()),
+            Some(ddl) => Err(failed(format!(
+                "Code: 159, e.displayText() = DB::Exception: Watching task is executing longer than \
+                 distributed_ddl_task_timeout (=180) seconds. There are {} unfinished hosts",
+                ddl.left.len()
+            ))),
+        }
+    }
+
+    /// Each server does what is in the queue for it, in order.
+    pub fn carry_out(&mut self) {
+        for at in 0..self.nodes.len() {
+            if !self.has_session(&self.nodes[at]) {
+                continue;
+            }
+            let name = self.nodes[at].name().to_owned();
+            for ddl in &mut self.ddl {
+                if ddl.left.remove(&name) {
+                    self.nodes[at].has_check_table = ddl.creates;
+                }
+            }
+        }
+        self.ddl.retain(|ddl| !ddl.left.is_empty());
+    }
+}
+
+/// The password of a user, as a reference; `None` where the server knows no such user.
+fn password(node: &Node, user: &str) -> Option<String> {
+    let files = &node.server.as_ref()?.loaded;
+    let ours = files.iter().filter(|(path, _)| path.starts_with(USERS_D));
+    let roots = ours.filter_map(|(_, text)| xml::parse(text).ok());
+    let mut found = roots.filter_map(|root| Some(root.text_at(&["users", user, "password"])?.to_owned()));
+    found.next()
+}

@@ -1,0 +1,227 @@
+//! An engine's process: what it reads from its file, keeps in memory, and writes back.
+
+use std::collections::BTreeMap;
+
+use formats::directives::{Directives, normal, unquoted};
+use formats::engine::Engine;
+
+/// The line of a default user who needs no password.
+pub const OPEN_USER: &str = "user default on nopass ~* &* +@all";
+
+/// A running engine.
+#[derive(Clone)]
+pub struct Server {
+    engine: Engine,
+    /// From when on it answers.
+    pub answers_us: i64,
+    pub port: u16,
+    pub bind: String,
+    pub requirepass: String,
+    /// Whether the default user needs no password, whatever `requirepass` says.
+    is_open: bool,
+    pub masterauth: String,
+    /// Whom it follows: address and port.
+    pub follows: Option<(String, u16)>,
+    pub link: Link,
+    /// Until when it holds writes back, and what Sentinel tells it, for that waits behind Sentinel's own PUBLISH (ran).
+    pub paused_us: i64,
+    /// How far a test has it behind its master.
+    pub lag: i64,
+    others: BTreeMap<&'static str, String>,
+}
+
+/// A replica's link to its master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// There is none since then.
+    Down(i64),
+    /// It is being sent a copy until then.
+    Copying(i64),
+    /// It has caught up.
+    Up,
+}
+
+/// Directives that an engine knows, each with its default; what is not among them, or among [`SILENT`], Redis refuses to
+/// start with and Kvrocks ignores.
+fn known(engine: Engine) -> &'static [(&'static str, &'static str)] {
+    match engine {
+        Engine::Kvrocks => &[
+            ("loglevel", "info"),
+            ("max-io-mb", "0"),
+            ("maxclients", "10000"),
+            ("tcp-backlog", "511"),
+            ("use-rsid-psync", "no"),
+            ("workers", "8"),
+        ],
+        Engine::Redis | Engine::Valkey => &[
+            ("appendonly", "no"),
+            ("databases", "16"),
+            ("loglevel", "notice"),
+            ("maxclients", "10000"),
+            ("maxmemory", "0"),
+            ("save", "3600 1 300 100 60 10000"),
+            ("tcp-backlog", "511"),
+        ],
+    }
+}
+
+/// Directives of files that nobody asks a running engine for.
+const SILENT: [&str; 14] = [
+    "port",
+    "bind",
+    "requirepass",
+    "masterauth",
+    "slaveof",
+    "replicaof",
+    "user",
+    "dir",
+    "dbfilename",
+    "appenddirname",
+    "protected-mode",
+    "daemonize",
+    "logfile",
+    "pidfile",
+];
+
+impl Server {
+    /// Starts with what its file says; an error is what it prints before it ends.
+    pub fn start(engine: Engine, text: &str, answers_us: i64) -> Result<Self, String> {
+        let file = Directives::parse(text, engine.has_aliases());
+        if engine != Engine::Kvrocks {
+            refuse_unknown(engine, text)?;
+        }
+        let last = |key: &str| file.last(key).map(unquoted).unwrap_or_default().to_owned();
+        // For the others it is an alias.
+        let role = last("slaveof");
+        let follows = match role.split_whitespace().collect::<Vec<_>>().as_slice() {
+            [ip, port] if *ip != "no" => Some(((*ip).to_owned(), port.parse().map_err(|_| "Invalid port")?)),
+            _ => None,
+        };
+        let others = known(engine).iter().map(|&(key, default)| {
+            let lines = file.all(key);
+            let value = match lines.as_slice() {
+                [] => default.to_owned(),
+                lines if Engine::adds_up(key) => normal(&lines.join(" ")),
+                [.., last] => normal(last),
+            };
+            (key, value)
+        });
+        Ok(Self {
+            engine,
+            answers_us,
+            port: last("port").parse().unwrap_or(engine.defaults().port),
+            bind: normal(file.last("bind").unwrap_or(engine.default_bind())),
+            requirepass: last("requirepass"),
+            is_open: text.contains(OPEN_USER),
+            masterauth: last("masterauth"),
+            follows,
+            link: Link::Down(answers_us),
+            paused_us: 0,
+            lag: 0,
+            others: others.collect(),
+        })
+    }
+
+    /// Whether it asks for a password.
+    pub fn asks(&self) -> bool {
+        !self.requirepass.is_empty() && !self.is_open
+    }
+
+    pub fn listens_at(&self, address: &str) -> bool {
+        self.bind
+            .split_whitespace()
+            .any(|bound| matches!(bound, "*" | "0.0.0.0") || bound == address)
+    }
+
+    /// Whether what it acknowledges survives the end of its process: Kvrocks writes to its store, Redis only with
+    /// `appendonly`.
+    pub fn keeps_all(&self) -> bool {
+        self.engine == Engine::Kvrocks || self.others.get("appendonly").is_some_and(|value| value == "yes")
+    }
+
+    /// Whether it replaces a history that is not its master's by a copy. Kvrocks without `use-rsid-psync` kept a stray write,
+    /// missed newer ones, and still showed an up link (seen).
+    pub fn resyncs(&self) -> bool {
+        self.others
+            .get("use-rsid-psync")
+            .is_none_or(|value| value == "yes")
+    }
+
+    pub fn live(&self, key: &str) -> Option<String> {
+        match key {
+            "port" => Some(self.port.to_string()),
+            "bind" => Some(self.bind.clone()),
+            "requirepass" => Some(self.requirepass.clone()),
+            "masterauth" => Some(self.masterauth.clone()),
+            other => self.others.get(other).cloned(),
+        }
+    }
+
+    /// CONFIG SET.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "requirepass" => {
+                value.clone_into(&mut self.requirepass);
+                self.is_open = false;
+            }
+            "masterauth" => value.clone_into(&mut self.masterauth),
+            // This world has no port to move a server to.
+            "port" | "bind" | "databases" | "tcp-backlog" | "use-rsid-psync" | "workers" => {
+                return Err(format!(
+                    "ERR CONFIG SET failed - can't set immutable config {key}"
+                ));
+            }
+            other => match self.others.get_mut(other) {
+                Some(live) => *live = normal(value),
+                None => {
+                    return Err(format!(
+                        "ERR Unknown option or number of arguments for CONFIG SET - '{key}'"
+                    ));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// What CONFIG REWRITE makes of a file: each directive has the value that the process runs with, and one at its default
+    /// is dropped (seen).
+    pub fn rewrite(&self, text: &str) -> String {
+        let key = self.engine.replica_directive();
+        let mut lines: Vec<String> = Vec::new();
+        for line in text.lines() {
+            let name = line.split_whitespace().next().unwrap_or_default();
+            let default = known(self.engine).iter().find(|(known, _)| *known == name);
+            match self.live(name) {
+                _ if [key, "slaveof", "user"].contains(&name) || line.starts_with("# Generated") => {}
+                None => lines.push(line.to_owned()),
+                Some(live) if default.is_some_and(|(_, default)| live == *default) => {}
+                Some(live) => lines.push(format!("{name} {live}")),
+            }
+        }
+        let role = self.follows.as_ref().map(|(ip, port)| format!("{ip} {port}"));
+        if self.engine == Engine::Kvrocks {
+            lines.push(format!("{key} \"{}\"", role.unwrap_or("no one".to_owned())));
+        } else {
+            lines.push("# Generated by CONFIG REWRITE".to_owned());
+            lines.extend(role.map(|role| format!("{key} {role}")));
+            let user = if self.asks() {
+                "user default ⟪kept:900+90⟫"
+            } else {
+                OPEN_USER
+            };
+            lines.push(user.to_owned());
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+fn refuse_unknown(engine: Engine, text: &str) -> Result<(), String> {
+    let names = text.lines().filter_map(|line| line.split_whitespace().next());
+    for name in names.filter(|name| !name.starts_with('#')) {
+        let name = name.to_ascii_lowercase();
+        if !SILENT.contains(&name.as_str()) && !known(engine).iter().any(|(known, _)| *known == name) {
+            return Err(format!("FATAL CONFIG FILE ERROR: Bad directive {name:?}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! One host with its server: what it runs with, what it keeps, and what it knows of the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::facts::{Bson, MongoUser};
+use serde_json::Value;
+
+use crate::Machine;
+use formats::mongod_conf::Conf;
+use formats::replset::{Member, SetConfig};
+
+pub const UNIT: &str = "mongod.service";
+pub const CONF: &str = "/etc/mongod.conf";
+pub const LOCK: &str = "/var/lib/mongodb/mongod.lock";
+/// Written when a database is made.
+pub const MADE: &str = "/var/lib/mongodb/WiredTiger";
+
+/// A host.
+#[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that can be wrong with a host"
+)]
+pub struct Node {
+    pub name: String,
+    pub machine: Machine,
+    /// Whether the host is up.
+    pub is_up: bool,
+    /// Whether the other hosts are out of its reach.
+    pub is_cut: bool,
+    pub process: Option<Process>,
+    pub disk: Disk,
+    /// How far it stays behind although it could keep up, in seconds.
+    pub lag_s: i64,
+    /// Whether it never gets the data: a copy that takes long.
+    pub is_copying: bool,
+    /// Whether the agent on it can be reached.
+    pub is_reachable: bool,
+}
+
+/// What a server keeps.
+#[derive(Clone, Default)]
+pub struct Disk {
+    pub config: Option<SetConfig>,
+    /// The latest term that it heard of, or voted in.
+    pub term: i64,
+    pub data: Data,
+    /// Whether these data are its set's.
+    pub has_data: bool,
+    /// When it had all that the primary had, for the last time.
+    pub reached_us: i64,
+}
+
+/// What the members of a set have in common.
+#[derive(Clone, Default, PartialEq)]
+pub struct Data {
+    /// How far the oplog goes: the term of its last entry, and its number. Who has the same has the same data.
+    pub at: (i64, u64),
+    /// Password and roles by name.
+    pub users: BTreeMap<String, (String, Vec<(String, String)>)>,
+    pub databases: Vec<&'static str>,
+    /// What clients wrote.
+    pub values: BTreeSet<u64>,
+    pub has_write_concern: bool,
+}
+
+/// A server that runs. Moments are microseconds since 1970.
+#[derive(Clone)]
+pub struct Process {
+    /// When it begins to answer.
+    pub answers_us: i64,
+    pub port: u16,
+    conf: Conf,
+    text: String,
+    /// The key by which members know each other.
+    key: Option<String>,
+    /// The term that it leads, as the primary.
+    pub leads: Option<i64>,
+    /// Whether it has all that the primary has.
+    pub is_synced: bool,
+    /// When it will have.
+    pub synced_us: Option<i64>,
+    /// Since when it hears of no primary.
+    pub leaderless_us: Option<i64>,
+    /// Since when it is the primary of no majority.
+    pub lonely_us: Option<i64>,
+    /// Since when it could take over from a primary of less weight.
+    pub eager_us: Option<i64>,
+    /// Until when it does not stand for election.
+    pub stands_back_us: i64,
+}
+
+impl Process {
+    /// Starts as mongod does, or says why it would not.
+    fn start(machine: &Machine, version: &str, answers_us: i64) -> Result<Self, String> {
+        let text = machine.text(CONF).to_owned();
+        let conf = Conf::parse(&text).map_err(|bad| bad.why)?;
+        let path = conf.get("security.keyFile").and_then(Value::as_str);
+        let key = match path {
+            None => None,
+            Some(path) => {
+                let file = machine.files.get(path);
+                let file = file.ok_or_else(|| format!("error opening file: {path}"))?;
+                if !matches!(file.mode, 0o400 | 0o600) || file.owner != "mongodb" {
+                    return Err(format!("permissions on {path} are too open"));
+                }
+                Some(file.text.clone())
+            }
+        };
+        let is_old = version.starts_with("4.") || version.starts_with("5.");
+        if !is_old && conf.get("storage.journal.enabled").is_some() {
+            return Err("Unrecognized option: storage.journal.enabled".to_owned());
+        }
+        let port = conf.get("net.port").and_then(Value::as_u64).unwrap_or(27017);
+        Ok(Self {
+            answers_us,
+            port: u16::try_from(port).map_err(|_| format!("{port} is no port"))?,
+            conf,
+            text,
+            key,
+            leads: None,
+            is_synced: false,
+            synced_us: None,
+            leaderless_us: None,
+            lonely_us: None,
+            eager_us: None,
+            stands_back_us: 0,
+        })
+    }
+
+    /// The set that it was told to be of.
+    pub fn set(&self) -> Option<&str> {
+        self.conf.get("replication.replSetName")?.as_str()
+    }
+
+    pub fn has_auth(&self) -> bool {
+        let authorization = self.conf.get("security.authorization").and_then(Value::as_str);
+        authorization == Some("enabled") || self.key.is_some()
+    }
+
+    /// The options as `getCmdLineOpts` shows them.
+    pub fn parsed(&self) -> Bson {
+        serde_saphyr::from_str::<Value>(&self.text).map_or(Bson::Null, |tree| bson(&tree))
+    }
+
+    /// Whether two servers let each other in.
+    pub fn knows(&self, other: &Self) -> bool {
+        self.key == other.key && self.set() == other.set()
+    }
+}
+
+fn bson(value: &Value) -> Bson {
+    match value {
+        Value::Null => Bson::Null,
+        Value::Bool(flag) => (*flag).into(),
+        Value::Number(number) => number
+            .as_i64()
+            .map_or_else(|| Bson::Double(number.to_string()), Bson::Int),
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => Bson::Array(items.iter().map(bson).collect()),
+        Value::Object(map) => Bson::Doc(
+            map.iter()
+                .map(|(name, value)| (name.clone(), bson(value)))
+                .collect(),
+        ),
+    }
+}
+
+impl Node {
+    /// A host with MongoDB's package, which neither starts nor enables its server.
+    pub fn packaged(name: &str, conf: &str, now_us: i64) -> Self {
+        let mut machine = Machine::default();
+        machine.write(CONF, conf, 0o644, "root", now_us);
+        machine.unit(UNIT);
+        Self {
+            name: name.to_owned(),
+            machine,
+            is_up: true,
+            is_cut: false,
+            process: None,
+            disk: Disk::default(),
+            lag_s: 0,
+            is_copying: false,
+            is_reachable: true,
+        }
+    }
+
+    /// The server starts, anew where it runs. One that finds something wrong with its files dies at once, which systemd
+    /// does not tell who started it.
+    pub fn start(&mut self, version: &str, now_us: i64, start_us: i64) {
+        self.machine.unit(UNIT).start(now_us);
+        self.process = Process::start(&self.machine, version, now_us + start_us).ok();
+        if self.process.is_none() {
+            self.machine.unit(UNIT).die();
+        } else if !self.machine.files.contains_key(LOCK) {
+            self.machine.write(LOCK, "", 0o600, "mongodb", now_us);
+            self.machine.write(MADE, "WiredTiger\n", 0o600, "mongodb", now_us);
+        }
+    }
+
+    /// The server is stopped.
+    pub fn stop(&mut self) {
+        self.process = None;
+        self.machine.unit(UNIT).stop();
+    }
+
+    /// The server, where it answers by now.
+    pub fn server(&self, now_us: i64) -> Option<&Process> {
+        self.process
+            .as_ref()
+            .filter(|process| process.answers_us <= now_us)
+    }
+
+    /// Its name in a set.
+    pub fn member_name(&self) -> String {
+        let port = self.process.as_ref().map_or(27017, |process| process.port);
+        format!("{}:{port}", self.name)
+    }
+
+    /// What its configuration says of itself; `None` where it runs in no set.
+    pub fn own(&self) -> Option<Member> {
+        let set = self.process.as_ref()?.set()?;
+        let config = self.disk.config.as_ref()?;
+        (config.name() == set).then(|| config.member(&self.member_name()))?
+    }
+
+    pub fn is_arbiter(&self) -> bool {
+        self.own().is_some_and(|own| own.is_arbiter())
+    }
+
+    pub fn is_primary(&self) -> bool {
+        self.process
+            .as_ref()
+            .is_some_and(|process| process.leads.is_some())
+    }
+
+    /// Whether it has the set's data, and can be read.
+    pub fn is_secondary(&self) -> bool {
+        self.own().is_some_and(|own| !own.is_arbiter()) && !self.is_primary() && self.disk.has_data
+    }
+
+    /// Whether it has what the primary has, as soon as the primary has it.
+    pub fn keeps_up(&self) -> bool {
+        let is_synced = self.process.as_ref().is_some_and(|process| process.is_synced);
+        is_synced && self.lag_s == 0 && self.own().is_some_and(|own| own.delay() == 0)
+    }
+
+    /// Whether it accepts a user's password.
+    pub fn accepts(&self, user: &MongoUser) -> bool {
+        let known = self.disk.data.users.get(&user.name);
+        known.is_some_and(|(password, _)| *password == format!("⟪secret:{}⟫", user.password))
+    }
+}

@@ -1,0 +1,135 @@
+//! What the agents answer.
+
+use protocol::facts::{SsdbFact, SsdbQuery, SsdbReply, TcpFact};
+use protocol::{Fact, FactQuery, Text};
+
+use super::server::{Disk, Process};
+use super::{CONFIG, Cluster, DIR, Node, OURS, UNIT};
+
+impl Cluster {
+    pub(super) fn fact(&self, at: usize, query: &FactQuery) -> Option<Fact> {
+        let node = &self.nodes[at];
+        Some(match query {
+            FactQuery::Unit(query) if query.name == UNIT => Fact::Unit(node.machine.unit_fact(UNIT)),
+            FactQuery::File(query) if query.path == CONFIG || query.path.starts_with(DIR) => {
+                Fact::File(node.machine.file_fact(query))
+            }
+            FactQuery::Tcp(query) => Fact::Tcp(match self.listener(at, &query.host, query.port) {
+                Ok(_) => TcpFact::Open,
+                Err(why) => TcpFact::Closed(why.to_owned()),
+            }),
+            FactQuery::Ssdb(query) => Fact::Ssdb(self.ask(at, query)),
+            _ => return None,
+        })
+    }
+
+    /// The server that listens at an address, as seen from a host, and why nobody does.
+    pub(super) fn server(&self, from: usize, address: &str, port: u16) -> Result<usize, SsdbFact> {
+        let at = self.listener(from, address, port);
+        let at = at.map_err(|why| SsdbFact::Down(why.to_owned()))?;
+        let auth = self.nodes[at]
+            .process
+            .as_ref()
+            .and_then(|process| process.auth.as_ref());
+        if auth.is_some_and(|auth| auth != OURS) {
+            return Err(SsdbFact::Denied("error: invalid password".to_owned()));
+        }
+        Ok(at)
+    }
+
+    /// Who accepts connections at an address, as seen from a host; else what a connection ends with.
+    fn listener(&self, from: usize, address: &str, port: u16) -> Result<usize, &'static str> {
+        let refused = "connection refused";
+        let at = match address {
+            "127.0.0.1" => from,
+            other => self.find(other).ok_or(refused)?,
+        };
+        if !self.reaches(from, at) {
+            return Err("timed out");
+        }
+        let process = self.nodes[at].process.as_ref().filter(|_| self.answers(at));
+        let process = process.ok_or(refused)?;
+        let listens = process.ip == "0.0.0.0"
+            || process.ip == address
+            || self.nodes[at].name.as_str() == address && process.ip == self.nodes[at].address;
+        if listens && process.port == port.to_string() {
+            Ok(at)
+        } else {
+            Err(refused)
+        }
+    }
+
+    fn ask(&self, from: usize, query: &SsdbQuery) -> SsdbFact {
+        let at = match self.server(from, &query.address, query.port) {
+            Ok(at) => at,
+            Err(fact) => return fact,
+        };
+        let node = &self.nodes[at];
+        let (Some(process), Some(disk)) = (&node.process, &node.disk) else {
+            return SsdbFact::Down("connection refused".to_owned());
+        };
+        let replies = query.commands.iter().map(|command| {
+            let words: Vec<&str> = command.args.iter().map(Text::as_str).collect();
+            reply(node, process, disk, &words)
+        });
+        SsdbFact::Replies {
+            asks_password: process.auth.is_some(),
+            replies: replies.collect(),
+        }
+    }
+}
+
+fn reply(node: &Node, process: &Process, disk: &Disk, words: &[&str]) -> SsdbReply {
+    let ok = |items: Vec<String>| SsdbReply {
+        status: "ok".to_owned(),
+        items: items.into_iter().map(Text::new).collect(),
+    };
+    match words {
+        ["info"] => ok(info(process, disk)),
+        ["keys", _, _, limit] => {
+            let limit = limit.parse().unwrap_or(usize::MAX);
+            ok(disk.data.keys().take(limit).cloned().collect())
+        }
+        ["hlist" | "zlist" | "qlist", ..] => ok(Vec::new()),
+        ["get", key] => match disk.data.get(*key) {
+            Some(value) => ok(vec![value.clone()]),
+            None => SsdbReply {
+                status: "not_found".to_owned(),
+                items: Vec::new(),
+            },
+        },
+        other => panic!("{} is asked {other:?}, which this world does not know", node.name),
+    }
+}
+
+fn info(process: &Process, disk: &Disk) -> Vec<String> {
+    let (min, max) = (disk.oldest(process.capacity), disk.log.len());
+    let binlogs = format!(
+        "    capacity : {}\n    min_seq  : {min}\n    max_seq  : {max}",
+        process.capacity
+    );
+    let mut items: Vec<String> = [
+        "ssdb-server",
+        "version",
+        "1.9.9",
+        "links",
+        "1",
+        "binlogs",
+        &binlogs,
+    ]
+    .map(str::to_owned)
+    .into();
+    for link in &process.links {
+        items.push("replication".to_owned());
+        items.push(format!(
+            "slaveof {}:{}\n    id         : {}\n    type       : mirror\n    status     : {}\n    last_seq   : {}\n    \
+             copy_count : 0\n    sync_count : 0",
+            link.host,
+            link.port,
+            link.id,
+            link.status.word(),
+            disk.position(&link.id),
+        ));
+    }
+    items
+}

@@ -1,0 +1,206 @@
+//! Editing configuration in the form that Redis, Valkey, Kvrocks and Sentinel share: a directive a line, its name,
+//! then its arguments.
+//!
+//! Names are not case-sensitive, `#` begins a comment line, arguments may be quoted
+//! (<https://redis.io/docs/latest/operate/oss_and_stack/management/config/>). Of a directive that stands twice the last
+//! line holds, except for those that add up (`save`, `rename-command`, `client-output-buffer-limit`). Everything that is
+//! not named keeps its place and its bytes, references to secrets included: they are ordinary characters here.
+
+use crate::lines;
+
+/// A configuration's text, to be looked at and edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directives {
+    lines: Vec<String>,
+    ends_with_newline: bool,
+    /// Whether `slave-` and `replica-` are the same, as Redis and Valkey have it and Kvrocks has not.
+    aliases: bool,
+}
+
+impl Directives {
+    /// Takes a text apart. `aliases`: `slave-…` and `replica-…` name the same directives.
+    pub fn parse(text: &str, aliases: bool) -> Self {
+        Self {
+            lines: lines(text).map(str::to_owned).collect(),
+            ends_with_newline: text.ends_with('\n') || text.is_empty(),
+            aliases,
+        }
+    }
+
+    /// The arguments of each line of a directive, in order, as they are written.
+    pub fn all(&self, key: &str) -> Vec<&str> {
+        let lines = self.lines.iter().filter_map(|line| parts(line));
+        lines
+            .filter(|(name, _)| self.same(name, key))
+            .map(|(_, value)| value)
+            .collect()
+    }
+
+    /// The arguments of the line that holds: the last one.
+    pub fn last(&self, key: &str) -> Option<&str> {
+        self.all(key).pop()
+    }
+
+    /// The lines that begin with these words, without them: `["sentinel", "monitor"]`.
+    pub fn after(&self, words: &[&str]) -> Vec<&str> {
+        let lines = self.lines.iter().filter_map(|line| {
+            let mut rest = line.trim();
+            for word in words {
+                let (first, others) = rest.split_once(char::is_whitespace)?;
+                if !first.eq_ignore_ascii_case(word) {
+                    return None;
+                }
+                rest = others.trim_start();
+            }
+            Some(rest)
+        });
+        lines.collect()
+    }
+
+    /// Gives a directive this one value. Its last line is replaced where it stands; one that is missing is added at the
+    /// end. What means the same is left as it is written.
+    pub fn set(&mut self, key: &str, value: &str) {
+        match self.position_of_last(key) {
+            Some(at) if parts(&self.lines[at]).is_some_and(|(_, old)| same_value(old, value)) => {}
+            Some(at) => {
+                // The name stays as it is written: it may be an alias.
+                let name = parts(&self.lines[at]).map_or(key, |(name, _)| name).to_owned();
+                self.lines[at] = format!("{name} {value}");
+            }
+            None => self.lines.push(format!("{key} {value}")),
+        }
+    }
+
+    /// Gives a directive these lines, where its lines add up. They take the place of the first one. Where the words are
+    /// the same, it is left as it is: Redis splits `save 3600 1 300 100` into two lines when it rewrites its file.
+    pub fn set_all(&mut self, key: &str, values: &[String]) {
+        let old = self.all(key);
+        if !old.is_empty() && same_value(&old.join(" "), &values.join(" ")) {
+            return;
+        }
+        let first = self
+            .lines
+            .iter()
+            .position(|line| parts(line).is_some_and(|(name, _)| self.same(name, key)));
+        let first = first.unwrap_or(self.lines.len());
+        let aliases = self.aliases;
+        self.lines
+            .retain(|line| !parts(line).is_some_and(|(name, _)| same_key(name, key, aliases)));
+        for (at, value) in (first..).zip(values) {
+            self.lines.insert(at, format!("{key} {value}"));
+        }
+    }
+
+    /// Drops the lines that begin with these words.
+    pub fn drop(&mut self, words: &[&str]) {
+        self.lines.retain(|line| {
+            let mut found = line.split_whitespace();
+            !words
+                .iter()
+                .all(|word| found.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
+        });
+    }
+
+    /// The text.
+    pub fn text(&self) -> String {
+        let mut text = self.lines.join("\n");
+        if !text.is_empty() && self.ends_with_newline {
+            text.push('\n');
+        }
+        text
+    }
+
+    fn position_of_last(&self, key: &str) -> Option<usize> {
+        self.lines
+            .iter()
+            .rposition(|line| parts(line).is_some_and(|(name, _)| self.same(name, key)))
+    }
+
+    fn same(&self, name: &str, key: &str) -> bool {
+        same_key(name, key, self.aliases)
+    }
+}
+
+/// Name and arguments of a line; `None` for comments and blank lines.
+fn parts(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    Some((name, value.trim()))
+}
+
+fn same_key(name: &str, key: &str, aliases: bool) -> bool {
+    let plain = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        match (aliases, text.as_str()) {
+            (true, "slaveof") => "replicaof".to_owned(),
+            (true, text) => text.replace("slave", "replica"),
+            (false, _) => text,
+        }
+    };
+    plain(name) == plain(key)
+}
+
+/// Whether two values mean the same: quotes, letter case of words like `yes`, spaces between arguments and units of
+/// memory are ways of writing.
+pub fn same_value(a: &str, b: &str) -> bool {
+    normal(a) == normal(b)
+}
+
+/// A value in one way of writing, as `CONFIG GET` would show it.
+pub fn normal(value: &str) -> String {
+    let words: Vec<String> = value
+        .split_whitespace()
+        .map(|word| word.trim_matches(['"', '\'']))
+        .filter(|word| !word.is_empty())
+        .map(normal_word)
+        .collect();
+    words.join(" ")
+}
+
+/// Units as Redis reads them: `1k` is 1000 bytes and `1kb` is 1024 (`memtoull` in its util.c).
+fn normal_word(word: &str) -> String {
+    let lower = word.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &lower[digits.len()..] {
+        "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        "yes" | "no" | "replica" if digits.is_empty() => {
+            return if lower == "replica" {
+                "slave".to_owned()
+            } else {
+                lower
+            };
+        }
+        _ => return word.to_owned(),
+    };
+    match digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+    {
+        Some(bytes) => bytes.to_string(),
+        None => word.to_owned(),
+    }
+}
+
+/// The value without the quotes around it.
+pub fn unquoted(value: &str) -> &str {
+    let value = value.trim();
+    for quote in ['"', '\''] {
+        if let Some(inner) = value
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+        {
+            return inner;
+        }
+    }
+    value
+}

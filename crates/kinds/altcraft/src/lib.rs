@@ -1,0 +1,138 @@
+//! The Altcraft Platform: the application that uses all the other services.
+//!
+//! Its main.json repeats the addresses and passwords of its databases; here they come from the services of the inventory.
+//! Of its processes two work as a cluster, proctask and procworkflow, one of each being the master. Source: the runbook
+//! (the blocks of main.json, "Altcraft Platform Cluster Setup", "Configuring Custom Reader Groups"); where main.json is:
+//! <https://guides.altcraft.com/en/admin-guide/platform-configuration>.
+
+mod basis;
+mod blocks;
+mod config;
+mod groups;
+mod health;
+mod leave;
+mod line;
+mod queries;
+mod restart;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod uses;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::config::ServiceDecl;
+use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
+use protocol::FactQuery;
+use types::{HostName, ServiceName};
+
+use kit::{Cx, StepPlan};
+use kit::{Kind, ReadCx, Service};
+use settings::Settings;
+
+/// The kind.
+pub struct Altcraft;
+
+impl Kind for Altcraft {
+    fn name(&self) -> &'static str {
+        "altcraft"
+    }
+
+    fn playbook(&self) -> &'static str {
+        include_str!("../../../../playbooks/altcraft.toml")
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        &["check", "config", "restart", "leave"]
+    }
+
+    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
+        Some(Box::new(Platform {
+            settings: settings::read(decl, cx)?,
+        }))
+    }
+}
+
+/// One platform of the inventory.
+struct Platform {
+    settings: Settings,
+}
+
+impl Service for Platform {
+    fn name(&self) -> &ServiceName {
+        &self.settings.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "altcraft"
+    }
+
+    fn hosts(&self) -> &[HostName] {
+        &self.settings.hosts
+    }
+
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
+    }
+
+    fn vars(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("config".to_owned(), self.settings.config.clone())])
+    }
+
+    /// main.json names all by their names, as the runbook does.
+    fn names(&self) -> Vec<HostName> {
+        let used = self.settings.uses.all().flat_map(|used| &used.offer.endpoints);
+        let mut names = self.settings.hosts.clone();
+        for host in used.map(|endpoint| &endpoint.host) {
+            if !names.contains(host) {
+                names.push(host.clone());
+            }
+        }
+        names
+    }
+
+    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
+        queries::all(&self.settings, host)
+    }
+
+    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
+        match step {
+            "check" => config::plan_check(&self.settings, cx),
+            "config" => config::plan_config(&self.settings, cx),
+            "restart" => restart::plan(&self.settings, cx),
+            "leave" => leave::plan(&self.settings, cx),
+            _ => StepPlan::nothing(),
+        }
+    }
+
+    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+        health::judge(&self.settings, check, host, facts)
+    }
+
+    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
+        health::unavailable(&self.settings, facts)
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
+    }
+
+    fn status(&self, facts: &Facts) -> ServiceStatus {
+        health::status(&self.settings, facts)
+    }
+
+    fn uses(&self) -> Vec<ServiceName> {
+        let mut names: Vec<ServiceName> = Vec::new();
+        for used in self.settings.uses.all() {
+            if !names.contains(&used.service) {
+                names.push(used.service.clone());
+            }
+        }
+        names
+    }
+
+    fn budget(&self, facts: &Facts) -> Budget {
+        health::budget(&self.settings, facts)
+    }
+}

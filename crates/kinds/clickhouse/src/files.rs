@@ -1,0 +1,196 @@
+//! The files under config.d and users.d, with the runbook's text.
+//!
+//! They are wholly ours: what the server's own config.xml says stays there, and these are merged over it in alphabetical
+//! order (<https://clickhouse.com/docs/operations/configuration-files>).
+
+use formats::mark;
+use protocol::{Encoding, Text};
+use types::HostName;
+
+use super::ids::Ids;
+use super::settings::{Coordination, Keeper, Settings};
+use formats::xml::Writer;
+
+/// The root element of all of the server's files: a file with another one than config.xml's stops the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Root {
+    /// Since 21.10.
+    ClickHouse,
+    /// Before.
+    Yandex,
+}
+
+impl Root {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ClickHouse => "clickhouse",
+            Self::Yandex => "yandex",
+        }
+    }
+
+    /// The root of that name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::ClickHouse, Self::Yandex]
+            .into_iter()
+            .find(|root| root.name() == name)
+    }
+
+    /// What the config.xml of a version has.
+    pub(super) fn of_version(version: (u32, u32)) -> Self {
+        if version >= (21, 10) {
+            Self::ClickHouse
+        } else {
+            Self::Yandex
+        }
+    }
+}
+
+/// The cluster with its replicas.
+pub(super) fn clusters(settings: &Settings, root: Root) -> Text {
+    let mut xml = Writer::new(root.name());
+    xml.open("remote_servers");
+    xml.open(&settings.cluster);
+    xml.open("shard");
+    xml.leaf("internal_replication", true);
+    for host in &settings.hosts {
+        xml.open("replica");
+        xml.leaf("host", host);
+        xml.leaf("port", settings.tcp_port);
+        xml.close();
+    }
+    Text::new(xml.finish())
+}
+
+/// What stands for the member in the paths of replicated tables.
+pub(super) fn macros(settings: &Settings, root: Root, host: &HostName) -> Text {
+    let mut xml = Writer::new(root.name());
+    xml.open("macros");
+    for (name, value) in macros_of(settings, host) {
+        xml.leaf(name, value);
+    }
+    Text::new(xml.finish())
+}
+
+/// The macros of a host.
+pub(super) fn macros_of(settings: &Settings, host: &HostName) -> [(&'static str, String); 3] {
+    [
+        ("cluster", settings.cluster.clone()),
+        ("replica", host.to_string()),
+        ("shard", settings.shard.clone()),
+    ]
+}
+
+/// Where the common state is kept, and the member's part in it.
+pub(super) fn keeper(settings: &Settings, root: Root, host: &HostName, ids: &Ids) -> Text {
+    let mut xml = Writer::new(root.name());
+    if let Coordination::Keeper(keeper) = &settings.coordination
+        && let Some(id) = ids.of(host)
+    {
+        keeper_server(&mut xml, settings, keeper, id, ids);
+        xml.blank();
+    }
+    xml.open("zookeeper");
+    for (name, port) in nodes(settings) {
+        xml.open("node");
+        xml.leaf("host", name);
+        xml.leaf("port", port);
+        xml.close();
+    }
+    xml.close();
+    xml.blank();
+    xml.open("distributed_ddl");
+    xml.leaf("path", &settings.ddl_path);
+    xml.close();
+    if settings.keeper().is_some()
+        && let Some(highest) = ids.spent()
+    {
+        xml.comment(&mark::comment(highest));
+    }
+    Text::new(xml.finish())
+}
+
+/// The nodes that ClickHouse connects to.
+pub(super) fn nodes(settings: &Settings) -> Vec<(String, u16)> {
+    let ours = |members: &[HostName], port: u16| {
+        // Nobody turns to those that leave.
+        let members = members.iter().filter(|host| !settings.leavers.contains(host));
+        members.map(|host| (host.to_string(), port)).collect()
+    };
+    match &settings.coordination {
+        Coordination::Keeper(keeper) => ours(&keeper.members, keeper.port),
+        Coordination::ZooKeeper(zookeeper) => ours(&zookeeper.members, zookeeper.port),
+        Coordination::Named(nodes) => nodes.clone(),
+    }
+}
+
+fn keeper_server(xml: &mut Writer, settings: &Settings, keeper: &Keeper, id: u32, ids: &Ids) {
+    xml.open("keeper_server");
+    xml.leaf("tcp_port", keeper.port);
+    xml.leaf("server_id", id);
+    let data_dir = &settings.data_dir;
+    xml.leaf("log_storage_path", format!("{data_dir}/coordination/log"));
+    xml.leaf(
+        "snapshot_storage_path",
+        format!("{data_dir}/coordination/snapshots"),
+    );
+    xml.blank();
+    xml.open("coordination_settings");
+    xml.leaf("operation_timeout_ms", 10_000);
+    xml.leaf("session_timeout_ms", 30_000);
+    xml.leaf("rotate_log_storage_interval", 10_000);
+    xml.close();
+    xml.blank();
+    xml.open("raft_configuration");
+    let mut members: Vec<(u32, &HostName)> = keeper
+        .members
+        .iter()
+        .filter_map(|member| Some((ids.of(member)?, member)))
+        .collect();
+    members.sort_unstable();
+    for (id, member) in members {
+        xml.open("server");
+        xml.leaf("id", id);
+        xml.leaf("hostname", member);
+        xml.leaf("port", keeper.raft_port);
+        xml.close();
+    }
+    xml.close();
+    xml.close();
+}
+
+/// Where the server listens.
+pub(super) fn listen(settings: &Settings, root: Root, host: &HostName) -> Text {
+    let mut xml = Writer::new(root.name());
+    for address in settings.listen_on(host) {
+        xml.leaf("listen_host", address);
+    }
+    Text::new(xml.finish())
+}
+
+/// The users: the application's, and `default` kept to the cluster's hosts where that is wanted.
+pub(super) fn users(settings: &Settings, root: Root) -> Text {
+    let mut xml = Writer::new(root.name());
+    xml.open("users");
+    if let Some(password) = &settings.password {
+        xml.open(&settings.user);
+        xml.cdata("password", &Text::secret_in(Encoding::Cdata, password));
+        xml.open("networks");
+        xml.leaf("ip", "::/0");
+        xml.close();
+        xml.leaf("profile", "default");
+        xml.leaf("quota", "default");
+        xml.close();
+    }
+    if settings.restrict_default_user {
+        xml.open("default");
+        xml.open("networks replace=\"replace\"");
+        xml.leaf("ip", "::1");
+        xml.leaf("ip", "127.0.0.1");
+        for host in &settings.hosts {
+            let address = settings.address(host);
+            let is_numeric = address.parse::<std::net::IpAddr>().is_ok();
+            xml.leaf(if is_numeric { "ip" } else { "host" }, address);
+        }
+    }
+    Text::new(xml.finish())
+}

@@ -1,0 +1,131 @@
+//! The numbers of the coordination members: each is bound to its endpoint for ever.
+//!
+//! A member that comes back under another number is another voter with somebody else's past, so a number is never taken
+//! from a place in a list. Those in use are read from the hosts' own files; a new member gets the next one above the
+//! highest that was ever given. When the member with the highest number leaves, a comment in the files that are left
+//! remembers it, for there is nobody else to ask.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+use types::HostName;
+
+use super::settings::Settings;
+
+/// The members' numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Ids {
+    by_host: BTreeMap<HostName, u32>,
+    /// The highest number that was ever given.
+    highest: u32,
+}
+
+/// What one host's files say of numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Seen {
+    /// Numbers and the names of their endpoints.
+    pub(super) servers: Vec<(u32, String)>,
+    /// The host's own number, where only that is known.
+    pub(super) own: Option<u32>,
+    /// The highest number that was ever given, where a comment remembers it.
+    pub(super) mark: Option<u32>,
+}
+
+/// Why there are no numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum Conflict {
+    /// One number, two members.
+    #[error("the number {id} belongs to {one} and to {other}")]
+    Shared {
+        /// The number.
+        id: u32,
+        /// One of the two.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// One member, two numbers.
+    #[error("{host} has the number {one} in one place and {other} in another")]
+    Two {
+        /// The member.
+        host: String,
+        /// One of its numbers.
+        one: u32,
+        /// The other.
+        other: u32,
+    },
+    /// All numbers are spent.
+    #[error("all numbers up to 255 were given")]
+    Spent,
+}
+
+impl Ids {
+    /// The numbers of a service's members, from the inventory and from what the hosts' files say.
+    pub(super) fn find(settings: &Settings, seen: &[(HostName, Seen)]) -> Result<Self, Conflict> {
+        let mut known: BTreeMap<String, u32> = BTreeMap::new();
+        let mut highest = 0;
+        for (host, seen) in seen {
+            highest = highest.max(seen.mark.unwrap_or(0));
+            for (id, name) in &seen.servers {
+                learn(&mut known, name, *id)?;
+            }
+            if let Some(id) = seen.own {
+                learn(&mut known, host.as_str(), id)?;
+            }
+        }
+        for (host, id) in &settings.server_ids {
+            learn(&mut known, host.as_str(), *id)?;
+        }
+        highest = known.values().copied().fold(highest, u32::max);
+        let mut by_host = BTreeMap::new();
+        for host in settings.members() {
+            let id = known.get(host.as_str()).copied().unwrap_or_else(|| {
+                highest = highest.saturating_add(1);
+                highest
+            });
+            by_host.insert(host.clone(), id);
+        }
+        if highest > 255 {
+            return Err(Conflict::Spent);
+        }
+        Ok(Self { by_host, highest })
+    }
+
+    /// The number of a member.
+    pub(super) fn of(&self, host: &HostName) -> Option<u32> {
+        self.by_host.get(host).copied()
+    }
+
+    /// Members and numbers.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&HostName, u32)> {
+        self.by_host.iter().map(|(host, id)| (host, *id))
+    }
+
+    /// The highest number that was ever given, where no member has it any more.
+    pub(super) fn spent(&self) -> Option<u32> {
+        let present = self.by_host.values().any(|&id| id == self.highest);
+        (!present && self.highest > 0).then_some(self.highest)
+    }
+}
+
+fn learn(known: &mut BTreeMap<String, u32>, name: &str, id: u32) -> Result<(), Conflict> {
+    if let Some(&other) = known.get(name) {
+        if other == id {
+            return Ok(());
+        }
+        return Err(Conflict::Two {
+            host: name.to_owned(),
+            one: other,
+            other: id,
+        });
+    }
+    if let Some((one, _)) = known.iter().find(|(_, other)| **other == id) {
+        return Err(Conflict::Shared {
+            id,
+            one: one.clone(),
+            other: name.to_owned(),
+        });
+    }
+    known.insert(name.to_owned(), id);
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! A host that is added to the service or taken from it is the whole request, and so is one for another.
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::tests::rig::Rig as _;
+use fakes::Fault;
+use fakes::clickhouse::{KEEPER_LOG, Place, SERVER, ZK, ZOO_CFG};
+
+const KEEPER_FILE: &str = "/etc/clickhouse-server/config.d/keeper.xml";
+
+fn settled(service: &dyn Service, world: &Cluster, hosts: &[&str]) {
+    let mut world = world.clone();
+    converge(service, &mut world);
+    assert!(world.write(2), "a write is acknowledged");
+    for host in ALL {
+        let node = world.node(host);
+        let is_member = hosts.contains(&host);
+        assert_eq!(node.answers(), is_member, "{host}");
+        assert_eq!(node.machine.unit_fact(SERVER).is_enabled(), is_member, "{host}");
+        assert!(is_member || node.zookeeper.is_none(), "{host}");
+        let has_all = node
+            .table
+            .as_ref()
+            .is_some_and(|table| table.contains(&1) && table.contains(&2));
+        assert!(!is_member || has_all, "{host}");
+    }
+}
+
+/// Snapshot, convergence from wherever a run dies, and the state at the end.
+fn scaled(from: &[&str], to: &[&str], more: &str, version: &'static str) -> String {
+    let world = cluster(from, more, version);
+    let service = among(to, more);
+    let found = shown(&*service, &world);
+    converge_from_everywhere(&*service, &world);
+    settled(&*service, &world, to);
+    found
+}
+
+#[test]
+fn a_host_is_added() {
+    assert_snapshot!(scaled(&DB, &ALL, ZOO, DEBIAN));
+    assert_snapshot!(scaled(&DB, &ALL, "", MODERN));
+}
+
+#[test]
+fn a_host_is_removed() {
+    assert_snapshot!(scaled(&ALL, &["db2", "db3", "db4"], ZOO, DEBIAN));
+    assert_snapshot!(scaled(&ALL, &["db2", "db3", "db4"], "", MODERN));
+    scaled(&DB, &["db2", "db3"], ZOO, DEBIAN);
+    scaled(&DB, &["db2", "db3"], "", MODERN);
+}
+
+/// All hosts but the one that leads.
+fn but_the_leader(world: &Cluster) -> Vec<&'static str> {
+    let mut nodes = world.nodes.iter();
+    let leader = nodes.find(|node| node.place == Place::Leading).unwrap().name();
+    ALL.into_iter().filter(|host| *host != leader).collect()
+}
+
+#[test]
+fn whoever_leads_hands_over_before_it_is_removed() {
+    for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
+        let world = cluster(&ALL, more, version);
+        let rest = but_the_leader(&world);
+        let service = among(&rest, more);
+        let found = shown(&*service, &world);
+        assert!(found.contains("another one leads before"), "{found}");
+        converge_from_everywhere(&*service, &world);
+        settled(&*service, &world, &rest);
+    }
+}
+
+#[test]
+fn one_host_takes_the_place_of_another() {
+    assert_snapshot!(scaled(&DB, &["db2", "db3", "db4"], ZOO, DEBIAN));
+    assert_snapshot!(scaled(&DB, &["db2", "db3", "db4"], "", MODERN));
+}
+
+#[test]
+fn a_dead_host_is_replaced() {
+    // Keeper's leader lets it go by itself; ZooKeeper has nothing to spare while its members learn of the newcomer.
+    for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
+        let mut world = cluster(&DB, more, version);
+        world.inject(&Fault::Down(cases::host("db1")));
+        let service = among(&["db2", "db3", "db4"], more);
+        assert_snapshot!(shown(&*service, &world));
+        let allowed = ["clickhouse.outage=db2", "clickhouse.outage=db3"];
+        converge_allowing(&*service, &mut world, &allowed);
+        assert!(world.write(2) && world.has_value(WRITTEN) && world.violations().is_empty());
+    }
+}
+
+#[test]
+fn what_a_host_alone_holds_is_not_left_behind() {
+    let mut world = cluster(&DB, "", MODERN);
+    world.node_mut("db1").local_table = Some("default.notes".to_owned());
+    let service = among(&["db2", "db3"], "");
+    assert_snapshot!(shown(&*service, &world));
+    converge_allowing(&*service, &mut world, &["clickhouse.abandon=db1"]);
+    assert!(!world.node("db1").answers());
+    assert!(world.node("db1").machine.files.contains_key(KEEPER_LOG));
+
+    // The only replica of a table.
+    let mut world = cluster(&DB, "", MODERN);
+    for host in ["db2", "db3"] {
+        world.node_mut(host).table = None;
+        world.forget(host);
+    }
+    assert_snapshot!(shown(&*service, &world));
+}
+
+#[test]
+fn a_host_that_has_what_others_lack_goes_only_when_they_have_it() {
+    let service = among(&["db2", "db3"], "");
+    let mut world = cluster(&DB, "", MODERN);
+    for host in ["db2", "db3"] {
+        world.node_mut(host).fetches_from = i64::MAX;
+        world.node_mut(host).table.as_mut().unwrap().clear();
+    }
+    let gates: Vec<::plan::Gate> = plan(&*service, &world)
+        .tasks
+        .iter()
+        .filter(|task| task.title.contains("disable and stop"))
+        .flat_map(|task| task.before.clone())
+        .collect();
+    let facts = world.facts(&*service);
+    let verdict = service.judge(&gates[0].check, gates[0].host.as_ref(), &facts);
+    assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
+}
+
+#[test]
+fn hosts_that_never_were_members_are_left_alone() {
+    let mut world = cluster(&DB, ZOO, DEBIAN);
+    world.restart("db4", ZK);
+    world.restart("db4", SERVER);
+    let left = plan(&*among(&DB, ZOO), &world);
+    assert!(is_settled(&left), "{}", render(&left));
+}
+
+/// The leader takes newcomers in when its own file names them, and so does one that is to leave.
+#[test]
+fn whoever_leads_is_replaced() {
+    for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
+        let world = cluster(&DB, more, version);
+        let rest = but_the_leader(&world);
+        let service = among(&rest, more);
+        converge_from_everywhere(&*service, &world);
+        settled(&*service, &world, &rest);
+    }
+}
+
+/// Seen: the file that it has still is from before the one that goes had come, and looked as if the others were to do
+/// without that one already. It led, and who came back did not know it.
+#[test]
+fn whoever_comes_back_takes_the_place_of_who_had_taken_its() {
+    for (more, version, path) in [(ZOO, DEBIAN, ZOO_CFG), ("", MODERN, KEEPER_FILE)] {
+        let mut world = cluster(&DB, more, version);
+        world.inject(&Fault::Down(cases::host("db1")));
+        let without = among(&["db2", "db3", "db4"], more);
+        let allowed = ["clickhouse.outage=db2", "clickhouse.outage=db3"];
+        converge_allowing(&*without, &mut world, &allowed);
+        world.inject(&Fault::Up(cases::host("db1")));
+        world.tick();
+        converge(&*without, &mut world);
+        let service = among(&DB, more);
+        let found = plan(&*service, &world);
+        for host in DB {
+            let mut written = found
+                .tasks
+                .iter()
+                .filter_map(|task| match &task.action.as_ref()?.operation {
+                    Operation::WriteFile { path: file, text, .. }
+                        if task.host.as_str() == host && file == path =>
+                    {
+                        Some(text.as_str())
+                    }
+                    _ => None,
+                });
+            assert!(written.next().unwrap().contains("db4"), "{}", render(&found));
+        }
+        converge_from_everywhere(&*service, &world);
+        settled(&*service, &world, &DB);
+    }
+}
+
+/// Seen with a host that was cut off: while a leader was chosen, all servers were restarted at once.
+#[test]
+fn while_a_leader_is_chosen_members_are_restarted_one_after_another() {
+    for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
+        let mut world = cluster(&DB, more, version);
+        for host in DB {
+            world.inject(&Fault::Cut(cases::host(host)));
+        }
+        let service = among(&DB, &format!("{more}ddl_path = \"/clickhouse/other/ddl\"\n"));
+        let found = plan(&*service, &world);
+        let restarts = found.tasks.iter().filter(|task| task.title.contains("restart"));
+        assert!(
+            restarts.into_iter().all(|task| task.disrupts),
+            "{}",
+            render(&found)
+        );
+    }
+}

@@ -1,0 +1,42 @@
+//! What the inventory may say, and what it is told where it is wrong.
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::tests::errors;
+
+#[test]
+fn what_is_wrong_is_told_all_at_once() {
+    let found = errors(&inventory(
+        &DB,
+        "cluster = \"a b\"\nlisten = [\"db1\"]\ncoordination = \"zookeper\"\ncoordination_hosts = [\"db9\"]\npasword = 1\n",
+    ));
+    assert_snapshot!(found.join("\n"));
+    let found = errors(&inventory(
+        &DB,
+        "coordination = \"zookeeper\"\nserver_ids = { db1 = 1, db2 = 1, db4 = 2, db3 = 300 }\n\
+         zookeeper = { heap = \"lots\", options = { clientPort = 1, \"a b\" = 2 } }\n",
+    ));
+    assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn an_even_quorum_is_warned_of() {
+    let found = errors(&inventory(&DB, "coordination_hosts = [\"db1\", \"db2\"]\n"));
+    assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn a_named_ensemble_is_asked_and_not_touched() {
+    let service = zookeeper("zookeeper = { nodes = [\"zk1\", \"zk2:2182\"] }");
+    let queries = service.queries(&cases::host("db1"));
+    let asked: Vec<String> = queries
+        .iter()
+        .filter_map(|query| match query {
+            protocol::FactQuery::Words(query) => Some(format!("{}:{}", query.address, query.port)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, ["zk1:2181", "zk2:2182"]);
+    assert_eq!(service.vars()["zookeeper_package"], "");
+}

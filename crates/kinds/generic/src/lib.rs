@@ -1,0 +1,129 @@
+//! Step kinds that belong to no service: files, packages, units and the like.
+//!
+//! They make the tool useful beyond the built-in services, and the built-in playbooks are made of them too. Each
+//! step kind is a file here, with its place in [`STEPS`]. Its arguments are templates, rendered for every host of
+//! the step while the playbook is read; so what is wrong with them is told before any host is asked, and planning
+//! finds only text.
+
+mod args;
+mod command;
+mod directory;
+mod edit;
+mod file;
+mod gate;
+mod hosts_file;
+mod ini;
+mod line;
+pub mod names;
+mod on_host;
+mod package;
+mod render;
+mod secrecy;
+mod shell;
+mod standing;
+mod unit;
+mod wait_for;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use config::reader::with_suggestion;
+use config::{Findings, Inventory, Playbook, StepDecl, ValueKind};
+use types::{Diagnostic, HostName, SourceId, Sources, Span};
+
+use kit::Step;
+use kit::{Kinds, Service};
+
+pub use gate::judge;
+pub use ini::Setting;
+pub use render::{Place, render};
+
+/// The built-in playbook that runs on all hosts before those of the services: the text of playbooks/hosts.toml.
+pub static HOSTS_PLAYBOOK: &str = include_str!("../../../../playbooks/hosts.toml");
+
+/// What a step kind may look at while its arguments are read.
+#[derive(Clone, Copy)]
+pub struct BuildCx<'a> {
+    /// The inventory: its variables, and the addresses of its hosts.
+    pub inventory: &'a Inventory,
+    /// The service whose playbook it is, where it is one's.
+    pub service: Option<&'a dyn Service>,
+    /// Every kind, to tell of whose a step is.
+    pub kinds: Kinds,
+    /// The hosts of the step; its arguments are rendered for each of them.
+    pub hosts: &'a [HostName],
+    /// The texts of templates, by the names that [`templates`] finds in a playbook.
+    pub templates: &'a BTreeMap<String, SourceId>,
+    /// Where those texts are.
+    pub sources: &'a Sources,
+    /// Where errors go.
+    pub findings: &'a Findings,
+}
+
+/// Reads the arguments of a step.
+type Build = fn(&StepDecl, &BuildCx<'_>) -> Option<Box<dyn Step>>;
+
+/// Every generic step kind.
+static STEPS: &[(&str, Build)] = &[
+    ("command", on_host::build::<command::Command>),
+    ("directory", on_host::build::<directory::Directory>),
+    ("file", on_host::build::<file::File>),
+    ("hosts-file", hosts_file::build),
+    ("ini", on_host::build::<ini::Ini>),
+    ("line", on_host::build::<line::Line>),
+    ("package", on_host::build::<package::Package>),
+    ("unit", on_host::build::<unit::Unit>),
+    ("wait-for", on_host::build::<wait_for::WaitFor>),
+];
+
+/// The names of the generic step kinds.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    STEPS.iter().map(|(name, _)| *name)
+}
+
+/// Makes a step of its declaration. What is wrong with its arguments, or with its `uses`, goes to the findings, and
+/// then there is no step.
+///
+/// A step of the service's kind (`rabbitmq.join`) is none of these: the planner asks the service for it, and calls
+/// [`report_unknown`] where the kind has no such step.
+pub fn build(decl: &StepDecl, cx: &BuildCx<'_>) -> Option<Box<dyn Step>> {
+    let Some((_, build)) = STEPS.iter().find(|(name, _)| *name == decl.uses) else {
+        report_unknown(decl, cx.service.map(Service::kind), cx.kinds, cx.findings);
+        return None;
+    };
+    build(decl, cx)
+}
+
+/// Reports that there is no such step kind, neither here nor among the steps of the playbook's kind.
+pub fn report_unknown(decl: &StepDecl, kind: Option<&str>, kinds: Kinds, findings: &Findings) {
+    let own = kind.and_then(|kind| kinds.named(kind)).into_iter();
+    let own = own.flat_map(|kind| kind.steps().iter().map(|step| format!("{}.{step}", kind.name())));
+    let known: Vec<String> = own.chain(names().map(str::to_owned)).collect();
+    let foreign = decl.uses.split_once('.').and_then(|(of, _)| kinds.named(of));
+    let label = match (foreign, kind) {
+        (Some(of), None) => format!("only a playbook with kind = {:?} may use it", of.name()),
+        (Some(of), Some(kind)) if of.name() != kind => format!("not a step of {kind}"),
+        _ => format!("expected {}", known.join(", ")),
+    };
+    let diagnostic =
+        Diagnostic::error(format!("there is no step kind {:?} here", decl.uses)).at(decl.uses_span, label);
+    findings.report(with_suggestion(
+        diagnostic,
+        &decl.uses,
+        known.iter().map(String::as_str),
+    ));
+}
+
+/// The files that a playbook's steps name as templates, each with where it is named. The binary reads them, beside
+/// the playbook, before the steps are built.
+pub fn templates(playbook: &Playbook) -> Vec<(&str, Span)> {
+    let steps = playbook.steps.iter().filter(|step| step.uses == "file");
+    let named = steps.filter_map(|step| step.with.get("template"));
+    let named = named.filter_map(|entry| match &entry.value.kind {
+        ValueKind::String(name) => Some((name.as_str(), entry.value.span)),
+        _ => None,
+    });
+    named.collect()
+}

@@ -1,0 +1,190 @@
+//! `unit`: a systemd unit that runs or not, starts at boot or not, and is restarted when its files change.
+//!
+//! Nobody remembers that a file was changed. A unit is restarted where one of its files is newer than its main
+//! process, or is written by an earlier step of the same plan; so a run that died between the two loses nothing.
+
+use protocol::facts::{FileQuery, UnitFact, UnitQuery};
+use protocol::{FactQuery, Operation, Query, UnitVerb};
+use types::{Diagnostic, HostName};
+
+use super::args::Args;
+use super::gate;
+use super::on_host::{OnHost, Stop};
+use kit::{Cx, Task};
+use kit::{UNIT, action};
+
+pub(super) struct Unit {
+    name: String,
+    /// Whether it shall run; `None` where that is left as it is.
+    runs: Option<bool>,
+    /// Whether it shall start at boot; `None` where that is left as it is.
+    enabled: Option<bool>,
+    restart_on: Vec<String>,
+    /// Whether a restart makes a member of a service unavailable.
+    of_service: bool,
+}
+
+impl OnHost for Unit {
+    const ARGUMENT: &'static str = "an argument of unit";
+
+    fn read(args: &Args<'_>) -> Option<Self> {
+        let reader = args.reader();
+        let name = args
+            .required("name", "name = \"nginx\"")
+            .and_then(|name| args.unit(name));
+        let runs = reader.choice("state", &[("started", true), ("stopped", false)]);
+        let enabled = reader.bool("enabled");
+        let files = args.words("restart_on").unwrap_or_default();
+        let files = files.into_iter().filter_map(|file| args.absolute(file)).collect();
+        if runs.is_none()
+            && enabled.is_none()
+            && reader.value("state").is_none()
+            && reader.value("enabled").is_none()
+        {
+            let error =
+                Diagnostic::error("the unit's state is missing").at(reader.span(), "needs state, or enabled");
+            args.report(error.hint("state = \"started\", enabled = true"));
+            return None;
+        }
+        if let Some(value) = reader.value("restart_on").filter(|_| runs != Some(true)) {
+            let error = Diagnostic::error("restart_on is for a unit that runs")
+                .at(value.span, "needs state = \"started\"");
+            args.report(error);
+            return None;
+        }
+        let service = args.cx.service;
+        Some(Self {
+            name: name?,
+            runs,
+            enabled,
+            restart_on: files,
+            of_service: service.is_some_and(|service| service.hosts().contains(args.host)),
+        })
+    }
+
+    fn queries(&self) -> Vec<FactQuery> {
+        let files = self.restart_on.iter().map(|path| FileQuery::meta(path).wrap());
+        files.chain([UnitQuery::new(&self.name).wrap()]).collect()
+    }
+
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
+        let fact = cx.facts.get(host, &UnitQuery::new(&self.name))?;
+        if !fact.exists() && (self.runs == Some(true) || self.enabled == Some(true)) {
+            self.may_come(host, fact, cx)?;
+        }
+        let mut todo: Vec<(UnitVerb, String)> = Vec::new();
+        match self.enabled {
+            Some(true) if !fact.is_enabled() => {
+                todo.push((UnitVerb::Enable, "it does not start at boot".to_owned()));
+            }
+            Some(false) if fact.enabled.starts_with("enabled") => {
+                todo.push((UnitVerb::Disable, "it starts at boot".to_owned()));
+            }
+            _ => {}
+        }
+        match self.runs {
+            Some(true) if !fact.is_active() => todo.push((UnitVerb::Start, not_running(fact))),
+            Some(true) => todo.extend(self.stale(host, fact, cx)?.map(|why| (UnitVerb::Restart, why))),
+            Some(false) if fact.is_active() || fact.active == "activating" => {
+                todo.push((UnitVerb::Stop, "it runs".to_owned()));
+            }
+            _ => {}
+        }
+        let unread = if fact.stale {
+            Some("systemd has not read its file since it was changed")
+        } else {
+            None
+        };
+        if let Some(why) = unread.or(self.is_rewritten(host, cx).then_some("its file is written")) {
+            todo.insert(0, (UnitVerb::DaemonReload, why.to_owned()));
+        }
+        Ok((!todo.is_empty()).then(|| self.task(host, todo)))
+    }
+}
+
+impl Unit {
+    fn task(&self, host: &HostName, todo: Vec<(UnitVerb, String)>) -> Task {
+        let (verbs, reasons): (Vec<UnitVerb>, Vec<String>) = todo.into_iter().unzip();
+        let words: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
+        let restarts = verbs.contains(&UnitVerb::Restart);
+        let waits = restarts || verbs.contains(&UnitVerb::Start);
+        let operation = Operation::Unit {
+            name: self.name.clone(),
+            verbs,
+        };
+        let title = format!("{} {}", words.join(", "), self.name);
+        let task = Task::new(host, title, reasons.join("; "), action(operation, UNIT));
+        let task = task.disrupting(restarts && self.of_service);
+        if waits {
+            task.gate(gate::unit(host, &self.name, UNIT))
+        } else {
+            task
+        }
+    }
+
+    /// Whether a unit that does not exist may be there when this step's turn comes.
+    fn may_come(&self, host: &HostName, fact: &UnitFact, cx: &Cx<'_>) -> Result<(), Stop> {
+        let installs = |operation: &Operation| matches!(operation, Operation::InstallPackages { .. });
+        if fact.load == "not-found" && (cx.earlier_on(host).any(installs) || self.is_rewritten(host, cx)) {
+            return Ok(());
+        }
+        let (why, way_out) = match fact.load.as_str() {
+            "not-found" => (
+                "there is no such unit".to_owned(),
+                "install what brings it with a step before this one".to_owned(),
+            ),
+            "masked" => (
+                "it is masked".to_owned(),
+                format!("`systemctl unmask {}` on {host}", self.name),
+            ),
+            load => (
+                format!("systemd says {load}"),
+                format!("`systemctl status {}` on {host} tells more", self.name),
+            ),
+        };
+        Err(Stop::Refused {
+            what: format!("{} is not started on {host}", self.name),
+            why,
+            way_out,
+        })
+    }
+
+    /// Why the process that runs is not the one that its files ask for.
+    fn stale(&self, host: &HostName, fact: &UnitFact, cx: &Cx<'_>) -> Result<Option<String>, Stop> {
+        if cx.tells(host, &self.name, UnitVerb::Restart) {
+            return Ok(None);
+        }
+        for path in &self.restart_on {
+            if cx.writes(host, path) {
+                return Ok(Some(format!("{path} is written")));
+            }
+            let file = cx.facts.get(host, &FileQuery::meta(path))?;
+            // A unit without a process, such as a mount, has nothing that could be older.
+            let newer = file.meta().is_some_and(|meta| meta.modified_us > fact.started_us);
+            if fact.started_us > 0 && newer {
+                return Ok(Some(format!("{path} is newer than the running process")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether an earlier step writes the unit's file, or one that is laid over it.
+    fn is_rewritten(&self, host: &HostName, cx: &Cx<'_>) -> bool {
+        cx.earlier_on(host).any(|operation| match operation {
+            Operation::WriteFile { path, .. } => {
+                path.starts_with("/etc/systemd/system/")
+                    && (path.ends_with(&format!("/{}", self.name))
+                        || path.contains(&format!("/{}.d/", self.name)))
+            }
+            _ => false,
+        })
+    }
+}
+
+fn not_running(fact: &UnitFact) -> String {
+    match fact.active.as_str() {
+        _ if !fact.exists() => "it is not there yet".to_owned(),
+        "failed" => "it failed".to_owned(),
+        active => format!("it is {active}"),
+    }
+}

@@ -1,0 +1,71 @@
+//! What a failover undoes in the old master's file is written again before its restart.
+//!
+//! When Sentinel makes a master a replica it sends CONFIG REWRITE along, and the engine writes what it *runs* with: a
+//! `databases 32` that waited in the file for the restart became 16 again, and a `tcp-backlog` was gone (ran, Redis
+//! 7.0.15; `Config::Rewrite` of Kvrocks does the same). The file as it will be then is not known when the plan is made,
+//! its role least of all, so only these directives are put in, by the agent, into the file as it stands then. No secret is
+//! among them: passwords are set at run time, and survive.
+
+use ::plan::Preview;
+use protocol::{Action, Directive, Operation, Precondition};
+
+use super::drift::Drift;
+use super::settings::Settings;
+use super::view::Member;
+use kit::QUICK;
+use kit::Task;
+
+/// The task; `None` where nothing waits for a restart.
+pub(super) fn plan(
+    settings: &Settings,
+    member: &Member<'_>,
+    waiting: &[Drift],
+    only_if: Vec<Precondition>,
+) -> Option<Task> {
+    if waiting.is_empty() {
+        return None;
+    }
+    let path = settings.config.as_str();
+    let directives = waiting.iter().map(|drift| Directive {
+        name: drift.wanted.key.clone(),
+        values: drift.wanted.values.clone(),
+    });
+    let directives: Vec<Directive> = directives.collect();
+    let shown = vec![as_typed(path, &directives)];
+    let keys: Vec<&str> = waiting.iter().map(|drift| drift.wanted.key.as_str()).collect();
+    let action = Action {
+        only_if,
+        operation: Operation::SetDirectives {
+            path: path.to_owned(),
+            directives,
+        },
+        limit_ms: QUICK,
+    };
+    let title = format!("write {} into {path} again", keys.join(", "));
+    let reason = "the failover makes the engine rewrite its file with what it runs with";
+    let task = Task::new(member.host, title, reason, action);
+    Some(task.part("config").preview(Preview::Commands(shown)))
+}
+
+/// The edit as an operator would type it. What is added comes first: sed runs no more commands on a line that it deletes,
+/// the last one too (ran).
+fn as_typed(path: &str, directives: &[Directive]) -> String {
+    let added = directives.iter().flat_map(|directive| {
+        let values = directive.values.iter();
+        values.map(|value| with(&directive.name, value))
+    });
+    let scripts = added.chain(directives.iter().map(|directive| without(&directive.name)));
+    let words = scripts.flat_map(|script| ["-e".to_owned(), script]);
+    let words: Vec<String> = words.chain([path.to_owned()]).collect();
+    format!("sed -i {}", words.join(" "))
+}
+
+/// Deletes the lines of a directive. Names are letters, digits, dots, hyphens and underscores (`settings`).
+fn without(key: &str) -> String {
+    format!("/^[[:space:]]*{}[[:space:]]/Id", key.replace('.', "\\."))
+}
+
+/// Adds a line at the end; sed takes a backslash for the beginning of an escape.
+fn with(key: &str, value: &str) -> String {
+    format!("$a\\{key} {}", value.replace('\\', "\\\\"))
+}

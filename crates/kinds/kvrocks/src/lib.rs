@@ -1,0 +1,169 @@
+//! A replicated store behind Redis Sentinel: Kvrocks, Redis or Valkey.
+//!
+//! The inventory says who the members are and which password they share; it does not say who is the master, for that
+//! changes while the cluster lives. The order of thought is in [`roles`].
+
+mod again;
+mod basis;
+mod check;
+mod config;
+mod drift;
+mod fate;
+mod gates;
+mod hand_over;
+mod health;
+mod hold;
+mod leave;
+mod proofs;
+mod queries;
+mod restart;
+mod roles;
+mod rolling;
+mod run_time;
+mod seed;
+mod sentinel_set;
+mod sentinel_start;
+mod sentinels;
+mod servers;
+mod set;
+mod settings;
+mod status;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::config::ServiceDecl;
+use plan::{Basis, Facts, ServiceStatus, Verdict};
+use protocol::FactQuery;
+use types::{HostName, ServiceName};
+
+use kit::Offer;
+use kit::{Cx, StepPlan};
+use kit::{Kind, ReadCx, Service};
+use settings::{Place, Settings};
+
+/// The kind.
+pub struct Kvrocks;
+
+impl Kind for Kvrocks {
+    fn name(&self) -> &'static str {
+        "kvrocks"
+    }
+
+    fn playbook(&self) -> &'static str {
+        include_str!("../../../../playbooks/kvrocks.toml")
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        &[
+            "check",
+            "config",
+            "set",
+            "restart",
+            "sentinel-seed",
+            "sentinel-start",
+            "sentinel-set",
+            "sentinel-quorum",
+            "leave",
+        ]
+    }
+
+    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
+        Some(Box::new(Store {
+            settings: settings::read(decl, cx)?,
+        }))
+    }
+}
+
+/// One store of the inventory.
+struct Store {
+    settings: Settings,
+}
+
+impl Service for Store {
+    fn name(&self) -> &ServiceName {
+        &self.settings.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "kvrocks"
+    }
+
+    fn hosts(&self) -> &[HostName] {
+        &self.settings.hosts
+    }
+
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
+    }
+
+    fn vars(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("package".to_owned(), self.settings.package.clone()),
+            (
+                "sentinel_package".to_owned(),
+                self.settings.sentinel.package.clone(),
+            ),
+        ])
+    }
+
+    /// Files get addresses, so names matter only where the inventory has no address.
+    fn names(&self) -> Vec<HostName> {
+        let hosts = self.settings.hosts.iter().zip(&self.settings.places);
+        hosts
+            .filter(|(host, place)| matches!(place, Place::Name(name) if name == host.as_str()))
+            .map(|(host, _)| host.clone())
+            .collect()
+    }
+
+    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
+        queries::all(&self.settings, host)
+    }
+
+    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
+        match step {
+            "check" => check::plan(&self.settings, cx),
+            "config" => config::plan(&self.settings, cx),
+            "set" => set::plan(&self.settings, cx),
+            "restart" => restart::plan(&self.settings, cx),
+            "sentinel-seed" => seed::plan(&self.settings, cx),
+            "sentinel-start" => sentinel_start::plan(&self.settings, cx),
+            "sentinel-set" => sentinel_set::plan(&self.settings, cx),
+            "sentinel-quorum" => sentinel_set::plan_quorum(&self.settings, cx),
+            "leave" => leave::plan(&self.settings, cx),
+            _ => StepPlan::nothing(),
+        }
+    }
+
+    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+        health::judge(&self.settings, check, host, facts)
+    }
+
+    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
+        status::unavailable(&self.settings, facts)
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
+    }
+
+    fn status(&self, facts: &Facts) -> ServiceStatus {
+        status::status(&self.settings, facts)
+    }
+
+    /// Clients ask the sentinels where the master is.
+    fn offer(&self) -> Option<Offer> {
+        let Settings {
+            hosts,
+            sentinel,
+            password,
+            ..
+        } = &self.settings;
+        Some(Offer {
+            name: Some(sentinel.master_name.clone()),
+            ..Offer::shared(hosts, sentinel.port, password)
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! What is asked of each host.
+
+use protocol::FactQuery;
+use protocol::facts::{FileQuery, Query, ResolveQuery, RespCommand, RespQuery, UnitQuery};
+use types::HostName;
+
+use super::settings::{OWN_ADDRESS, Place, Settings};
+use formats::engine::Engine;
+
+/// Values of these directives do not leave the host. Quotes stay outside, so that a known secret within them is
+/// recognised.
+const MASKS: [&str; 4] = [
+    r#"(?i)^\s*(?:requirepass|masterauth|masteruser|tls-key-file-pass|tls-client-key-file-pass|cloud-storage-secret-key)\s+["']?(.*?)["']?\s*$"#,
+    r#"(?i)^\s*namespace\.\S+\s+["']?(.*?)["']?\s*$"#,
+    // A user without passwords shows its line, for `nopass` on the default user matters.
+    r"(?i)^\s*user\s+\S+\s+(.*[#><!].*?)\s*$",
+    r#"(?i)^\s*sentinel\s+(?:auth-pass\s+\S+|sentinel-pass)\s+["']?(.*?)["']?\s*$"#,
+];
+
+/// Says `master` or `slave`, and nothing that changes from one moment to the next: a script, because an action can
+/// only be made to depend on an answer that is known beforehand, and ROLE and INFO count bytes.
+const ROLE_SCRIPT: &str = "return redis.call('info','replication'):match('role:(%a+)')";
+
+/// Everything that is asked of a host.
+pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    let sentinel = &settings.sentinel;
+    if !settings.hosts.contains(host) {
+        let units = [&settings.unit, &sentinel.unit].map(|unit| UnitQuery::new(unit).wrap());
+        return units.into_iter().chain(live(settings, host)).collect();
+    }
+    let mut queries = vec![
+        UnitQuery::new(&settings.unit).wrap(),
+        UnitQuery::new(&sentinel.unit).wrap(),
+        config(settings).wrap(),
+        sentinel_config(settings).wrap(),
+    ];
+    queries.extend(data(settings).iter().map(Query::wrap));
+    queries.extend(live(settings, host));
+    queries
+}
+
+/// What running servers and resolvers are asked: what gates watch.
+pub(super) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    let mut queries: Vec<FactQuery> = engines(settings, host).iter().map(Query::wrap).collect();
+    queries.push(sentinel(settings).wrap());
+    queries.extend(names(settings).iter().map(Query::wrap));
+    queries
+}
+
+/// The engine's configuration file.
+pub(super) fn config(settings: &Settings) -> FileQuery {
+    FileQuery::text(&settings.config)
+        .knowing([&settings.password])
+        .masking(&MASKS)
+}
+
+/// Sentinel's configuration file.
+pub(super) fn sentinel_config(settings: &Settings) -> FileQuery {
+    FileQuery::text(&settings.sentinel.config)
+        .knowing([&settings.password])
+        .masking(&MASKS)
+}
+
+/// The paths under which a packaged engine keeps its data.
+pub(super) fn data(settings: &Settings) -> Vec<FileQuery> {
+    let paths = settings.engine.defaults().data;
+    paths.iter().map(|&path| FileQuery::meta(path)).collect()
+}
+
+/// The names that stand for addresses.
+pub(super) fn names(settings: &Settings) -> Vec<ResolveQuery> {
+    let names = settings.places.iter().filter_map(|place| match place {
+        Place::Name(name) => Some(ResolveQuery { name: name.clone() }),
+        Place::Address(_) => None,
+    });
+    names.collect()
+}
+
+/// The engine at each place where it may be found: at our port on the loopback, unless `bind` leaves the loopback out;
+/// at our port on the member's address, for files that name only that; and at the engine's default port, where a
+/// packaged one listens until our configuration is in force.
+pub(super) fn engines(settings: &Settings, host: &HostName) -> Vec<RespQuery> {
+    let own = match settings.place(host) {
+        Some(Place::Address(address) | Place::Name(address)) => address.as_str(),
+        None => host.as_str(),
+    };
+    let mut places = Vec::new();
+    if settings
+        .bind
+        .as_ref()
+        .is_none_or(|bind| bind.iter().any(|one| covers_loopback(one)))
+    {
+        places.push(("127.0.0.1", settings.port));
+    }
+    places.push((own, settings.port));
+    let default_port = settings.engine.defaults().port;
+    if default_port != settings.port && settings.hosts.contains(host) {
+        places.push(("127.0.0.1", default_port));
+    }
+    let queries = places.into_iter().map(|(address, port)| RespQuery {
+        address: address.to_owned(),
+        port,
+        password: Some(settings.password.clone()),
+        commands: engine_commands(settings),
+    });
+    queries.collect()
+}
+
+fn covers_loopback(address: &str) -> bool {
+    let address = address.strip_prefix('-').unwrap_or(address);
+    address != OWN_ADDRESS
+        && (matches!(address, "0.0.0.0" | "*" | "localhost") || address.starts_with("127.0.0.1"))
+}
+
+/// The directives whose live value is asked for.
+pub(super) fn live_keys(settings: &Settings) -> Vec<String> {
+    let mut keys: Vec<String> = ["port", "bind", "masterauth", "requirepass"]
+        .iter()
+        .map(|&key| key.to_owned())
+        .collect();
+    if settings.engine == Engine::Kvrocks {
+        keys.push("use-rsid-psync".to_owned());
+    }
+    keys.extend(settings.directives.iter().map(|directive| directive.key.clone()));
+    keys
+}
+
+/// How many commands come before those that ask for directives.
+pub(super) fn before_keys(engine: Engine) -> usize {
+    if engine == Engine::Kvrocks { 8 } else { 7 }
+}
+
+fn engine_commands(settings: &Settings) -> Vec<RespCommand> {
+    let mut commands = vec![
+        RespCommand::new(["INFO", "server"]),
+        RespCommand::new(["INFO", "replication"]),
+        RespCommand::new(["INFO", "persistence"]),
+        // DBSIZE counts the selected database only, and on Kvrocks what the last DBSIZE SCAN found: neither proves
+        // emptiness. The key space counts all databases of Redis, and SCAN looks into Kvrocks. Names of keys are
+        // nobody's business.
+        RespCommand::new(["INFO", "keyspace"]),
+        RespCommand::new(["DBSIZE"]),
+        RespCommand::new(["SCAN", "0", "COUNT", "1"]).sensitive([]),
+        role(),
+    ];
+    if settings.engine == Engine::Kvrocks {
+        // What is in a namespace is seen with its token only, so that there is one is all that can be known.
+        commands.push(RespCommand::new(["NAMESPACE", "GET", "*"]).sensitive([]));
+    }
+    commands.extend(live_keys(settings).iter().map(|key| config_get(settings, key)));
+    commands
+}
+
+/// Asks an engine for its role. Kvrocks takes EVAL for a write and refuses it on replicas, and Redis holds it back with
+/// the writes; `EVAL_RO` came with Redis 7.0, and before it no action depends on the role.
+pub(super) fn role() -> RespCommand {
+    RespCommand::new(["EVAL_RO", ROLE_SCRIPT, "0"])
+}
+
+/// Asks for the live value of a directive.
+pub(super) fn config_get(settings: &Settings, key: &str) -> RespCommand {
+    let command = RespCommand::new(["CONFIG", "GET", key]);
+    if matches!(key, "requirepass" | "masterauth") {
+        command.sensitive([&settings.password])
+    } else {
+        command
+    }
+}
+
+/// The sentinel.
+pub(super) fn sentinel(settings: &Settings) -> RespQuery {
+    let name = settings.sentinel.master_name.as_str();
+    ask_sentinel(
+        settings,
+        "127.0.0.1",
+        vec![
+            RespCommand::new(["SENTINEL", "MASTERS"]),
+            RespCommand::new(["SENTINEL", "SENTINELS", name]),
+            RespCommand::new(["SENTINEL", "REPLICAS", name]),
+            RespCommand::new(["SENTINEL", "CKQUORUM", name]),
+        ],
+    )
+}
+
+/// Asks a sentinel for the master's address.
+pub(super) fn master_address(settings: &Settings, at: &str) -> RespQuery {
+    let name = settings.sentinel.master_name.as_str();
+    ask_sentinel(
+        settings,
+        at,
+        vec![RespCommand::new(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name])],
+    )
+}
+
+fn ask_sentinel(settings: &Settings, at: &str, commands: Vec<RespCommand>) -> RespQuery {
+    RespQuery {
+        address: at.to_owned(),
+        port: settings.sentinel.port,
+        password: None,
+        commands,
+    }
+}

@@ -1,0 +1,79 @@
+//! Editing directives.
+
+use formats::directives::{Directives, same_value};
+
+const FILE: &str =
+    "# requirepass foobared\nport 6379\n\nsave 3600 1\nSAVE 300 100\nslave-priority 100\nport 7000";
+
+fn file() -> Directives {
+    Directives::parse(FILE, true)
+}
+
+#[test]
+fn what_is_not_named_keeps_its_bytes() {
+    assert_eq!(file().text(), FILE);
+    assert_eq!(Directives::parse("", true).text(), "");
+}
+
+#[test]
+fn the_last_line_holds_and_is_the_one_that_changes() {
+    let mut file = file();
+    assert_eq!(file.last("port"), Some("7000"));
+    file.set("port", "6666");
+    assert_eq!(file.text(), FILE.replace("port 7000", "port 6666"));
+}
+
+#[test]
+fn a_comment_is_no_directive_and_what_is_missing_goes_to_the_end() {
+    let mut file = Directives::parse("# requirepass foobared\n", true);
+    assert_eq!(file.last("requirepass"), None);
+    file.set("requirepass", "\"⟪secret:file:pw⟫\"");
+    assert_eq!(
+        file.text(),
+        "# requirepass foobared\nrequirepass \"⟪secret:file:pw⟫\"\n"
+    );
+}
+
+#[test]
+fn aliases_are_the_same_directive_where_the_engine_says_so() {
+    let mut redis = file();
+    redis.set("replica-priority", "10");
+    assert!(redis.text().contains("slave-priority 10\n"));
+    let kvrocks = Directives::parse("slave-priority 100", false);
+    assert_eq!(kvrocks.last("replica-priority"), None);
+}
+
+#[test]
+fn lines_that_add_up_are_replaced_together() {
+    let mut file = file();
+    file.set_all("save", &["60 1".to_owned()]);
+    assert_eq!(file.all("save"), ["60 1"]);
+    let same = file.text();
+    file.set_all("save", &["\"60\"  1".to_owned()]);
+    assert_eq!(file.text(), same);
+}
+
+#[test]
+fn ways_of_writing_mean_the_same() {
+    for (a, b) in [
+        ("\"abc\"", "abc"),
+        ("100mb", "104857600"),
+        ("1k", "1000"),
+        ("YES", "yes"),
+        ("127.0.0.1   -::1", "127.0.0.1 -::1"),
+        ("\"\"", ""),
+    ] {
+        assert!(same_value(a, b), "{a} {b}");
+    }
+    assert!(!same_value("abc", "ABC"));
+}
+
+#[test]
+fn longer_beginnings_are_found_too() {
+    let sentinel = Directives::parse(
+        "sentinel monitor a 10.0.0.1 6379 2\nSENTINEL auth-pass a x\n",
+        true,
+    );
+    assert_eq!(sentinel.after(&["sentinel", "monitor"]), ["a 10.0.0.1 6379 2"]);
+    assert_eq!(sentinel.after(&["sentinel", "auth-pass", "a"]), ["x"]);
+}

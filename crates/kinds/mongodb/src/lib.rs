@@ -1,0 +1,165 @@
+//! A MongoDB replica set.
+//!
+//! Who is the primary is the set's own business and changes while it lives; the inventory names the members and what
+//! they are allowed to be. Everything is asked in MongoDB's own protocol, on each host from the host itself. The order
+//! of a new set: configured servers, one initiation, the admin, the application's users, then the other members' votes
+//! as they get the data. Sources: <https://www.mongodb.com/docs/manual/replication/>, the runbook, and the server's
+//! source where a comment says so.
+
+mod basis;
+mod check;
+mod config;
+mod departure;
+mod gates;
+mod health;
+mod holding;
+mod initiate;
+mod keyfile;
+mod leave;
+mod members;
+mod options;
+mod queries;
+mod restart;
+mod set;
+mod settings;
+mod start;
+#[cfg(test)]
+mod tests;
+mod users;
+mod view;
+mod wanted;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::config::ServiceDecl;
+use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
+use protocol::FactQuery;
+use types::{HostName, ServiceName};
+
+use kit::{Cx, StepPlan};
+use kit::{Endpoint, Login, Offer};
+use kit::{Kind, ReadCx, Service};
+use settings::Settings;
+
+/// The kind.
+pub struct MongoDb;
+
+impl Kind for MongoDb {
+    fn name(&self) -> &'static str {
+        "mongodb"
+    }
+
+    fn playbook(&self) -> &'static str {
+        include_str!("../../../../playbooks/mongodb.toml")
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        &[
+            "check", "keyfile", "config", "start", "initiate", "users", "members", "restart", "leave",
+        ]
+    }
+
+    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
+        Some(Box::new(ReplicaSet {
+            settings: settings::read(decl, cx.inventory, cx.findings)?,
+        }))
+    }
+}
+
+/// One set of the inventory.
+struct ReplicaSet {
+    settings: Settings,
+}
+
+impl Service for ReplicaSet {
+    fn name(&self) -> &ServiceName {
+        &self.settings.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "mongodb"
+    }
+
+    fn hosts(&self) -> &[HostName] {
+        &self.settings.hosts
+    }
+
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
+    }
+
+    fn vars(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("package".to_owned(), self.settings.package.clone())])
+    }
+
+    /// Members know each other by name.
+    fn names(&self) -> Vec<HostName> {
+        self.settings.hosts.clone()
+    }
+
+    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
+        queries::all(&self.settings, host)
+    }
+
+    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
+        match step {
+            "check" => check::plan(&self.settings, cx),
+            "keyfile" => keyfile::plan(&self.settings, cx),
+            "config" => config::plan(&self.settings, cx),
+            "start" => start::plan(&self.settings, cx),
+            "initiate" => initiate::plan(&self.settings, cx),
+            "users" => users::plan(&self.settings, cx),
+            "members" => members::plan(&self.settings, cx),
+            "restart" => restart::plan(&self.settings, cx),
+            "leave" => leave::plan(&self.settings, cx),
+            _ => StepPlan::nothing(),
+        }
+    }
+
+    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+        health::judge(&self.settings, check, host, facts)
+    }
+
+    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
+        health::unavailable(&self.settings, facts)
+    }
+
+    /// Of those that vote.
+    fn tolerates(&self) -> usize {
+        let voters = self
+            .settings
+            .members
+            .iter()
+            .filter(|member| member.votes != Some(false));
+        voters.count().saturating_sub(1) / 2
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
+    }
+
+    fn status(&self, facts: &Facts) -> ServiceStatus {
+        health::status(&self.settings, facts)
+    }
+
+    /// Clients need not know all members, only some that know the others; not those that hold no data, or hide.
+    fn offer(&self) -> Option<Offer> {
+        let members = self.settings.hosts.iter().zip(&self.settings.members);
+        let shown = members.filter(|(_, options)| !options.is_arbiter && options.hidden != Some(true));
+        let hosts: Vec<HostName> = shown.map(|(host, _)| host.clone()).collect();
+        let logins = self.settings.users.iter().map(|user| Login {
+            user: Some(user.login.name.clone()),
+            password: user.login.password.clone(),
+            database: Some(user.login.auth_db.clone()),
+        });
+        Some(Offer {
+            endpoints: Endpoint::all(&hosts, self.settings.port),
+            name: Some(self.settings.replica_set.clone()),
+            logins: logins.collect(),
+        })
+    }
+
+    fn budget(&self, facts: &Facts) -> Budget {
+        health::budget(&self.settings, facts)
+    }
+}

@@ -1,0 +1,188 @@
+//! What case tests do with the world: look at hosts by name, change them by hand, carry tasks out.
+
+use plan::{Facts, Gate, HostFacts, Verdict};
+use protocol::facts::MongoCommand;
+use protocol::{ActionError, FactQuery};
+use types::HostName;
+
+use fakes::FakeCluster as _;
+use fakes::mongodb::{CONF, Node, Set, UNIT};
+use kit::Service;
+use kit::Task;
+
+pub(super) const KEY: &str = "/etc/mongod.keyfile";
+/// Our key as facts show it.
+pub(super) const OUR_KEY: &str = "⟪secret:file:key⟫";
+
+/// What tests do with one beside what the fake itself offers.
+pub(super) trait Rig: Sized {
+    fn node(&self, name: &str) -> &Node;
+
+    fn node_mut(&mut self, name: &str) -> &mut Node;
+
+    fn at_name(&self, name: &str) -> usize;
+
+    /// The primary's name.
+    fn primary(&self) -> Option<&str>;
+
+    /// Writes a file.
+    fn write_file(&mut self, name: &str, path: &str, text: &str, mode: u32, owner: &str);
+
+    /// Changes mongod.conf as an operator would.
+    fn edit(&mut self, name: &str, edit: impl Fn(&str) -> String);
+
+    /// Starts the server anew with what its files say.
+    fn restart(&mut self, name: &str);
+
+    fn stop(&mut self, name: &str);
+
+    /// A host on which nobody installed MongoDB.
+    fn uninstall(&mut self, name: &str);
+
+    /// Lets another member become the primary.
+    fn step_down(&mut self);
+
+    /// Sends a command as an operator would.
+    fn command(&mut self, name: &str, command: &MongoCommand);
+
+    /// Answers every query of a service.
+    fn facts(&self, service: &dyn Service) -> Facts;
+
+    fn observe(&self, host: &HostName, queries: &[FactQuery]) -> HostFacts;
+
+    /// Does what a task says, as the agent would: its preconditions first, then the change, then the gates.
+    fn perform(&mut self, service: &dyn Service, task: &Task);
+
+    /// The same, unless something changed since the plan.
+    fn try_perform(&mut self, service: &dyn Service, task: &Task) -> Result<(), ActionError>;
+
+    fn pass(&self, service: &dyn Service, gates: &[Gate]);
+
+    /// What a gate says now.
+    fn judge(&self, service: &dyn Service, gate: &Gate) -> Verdict;
+}
+
+impl Rig for Set {
+    fn node(&self, name: &str) -> &Node {
+        self.nodes.iter().find(|node| node.name == name).expect("a node")
+    }
+
+    fn node_mut(&mut self, name: &str) -> &mut Node {
+        let mut nodes = self.nodes.iter_mut();
+        nodes.find(|node| node.name == name).expect("a node")
+    }
+
+    fn at_name(&self, name: &str) -> usize {
+        let mut nodes = self.nodes.iter();
+        nodes.position(|node| node.name == name).expect("a node")
+    }
+
+    fn primary(&self) -> Option<&str> {
+        self.leader().map(|at| self.nodes[at].name.as_str())
+    }
+
+    fn write_file(&mut self, name: &str, path: &str, text: &str, mode: u32, owner: &str) {
+        self.now_us += 1;
+        let now_us = self.now_us;
+        self.node_mut(name).machine.write(path, text, mode, owner, now_us);
+    }
+
+    fn edit(&mut self, name: &str, edit: impl Fn(&str) -> String) {
+        let text = edit(self.node(name).machine.text(CONF));
+        self.write_file(name, CONF, &text, 0o644, "root");
+    }
+
+    fn restart(&mut self, name: &str) {
+        self.stop(name);
+        self.start(self.at_name(name));
+        assert!(
+            self.node(name).process.is_some(),
+            "mongod does not start with its files"
+        );
+    }
+
+    fn stop(&mut self, name: &str) {
+        self.now_us += 1;
+        self.node_mut(name).stop();
+        self.settle();
+    }
+
+    fn uninstall(&mut self, name: &str) {
+        self.stop(name);
+        let machine = &mut self.node_mut(name).machine;
+        machine.files.clear();
+        machine.units.remove(UNIT);
+    }
+
+    fn step_down(&mut self) {
+        let old = self.primary().expect("a primary").to_owned();
+        self.command(&old, &MongoCommand::new("replSetStepDown", 3600));
+    }
+
+    fn command(&mut self, name: &str, command: &MongoCommand) {
+        let at = self.at_name(name);
+        assert_eq!(self.change(at, command), Ok(()), "{command}");
+        self.settle();
+    }
+
+    fn facts(&self, service: &dyn Service) -> Facts {
+        let mut facts = Facts::default();
+        for host in service.hosts().iter().chain(&service.others()) {
+            let observed = if self.node(host.as_str()).is_reachable {
+                self.observe(host, &service.queries(host))
+            } else {
+                HostFacts::Unreachable("connection timed out".to_owned())
+            };
+            facts.add(host.clone(), observed);
+        }
+        facts
+    }
+
+    fn observe(&self, host: &HostName, queries: &[FactQuery]) -> HostFacts {
+        let answers = queries.iter().map(|query| {
+            let fact = self.answer(host, query);
+            (
+                query.clone(),
+                fact.unwrap_or_else(|| panic!("nobody answers {query:?}")),
+            )
+        });
+        HostFacts::Observed(answers.collect())
+    }
+
+    fn perform(&mut self, service: &dyn Service, task: &Task) {
+        assert_eq!(self.try_perform(service, task), Ok(()), "{}", task.title);
+    }
+
+    fn try_perform(&mut self, service: &dyn Service, task: &Task) -> Result<(), ActionError> {
+        self.pass(service, &task.before);
+        if let Some(action) = &task.action {
+            for precondition in &action.only_if {
+                let found = self.answer(&task.host, &precondition.query).expect("an answer");
+                if found != Ok(precondition.fact.clone()) {
+                    let what = format!("{}: {found:?}", precondition.what);
+                    return Err(ActionError::Changed { what });
+                }
+            }
+            let operation = &action.operation;
+            let done = self.operate(&task.host, operation);
+            done.unwrap_or_else(|| panic!("nobody does {operation:?}"))?;
+        }
+        self.pass(service, &task.gates);
+        assert_eq!(self.violations, [""; 0], "{}", task.title);
+        Ok(())
+    }
+
+    fn pass(&self, service: &dyn Service, gates: &[Gate]) {
+        for gate in gates {
+            assert_eq!(self.judge(service, gate), Verdict::Pass, "{}", gate.title);
+        }
+    }
+
+    fn judge(&self, service: &dyn Service, gate: &Gate) -> Verdict {
+        let mut facts = Facts::default();
+        for (host, queries) in &gate.watch {
+            facts.add(host.clone(), self.observe(host, queries));
+        }
+        service.judge(&gate.check, gate.host.as_ref(), &facts)
+    }
+}

@@ -1,0 +1,146 @@
+//! A RabbitMQ cluster.
+//!
+//! Members share an Erlang cookie, join one cluster and carry its policies. Everything about a running node is asked
+//! of the node itself over the Erlang distribution; `rabbitmqctl`, which starts a virtual machine each time, is used to
+//! change things only. Sources: <https://www.rabbitmq.com/docs/clustering>, the runbook, and the server's own
+//! modules (`rabbit_mnesia`, `rabbit_policy`, ...) as of 3.10.
+
+mod basis;
+mod check;
+mod conf;
+mod cookie;
+mod grow;
+mod health;
+mod join;
+mod leave;
+mod leaving;
+mod policies;
+mod queues;
+mod restart;
+mod run;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod users;
+mod vhosts;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::ServiceDecl;
+use plan::{Basis, Facts, ServiceStatus, Verdict};
+use protocol::FactQuery;
+use types::{HostName, ServiceName};
+
+use kit::{Cx, StepPlan};
+use kit::{Endpoint, Login, Offer};
+use kit::{Kind, ReadCx, Service};
+use settings::Settings;
+
+/// The kind.
+pub struct RabbitMq;
+
+impl Kind for RabbitMq {
+    fn name(&self) -> &'static str {
+        "rabbitmq"
+    }
+
+    fn playbook(&self) -> &'static str {
+        include_str!("../../../../playbooks/rabbitmq.toml")
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        &[
+            "check", "cookie", "config", "stop", "start", "join", "vhosts", "users", "policies", "grow",
+            "restart", "leave",
+        ]
+    }
+
+    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
+        Some(Box::new(Cluster {
+            settings: settings::read(decl, cx)?,
+        }))
+    }
+}
+
+/// One cluster of the inventory.
+struct Cluster {
+    settings: Settings,
+}
+
+impl Service for Cluster {
+    fn name(&self) -> &ServiceName {
+        &self.settings.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "rabbitmq"
+    }
+
+    fn hosts(&self) -> &[HostName] {
+        &self.settings.hosts
+    }
+
+    fn others(&self) -> Vec<HostName> {
+        self.settings.others.clone()
+    }
+
+    fn vars(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("package".to_owned(), self.settings.package.clone())])
+    }
+
+    fn names(&self) -> Vec<HostName> {
+        self.settings.hosts.clone()
+    }
+
+    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
+        view::queries(&self.settings, host)
+    }
+
+    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
+        match step {
+            "check" => check::plan(&self.settings, cx),
+            "cookie" => cookie::plan(&self.settings, cx),
+            "config" => conf::plan(&self.settings, cx),
+            "stop" => run::plan_stop(&self.settings, cx),
+            "start" => run::plan_start(&self.settings, cx),
+            "join" => join::plan(&self.settings, cx),
+            "vhosts" => vhosts::plan(&self.settings, cx),
+            "users" => users::plan(&self.settings, cx),
+            "policies" => policies::plan(&self.settings, cx),
+            "grow" => grow::plan(&self.settings, cx),
+            "leave" => leave::plan(&self.settings, cx),
+            "restart" => restart::plan(&self.settings, cx),
+            _ => StepPlan::nothing(),
+        }
+    }
+
+    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+        health::judge(&self.settings, check, host, facts)
+    }
+
+    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
+        health::unavailable(&self.settings, facts)
+    }
+
+    fn basis(&self, facts: &Facts) -> Vec<Basis> {
+        basis::basis(&self.settings, facts)
+    }
+
+    fn status(&self, facts: &Facts) -> ServiceStatus {
+        health::status(&self.settings, facts)
+    }
+
+    fn offer(&self) -> Option<Offer> {
+        let logins = self.settings.users.iter().map(|user| Login {
+            user: Some(user.name.clone()),
+            password: user.password.clone(),
+            database: None,
+        });
+        Some(Offer {
+            endpoints: Endpoint::all(&self.settings.hosts, self.settings.port),
+            name: None,
+            logins: logins.collect(),
+        })
+    }
+}

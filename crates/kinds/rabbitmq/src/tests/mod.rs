@@ -1,0 +1,280 @@
+//! Case tests: what is planned in every situation that a cluster can be in.
+
+use std::collections::BTreeSet;
+
+use insta::assert_snapshot;
+use plan::{Facts, HostFacts};
+use protocol::facts::{ErlangFact, FileFact, FileKind, FileMeta, PackageFact, Term, UnitFact};
+use protocol::{Fact, FactQuery, Text};
+use types::HostName;
+
+use cases::{answer_all, host, plan_steps, plan_steps_allowing, render};
+use kit::Kind;
+
+use super::RabbitMq;
+
+/// The kinds that inventories here may name.
+const KINDS: kit::Kinds = kit::Kinds::new(&[&super::RabbitMq]);
+
+/// What reading an inventory reports.
+fn errors(inventory: &str) -> Vec<String> {
+    cases::errors(KINDS, inventory)
+}
+
+/// The service of an inventory.
+fn service(inventory: &str) -> Box<dyn kit::Service> {
+    cases::service(KINDS, inventory)
+}
+
+mod basis;
+mod bed;
+mod leaving;
+mod planned;
+mod rolling;
+mod users;
+
+const INVENTORY: &str = r#"
+[hosts]
+db1 = "10.0.0.1"
+db2 = "10.0.0.2"
+db3 = "10.0.0.3"
+
+[services.rabbitmq]
+hosts = ["db1", "db2", "db3"]
+cookie = { file = "secrets/cookie" }
+"#;
+
+/// When the units of these tests were started; files are older unless a test says otherwise.
+const STARTED: i64 = 1_000_000;
+
+/// A host as a test describes it.
+#[derive(Clone)]
+struct Host {
+    /// What the cookie's file holds; `None` where it is missing.
+    cookie: Option<Text>,
+    enabled: bool,
+    node: Node,
+}
+
+#[derive(Clone)]
+enum Node {
+    Off { members: Option<&'static str> },
+    OtherCookie,
+    Halted(Vec<&'static str>),
+    Up(Broker),
+}
+
+#[derive(Clone)]
+struct Broker {
+    version: &'static str,
+    members: Vec<&'static str>,
+    running: Vec<&'static str>,
+    partitions: Vec<&'static str>,
+    vhosts: Vec<&'static str>,
+    queues: Vec<(&'static str, &'static str)>,
+    policies: Vec<(&'static str, &'static str)>,
+    alarms: Vec<Term>,
+}
+
+const ALL: [&str; 3] = ["rabbit@db1", "rabbit@db2", "rabbit@db3"];
+
+fn ours() -> Text {
+    Text::secret(&"file:secrets/cookie".parse().unwrap())
+}
+
+/// A running member of the cluster of all three, with the runbook's policy.
+fn member() -> Host {
+    Host {
+        cookie: Some(ours()),
+        enabled: true,
+        node: Node::Up(clustered()),
+    }
+}
+
+fn clustered() -> Broker {
+    Broker {
+        version: "3.10.8",
+        members: ALL.to_vec(),
+        running: ALL.to_vec(),
+        partitions: vec![],
+        vhosts: vec!["/"],
+        queues: vec![],
+        policies: vec![("/", "all")],
+        alarms: vec![],
+    }
+}
+
+/// A running node that is alone and was never used.
+fn alone(name: &'static str) -> Host {
+    let broker = Broker {
+        members: vec![name],
+        running: vec![name],
+        policies: vec![],
+        ..clustered()
+    };
+    Host {
+        node: Node::Up(broker),
+        ..member()
+    }
+}
+
+/// A host whose package was installed and never started.
+fn fresh() -> Host {
+    Host {
+        cookie: None,
+        enabled: false,
+        node: Node::Off { members: None },
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a test writes its hosts where it calls"
+)]
+fn facts(hosts: [Host; 3]) -> Facts {
+    let service = service(INVENTORY);
+    answer_all(&*service, |name, query| {
+        let at = service.hosts().iter().position(|host| host == name)?;
+        Some(answer(&hosts[at], query))
+    })
+}
+
+fn answer(host: &Host, query: &FactQuery) -> Fact {
+    match query {
+        FactQuery::Package(_) => Fact::Package(PackageFact {
+            version: Some("3.10.8-1.1+deb12u1".into()),
+        }),
+        FactQuery::Unit(_) => Fact::Unit(unit(host)),
+        FactQuery::File(query) if query.path.ends_with(".erlang.cookie") => Fact::File(match &host.cookie {
+            Some(text) => file(text.clone(), 0o400),
+            None => FileFact::Absent,
+        }),
+        FactQuery::File(_) => Fact::File(match &host.node {
+            Node::Off { members: Some(text) } => file(Text::new(*text), 0o640),
+            _ => FileFact::Absent,
+        }),
+        FactQuery::Erlang(_) => Fact::Erlang(match &host.node {
+            Node::Off { .. } => ErlangFact::Down("connection refused".into()),
+            Node::OtherCookie => ErlangFact::Denied("the challenge's answer is wrong".into()),
+            Node::Halted(members) => ErlangFact::Results(vec![
+                Ok(Term::atom("false")),
+                Ok(Term::List(vec![nodes(members)])),
+            ]),
+            Node::Up(broker) => ErlangFact::Results(results(broker)),
+        }),
+        other => panic!("nobody asks {other:?}"),
+    }
+}
+
+fn unit(host: &Host) -> UnitFact {
+    let runs = !matches!(host.node, Node::Off { .. });
+    UnitFact {
+        load: "loaded".into(),
+        active: if runs { "active" } else { "inactive" }.into(),
+        sub: if runs { "running" } else { "dead" }.into(),
+        enabled: if host.enabled { "enabled" } else { "disabled" }.into(),
+        main_pid: u32::from(runs),
+        started_us: if runs { STARTED } else { 0 },
+        invocation: String::new(),
+        stale: false,
+    }
+}
+
+fn file(text: Text, mode: u32) -> FileFact {
+    FileFact::Present(FileMeta {
+        kind: FileKind::File,
+        sha256: "aa".into(),
+        len: 48,
+        mode,
+        owner: "rabbitmq".into(),
+        group: "rabbitmq".into(),
+        // Newer than the units: what was written when decides nothing.
+        modified_us: STARTED + 1,
+        text: Some(text),
+        target: String::new(),
+        names: 0,
+    })
+}
+
+fn pair(key: &str, value: Term) -> Term {
+    Term::Tuple(vec![Term::atom(key), value])
+}
+
+fn str(text: &str) -> Term {
+    Term::Str(text.to_owned())
+}
+
+fn atoms(names: &[&str]) -> Term {
+    Term::List(names.iter().map(|name| Term::atom(*name)).collect())
+}
+
+fn nodes(members: &[&str]) -> Term {
+    pair("nodes", Term::List(vec![pair("disc", atoms(members))]))
+}
+
+/// What RabbitMQ 3.10.8 answered, with the test's values in it.
+fn results(broker: &Broker) -> Vec<Result<Term, String>> {
+    let list = |items: Vec<Term>| Ok(Term::List(items));
+    let policy = |(vhost, mode): &(&str, &str)| {
+        Term::List(vec![
+            pair("vhost", str(vhost)),
+            pair("name", str("ha-all")),
+            pair("pattern", str(".*")),
+            pair("apply-to", str("all")),
+            pair(
+                "definition",
+                Term::List(vec![
+                    Term::Tuple(vec![str("ha-mode"), str(mode)]),
+                    Term::Tuple(vec![str("ha-sync-mode"), str("automatic")]),
+                ]),
+            ),
+            pair("priority", Term::Int(0)),
+        ])
+    };
+    let queue = |(vhost, name): &(&str, &str)| {
+        Term::Tuple(vec![
+            Term::atom("resource"),
+            str(vhost),
+            Term::atom("queue"),
+            str(name),
+        ])
+    };
+    let partitions = broker
+        .partitions
+        .iter()
+        .map(|name| Term::Tuple(vec![Term::atom("rabbit@db1"), atoms(&[name])]));
+    let guest = Term::List(vec![
+        pair("user", str("guest")),
+        pair("tags", atoms(&["administrator"])),
+    ]);
+    vec![
+        Ok(Term::atom("true")),
+        list(vec![
+            nodes(&broker.members),
+            pair("running_nodes", atoms(&broker.running)),
+            pair("partitions", Term::List(partitions.collect())),
+        ]),
+        list(broker.vhosts.iter().map(|name| str(name)).collect()),
+        list(broker.policies.iter().map(policy).collect()),
+        list(vec![guest]),
+        list(broker.queues.iter().map(queue).collect()),
+        list(broker.alarms.clone()),
+        Ok(str(broker.version)),
+        list(vec![]),
+        Err("{badrpc,{'EXIT',{undef,[{rabbit_db_cluster,cli_cluster_status,[],[]}]}}}".into()),
+        Ok(Term::atom("undefined")),
+    ]
+}
+
+fn plan(hosts: [Host; 3]) -> String {
+    render(&plan_steps(&*service(INVENTORY), RabbitMq.steps(), &facts(hosts)))
+}
+
+fn up(change: impl FnOnce(&mut Broker)) -> Host {
+    let mut broker = clustered();
+    change(&mut broker);
+    Host {
+        node: Node::Up(broker),
+        ..member()
+    }
+}

@@ -1,0 +1,220 @@
+//! Canaries: the proof that changes flow.
+//!
+//! A link can say SYNC while nothing flows (seen). So after a change a key is written on every member, read on all
+//! others, and deleted again. A mirror gets the changes of a master in their order, so with the canary everything that
+//! was written on the master before it has come, too. A canary that a run leaves behind is evidence for the next plan.
+
+use std::collections::BTreeSet;
+
+use plan::{Level, Preview};
+use protocol::facts::SsdbCommand;
+use types::HostName;
+
+use super::health;
+use super::queries::{FAREWELL, canary_key};
+use super::run::{on_server, starts};
+use super::settings::Settings;
+use super::view::{Node, View};
+use kit::{Cx, StepPlan, Task};
+
+/// Writes the canary of every host, to be read on all others that mirror it by now; `renewed` are those that run with
+/// their new files, and `after` is the host whose restart it follows.
+pub(super) fn write(
+    view: &View<'_>,
+    hosts: &[&HostName],
+    renewed: &BTreeSet<&HostName>,
+    after: Option<&HostName>,
+) -> Vec<Task> {
+    let (part, reason) = match after {
+        Some(after) => (
+            format!("canary-{after}"),
+            format!("after the restart of {after} changes must be seen to flow, whatever the links say"),
+        ),
+        None => (
+            String::new(),
+            "changes must be seen to flow, whatever the links say".to_owned(),
+        ),
+    };
+    let tasks = hosts.iter().map(|&host| {
+        let readers = readers(view, host, hosts, renewed);
+        one(view, host, &readers, after).part(&part)
+    });
+    let tasks = tasks.map(|task| Task {
+        reason: reason.clone(),
+        ..task
+    });
+    tasks.filter(|_| hosts.len() > 1).collect()
+}
+
+/// Writes them before the first member is taken away; of the doubtful nothing is expected.
+pub(super) fn write_first(
+    view: &View<'_>,
+    hosts: &[&HostName],
+    renewed: &BTreeSet<&HostName>,
+    doubtful: &BTreeSet<&HostName>,
+) -> Vec<Task> {
+    let tasks = hosts.iter().filter_map(|&host| {
+        let mut readers = readers(view, host, hosts, renewed);
+        readers.retain(|reader| *reader == host || !doubtful.contains(reader));
+        let task = one(view, host, &readers, None).part("canary-first");
+        (readers.len() > 1).then_some(task)
+    });
+    tasks.collect()
+}
+
+fn readers<'h>(
+    view: &View<'_>,
+    host: &HostName,
+    hosts: &[&'h HostName],
+    renewed: &BTreeSet<&HostName>,
+) -> Vec<&'h HostName> {
+    let mirrors = |other: &&&HostName| {
+        let info = view.node(other).and_then(|node| node.server.up());
+        **other == host
+            || renewed.contains(*other)
+            || info.is_some_and(|info| view.link(info, host).is_some())
+    };
+    hosts.iter().filter(mirrors).copied().collect()
+}
+
+fn one(view: &View<'_>, host: &HostName, readers: &[&HostName], after: Option<&HostName>) -> Task {
+    let settings = view.settings;
+    let (key, value) = (canary_key(host), value(view, host, after));
+    let check = format!("{}{value}", health::CANARY);
+    let gate = health::gate(settings, &check, host, readers, settings.canary_timeout);
+    let reason = "before another member is away, all must have what clients wrote";
+    let shown = format!("set {key} {value}");
+    let action = on_server(settings, host, vec![SsdbCommand::new(["set", &key, &value])]);
+    let task = Task::new(host, format!("write a canary on {host}"), reason, action);
+    task.preview(Preview::Commands(vec![shown])).gate(gate)
+}
+
+/// A value that stands nowhere yet, whatever an earlier run left.
+pub(super) fn value(view: &View<'_>, host: &HostName, after: Option<&HostName>) -> String {
+    format!("{}{}", mark(view, host), after.map_or("all", HostName::as_str))
+}
+
+/// What the values of a host's canaries begin with: the number of the last change there, or where the server does not
+/// run, the name of its last run.
+pub(super) fn mark(view: &View<'_>, host: &HostName) -> String {
+    let node = view.any(host);
+    let seen = node
+        .and_then(|node| node.server.up())
+        .map(|info| info.max_seq.to_string());
+    let run = node
+        .and_then(|node| node.unit.as_ref().ok())
+        .map(|unit| unit.invocation.as_str());
+    let run = run.and_then(|run| run.get(..8)).unwrap_or("first");
+    format!("{}-{run}-", seen.as_deref().unwrap_or("off"))
+}
+
+/// Plans the step `canary`: what was started is proven, what raises doubts is tried, and no canary stays.
+pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let view = View::new(settings, cx.facts);
+    let mut all = StepPlan::nothing();
+    let ready: Vec<&HostName> = cx
+        .hosts
+        .iter()
+        .filter(|host| will_answer(&view, host, cx))
+        .collect();
+    let touched = |kinds: &dyn Fn(&protocol::Operation) -> bool| {
+        cx.earlier.iter().rposition(|task| {
+            task.action
+                .as_ref()
+                .is_some_and(|action| kinds(&action.operation))
+        })
+    };
+    let last_start = touched(&|operation| starts(settings, operation));
+    let last_canary = touched(
+        &|operation| matches!(operation, protocol::Operation::Ssdb { port, .. } if *port == settings.port),
+    );
+    let doubt = doubt(&view);
+    let is_due = last_start.is_some() && last_canary < last_start;
+    if is_due || (last_start.is_none() && doubt.is_some()) {
+        all.tasks = write(&view, &ready, &ready.iter().copied().collect(), None);
+        if let (None, Some(doubt)) = (last_start, doubt) {
+            for task in &mut all.tasks {
+                task.reason.clone_from(&doubt);
+            }
+        }
+    }
+    let is_written = last_canary.is_some() || !all.tasks.is_empty();
+    for &host in &ready {
+        let is_left = view
+            .nodes
+            .iter()
+            .filter_map(|node| node.server.up())
+            .any(|info| info.canaries.contains_key(host));
+        if is_written || is_left {
+            let reason = if is_written {
+                "it has done its work"
+            } else {
+                "an earlier run left it"
+            };
+            all.tasks.push(delete(&view, host, &ready, reason));
+        }
+    }
+    let has_farewell = |node: &Node<'_>| node.server.up().is_some_and(|info| info.farewell.is_some());
+    if view.nodes.iter().any(has_farewell) && view.staying().next().is_none() {
+        all.tasks
+            .extend(delete_farewell(&view, &ready, "an earlier run left it"));
+    }
+    if ready.len() < settings.hosts.len() && is_written {
+        let text = "not all members could be asked: the canaries prove the links of the others only";
+        all.note(Level::Warning, None, text);
+    }
+    all
+}
+
+/// Whether a host answers by the time of this step.
+fn will_answer(view: &View<'_>, host: &HostName, cx: &Cx<'_>) -> bool {
+    let is_started = cx
+        .earlier_on(host)
+        .any(|operation| starts(view.settings, operation));
+    is_started || view.node(host).is_some_and(|node| view.serves(node))
+}
+
+pub(super) fn delete(view: &View<'_>, host: &HostName, hosts: &[&HostName], reason: &str) -> Task {
+    let (settings, key) = (view.settings, canary_key(host));
+    let gate = health::gate(settings, health::NO_CANARY, host, hosts, settings.canary_timeout);
+    let action = on_server(settings, host, vec![SsdbCommand::new(["del", &key])]);
+    let task = Task::new(host, format!("delete the canary of {host}"), reason, action).part("delete");
+    task.preview(Preview::Commands(vec![format!("del {key}")]))
+        .gate(gate)
+}
+
+/// Deletes the farewell of hosts that have left.
+pub(super) fn delete_farewell(view: &View<'_>, hosts: &[&HostName], reason: &str) -> Option<Task> {
+    let (&first, settings) = (hosts.first()?, view.settings);
+    let gate = health::gate(
+        settings,
+        health::NO_FAREWELL,
+        first,
+        hosts,
+        settings.canary_timeout,
+    );
+    let action = on_server(settings, first, vec![SsdbCommand::new(["del", FAREWELL])]);
+    let task = Task::new(first, "delete the farewell", reason, action).part("farewell");
+    let shown = Preview::Commands(vec![format!("del {FAREWELL}")]);
+    Some(task.preview(shown).gate(gate))
+}
+
+/// Why it should be tried whether changes flow although nothing is changed: a link that says SYNC without ever having
+/// brought anything, or one that is far behind.
+fn doubt(view: &View<'_>) -> Option<String> {
+    view.nodes.iter().find_map(|node| {
+        let info = node.server.up()?;
+        view.settings.peers(node.host).find_map(|peer| {
+            let master = view.node(peer)?.server.up()?;
+            let link = view.link(info, peer).filter(|link| link.status == "SYNC")?;
+            let lag = master.max_seq.saturating_sub(link.last_seq);
+            let is_doubtful = lag > view.settings.max_lag || (link.last_seq == 0 && master.max_seq > 0);
+            is_doubtful.then(|| {
+                format!(
+                    "{} is {lag} changes behind {peer}, and its link says SYNC",
+                    node.host
+                )
+            })
+        })
+    })
+}

@@ -1,0 +1,128 @@
+//! Case tests: settings and hosts → plan; and each plan, carried out or cut off, leaves nothing to do in the end.
+
+mod basis;
+mod changes;
+mod fresh;
+mod hosts;
+mod paced;
+mod refused;
+mod scale;
+mod trouble;
+
+use crate::Ssdb;
+use cases::{self, plan_steps_allowing, render};
+use kit::StepPlan;
+use kit::{Kind, Service};
+
+use crate::tests::hosts::Rig as _;
+use fakes::ssdb::Cluster;
+
+/// The kinds that inventories here may name.
+const KINDS: kit::Kinds = kit::Kinds::new(&[&super::Ssdb]);
+
+/// What reading an inventory reports.
+fn errors(inventory: &str) -> Vec<String> {
+    cases::errors(KINDS, inventory)
+}
+
+/// The steps of the built-in playbook, in its order.
+const STEPS: [&str; 9] = [
+    "check",
+    "directory",
+    "config",
+    "start",
+    "link",
+    "restart",
+    "canary",
+    "leave",
+    "forget",
+];
+
+#[test]
+fn the_playbook_has_these_steps() {
+    let lines = Ssdb.playbook().lines();
+    let used: Vec<&str> = lines
+        .filter_map(|line| line.strip_prefix("uses = \"ssdb.")?.strip_suffix('"'))
+        .collect();
+    assert_eq!(used, STEPS);
+    assert_eq!(Ssdb.steps(), STEPS);
+}
+
+fn inventory(members: usize, more: &str) -> String {
+    let hosts: Vec<String> = (1..=members)
+        .map(|at| format!("db{at} = \"10.0.0.{at}\"\n"))
+        .collect();
+    let names: Vec<String> = (1..=members).map(|at| format!("\"db{at}\"")).collect();
+    format!(
+        "[hosts]\n{}\n[services.sessions]\nkind = \"ssdb\"\nhosts = [{}]\npassword = {{ file = \"pw\" }}\n{more}",
+        hosts.concat(),
+        names.join(", ")
+    )
+}
+
+/// The service on these hosts, of an inventory with four.
+fn service_on(hosts: &[&str]) -> Box<dyn Service> {
+    let all = inventory(4, "");
+    cases::service(
+        KINDS,
+        &all.replace(r#"["db1", "db2", "db3", "db4"]"#, &format!("{hosts:?}")),
+    )
+}
+
+fn service(members: usize, more: &str) -> Box<dyn Service> {
+    cases::service(KINDS, &inventory(members, more))
+}
+
+fn plan(service: &dyn Service, world: &Cluster, allow: &[&str]) -> StepPlan {
+    plan_steps_allowing(service, &STEPS, &world.facts(service), allow)
+}
+
+/// Carries the whole plan out; the first gate that does not pass ends it.
+fn apply(service: &dyn Service, world: &mut Cluster, allow: &[&str]) -> Result<(), String> {
+    let plan = plan(service, world, allow);
+    plan.tasks
+        .iter()
+        .try_for_each(|task| world.perform(service, task))
+}
+
+/// Carries the plan out, and finds nothing to do afterwards.
+fn converge(service: &dyn Service, world: &mut Cluster, allow: &[&str]) {
+    apply(service, world, allow).expect("every gate passes");
+    let left = plan(service, world, &[]);
+    assert!(
+        left.tasks.is_empty() && left.refusals.is_empty() && left.unplanned.is_empty(),
+        "{}",
+        render(&left)
+    );
+}
+
+/// Cuts the plan off after each of its tasks, and lets the next plans finish it: with the same consents the first.
+fn converge_from_everywhere(service: &dyn Service, world: &Cluster, allow: &[&str]) {
+    let tasks = plan(service, world, allow).tasks;
+    let mut so_far = world.clone();
+    for done in 0..=tasks.len() {
+        if let Some(task) = done.checked_sub(1).map(|last| &tasks[last]) {
+            // A gate is not waited for by a run that died.
+            let _ = so_far.perform(service, task);
+        }
+        let mut cut = so_far.clone();
+        // What the first finds refused or stopped at a gate, a second one finishes.
+        if apply(service, &mut cut, allow).is_err() {
+            let _ = apply(service, &mut cut, allow);
+        }
+        let left = plan(service, &cut, &[]);
+        assert!(
+            left.tasks.is_empty() && left.refusals.is_empty(),
+            "cut off after {done} of {}:\n{}",
+            tasks.len(),
+            render(&left)
+        );
+    }
+}
+
+/// Mirrors that our own plan has built.
+fn built(service: &dyn Service) -> Cluster {
+    let mut world = Cluster::bare(service.hosts().len());
+    converge(service, &mut world, &[]);
+    world
+}

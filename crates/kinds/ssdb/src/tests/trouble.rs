@@ -1,0 +1,146 @@
+//! Links that stall, mirrors that fell behind, and members that were rebuilt.
+
+use insta::assert_snapshot;
+
+use super::{apply, built, converge, converge_from_everywhere, plan, service};
+use crate::tests::hosts::Rig as _;
+use cases::render;
+use fakes::ssdb::Cluster;
+
+#[test]
+fn a_stalled_link_stops_the_rollout_at_its_canary_and_is_healed_by_the_next_plan() {
+    let service = service(3, "capacity = 5000\n");
+    let mut world = built(&*super::service(3, ""));
+    world.stall("db3", "db2");
+    // The link says SYNC, so nothing shows.
+    assert_eq!(render(&plan(&*super::service(3, ""), &world, &[])), "");
+    let stopped = apply(&*service, &mut world, &[]).unwrap_err();
+    assert_snapshot!(stopped);
+    assert_snapshot!(render(&plan(&*service, &world, &[])));
+    converge_from_everywhere(&*service, &world, &[]);
+    converge(&*service, &mut world, &[]);
+}
+
+#[test]
+fn a_link_that_is_far_behind_is_tried() {
+    let service = service(3, "max_lag = 2\n");
+    let mut world = built(&*service);
+    world.stall("db3", "db2");
+    for at in 0..5 {
+        world.set("db2", &at.to_string(), Some("x"));
+    }
+    assert_snapshot!(render(&plan(&*service, &world, &[])));
+    apply(&*service, &mut world, &[]).unwrap_err();
+    converge(&*service, &mut world, &[]);
+    assert_eq!(world.get("db3", "4").as_deref(), Some("x"));
+}
+
+/// db3 was down while the others made more changes than their binlogs keep.
+fn fallen_behind() -> Cluster {
+    let mut world = built(&*service(3, "capacity = 20\n"));
+    world.set("db3", "old", Some("x"));
+    world.stop("db3");
+    for at in 0..30 {
+        world.set("db1", &(at % 3).to_string(), Some("x"));
+    }
+    world.start("db3");
+    world
+}
+
+#[test]
+fn a_mirror_that_fell_behind_is_filled_anew_with_consent() {
+    let service = service(3, "capacity = 20\n");
+    let mut world = fallen_behind();
+    assert_snapshot!(render(&plan(&*service, &world, &[])));
+    let allow = ["ssdb.wipe=db3"];
+    assert_snapshot!(render(&plan(&*service, &world, &allow)));
+    converge_from_everywhere(&*service, &world, &allow);
+    converge(&*service, &mut world, &allow);
+    assert_eq!(world.get("db3", "2").as_deref(), Some("x"));
+    assert_eq!(world.get("db3", "old").as_deref(), Some("x"));
+    // Nothing is thrown away.
+    assert_eq!(world.node("db3").aside.len(), 1);
+}
+
+#[test]
+fn others_wait_for_a_mirror_that_fell_behind() {
+    let service = service(3, "capacity = 21\n");
+    let world = fallen_behind();
+    let refused = plan(&*service, &world, &[]);
+    assert!(
+        refused.tasks.iter().all(|task| !task.disrupts),
+        "{}",
+        render(&refused)
+    );
+    assert_eq!(refused.unplanned.len(), 2, "{}", render(&refused));
+    converge_from_everywhere(&*service, &world, &["ssdb.wipe=db3"]);
+}
+
+#[test]
+fn of_two_that_fell_behind_none_is_filled_from_the_other() {
+    let service = service(3, "capacity = 20\n");
+    let mut world = built(&*service);
+    for at in 0..30 {
+        world.set("db1", &format!("a{}", at % 3), Some("x"));
+    }
+    for name in ["db2", "db3"] {
+        world.stop(name);
+    }
+    for at in 0..30 {
+        world.set("db1", &format!("b{}", at % 3), Some("x"));
+    }
+    for name in ["db2", "db3"] {
+        world.start(name);
+    }
+    assert_snapshot!(render(&plan(&*service, &world, &[])));
+    // One consent fills one; the other follows with its own.
+    let one = plan(&*service, &world, &["ssdb.wipe=db2"]);
+    assert_eq!(one.refusals.len(), 1);
+    assert!(apply(&*service, &mut world, &["ssdb.wipe=db2"]).is_ok() || !world.node("db2").aside.is_empty());
+    let _ = apply(&*service, &mut world, &["ssdb.wipe=db3"]);
+    converge(&*service, &mut world, &[]);
+    assert_eq!(world.get("db3", "b2").as_deref(), Some("x"));
+}
+
+#[test]
+fn a_rebuilt_member_goes_past_what_the_others_remember_of_it() {
+    let service = service(3, "");
+    let mut world = built(&*service);
+    for at in 0..9 {
+        world.set("db3", "key", Some(&at.to_string()));
+    }
+    world.stop("db3");
+    *world.node("db3") = Cluster::bare(3).nodes.pop().unwrap();
+    assert_snapshot!(render(&plan(&*service, &world, &[])));
+    converge_from_everywhere(&*service, &world, &[]);
+    converge(&*service, &mut world, &[]);
+    assert_eq!(world.get("db3", "key").as_deref(), Some("8"));
+    world.set("db3", "new", Some("x"));
+    assert_eq!(world.get("db1", "new").as_deref(), Some("x"));
+}
+
+#[test]
+fn status_tells_what_is_wrong_with_whom() {
+    let service = service(3, "capacity = 20\n");
+    let show = |world: &Cluster| {
+        let status = service.status(&world.facts(&*service));
+        let lines = status.members.iter().map(|member| {
+            format!(
+                "{} {} {:?} [{}] {}",
+                member.host, member.role, member.health, member.lag, member.detail
+            )
+        });
+        format!(
+            "{:?}: {}\n{}",
+            status.health,
+            status.summary,
+            lines.collect::<Vec<_>>().join("\n")
+        )
+    };
+    let mut world = built(&*service);
+    let healthy = show(&world);
+    world.stop("db2");
+    let lame = show(&world);
+    let behind = show(&fallen_behind());
+    assert_snapshot!([healthy, lame, behind].join("\n\n"));
+}

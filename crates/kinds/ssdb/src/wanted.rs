@@ -1,0 +1,258 @@
+//! The configuration file as it should be.
+//!
+//! Where there is a file, only what makes mirrors of its server is changed; everything else stays, comments included.
+//! The runbook's example is wrong in two places: its `capacity` stands beside `binlog`, where the server ignores it
+//! without a word (seen), and a file that logs at the level `debug` writes passwords into its log, world-readable (seen).
+
+use formats::ssdb_conf::slaveofs;
+use protocol::Text;
+use types::HostName;
+
+use super::former::Leaving;
+use super::settings::Settings;
+use super::view::{Node, View};
+use formats::ssdb_conf::{Conf, Place};
+
+/// A file as it should be, and what there is to say about it.
+pub(super) struct Wanted {
+    pub(super) text: String,
+    /// Worth knowing about what changes.
+    pub(super) infos: Vec<String>,
+    /// Worth a look.
+    pub(super) warnings: Vec<String>,
+}
+
+/// What a server without a file gets: upstream's sample with our directories.
+fn base(settings: &Settings) -> String {
+    let dir = &settings.work_dir;
+    format!(
+        "# Indented with one TAB a level: the server exits on a space.\n\
+         work_dir = {dir}\n\
+         pidfile = {dir}/ssdb.pid\n\
+         \n\
+         server:\n\
+         \n\
+         replication:\n\
+         \n\
+         logger:\n\
+         \tlevel: info\n\
+         \toutput: {dir}/log.txt\n\
+         \trotate:\n\
+         \t\tsize: 1000000000\n\
+         \n\
+         leveldb:\n\
+         \t# in MB\n\
+         \tcache_size: 500\n\
+         \twrite_buffer_size: 64\n\
+         \t# in MB/s\n\
+         \tcompaction_speed: 1000\n\
+         \tcompression: yes\n"
+    )
+}
+
+/// Makes the file of a host, without the masters that leave; the error says why it cannot be made.
+pub(super) fn file(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>) -> Result<Wanted, String> {
+    let settings = view.settings;
+    let mut conf = match &node.conf {
+        Some(Ok(conf)) => conf.clone(),
+        Some(Err(error)) => return Err(error.to_string()),
+        None => Conf::parse(&base(settings)).map_err(|error| error.to_string())?,
+    };
+    let mut wanted = Wanted {
+        text: String::new(),
+        infos: Vec::new(),
+        warnings: Vec::new(),
+    };
+    if conf.get(&["work_dir"]).is_none() {
+        conf.set(&["work_dir"], &settings.work_dir);
+    }
+    listen(view, node, &mut conf, &mut wanted)?;
+    let password = Text::secret(&settings.password).to_string();
+    conf.set(&["server", "auth"], &password);
+    binlog(settings, &mut conf, &mut wanted);
+    mirrors(view, node, leaving, &mut conf, &mut wanted);
+    // The server's own default is debug, too.
+    if matches!(
+        conf.get(&["logger", "level"]),
+        None | Some("" | "debug" | "trace")
+    ) {
+        conf.set(&["logger", "level"], "info");
+        let text = "the log level becomes info: with debug the server writes passwords into its log, which all users can \
+                    read; remove the old log";
+        wanted.infos.push(text.to_owned());
+    }
+    if !conf.ends_with_newline {
+        let text = "the last line of the file gets its newline: without it the server drops the line's last character";
+        wanted.infos.push(text.to_owned());
+    }
+    wanted.text = conf.text();
+    Ok(wanted)
+}
+
+/// Where the server listens: at the address that its peers use, unless it listens there already.
+fn listen(view: &View<'_>, node: &Node<'_>, conf: &mut Conf, wanted: &mut Wanted) -> Result<(), String> {
+    let settings = view.settings;
+    let old = (
+        conf.get(&["server", "ip"]).map(str::to_owned),
+        conf.get(&["server", "port"]).map(str::to_owned),
+    );
+    let reaches = old
+        .0
+        .as_deref()
+        .is_some_and(|ip| ip == "0.0.0.0" || node.addresses.iter().any(|own| own == ip));
+    if !reaches {
+        let Some(own) = node.addresses.first() else {
+            return Err(format!(
+                "the address of {} is not known: give it in the inventory",
+                node.host
+            ));
+        };
+        conf.set(&["server", "ip"], own);
+    }
+    conf.set(&["server", "port"], &settings.port.to_string());
+    let new = (
+        conf.get(&["server", "ip"]).map(str::to_owned),
+        conf.get(&["server", "port"]).map(str::to_owned),
+    );
+    if new != old
+        && let Some(ip) = new.0
+    {
+        wanted.infos.push(format!(
+            "SSDB will be reachable, with the password, on port {} of {ip}",
+            settings.port
+        ));
+    }
+    Ok(())
+}
+
+fn binlog(settings: &Settings, conf: &mut Conf, wanted: &mut Wanted) {
+    conf.set(&["replication", "binlog"], "yes");
+    if let Some(stray) = conf.find(&["replication", "capacity"]) {
+        conf.remove(stray);
+        let text = "capacity moves below binlog: beside it, where the runbook's example has it, the server ignores it \
+                    and keeps 20000000 changes";
+        wanted.infos.push(text.to_owned());
+    }
+    conf.set(
+        &["replication", "binlog", "capacity"],
+        &settings.capacity.to_string(),
+    );
+    match settings.sync_speed {
+        Some(speed) => {
+            conf.set(&["replication", "sync_speed"], &speed.to_string());
+        }
+        None if conf.get(&["replication", "sync_speed"]).is_none() => {
+            conf.set(&["replication", "sync_speed"], "-1");
+        }
+        None => {}
+    }
+}
+
+/// One `slaveof` for each peer and each host that has not left yet, and none for those that have.
+fn mirrors(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>, conf: &mut Conf, wanted: &mut Wanted) {
+    let settings = view.settings;
+    for peer in settings.peers(node.host) {
+        match of_peer(view, conf, peer) {
+            Some(at) => keep(settings, conf, at),
+            None => add(settings, conf, peer, peer.as_str()),
+        }
+    }
+    // What clients still write on a host that leaves comes from there only.
+    for former in view.staying().filter(|former| view.is_source(former)) {
+        let host = former.host;
+        if !leaving.has(host.as_str()) && of_peer(view, conf, host).is_none() {
+            add(settings, conf, host, settings.place(host));
+        }
+    }
+    // From the end, for taking one away moves those behind it.
+    for at in slaveofs(conf).into_iter().rev() {
+        if settings
+            .peers(node.host)
+            .any(|peer| of_peer(view, conf, peer) == Some(at))
+        {
+            continue;
+        }
+        let place = conf
+            .child(at, "host")
+            .or_else(|| conf.child(at, "ip"))
+            .unwrap_or_default()
+            .to_owned();
+        let former = view
+            .others
+            .iter()
+            .find(|other| of_peer(view, conf, other.host) == Some(at));
+        let stays = match former {
+            Some(former) => !leaving.has(former.host.as_str()) && !former.has_left(),
+            None => !leaving.has(&place),
+        };
+        if conf.child(at, "type") == Some("mirror") {
+            if stays {
+                continue;
+            }
+            conf.remove(at);
+            wanted.warnings.push(format!(
+                "it stops to mirror {place}, which is no host of this service"
+            ));
+        } else {
+            wanted.infos.push(format!(
+                "it goes on to copy from {place}, which is no host of this service"
+            ));
+        }
+    }
+}
+
+/// The `slaveof` that leads to a peer.
+fn of_peer(view: &View<'_>, conf: &Conf, peer: &HostName) -> Option<Place> {
+    let found = slaveofs(conf);
+    let by_id = found
+        .iter()
+        .rfind(|&&at| conf.child(at, "id") == Some(peer.as_str()));
+    let leads = |&&at: &&Place| {
+        let place = conf
+            .child(at, "host")
+            .or_else(|| conf.child(at, "ip"))
+            .unwrap_or_default();
+        view.is_at(peer, place)
+    };
+    by_id.or_else(|| found.iter().rfind(leads)).copied()
+}
+
+/// Corrects a `slaveof` in place. Its id stays whatever it is: the mirror remembers under it how far it is, and another
+/// one would make it copy everything again (`slave.cpp`), which doubles what stands in queues. The same goes for its
+/// host where there is no id.
+fn keep(settings: &Settings, conf: &mut Conf, at: Place) {
+    let wanted = [
+        ("type", "mirror".to_owned()),
+        ("port", settings.port.to_string()),
+        ("auth", Text::secret(&settings.password).to_string()),
+        ("recv_timeout", settings.recv_timeout.to_string()),
+    ];
+    for (key, value) in wanted {
+        let child = conf
+            .children(Some(at))
+            .into_iter()
+            .rfind(|&child| conf.key(child) == key);
+        match child {
+            Some(child) => conf.set_value(child, &value),
+            None => {
+                conf.add(Some(at), key, &value);
+            }
+        }
+    }
+}
+
+fn add(settings: &Settings, conf: &mut Conf, peer: &HostName, place: &str) {
+    let parent = conf.find(&["replication"]);
+    let at = conf.add(parent, "slaveof", "");
+    let lines = [
+        ("id", peer.to_string()),
+        ("type", "mirror".to_owned()),
+        ("host", place.to_owned()),
+        ("port", settings.port.to_string()),
+        ("auth", Text::secret(&settings.password).to_string()),
+        ("recv_timeout", settings.recv_timeout.to_string()),
+    ];
+    for (key, value) in lines {
+        conf.add(Some(at), key, &value);
+    }
+}

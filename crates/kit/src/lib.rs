@@ -1,0 +1,24 @@
+//! What every kind of service is made of: values and functions that kinds use, and nothing that drives them.
+//!
+//! A kind reads its settings, says which facts it needs of each host, and turns settings and facts into the tasks
+//! of each step of its playbook. All of it is pure: no clock, no file, no network, so that every situation a
+//! cluster can be in is a value that a test can write down. Kinds know nothing of each other, and nobody else
+//! matches on a kind.
+
+mod file;
+mod kind;
+mod limits;
+mod obstacles;
+mod offer;
+mod service;
+mod step;
+mod unit;
+
+pub use file::{DesiredFile, hash};
+pub use kind::{Kind, Kinds, ReadCx};
+pub use limits::{PACKAGES, QUICK, UNIT};
+pub use obstacles::obstructed;
+pub use offer::{Endpoint, Login, Offer};
+pub use service::Service;
+pub use step::{ASKED, Cx, Step, StepPlan, Task, action, each_host};
+pub use unit::{is_reached_by_none, verbs_to_retire, verbs_to_run};
