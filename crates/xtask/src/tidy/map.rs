@@ -71,7 +71,7 @@ pub(crate) static MAP: &[Crate] = &[
     ),
     Crate {
         // A step of a kind, in the wrong place.
-        tests_use: &["cases", "rabbitmq"],
+        tests_use: &["cases", "kvrocks", "rabbitmq"],
         ..one(
             "generic",
             &["config", "kit", "plan", "protocol", "types"],
