@@ -7,7 +7,7 @@ use russh::keys::ssh_key::certificate::CertType;
 use thiserror::Error;
 
 use super::line::matches;
-use super::{Found, Place, RecordedAs, Role, revocation};
+use super::record::{Found, Place, RecordedAs, Role, revocation};
 use crate::error::excerpt;
 use crate::policy::Policy;
 

@@ -8,7 +8,8 @@ use russh::keys::PublicKey;
 use thiserror::Error;
 
 use super::certificate::Fault;
-use super::fingerprint;
+use super::line::fingerprint;
+use super::record::Place;
 use crate::error::Advice;
 
 /// Why a host's key is not trusted.
@@ -87,23 +88,6 @@ impl Shown {
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.0.algorithm(), fingerprint(&self.0))
-    }
-}
-
-/// A line of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(super) file: PathBuf,
-    pub(super) line: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            // A list that has no lines.
-            0 => write!(f, "{}", self.file.display()),
-            line => write!(f, "{}:{line}", self.file.display()),
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::ssh_encoding::base64::{Base64, Encoding};
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns};
+use russh::keys::{HashAlg, PublicKey};
 use sha1::Sha1;
 
 /// A line that records a key.
@@ -124,6 +125,20 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
         }
     }
     pattern[p..].iter().all(|c| *c == b'*')
+}
+
+/// A key's fingerprint, as `ssh-keygen -l` prints it.
+pub(crate) fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
+
+/// A key without its comment, as a line of `known_hosts` has it.
+pub(super) fn bare(key: &PublicKey) -> String {
+    PublicKey::new(key.key_data().clone(), "")
+        .to_openssh()
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned()
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use russh::keys::{PublicKey, PublicKeyOrCertificate};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use super::files::read_bounded;
 use super::line::is_plain;
-use super::read_bounded;
 
 /// How a revocation list begins.
 const LIST: &[u8] = b"SSHKRL\n\0";

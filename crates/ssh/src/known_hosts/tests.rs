@@ -1,8 +1,14 @@
 //! What is known of hosts, whatever the file says of them.
 
+use super::record::{Place, Role, Verdict, judge};
 use super::*;
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use russh::keys::{Algorithm, PublicKey};
 
 use crate::error::Advice;
 

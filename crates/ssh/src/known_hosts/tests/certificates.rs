@@ -2,7 +2,9 @@
 
 use super::*;
 
-use russh::keys::Certificate;
+use russh::keys::{Certificate, PublicKeyOrCertificate};
+
+use super::super::certificate::Fault;
 
 /// Keys, authorities and certificates of `ssh-keygen`.
 struct Ca {
