@@ -4,115 +4,31 @@
 //! since a server hangs up after a handful of wrong ones. The server is asked about the public half first in any case,
 //! so an encrypted file needs its passphrase only where it helps.
 
+mod error;
+mod login;
 mod offers;
+mod signers;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use russh::client::AuthResult;
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
-use russh::keys::ssh_encoding::Encode;
 use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey};
 use russh::{MethodKind, Signer};
-use thiserror::Error;
-use tokio::net::UnixStream;
 
-use crate::deadline::{Deadline, TimedOut};
+use crate::deadline::Deadline;
 use crate::dial::Connection;
-use crate::error::{Advice, is_transient_ssh};
-use crate::keyring::{self, KeyError, KeyFile, Keyring};
+use crate::keyring::{KeyError, KeyFile, Keyring};
 use crate::target::Target;
-use offers::{Holder, List, Offer, Unused};
+use error::{List, Unused};
+use login::Login;
+use offers::{Holder, Offer};
+use signers::{AgentSigner, FileSigner, SignError};
+
+pub(crate) use error::AuthError;
 
 /// What takes the time, where it takes too long.
 const LOGGING_IN: &str = "logging in";
-
-/// Why nobody is logged in.
-#[derive(Debug, Error)]
-pub(crate) enum AuthError {
-    /// The server took none of the identities.
-    #[error("{label} took none of the identities that were offered: {offered}{unused}")]
-    Refused {
-        label: String,
-        offered: List,
-        unused: Unused,
-    },
-    /// There was none to offer.
-    #[error("there is no identity to offer to {label}{unused}")]
-    NoIdentity { label: String, unused: Unused },
-    /// A key file that somebody named can be read or written by others.
-    #[error("the private key {path} is not used for {label}: its permissions {mode:04o} are too open", path = path.display())]
-    Unprotected { label: String, path: PathBuf, mode: u32 },
-    /// The server hung up after too many.
-    #[error("{label} hung up after {offered}: {reason}")]
-    TooMany {
-        label: String,
-        offered: List,
-        reason: String,
-    },
-    /// The server wants something else.
-    #[error("{label} takes no public keys, but only: {methods}")]
-    Method { label: String, methods: String },
-    /// The server wants something more.
-    #[error("{label} took {identity}, and wants a second factor: {methods}")]
-    SecondFactor {
-        label: String,
-        identity: String,
-        methods: String,
-    },
-    /// The connection broke.
-    #[error("the connection to {label} broke while logging in: {reason}")]
-    Lost { label: String, reason: String },
-    /// The SSH protocol failed.
-    #[error("logging in to {label} failed")]
-    Protocol {
-        label: String,
-        #[source]
-        source: russh::Error,
-    },
-    /// It took too long.
-    #[error(transparent)]
-    TimedOut(#[from] TimedOut),
-}
-
-impl Advice for AuthError {
-    fn hint(&self) -> String {
-        match self {
-            Self::Refused { label, .. } => {
-                format!(
-                    "is one of these in the authorized_keys of {label}? `ssh -v` shows what OpenSSH offers"
-                )
-            }
-            Self::NoIdentity { .. } => {
-                "start an SSH agent and `ssh-add` a key, or name a key file in the inventory \
-                                        (identity_file) or in ~/.ssh/config (IdentityFile)"
-                    .to_owned()
-            }
-            Self::Unprotected { path, .. } => format!(
-                "take it from others with `chmod 600 {}`; if others may have read it, replace it",
-                path.display()
-            ),
-            Self::TooMany { .. } => {
-                "name the right key file, and set IdentitiesOnly in ~/.ssh/config, so that the \
-                                     agent's other identities are not offered first"
-                    .to_owned()
-            }
-            Self::Method { .. } | Self::SecondFactor { .. } => {
-                "only public keys are supported: a run must not stop at a question for each host".to_owned()
-            }
-            Self::Lost { .. } | Self::Protocol { .. } | Self::TimedOut(_) => String::new(),
-        }
-    }
-
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Lost { .. } | Self::TimedOut(_) => true,
-            Self::Protocol { source, .. } => is_transient_ssh(source),
-            _ => false,
-        }
-    }
-}
 
 /// Logs in on a connection.
 pub(crate) async fn log_in(
@@ -146,18 +62,6 @@ pub(crate) async fn log_in(
             unused,
         }
     })
-}
-
-struct Login<'a> {
-    connection: &'a mut Connection,
-    target: &'a Target,
-    keyring: &'a Keyring,
-    deadline: &'a Deadline,
-    agent: Option<AgentClient<UnixStream>>,
-    offered: List,
-    unused: Unused,
-    /// The hashes for RSA signatures that the server takes, the best first, once it was asked; none is SHA-1.
-    rsa_hashes: Option<Vec<Option<HashAlg>>>,
 }
 
 impl Login<'_> {
@@ -417,12 +321,6 @@ enum Shown {
     Certificate(Box<Certificate>),
 }
 
-/// Signs with a key of the SSH agent, whatever the server is shown: the agent need not know of the certificate.
-struct AgentSigner<'a> {
-    agent: &'a mut AgentClient<UnixStream>,
-    key: PublicKey,
-}
-
 /// Asks to log in with a key or a certificate, whose request the signer signs.
 async fn authenticate<S: Signer>(
     handle: &mut russh::client::Handle<crate::dial::Client>,
@@ -438,61 +336,5 @@ async fn authenticate<S: Signer>(
                 .authenticate_certificate_with(user, *certificate, hash, signer)
                 .await
         }
-    }
-}
-
-impl Signer for AgentSigner<'_> {
-    type Error = russh::AgentAuthError;
-
-    async fn auth_sign(
-        &mut self,
-        _shown: &AgentIdentity,
-        hash: Option<HashAlg>,
-        to_sign: Vec<u8>,
-    ) -> Result<Vec<u8>, russh::AgentAuthError> {
-        let identity = AgentIdentity::from(self.key.clone());
-        self.agent.auth_sign(&identity, hash, to_sign).await
-    }
-}
-
-/// Signs with a key file, which is unlocked only now that the server wants it.
-struct FileSigner<'a> {
-    file: Arc<KeyFile>,
-    keyring: &'a Keyring,
-    deadline: &'a Deadline,
-}
-
-#[derive(Debug, Error)]
-enum SignError {
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error("the connection is closed")]
-    Closed,
-}
-
-impl From<russh::SendError> for SignError {
-    fn from(_: russh::SendError) -> Self {
-        Self::Closed
-    }
-}
-
-impl Signer for FileSigner<'_> {
-    type Error = SignError;
-
-    async fn auth_sign(
-        &mut self,
-        _key: &AgentIdentity,
-        hash: Option<HashAlg>,
-        mut to_sign: Vec<u8>,
-    ) -> Result<Vec<u8>, SignError> {
-        let key = {
-            let _pause = self.deadline.pause();
-            self.keyring.unlock(&self.file).await?
-        };
-        let signature = keyring::sign(&key, hash, &to_sign)?;
-        let encoding = |error| KeyError::Sign(russh::keys::ssh_key::Error::Encoding(error));
-        // The request is sent as it was signed, with the signature behind it as a string.
-        signature.encode_prefixed(&mut to_sign).map_err(encoding)?;
-        Ok(to_sign)
     }
 }

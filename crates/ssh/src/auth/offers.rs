@@ -10,37 +10,12 @@ use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Certificate, PublicKey};
 
-use super::{AuthError, Login};
+use super::error::AuthError;
+use super::login::Login;
 use crate::deadline::TimedOut;
 use crate::keyring::{KeyError, KeyFile};
 use crate::known_hosts::fingerprint;
 use crate::target::Identities;
-
-/// Identities in a row.
-#[derive(Debug, Default)]
-pub(crate) struct List(pub(super) Vec<String>);
-
-impl std::fmt::Display for List {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        f.write_str(&self.0.join(", "))
-    }
-}
-
-/// Identities that could not be offered, and why.
-#[derive(Debug, Default)]
-pub(crate) struct Unused(pub(super) Vec<String>);
-
-impl std::fmt::Display for Unused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        write!(f, " (not usable: {})", self.0.join("; "))
-    }
-}
 
 /// One thing to offer.
 pub(super) enum Offer {

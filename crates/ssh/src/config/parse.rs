@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::settings::{Meaning, meaning};
 use crate::jump::Jump;
 use crate::policy::{Policy, PolicyError};

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::HostConfig;
+use super::parse::HostConfig;
 
 /// Settings that make no difference to this crate, nor to what `ssh -G` prints of others.
 const IRRELEVANT: [&str; 6] = [

@@ -25,9 +25,6 @@ const KNOWN: &[&[&str]] = &[
     &["crates/kinds/rabbitmq/src/"],
     &["crates/kinds/ssdb/src/"],
     &["crates/fakes/src/"],
-    &["crates/ssh/src/auth/"],
-    &["crates/ssh/src/config/"],
-    &["crates/ssh/src/known_hosts/"],
     &["crates/standins/src/mongod/commands/"],
     &["crates/standins/src/ssdb/"],
 ];
