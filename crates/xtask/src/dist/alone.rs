@@ -51,19 +51,24 @@ mod tests {
     }
 
     #[test]
-    fn a_program_with_a_test_double_in_it_is_refused() {
+    fn a_program_with_a_crate_for_development_in_it_is_refused() {
+        with("serde", &["derive"]).unwrap();
         with("services", &[]).unwrap();
+        for package in ["fakes", "cases", "simulation"] {
+            let error = with(package, &[]).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("it has {package}, which is for development only")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_program_with_a_feature_for_tests_is_refused() {
         let error = with("services", &["doubles"]).unwrap_err().to_string();
         assert!(
             error.contains("services has the feature doubles, which is for tests"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn a_program_with_a_crate_for_development_in_it_is_refused() {
-        with("serde", &["derive"]).unwrap();
-        let error = with("simulation", &[]).unwrap_err().to_string();
-        assert!(error.contains("simulation"), "{error}");
     }
 }
