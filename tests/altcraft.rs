@@ -94,7 +94,7 @@ fn main_json_is_merged_and_the_platform_rolled() {
     let bed = Bed::new(&APPS, SERVICES);
     let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
     let first = apply(&bed, "").expect(0);
-    first.says(&["Verified: observed again, the plan is empty."]);
+    first.says(&["Verified: no changes remain."]);
     for host in APPS {
         let main = bed.on(host, &format!("cat {MAIN}"));
         for foreign in FOREIGN {

@@ -29,7 +29,7 @@ fn bare_hosts_become_a_cluster_that_a_second_apply_leaves_alone() {
         .run(&["secrets", "init", "inventory.toml", "--overlay", "lab.toml"])
         .expect(0);
     let first = on_site(&bed, "apply", &["--yes"]).expect(0);
-    first.says(&["Verified: observed again, the plan is empty."]);
+    first.says(&["Verified: no changes remain."]);
 
     // The services themselves say that they are what was asked for.
     for host in DB {

@@ -39,7 +39,7 @@ fn invocations(bed: &Bed) -> [String; 3] {
 fn bare_hosts_become_a_set_with_users_that_keeps_its_data_whatever_is_done_to_it() {
     let mut bed = Bed::new(&["db1", "db2", "db3", "app1", "app2"], &with_users(&DB, ""));
     let first = bed.build();
-    first.says(&["Verified: observed again, the plan is empty."]);
+    first.says(&["Verified: no changes remain."]);
     let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
     bed.clusterctl("apply", &["--yes"])
         .expect(0)

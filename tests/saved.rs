@@ -32,7 +32,7 @@ fn a_saved_plan_is_run_as_it_is_or_refused_with_what_changed() {
         .expect(0)
         .says(&["The plan is in plan.json.", "clusterctl apply plan.json"]);
     no_secret(&bed);
-    bed.run(&APPLY).expect(0).says(&["the plan is empty"]);
+    bed.run(&APPLY).expect(0).says(&["no changes remain"]);
     // Nothing of it is left.
     bed.run(&APPLY)
         .expect(6)
@@ -74,7 +74,7 @@ fn writes_go_on(bed: &Bed) {
         "db1",
         &format!("echo set user data | /usr/local/ssdb/tools/ssdb-cli -h db1 -p 4420 -a {password}; sleep 1"),
     );
-    bed.run(&APPLY).expect(0).says(&["the plan is empty"]);
+    bed.run(&APPLY).expect(0).says(&["no changes remain"]);
 }
 
 /// A plan is of the project as it was.

@@ -1,32 +1,19 @@
-//! `clusterctl apply`: shows the plan, asks, does exactly that, and looks again.
-//!
-//! Success is convergence: after the run the hosts are observed once more and the plan must be empty, whatever the
-//! steps said.
+//! `clusterctl apply` and `restart`: plans, and executes the plan once it is approved.
 
-use std::io::{BufRead, IsTerminal};
 use std::path::Path;
-use std::time::Duration;
 
-use executor::{Connections, Limits, LockError, Stop};
-use plan::{Comparison, Event, Outcome, StepGraph, compare};
-use planner::{Options, may_continue};
-use protocol::LockHolder;
-use report::{ColourChoice, Face, Labels, Look, Page, Progress, When};
-use state::{Journal, RunInfo, RunNode, RunWriter};
-use tokio::sync::{mpsc, watch};
-use types::RunId;
+use report::ColourChoice;
 
-use super::plan::{options, view};
+use super::apply_saved;
+use super::execution::Execution;
+use super::plan::options;
 use crate::cli::ApplyArgs;
-use crate::clock::{new_run, now_text, now_us, who};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::interrupt;
-use crate::journal;
-use crate::project::{self, Loaded};
-use crate::saved::SavedPlan;
+use crate::project;
+use crate::saved;
 
-/// How often an apply plans again where the hosts changed since the plan.
+/// How many plans an apply executes at most, where the hosts change meanwhile.
 const ROUNDS: usize = 5;
 
 pub(crate) async fn run(
@@ -35,8 +22,8 @@ pub(crate) async fn run(
     state_dir: Option<&Path>,
     colours: ColourChoice,
 ) -> Result<Exit, Error> {
-    if let Some(saved) = SavedPlan::open(&args.target.source.inventory)? {
-        return super::apply_saved::run(args, &saved, state_dir, colours).await;
+    if let Some(saved) = saved::open(&args.target.source.inventory)? {
+        return apply_saved::run(args, &saved, state_dir, colours).await;
     }
     let loaded = project::load(&args.target)?;
     loaded.warn(colours)?;
@@ -44,7 +31,7 @@ pub(crate) async fn run(
     let facts = loaded.observe(&connections).await;
     let options = options(&args.consent, restarts, &facts);
     let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
-    let apply = Apply {
+    let execution = Execution {
         args,
         loaded: &loaded,
         connections,
@@ -53,257 +40,5 @@ pub(crate) async fn run(
         patience: args.lock_timeout,
         colours,
     };
-    apply.carry_out(graph, state_dir).await
-}
-
-/// A plan that was made under the hosts' locks.
-pub(super) struct Locked {
-    run: RunId,
-    journal: Journal,
-    graph: StepGraph,
-    /// How it compares with the one that was approved before.
-    pub(super) comparison: Comparison,
-}
-
-/// What an apply works with.
-pub(super) struct Apply<'a> {
-    pub(super) args: &'a ApplyArgs,
-    pub(super) loaded: &'a Loaded,
-    pub(super) connections: Connections,
-    pub(super) options: &'a Options,
-    /// How many plans may be carried out, the first among them.
-    pub(super) rounds: usize,
-    /// How long another run's lock is waited for.
-    pub(super) patience: Duration,
-    pub(super) colours: ColourChoice,
-}
-
-impl Apply<'_> {
-    /// Shows the plan, asks, takes the hosts' locks, sees whether it is still the plan, does it, and looks again.
-    pub(super) async fn carry_out(
-        mut self,
-        graph: StepGraph,
-        state_dir: Option<&Path>,
-    ) -> Result<Exit, Error> {
-        if let Some(exit) = self.approve(&graph).await? {
-            return Ok(exit);
-        }
-        let locked = self.lock(&graph, state_dir).await?;
-        if locked.comparison != Comparison::Same {
-            report::out::message("The hosts changed since they were looked at. Planned again:\n")?;
-            if let Some(exit) = self.approve(&locked.graph).await? {
-                return Ok(exit);
-            }
-        }
-        self.run(locked).await
-    }
-
-    /// Takes the hosts' locks, looks again and plans again: another run may have gone on after the first look,
-    /// and the operator may have taken a while.
-    pub(super) async fn lock(
-        &mut self,
-        graph: &StepGraph,
-        state_dir: Option<&Path>,
-    ) -> Result<Locked, Error> {
-        let run = new_run()?;
-        let journal = journal::open(state_dir)?;
-        let holder = LockHolder {
-            who: who(),
-            since: now_text(),
-            run: run.clone(),
-        };
-        let mut untold = Ok(());
-        let tell = |held: &LockError| {
-            untold = report::out::message(Page::sentence(&format!("{held}; waiting for it")));
-        };
-        self.connections
-            .wait_for_locks(holder, self.patience, tell)
-            .await?;
-        untold?;
-        let now = observe_and_plan(self.loaded, &self.connections, self.options).await?;
-        Ok(Locked {
-            run,
-            journal,
-            comparison: compare(graph, &now),
-            graph: now,
-        })
-    }
-
-    /// Shows the plan and asks; how it all ends where nothing is to be done, or may be.
-    pub(super) async fn approve(&self, graph: &StepGraph) -> Result<Option<Exit>, Error> {
-        show(self.args, self.loaded, graph, self.colours)?;
-        if graph.nodes().is_empty() {
-            return Ok(Some(if graph.is_converged() {
-                Exit::Success
-            } else {
-                Exit::Incomplete
-            }));
-        }
-        if !self.args.yes && !confirmed().await? {
-            report::out::message("Nothing was changed.")?;
-            return Ok(Some(Exit::Failure));
-        }
-        Ok(None)
-    }
-
-    /// Runs the plan and looks again; where only the hosts had changed meanwhile, such as who leads, runs what is planned now,
-    /// as long as it is what was approved.
-    pub(super) async fn run(&self, locked: Locked) -> Result<Exit, Error> {
-        let Locked {
-            mut run,
-            journal,
-            graph: approved,
-            comparison: _,
-        } = locked;
-        let mut graph = approved.clone();
-        for round in 1.. {
-            let writer = journal.begin(&info(self.args, &graph, run))?;
-            let (outcome, events) = self.execute(&graph, writer).await?;
-            if outcome.interrupted {
-                return Ok(Exit::Interrupted);
-            }
-            let after = observe_and_plan(self.loaded, &self.connections, self.options).await?;
-            if round >= self.rounds || !may_continue(&approved, &events, &after) {
-                return conclude(self.args, self.loaded, outcome, &after, self.colours);
-            }
-            report::out::message(
-                "The hosts changed since the plan was made. Planned again, within what was approved:\n",
-            )?;
-            show(self.args, self.loaded, &after, self.colours)?;
-            if !self.args.yes && !confirmed().await? {
-                return Ok(Exit::Incomplete);
-            }
-            graph = after;
-            run = new_run()?;
-        }
-        Ok(Exit::Incomplete)
-    }
-
-    /// Runs the graph while its events go to the journal and to whoever watches.
-    async fn execute(
-        &self,
-        graph: &StepGraph,
-        mut writer: RunWriter,
-    ) -> Result<(Outcome, Vec<Event>), Error> {
-        let args = self.args;
-        let look = Look::of_stderr(self.colours);
-        let face = if args.json { Face::Json } else { Face::of_stderr() };
-        let mut progress = Progress::new(graph, face, When::system(), look);
-        let (stopper, stop) = watch::channel(Stop::No);
-        let (events, mut queue) = mpsc::unbounded_channel();
-        let limits = Limits {
-            hosts: args.parallel,
-            fail_fast: args.fail_fast,
-            pause_between: args.pause_between,
-            ..Limits::default()
-        };
-        let running = executor::run(
-            graph,
-            &self.connections,
-            &self.loaded.project,
-            limits,
-            stop,
-            events,
-        );
-        let watching = async {
-            let mut seen: Vec<(i64, Event)> = Vec::new();
-            while let Some(event) = queue.recv().await {
-                let at = now_us();
-                writer.append(at, &event)?;
-                progress.on(at, &event);
-                seen.push((at, event));
-            }
-            Ok::<_, Error>(seen)
-        };
-        let interrupting = interrupt::watch(stopper);
-        // The first error of the journal ends the run at once: what cannot be recorded is not done.
-        let ended = async { tokio::try_join!(async { Ok(running.await) }, watching) };
-        let (outcome, seen) = tokio::select! {
-            ended = ended => ended?,
-            never = interrupting => match never {},
-        };
-        drop(progress);
-        writer.finish(now_us(), &outcome)?;
-        report::out::message(report::render_outcome(&Labels::from(graph), &seen, &look))?;
-        Ok((outcome, seen.into_iter().map(|(_, event)| event).collect()))
-    }
-}
-
-pub(super) async fn observe_and_plan(
-    loaded: &Loaded,
-    connections: &Connections,
-    options: &Options,
-) -> Result<StepGraph, Error> {
-    let facts = loaded.observe(connections).await;
-    Ok(loaded.project.plan(&facts, &loaded.scope, options)?)
-}
-
-/// Shows the plan: on standard output, unless that is for events in JSON.
-fn show(args: &ApplyArgs, loaded: &Loaded, graph: &StepGraph, colours: ColourChoice) -> Result<(), Error> {
-    let page = report::render_plan(graph, &view(&loaded.project, &loaded.scope, colours));
-    show_page(args, page)
-}
-
-/// Shows a page: on standard output, unless that is for events in JSON.
-pub(super) fn show_page(args: &ApplyArgs, page: Page) -> Result<(), Error> {
-    if args.json {
-        report::out::message(page)?;
-    } else {
-        report::out::result(page)?;
-    }
-    Ok(())
-}
-
-/// Whether the operator says yes, on the terminal. Connections are kept alive meanwhile, so the wait has a thread of
-/// its own.
-pub(super) async fn confirmed() -> Result<bool, Error> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Error::NoTerminal);
-    }
-    report::out::prompt("Apply these changes? Only 'yes' is accepted: ")?;
-    let asked = tokio::task::spawn_blocking(|| {
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
-    });
-    let answer = asked.await.map_err(std::io::Error::other)??;
-    Ok(answer.trim() == "yes")
-}
-
-fn info(args: &ApplyArgs, graph: &StepGraph, run: RunId) -> RunInfo {
-    // The command line holds no secret: secrets are references there too.
-    let command: Vec<String> = std::env::args_os()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    RunInfo {
-        run,
-        started_us: now_us(),
-        who: who(),
-        command: command.join(" "),
-        inventory: args.target.source.inventory.display().to_string(),
-        nodes: graph.nodes().iter().map(RunNode::from).collect(),
-    }
-}
-
-/// What the run came to, judged by what is still to do.
-fn conclude(
-    args: &ApplyArgs,
-    loaded: &Loaded,
-    outcome: Outcome,
-    after: &StepGraph,
-    colours: ColourChoice,
-) -> Result<Exit, Error> {
-    if after.is_converged() && outcome.is_success() {
-        report::out::message("Verified: observed again, the plan is empty.")?;
-        return Ok(Exit::Success);
-    }
-    if !after.is_converged() {
-        report::out::message("Observed again, this is still to do:\n")?;
-        show(args, loaded, after, colours)?;
-    }
-    let is_complete = outcome.is_success() && after.refusals.is_empty() && after.unplanned.is_empty();
-    Ok(if is_complete {
-        Exit::NotConverged
-    } else {
-        Exit::Incomplete
-    })
+    execution.carry_out(graph, state_dir).await
 }

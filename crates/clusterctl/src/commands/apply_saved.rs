@@ -1,8 +1,9 @@
-//! `clusterctl apply FILE` of a saved plan: runs exactly that plan, or says what changed since.
+//! `clusterctl apply FILE` of a saved plan: executes exactly that plan, or reports what changed since.
 //!
-//! The file says which inventory is read, and an inventory may name commands that print secrets. So what the file names
-//! is shown first, with its plan, and nothing is run before the operator says yes to it. Then the hosts are observed and
-//! the plan is made again; the one of the file serves to compare. Where another comes out, nothing is done.
+//! - The file names an inventory, which may name commands that print secrets. So what it names is shown first, with its
+//!   plan, and nothing is run before the operator approves.
+//! - Then the hosts are observed and the plan is made again, to compare it with the saved one. Where the two differ,
+//!   nothing is done.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use plan::{Comparison, compare};
 use report::{ColourChoice, Look, SavedHead, StalePlan, Texts};
 
-use super::apply::{self, Apply, confirmed, show_page};
+use super::execution::{Execution, confirmed, observe_and_plan, show_page};
 use super::plan::view;
 use crate::cli::ApplyArgs;
 use crate::error::Error;
@@ -53,31 +54,31 @@ pub(crate) async fn run(
     let loaded = read.fetch()?;
     loaded.warn(colours)?;
     let connections = loaded.connections(&args.target, args.parallel)?;
-    let mut apply = Apply {
+    let mut execution = Execution {
         args: &args,
         loaded: &loaded,
         connections,
         options: &saved.options,
-        // Exactly this plan, and no other that the hosts would need by then.
+        // Exactly this plan, and no other that the hosts may need by then.
         rounds: 1,
         patience: Duration::ZERO,
         colours,
     };
-    let now = apply::observe_and_plan(&loaded, &apply.connections, &saved.options).await?;
+    let now = observe_and_plan(&loaded, &execution.connections, &saved.options).await?;
     match compare(&saved.plan, &now) {
         Comparison::Same => {}
         changed => return refuse(saved, file, &texts, &changed, colours),
     }
-    // The same steps for other reasons, or with another number that moves: the operator sees those that are run.
+    // The same steps for other reasons, or with another volatile value: the operator sees those that are run.
     if now.nodes().is_empty() || report::render_plan(&now, &view) != shown {
-        report::out::message("Planned again, the same steps, as they are now:\n")?;
-        if let Some(exit) = apply.approve(&now).await? {
+        report::out::message("New plan, with the same steps:\n")?;
+        if let Some(exit) = execution.approve(&now).await? {
             return Ok(exit);
         }
     }
-    let locked = apply.lock(&now, state_dir).await?;
+    let locked = execution.lock(&now, state_dir).await?;
     match &locked.comparison {
-        Comparison::Same => apply.run(locked).await,
+        Comparison::Same => execution.run(locked).await,
         changed => refuse(saved, file, &texts, changed, colours),
     }
 }

@@ -19,7 +19,7 @@ pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, 
         target.source = saved::absolute(&target.source)?;
     }
     let files = Files::read(&target.source);
-    let texts = saved::texts(&files);
+    let texts = saved::texts(&files.sources);
     let loaded = project::load_from(files, &target)?;
     loaded.warn(colours)?;
     let connections = loaded.connections(&target, WIDTH)?;
@@ -37,13 +37,13 @@ pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, 
     let exit = exit_of(&graph, args.detailed_exitcode);
     if let Some(path) = &args.out {
         let saved = SavedPlan::new(&target.source, texts, loaded.scope, options, graph)?;
-        tell(path, saved.write(path)?)?;
+        announce(path, saved::write(path, &saved)?)?;
     }
     Ok(exit)
 }
 
 /// Says where the plan is, and how it is run.
-fn tell(path: &Path, replaced: bool) -> Result<(), Error> {
+fn announce(path: &Path, replaced: bool) -> Result<(), Error> {
     let path = path.display();
     let did = if replaced {
         format!("The plan took the place of the one in {path}.")

@@ -1,70 +1,14 @@
 //! Reading and writing the file of a saved plan.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{FORMAT, SavedPlan, VERSION};
-use crate::operator_files::{FileError, Rule, Untrusted, read_text};
-
-/// Why a plan cannot be saved, or a saved one cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SavedError {
-    #[error("{path} cannot be read", path = .path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        error: std::io::Error,
-    },
-    #[error("the plan in {path} is not read: somebody else could have written it", path = .path.display())]
-    Untrusted {
-        path: PathBuf,
-        #[source]
-        why: Untrusted,
-    },
-    #[error("{path} cannot be written", path = .path.display())]
-    Write {
-        path: PathBuf,
-        #[source]
-        error: std::io::Error,
-    },
-    #[error("{path} is there and is no saved plan; it was left as it is. Name another file after --out", path = .0.display())]
-    InTheWay(PathBuf),
-    #[error("where {path} is cannot be told", path = .path.display())]
-    Path {
-        path: PathBuf,
-        #[source]
-        error: std::io::Error,
-    },
-    #[error("the path {0:?} is not UTF-8, and cannot be written down in a plan")]
-    NotText(PathBuf),
-    #[error(
-        "{path} is JSON, and no saved plan. `apply` takes an inventory, or what `clusterctl plan INVENTORY --out FILE` \
-         wrote; the output of `plan --json` is for reading",
-        path = .0.display()
-    )]
-    NoPlan(PathBuf),
-    #[error(
-        "{path} was written by a newer clusterctl: version {version} of the format, and this one reads up to {VERSION}",
-        path = .path.display()
-    )]
-    Newer { path: PathBuf, version: u32 },
-    #[error("{path} is a saved plan that does not hold together; make it again with `plan --out`", path = .path.display())]
-    Unsound {
-        path: PathBuf,
-        #[source]
-        error: serde_json::Error,
-    },
-    #[error("the plan cannot be written as JSON")]
-    Encode(#[source] serde_json::Error),
-    #[error(
-        "a saved plan is run as it is, and {options} would make it another one; make that one with `clusterctl plan \
-         INVENTORY {options} --out FILE`",
-        options = .0.join(" ")
-    )]
-    Contradiction(Vec<&'static str>),
-}
+use super::error::SavedError;
+use super::format::{FORMAT, VERSION};
+use super::plan::SavedPlan;
+use crate::operator_files::{FileError, Rule, read_text};
 
 /// What tells a saved plan, whatever its version.
 #[derive(Deserialize)]
@@ -83,10 +27,10 @@ fn mark(text: &str) -> Option<u32> {
     (mark.format == FORMAT).then_some(mark.version)
 }
 
-/// Reads a saved plan, where one stands there.
-pub(super) fn open(path: &Path) -> Result<Option<SavedPlan>, SavedError> {
-    // What does not end or is gone once it was read, such as a pipe, is none. What else cannot be read here is told by who
-    // reads the inventory.
+/// The saved plan at a path; `None` where something else is there, such as an inventory, or nothing.
+pub(crate) fn open(path: &Path) -> Result<Option<SavedPlan>, SavedError> {
+    // A pipe does not end, or is gone once it was read, so it is no saved plan. Other errors are reported where the
+    // inventory is read.
     if !std::fs::metadata(path).is_ok_and(|meta| meta.is_file()) {
         return Ok(None);
     }
@@ -100,7 +44,7 @@ pub(super) fn open(path: &Path) -> Result<Option<SavedPlan>, SavedError> {
     }
 }
 
-/// Whether a file that is not to be trusted would be taken for a saved plan.
+/// Whether a file that is not trusted looks like a saved plan.
 fn looks_like_one(path: &Path) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| is_json(&text))
 }
@@ -114,8 +58,9 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<SavedPlan, SavedError> {
     }
 }
 
-/// Writes it for its owner only, to a file beside it that is renamed when it is whole.
-pub(super) fn write(path: &Path, plan: &SavedPlan) -> Result<bool, SavedError> {
+/// Writes a saved plan for its owner only, whole or not at all: to a file beside it that is renamed. Whether it replaced an
+/// older plan.
+pub(crate) fn write(path: &Path, plan: &SavedPlan) -> Result<bool, SavedError> {
     let failed = |error| SavedError::Write {
         path: path.to_path_buf(),
         error,

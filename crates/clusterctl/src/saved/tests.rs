@@ -22,7 +22,9 @@ use protocol::{
 use types::{SecretId, Sources};
 
 use super::file::parse;
-use super::{FORMAT, Made, SavedError, SavedPlan, Source, VERSION, contradictions, texts};
+use super::format::{FORMAT, VERSION};
+use super::plan::{Made, Source};
+use super::{SavedError, SavedPlan, contradictions, open, texts, write};
 use crate::cli::{ApplyArgs, Cli};
 
 mod mutations;
@@ -373,12 +375,12 @@ fn what_was_released_is_read() {
 fn what_is_written_is_read_again_and_is_for_its_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");
-    assert!(!sample().write(&path).unwrap());
-    assert_eq!(SavedPlan::open(&path).unwrap(), Some(sample()));
+    assert!(!write(&path, &sample()).unwrap());
+    assert_eq!(open(&path).unwrap(), Some(sample()));
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // A plan takes the place of a plan, and leaves nothing else behind.
-    assert!(sample().write(&path).unwrap());
+    assert!(write(&path, &sample()).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
@@ -387,7 +389,7 @@ fn nothing_but_a_plan_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inventory.toml");
     std::fs::write(&path, "[hosts]\n").unwrap();
-    assert!(matches!(sample().write(&path), Err(SavedError::InTheWay(_))));
+    assert!(matches!(write(&path, &sample()), Err(SavedError::InTheWay(_))));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "[hosts]\n");
 }
 
@@ -395,11 +397,11 @@ fn nothing_but_a_plan_is_replaced() {
 fn an_inventory_is_told_from_a_plan_by_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");
-    assert_eq!(SavedPlan::open(&path).unwrap(), None);
+    assert_eq!(open(&path).unwrap(), None);
     std::fs::write(&path, "[hosts]\ndb1 = \"10.0.0.1\"\n").unwrap();
-    assert_eq!(SavedPlan::open(&path).unwrap(), None);
+    assert_eq!(open(&path).unwrap(), None);
     std::fs::write(&path, "{\"format\": 1, \"converged\": true}").unwrap();
-    let error = SavedPlan::open(&path).unwrap_err();
+    let error = open(&path).unwrap_err();
     assert!(
         error.to_string().contains("`plan --json` is for reading"),
         "{error}"
@@ -479,7 +481,7 @@ fn a_plan_that_somebody_else_could_have_written_is_refused_before_it_is_parsed()
     let path = folder.path().join("plan.json");
     // It does not hold together, and nobody gets that far.
     std::fs::write(&path, "{\"format\": \"clusterctl plan\", \"version\": 1}").unwrap();
-    let refused = |path: &Path| match SavedPlan::open(path) {
+    let refused = |path: &Path| match open(path) {
         Err(SavedError::Untrusted { why, .. }) => why.to_string(),
         other => panic!("{other:?}"),
     };
@@ -488,12 +490,12 @@ fn a_plan_that_somebody_else_could_have_written_is_refused_before_it_is_parsed()
         assert!(refused(&path).contains("chmod go-w"));
     }
     mode(&path, 0o600);
-    assert!(matches!(SavedPlan::open(&path), Err(SavedError::Unsound { .. })));
+    assert!(matches!(open(&path), Err(SavedError::Unsound { .. })));
     let link = folder.path().join("link.json");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(refused(&link).contains("name the file itself"));
     mode(folder.path(), 0o777);
     assert!(refused(&path).contains("(mode 0777)"));
     mode(folder.path(), 0o1777);
-    assert!(matches!(SavedPlan::open(&path), Err(SavedError::Unsound { .. })));
+    assert!(matches!(open(&path), Err(SavedError::Unsound { .. })));
 }

@@ -1,0 +1,6 @@
+//! What tells a saved plan from other files.
+
+/// What a file must begin with to be one.
+pub(super) const FORMAT: &str = "clusterctl plan";
+/// The version that is written; older ones are read.
+pub(super) const VERSION: u32 = 1;
