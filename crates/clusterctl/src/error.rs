@@ -53,9 +53,9 @@ impl Error {
     }
 
     /// The error with its causes, as it is shown.
-    pub(crate) fn render(&self, look: &report::Look) -> Page {
+    pub(crate) fn render(&self, screen: &report::Screen) -> Page {
         if let Self::Input { sources, diagnostics } = self {
-            return report::render_diagnostics(sources, diagnostics, look);
+            return report::render_diagnostics(sources, diagnostics, screen);
         }
         // Each on a line of its own: the words of a host, such as who holds its lock, do not begin one.
         let mut text = format!("error: {}", Page::sentence(&self.to_string()));
@@ -86,7 +86,7 @@ mod tests {
             why: full.to_owned(),
         });
         assert_eq!(failed.exit(), Exit::Failure);
-        let shown = failed.render(&report::Look::plain());
+        let shown = failed.render(&report::Screen::plain());
         assert!(shown.contains(full) && !shown.contains("another run"), "{shown}");
         let held = lock(LockError::Held {
             host: host(),
@@ -110,7 +110,7 @@ mod tests {
             },
         });
         for colour in [false, true] {
-            let shown = held.render(&report::Look { colour, width: 80 });
+            let shown = held.render(&report::Screen { colour, width: 80 });
             assert!(!shown.contains(char::is_control), "{shown:?}");
         }
     }

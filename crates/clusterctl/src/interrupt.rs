@@ -25,7 +25,7 @@ pub(crate) async fn watch(stopper: watch::Sender<Stop>) -> Infallible {
             std::process::exit(Exit::Interrupted as i32);
         }
         stopper.send_replace(Stop::Asked);
-        let said = report::out::message(
+        let said = report::output::message(
             "Stopping: what runs comes to its next safe point. Once more to stop at once.",
         );
         if let Err(error) = said {

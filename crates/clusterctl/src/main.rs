@@ -17,7 +17,7 @@ mod secrets;
 use std::process::ExitCode;
 
 use clap::Parser;
-use report::{ColourChoice, Look, Page};
+use report::{ColourChoice, Page, Screen};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Colour, Command, SecretsCommand};
@@ -30,18 +30,18 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error).into(),
     };
     hide_memory();
-    let look = Look::of_stderr(colour(cli.color));
-    start_tracing(cli.verbose, look.colour);
+    let screen = Screen::of_stderr(colour(cli.color));
+    start_tracing(cli.verbose, screen.colour);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&Error::Output(error), &look).into(),
+        Err(error) => return complain(&Error::Output(error), &screen).into(),
     };
     let ended = runtime.block_on(run(&cli));
     // A connection that hangs must not keep the command from ending.
     runtime.shutdown_background();
     match ended {
         Ok(exit) => exit.into(),
-        Err(error) => complain(&error, &look).into(),
+        Err(error) => complain(&error, &screen).into(),
     }
 }
 
@@ -66,8 +66,8 @@ fn colour(colour: Colour) -> ColourChoice {
     }
 }
 
-fn complain(error: &Error, look: &Look) -> Exit {
-    match report::out::message(error.render(look)) {
+fn complain(error: &Error, screen: &Screen) -> Exit {
+    match report::output::message(error.render(screen)) {
         Ok(()) => error.exit(),
         // Nobody can be told; the exit code still tells.
         Err(_) => Exit::Failure,
@@ -78,16 +78,16 @@ fn complain(error: &Error, look: &Look) -> Exit {
 fn usage(error: &clap::Error) -> Exit {
     let is_result = !error.use_stderr();
     // It may repeat words of the command line, which a script may have from anywhere.
-    let (text, look) = (error.render(), Look::of_stdout(ColourChoice::Auto));
-    let page = if is_result && look.colour {
+    let (text, screen) = (error.render(), Screen::of_stdout(ColourChoice::Auto));
+    let page = if is_result && screen.colour {
         Page::styled(&text.ansi().to_string())
     } else {
         text.to_string().into()
     };
     let said = if is_result {
-        report::out::result(page)
+        report::output::result(page)
     } else {
-        report::out::message(page)
+        report::output::message(page)
     };
     match said {
         Ok(()) if is_result => Exit::Success,
@@ -122,6 +122,6 @@ fn start_tracing(verbose: u8, colour: bool) {
     tracing_subscriber::fmt()
         .with_ansi(colour)
         .with_env_filter(filter)
-        .with_writer(move || report::out::Log { colour })
+        .with_writer(move || report::output::Log { colour })
         .init();
 }

@@ -7,7 +7,7 @@ use config::{Findings, SecretRef, SecretSource};
 use executor::{Connections, gather};
 use plan::Facts;
 use planner::{Input, Project, Scope};
-use report::{ColourChoice, Look};
+use report::{ColourChoice, Screen};
 use types::{Diagnostic, Secret, SecretId, Sources};
 
 use crate::cli::{SourceArgs, TargetArgs};
@@ -144,10 +144,10 @@ impl Loaded {
     pub(crate) fn warn(&self, colours: ColourChoice) -> Result<(), Error> {
         let (sources, diagnostics) = &self.warnings;
         if !diagnostics.is_empty() {
-            report::out::message(report::render_diagnostics(
+            report::output::message(report::render_diagnostics(
                 sources,
                 diagnostics,
-                &Look::of_stderr(colours),
+                &Screen::of_stderr(colours),
             ))?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use config::{Findings, Inventory, Playbook};
 use plan::{Comparison, StepGraph};
 use planner::{Input, Options, PlaybookText, Project, Scope, builtin_playbooks};
-use report::{Look, PlanView};
+use report::{PlanView, Screen};
 use serde::{Deserialize, Serialize};
 use types::{Diagnostic, SourceId, Sources};
 
@@ -124,7 +124,7 @@ pub(crate) fn saved_plan(input: &[u8]) -> bool {
         return false;
     };
     let view = PlanView {
-        look: Look::plain(),
+        screen: Screen::plain(),
         diff: true,
         services: 1,
         hosts: 1,
@@ -144,7 +144,11 @@ pub(crate) fn saved_plan(input: &[u8]) -> bool {
 
 /// Draws what is wrong, as an operator sees it: a place that is not in the text would be found here.
 fn draw(sources: &Sources, diagnostics: &[Diagnostic]) {
-    cannot_steer_a_terminal(&report::render_diagnostics(sources, diagnostics, &Look::plain()));
+    cannot_steer_a_terminal(&report::render_diagnostics(
+        sources,
+        diagnostics,
+        &Screen::plain(),
+    ));
 }
 
 fn cannot_steer_a_terminal(shown: &str) {

@@ -81,7 +81,7 @@ pub(crate) fn text(input: &[u8]) -> bool {
             "characters were lost when references were replaced"
         );
     }
-    let _ = (text.secrets(), report::text::shown(&text));
+    let _ = (text.secrets(), report::text::redact(&text));
     revealed.is_ok()
 }
 

@@ -6,24 +6,24 @@ use std::ops::Range;
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Renderer, Snippet};
 use types::{Diagnostic, Severity, Source, SourceId, Sources, Span};
 
-use crate::text::{count, defused, listed, one_line};
-use crate::{Look, Page, Paint};
+use crate::text::{count, escape_controls, listed, one_line};
+use crate::{Page, Paint, Screen};
 
 /// Draws diagnostics in the order in which they come, and a last line that counts them.
-pub fn render_diagnostics(sources: &Sources, diagnostics: &[Diagnostic], look: &Look) -> Page {
-    let renderer = if look.colour {
+pub fn render_diagnostics(sources: &Sources, diagnostics: &[Diagnostic], screen: &Screen) -> Page {
+    let renderer = if screen.colour {
         Renderer::styled()
     } else {
         Renderer::plain()
     };
-    let renderer = renderer.term_width(look.width);
+    let renderer = renderer.term_width(screen.width);
     let mut out = String::new();
     for diagnostic in diagnostics {
         out.push_str(&renderer.render(&[group(sources, diagnostic)]));
         out.push_str("\n\n");
     }
-    out.push_str(&last_line(sources, diagnostics, look));
-    Page::drawn(&out, look)
+    out.push_str(&last_line(sources, diagnostics, screen));
+    Page::drawn(&out, screen)
 }
 
 fn group<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Group<'a> {
@@ -35,9 +35,9 @@ fn group<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Group<'a> {
     let hint = diagnostic
         .hint
         .iter()
-        .map(|hint| Level::HELP.message(defused(hint)).into());
+        .map(|hint| Level::HELP.message(escape_controls(hint)).into());
     level
-        .primary_title(defused(&diagnostic.message))
+        .primary_title(escape_controls(&diagnostic.message))
         .elements(snippets.chain(hint))
 }
 
@@ -59,7 +59,7 @@ fn snippets<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Vec<Snippet
         let annotation = kind.span(within(source, span));
         let annotation = match label {
             "" => annotation,
-            label => annotation.label(defused(label)),
+            label => annotation.label(escape_controls(label)),
         };
         if !order.contains(&span.source) {
             order.push(span.source);
@@ -83,7 +83,7 @@ fn within(source: &Source, span: Span) -> Range<usize> {
 }
 
 /// `error: 3 errors and 1 warning in inventory.toml and playbooks/mq.toml`.
-fn last_line(sources: &Sources, diagnostics: &[Diagnostic], look: &Look) -> String {
+fn last_line(sources: &Sources, diagnostics: &[Diagnostic], screen: &Screen) -> String {
     let errors = diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.is_error())
@@ -112,7 +112,7 @@ fn last_line(sources: &Sources, diagnostics: &[Diagnostic], look: &Look) -> Stri
         [] => String::new(),
         files => format!(" in {}", one_line(&listed(files))),
     };
-    format!("{}: {}{place}\n", look.paint(paint, word), listed(&counts))
+    format!("{}: {}{place}\n", screen.paint(paint, word), listed(&counts))
 }
 
 #[cfg(test)]
@@ -150,7 +150,7 @@ mod tests {
                 .related(Span::new(playbook, 17..30), "used by this step"),
             Diagnostic::warning("the secrets file is readable for all").hint("chmod 600 secrets.toml"),
         ];
-        insta::assert_snapshot!(render_diagnostics(&sources, &diagnostics, &Look::plain()));
+        insta::assert_snapshot!(render_diagnostics(&sources, &diagnostics, &Screen::plain()));
     }
 
     #[test]
@@ -168,16 +168,20 @@ mod tests {
         ] {
             let (start, end) = (range.start, range.end);
             let span = Span { source, start, end };
-            let text = render_diagnostics(&sources, &[Diagnostic::error("x").at(span, "y")], &Look::plain());
+            let text = render_diagnostics(
+                &sources,
+                &[Diagnostic::error("x").at(span, "y")],
+                &Screen::plain(),
+            );
             assert!(text.starts_with("error: x"), "{text}");
         }
         let in_empty = Diagnostic::error("x").at(Span::new(stranger, 0..0), "y");
-        let empty = render_diagnostics(&others, &[in_empty], &Look::plain());
+        let empty = render_diagnostics(&others, &[in_empty], &Screen::plain());
         assert!(empty.contains("other.toml"), "{empty}");
     }
 
     #[test]
     fn nothing_is_said_of_nothing() {
-        assert_eq!(render_diagnostics(&Sources::new(), &[], &Look::plain()), "");
+        assert_eq!(render_diagnostics(&Sources::new(), &[], &Screen::plain()), "");
     }
 }

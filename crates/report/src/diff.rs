@@ -6,8 +6,8 @@ use plan::Preview;
 use protocol::Text;
 use similar::{ChangeTag, TextDiff};
 
-use crate::text::{count, shown};
-use crate::{Look, Paint};
+use crate::text::{count, redact};
+use crate::{Paint, Screen};
 
 /// Unchanged lines around each change.
 const CONTEXT: usize = 3;
@@ -37,10 +37,10 @@ fn lines_of(preview: &Preview, brief: bool) -> Vec<Line> {
     match preview {
         Preview::Commands(commands) => commands
             .iter()
-            .flat_map(|command| command_lines(&shown(&Text::new(command.as_str()))))
+            .flat_map(|command| command_lines(&redact(&Text::new(command.as_str()))))
             .collect(),
         Preview::File { before, after, .. } => {
-            let (old, new) = (before.as_ref().map(shown), shown(after));
+            let (old, new) = (before.as_ref().map(redact), redact(after));
             let hidden = before.as_ref().is_some_and(|before| before != after);
             match old {
                 Some(old) if old == new && hidden => vec![line(
@@ -61,11 +61,11 @@ pub fn plain(preview: &Preview) -> String {
 }
 
 /// The lines painted and moved to the right.
-pub fn drawn(preview: &Preview, indent: usize, look: &Look) -> String {
+pub fn drawn(preview: &Preview, indent: usize, screen: &Screen) -> String {
     let mut out = String::new();
     for line in lines_of(preview, true) {
         let text = match line.paint {
-            Some(paint) => look.paint(paint, line.text),
+            Some(paint) => screen.paint(paint, line.text),
             None => line.text,
         };
         out.push_str(&" ".repeat(indent));
@@ -153,7 +153,7 @@ mod tests {
     fn a_long_file_that_is_replaced_is_shown_as_what_it_becomes() {
         let old: Vec<String> = (0..100).map(|at| format!("# default {at}\n")).collect();
         let old = old.concat();
-        let drawn = drawn(&file(Some(&old), "port 26379\n"), 0, &Look::plain());
+        let drawn = drawn(&file(Some(&old), "port 26379\n"), 0, &Screen::plain());
         assert_eq!(
             drawn,
             "(replaces 100 lines, which are kept in the backup)\n+port 26379\n"

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use plan::{Event, NodeOutcome, Outcome};
 use types::RunId;
 
+use crate::clock::duration;
 use crate::outcome::failure;
 use crate::table::Rows;
 use crate::text::{count, one_line, wrapped};
-use crate::when::duration;
-use crate::{Labels, Look, Page, Paint, When, render_outcome};
+use crate::{Clock, Labels, Page, Paint, Screen, render_outcome};
 
 /// As much of a run's id as tells it from others: all that its time, in milliseconds, contributes to it.
 const SHORT_ID: usize = 13;
@@ -47,7 +47,7 @@ pub struct RunView {
 }
 
 /// The list of past runs, in the order given.
-pub fn render_history(runs: &[RunLine], when: &When, look: &Look) -> Page {
+pub fn render_history(runs: &[RunLine], clock: &Clock, screen: &Screen) -> Page {
     if runs.is_empty() {
         return "The journal holds no run.\n".into();
     }
@@ -56,46 +56,46 @@ pub fn render_history(runs: &[RunLine], when: &When, look: &Look) -> Page {
         let (paint, result) = result(run);
         rows.add(vec![
             (short(&run.run).to_owned(), Some(Paint::Strong)),
-            (started(run, when), None),
+            (started(run, clock), None),
             (one_line(&run.who), None),
             (result, Some(paint)),
             (took(run), None),
             (one_line(&run.command), None),
         ]);
     }
-    Page::drawn(&rows.draw(0, look), look)
+    Page::drawn(&rows.draw(0, screen), screen)
 }
 
 /// One run: who did what when, what happened step by step, and how it ended.
-pub fn render_run(view: &RunView, when: &When, look: &Look) -> Page {
+pub fn render_run(view: &RunView, clock: &Clock, screen: &Screen) -> Page {
     let run = &view.line;
     let (paint, result) = result(run);
     let mut out = String::new();
     for (word, text) in [
         ("run", run.run.to_string()),
-        ("started", started(run, when)),
+        ("started", started(run, clock)),
         ("by", one_line(&run.who)),
         ("command", one_line(&run.command)),
         ("inventory", one_line(&run.inventory)),
         ("steps", run.nodes.to_string()),
         ("took", took(run)),
-        ("result", look.paint(paint, result)),
+        ("result", screen.paint(paint, result)),
     ] {
-        let word = look.paint(Paint::Faint, format!("{word:<11}"));
+        let word = screen.paint(Paint::Faint, format!("{word:<11}"));
         let _ = writeln!(out, "{word}{text}");
     }
     out.push('\n');
-    out.push_str(&look.paint(Paint::Strong, "Events"));
+    out.push_str(&screen.paint(Paint::Strong, "Events"));
     out.push('\n');
     for (at_us, event) in &view.events {
         if let Some((word, text)) = told(event, &view.labels) {
-            let first = format!("  {}  {word:<8} ", when.time(*at_us));
-            out.push_str(&wrapped(&first, first.len(), &text, look.width));
+            let first = format!("  {}  {word:<8} ", clock.time(*at_us));
+            out.push_str(&wrapped(&first, first.len(), &text, screen.width));
         }
     }
     out.push('\n');
-    out.push_str(&render_outcome(&view.labels, &view.events, look));
-    Page::drawn(&out, look)
+    out.push_str(&render_outcome(&view.labels, &view.events, screen));
+    Page::drawn(&out, screen)
 }
 
 /// The beginning of a run's id, by which it can be asked for.
@@ -103,11 +103,11 @@ pub fn short(run: &RunId) -> &str {
     run.as_str().get(..SHORT_ID).unwrap_or(run.as_str())
 }
 
-fn started(run: &RunLine, when: &When) -> String {
+fn started(run: &RunLine, clock: &Clock) -> String {
     format!(
         "{} ({})",
-        when.date_time(run.started_us),
-        when.ago(run.started_us)
+        clock.date_time(run.started_us),
+        clock.ago(run.started_us)
     )
 }
 
@@ -174,20 +174,23 @@ pub(crate) fn ended(outcome: &NodeOutcome) -> (&'static str, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{run_lines, run_view, when};
+    use crate::samples::{clock, run_lines, run_view};
 
     #[test]
     fn the_list_of_past_runs() {
-        let look = Look {
+        let screen = Screen {
             colour: false,
             width: 140,
         };
-        insta::assert_snapshot!(render_history(&run_lines(), &when(), &look));
-        assert_eq!(render_history(&[], &when(), &look), "The journal holds no run.\n");
+        insta::assert_snapshot!(render_history(&run_lines(), &clock(), &screen));
+        assert_eq!(
+            render_history(&[], &clock(), &screen),
+            "The journal holds no run.\n"
+        );
     }
 
     #[test]
     fn one_run_in_full() {
-        insta::assert_snapshot!(render_run(&run_view(), &when(), &Look::plain()));
+        insta::assert_snapshot!(render_run(&run_view(), &clock(), &Screen::plain()));
     }
 }

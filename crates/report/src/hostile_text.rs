@@ -10,18 +10,18 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use types::{Diagnostic, Sources, Span};
 
-use crate::progress::teller::Teller;
+use crate::progress::log::ProgressLog;
 use crate::samples::{
-    killed_run, rolling_change, run_lines, run_view, services, stopped_run, successful_run, when,
+    clock, killed_run, rolling_change, run_lines, run_view, services, stopped_run, successful_run,
 };
-use crate::text::is_hostile;
+use crate::text::is_control;
 use crate::{
-    Label, Labels, Look, Page, PlanView, RunLine, RunView, SavedHead, StalePlan, Texts, event_json,
-    plan_json, render_diagnostics, render_history, render_outcome, render_plan, render_run,
-    render_saved_head, render_stale, render_status, status_json,
+    Label, Labels, Page, PlanView, RunLine, RunView, SavedPlanHeader, Screen, StalePlan, TextChanges,
+    event_json, plan_json, render_diagnostics, render_history, render_outcome, render_plan, render_run,
+    render_saved_plan_header, render_stale, render_status, status_json,
 };
 
-const COLOURED: Look = Look {
+const COLOURED: Screen = Screen {
     colour: true,
     width: 100,
 };
@@ -176,7 +176,7 @@ fn changed(hostile: &str) -> Comparison {
     Comparison::Changed(found)
 }
 
-fn diagnostics(hostile: &str, look: &Look) -> Page {
+fn diagnostics(hostile: &str, screen: &Screen) -> Page {
     let mut sources = Sources::new();
     let text = format!("[hosts]\n# {hostile} #\nx = \"{hostile}\"\n");
     let id = sources.add(hostile, text.as_str());
@@ -185,27 +185,27 @@ fn diagnostics(hostile: &str, look: &Look) -> Page {
         .at(span, hostile)
         .related(Span::new(id, 0..7), hostile)
         .hint(hostile);
-    render_diagnostics(&sources, &[diagnostic], look)
+    render_diagnostics(&sources, &[diagnostic], screen)
 }
 
-fn told(hostile: &str, look: Look) -> String {
-    let mut teller = Teller::new(labels(hostile), when(), look);
+fn told(hostile: &str, screen: Screen) -> String {
+    let mut log = ProgressLog::new(labels(hostile), clock(), screen);
     let lines = events(&stopped_run(), hostile)
         .into_iter()
-        .filter_map(|(at, event)| teller.tell(at, &event, true).map(|line| line.to_string()))
+        .filter_map(|(at, event)| log.line(at, &event, true).map(|line| line.to_string()))
         .collect::<Vec<_>>();
     lines.join("\n")
 }
 
 /// Everything that is drawn.
-fn drawn(hostile: &str, look: Look) -> Vec<(&'static str, String)> {
+fn drawn(hostile: &str, screen: Screen) -> Vec<(&'static str, String)> {
     let view = PlanView {
-        look,
+        screen,
         diff: true,
         services: 3,
         hosts: 5,
     };
-    let texts = Texts {
+    let texts = TextChanges {
         changed: vec![hostile.to_owned()],
         gone: vec![hostile.to_owned()],
         new: vec![hostile.to_owned()],
@@ -216,7 +216,7 @@ fn drawn(hostile: &str, look: Look) -> Vec<(&'static str, String)> {
         texts: &texts,
         comparison: &changed(hostile),
     };
-    let head = SavedHead {
+    let head = SavedPlanHeader {
         file: hostile,
         made: hostile,
         names: vec![("inventory", hostile.to_owned())],
@@ -226,24 +226,24 @@ fn drawn(hostile: &str, look: Look) -> Vec<(&'static str, String)> {
         .map(|service| poisoned(service, hostile))
         .collect();
     let lines: Vec<_> = run_lines().into_iter().map(|one| line(one, hostile)).collect();
-    let outcome = |of: &[(i64, Event)]| render_outcome(&labels(hostile), &events(of, hostile), &look);
+    let outcome = |of: &[(i64, Event)]| render_outcome(&labels(hostile), &events(of, hostile), &screen);
     let pages = [
         ("plan", render_plan(&graph(hostile), &view)),
-        ("saved plan", render_saved_head(&head, &look)),
-        ("stale plan", render_stale(&stale, &look)),
-        ("status", render_status(&services, &when(), &look)),
-        ("history", render_history(&lines, &when(), &look)),
-        ("run", render_run(&run(hostile), &when(), &look)),
+        ("saved plan", render_saved_plan_header(&head, &screen)),
+        ("stale plan", render_stale(&stale, &screen)),
+        ("status", render_status(&services, &clock(), &screen)),
+        ("history", render_history(&lines, &clock(), &screen)),
+        ("run", render_run(&run(hostile), &clock(), &screen)),
         ("successful run", outcome(&successful_run())),
         ("stopped run", outcome(&stopped_run())),
         ("killed run", outcome(&killed_run())),
-        ("diagnostics", diagnostics(hostile, &look)),
+        ("diagnostics", diagnostics(hostile, &screen)),
         ("sentence", Page::sentence(hostile)),
         ("error", format!("error: {hostile}").into()),
     ];
     let pages = pages.map(|(what, page)| (what, page.to_string()));
     let mut all = pages.to_vec();
-    all.push(("progress", told(hostile, look)));
+    all.push(("progress", told(hostile, screen)));
     all
 }
 
@@ -253,7 +253,7 @@ fn trimmed(text: &str) -> Vec<&str> {
 }
 
 fn steers(text: &str) -> bool {
-    text.chars().any(|c| is_hostile(c) && c != '\n' && c != '\t')
+    text.chars().any(|c| is_control(c) && c != '\n' && c != '\t')
 }
 
 proptest! {
@@ -261,7 +261,7 @@ proptest! {
 
     #[test]
     fn nothing_that_is_shown_steers_the_terminal(hostile in hostile()) {
-        let plain = drawn(&hostile, Look::plain());
+        let plain = drawn(&hostile, Screen::plain());
         for ((what, plain), (_, coloured)) in plain.iter().zip(drawn(&hostile, COLOURED)) {
             prop_assert!(!steers(plain), "{what}: {plain:?}");
             let without = console::strip_ansi_codes(&coloured);

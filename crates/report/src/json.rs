@@ -17,11 +17,11 @@ use serde::Serialize;
 use types::{GroupId, HostName, NodeId, ServiceName};
 
 use crate::batches::batches;
+use crate::clock::rfc3339;
 use crate::diff;
-use crate::sign::Sign;
+use crate::effect::Effect;
 use crate::summary::{Summary, summary};
-use crate::text::{is_hostile, shown};
-use crate::when::rfc3339;
+use crate::text::{is_control, redact};
 
 /// The version of the shapes.
 pub const FORMAT: u32 = 1;
@@ -130,7 +130,7 @@ fn text(result: serde_json::Result<String>) -> String {
 fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        if is_hostile(c) && c != '\n' {
+        if is_control(c) && c != '\n' {
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);
@@ -146,7 +146,7 @@ fn node_document(node: &Node, batch: usize) -> NodeDocument<'_> {
         host: &node.host,
         title: &node.title,
         reason: &node.reason,
-        sort: Sign::of(node),
+        sort: Effect::of(node),
         batch: batch + 1,
         needs: &node.needs,
         disrupts: &node.disrupts,
@@ -176,7 +176,7 @@ fn preview_document(preview: &Preview) -> PreviewDocument<'_> {
         Preview::Commands(commands) => PreviewDocument::Commands {
             commands: commands
                 .iter()
-                .map(|command| shown(&Text::new(command.as_str())))
+                .map(|command| redact(&Text::new(command.as_str())))
                 .collect(),
         },
     }
@@ -201,7 +201,7 @@ struct NodeDocument<'a> {
     host: &'a HostName,
     title: &'a str,
     reason: &'a str,
-    sort: Sign,
+    sort: Effect,
     batch: usize,
     needs: &'a BTreeSet<NodeId>,
     disrupts: &'a BTreeSet<GroupId>,

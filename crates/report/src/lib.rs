@@ -1,7 +1,7 @@
 //! Everything that a person or a machine reads: plans, progress, outcomes, status, history and diagnostics.
 //!
 //! Most of it is a function from the plan's data to a string, so that a test can show what an operator sees. What
-//! to draw with (colour, width) comes in as a [`Look`], what time it is as a [`When`]. Only [`out`] and
+//! to draw with (colour, width) comes in as a [`Screen`], what time it is as a [`Clock`]. Only [`output`] and
 //! [`Progress`] write anywhere, and they alone may: nothing else in the program prints.
 //!
 //! Texts never hold secrets, only references to them; [`text`] turns those into words on the way out. Control
@@ -9,44 +9,44 @@
 //! [`Page`].
 
 pub mod batches;
-mod critical;
+pub mod clock;
+mod critical_path;
 pub mod diagnostics;
 pub mod diff;
+pub mod effect;
 pub mod history;
 #[cfg(test)]
 mod hostile_text;
 pub mod json;
 pub mod labels;
-pub mod look;
-pub mod out;
 pub mod outcome;
+pub mod output;
 mod page;
 pub mod plan_view;
 pub mod progress;
 mod remarks;
 #[cfg(test)]
 mod samples;
-mod saved_head;
-pub mod sign;
+mod saved_plan;
+pub mod screen;
 mod stages;
-pub mod stale;
+pub mod staleness;
 pub mod status;
 pub mod summary;
 mod table;
 pub mod text;
 pub mod timeline;
-pub mod when;
 
+pub use clock::Clock;
 pub use diagnostics::render_diagnostics;
 pub use history::{RunLine, RunView, render_history, render_run};
 pub use json::{event_json, plan_json, status_json};
 pub use labels::{Label, Labels};
-pub use look::{ColourChoice, Look, Paint};
 pub use outcome::render_outcome;
 pub use page::Page;
 pub use plan_view::{PlanView, render_plan};
-pub use progress::{Face, Progress};
-pub use saved_head::{SavedHead, render_saved_head};
-pub use stale::{StalePlan, Texts, render_stale};
+pub use progress::{Progress, ProgressMode};
+pub use saved_plan::{SavedPlanHeader, render_saved_plan_header};
+pub use screen::{ColourChoice, Paint, Screen};
+pub use staleness::{StalePlan, TextChanges, render_stale};
 pub use status::render_status;
-pub use when::When;

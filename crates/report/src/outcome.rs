@@ -6,21 +6,21 @@ use std::fmt::Write as _;
 use plan::{Failure, NodeOutcome, NotRun};
 use types::{HostName, NodeId};
 
-use crate::critical::path;
+use crate::clock::duration;
+use crate::critical_path::path;
 use crate::text::{count, listed, one_line, wrapped};
-use crate::timeline::{Progressed, Timeline};
-use crate::when::duration;
-use crate::{Labels, Look, Page, Paint};
+use crate::timeline::{NodeProgress, Timeline};
+use crate::{Labels, Page, Paint, Screen};
 
 /// So many nodes are listed one by one; the rest is a number.
 const LISTED: usize = 20;
 
 /// The end of a run, from its events.
-pub fn render_outcome(labels: &Labels, events: &[(i64, plan::Event)], look: &Look) -> Page {
+pub fn render_outcome(labels: &Labels, events: &[(i64, plan::Event)], screen: &Screen) -> Page {
     let report = Report {
         labels,
         timeline: &Timeline::of(events),
-        look,
+        screen,
     };
     let blocks = [
         report.done(),
@@ -31,7 +31,7 @@ pub fn render_outcome(labels: &Labels, events: &[(i64, plan::Event)], look: &Loo
         report.verdict(),
     ];
     let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
-    Page::drawn(&blocks.join("\n"), look)
+    Page::drawn(&blocks.join("\n"), screen)
 }
 
 /// How a failure is told: what happened, and what was last seen.
@@ -63,16 +63,16 @@ pub(crate) fn failure(failure: &Failure) -> Vec<String> {
 struct Report<'a> {
     labels: &'a Labels,
     timeline: &'a Timeline,
-    look: &'a Look,
+    screen: &'a Screen,
 }
 
 impl<'a> Report<'a> {
     fn heading(&self, paint: Paint, title: &str) -> String {
-        format!("{}\n", self.look.paint(paint, title))
+        format!("{}\n", self.screen.paint(paint, title))
     }
 
     /// The nodes that were heard of, in the plan's order, then those that the plan does not name.
-    fn nodes(&self) -> Vec<(&'a NodeId, &'a Progressed)> {
+    fn nodes(&self) -> Vec<(&'a NodeId, &'a NodeProgress)> {
         let planned = self.labels.iter().map(|label| &label.node);
         let strangers = self
             .timeline
@@ -86,7 +86,7 @@ impl<'a> Report<'a> {
     }
 
     fn done(&self) -> String {
-        let is_done = |node: &Progressed| matches!(node.outcome, Some(NodeOutcome::Done { .. }));
+        let is_done = |node: &NodeProgress| matches!(node.outcome, Some(NodeOutcome::Done { .. }));
         let mut done = self.nodes();
         done.retain(|(_, node)| is_done(node));
         if done.is_empty() {
@@ -97,14 +97,14 @@ impl<'a> Report<'a> {
         for (id, node) in done.iter().take(LISTED) {
             let took = node.took_us().map_or_else(String::new, duration);
             let name = self.labels.name(id);
-            out.push_str(&wrapped(&format!("{took:>12}  "), 14, &name, self.look.width));
+            out.push_str(&wrapped(&format!("{took:>12}  "), 14, &name, self.screen.width));
             if let Some(NodeOutcome::Done { change: Some(change) }) = &node.outcome {
                 let mut text = one_line(&change.summary);
                 if let Some(backup) = &change.backup {
                     let _ = write!(text, ", the former file is {}", one_line(backup));
                 }
-                for line in wrapped("", 16, &text, self.look.width).lines() {
-                    out.push_str(&self.look.paint(Paint::Faint, line));
+                for line in wrapped("", 16, &text, self.screen.width).lines() {
+                    out.push_str(&self.screen.paint(Paint::Faint, line));
                     out.push('\n');
                 }
             }
@@ -143,7 +143,7 @@ impl<'a> Report<'a> {
                 &format!("{:>12}  ", duration(took)),
                 14,
                 &name,
-                self.look.width,
+                self.screen.width,
             ));
         }
         out
@@ -161,7 +161,7 @@ impl<'a> Report<'a> {
             if !node.waits_for.is_empty() {
                 let _ = write!(text, ", waiting: {}", one_line(&node.waits_for));
             }
-            out.push_str(&wrapped("  ", 4, &text, self.look.width));
+            out.push_str(&wrapped("  ", 4, &text, self.screen.width));
         }
         out
     }
@@ -184,9 +184,9 @@ impl<'a> Report<'a> {
         }
         let mut out = self.heading(Paint::Warn, "Not run");
         for (cause, nodes) in causes {
-            out.push_str(&wrapped("  ", 4, &format!("because {cause}:"), self.look.width));
+            out.push_str(&wrapped("  ", 4, &format!("because {cause}:"), self.screen.width));
             for id in nodes.iter().take(LISTED) {
-                out.push_str(&wrapped("    ", 6, &self.labels.name(id), self.look.width));
+                out.push_str(&wrapped("    ", 6, &self.labels.name(id), self.screen.width));
             }
             if nodes.len() > LISTED {
                 let _ = writeln!(out, "    and {} more", nodes.len() - LISTED);
@@ -236,9 +236,9 @@ impl<'a> Report<'a> {
                 .took_us()
                 .map_or_else(String::new, |took| format!(", after {}", duration(took)));
             let name = format!("{}{took}", self.labels.name(id));
-            out.push_str(&wrapped("  ", 4, &name, self.look.width));
+            out.push_str(&wrapped("  ", 4, &name, self.screen.width));
             for line in failure(how) {
-                let line = wrapped("", 6, &one_line(&line), self.look.width);
+                let line = wrapped("", 6, &one_line(&line), self.screen.width);
                 out.push_str(&line);
             }
         }
@@ -282,7 +282,7 @@ impl<'a> Report<'a> {
                 format!("Done in {took}: {}.", count(tally.done, "step")),
             )
         };
-        format!("{}\n", self.look.paint(paint, line))
+        format!("{}\n", self.screen.paint(paint, line))
     }
 }
 
@@ -292,7 +292,7 @@ mod tests {
     use crate::samples::{killed_run, rolling_change, stopped_run, successful_run};
 
     fn told(events: &[(i64, plan::Event)]) -> Page {
-        render_outcome(&Labels::from(&rolling_change()), events, &Look::plain())
+        render_outcome(&Labels::from(&rolling_change()), events, &Screen::plain())
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
             },
         )];
         assert_eq!(
-            render_outcome(&Labels::default(), &events, &Look::plain()),
+            render_outcome(&Labels::default(), &events, &Screen::plain()),
             "Done in 0.0 s: 0 steps.\n"
         );
     }

@@ -2,26 +2,26 @@
 //!
 //! What is shown comes from hosts, files and other people: the name of who holds a lock, a path, a title in the journal.
 //! Every text becomes a [`Page`] before it is written. A text from elsewhere becomes one with all of its control
-//! characters visible; a text that was drawn here keeps the styles of [`crate::Look`], and its parts were cleaned when
+//! characters visible; a text that was drawn here keeps the styles of [`crate::Screen`], and its parts were cleaned when
 //! they were painted.
 
 use std::fmt;
 use std::ops::Deref;
 
-use crate::Look;
-use crate::text::{defused, one_line};
+use crate::Screen;
+use crate::text::{escape_controls, one_line};
 
 /// A text that may be written to a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page(String);
 
 impl Page {
-    /// A text that was drawn with a look; where that has no colour, no style is left.
-    pub(crate) fn drawn(text: &str, look: &Look) -> Self {
-        if look.colour {
+    /// A text that was drawn for a screen; where that has no colour, no style is left.
+    pub(crate) fn drawn(text: &str, screen: &Screen) -> Self {
+        if screen.colour {
             Self::styled(text)
         } else {
-            Self(defused(text))
+            Self(escape_controls(text))
         }
     }
 
@@ -30,16 +30,16 @@ impl Page {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('\u{1b}') {
-            out.push_str(&defused(&rest[..at]));
+            out.push_str(&escape_controls(&rest[..at]));
             rest = &rest[at..];
             let len = style(rest).unwrap_or(0);
             out.push_str(&rest[..len]);
             if len == 0 {
-                out.push_str(&defused("\u{1b}"));
+                out.push_str(&escape_controls("\u{1b}"));
             }
             rest = &rest[len.max(1)..];
         }
-        out.push_str(&defused(rest));
+        out.push_str(&escape_controls(rest));
         Self(out)
     }
 
@@ -71,7 +71,7 @@ fn style(text: &str) -> Option<usize> {
 
 impl From<&str> for Page {
     fn from(text: &str) -> Self {
-        Self(defused(text))
+        Self(escape_controls(text))
     }
 }
 

@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use plan::{Gate, Node, StepGraph};
 use types::{HostName, ServiceName};
 
-use crate::sign::Sign;
+use crate::clock::limit;
+use crate::effect::Effect;
 use crate::stages::{Entry, Section, Stage, sections, without_host};
 use crate::text::{count, one_line, wrapped};
-use crate::when::limit;
-use crate::{Look, Page, Paint, diff, remarks, summary};
+use crate::{Page, Paint, Screen, diff, remarks, summary};
 
 /// Where the text of an entry begins; before it stand the batch and the sign.
 const INDENT: usize = 10;
@@ -22,7 +22,7 @@ const INDENT: usize = 10;
 #[derive(Debug, Clone, Copy)]
 pub struct PlanView {
     /// With what it is drawn.
-    pub look: Look,
+    pub screen: Screen,
     /// Whether diffs of files are shown.
     pub diff: bool,
     /// How many services the inventory describes.
@@ -37,21 +37,21 @@ pub fn render_plan(graph: &StepGraph, view: &PlanView) -> Page {
         .iter()
         .map(|section| draw_section(graph, section, view))
         .collect();
-    blocks.extend(remarks::render(graph, &view.look));
+    blocks.extend(remarks::render(graph, &view.screen));
     let line = summary::line(graph, view.services, view.hosts);
     let paint = if graph.is_converged() {
         Paint::Good
     } else {
         Paint::Strong
     };
-    blocks.push(format!("{}\n", view.look.paint(paint, line)));
-    Page::drawn(&blocks.join("\n"), &view.look)
+    blocks.push(format!("{}\n", view.screen.paint(paint, line)));
+    Page::drawn(&blocks.join("\n"), &view.screen)
 }
 
 fn draw_section(graph: &StepGraph, section: &Section<'_>, view: &PlanView) -> String {
-    let mut out = view.look.paint(Paint::Strong, section.rollout);
+    let mut out = view.screen.paint(Paint::Strong, section.rollout);
     if let Some(budget) = section.service.and_then(|service| budget(graph, service)) {
-        out.push_str(&view.look.paint(Paint::Faint, format!("  {budget}")));
+        out.push_str(&view.screen.paint(Paint::Faint, format!("  {budget}")));
     }
     out.push('\n');
     for stage in &section.stages {
@@ -86,26 +86,26 @@ fn number(stage: &Stage<'_>) -> String {
 }
 
 fn draw_entry(number: &str, entry: &Entry<'_>, service: Option<&ServiceName>, view: &PlanView) -> String {
-    let (node, look) = (entry.node(), &view.look);
-    let sign = Sign::of(node);
+    let (node, screen) = (entry.node(), &view.screen);
+    let effect = Effect::of(node);
     let hosts = in_turn(entry);
     // A long list of hosts would push what is done off the screen.
-    let (on, after) = if hosts.len() > view.look.width / 2 {
+    let (on, after) = if hosts.len() > view.screen.width / 2 {
         (count(entry.hosts().len(), "host"), Some(hosts))
     } else {
         (hosts, None)
     };
     let mut out = format!(
         "{number:>6}  {} {}  {}\n",
-        look.paint(sign.paint(), sign),
-        look.paint(Paint::Strong, on),
-        look.paint(sign.paint(), one_line(&node.title))
+        screen.paint(effect.paint(), effect),
+        screen.paint(Paint::Strong, on),
+        screen.paint(effect.paint(), one_line(&node.title))
     );
     let mut line = |paint: Paint, word: &str, text: &str| {
         let indent = INDENT + word.len() + 1;
         let first = format!("{:INDENT$}{word}", "");
-        for line in wrapped(&first, indent, text, look.width).lines() {
-            out.push_str(&look.paint(paint, line));
+        for line in wrapped(&first, indent, text, screen.width).lines() {
+            out.push_str(&screen.paint(paint, line));
             out.push('\n');
         }
     };
@@ -167,11 +167,11 @@ fn draw_preview(node: &Node, view: &PlanView) -> String {
                 out,
                 "{:INDENT$}{}",
                 "",
-                view.look.paint(Paint::Strong, one_line(path))
+                view.screen.paint(Paint::Strong, one_line(path))
             );
         }
     }
-    out.push_str(&diff::drawn(preview, INDENT, &view.look));
+    out.push_str(&diff::drawn(preview, INDENT, &view.screen));
     out
 }
 
@@ -182,7 +182,7 @@ mod tests {
 
     fn view(diff: bool) -> PlanView {
         PlanView {
-            look: Look {
+            screen: Screen {
                 colour: false,
                 width: 90,
             },
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn colour_changes_nothing_but_the_colour() {
         let mut coloured = view(true);
-        coloured.look.colour = true;
+        coloured.screen.colour = true;
         let text = render_plan(&rolling_change(), &coloured);
         assert!(text.contains("\u{1b}[32m+cluster_partition_handling = pause_minority\u{1b}[0m"));
         assert_eq!(

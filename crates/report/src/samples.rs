@@ -9,7 +9,7 @@ use plan::{
 use protocol::{Action, Change, Command, FileState, Operation, Text, UnitVerb};
 use types::HostName;
 
-use crate::{Labels, RunLine, RunView, When};
+use crate::{Clock, Labels, RunLine, RunView};
 
 /// A node that writes a file.
 pub(crate) fn node(id: &str, host: &str, needs: &[&str]) -> Node {
@@ -349,8 +349,8 @@ pub(crate) fn killed_run() -> Vec<(i64, Event)> {
 }
 
 /// An hour after the runs above began.
-pub(crate) fn when() -> When {
-    When {
+pub(crate) fn clock() -> Clock {
+    Clock {
         now_us: 1_700_003_600_000_000,
         zone: jiff::tz::TimeZone::UTC,
     }
@@ -408,7 +408,7 @@ pub(crate) fn services() -> Vec<ServiceStatus> {
 /// Three runs: one that succeeded, one that failed, one that was killed.
 pub(crate) fn run_lines() -> Vec<RunLine> {
     let line = |run: &str, ago_s: i64, took_s: i64, outcome: Option<(usize, usize, usize)>| {
-        let started_us = when().now_us - ago_s * 1_000_000;
+        let started_us = clock().now_us - ago_s * 1_000_000;
         let last_us = started_us + took_s * 1_000_000;
         let end = outcome.map(|(done, failed, not_run)| Outcome {
             done,

@@ -6,7 +6,7 @@ use plan::{Node, StepGraph};
 use types::{HostName, ServiceName};
 
 use crate::batches::batches;
-use crate::sign::Sign;
+use crate::effect::Effect;
 
 /// What is planned for one service, or by one playbook without a service.
 pub(crate) struct Section<'a> {
@@ -122,7 +122,7 @@ fn alike(a: &Node, b: &Node) -> bool {
     };
     a.title == b.title
         && a.reason == b.reason
-        && Sign::of(a) == Sign::of(b)
+        && Effect::of(a) == Effect::of(b)
         && a.disrupts == b.disrupts
         && a.preview == b.preview
         && gates(a) == gates(b)

@@ -5,13 +5,16 @@ use plan::{Health, MemberStatus, ServiceStatus};
 
 use crate::table::Rows;
 use crate::text::{count, one_line};
-use crate::{Look, Page, Paint, When};
+use crate::{Clock, Page, Paint, Screen};
 
 /// All services, and a last line that counts those that are well.
-pub fn render_status(services: &[ServiceStatus], when: &When, look: &Look) -> Page {
-    let mut blocks: Vec<String> = services.iter().map(|service| draw(service, when, look)).collect();
-    blocks.push(last_line(services, look));
-    Page::drawn(&blocks.join("\n"), look)
+pub fn render_status(services: &[ServiceStatus], clock: &Clock, screen: &Screen) -> Page {
+    let mut blocks: Vec<String> = services
+        .iter()
+        .map(|service| draw(service, clock, screen))
+        .collect();
+    blocks.push(last_line(services, screen));
+    Page::drawn(&blocks.join("\n"), screen)
 }
 
 /// The word for a health.
@@ -32,12 +35,12 @@ fn paint(health: Health) -> Paint {
     }
 }
 
-fn draw(service: &ServiceStatus, when: &When, look: &Look) -> String {
+fn draw(service: &ServiceStatus, clock: &Clock, screen: &Screen) -> String {
     let mut out = format!(
         "{} ({}): {}",
-        look.paint(Paint::Strong, &service.service),
+        screen.paint(Paint::Strong, &service.service),
         one_line(&service.kind),
-        look.paint(paint(service.health), word(service.health)),
+        screen.paint(paint(service.health), word(service.health)),
     );
     if !service.summary.is_empty() {
         out.push_str(", ");
@@ -49,15 +52,15 @@ fn draw(service: &ServiceStatus, when: &When, look: &Look) -> String {
     }
     let mut rows = Rows::new(&["HOST", "PROCESS", "ROLE", "HEALTH", "LAG", "SINCE", "DETAIL"]);
     for member in &service.members {
-        rows.add(row(member, when));
+        rows.add(row(member, clock));
     }
-    out.push_str(&rows.draw(2, look));
+    out.push_str(&rows.draw(2, screen));
     out
 }
 
-fn row(member: &MemberStatus, when: &When) -> Vec<(String, Option<Paint>)> {
+fn row(member: &MemberStatus, clock: &Clock) -> Vec<(String, Option<Paint>)> {
     let since = match member.since_us {
-        Some(at) => format!("{} ({})", when.date_time(at), when.ago(at)),
+        Some(at) => format!("{} ({})", clock.date_time(at), clock.ago(at)),
         // What could not be asked may run.
         None if member.health == Health::Unknown => "not known".to_owned(),
         None => "not running".to_owned(),
@@ -74,7 +77,7 @@ fn row(member: &MemberStatus, when: &When) -> Vec<(String, Option<Paint>)> {
     ]
 }
 
-fn last_line(services: &[ServiceStatus], look: &Look) -> String {
+fn last_line(services: &[ServiceStatus], screen: &Screen) -> String {
     let healthy = services
         .iter()
         .filter(|service| service.health == Health::Healthy)
@@ -90,36 +93,36 @@ fn last_line(services: &[ServiceStatus], look: &Look) -> String {
             format!("{healthy} of {} healthy.", count(all, "service")),
         ),
     };
-    format!("{}\n", look.paint(paint, line))
+    format!("{}\n", screen.paint(paint, line))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{services, when};
+    use crate::samples::{clock, services};
 
     #[test]
     fn services_and_their_members() {
-        insta::assert_snapshot!(render_status(&services(), &when(), &Look::plain()));
+        insta::assert_snapshot!(render_status(&services(), &clock(), &Screen::plain()));
     }
 
     #[test]
     fn colour_stands_for_health() {
-        let look = Look {
+        let screen = Screen {
             colour: true,
             width: 120,
         };
-        let text = render_status(&services(), &when(), &look);
+        let text = render_status(&services(), &clock(), &screen);
         assert!(text.contains("\u{1b}[38;5;1mdown"), "{text:?}");
-        let plain = Look {
+        let plain = Screen {
             colour: false,
-            ..look
+            ..screen
         };
         let without =
             |text: &str| -> Vec<String> { text.lines().map(|line| line.trim_end().to_owned()).collect() };
         assert_eq!(
             without(&console::strip_ansi_codes(&text)),
-            without(&render_status(&services(), &when(), &plain))
+            without(&render_status(&services(), &clock(), &plain))
         );
     }
 
@@ -127,10 +130,10 @@ mod tests {
     fn all_well_is_said_at_once() {
         let mut services = services();
         services.truncate(1);
-        let text = render_status(&services, &when(), &Look::plain());
+        let text = render_status(&services, &clock(), &Screen::plain());
         assert!(text.ends_with("All well: 1 service healthy.\n"), "{text}");
         assert_eq!(
-            render_status(&[], &when(), &Look::plain()),
+            render_status(&[], &clock(), &Screen::plain()),
             "The inventory describes no service.\n"
         );
     }

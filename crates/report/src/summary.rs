@@ -7,7 +7,7 @@ use plan::{Level, StepGraph};
 use serde::Serialize;
 
 use crate::batches::batches;
-use crate::sign::{Sign, restarts};
+use crate::effect::{Effect, restarts};
 use crate::text::{count, listed};
 
 /// A plan in figures.
@@ -41,7 +41,7 @@ pub fn summary(graph: &StepGraph) -> Summary {
         batches
             .iter()
             .zip(nodes)
-            .filter(|(_, node)| Sign::of(node) == Sign::Disrupt)
+            .filter(|(_, node)| Effect::of(node) == Effect::Disrupt)
     };
     let disruption_batches: BTreeSet<_> = disruptions().map(|(batch, _)| batch).collect();
     Summary {
@@ -103,7 +103,7 @@ fn changes(graph: &StepGraph, figures: &Summary) -> String {
         changes => format!("{} on {}", count(changes, "change"), count(figures.hosts, "host")),
     };
     if figures.disruptions > 0 {
-        let disruptive = |node: &&plan::Node| Sign::of(node) == Sign::Disrupt;
+        let disruptive = |node: &&plan::Node| Effect::of(node) == Effect::Disrupt;
         let noun = if graph.nodes().iter().filter(disruptive).all(restarts) {
             "restart"
         } else {

@@ -2,8 +2,8 @@
 
 use comfy_table::{Cell, Color, ContentArrangement, Table};
 
-use crate::text::defused;
-use crate::{Look, Paint};
+use crate::text::escape_controls;
+use crate::{Paint, Screen};
 
 /// A table that is being filled. Columns in which every cell is empty are left out.
 pub(crate) struct Rows {
@@ -26,7 +26,7 @@ impl Rows {
     }
 
     /// The table, every line moved to the right by `indent`.
-    pub(crate) fn draw(&self, indent: usize, look: &Look) -> String {
+    pub(crate) fn draw(&self, indent: usize, screen: &Screen) -> String {
         let filled = |column: usize| {
             self.rows
                 .iter()
@@ -37,9 +37,9 @@ impl Rows {
         table
             .load_style(comfy_table::presets::NOTHING)
             .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(u16::try_from(look.width.saturating_sub(indent)).unwrap_or(u16::MAX))
+            .set_width(u16::try_from(screen.width.saturating_sub(indent)).unwrap_or(u16::MAX))
             .force_no_tty();
-        if look.colour {
+        if screen.colour {
             table.enforce_styling();
         }
         let heading = columns
@@ -61,7 +61,7 @@ impl Rows {
 }
 
 fn cell(text: &str, paint: Option<Paint>) -> Cell {
-    let cell = Cell::new(defused(text));
+    let cell = Cell::new(escape_controls(text));
     match paint {
         Some(Paint::Good) => cell.fg(Color::DarkGreen),
         Some(Paint::Warn) => cell.fg(Color::DarkYellow),

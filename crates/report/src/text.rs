@@ -5,14 +5,14 @@ use console::measure_text_width;
 use protocol::{Piece, Text};
 
 /// A text as it may be shown: `(secret NAME)` for a secret, `(hidden)` for a value that stays on its host.
-pub fn shown(text: &Text) -> String {
+pub fn redact(text: &Text) -> String {
     let Ok(pieces) = text.pieces() else {
-        return defused(text.as_str());
+        return escape_controls(text.as_str());
     };
     let mut out = String::with_capacity(text.as_str().len());
     for piece in pieces {
         match piece {
-            Piece::Plain(plain) => out.push_str(&defused(plain)),
+            Piece::Plain(plain) => out.push_str(&escape_controls(plain)),
             Piece::Secret(reference) => {
                 out.push_str("(secret ");
                 out.push_str(reference.id.as_str());
@@ -26,14 +26,14 @@ pub fn shown(text: &Text) -> String {
 
 /// A text whose control characters are visible, so that what a host says cannot steer the operator's terminal. Tabs
 /// and ends of line stay.
-pub fn defused(text: &str) -> String {
+pub fn escape_controls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\t' => out.push(c),
             '\u{00}'..='\u{1f}' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')),
             '\u{7f}' => out.push('\u{2421}'),
-            c if is_hostile(c) => out.push('\u{fffd}'),
+            c if is_control(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -42,13 +42,13 @@ pub fn defused(text: &str) -> String {
 
 /// Whether a character steers a terminal: control characters, and those that change the order in which others are shown,
 /// which can make a diff lie.
-pub(crate) fn is_hostile(c: char) -> bool {
+pub(crate) fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A sentence as it may be shown, on one line.
 pub fn one_line(text: &str) -> String {
-    let shown = shown(&Text::new(text.trim()));
+    let shown = redact(&Text::new(text.trim()));
     let lines: Vec<&str> = shown
         .lines()
         .map(str::trim)
@@ -115,15 +115,18 @@ mod tests {
     fn secrets_are_named_and_never_shown() {
         let text = Text::new("requirepass ⟪secret:file:pw⟫\nmasterauth ⟪kept:38+11⟫\n");
         assert_eq!(
-            shown(&text),
+            redact(&text),
             "requirepass (secret file:pw)\nmasterauth (hidden)\n"
         );
     }
 
     #[test]
     fn a_host_cannot_steer_the_terminal() {
-        assert_eq!(defused("a\u{1b}[2J\r\u{7f}\u{9b}b\tc\n"), "a␛[2J␍␡\u{fffd}b\tc\n");
-        assert_eq!(defused("user\u{202e}nimda"), "user\u{fffd}nimda");
+        assert_eq!(
+            escape_controls("a\u{1b}[2J\r\u{7f}\u{9b}b\tc\n"),
+            "a␛[2J␍␡\u{fffd}b\tc\n"
+        );
+        assert_eq!(escape_controls("user\u{202e}nimda"), "user\u{fffd}nimda");
         assert_eq!(one_line("  first\n\n  second\t3\n"), "first · second 3");
         assert_eq!(one_line("⟪secret:env:PW⟫\u{1b}"), "(secret env:PW)␛");
     }

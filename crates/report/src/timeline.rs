@@ -20,12 +20,12 @@ pub struct Timeline {
     /// Whether it came to its end.
     pub finished: bool,
     /// The nodes of which something was heard.
-    pub nodes: BTreeMap<NodeId, Progressed>,
+    pub nodes: BTreeMap<NodeId, NodeProgress>,
 }
 
 /// One node so far.
 #[derive(Debug, Clone, Default)]
-pub struct Progressed {
+pub struct NodeProgress {
     /// When it was started.
     pub started_us: Option<i64>,
     /// What it waits for, in words; empty where it does not wait.
@@ -49,7 +49,7 @@ pub struct Tally {
     pub running: usize,
 }
 
-impl Progressed {
+impl NodeProgress {
     /// How long it took; `None` where it did not begin or has not ended.
     pub fn took_us(&self) -> Option<i64> {
         Some(self.finished_us?.saturating_sub(self.started_us?))
@@ -117,7 +117,7 @@ impl Timeline {
         tally
     }
 
-    fn node(&mut self, node: &NodeId) -> &mut Progressed {
+    fn node(&mut self, node: &NodeId) -> &mut NodeProgress {
         self.nodes.entry(node.clone()).or_default()
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use plan::{Comparison, compare};
-use report::{ColourChoice, Look, SavedHead, StalePlan, Texts};
+use report::{ColourChoice, SavedPlanHeader, Screen, StalePlan, TextChanges};
 
 use super::execution::{Execution, confirmed, observe_and_plan, show_page};
 use super::plan::view;
@@ -39,16 +39,16 @@ pub(crate) async fn run(
     }
     let read = project::read_from(files, &args.target)?;
     let view = view(&read.project, &read.scope, colours);
-    let head = SavedHead {
+    let head = SavedPlanHeader {
         file: &file.display().to_string(),
         made: &saved.made_by(),
         names: saved.names(read.commands()),
     };
     let shown = report::render_plan(&saved.plan, &view);
-    show_page(&args, report::render_saved_head(&head, &view.look))?;
+    show_page(&args, report::render_saved_plan_header(&head, &view.screen))?;
     show_page(&args, shown.clone())?;
     if !args.yes && !confirmed().await? {
-        report::out::message("Nothing was changed.")?;
+        report::output::message("Nothing was changed.")?;
         return Ok(Exit::Failure);
     }
     let loaded = read.fetch()?;
@@ -71,7 +71,7 @@ pub(crate) async fn run(
     }
     // The same steps for other reasons, or with another volatile value: the operator sees those that are run.
     if now.nodes().is_empty() || report::render_plan(&now, &view) != shown {
-        report::out::message("New plan, with the same steps:\n")?;
+        report::output::message("New plan, with the same steps:\n")?;
         if let Some(exit) = execution.approve(&now).await? {
             return Ok(exit);
         }
@@ -86,7 +86,7 @@ pub(crate) async fn run(
 fn refuse(
     saved: &SavedPlan,
     file: &Path,
-    texts: &Texts,
+    texts: &TextChanges,
     comparison: &Comparison,
     colours: ColourChoice,
 ) -> Result<Exit, Error> {
@@ -96,6 +96,6 @@ fn refuse(
         texts,
         comparison,
     };
-    report::out::message(report::render_stale(&stale, &Look::of_stderr(colours)))?;
+    report::output::message(report::render_stale(&stale, &Screen::of_stderr(colours)))?;
     Ok(Exit::Stale)
 }

@@ -11,7 +11,7 @@ use executor::{Connections, Limits, LockError, Stop};
 use plan::{Comparison, Event, Outcome, StepGraph, compare};
 use planner::{Options, may_continue};
 use protocol::LockHolder;
-use report::{ColourChoice, Face, Labels, Look, Page, Progress, When};
+use report::{Clock, ColourChoice, Labels, Page, Progress, ProgressMode, Screen};
 use state::{Journal, RunInfo, RunNode, RunWriter};
 use tokio::sync::{mpsc, watch};
 use types::RunId;
@@ -58,7 +58,7 @@ impl Execution<'_> {
         }
         let locked = self.lock(&graph, state_dir).await?;
         if locked.comparison != Comparison::Same {
-            report::out::message("The hosts changed since they were observed. New plan:\n")?;
+            report::output::message("The hosts changed since they were observed. New plan:\n")?;
             if let Some(exit) = self.approve(&locked.graph).await? {
                 return Ok(exit);
             }
@@ -82,7 +82,7 @@ impl Execution<'_> {
         };
         let mut untold = Ok(());
         let tell = |held: &LockError| {
-            untold = report::out::message(Page::sentence(&format!("{held}; waiting for the lock")));
+            untold = report::output::message(Page::sentence(&format!("{held}; waiting for the lock")));
         };
         self.connections
             .wait_for_locks(holder, self.patience, tell)
@@ -108,7 +108,7 @@ impl Execution<'_> {
             }));
         }
         if !self.args.yes && !confirmed().await? {
-            report::out::message("Nothing was changed.")?;
+            report::output::message("Nothing was changed.")?;
             return Ok(Some(Exit::Failure));
         }
         Ok(None)
@@ -134,7 +134,7 @@ impl Execution<'_> {
             if round >= self.rounds || !may_continue(&approved, &events, &after) {
                 return conclude(self.args, self.loaded, outcome, &after, self.colours);
             }
-            report::out::message(
+            report::output::message(
                 "The hosts changed since the plan was made. New plan, within what was approved:\n",
             )?;
             show(self.args, self.loaded, &after, self.colours)?;
@@ -154,9 +154,13 @@ impl Execution<'_> {
         mut writer: RunWriter,
     ) -> Result<(Outcome, Vec<Event>), Error> {
         let args = self.args;
-        let look = Look::of_stderr(self.colours);
-        let face = if args.json { Face::Json } else { Face::of_stderr() };
-        let mut progress = Progress::new(graph, face, When::system(), look);
+        let screen = Screen::of_stderr(self.colours);
+        let mode = if args.json {
+            ProgressMode::Json
+        } else {
+            ProgressMode::of_stderr()
+        };
+        let mut progress = Progress::new(graph, mode, Clock::system(), screen);
         let (stopper, stop) = watch::channel(Stop::No);
         let (events, mut queue) = mpsc::unbounded_channel();
         let limits = Limits {
@@ -192,7 +196,7 @@ impl Execution<'_> {
         };
         drop(progress);
         writer.finish(now_us(), &outcome)?;
-        report::out::message(report::render_outcome(&Labels::from(graph), &seen, &look))?;
+        report::output::message(report::render_outcome(&Labels::from(graph), &seen, &screen))?;
         Ok((outcome, seen.into_iter().map(|(_, event)| event).collect()))
     }
 }
@@ -215,9 +219,9 @@ fn show(args: &ApplyArgs, loaded: &Loaded, graph: &StepGraph, colours: ColourCho
 /// Shows a page: on standard output, unless that is for events in JSON.
 pub(super) fn show_page(args: &ApplyArgs, page: Page) -> Result<(), Error> {
     if args.json {
-        report::out::message(page)?;
+        report::output::message(page)?;
     } else {
-        report::out::result(page)?;
+        report::output::result(page)?;
     }
     Ok(())
 }
@@ -227,7 +231,7 @@ pub(super) async fn confirmed() -> Result<bool, Error> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::NoTerminal);
     }
-    report::out::prompt("Apply these changes? Only 'yes' is accepted: ")?;
+    report::output::prompt("Apply these changes? Only 'yes' is accepted: ")?;
     let asked = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
@@ -260,11 +264,11 @@ fn conclude(
     colours: ColourChoice,
 ) -> Result<Exit, Error> {
     if after.is_converged() && outcome.is_success() {
-        report::out::message("Verified: no changes remain.")?;
+        report::output::message("Verified: no changes remain.")?;
         return Ok(Exit::Success);
     }
     if !after.is_converged() {
-        report::out::message("Still pending after apply:\n")?;
+        report::output::message("Still pending after apply:\n")?;
         show(args, loaded, after, colours)?;
     }
     let is_complete = outcome.is_success() && after.refusals.is_empty() && after.unplanned.is_empty();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use report::{ColourChoice, Look, RunLine, When};
+use report::{Clock, ColourChoice, RunLine, Screen};
 use state::RunSummary;
 
 use crate::cli::HistoryArgs;
@@ -17,10 +17,10 @@ pub(crate) fn run(
 ) -> Result<Exit, Error> {
     let runs = journal::open(state_dir)?.runs(args.limit)?;
     let lines: Vec<RunLine> = runs.into_iter().map(line).collect();
-    report::out::result(report::render_history(
+    report::output::result(report::render_history(
         &lines,
-        &When::system(),
-        &Look::of_stdout(colours),
+        &Clock::system(),
+        &Screen::of_stdout(colours),
     ))?;
     Ok(Exit::Success)
 }

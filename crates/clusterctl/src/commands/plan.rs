@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ::plan::{Facts, Running, StepGraph};
 use planner::{Options, Project, Scope};
-use report::{ColourChoice, Look, PlanView};
+use report::{ColourChoice, PlanView, Screen};
 
 use crate::cli::{ConsentArgs, PlanArgs};
 use crate::error::Error;
@@ -27,9 +27,9 @@ pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, 
     let options = options(&args.consent, args.restart, &facts);
     let graph = loaded.project.plan(&facts, &loaded.scope, &options)?;
     if args.json {
-        report::out::result(report::plan_json(&graph))?;
+        report::output::result(report::plan_json(&graph))?;
     } else {
-        report::out::result(report::render_plan(
+        report::output::result(report::render_plan(
             &graph,
             &view(&loaded.project, &loaded.scope, colours),
         ))?;
@@ -50,7 +50,7 @@ fn announce(path: &Path, replaced: bool) -> Result<(), Error> {
     } else {
         format!("The plan is in {path}.")
     };
-    Ok(report::out::message(format!(
+    Ok(report::output::message(format!(
         "{did} Run it with: clusterctl apply {path}"
     ))?)
 }
@@ -71,7 +71,7 @@ pub(crate) const WIDTH: usize = 50;
 pub(crate) fn view(project: &Project, scope: &Scope, colours: ColourChoice) -> PlanView {
     let (services, hosts) = project.extent(scope);
     PlanView {
-        look: Look::of_stdout(colours),
+        screen: Screen::of_stdout(colours),
         diff: true,
         services,
         hosts,

@@ -15,6 +15,6 @@ pub(crate) fn init(args: &SourceArgs) -> Result<Exit, Error> {
         [] => "every secret file of the inventory is there".to_owned(),
         lines => lines.join("\n"),
     };
-    report::out::result(text)?;
+    report::output::result(text)?;
     Ok(Exit::Success)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use report::{ColourChoice, Label, Labels, Look, RunLine, RunView, When};
+use report::{Clock, ColourChoice, Label, Labels, RunLine, RunView, Screen};
 use state::RunRecord;
 
 use crate::cli::ShowArgs;
@@ -12,10 +12,10 @@ use crate::journal;
 
 pub(crate) fn run(args: &ShowArgs, state_dir: Option<&Path>, colours: ColourChoice) -> Result<Exit, Error> {
     let record = journal::open(state_dir)?.run(&args.run)?;
-    report::out::result(report::render_run(
+    report::output::result(report::render_run(
         &view(record),
-        &When::system(),
-        &Look::of_stdout(colours),
+        &Clock::system(),
+        &Screen::of_stdout(colours),
     ))?;
     Ok(Exit::Success)
 }

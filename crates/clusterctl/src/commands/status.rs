@@ -1,7 +1,7 @@
 //! `clusterctl status`: how every service is.
 
 use ::plan::Health;
-use report::{ColourChoice, Look, Page};
+use report::{ColourChoice, Page, Screen};
 
 use super::plan::WIDTH;
 use crate::cli::StatusArgs;
@@ -18,9 +18,9 @@ pub(crate) async fn run(args: &StatusArgs, colours: ColourChoice) -> Result<Exit
     let text: Page = if args.json {
         report::status_json(&services).into()
     } else {
-        report::render_status(&services, &report::When::system(), &Look::of_stdout(colours))
+        report::render_status(&services, &report::Clock::system(), &Screen::of_stdout(colours))
     };
-    report::out::result(text)?;
+    report::output::result(text)?;
     let all_healthy = services.iter().all(|service| service.health == Health::Healthy);
     Ok(if all_healthy { Exit::Success } else { Exit::Failure })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plan::StepGraph;
 use planner::{Options, Scope};
-use report::Texts;
+use report::TextChanges;
 use serde::{Deserialize, Serialize};
 
 use super::error::SavedError;
@@ -130,7 +130,7 @@ impl SavedPlan {
     }
 
     /// Which of the texts changed since.
-    pub(crate) fn changed_texts(&self, files: &Files) -> Texts {
+    pub(crate) fn changed_texts(&self, files: &Files) -> TextChanges {
         texts::changes(&self.texts, &texts::of(&files.sources))
     }
 }

@@ -1,6 +1,6 @@
 //! The digests of the texts that a project was read from.
 
-use report::Texts;
+use report::TextChanges;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::Sources;
@@ -25,9 +25,9 @@ pub(crate) fn of(sources: &Sources) -> Vec<Text> {
 }
 
 /// What became of them.
-pub(super) fn changes(was: &[Text], now: &[Text]) -> Texts {
+pub(super) fn changes(was: &[Text], now: &[Text]) -> TextChanges {
     let find = |texts: &[Text], name: &str| texts.iter().find(|text| text.name == name).cloned();
-    let mut changes = Texts::default();
+    let mut changes = TextChanges::default();
     for text in was {
         match find(now, &text.name) {
             None => changes.gone.push(text.name.clone()),

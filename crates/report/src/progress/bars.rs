@@ -8,8 +8,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plan::Event;
 use types::NodeId;
 
-use crate::Look;
-use crate::progress::teller::Teller;
+use crate::Screen;
+use crate::progress::log::ProgressLog;
 use crate::text::one_line;
 
 /// So many nodes under way have a line; more would not fit on a small terminal, and are counted.
@@ -27,14 +27,14 @@ pub(super) struct Bars {
 
 impl Bars {
     /// Lines on standard error, for so many nodes.
-    pub(super) fn on_stderr(nodes: usize, look: Look) -> Self {
-        Self::on_target(nodes, look, ProgressDrawTarget::stderr())
+    pub(super) fn on_stderr(nodes: usize, screen: Screen) -> Self {
+        Self::on_target(nodes, screen, ProgressDrawTarget::stderr())
     }
 
-    fn on_target(nodes: usize, look: Look, target: ProgressDrawTarget) -> Self {
+    fn on_target(nodes: usize, screen: Screen, target: ProgressDrawTarget) -> Self {
         let all = MultiProgress::with_draw_target(target);
         let total = all.add(ProgressBar::new(u64::try_from(nodes).unwrap_or(u64::MAX)));
-        let (line, sum) = if look.colour {
+        let (line, sum) = if screen.colour {
             (
                 "  {spinner:.cyan} {elapsed:>5.dim}  {wide_msg}",
                 "[{bar:24.green/dim}] {pos}/{len}  {msg}",
@@ -56,18 +56,18 @@ impl Bars {
     }
 
     /// Moves the lines to what is so after an event. A finished line goes above them.
-    pub(super) fn on(&mut self, event: &Event, finished: Option<&str>, teller: &Teller) {
+    pub(super) fn on(&mut self, event: &Event, finished: Option<&str>, log: &ProgressLog) {
         if let Some(line) = finished {
             let _ = self.all.println(line);
         }
         match event {
-            Event::NodeStarted { node, .. } => self.begin(node, teller),
-            Event::NodeWaiting { node, .. } => self.update(node, teller),
-            Event::NodeFinished { node, .. } => self.end(node, teller),
+            Event::NodeStarted { node, .. } => self.begin(node, log),
+            Event::NodeWaiting { node, .. } => self.update(node, log),
+            Event::NodeFinished { node, .. } => self.end(node, log),
             Event::RunFinished { .. } => return self.clear(),
             Event::RunStarted { .. } | Event::Interrupted => {}
         }
-        let tally = teller.timeline().tally();
+        let tally = log.timeline().tally();
         let mut message = format!("{} under way", tally.running);
         if !self.hidden.is_empty() {
             let _ = write!(message, " ({} not shown)", self.hidden.len());
@@ -97,7 +97,7 @@ impl Bars {
         let _ = self.all.clear();
     }
 
-    fn begin(&mut self, node: &NodeId, teller: &Teller) {
+    fn begin(&mut self, node: &NodeId, log: &ProgressLog) {
         if self.visible.iter().any(|(known, _)| known == node) {
             return;
         }
@@ -105,47 +105,43 @@ impl Bars {
             self.hidden.push_back(node.clone());
             return;
         }
-        self.show(node.clone(), teller);
+        self.show(node.clone(), log);
     }
 
-    fn show(&mut self, node: NodeId, teller: &Teller) {
+    fn show(&mut self, node: NodeId, log: &ProgressLog) {
         let bar = ProgressBar::new_spinner().with_style(self.line.clone());
-        let timeline = teller.timeline();
+        let timeline = log.timeline();
         let began = timeline.nodes.get(&node).and_then(|node| node.started_us);
         let waited = began.map_or(0, |began| timeline.last_us.saturating_sub(began));
         let bar = bar.with_elapsed(Duration::from_micros(u64::try_from(waited).unwrap_or(0)));
         let bar = self.all.insert_before(&self.total, bar);
-        bar.set_message(message(&node, teller));
+        bar.set_message(message(&node, log));
         bar.enable_steady_tick(TICK);
         self.visible.push((node, bar));
     }
 
-    fn update(&mut self, node: &NodeId, teller: &Teller) {
+    fn update(&mut self, node: &NodeId, log: &ProgressLog) {
         if let Some((_, bar)) = self.visible.iter().find(|(known, _)| known == node) {
-            bar.set_message(message(node, teller));
+            bar.set_message(message(node, log));
         }
     }
 
-    fn end(&mut self, node: &NodeId, teller: &Teller) {
+    fn end(&mut self, node: &NodeId, log: &ProgressLog) {
         self.hidden.retain(|known| known != node);
         if let Some(at) = self.visible.iter().position(|(known, _)| known == node) {
             let (_, bar) = self.visible.remove(at);
             bar.finish_and_clear();
             self.all.remove(&bar);
             if let Some(next) = self.hidden.pop_front() {
-                self.show(next, teller);
+                self.show(next, log);
             }
         }
     }
 }
 
-fn message(node: &NodeId, teller: &Teller) -> String {
-    let name = teller.labels().name(node);
-    let waits_for = teller
-        .timeline()
-        .nodes
-        .get(node)
-        .map(|node| node.waits_for.as_str());
+fn message(node: &NodeId, log: &ProgressLog) -> String {
+    let name = log.labels().name(node);
+    let waits_for = log.timeline().nodes.get(node).map(|node| node.waits_for.as_str());
     match waits_for.filter(|waits_for| !waits_for.is_empty()) {
         Some(waits_for) => format!("{name} · {}", one_line(waits_for)),
         None => name,
@@ -161,18 +157,18 @@ fn style(template: &str) -> ProgressStyle {
 mod tests {
     use super::*;
     use crate::Labels;
-    use crate::samples::{killed_run, rolling_change, successful_run, when};
+    use crate::samples::{clock, killed_run, rolling_change, successful_run};
     use indicatif::InMemoryTerm;
 
     fn screen(events: &[(i64, Event)]) -> String {
         let term = InMemoryTerm::new(20, 80);
         let labels = Labels::from(&rolling_change());
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(term.clone()), 250);
-        let mut bars = Bars::on_target(labels.len(), Look::plain(), target);
-        let mut teller = Teller::new(labels, when(), Look::plain());
+        let mut bars = Bars::on_target(labels.len(), Screen::plain(), target);
+        let mut log = ProgressLog::new(labels, clock(), Screen::plain());
         for (at, event) in events {
-            let line = teller.tell(*at, event, false);
-            bars.on(event, line.as_deref(), &teller);
+            let line = log.line(*at, event, false);
+            bars.on(event, line.as_deref(), &log);
         }
         bars.total.force_draw();
         term.contents()

@@ -2,20 +2,20 @@
 //!
 //! On a terminal each node that is under way has a line with what it waits for and for how long, and what has ended
 //! moves up into the scrollback. Elsewhere, as in a log of a pipeline, there is one line for each thing that happens.
-//! Both are told by the same [`teller`].
+//! Both are told by the same [`log`].
 
 mod bars;
-pub mod teller;
+pub mod log;
 
 use plan::Event;
 
 use crate::progress::bars::Bars;
-use crate::progress::teller::Teller;
-use crate::{Labels, Look, When, event_json, out};
+use crate::progress::log::ProgressLog;
+use crate::{Clock, Labels, Screen, event_json, output};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
+pub enum ProgressMode {
     /// Lines that move, on the terminal that standard error is.
     Terminal,
     /// Lines on standard error, each with its time.
@@ -28,12 +28,12 @@ pub enum Face {
 
 /// The progress of a run.
 pub struct Progress {
-    face: Face,
-    teller: Teller,
+    mode: ProgressMode,
+    log: ProgressLog,
     bars: Option<Bars>,
 }
 
-impl Face {
+impl ProgressMode {
     /// The face that suits standard error.
     pub fn of_stderr() -> Self {
         if console::user_attended_stderr() {
@@ -46,12 +46,12 @@ impl Face {
 
 impl Progress {
     /// The progress of a run of these nodes, before it begins. Times are shown in the zone of `when`.
-    pub fn new(labels: impl Into<Labels>, face: Face, when: When, look: Look) -> Self {
+    pub fn new(labels: impl Into<Labels>, mode: ProgressMode, clock: Clock, screen: Screen) -> Self {
         let labels = labels.into();
-        let bars = (face == Face::Terminal).then(|| Bars::on_stderr(labels.len(), look));
+        let bars = (mode == ProgressMode::Terminal).then(|| Bars::on_stderr(labels.len(), screen));
         Self {
-            face,
-            teller: Teller::new(labels, when, look),
+            mode,
+            log: ProgressLog::new(labels, clock, screen),
             bars,
         }
     }
@@ -60,15 +60,15 @@ impl Progress {
     ///
     /// A terminal or a pipe that has gone away is no reason to stop a run, so nothing is said of it.
     pub fn on(&mut self, at_us: i64, event: &Event) {
-        if self.face == Face::Json {
-            let _ = out::result(event_json(at_us, event));
+        if self.mode == ProgressMode::Json {
+            let _ = output::result(event_json(at_us, event));
         }
-        let timed = self.face == Face::Lines;
-        let line = self.teller.tell(at_us, event, timed);
+        let timed = self.mode == ProgressMode::Lines;
+        let line = self.log.line(at_us, event, timed);
         match (&mut self.bars, line) {
-            (Some(bars), line) => bars.on(event, line.as_deref(), &self.teller),
-            (None, Some(line)) if self.face == Face::Lines => {
-                let _ = out::message(line);
+            (Some(bars), line) => bars.on(event, line.as_deref(), &self.log),
+            (None, Some(line)) if self.mode == ProgressMode::Lines => {
+                let _ = output::message(line);
             }
             (None, _) => {}
         }

@@ -1,20 +1,20 @@
 //! Times as people read them: `2026-11-03 10:15:00` and `3 h ago`, `41.0 s` and `3 min 05 s`.
 //!
-//! Everything is told in microseconds since 1970. What time it is now, and in which zone, comes in as a [`When`].
+//! Everything is told in microseconds since 1970. What time it is now, and in which zone, comes in as a [`Clock`].
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// Now, here.
 #[derive(Debug, Clone)]
-pub struct When {
+pub struct Clock {
     /// What time it is, microseconds since 1970.
     pub now_us: i64,
     /// The zone that times are shown in.
     pub zone: TimeZone,
 }
 
-impl When {
+impl Clock {
     /// The system's clock and zone.
     pub fn system() -> Self {
         Self {
@@ -109,15 +109,15 @@ mod tests {
 
     #[test]
     fn a_time_is_told_here_and_as_an_age() {
-        let when = When {
+        let clock = Clock {
             now_us: 1_700_000_000_000_000,
             zone: TimeZone::UTC,
         };
-        assert_eq!(when.date_time(1_700_000_000_000_000), "2023-11-14 22:13:20");
-        assert_eq!(when.time(1_700_000_000_000_000), "22:13:20");
-        let ages = [-5, 0, 59, 3_700, 400_000].map(|s| when.ago(when.now_us - s * 1_000_000));
+        assert_eq!(clock.date_time(1_700_000_000_000_000), "2023-11-14 22:13:20");
+        assert_eq!(clock.time(1_700_000_000_000_000), "22:13:20");
+        let ages = [-5, 0, 59, 3_700, 400_000].map(|s| clock.ago(clock.now_us - s * 1_000_000));
         assert_eq!(ages, ["just now", "just now", "59 s ago", "1 h ago", "4 d ago"]);
         assert_eq!(rfc3339(1_700_000_000_000_001), "2023-11-14T22:13:20.000001Z");
-        assert_eq!(when.date_time(i64::MAX), "?");
+        assert_eq!(clock.date_time(i64::MAX), "?");
     }
 }

@@ -1,10 +1,10 @@
 //! What a saved plan names beside its steps: what is read and run because of it. It is shown before any of that is done.
 
 use crate::text::{one_line, wrapped};
-use crate::{Look, Page, Paint};
+use crate::{Page, Paint, Screen};
 
 /// The names that a saved plan brings along.
-pub struct SavedHead<'a> {
+pub struct SavedPlanHeader<'a> {
     /// Its file, as the operator named it.
     pub file: &'a str,
     /// When and by whom it was made.
@@ -14,11 +14,11 @@ pub struct SavedHead<'a> {
 }
 
 /// Says which plan it is, what it names, and that nothing of that was run.
-pub fn render_saved_head(head: &SavedHead<'_>, look: &Look) -> Page {
+pub fn render_saved_plan_header(head: &SavedPlanHeader<'_>, screen: &Screen) -> Page {
     let first = format!("The plan in {} (made {}) is for:", head.file, head.made);
-    let mut out = look.paint(
+    let mut out = screen.paint(
         Paint::Strong,
-        wrapped("", 0, &one_line(&first), look.width).trim_end(),
+        wrapped("", 0, &one_line(&first), screen.width).trim_end(),
     );
     out.push('\n');
     let widest = head
@@ -29,10 +29,10 @@ pub fn render_saved_head(head: &SavedHead<'_>, look: &Look) -> Page {
         .unwrap_or_default();
     for (what, name) in &head.names {
         let first = format!("  {what:<widest$}  ");
-        out.push_str(&wrapped(&first, first.len(), &one_line(name), look.width));
+        out.push_str(&wrapped(&first, first.len(), &one_line(name), screen.width));
     }
     out.push_str("Nothing of it was run yet: no secret was read, and no host was asked.\n\n");
-    Page::drawn(&out, look)
+    Page::drawn(&out, screen)
 }
 
 #[cfg(test)]
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn what_a_saved_plan_names_is_shown_before_it_is_run() {
-        let head = SavedHead {
+        let head = SavedPlanHeader {
             file: "tonight.json",
             made: "2026-11-24T09:40:19Z by root@vm",
             names: vec![
@@ -50,7 +50,7 @@ mod tests {
                 ("secret by", "pass show mq".to_owned()),
             ],
         };
-        insta::assert_snapshot!(render_saved_head(&head, &Look::plain()), @r"
+        insta::assert_snapshot!(render_saved_plan_header(&head, &Screen::plain()), @r"
         The plan in tonight.json (made 2026-11-24T09:40:19Z by root@vm) is for:
           inventory  /srv/inventory.toml
           --service  mq␛[2J

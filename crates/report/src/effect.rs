@@ -11,7 +11,7 @@ use crate::Paint;
 /// What sort of thing a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Sign {
+pub enum Effect {
     /// Something comes to be that was not there.
     Create,
     /// Something changes, and the service goes on.
@@ -22,7 +22,7 @@ pub enum Sign {
     Wait,
 }
 
-impl Sign {
+impl Effect {
     /// The sign of a node.
     pub fn of(node: &Node) -> Self {
         let Some(action) = &node.action else {
@@ -51,7 +51,7 @@ impl Sign {
     }
 }
 
-impl fmt::Display for Sign {
+impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Create => "+",

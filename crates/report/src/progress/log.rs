@@ -6,32 +6,32 @@ use std::fmt::Write as _;
 use plan::{Event, NodeOutcome};
 use types::NodeId;
 
+use crate::clock::duration;
 use crate::history::ended;
 use crate::text::one_line;
-use crate::timeline::{Progressed, Timeline};
-use crate::when::duration;
-use crate::{Labels, Look, Page, Paint, When};
+use crate::timeline::{NodeProgress, Timeline};
+use crate::{Clock, Labels, Page, Paint, Screen};
 
 /// A node that waits is told of again after this time at the earliest: what it last saw may change every second.
 const QUIET_US: i64 = 15_000_000;
 
 /// Turns events into lines.
 #[derive(Debug)]
-pub struct Teller {
+pub struct ProgressLog {
     labels: Labels,
-    when: When,
-    look: Look,
+    clock: Clock,
+    screen: Screen,
     timeline: Timeline,
     told_waiting: BTreeMap<NodeId, i64>,
 }
 
-impl Teller {
+impl ProgressLog {
     /// Knows the nodes, and has heard of no event.
-    pub fn new(labels: Labels, when: When, look: Look) -> Self {
+    pub fn new(labels: Labels, clock: Clock, screen: Screen) -> Self {
         Self {
             labels,
-            when,
-            look,
+            clock,
+            screen,
             timeline: Timeline::default(),
             told_waiting: BTreeMap::new(),
         }
@@ -49,7 +49,7 @@ impl Teller {
 
     /// Takes in what happened, and says it where it is worth a line. Where lines are `timed`, they carry their time
     /// and tell of beginnings and waiting too; where they are not, lines that move show those.
-    pub fn tell(&mut self, at_us: i64, event: &Event, timed: bool) -> Option<Page> {
+    pub fn line(&mut self, at_us: i64, event: &Event, timed: bool) -> Option<Page> {
         self.timeline.add(at_us, event);
         let (paint, word, text) = match event {
             Event::NodeFinished { node, outcome } => self.finished(node, outcome)?,
@@ -65,12 +65,12 @@ impl Teller {
             _ => return None,
         };
         let time = if timed {
-            format!("{}  ", self.when.time(at_us))
+            format!("{}  ", self.clock.time(at_us))
         } else {
             String::new()
         };
-        let line = format!("{time}{} {text}", self.look.paint(paint, format!("{word:<8}")));
-        Some(Page::drawn(&line, &self.look))
+        let line = format!("{time}{} {text}", self.screen.paint(paint, format!("{word:<8}")));
+        Some(Page::drawn(&line, &self.screen))
     }
 
     /// What was not run says the end of the run, all together and with its cause.
@@ -82,7 +82,7 @@ impl Teller {
         };
         let (word, what) = ended(outcome);
         let mut text = self.labels.name(node);
-        let took = self.timeline.nodes.get(node).and_then(Progressed::took_us);
+        let took = self.timeline.nodes.get(node).and_then(NodeProgress::took_us);
         if let Some(took) = took {
             let _ = write!(text, " ({})", duration(took));
         }
@@ -106,18 +106,18 @@ impl Teller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{rolling_change, stopped_run, when};
+    use crate::samples::{clock, rolling_change, stopped_run};
 
-    fn teller() -> Teller {
-        Teller::new(Labels::from(&rolling_change()), when(), Look::plain())
+    fn log() -> ProgressLog {
+        ProgressLog::new(Labels::from(&rolling_change()), clock(), Screen::plain())
     }
 
     #[test]
     fn a_log_tells_of_everything_with_its_time() {
-        let mut teller = teller();
+        let mut log = log();
         let lines: Vec<Page> = stopped_run()
             .iter()
-            .filter_map(|(at, event)| teller.tell(*at, event, true))
+            .filter_map(|(at, event)| log.line(*at, event, true))
             .collect();
         let lines: Vec<&str> = lines.iter().map(Page::as_str).collect();
         insta::assert_snapshot!(lines.join("\n"));
@@ -125,10 +125,10 @@ mod tests {
 
     #[test]
     fn a_terminal_keeps_what_has_ended() {
-        let mut teller = teller();
+        let mut log = log();
         let lines: Vec<Page> = stopped_run()
             .iter()
-            .filter_map(|(at, event)| teller.tell(*at, event, false))
+            .filter_map(|(at, event)| log.line(*at, event, false))
             .collect();
         let lines: Vec<&str> = lines.iter().map(Page::as_str).collect();
         insta::assert_snapshot!(lines.join("\n"));
@@ -136,14 +136,14 @@ mod tests {
 
     #[test]
     fn waiting_is_told_now_and_then() {
-        let mut teller = teller();
+        let mut log = log();
         let mut told = Vec::new();
         for second in 0..40 {
             let waiting = Event::NodeWaiting {
                 node: "mq/restart@db1".parse().unwrap(),
                 why: format!("{} messages behind", 40 - second),
             };
-            if teller.tell(second * 1_000_000, &waiting, true).is_some() {
+            if log.line(second * 1_000_000, &waiting, true).is_some() {
                 told.push(second);
             }
         }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use console::{Style, Term};
 
-use crate::text::defused;
+use crate::text::escape_controls;
 
 /// The width of what is not shown on a terminal: a file or a log, read later at any width.
 pub const DEFAULT_WIDTH: usize = 100;
@@ -25,9 +25,9 @@ pub enum ColourChoice {
     Never,
 }
 
-/// How a text is drawn.
+/// What a text is drawn on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct Screen {
     /// Whether there is colour.
     pub colour: bool,
     /// Columns of the screen.
@@ -64,13 +64,13 @@ impl FromStr for ColourChoice {
     }
 }
 
-impl Look {
-    /// The look of what goes to standard output.
+impl Screen {
+    /// The screen of standard output.
     pub fn of_stdout(choice: ColourChoice) -> Self {
         Self::of(&Term::stdout(), choice)
     }
 
-    /// The look of what goes to standard error.
+    /// The screen of standard error.
     pub fn of_stderr(choice: ColourChoice) -> Self {
         Self::of(&Term::stderr(), choice)
     }
@@ -96,7 +96,7 @@ impl Look {
 
     /// Paints a piece of text, where there is colour. Whatever could steer the terminal is made visible before.
     pub fn paint(&self, paint: Paint, text: impl Display) -> String {
-        let text = defused(&text.to_string());
+        let text = escape_controls(&text.to_string());
         if !self.colour {
             return text;
         }
@@ -136,11 +136,11 @@ mod tests {
 
     #[test]
     fn without_colour_a_text_stays_as_it_is() {
-        assert_eq!(Look::plain().paint(Paint::Bad, "x"), "x");
-        let look = Look {
+        assert_eq!(Screen::plain().paint(Paint::Bad, "x"), "x");
+        let screen = Screen {
             colour: true,
             width: 80,
         };
-        assert_eq!(look.paint(Paint::Bad, "x"), "\u{1b}[31mx\u{1b}[0m");
+        assert_eq!(screen.paint(Paint::Bad, "x"), "\u{1b}[31mx\u{1b}[0m");
     }
 }

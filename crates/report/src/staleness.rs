@@ -7,11 +7,11 @@ use protocol::FileState;
 use types::HostName;
 
 use crate::text::{listed, one_line, wrapped};
-use crate::{Look, Page, Paint};
+use crate::{Page, Paint, Screen};
 
 /// What became of the texts that a project was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Texts {
+pub struct TextChanges {
     /// Those with another content.
     pub changed: Vec<String>,
     /// Those that are not read any more.
@@ -20,7 +20,7 @@ pub struct Texts {
     pub new: Vec<String>,
 }
 
-impl Texts {
+impl TextChanges {
     /// Whether all are as they were.
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty() && self.gone.is_empty() && self.new.is_empty()
@@ -34,13 +34,13 @@ pub struct StalePlan<'a> {
     /// When and by whom it was made.
     pub made: &'a str,
     /// The project's texts.
-    pub texts: &'a Texts,
+    pub texts: &'a TextChanges,
     /// What was found on the hosts.
     pub comparison: &'a Comparison,
 }
 
 /// Says that it is not run, why, and what to do.
-pub fn render_stale(stale: &StalePlan<'_>, look: &Look) -> Page {
+pub fn render_stale(stale: &StalePlan<'_>, screen: &Screen) -> Page {
     let is_done = *stale.comparison == Comparison::Done && stale.texts.is_empty();
     let (head, way_out) = if is_done {
         (
@@ -57,22 +57,22 @@ pub fn render_stale(stale: &StalePlan<'_>, look: &Look) -> Page {
         "The plan in {} (made {}) is not run. {head}",
         stale.file, stale.made
     );
-    let mut out = look.paint(
+    let mut out = screen.paint(
         Paint::Bad,
-        wrapped("", 0, &one_line(&first), look.width).trim_end(),
+        wrapped("", 0, &one_line(&first), screen.width).trim_end(),
     );
     out.push('\n');
     for (title, lines) in blocks(stale) {
         out.push('\n');
-        out.push_str(&look.paint(Paint::Warn, title));
+        out.push_str(&screen.paint(Paint::Warn, title));
         out.push('\n');
         for line in lines {
-            out.push_str(&wrapped("  ", 2, &one_line(&line), look.width));
+            out.push_str(&wrapped("  ", 2, &one_line(&line), screen.width));
         }
     }
     out.push('\n');
-    out.push_str(&wrapped("", 0, way_out, look.width));
-    Page::drawn(out.trim_end(), look)
+    out.push_str(&wrapped("", 0, way_out, screen.width));
+    Page::drawn(out.trim_end(), screen)
 }
 
 /// The blocks that are not empty, causes before consequences.
@@ -104,7 +104,7 @@ fn blocks(stale: &StalePlan<'_>) -> Vec<(&'static str, Vec<String>)> {
         .collect()
 }
 
-fn project(texts: &Texts) -> Vec<String> {
+fn project(texts: &TextChanges) -> Vec<String> {
     let line = |what: &'static str| move |name: &String| format!("{name} {what}");
     let changed = texts.changed.iter().map(line("has another content"));
     let gone = texts.gone.iter().map(line("is not read any more"));
@@ -259,14 +259,14 @@ mod tests {
         })
     }
 
-    fn rendered(texts: &Texts, comparison: &Comparison) -> Page {
+    fn rendered(texts: &TextChanges, comparison: &Comparison) -> Page {
         let stale = StalePlan {
             file: "tonight.json",
             made: "2026-11-24T09:40:19Z by root@vm",
             texts,
             comparison,
         };
-        render_stale(&stale, &Look::plain())
+        render_stale(&stale, &Screen::plain())
     }
 
     #[test]
@@ -312,12 +312,15 @@ mod tests {
                 aspects: vec![Aspect::Action, Aspect::Precondition, Aspect::Gates],
             },
         ];
-        insta::assert_snapshot!(rendered(&Texts::default(), &Comparison::Changed(differences)));
+        insta::assert_snapshot!(rendered(
+            &TextChanges::default(),
+            &Comparison::Changed(differences)
+        ));
     }
 
     #[test]
     fn what_changed_in_the_project() {
-        let texts = Texts {
+        let texts = TextChanges {
             changed: vec!["/srv/inventory.toml".to_owned()],
             gone: vec!["/srv/playbooks/ssdb.toml".to_owned()],
             new: vec!["/srv/playbooks/site.toml".to_owned()],
@@ -327,6 +330,6 @@ mod tests {
 
     #[test]
     fn a_plan_that_was_done() {
-        insta::assert_snapshot!(rendered(&Texts::default(), &Comparison::Done));
+        insta::assert_snapshot!(rendered(&TextChanges::default(), &Comparison::Done));
     }
 }

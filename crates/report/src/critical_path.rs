@@ -3,14 +3,14 @@
 //! It is read backwards from the node that ended last. What held a node up is the last to end, before it began, of
 //! the nodes that it needed and of those that took from the same disruption budget.
 
-use crate::timeline::{Progressed, Timeline};
+use crate::timeline::{NodeProgress, Timeline};
 use crate::{Label, Labels};
 
 /// The nodes of the path in the order in which they ran, with how long each took.
 pub(crate) fn path<'a>(labels: &'a Labels, timeline: &Timeline) -> Vec<(&'a Label, i64)> {
     let ended = |label: &Label| timeline.nodes.get(&label.node).and_then(|node| node.finished_us);
     let began = |label: &Label| timeline.nodes.get(&label.node).and_then(|node| node.started_us);
-    let took = |label: &Label| timeline.nodes.get(&label.node).and_then(Progressed::took_us);
+    let took = |label: &Label| timeline.nodes.get(&label.node).and_then(NodeProgress::took_us);
     let mut path = Vec::new();
     let mut next = labels
         .iter()
