@@ -15,7 +15,7 @@ pub trait Kind: Sync {
     fn playbook(&self) -> &'static str;
 
     /// The steps that its playbooks may use, without the kind's name: `join` of `rabbitmq.join`.
-    fn steps(&self) -> &'static [&'static str];
+    fn steps(&self) -> Vec<&'static str>;
 
     /// Reads the settings of a service. What is wrong goes to the findings, and then there is no service.
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>>;

@@ -5,20 +5,31 @@
 //! cluster can be in is a value that a test can write down. Kinds know nothing of each other, and nobody else
 //! matches on a kind.
 
+pub mod checks;
 mod file;
 mod kind;
 mod limits;
+mod members;
 mod obstacles;
 mod offer;
+mod probe;
+mod rollout;
 mod service;
 mod step;
+mod steps;
 mod unit;
 
 pub use file::{DesiredFile, hash};
 pub use kind::{Kind, Kinds, ReadCx};
 pub use limits::{PACKAGES, QUICK, UNIT};
+pub use members::{Member, Members};
 pub use obstacles::obstructed;
 pub use offer::{Endpoint, Login, Offer};
+pub use probe::Probe;
+pub use rollout::{Turn, majority};
 pub use service::Service;
-pub use step::{ASKED, Cx, Step, StepPlan, Task, action, each_host};
-pub use unit::{is_reached_by_none, verbs_to_retire, verbs_to_run};
+pub use step::{Cx, Step, StepPlan, Task, action, each_host};
+pub use steps::{PlanStep, Steps};
+pub use unit::{
+    ASKED, Need, Process, Reason, Undecided, is_newer, is_reached_by_none, verbs_to_retire, verbs_to_run,
+};

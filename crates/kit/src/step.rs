@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use plan::{Consent, Facts, Gate, Level, Note, Preview, Refusal, Running, Unknown};
 use protocol::facts::UnitQuery;
-use protocol::{Action, FactQuery, Operation, UnitVerb};
+use protocol::{Action, FactQuery, Operation, Text, UnitVerb};
 use types::HostName;
 
 /// A step kind with its arguments read: knows what to ask, and what to do about the answers.
@@ -18,9 +18,6 @@ pub trait Step: Send + Sync {
     /// Its tasks.
     fn plan(&self, cx: &Cx<'_>) -> StepPlan;
 }
-
-/// The reason of a restart that nothing but the operator's wish asks for.
-pub const ASKED: &str = "a restart was asked for";
 
 /// What a step may look at.
 pub struct Cx<'a> {
@@ -170,6 +167,16 @@ impl Cx<'_> {
         self.earlier_on(host).any(
             |operation| matches!(operation, Operation::WriteFile { path: written, .. } if written == path),
         )
+    }
+
+    /// What an earlier step is going to write into a file; the last one counts.
+    pub fn text_to_come(&self, host: &HostName, path: &str) -> Option<&Text> {
+        self.earlier_on(host).rev().find_map(|operation| match operation {
+            Operation::WriteFile {
+                path: written, text, ..
+            } if written == path => Some(text),
+            _ => None,
+        })
     }
 
     /// Whether an earlier step is going to tell systemd this about a unit.

@@ -1,9 +1,153 @@
-//! systemd units: what they must be told, and whether what they run is reached.
+//! systemd units: what a unit's process needs, and the task that gives it that.
+
+use std::fmt;
 
 use plan::{Facts, Unknown};
-use protocol::UnitVerb;
-use protocol::facts::{TcpFact, TcpQuery, UnitFact, UnitQuery};
+use protocol::facts::{FileFact, TcpFact, TcpQuery, UnitFact, UnitQuery};
+use protocol::{Operation, UnitVerb};
+use thiserror::Error;
 use types::HostName;
+
+use crate::limits::UNIT;
+use crate::step::{Cx, Task, action};
+
+/// What a unit's process needs, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// What systemd is told, in order.
+    pub verbs: Vec<UnitVerb>,
+    /// Why, for people.
+    pub reason: Reason,
+}
+
+/// Why a unit's process needs something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Its package is installed by this plan, and may start it with another configuration.
+    Installed(String),
+    /// It does not run.
+    Stopped,
+    /// It runs, and must be started again: for what only its kind knows.
+    Restart(String),
+    /// The operator requested a restart.
+    Requested,
+    /// It runs, and would not after a reboot.
+    Disabled,
+    /// systemd runs it with an old unit file.
+    StaleUnitFile,
+}
+
+/// Why it cannot be told what a unit's process needs.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Undecided {
+    /// A fact is missing.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+    /// There is no such unit.
+    #[error("there is no unit {unit} on {host}")]
+    NoUnit {
+        /// The unit.
+        unit: String,
+        /// The host.
+        host: HostName,
+    },
+}
+
+/// A unit of a service on a host, and the package that brings it (empty where the distribution has none).
+#[derive(Debug, Clone, Copy)]
+pub struct Process<'a> {
+    /// The host.
+    pub host: &'a HostName,
+    /// The unit's full name.
+    pub unit: &'a str,
+    /// The package that this plan may install.
+    pub package: &'a str,
+}
+
+impl Process<'_> {
+    /// What it needs: the one decision of all kinds. `restart` says why a running process must be started again, and is
+    /// asked only about a unit that runs.
+    pub fn need<E: From<Undecided>>(
+        self,
+        cx: &Cx<'_>,
+        restart: impl FnOnce() -> Result<Option<String>, E>,
+    ) -> Result<Option<Need>, E> {
+        if !self.package.is_empty() && cx.installs(self.host, self.package) {
+            let verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
+            let reason = Reason::Installed(self.package.to_owned());
+            return Ok(Some(Need { verbs, reason }));
+        }
+        let unit = cx.facts.get(self.host, &UnitQuery::new(self.unit));
+        let unit = unit.map_err(Undecided::from)?;
+        if !unit.exists() {
+            let (unit, host) = (self.unit.to_owned(), self.host.clone());
+            return Err(Undecided::NoUnit { unit, host }.into());
+        }
+        let mut verbs = verbs_of(unit);
+        let reason = if verbs.contains(&UnitVerb::Start) {
+            Reason::Stopped
+        } else if let Some(why) = restart()? {
+            verbs.push(UnitVerb::Restart);
+            Reason::Restart(why)
+        } else if cx.asks_restart(self.host, self.unit) {
+            verbs.push(UnitVerb::Restart);
+            Reason::Requested
+        } else if verbs.contains(&UnitVerb::Enable) {
+            Reason::Disabled
+        } else if verbs.is_empty() {
+            return Ok(None);
+        } else {
+            Reason::StaleUnitFile
+        };
+        Ok(Some(Need { verbs, reason }))
+    }
+
+    /// The task that gives it that.
+    pub fn task(self, need: &Need) -> Task {
+        let words: Vec<&str> = need.verbs.iter().map(|verb| verb.as_str()).collect();
+        let title = format!("{} {}", words.join(" and "), self.unit);
+        let operation = Operation::Unit {
+            name: self.unit.to_owned(),
+            verbs: need.verbs.clone(),
+        };
+        Task::new(self.host, title, need.reason.to_string(), action(operation, UNIT))
+    }
+}
+
+impl Need {
+    /// Whether a process is started, as opposed to what systemd is only told for later.
+    pub fn starts(&self) -> bool {
+        self.verbs.contains(&UnitVerb::Start) || self.restarts()
+    }
+
+    /// Whether a process that runs is started again.
+    pub fn restarts(&self) -> bool {
+        self.verbs.contains(&UnitVerb::Restart)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installed(package) => write!(f, "{package} is installed by this plan"),
+            Self::Stopped => f.write_str("it does not run"),
+            Self::Restart(why) => f.write_str(why),
+            Self::Requested => f.write_str(ASKED),
+            Self::Disabled => f.write_str("it does not start at boot"),
+            Self::StaleUnitFile => f.write_str("the unit's file was changed since systemd read it"),
+        }
+    }
+}
+
+/// The reason of a restart that nothing but the operator's request asks for.
+pub const ASKED: &str = "a restart was requested";
+
+/// Whether a file was changed after a unit's process was started: what the process read of it is older. A unit without a
+/// process has read nothing.
+pub fn is_newer(file: &FileFact, unit: &UnitFact) -> bool {
+    let modified = file.meta().map(|meta| meta.modified_us);
+    unit.started_us > 0 && modified.is_some_and(|modified| modified > unit.started_us)
+}
 
 /// What must be told to systemd so that a unit neither runs nor starts at boot; empty where it does neither.
 pub fn verbs_to_retire(unit: &UnitFact) -> Vec<UnitVerb> {
@@ -21,18 +165,21 @@ pub fn verbs_to_retire(unit: &UnitFact) -> Vec<UnitVerb> {
 ///
 /// A unit that is not known yet, because its package is to be installed by this plan, is enabled and started.
 pub fn verbs_to_run(host: &HostName, unit: &str, facts: &Facts) -> Result<Vec<UnitVerb>, Unknown> {
-    let fact = facts.get(host, &UnitQuery::new(unit))?;
+    Ok(verbs_of(facts.get(host, &UnitQuery::new(unit))?))
+}
+
+fn verbs_of(unit: &UnitFact) -> Vec<UnitVerb> {
     let mut verbs = Vec::new();
-    if fact.stale {
+    if unit.stale {
         verbs.push(UnitVerb::DaemonReload);
     }
-    if !fact.is_enabled() {
+    if !unit.is_enabled() {
         verbs.push(UnitVerb::Enable);
     }
-    if !fact.is_active() {
+    if !unit.is_active() {
         verbs.push(UnitVerb::Start);
     }
-    Ok(verbs)
+    verbs
 }
 
 /// Whether some of the others were asked whether they reach a port of a host, and none does.

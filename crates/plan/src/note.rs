@@ -43,6 +43,37 @@ pub struct Refusal {
     pub consent: Option<Consent>,
 }
 
+impl Refusal {
+    /// A refusal: what is not done, why, and what the operator can do.
+    pub fn new(what: impl Into<String>, why: impl Into<String>, way_out: impl Into<String>) -> Self {
+        Self {
+            service: None,
+            host: None,
+            what: what.into(),
+            why: why.into(),
+            way_out: way_out.into(),
+            consent: None,
+        }
+    }
+
+    /// It is about a host, and stops the later steps there only.
+    #[must_use]
+    pub fn on(mut self, host: &HostName) -> Self {
+        self.host = Some(host.clone());
+        self
+    }
+
+    /// The operator may consent to the action on that host.
+    #[must_use]
+    pub fn unless_allowed(mut self, action: &str, host: &HostName) -> Self {
+        self.consent = Some(Consent {
+            action: action.to_owned(),
+            host: host.clone(),
+        });
+        self
+    }
+}
+
 /// The operator's consent to one destructive action on one host: `--allow rabbitmq.reset=db2`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Consent {

@@ -28,8 +28,16 @@ use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
 use kit::{Cx, StepPlan};
-use kit::{Kind, ReadCx, Service};
+use kit::{Kind, ReadCx, Service, Steps};
 use settings::Settings;
+
+/// The steps, in the order of the built-in playbook.
+static STEPS: Steps<Settings> = Steps::new(&[
+    ("check", config::plan_check),
+    ("config", config::plan_config),
+    ("restart", restart::plan),
+    ("leave", leave::plan),
+]);
 
 /// The kind.
 pub struct Altcraft;
@@ -43,8 +51,8 @@ impl Kind for Altcraft {
         include_str!("../../../../playbooks/altcraft.toml")
     }
 
-    fn steps(&self) -> &'static [&'static str] {
-        &["check", "config", "restart", "leave"]
+    fn steps(&self) -> Vec<&'static str> {
+        STEPS.names()
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
@@ -97,13 +105,7 @@ impl Service for Platform {
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        match step {
-            "check" => config::plan_check(&self.settings, cx),
-            "config" => config::plan_config(&self.settings, cx),
-            "restart" => restart::plan(&self.settings, cx),
-            "leave" => leave::plan(&self.settings, cx),
-            _ => StepPlan::nothing(),
-        }
+        STEPS.plan(step, &self.settings, cx)
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {

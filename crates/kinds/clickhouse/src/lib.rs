@@ -41,8 +41,45 @@ use types::{HostName, ServiceName};
 
 use kit::{Cx, StepPlan};
 use kit::{Endpoint, Login, Offer};
-use kit::{Kind, ReadCx, Service};
+use kit::{Kind, ReadCx, Service, Steps};
 use settings::Settings;
+
+/// What a step is planned with.
+struct Planned {
+    /// The settings in force meanwhile: a departing member of the quorum stays in it until the joining ones serve.
+    now: Option<Settings>,
+    /// The inventory's.
+    last: Settings,
+}
+
+impl Planned {
+    fn now(&self) -> &Settings {
+        self.now.as_ref().unwrap_or(&self.last)
+    }
+}
+
+/// The steps, in the order of the built-in playbook.
+static STEPS: Steps<Planned> = Steps::new(&[
+    ("check", |settings, cx| {
+        check::plan(settings.now(), &settings.last, cx)
+    }),
+    ("zookeeper-config", |settings, cx| {
+        zookeeper::plan_config(settings.now(), cx)
+    }),
+    ("zookeeper-start", |settings, cx| {
+        zookeeper::plan_start(settings.now(), cx)
+    }),
+    ("config", |settings, cx| config::plan(settings.now(), cx)),
+    ("start", |settings, cx| run::plan_start(settings.now(), cx)),
+    ("zookeeper-restart", |settings, cx| {
+        zookeeper::plan_restart(settings.now(), cx)
+    }),
+    ("restart", |settings, cx| run::plan_restart(settings.now(), cx)),
+    ("reload", |settings, cx| reload::plan(settings.now(), cx)),
+    ("replicas", |settings, cx| replicas::plan(settings.now(), cx)),
+    ("verify", |settings, cx| verify::plan(settings.now(), cx)),
+    ("leave", |settings, cx| leave::plan(&settings.last, cx)),
+]);
 
 /// The kind.
 pub struct ClickHouse;
@@ -56,20 +93,8 @@ impl Kind for ClickHouse {
         include_str!("../../../../playbooks/clickhouse.toml")
     }
 
-    fn steps(&self) -> &'static [&'static str] {
-        &[
-            "check",
-            "zookeeper-config",
-            "zookeeper-start",
-            "config",
-            "start",
-            "zookeeper-restart",
-            "restart",
-            "reload",
-            "replicas",
-            "verify",
-            "leave",
-        ]
+    fn steps(&self) -> Vec<&'static str> {
+        STEPS.names()
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
@@ -126,23 +151,11 @@ impl Service for Cluster {
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        // Who leaves the quorum stays in it until those that join serve.
-        let first = stage::first(&self.settings, cx.facts);
-        let settings = first.as_ref().unwrap_or(&self.settings);
-        match step {
-            "check" => check::plan(settings, &self.settings, cx),
-            "zookeeper-config" => zookeeper::plan_config(settings, cx),
-            "zookeeper-start" => zookeeper::plan_start(settings, cx),
-            "zookeeper-restart" => zookeeper::plan_restart(settings, cx),
-            "config" => config::plan(settings, cx),
-            "start" => run::plan_start(settings, cx),
-            "restart" => run::plan_restart(settings, cx),
-            "reload" => reload::plan(settings, cx),
-            "replicas" => replicas::plan(settings, cx),
-            "verify" => verify::plan(settings, cx),
-            "leave" => leave::plan(&self.settings, cx),
-            _ => StepPlan::nothing(),
-        }
+        let settings = Planned {
+            now: stage::first(&self.settings, cx.facts),
+            last: self.settings.clone(),
+        };
+        STEPS.plan(step, &settings, cx)
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {

@@ -99,7 +99,11 @@ pub fn build(decl: &StepDecl, cx: &BuildCx<'_>) -> Option<Box<dyn Step>> {
 /// Reports that there is no such step kind, neither here nor among the steps of the playbook's kind.
 pub fn report_unknown(decl: &StepDecl, kind: Option<&str>, kinds: Kinds, findings: &Findings) {
     let own = kind.and_then(|kind| kinds.named(kind)).into_iter();
-    let own = own.flat_map(|kind| kind.steps().iter().map(|step| format!("{}.{step}", kind.name())));
+    let own = own.flat_map(|kind| {
+        kind.steps()
+            .into_iter()
+            .map(|step| format!("{}.{step}", kind.name()))
+    });
     let known: Vec<String> = own.chain(names().map(str::to_owned)).collect();
     let foreign = decl.uses.split_once('.').and_then(|(of, _)| kinds.named(of));
     let label = match (foreign, kind) {

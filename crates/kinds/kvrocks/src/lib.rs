@@ -41,8 +41,21 @@ use types::{HostName, ServiceName};
 
 use kit::Offer;
 use kit::{Cx, StepPlan};
-use kit::{Kind, ReadCx, Service};
+use kit::{Kind, ReadCx, Service, Steps};
 use settings::{Place, Settings};
+
+/// The steps, in the order of the built-in playbook.
+static STEPS: Steps<Settings> = Steps::new(&[
+    ("check", check::plan),
+    ("config", config::plan),
+    ("set", set::plan),
+    ("restart", restart::plan),
+    ("sentinel-seed", seed::plan),
+    ("sentinel-start", sentinel_start::plan),
+    ("sentinel-set", sentinel_set::plan),
+    ("sentinel-quorum", sentinel_set::plan_quorum),
+    ("leave", leave::plan),
+]);
 
 /// The kind.
 pub struct Kvrocks;
@@ -56,18 +69,8 @@ impl Kind for Kvrocks {
         include_str!("../../../../playbooks/kvrocks.toml")
     }
 
-    fn steps(&self) -> &'static [&'static str] {
-        &[
-            "check",
-            "config",
-            "set",
-            "restart",
-            "sentinel-seed",
-            "sentinel-start",
-            "sentinel-set",
-            "sentinel-quorum",
-            "leave",
-        ]
+    fn steps(&self) -> Vec<&'static str> {
+        STEPS.names()
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
@@ -123,18 +126,7 @@ impl Service for Store {
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        match step {
-            "check" => check::plan(&self.settings, cx),
-            "config" => config::plan(&self.settings, cx),
-            "set" => set::plan(&self.settings, cx),
-            "restart" => restart::plan(&self.settings, cx),
-            "sentinel-seed" => seed::plan(&self.settings, cx),
-            "sentinel-start" => sentinel_start::plan(&self.settings, cx),
-            "sentinel-set" => sentinel_set::plan(&self.settings, cx),
-            "sentinel-quorum" => sentinel_set::plan_quorum(&self.settings, cx),
-            "leave" => leave::plan(&self.settings, cx),
-            _ => StepPlan::nothing(),
-        }
+        STEPS.plan(step, &self.settings, cx)
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {

@@ -38,8 +38,21 @@ use types::{HostName, ServiceName};
 
 use kit::{Cx, StepPlan};
 use kit::{Endpoint, Login, Offer};
-use kit::{Kind, ReadCx, Service};
+use kit::{Kind, ReadCx, Service, Steps};
 use settings::Settings;
+
+/// The steps, in the order of the built-in playbook.
+static STEPS: Steps<Settings> = Steps::new(&[
+    ("check", check::plan),
+    ("keyfile", keyfile::plan),
+    ("config", config::plan),
+    ("start", start::plan),
+    ("initiate", initiate::plan),
+    ("users", users::plan),
+    ("members", members::plan),
+    ("restart", restart::plan),
+    ("leave", leave::plan),
+]);
 
 /// The kind.
 pub struct MongoDb;
@@ -53,10 +66,8 @@ impl Kind for MongoDb {
         include_str!("../../../../playbooks/mongodb.toml")
     }
 
-    fn steps(&self) -> &'static [&'static str] {
-        &[
-            "check", "keyfile", "config", "start", "initiate", "users", "members", "restart", "leave",
-        ]
+    fn steps(&self) -> Vec<&'static str> {
+        STEPS.names()
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
@@ -102,18 +113,7 @@ impl Service for ReplicaSet {
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        match step {
-            "check" => check::plan(&self.settings, cx),
-            "keyfile" => keyfile::plan(&self.settings, cx),
-            "config" => config::plan(&self.settings, cx),
-            "start" => start::plan(&self.settings, cx),
-            "initiate" => initiate::plan(&self.settings, cx),
-            "users" => users::plan(&self.settings, cx),
-            "members" => members::plan(&self.settings, cx),
-            "restart" => restart::plan(&self.settings, cx),
-            "leave" => leave::plan(&self.settings, cx),
-            _ => StepPlan::nothing(),
-        }
+        STEPS.plan(step, &self.settings, cx)
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {

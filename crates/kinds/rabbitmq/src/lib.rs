@@ -34,8 +34,24 @@ use types::{HostName, ServiceName};
 
 use kit::{Cx, StepPlan};
 use kit::{Endpoint, Login, Offer};
-use kit::{Kind, ReadCx, Service};
+use kit::{Kind, ReadCx, Service, Steps};
 use settings::Settings;
+
+/// The steps, in the order of the built-in playbook.
+static STEPS: Steps<Settings> = Steps::new(&[
+    ("check", check::plan),
+    ("cookie", cookie::plan),
+    ("config", conf::plan),
+    ("stop", run::plan_stop),
+    ("start", run::plan_start),
+    ("join", join::plan),
+    ("vhosts", vhosts::plan),
+    ("users", users::plan),
+    ("policies", policies::plan),
+    ("grow", grow::plan),
+    ("restart", restart::plan),
+    ("leave", leave::plan),
+]);
 
 /// The kind.
 pub struct RabbitMq;
@@ -49,11 +65,8 @@ impl Kind for RabbitMq {
         include_str!("../../../../playbooks/rabbitmq.toml")
     }
 
-    fn steps(&self) -> &'static [&'static str] {
-        &[
-            "check", "cookie", "config", "stop", "start", "join", "vhosts", "users", "policies", "grow",
-            "restart", "leave",
-        ]
+    fn steps(&self) -> Vec<&'static str> {
+        STEPS.names()
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
@@ -98,21 +111,7 @@ impl Service for Cluster {
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        match step {
-            "check" => check::plan(&self.settings, cx),
-            "cookie" => cookie::plan(&self.settings, cx),
-            "config" => conf::plan(&self.settings, cx),
-            "stop" => run::plan_stop(&self.settings, cx),
-            "start" => run::plan_start(&self.settings, cx),
-            "join" => join::plan(&self.settings, cx),
-            "vhosts" => vhosts::plan(&self.settings, cx),
-            "users" => users::plan(&self.settings, cx),
-            "policies" => policies::plan(&self.settings, cx),
-            "grow" => grow::plan(&self.settings, cx),
-            "leave" => leave::plan(&self.settings, cx),
-            "restart" => restart::plan(&self.settings, cx),
-            _ => StepPlan::nothing(),
-        }
+        STEPS.plan(step, &self.settings, cx)
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {

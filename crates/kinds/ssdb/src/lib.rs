@@ -30,8 +30,21 @@ use types::{HostName, ServiceName};
 
 use kit::Offer;
 use kit::{Cx, StepPlan};
-use kit::{Kind, ReadCx, Service};
+use kit::{Kind, ReadCx, Service, Steps};
 use settings::Settings;
+
+/// The steps, in the order of the built-in playbook.
+static STEPS: Steps<Settings> = Steps::new(&[
+    ("check", check::plan),
+    ("directory", files::plan_directory),
+    ("config", files::plan_config),
+    ("start", run::plan_start),
+    ("link", run::plan_link),
+    ("restart", run::plan_restart),
+    ("canary", canary::plan),
+    ("leave", leave::plan_leave),
+    ("forget", leave::plan_forget),
+]);
 
 /// The kind.
 pub struct Ssdb;
@@ -45,18 +58,8 @@ impl Kind for Ssdb {
         include_str!("../../../../playbooks/ssdb.toml")
     }
 
-    fn steps(&self) -> &'static [&'static str] {
-        &[
-            "check",
-            "directory",
-            "config",
-            "start",
-            "link",
-            "restart",
-            "canary",
-            "leave",
-            "forget",
-        ]
+    fn steps(&self) -> Vec<&'static str> {
+        STEPS.names()
     }
 
     fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
@@ -108,18 +111,7 @@ impl Service for Mirrors {
         if step != "check" && check::refuses_all(&self.settings, cx) {
             return StepPlan::nothing();
         }
-        match step {
-            "check" => check::plan(&self.settings, cx),
-            "directory" => files::plan_directory(&self.settings, cx),
-            "config" => files::plan_config(&self.settings, cx),
-            "start" => run::plan_start(&self.settings, cx),
-            "link" => run::plan_link(&self.settings, cx),
-            "restart" => run::plan_restart(&self.settings, cx),
-            "canary" => canary::plan(&self.settings, cx),
-            "leave" => leave::plan_leave(&self.settings, cx),
-            "forget" => leave::plan_forget(&self.settings, cx),
-            _ => StepPlan::nothing(),
-        }
+        STEPS.plan(step, &self.settings, cx)
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {

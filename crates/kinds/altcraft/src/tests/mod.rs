@@ -235,7 +235,7 @@ fn start_line(name: &HostName, at: usize, pid: u32, role: Role) -> Text {
 fn plan_of(inventory: &str, hosts: &[(&str, Host)], allow: &[&str]) -> String {
     render(&plan_steps_allowing(
         &*service(inventory),
-        Altcraft.steps(),
+        &Altcraft.steps(),
         &facts(inventory, hosts),
         allow,
     ))

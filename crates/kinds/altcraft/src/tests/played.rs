@@ -29,7 +29,7 @@ fn with_database(hosts: &[&str]) -> Box<dyn Service> {
     service(&inventory(hosts, more))
 }
 
-fn steps() -> &'static [&'static str] {
+fn steps() -> Vec<&'static str> {
     crate::Altcraft.steps()
 }
 
@@ -90,7 +90,7 @@ fn perform(world: &mut Cluster, service: &dyn Service, task: &Task) -> Result<()
 }
 
 fn plan(world: &Cluster, service: &dyn Service) -> StepPlan {
-    plan_steps_allowing(service, steps(), &facts(world, service), &[])
+    plan_steps_allowing(service, &steps(), &facts(world, service), &[])
 }
 
 fn apply(world: &mut Cluster, service: &dyn Service) -> Result<(), String> {
@@ -173,7 +173,7 @@ fn a_restart_that_is_asked_for_ends_with_the_master() {
     let mut world = built(&["app1", "app2", "app3"]);
     let service = on(&["app1", "app2", "app3"], "");
     let then = facts(&world, &*service);
-    let rest = |world: &Cluster| plan_restart(&*service, steps(), &facts(world, &*service), &then);
+    let rest = |world: &Cluster| plan_restart(&*service, &steps(), &facts(world, &*service), &then);
     assert_snapshot!(outline(&rest(&world)));
     let tasks = rest(&world).tasks;
     for (done, task) in tasks.iter().enumerate() {

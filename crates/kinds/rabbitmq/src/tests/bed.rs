@@ -113,7 +113,12 @@ impl Bed {
             allow: &self.allow,
             restart,
         };
-        plan_steps_asked(&*service(&self.inventory), RabbitMq.steps(), &self.facts(), asked)
+        plan_steps_asked(
+            &*service(&self.inventory),
+            &RabbitMq.steps(),
+            &self.facts(),
+            asked,
+        )
     }
 
     pub(super) fn shown(&self) -> String {

@@ -267,7 +267,11 @@ fn results(broker: &Broker) -> Vec<Result<Term, String>> {
 }
 
 fn plan(hosts: [Host; 3]) -> String {
-    render(&plan_steps(&*service(INVENTORY), RabbitMq.steps(), &facts(hosts)))
+    render(&plan_steps(
+        &*service(INVENTORY),
+        &RabbitMq.steps(),
+        &facts(hosts),
+    ))
 }
 
 fn up(change: impl FnOnce(&mut Broker)) -> Host {

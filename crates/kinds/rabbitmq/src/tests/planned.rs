@@ -180,7 +180,7 @@ fn a_new_cookie_for_a_formed_cluster_needs_consent_on_every_member() {
         "rabbitmq.cookie=db2",
         "rabbitmq.cookie=db3",
     ];
-    let plan = plan_steps_allowing(&*service(INVENTORY), RabbitMq.steps(), &facts(hosts), &allow);
+    let plan = plan_steps_allowing(&*service(INVENTORY), &RabbitMq.steps(), &facts(hosts), &allow);
     assert_snapshot!("with_consent_all_stop_before_one_starts", render(&plan));
 }
 
@@ -201,7 +201,7 @@ fn a_new_cookie_whose_restart_is_pending_on_a_formed_cluster_needs_the_consent_a
             query => answer(&denied(), query),
         })
     });
-    assert_snapshot!(render(&plan_steps(&*service, RabbitMq.steps(), &facts)));
+    assert_snapshot!(render(&plan_steps(&*service, &RabbitMq.steps(), &facts)));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_cookie_that_others_can_read_is_closed_without_a_restart() {
             other => other,
         })
     });
-    assert_snapshot!(render(&plan_steps(&*service, RabbitMq.steps(), &facts)));
+    assert_snapshot!(render(&plan_steps(&*service, &RabbitMq.steps(), &facts)));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn an_unreachable_member_keeps_no_other_from_joining() {
     facts.add(host("db3"), HostFacts::Unreachable("connection refused".into()));
     assert_snapshot!(render(&plan_steps(
         &*service(INVENTORY),
-        RabbitMq.steps(),
+        &RabbitMq.steps(),
         &facts
     )));
 }
@@ -237,7 +237,7 @@ fn without_the_first_host_no_cluster_is_begun() {
     facts.add(host("db1"), HostFacts::Unreachable("connection refused".into()));
     assert_snapshot!(render(&plan_steps(
         &*service(INVENTORY),
-        RabbitMq.steps(),
+        &RabbitMq.steps(),
         &facts
     )));
 }
@@ -250,7 +250,7 @@ fn what_cannot_be_asked_is_not_taken_for_missing() {
         FactQuery::Erlang(_) | FactQuery::File(_) => None,
         query => Some(answer(&member(), query)),
     });
-    let plan = plan_steps(&*service, RabbitMq.steps(), &facts);
+    let plan = plan_steps(&*service, &RabbitMq.steps(), &facts);
     assert_eq!(plan.tasks, []);
     assert!(!plan.unplanned.is_empty());
 }
