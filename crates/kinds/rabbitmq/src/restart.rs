@@ -39,12 +39,9 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     };
     let away = away(settings, broker, cx);
     if !away.is_empty() {
+        let is_listed = away.iter().any(|node| settings.lists(node));
         let away = away.join(", ");
-        if settings
-            .hosts
-            .iter()
-            .any(|host| away.contains(&Settings::node(host)))
-        {
+        if is_listed {
             plan.refusals.push(somebody_is_away(&away));
         } else {
             // Not a refusal: that would keep them from leaving.

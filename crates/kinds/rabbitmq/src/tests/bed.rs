@@ -26,7 +26,10 @@ pub(super) struct Bed {
 
 /// The inventory's settings for members on these of five hosts.
 pub(super) fn inventory(hosts: &[&str], more: &str) -> String {
-    let all: Vec<String> = (1..=5).map(|at| format!("db{at} = \"10.0.0.{at}\"\n")).collect();
+    let all: Vec<String> = (1..=5)
+        .chain([10])
+        .map(|at| format!("db{at} = \"10.0.0.{at}\"\n"))
+        .collect();
     format!(
         "[hosts]\n{}\n[services.rabbitmq]\nhosts = {hosts:?}\ncookie = {{ file = \"secrets/cookie\" }}\n{more}",
         all.concat()
@@ -37,7 +40,7 @@ impl Bed {
     pub(super) fn new(hosts: &[&str], more: &str) -> Self {
         Self {
             inventory: inventory(hosts, more),
-            world: Hosts::new(&["db1", "db2", "db3", "db4", "db5"], Pace::default()),
+            world: Hosts::new(&["db1", "db2", "db3", "db4", "db5", "db10"], Pace::default()),
             unreachable: Vec::new(),
             allow: Vec::new(),
             now_us: 10 * STEP,

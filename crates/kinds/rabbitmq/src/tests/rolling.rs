@@ -96,6 +96,21 @@ fn no_member_is_restarted_while_another_is_away() {
 }
 
 #[test]
+fn a_departing_member_that_is_down_is_not_taken_for_a_host_whose_name_begins_its_own() {
+    let mut bed = Bed::built(&["db1", "db2", "db3", "db10"], CONFIG);
+    bed.inject(&crash("db10"));
+    bed.say(&THREE, &format!("{CONFIG}config.channel_max = 100\n"));
+    let plan = bed.plan();
+    // A refusal would keep it from leaving.
+    assert_eq!(plan.refusals, []);
+    for task in plan.tasks {
+        bed.perform(&task);
+    }
+    bed.converge();
+    assert_eq!(bed.world.violations(), [] as [String; 0]);
+}
+
+#[test]
 fn a_member_that_was_killed_is_started_before_others_are_restarted() {
     let mut bed = in_use();
     bed.inject(&crash("db2"));
