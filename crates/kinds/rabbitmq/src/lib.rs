@@ -5,25 +5,14 @@
 //! change things only. Sources: <https://www.rabbitmq.com/docs/clustering>, the runbook, and the server's own
 //! modules (`rabbit_mnesia`, `rabbit_policy`, ...) as of 3.10.
 
-mod basis;
-mod check;
-mod conf;
-mod cookie;
-mod grow;
-mod health;
-mod join;
-mod leave;
-mod leaving;
-mod policies;
-mod queues;
-mod restart;
-mod run;
+mod checks;
+mod observe;
+mod rules;
 mod settings;
+mod status;
+mod steps;
 #[cfg(test)]
 mod tests;
-mod users;
-mod vhosts;
-mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,18 +28,18 @@ use settings::Settings;
 
 /// The steps, in the order of the built-in playbook.
 static STEPS: Steps<Settings> = Steps::new(&[
-    ("check", check::plan),
-    ("cookie", cookie::plan),
-    ("config", conf::plan),
-    ("stop", run::plan_stop),
-    ("start", run::plan_start),
-    ("join", join::plan),
-    ("vhosts", vhosts::plan),
-    ("users", users::plan),
-    ("policies", policies::plan),
-    ("grow", grow::plan),
-    ("restart", restart::plan),
-    ("leave", leave::plan),
+    ("check", steps::check::plan),
+    ("cookie", steps::cookie::plan),
+    ("config", steps::config::plan),
+    ("stop", steps::start::plan_stop),
+    ("start", steps::start::plan_start),
+    ("join", steps::join::plan),
+    ("vhosts", steps::vhosts::plan),
+    ("users", steps::users::plan),
+    ("policies", steps::policies::plan),
+    ("grow", steps::grow::plan),
+    ("restart", steps::restart::plan),
+    ("leave", steps::leave::plan),
 ]);
 
 /// The kind.
@@ -107,7 +96,7 @@ impl Service for Cluster {
     }
 
     fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        view::queries(&self.settings, host)
+        observe::view::queries(&self.settings, host)
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
@@ -115,19 +104,19 @@ impl Service for Cluster {
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        health::judge(&self.settings, check, host, facts)
+        checks::judge(&self.settings, check, host, facts)
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        health::unavailable(&self.settings, facts)
+        checks::unavailable(&self.settings, facts)
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {
-        basis::basis(&self.settings, facts)
+        status::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
-        health::status(&self.settings, facts)
+        checks::status(&self.settings, facts)
     }
 
     fn offer(&self) -> Option<Offer> {

@@ -257,7 +257,7 @@ fn what_cannot_be_asked_is_not_taken_for_missing() {
 
 #[test]
 fn gates_pass_when_the_member_sees_all_others() {
-    use super::super::health::{JOINED, RUNNING};
+    use super::super::checks::{JOINED, RUNNING};
     let service = service(INVENTORY);
     let verdict = |check: &str, node: Host| {
         service.judge(check, Some(&host("db2")), &facts([member(), node, member()]))

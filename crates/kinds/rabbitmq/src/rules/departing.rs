@@ -5,36 +5,36 @@ use protocol::Query;
 use protocol::facts::{ErlangFact, FileFact};
 use types::HostName;
 
-use super::health;
-use super::leave::FORGET;
-use super::queues::Seen;
-use super::settings::Settings;
-use super::view::{self, Node};
+use crate::checks;
+use crate::observe::queues::Seen;
+use crate::observe::view::{self, Node};
+use crate::settings::Settings;
+use crate::steps::leave::FORGET;
 use kit::Cx;
 
 /// All hosts of the service run in the cluster. Each of these checks ends with the leaver's node.
-pub(super) const REST: &str = "rest-runs:";
+pub(crate) const REST: &str = "rest-runs:";
 /// No quorum queue counts on the leaver.
-pub(super) const SHRUNK: &str = "shrunk:";
+pub(crate) const SHRUNK: &str = "shrunk:";
 /// The others run, and have all that the leaver has.
-pub(super) const FREE: &str = "free:";
+pub(crate) const FREE: &str = "free:";
 /// The leaver is no member.
-pub(super) const LEFT: &str = "left:";
+pub(crate) const LEFT: &str = "left:";
 
 /// How long mirrors may take to be filled, in milliseconds.
 const LIMIT: u64 = 3_600_000;
 
 /// A member that the inventory does not list.
-pub(super) struct Leaver {
-    pub(super) host: HostName,
-    pub(super) node: String,
+pub(crate) struct Leaver {
+    pub(crate) host: HostName,
+    pub(crate) node: String,
     /// Whether the others see it run.
-    pub(super) runs: bool,
+    pub(crate) runs: bool,
 }
 
 /// The queues that there are, by type.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     classic: Vec<Seen>,
     quorum: Vec<Seen>,
     streams: Vec<Seen>,
@@ -44,7 +44,7 @@ pub(super) struct Kept {
 
 impl Kept {
     /// As the node of a former member tells, whose own question asks it.
-    pub(super) fn of(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Self, String> {
+    pub(crate) fn of(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Self, String> {
         let query = view::node_query(settings, host);
         let skipped = query.calls.len() - view::queues_calls().len();
         Self::read(
@@ -76,12 +76,12 @@ impl Kept {
     }
 
     /// Whether quorum queues count on a member.
-    pub(super) fn has_quorum(&self, leaver: &Leaver) -> bool {
+    pub(crate) fn has_quorum(&self, leaver: &Leaver) -> bool {
         self.quorum.iter().any(|queue| queue.is_on(&leaver.node))
     }
 
     /// A queue that would go with a member; a quorum queue that has no other member may get some first.
-    pub(super) fn only_on(&self, leaver: &Leaver, grows: bool) -> Option<&str> {
+    pub(crate) fn only_on(&self, leaver: &Leaver, grows: bool) -> Option<&str> {
         let node = &leaver.node;
         // What is durable does not tell of mirrors, what is up does.
         let is_mirrored = |queue: &Seen| {
@@ -101,8 +101,8 @@ impl Kept {
 }
 
 /// A gate about a leaver that a member tells.
-pub(super) fn gate(settings: &Settings, teller: &HostName, check: &str, node: &str, title: String) -> Gate {
-    let mut gate = health::gate(settings, &format!("{check}{node}"), teller, title);
+pub(crate) fn gate(settings: &Settings, teller: &HostName, check: &str, node: &str, title: String) -> Gate {
+    let mut gate = checks::gate(settings, &format!("{check}{node}"), teller, title);
     let mut queries = vec![view::node_query(settings, teller).wrap()];
     if [SHRUNK, FREE].contains(&check) {
         queries.push(view::queues_query(settings, teller).wrap());
@@ -113,7 +113,7 @@ pub(super) fn gate(settings: &Settings, teller: &HostName, check: &str, node: &s
 }
 
 /// Judges such a gate; `None` for the check of another step.
-pub(super) fn judge(settings: &Settings, check: &str, teller: &HostName, facts: &Facts) -> Option<Verdict> {
+pub(crate) fn judge(settings: &Settings, check: &str, teller: &HostName, facts: &Facts) -> Option<Verdict> {
     let (check, node) = [REST, SHRUNK, FREE, LEFT]
         .iter()
         .find_map(|known| Some((*known, check.strip_prefix(known)?)))?;
@@ -175,7 +175,7 @@ fn lost(leaver: &Leaver, queue: &str) -> Verdict {
 }
 
 /// Whether a host that is no member was one: it is alone and holds nothing, with our members' cookie.
-pub(super) fn is_former(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
+pub(crate) fn is_former(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
     let hash = |fact: &FileFact| fact.meta().map(|meta| meta.sha256.clone());
     let own = cx
         .facts

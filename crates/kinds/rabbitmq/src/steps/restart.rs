@@ -13,18 +13,18 @@ use protocol::facts::{ErlangFact, Term};
 use protocol::{Action, Fact, Operation, Precondition, Query, UnitVerb};
 use types::HostName;
 
-use super::conf;
-use super::health;
-use super::settings::Settings;
-use super::view::{self, Broker, Node};
+use crate::checks;
+use crate::observe::view::{self, Broker, Node};
+use crate::settings::Settings;
+use crate::steps::config;
 use kit::UNIT;
 use kit::{ASKED, Cx, StepPlan, Task};
 
 /// The consent to stop a member although queues stop with it.
-pub(super) const CONSENT: &str = "rabbitmq.restart";
+pub(crate) const CONSENT: &str = "rabbitmq.restart";
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let mut due = Vec::new();
     for host in cx.hosts.iter().rev() {
@@ -74,11 +74,11 @@ fn member(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<(B
 }
 
 /// Why a process must be started again; `None` where it need not.
-pub(super) fn pending(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<String>, Unknown> {
+pub(crate) fn pending(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<String>, Unknown> {
     if cx.writes(host, &settings.config_path) {
         return Ok(Some(format!("{} changes", settings.config_path)));
     }
-    if conf::is_newer(settings, host, cx.facts)? {
+    if config::is_newer(settings, host, cx.facts)? {
         return Ok(Some(format!(
             "{} is newer than its process",
             settings.config_path
@@ -135,9 +135,9 @@ fn restart(settings: &Settings, host: &HostName, broker: &Broker, reason: &str, 
     let title = format!("{host} runs, sees all members, and mirrors are synchronised");
     let task = Task::new(host, format!("restart {}", settings.unit), reason, action)
         .disrupting(true)
-        .gate(health::cluster_gate(
+        .gate(checks::cluster_gate(
             settings,
-            health::BACK,
+            checks::BACK,
             host,
             title,
             has_mirrors,
@@ -146,9 +146,9 @@ fn restart(settings: &Settings, host: &HostName, broker: &Broker, reason: &str, 
         return task;
     }
     let title = format!("no queue would go away with {host}");
-    task.before(health::cluster_gate(
+    task.before(checks::cluster_gate(
         settings,
-        health::DISPENSABLE,
+        checks::DISPENSABLE,
         host,
         title,
         has_mirrors,

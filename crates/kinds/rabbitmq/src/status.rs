@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use plan::{Basis, Facts};
 
-use super::settings::Settings;
-use super::view::{self, Node};
+use crate::observe::view::{self, Node};
+use crate::settings::Settings;
 
 /// The clusters that there are, as their nodes tell: one where all belong together.
-pub(super) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
+pub(crate) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
     let nodes = settings
         .hosts
         .iter()

@@ -4,86 +4,86 @@ use config::{Findings, Reader, SecretRule, ServiceDecl, Table, Value, ValueKind}
 use serde_json::Value as Json;
 use types::{Diagnostic, HostName, SecretId, ServiceName};
 
-use super::users;
+use crate::steps::users;
 use kit::ReadCx;
 
 /// What the inventory says of a cluster.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) name: ServiceName,
-    pub(super) hosts: Vec<HostName>,
+pub(crate) struct Settings {
+    pub(crate) name: ServiceName,
+    pub(crate) hosts: Vec<HostName>,
     /// The Erlang cookie.
-    pub(super) cookie: SecretId,
-    pub(super) package: String,
-    pub(super) unit: String,
+    pub(crate) cookie: SecretId,
+    pub(crate) package: String,
+    pub(crate) unit: String,
     /// Where the cookie and the database are: `RABBITMQ_HOME` of Debian's package.
-    pub(super) data_dir: String,
+    pub(crate) data_dir: String,
     /// rabbitmq.conf.
-    pub(super) config_path: String,
+    pub(crate) config_path: String,
     /// Its keys that the inventory names, with their values.
-    pub(super) config: Vec<(String, String)>,
+    pub(crate) config: Vec<(String, String)>,
     /// Whether every quorum queue gets a member on every host.
-    pub(super) grow_quorum_queues: bool,
+    pub(crate) grow_quorum_queues: bool,
     /// Hosts that may have been members: those of the inventory that no service of this kind lists.
-    pub(super) others: Vec<HostName>,
-    pub(super) policies: Vec<Policy>,
+    pub(crate) others: Vec<HostName>,
+    pub(crate) policies: Vec<Policy>,
     /// Where clients connect.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     /// Virtual hosts that are to exist; those that users have permissions in are among them.
-    pub(super) vhosts: Vec<String>,
-    pub(super) users: Vec<User>,
+    pub(crate) vhosts: Vec<String>,
+    pub(crate) users: Vec<User>,
 }
 
 /// A user as it should be.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct User {
-    pub(super) name: String,
-    pub(super) password: SecretId,
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) password: SecretId,
     /// Sorted, each once.
-    pub(super) tags: Vec<String>,
-    pub(super) permissions: Vec<Permission>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) permissions: Vec<Permission>,
 }
 
 /// What a user may do in a virtual host: regular expressions of names.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Permission {
-    pub(super) vhost: String,
-    pub(super) configure: String,
-    pub(super) write: String,
-    pub(super) read: String,
+pub(crate) struct Permission {
+    pub(crate) vhost: String,
+    pub(crate) configure: String,
+    pub(crate) write: String,
+    pub(crate) read: String,
 }
 
 /// A policy as it should be.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Policy {
-    pub(super) name: String,
+pub(crate) struct Policy {
+    pub(crate) name: String,
     /// The virtual hosts that have it; `None` for all that exist.
-    pub(super) vhosts: Option<Vec<String>>,
-    pub(super) pattern: String,
-    pub(super) definition: serde_json::Map<String, Json>,
-    pub(super) priority: i64,
+    pub(crate) vhosts: Option<Vec<String>>,
+    pub(crate) pattern: String,
+    pub(crate) definition: serde_json::Map<String, Json>,
+    pub(crate) priority: i64,
     /// `all`, `queues` or `exchanges` (and their finer sorts since 3.12).
-    pub(super) apply_to: String,
+    pub(crate) apply_to: String,
 }
 
 impl Settings {
     /// The node's name on a host: short names, as Erlang's `-sname`.
-    pub(super) fn node(host: &HostName) -> String {
+    pub(crate) fn node(host: &HostName) -> String {
         format!("rabbit@{}", host.short())
     }
 
     /// Whether a node is one of the service's hosts'.
-    pub(super) fn lists(&self, node: &str) -> bool {
+    pub(crate) fn lists(&self, node: &str) -> bool {
         self.hosts.iter().any(|host| Self::node(host) == node)
     }
 
-    pub(super) fn cookie_path(&self) -> String {
+    pub(crate) fn cookie_path(&self) -> String {
         format!("{}/.erlang.cookie", self.data_dir)
     }
 
     /// What a node remembers of its cluster's members while it is off, beside its database: written by
     /// `rabbit_node_monitor`.
-    pub(super) fn members_path(&self, host: &HostName) -> String {
+    pub(crate) fn members_path(&self, host: &HostName) -> String {
         format!(
             "{}/mnesia/{}/cluster_nodes.config",
             self.data_dir,
@@ -92,7 +92,7 @@ impl Settings {
     }
 }
 
-pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
+pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let findings = cx.findings;
     let reader = Reader::new(&decl.settings, "a setting of rabbitmq", findings);
     let cookie = reader.secret("cookie", SecretRule::COOKIE);
@@ -110,7 +110,7 @@ pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let config_path = text("config_path", "/etc/rabbitmq/rabbitmq.conf");
     let config = reader
         .table("config")
-        .map(|table| super::conf::read(table, findings));
+        .map(|table| crate::steps::config::read(table, findings));
     let grow_quorum_queues = reader.bool("grow_quorum_queues").unwrap_or(false);
     let policies = match reader.table("policies") {
         Some(table) => table

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use plan::{Level, Refusal};
 use types::HostName;
 
-use super::settings::Settings;
-use super::view::{self, Broker, Node};
+use crate::observe::view::{self, Broker, Node};
+use crate::settings::Settings;
 use kit::{Cx, StepPlan};
 
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let ours: BTreeSet<String> = settings.hosts.iter().map(Settings::node).collect();
     for host in cx.hosts {

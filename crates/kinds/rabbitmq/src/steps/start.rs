@@ -8,17 +8,17 @@ use protocol::facts::{ErlangFact, Term};
 use protocol::{Action, Command, Fact, Operation, Precondition, Query, UnitVerb};
 use types::HostName;
 
-use super::cookie::{changes_for_all, is_clustered, text_differs};
-use super::health;
-use super::restart;
-use super::settings::Settings;
-use super::view::{self, Node};
+use crate::checks;
+use crate::observe::view::{self, Node};
+use crate::settings::Settings;
+use crate::steps::cookie::{changes_for_all, is_clustered, text_differs};
+use crate::steps::restart;
 use kit::{Cx, StepPlan, Task};
 use kit::{UNIT, action, each_host, verbs_to_run};
 
 /// Stops every member of a formed cluster whose cookie changes: first in, last out, because the member that stopped
 /// last has the latest state and must be there when the others start.
-pub(super) fn plan_stop(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_stop(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let any_changes = cx.hosts.iter().any(|host| changes_for_all(settings, host, cx));
     let mut plan = each_host(cx, |host| {
         let runs = view::unit(settings, host, cx.facts)?.is_active();
@@ -63,7 +63,7 @@ fn outside(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<S
 }
 
 /// Starts what does not run and restarts what runs with another cookie.
-pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = plan_each(settings, cx);
     for host in cx
         .hosts
@@ -109,7 +109,7 @@ fn plan_each(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             name: settings.unit.clone(),
             verbs,
         };
-        let gate = health::gate(settings, health::RUNNING, host, format!("{host} is running"));
+        let gate = checks::gate(settings, checks::RUNNING, host, format!("{host} is running"));
         Ok(vec![
             Task::new(host, title, reason, action(operation, UNIT)).gate(gate),
         ])
@@ -126,7 +126,7 @@ fn start_app(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option
     let operation = Operation::Run {
         commands: vec![Command::new(["rabbitmqctl", "-q", "start_app"])],
     };
-    let gate = health::gate(settings, health::RUNNING, host, format!("{host} is running"));
+    let gate = checks::gate(settings, checks::RUNNING, host, format!("{host} is running"));
     let reason = "the node runs without its broker";
     let query = view::pause_query(settings, host);
     let is_not = Precondition {

@@ -10,8 +10,8 @@ use protocol::Text;
 use protocol::facts::FileQuery;
 use types::{Diagnostic, HostName, Span};
 
-use super::settings::Settings;
-use super::view;
+use crate::observe::view;
+use crate::settings::Settings;
 use formats::rabbitmq_conf::edited;
 use kit::{Cx, StepPlan};
 use kit::{DesiredFile, each_host};
@@ -20,13 +20,13 @@ use kit::{DesiredFile, each_host};
 const MASK: &str = r"(?i)^\s*[\w.]*(?:pass|secret|cookie)[\w.]*\s*=\s*(\S.*)$";
 
 /// The file, where the inventory names keys of it.
-pub(super) fn query(settings: &Settings) -> Option<FileQuery> {
+pub(crate) fn query(settings: &Settings) -> Option<FileQuery> {
     let query = || FileQuery::text(&settings.config_path).masking(&[MASK]);
     (!settings.config.is_empty()).then(query)
 }
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let Some(query) = query(settings) else {
         return StepPlan::nothing();
     };
@@ -50,7 +50,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 /// Whether the file was changed since a running broker read it.
-pub(super) fn is_newer(settings: &Settings, host: &HostName, facts: &Facts) -> Result<bool, Unknown> {
+pub(crate) fn is_newer(settings: &Settings, host: &HostName, facts: &Facts) -> Result<bool, Unknown> {
     let Some(query) = query(settings) else {
         return Ok(false);
     };
@@ -60,7 +60,7 @@ pub(super) fn is_newer(settings: &Settings, host: &HostName, facts: &Facts) -> R
 }
 
 /// Reads `config`: keys with dots, tables below tables, or both.
-pub(super) fn read(table: &Table, findings: &Findings) -> Vec<(String, String)> {
+pub(crate) fn read(table: &Table, findings: &Findings) -> Vec<(String, String)> {
     let mut keys = Vec::new();
     collect("", table, findings, &mut keys);
     keys

@@ -10,13 +10,13 @@ use protocol::facts::{Call, ErlangFact, ErlangQuery, FileQuery, PackageQuery, Te
 use protocol::{FactQuery, Query};
 use types::HostName;
 
-use super::conf;
-use super::queues::Seen;
-use super::settings::{Permission, Settings};
+use crate::observe::queues::Seen;
+use crate::settings::{Permission, Settings};
+use crate::steps::config;
 
 /// A node's state.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// It does not run. Its cluster's members as its disk tells them, itself among them; `None` where it never ran.
     Off(Option<BTreeSet<String>>),
     /// It runs with another cookie than the one in the file: it was not restarted since the file was written.
@@ -29,35 +29,35 @@ pub(super) enum Node {
 
 /// What a running broker says.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Broker {
+pub(crate) struct Broker {
     /// Its version, e.g. `3.10.8`.
-    pub(super) version: String,
+    pub(crate) version: String,
     /// All members of its cluster, itself among them.
-    pub(super) members: BTreeSet<String>,
+    pub(crate) members: BTreeSet<String>,
     /// Those of them that it sees running.
-    pub(super) running: BTreeSet<String>,
+    pub(crate) running: BTreeSet<String>,
     /// Members that it was partitioned from.
-    pub(super) partitions: BTreeSet<String>,
+    pub(crate) partitions: BTreeSet<String>,
     /// Alarms in force, e.g. `{resource_limit,disk,rabbit@db1}`.
-    pub(super) alarms: Vec<String>,
-    pub(super) vhosts: Vec<String>,
-    pub(super) policies: Vec<SeenPolicy>,
+    pub(crate) alarms: Vec<String>,
+    pub(crate) vhosts: Vec<String>,
+    pub(crate) policies: Vec<SeenPolicy>,
     /// Queues as `vhost` and `name`.
-    pub(super) queues: Vec<(String, String)>,
-    pub(super) users: Vec<String>,
+    pub(crate) queues: Vec<(String, String)>,
+    pub(crate) users: Vec<String>,
     /// The tags of each user, sorted; in the order of `users`.
-    pub(super) tags: Vec<Vec<String>>,
+    pub(crate) tags: Vec<Vec<String>>,
     /// What users may do, where the inventory names users.
-    pub(super) permissions: Vec<SeenPermission>,
+    pub(crate) permissions: Vec<SeenPermission>,
     /// For each user of the inventory, whether it has our password; `None` where that could not be asked.
-    pub(super) passwords: Vec<Option<bool>>,
+    pub(crate) passwords: Vec<Option<bool>>,
     /// Mirrored queues led by this node that have no synchronised mirror.
-    pub(super) unsynchronised: Vec<String>,
+    pub(crate) unsynchronised: Vec<String>,
 }
 
 impl Broker {
     /// What a node holds that a reset would destroy; `None` where it is empty.
-    pub(super) fn possession(&self) -> Option<String> {
+    pub(crate) fn possession(&self) -> Option<String> {
         if let Some((vhost, queue)) = self.queues.first() {
             let more = match self.queues.len() - 1 {
                 0 => String::new(),
@@ -80,7 +80,7 @@ impl Broker {
     }
 
     /// Whether classic queues can have mirrors: until 4.0.
-    pub(super) fn has_mirrors(&self) -> bool {
+    pub(crate) fn has_mirrors(&self) -> bool {
         let major = self
             .version
             .split('.')
@@ -92,24 +92,24 @@ impl Broker {
 
 /// A policy as the cluster has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SeenPolicy {
-    pub(super) vhost: String,
-    pub(super) name: String,
-    pub(super) pattern: String,
-    pub(super) definition: serde_json::Map<String, serde_json::Value>,
-    pub(super) priority: i64,
-    pub(super) apply_to: String,
+pub(crate) struct SeenPolicy {
+    pub(crate) vhost: String,
+    pub(crate) name: String,
+    pub(crate) pattern: String,
+    pub(crate) definition: serde_json::Map<String, serde_json::Value>,
+    pub(crate) priority: i64,
+    pub(crate) apply_to: String,
 }
 
 /// What a user may do, as the cluster has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SeenPermission {
-    pub(super) user: String,
-    pub(super) permission: Permission,
+pub(crate) struct SeenPermission {
+    pub(crate) user: String,
+    pub(crate) permission: Permission,
 }
 
 /// The cookie's file, with its text.
-pub(super) fn cookie_query(settings: &Settings) -> FileQuery {
+pub(crate) fn cookie_query(settings: &Settings) -> FileQuery {
     FileQuery::text(settings.cookie_path())
         .knowing([&settings.cookie])
         .masking(&["^(.*)$"])
@@ -140,7 +140,7 @@ const CALLS: [(&str, &str); 10] = [
 /// The place of mirrored queues without a synchronised mirror among [`CALLS`].
 const UNSYNCHRONISED: usize = 8;
 
-pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
+pub(crate) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &CALLS);
     query.calls.push(call(
         "erlang",
@@ -171,7 +171,7 @@ pub(super) fn node_query(settings: &Settings, host: &HostName) -> ErlangQuery {
 }
 
 /// Asks for the process by which a broker that paused waits; `undefined` where there is none.
-pub(super) fn pause_query(settings: &Settings, host: &HostName) -> ErlangQuery {
+pub(crate) fn pause_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &[]);
     let name = Term::atom("rabbit_outside_app_process");
     query.calls.push(call("erlang", "whereis", [name]));
@@ -181,7 +181,7 @@ pub(super) fn pause_query(settings: &Settings, host: &HostName) -> ErlangQuery {
 /// One call. While a broker boots, it is asked only what its virtual machine or its disk can answer: to ask for users or queues
 /// then may initialise the registry of its feature flags beside its own boot, and both wait for each other for good (seen
 /// with 3.10.8: `rabbit_feature_flags:do_purge_old_registry`).
-pub(super) fn call(module: &str, function: &str, args: impl Into<Vec<Term>>) -> Call {
+pub(crate) fn call(module: &str, function: &str, args: impl Into<Vec<Term>>) -> Call {
     let call = Call::new(module, function, args);
     match (module, function) {
         ("erlang" | "rabbit_mnesia", _) | ("rabbit", "is_running") | ("rabbit_misc", "version") => call,
@@ -190,7 +190,7 @@ pub(super) fn call(module: &str, function: &str, args: impl Into<Vec<Term>>) -> 
 }
 
 /// Asks a host's node to call functions without arguments.
-pub(super) fn erlang_query(settings: &Settings, host: &HostName, calls: &[(&str, &str)]) -> ErlangQuery {
+pub(crate) fn erlang_query(settings: &Settings, host: &HostName, calls: &[(&str, &str)]) -> ErlangQuery {
     ErlangQuery {
         node: Settings::node(host),
         cookie_file: settings.cookie_path(),
@@ -204,7 +204,7 @@ pub(super) fn erlang_query(settings: &Settings, host: &HostName, calls: &[(&str,
 
 /// Asks a host's node which queues would go away with it: mirrored ones without a synchronised mirror elsewhere, and
 /// quorum queues of which just a majority is up, itself included. With two members every quorum queue is such a one.
-pub(super) fn critical_query(settings: &Settings, host: &HostName, has_mirrors: bool) -> ErlangQuery {
+pub(crate) fn critical_query(settings: &Settings, host: &HostName, has_mirrors: bool) -> ErlangQuery {
     let mirrored = has_mirrors.then_some(CALLS[UNSYNCHRONISED]);
     let quorum = ("rabbit_quorum_queue", "list_with_minimum_quorum_for_cli");
     let quorum = (settings.hosts.len() != 2).then_some(quorum);
@@ -213,7 +213,7 @@ pub(super) fn critical_query(settings: &Settings, host: &HostName, has_mirrors: 
 }
 
 /// The queues that would go away with a host, as its node tells.
-pub(super) fn critical(
+pub(crate) fn critical(
     settings: &Settings,
     host: &HostName,
     has_mirrors: bool,
@@ -235,7 +235,7 @@ pub(super) fn critical(
 }
 
 /// Asks a host's node for the records of all quorum queues.
-pub(super) fn quorum_query(settings: &Settings, host: &HostName) -> ErlangQuery {
+pub(crate) fn quorum_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &[]);
     query.calls.push(list_by_type("quorum"));
     query
@@ -246,7 +246,7 @@ fn list_by_type(kind: &str) -> Call {
 }
 
 /// The calls that tell all queues: the durable ones by type, and those that are up, with their mirrors.
-pub(super) fn queues_calls() -> impl ExactSizeIterator<Item = Call> {
+pub(crate) fn queues_calls() -> impl ExactSizeIterator<Item = Call> {
     let live = call("rabbit_amqqueue", "list", []);
     [
         list_by_type("classic"),
@@ -258,14 +258,14 @@ pub(super) fn queues_calls() -> impl ExactSizeIterator<Item = Call> {
 }
 
 /// Asks a host's node for all queues.
-pub(super) fn queues_query(settings: &Settings, host: &HostName) -> ErlangQuery {
+pub(crate) fn queues_query(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = erlang_query(settings, host, &[]);
     query.calls.extend(queues_calls());
     query
 }
 
 /// The quorum queues of the cluster, as a host's node tells them.
-pub(super) fn quorum_queues(
+pub(crate) fn quorum_queues(
     settings: &Settings,
     host: &HostName,
     facts: &Facts,
@@ -282,11 +282,11 @@ pub(super) fn quorum_queues(
 }
 
 /// The cookie's file of a host that is no member any more: whether it is the members' is told by the hash of each.
-pub(super) fn former_cookie_query(settings: &Settings) -> FileQuery {
+pub(crate) fn former_cookie_query(settings: &Settings) -> FileQuery {
     FileQuery::meta(settings.cookie_path())
 }
 
-pub(super) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+pub(crate) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     if !settings.hosts.contains(host) {
         return vec![
             UnitQuery::new(&settings.unit).wrap(),
@@ -305,7 +305,7 @@ pub(super) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         members_query(settings, host).wrap(),
         node_query(settings, host).wrap(),
     ];
-    queries.extend(conf::query(settings).map(|query| query.wrap()));
+    queries.extend(config::query(settings).map(|query| query.wrap()));
     queries.extend(
         settings
             .grow_quorum_queues
@@ -315,7 +315,7 @@ pub(super) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 }
 
 /// The unit of a host.
-pub(super) fn unit<'f>(
+pub(crate) fn unit<'f>(
     settings: &Settings,
     host: &HostName,
     facts: &'f Facts,
@@ -324,7 +324,7 @@ pub(super) fn unit<'f>(
 }
 
 /// The state of a host's node.
-pub(super) fn node(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Node, Unknown> {
+pub(crate) fn node(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Node, Unknown> {
     Ok(match facts.get(host, &node_query(settings, host))? {
         ErlangFact::Denied(_) => Node::OtherCookie,
         ErlangFact::Down(_) => {
@@ -345,7 +345,7 @@ pub(super) fn node(settings: &Settings, host: &HostName, facts: &Facts) -> Resul
 
 /// Whether a broker stopped itself, because it sees no more than half of the members (`pause_minority`), and waits to see
 /// more: a process of that name does (`rabbit_node_monitor`). Who started it by hand would make a second cluster of it.
-pub(super) fn is_paused(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+pub(crate) fn is_paused(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
     let Ok(ErlangFact::Results(results)) = facts.get(host, &node_query(settings, host)) else {
         return false;
     };
@@ -354,7 +354,7 @@ pub(super) fn is_paused(settings: &Settings, host: &HostName, facts: &Facts) -> 
 }
 
 /// The members as a host's disk tells them; empty where it never ran.
-pub(super) fn disk_members(
+pub(crate) fn disk_members(
     settings: &Settings,
     host: &HostName,
     facts: &Facts,

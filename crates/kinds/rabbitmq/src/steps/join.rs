@@ -11,10 +11,10 @@ use protocol::facts::{ErlangFact, Term};
 use protocol::{Action, Command, Fact, Operation, Precondition, Query};
 use types::HostName;
 
-use super::cookie::is_clustered;
-use super::health;
-use super::settings::Settings;
-use super::view::{self, Broker, Node};
+use crate::checks;
+use crate::observe::view::{self, Broker, Node};
+use crate::settings::Settings;
+use crate::steps::cookie::is_clustered;
 use kit::UNIT;
 use kit::{Cx, StepPlan, Task};
 
@@ -39,7 +39,7 @@ enum Place {
     Foreign(BTreeSet<String>),
 }
 
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let mut places = Vec::new();
     for host in cx.hosts {
@@ -199,15 +199,15 @@ fn join(
         operation,
         limit_ms: UNIT,
     };
-    let gate = health::gate(
+    let gate = checks::gate(
         settings,
-        health::JOINED,
+        checks::JOINED,
         host,
         format!("{host} runs in the cluster and sees its members"),
     );
-    let whole = health::gate(
+    let whole = checks::gate(
         settings,
-        health::WHOLE,
+        checks::WHOLE,
         seed,
         format!("{seed} sees all members that stay"),
     );

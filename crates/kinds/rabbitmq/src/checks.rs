@@ -7,24 +7,24 @@ use plan::{Facts, Gate, Health, MemberStatus, ServiceStatus, Unknown, Verdict};
 use protocol::{FactQuery, Query};
 use types::HostName;
 
-use super::grow;
-use super::leaving;
-use super::restart;
-use super::settings::Settings;
-use super::view::{self, Broker, Node};
+use crate::observe::view::{self, Broker, Node};
+use crate::rules::departing;
+use crate::settings::Settings;
+use crate::steps::grow;
+use crate::steps::restart;
 
 /// The member's broker runs.
-pub(super) const RUNNING: &str = "running";
+pub(crate) const RUNNING: &str = "running";
 /// The member runs in the cluster, sees its members, and nothing is wrong.
-pub(super) const JOINED: &str = "joined";
+pub(crate) const JOINED: &str = "joined";
 
 /// The cluster that a newcomer joins has all of its members that stay: each newcomer raises the number that a majority
 /// takes, and with one of three away it would be out of reach of those that run (`pause_minority` counts members).
-pub(super) const WHOLE: &str = "whole";
+pub(crate) const WHOLE: &str = "whole";
 /// No queue would go away with the member.
-pub(super) const DISPENSABLE: &str = "dispensable";
+pub(crate) const DISPENSABLE: &str = "dispensable";
 /// The member is back: it is as one that joined, and no queue would go away with any of the others.
-pub(super) const BACK: &str = "back";
+pub(crate) const BACK: &str = "back";
 /// Ends the name of such a check where queues can have no mirrors.
 const NO_MIRRORS: &str = "-without-mirrors";
 
@@ -35,7 +35,7 @@ const SYNCHRONISED: u64 = 3_600_000;
 const LIMIT: u64 = 600_000;
 
 /// A gate on one member. It watches that member alone: what it sees of the others is part of what it says.
-pub(super) fn gate(settings: &Settings, check: &str, host: &HostName, title: String) -> Gate {
+pub(crate) fn gate(settings: &Settings, check: &str, host: &HostName, title: String) -> Gate {
     let queries: Vec<FactQuery> = view::queries(settings, host)
         .into_iter()
         // The package does not change while a broker starts.
@@ -53,7 +53,7 @@ pub(super) fn gate(settings: &Settings, check: &str, host: &HostName, title: Str
 }
 
 /// A gate that asks every member which queues would go away with it.
-pub(super) fn cluster_gate(
+pub(crate) fn cluster_gate(
     settings: &Settings,
     check: &str,
     host: &HostName,
@@ -76,12 +76,12 @@ pub(super) fn cluster_gate(
     gate
 }
 
-pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     let Some(host) = host else {
         return Verdict::Fail(format!("the check {check} is about a host"));
     };
     let verdict = grow::judge(settings, check, host, facts);
-    if let Some(verdict) = verdict.or_else(|| leaving::judge(settings, check, host, facts)) {
+    if let Some(verdict) = verdict.or_else(|| departing::judge(settings, check, host, facts)) {
         return verdict;
     }
     let broker = match view::node(settings, host, facts) {
@@ -158,7 +158,7 @@ fn trouble(broker: &Broker, counts: impl Fn(&String) -> bool) -> Option<String> 
 ///
 /// A host that is not in the cluster yet is no member, and nobody relies on it; where no cluster is seen, any host may be
 /// one.
-pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
+pub(crate) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
     let node = |host: &HostName| view::node(settings, host, facts);
     let brokers: Vec<Broker> = settings
         .hosts
@@ -186,7 +186,7 @@ pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
         .collect()
 }
 
-pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
+pub(crate) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let mut largest = Broker::default();
     // What each running member sees running: a cluster is what all of them see.
     let mut seen: Vec<BTreeSet<String>> = Vec::new();

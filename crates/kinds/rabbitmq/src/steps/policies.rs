@@ -7,19 +7,19 @@ use plan::{Level, Preview, Refusal};
 use protocol::{Command, Operation};
 use types::HostName;
 
-use super::cookie::is_clustered;
-use super::settings::{Policy, Settings};
-use super::view::{self, Broker, Node, SeenPolicy};
+use crate::observe::view::{self, Broker, Node, SeenPolicy};
+use crate::settings::{Policy, Settings};
+use crate::steps::cookie::is_clustered;
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, action};
 
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let Some((host, broker)) = spokesman(settings, cx, &mut plan) else {
         return plan;
     };
     let mut vhosts = broker.vhosts.clone();
-    vhosts.extend(super::vhosts::missing(settings, &broker).cloned());
+    vhosts.extend(crate::steps::vhosts::missing(settings, &broker).cloned());
     for policy in &settings.policies {
         if policy.definition.contains_key("ha-mode") && major(&broker.version) >= Some(4) {
             plan.refusals.push(mirroring_is_gone(policy, &broker.version));
@@ -50,7 +50,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 
 /// The member that is told, with what it says of the cluster: the first that is up, in a cluster if there is one; else
 /// the first host, which this plan starts. `None` where too little is known, which is reported.
-pub(super) fn spokesman<'h>(
+pub(crate) fn spokesman<'h>(
     settings: &'h Settings,
     cx: &Cx<'h>,
     plan: &mut StepPlan,

@@ -10,9 +10,9 @@ use plan::{Level, Preview};
 use protocol::{Command, Operation, Text};
 use types::{Diagnostic, HostName};
 
-use super::settings::{Permission, Settings, User};
-use super::vhosts::told;
-use super::view::{Broker, SeenPermission};
+use crate::observe::view::{Broker, SeenPermission};
+use crate::settings::{Permission, Settings, User};
+use crate::steps::vhosts::told;
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, action};
 
@@ -20,7 +20,7 @@ use kit::{QUICK, action};
 const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::TrimmedAscii);
 
 /// Reads `users`.
-pub(super) fn read(reader: &Reader<'_>, findings: &Findings) -> Vec<User> {
+pub(crate) fn read(reader: &Reader<'_>, findings: &Findings) -> Vec<User> {
     let table = reader.table("users");
     let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
     let users = entries.iter().filter_map(|entry| {
@@ -105,7 +105,7 @@ fn permissions(reader: &Reader<'_>, findings: &Findings) -> Vec<Permission> {
 }
 
 /// Reads `vhosts`, and adds those that users have permissions in.
-pub(super) fn vhosts(reader: &Reader<'_>, users: &[User]) -> Vec<String> {
+pub(crate) fn vhosts(reader: &Reader<'_>, users: &[User]) -> Vec<String> {
     let mut vhosts: Vec<String> = Vec::new();
     let named = reader.strings("vhosts").unwrap_or_default();
     for (vhost, span) in &named {
@@ -122,7 +122,7 @@ pub(super) fn vhosts(reader: &Reader<'_>, users: &[User]) -> Vec<String> {
 }
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let Some((host, broker)) = told(settings, cx) else {
         return plan;

@@ -7,15 +7,15 @@ use plan::{Consent, Refusal};
 use protocol::{FileState, Operation, Text};
 use types::HostName;
 
-use super::settings::Settings;
-use super::view::{self, Node};
+use crate::observe::view::{self, Node};
+use crate::settings::Settings;
 use kit::{Cx, StepPlan, Task};
 use kit::{DesiredFile, each_host};
 
 /// The consent to stop a formed cluster for a new cookie.
 const CONSENT: &str = "rabbitmq.cookie";
 
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let query = view::cookie_query(settings);
     let mut plan = each_host(cx, |host| {
         let desired = DesiredFile {
@@ -71,7 +71,7 @@ fn operation(task: &mut Option<Task>) -> Option<&mut Operation> {
 ///
 /// A node that answered runs with the cookie of its file, for the agent proved itself with it; so nothing needs to be
 /// known of when the file was written.
-pub(super) fn changes_for_all(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
+pub(crate) fn changes_for_all(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
     if !is_clustered(settings, host, cx) {
         return false;
     }
@@ -83,7 +83,7 @@ pub(super) fn changes_for_all(settings: &Settings, host: &HostName, cx: &Cx<'_>)
 }
 
 /// Whether a node is a member of a cluster with others.
-pub(super) fn is_clustered(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
+pub(crate) fn is_clustered(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
     match view::node(settings, host, cx.facts) {
         Ok(Node::Up(broker)) => broker.members.len() > 1,
         Ok(Node::Halted(members) | Node::Off(Some(members))) => members.len() > 1,
@@ -96,7 +96,7 @@ pub(super) fn is_clustered(settings: &Settings, host: &HostName, cx: &Cx<'_>) ->
 }
 
 /// Whether the cookie's file holds another cookie than ours, or is not there.
-pub(super) fn text_differs(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
+pub(crate) fn text_differs(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
     let fact = cx.facts.get(host, &view::cookie_query(settings));
     fact.is_ok_and(|fact| fact.text() != Some(&Text::secret(&settings.cookie)))
 }

@@ -12,19 +12,19 @@ use protocol::facts::{ErlangFact, Term};
 use protocol::{Action, Command, Fact, Operation, Precondition, Query};
 use types::HostName;
 
-use super::leaving::{self, Leaver};
-use super::settings::Settings;
-use super::view::{self, Broker, Node};
+use crate::observe::view::{self, Broker, Node};
+use crate::rules::departing::{self, Leaver};
+use crate::settings::Settings;
 use kit::{Cx, StepPlan, Task};
 use kit::{UNIT, action, verbs_to_retire};
 
 /// The consent to lose what only a member that runs has.
 const LEAVE: &str = "rabbitmq.leave";
 /// The consent to forget a member of which nothing is known, or that has what nobody else has.
-pub(super) const FORGET: &str = "rabbitmq.forget";
+pub(crate) const FORGET: &str = "rabbitmq.forget";
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let member = cx
         .hosts
@@ -55,7 +55,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         .iter()
         .filter(|host| !leaving.contains(&Settings::node(host)))
     {
-        if leaving::is_former(settings, host, cx) {
+        if departing::is_former(settings, host, cx) {
             plan.tasks.extend(retire(settings, host, cx));
         }
     }
@@ -192,7 +192,7 @@ impl Step<'_> {
     fn plan_running(&self, leaver: &Leaver, broker: &Broker, plan: &mut StepPlan) {
         let (settings, cx) = (self.settings, self.cx);
         let is_allowed = cx.is_allowed(LEAVE, &leaver.host);
-        let kept = match leaving::Kept::of(settings, &leaver.host, cx.facts) {
+        let kept = match departing::Kept::of(settings, &leaver.host, cx.facts) {
             Ok(kept) => kept,
             Err(why) => {
                 plan.unplanned.push((leaver.host.clone(), why));
@@ -227,17 +227,17 @@ impl Step<'_> {
         let title = format!("take quorum queues off {}", leaver.host);
         let reason = format!("the inventory does not list {}", leaver.host);
         let gate = |check: &str, title: String| {
-            leaving::gate(self.settings, self.teller, check, &leaver.node, title)
+            departing::gate(self.settings, self.teller, check, &leaver.node, title)
         };
         Task::new(self.teller, title, reason, action(run(&[&words]), UNIT))
             .part(format!("shrink-{}", leaver.host))
             .preview(preview(&[&words]))
             .before(gate(
-                leaving::REST,
+                departing::REST,
                 "all hosts of the service run in the cluster".to_owned(),
             ))
             .gate(gate(
-                leaving::SHRUNK,
+                departing::SHRUNK,
                 format!("no quorum queue counts on {}", leaver.node),
             ))
     }
@@ -258,14 +258,18 @@ impl Step<'_> {
             operation: run(&words),
             limit_ms: UNIT,
         };
-        let check = if is_allowed { leaving::REST } else { leaving::FREE };
+        let check = if is_allowed {
+            departing::REST
+        } else {
+            departing::FREE
+        };
         let title = format!(
             "all members but {host} run, and have all that {} has",
             leaver.node
         );
-        let before = leaving::gate(settings, self.teller, check, &leaver.node, title);
+        let before = departing::gate(settings, self.teller, check, &leaver.node, title);
         let title = format!("{} is no member", leaver.node);
-        let after = leaving::gate(settings, self.teller, leaving::LEFT, &leaver.node, title);
+        let after = departing::gate(settings, self.teller, departing::LEFT, &leaver.node, title);
         let reason = match broker {
             Some(_) if is_allowed => "the inventory does not list it; what only it has is lost, with consent",
             Some(_) => "the inventory does not list it",
@@ -283,14 +287,18 @@ impl Step<'_> {
         let is_allowed = self.cx.is_allowed(FORGET, &leaver.host);
         plan.tasks.push(self.shrink(leaver));
         let words = ["rabbitmqctl", "-q", "forget_cluster_node", &leaver.node];
-        let check = if is_allowed { leaving::REST } else { leaving::FREE };
+        let check = if is_allowed {
+            departing::REST
+        } else {
+            departing::FREE
+        };
         let title = format!(
             "all hosts of the service run in the cluster, and have all that {} has",
             leaver.node
         );
-        let before = leaving::gate(settings, self.teller, check, &leaver.node, title);
+        let before = departing::gate(settings, self.teller, check, &leaver.node, title);
         let title = format!("{} is no member", leaver.node);
-        let after = leaving::gate(settings, self.teller, leaving::LEFT, &leaver.node, title);
+        let after = departing::gate(settings, self.teller, departing::LEFT, &leaver.node, title);
         let reason = format!("the inventory does not list {}, and it does not run", leaver.host);
         let task = Task::new(
             self.teller,

@@ -8,10 +8,10 @@ use plan::{Facts, Gate, Preview, Verdict};
 use protocol::{Command, Operation, Query};
 use types::HostName;
 
-use super::health;
-use super::policies::spokesman;
-use super::settings::Settings;
-use super::view::{self, Node};
+use crate::checks;
+use crate::observe::view::{self, Node};
+use crate::settings::Settings;
+use crate::steps::policies::spokesman;
 use kit::{Cx, StepPlan, Task};
 use kit::{UNIT, action};
 
@@ -19,7 +19,7 @@ use kit::{UNIT, action};
 const GROWN: &str = "grown:";
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     if !settings.grow_quorum_queues {
         return plan;
@@ -78,14 +78,14 @@ fn starts(operation: &Operation) -> bool {
 
 fn gate(settings: &Settings, teller: &HostName, node: &str) -> Gate {
     let title = format!("every quorum queue has a member on {node}");
-    let mut gate = health::gate(settings, &format!("{GROWN}{node}"), teller, title);
+    let mut gate = checks::gate(settings, &format!("{GROWN}{node}"), teller, title);
     let query = view::quorum_query(settings, teller).wrap();
     gate.watch.insert(teller.clone(), vec![query]);
     gate
 }
 
 /// Judges this step's gate; `None` for the check of another.
-pub(super) fn judge(settings: &Settings, check: &str, host: &HostName, facts: &Facts) -> Option<Verdict> {
+pub(crate) fn judge(settings: &Settings, check: &str, host: &HostName, facts: &Facts) -> Option<Verdict> {
     let node = check.strip_prefix(GROWN)?;
     Some(match view::quorum_queues(settings, host, facts) {
         Ok(queues) => match queues.iter().find(|queue| !queue.is_on(node)) {

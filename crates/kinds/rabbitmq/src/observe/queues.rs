@@ -10,15 +10,15 @@ use protocol::facts::Term;
 
 /// A queue.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// E.g. `queue "orders" in the virtual host "/"`.
-    pub(super) name: String,
+    pub(crate) name: String,
     record: Term,
 }
 
 impl Seen {
     /// The queues of a list of records.
-    pub(super) fn all(records: &Term) -> Vec<Self> {
+    pub(crate) fn all(records: &Term) -> Vec<Self> {
         let all = records.items().iter().map(|record| Self {
             name: name(record).unwrap_or_else(|| "queue of an unknown name".to_owned()),
             record: record.clone(),
@@ -27,7 +27,7 @@ impl Seen {
     }
 
     /// Whether it is on a node, in any role.
-    pub(super) fn is_on(&self, node: &str) -> bool {
+    pub(crate) fn is_on(&self, node: &str) -> bool {
         // The fields before the seventh are what its client said.
         self.record
             .items()
@@ -37,12 +37,12 @@ impl Seen {
     }
 
     /// Whether it belongs to one connection, and ends with that.
-    pub(super) fn is_exclusive(&self) -> bool {
+    pub(crate) fn is_exclusive(&self) -> bool {
         matches!(self.record.items().get(4), Some(Term::Other(_)))
     }
 
     /// Whether a classic queue is led on a node, as far as the record tells.
-    pub(super) fn is_led_on(&self, node: &str) -> bool {
+    pub(crate) fn is_led_on(&self, node: &str) -> bool {
         self.record
             .items()
             .get(6)
@@ -50,7 +50,7 @@ impl Seen {
     }
 
     /// Whether a classic queue that is up has a synchronised mirror on another node.
-    pub(super) fn has_synchronised_mirror(&self, node: &str) -> bool {
+    pub(crate) fn has_synchronised_mirror(&self, node: &str) -> bool {
         let mirrors = self.record.items().get(8).map(Term::items).unwrap_or_default();
         mirrors
             .iter()
@@ -58,7 +58,7 @@ impl Seen {
     }
 
     /// Whether a quorum queue has one member, on a node.
-    pub(super) fn is_only_on(&self, node: &str) -> bool {
+    pub(crate) fn is_only_on(&self, node: &str) -> bool {
         let members = self.record.items().last().and_then(|state| state.get("nodes"));
         self.is_on(node) && members.is_none_or(|members| members.items().len() < 2)
     }

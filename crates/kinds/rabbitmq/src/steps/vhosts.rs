@@ -4,26 +4,26 @@ use plan::Preview;
 use protocol::{Command, Operation};
 use types::HostName;
 
-use super::policies::spokesman;
-use super::settings::Settings;
-use super::view::Broker;
+use crate::observe::view::Broker;
+use crate::settings::Settings;
+use crate::steps::policies::spokesman;
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, action};
 
 /// The member that is told, with what the cluster has. Why there is none is said once, by the step `policies`.
-pub(super) fn told<'h>(settings: &'h Settings, cx: &Cx<'h>) -> Option<(&'h HostName, Broker)> {
+pub(crate) fn told<'h>(settings: &'h Settings, cx: &Cx<'h>) -> Option<(&'h HostName, Broker)> {
     spokesman(settings, cx, &mut StepPlan::nothing())
 }
 
 /// The virtual hosts that are to exist and do not.
-pub(super) fn missing<'s>(settings: &'s Settings, broker: &Broker) -> impl Iterator<Item = &'s String> {
+pub(crate) fn missing<'s>(settings: &'s Settings, broker: &Broker) -> impl Iterator<Item = &'s String> {
     settings
         .vhosts
         .iter()
         .filter(|vhost| !broker.vhosts.contains(vhost))
 }
 
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let Some((host, broker)) = told(settings, cx) else {
         return plan;

@@ -1,0 +1,3 @@
+//! What follows from the view: pure reasoning.
+
+pub(crate) mod departing;
