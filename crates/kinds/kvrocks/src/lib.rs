@@ -3,38 +3,18 @@
 //! The inventory says who the members are and which password they share; it does not say who is the master, for that
 //! changes while the cluster lives. The order of thought is in [`roles`].
 
-mod again;
-mod basis;
-mod check;
-mod config;
-mod drift;
-mod fate;
-mod gates;
-mod hand_over;
-mod health;
-mod hold;
-mod leave;
-mod proofs;
-mod queries;
-mod restart;
-mod roles;
-mod rolling;
-mod run_time;
-mod seed;
-mod sentinel_set;
-mod sentinel_start;
-mod sentinels;
-mod servers;
-mod set;
+mod checks;
+mod observe;
+mod rules;
 mod settings;
 mod status;
+mod steps;
 #[cfg(test)]
 mod tests;
-mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::config::ServiceDecl;
+use config::ServiceDecl;
 use plan::{Basis, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
@@ -42,19 +22,20 @@ use types::{HostName, ServiceName};
 use kit::Offer;
 use kit::{Cx, StepPlan};
 use kit::{Kind, ReadCx, Service, Steps};
+use observe::view::View;
 use settings::{Place, Settings};
 
 /// The steps, in the order of the built-in playbook.
 static STEPS: Steps<Settings> = Steps::new(&[
-    ("check", check::plan),
-    ("config", config::plan),
-    ("set", set::plan),
-    ("restart", restart::plan),
-    ("sentinel-seed", seed::plan),
-    ("sentinel-start", sentinel_start::plan),
-    ("sentinel-set", sentinel_set::plan),
-    ("sentinel-quorum", sentinel_set::plan_quorum),
-    ("leave", leave::plan),
+    ("check", steps::check::plan),
+    ("config", steps::config::plan),
+    ("set", steps::config_set::plan),
+    ("restart", steps::restart::plan),
+    ("sentinel-seed", steps::sentinel_seed::plan),
+    ("sentinel-start", steps::sentinel_start::plan),
+    ("sentinel-set", steps::sentinel_set::plan),
+    ("sentinel-quorum", steps::sentinel_set::plan_quorum),
+    ("leave", steps::leave::plan),
 ]);
 
 /// The kind.
@@ -122,7 +103,7 @@ impl Service for Store {
     }
 
     fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        queries::all(&self.settings, host)
+        observe::queries::all(&self.settings, host)
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
@@ -130,15 +111,15 @@ impl Service for Store {
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        health::judge(&self.settings, check, host, facts)
+        checks::judge(&self.settings, check, host, facts)
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        status::unavailable(&self.settings, facts)
+        rules::availability::unavailable(&View::new(&self.settings, facts))
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {
-        basis::basis(&self.settings, facts)
+        status::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {

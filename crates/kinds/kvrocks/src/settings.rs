@@ -10,34 +10,34 @@ use kit::ReadCx;
 
 /// What the inventory says of a store.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) name: ServiceName,
-    pub(super) hosts: Vec<HostName>,
+pub(crate) struct Settings {
+    pub(crate) name: ServiceName,
+    pub(crate) hosts: Vec<HostName>,
     /// Where each of `hosts` is to be found.
-    pub(super) places: Vec<Place>,
+    pub(crate) places: Vec<Place>,
     /// The inventory's other hosts, without the members of other stores: each may have been a member.
-    pub(super) others: Vec<HostName>,
+    pub(crate) others: Vec<HostName>,
     /// Where each of `others` is to be found.
-    pub(super) other_places: Vec<Place>,
-    pub(super) engine: Engine,
-    pub(super) port: u16,
+    pub(crate) other_places: Vec<Place>,
+    pub(crate) engine: Engine,
+    pub(crate) port: u16,
     /// The password of the engine: what it asks for (`requirepass`) and what it shows its master (`masterauth`).
-    pub(super) password: SecretId,
-    pub(super) config: String,
-    pub(super) unit: String,
+    pub(crate) password: SecretId,
+    pub(crate) config: String,
+    pub(crate) unit: String,
     /// Empty where it is not installed by us.
-    pub(super) package: String,
-    pub(super) owner: String,
+    pub(crate) package: String,
+    pub(crate) owner: String,
     /// The addresses to listen on; `address` stands for the member's own one.
-    pub(super) bind: Option<Vec<String>>,
+    pub(crate) bind: Option<Vec<String>>,
     /// More directives of the engine, in the order in which they are written.
-    pub(super) directives: Vec<Directive>,
-    pub(super) sentinel: Sentinel,
+    pub(crate) directives: Vec<Directive>,
+    pub(crate) sentinel: Sentinel,
 }
 
 /// How a host's address is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// The inventory has it.
     Address(String),
     /// The hosts resolve this name.
@@ -46,32 +46,32 @@ pub(super) enum Place {
 
 /// A directive with the values of its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Directive {
-    pub(super) key: String,
-    pub(super) values: Vec<String>,
+pub(crate) struct Directive {
+    pub(crate) key: String,
+    pub(crate) values: Vec<String>,
 }
 
 /// What the inventory says of the sentinels.
 #[derive(Debug, Clone)]
-pub(super) struct Sentinel {
-    pub(super) master_name: String,
-    pub(super) port: u16,
-    pub(super) quorum: usize,
-    pub(super) unit: String,
+pub(crate) struct Sentinel {
+    pub(crate) master_name: String,
+    pub(crate) port: u16,
+    pub(crate) quorum: usize,
+    pub(crate) unit: String,
     /// Empty where it is not installed by us.
-    pub(super) package: String,
-    pub(super) config: String,
-    pub(super) owner: String,
+    pub(crate) package: String,
+    pub(crate) config: String,
+    pub(crate) owner: String,
     /// The options that the inventory names, in Sentinel's words.
-    pub(super) options: Vec<(&'static str, i64)>,
+    pub(crate) options: Vec<(&'static str, i64)>,
 }
 
 /// The word that stands for the member's own address in `bind`.
-pub(super) const OWN_ADDRESS: &str = "address";
+pub(crate) const OWN_ADDRESS: &str = "address";
 
 impl Settings {
     /// The place of a host.
-    pub(super) fn place(&self, host: &HostName) -> Option<&Place> {
+    pub(crate) fn place(&self, host: &HostName) -> Option<&Place> {
         let places = self.places.iter().chain(&self.other_places);
         let mut known = self.hosts.iter().chain(&self.others).zip(places);
         known.find(|(known, _)| *known == host).map(|(_, place)| place)
@@ -83,7 +83,7 @@ impl Settings {
 /// does not read, and Redis takes no more than 512 bytes (`CONFIG_AUTHPASS_MAX_LEN`).
 const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::Word).at_most(512);
 
-pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
+pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let findings = cx.findings;
     let reader = Reader::new(&decl.settings, "a setting of kvrocks", findings);
     let engine = [Engine::Kvrocks, Engine::Redis, Engine::Valkey].map(|engine| (engine.name(), engine));

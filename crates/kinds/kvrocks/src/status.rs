@@ -1,64 +1,15 @@
-//! Which members do not serve, and the state that `clusterctl status` shows.
+//! The state that `clusterctl status` shows, and what a plan rests on.
 
-use std::collections::BTreeSet;
+use plan::{Basis, Facts, Health, MemberStatus, ServiceStatus};
 
-use plan::{Facts, Health, MemberStatus, ServiceStatus};
-use types::HostName;
-
-use super::health::lag;
-use super::roles::{Roles, endpoint};
-use super::servers::{Talk, field, is_flagged_down};
-use super::settings::Settings;
-use super::view::{Member, View};
-
-/// The members that do not serve: their engine does not answer or is loading, they are replicas without a link or that
-/// have not caught up, they take themselves for masters beside the master; and those whose sentinel the others know and
-/// miss, for it votes.
-pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
-    let view = View::new(settings, facts);
-    let roles = Roles::find(&view);
-    let members = view.members.iter();
-    let away = members.filter(|member| is_away(&view, &roles, member) || misses_sentinel(&view, member));
-    away.map(|member| member.host.clone()).collect()
-}
-
-fn is_away(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> bool {
-    let Some(engine) = member.engine.up().filter(|engine| !engine.is_loading()) else {
-        return true;
-    };
-    let master = match roles {
-        Roles::Known { master, .. } => master,
-        // A failover may be under way.
-        Roles::Refused(_) => return true,
-        Roles::First(_) | Roles::Unknown(_) => return false,
-    };
-    if master == member.host {
-        return false;
-    }
-    let master = view.member(master).and_then(|master| master.engine.up());
-    let lag = master.and_then(|master| lag(engine, master));
-    engine.is_master() || !engine.has_link() || lag.is_some_and(|lag| lag > view.settings.engine.small_lag())
-}
-
-/// Whether the other sentinels count on one that does not answer.
-fn misses_sentinel(view: &View<'_>, member: &Member<'_>) -> bool {
-    let counts_on = |other: &super::servers::Fields| {
-        let ip = field(other, "ip");
-        member.addresses.iter().any(|own| own == ip)
-    };
-    let watching = view.watching();
-    let is_known = watching
-        .iter()
-        .any(|(_, sentinel, _)| sentinel.others.iter().any(counts_on));
-    let watches = member
-        .sentinel
-        .up()
-        .is_some_and(|sentinel| view.watched(sentinel).is_some());
-    is_known && !watches
-}
+use crate::observe::replies::{Talk, field, is_flagged_down};
+use crate::observe::view::{Member, View};
+use crate::rules::health::lag;
+use crate::rules::roles::{Roles, endpoint};
+use crate::settings::Settings;
 
 /// Its state.
-pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
+pub(crate) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let view = View::new(settings, facts);
     let roles = Roles::find(&view);
     let mut members = Vec::new();
@@ -219,4 +170,22 @@ fn sentinel_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
 
 fn since(unit: Option<&protocol::facts::UnitFact>) -> Option<i64> {
     unit.filter(|unit| unit.is_active()).map(|unit| unit.started_us)
+}
+
+/// What a plan rests on: who is the master, and since which failover, as far as engines and sentinels tell; nothing where
+/// nobody has a role yet.
+pub(crate) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
+    let view = View::new(settings, facts);
+    let mut basis = Vec::new();
+    if let Roles::Known { master, .. } = Roles::find(&view) {
+        basis.push(Basis::new("the master", &master));
+    }
+    // Each failover has a new epoch, and the sentinels agree on it
+    // (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>, "Configuration epochs").
+    let epochs = view
+        .watching()
+        .into_iter()
+        .filter_map(|(_, _, master)| field(master, "config-epoch").parse::<u64>().ok());
+    basis.extend(epochs.max().map(|epoch| Basis::new("Sentinel's epoch", &epoch)));
+    basis
 }

@@ -35,7 +35,6 @@ const NOT_YET: &[&str] = &[
     "altcraft",
     "clickhouse",
     "generic",
-    "kvrocks",
     "mongodb",
     "rabbitmq",
     "ssdb",

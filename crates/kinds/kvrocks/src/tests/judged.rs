@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use plan::Verdict;
 
 use super::{built, service};
+use crate::checks::Check;
 use crate::tests::world::Rig as _;
 use cases::host;
 use fakes::kvrocks::Cluster;
@@ -119,7 +120,39 @@ fn sentinels_agree_or_do_not() {
 fn an_unknown_check_never_passes() {
     let (service, world) = redis();
     let found = judge(&*service, &world, "member-happy", "db1");
-    assert_eq!(found, "never: cache has no check \"member-happy\" for that host");
+    assert_eq!(found, "never: there is no check \"member-happy\"; plan again");
+}
+
+#[test]
+fn a_check_about_a_host_of_others_never_passes() {
+    let (service, world) = redis();
+    let found = judge(&*service, &world, "member-serving", "db9");
+    assert_eq!(
+        found,
+        "never: the check member-serving is about a host that cache does not have"
+    );
+}
+
+#[test]
+fn every_spelling_of_saved_plans_is_read() {
+    for spelling in [
+        "member-serving",
+        "master-serving",
+        "replicas-level",
+        "new-master",
+        "followers",
+        "sentinel-knows",
+        "sentinel-agrees",
+        "staying",
+        "found",
+        "forgotten=10.0.0.3",
+    ] {
+        let check: Check = spelling.parse().unwrap();
+        assert_eq!(check.to_string(), spelling);
+    }
+    for unknown in ["", "serving", "forgotten", "staying=db1", "Found"] {
+        assert!(unknown.parse::<Check>().is_err(), "{unknown}");
+    }
 }
 
 #[test]

@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use plan::Refusal;
 use types::HostName;
 
-use super::fate::lost_its_data;
-use super::seed::monitored_by_file;
-use super::servers::{Talk, field};
-use super::view::View;
+use crate::observe::replies::{Talk, field};
+use crate::observe::view::View;
+use crate::observe::view::monitored_by_file;
+use crate::rules::data_loss::lost_its_data;
 use formats::directives::unquoted;
 
 /// What is known of the roles.
-pub(super) enum Roles {
+pub(crate) enum Roles {
     /// There is a master.
     Known {
         /// It.
@@ -36,7 +36,7 @@ pub(super) enum Roles {
 
 /// Who knows the roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// The sentinels: roles are theirs.
     Sentinel,
     /// The engines, as they replicate now.
@@ -47,7 +47,7 @@ pub(super) enum Source {
 
 impl Roles {
     /// The master, present or future.
-    pub(super) fn master(&self) -> Option<&HostName> {
+    pub(crate) fn master(&self) -> Option<&HostName> {
         match self {
             Self::Known { master, .. } | Self::First(master) => Some(master),
             Self::Refused(_) | Self::Unknown(_) => None,
@@ -55,17 +55,17 @@ impl Roles {
     }
 
     /// Whether the sentinels hand out the roles.
-    pub(super) fn are_sentinels(&self) -> bool {
+    pub(crate) fn are_sentinels(&self) -> bool {
         matches!(self, Self::Known { source, .. } if *source == Source::Sentinel)
     }
 
     /// Whether the cluster replicates, as opposed to what files only promise.
-    pub(super) fn are_in_force(&self) -> bool {
+    pub(crate) fn are_in_force(&self) -> bool {
         matches!(self, Self::Known { source, .. } if *source != Source::Files)
     }
 
     /// Finds out.
-    pub(super) fn find(view: &View<'_>) -> Self {
+    pub(crate) fn find(view: &View<'_>) -> Self {
         let found = sentinels(view)
             .or_else(|| replication(view))
             .or_else(|| sentinel_files(view))
@@ -309,7 +309,7 @@ fn refused(what: &str, why: &str, way_out: &str) -> Roles {
     }))
 }
 
-pub(super) fn endpoint(address: &str, port: &str) -> String {
+pub(crate) fn endpoint(address: &str, port: &str) -> String {
     if address.contains(':') {
         format!("[{address}]:{port}")
     } else {

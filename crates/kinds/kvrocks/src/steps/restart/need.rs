@@ -1,102 +1,35 @@
-//! The step `restart`: units run, and processes run with what their files say.
-//!
-//! A member that serves is restarted only for what it cannot take at run time, or because somebody asked for it. What
-//! does not run is started first, sentinels too, for a member that is away counts. Then replicas go, each until it has
-//! caught up; then Sentinel hands the master's role over, and the old master goes last, as a replica. Where nobody
-//! serves yet, the master goes first, for the others copy from it. Sentinels are restarted only where somebody asked.
+//! What the engine of a member needs: to be started, restarted, or only enabled.
 
-use plan::Level;
 use protocol::UnitVerb;
 
-use super::drift::{Drift, drifts};
-use super::fate::{Fate, fate};
-use super::roles::Roles;
-use super::rolling::Run;
-use super::sentinels;
-use super::servers::{Engine, Talk, is_flagged_down};
-use super::settings::Settings;
-use super::view::{Member, View};
-use kit::verbs_to_run;
-use kit::{ASKED, Cx, StepPlan};
+use crate::observe::replies::{Engine, Talk, is_flagged_down};
+use crate::observe::view::{Member, View};
+use crate::rules::drift::{Drift, drifts};
+use crate::rules::role_assignment::{Fate, fate};
+use crate::rules::roles::Roles;
+use crate::settings::Settings;
+use kit::{ASKED, Cx, verbs_to_run};
 
 /// What a host needs.
-pub(super) struct Need<'v, 'a> {
-    pub(super) member: &'v Member<'a>,
-    pub(super) verbs: Vec<UnitVerb>,
-    pub(super) reason: String,
-    pub(super) is_joining: bool,
+pub(crate) struct Need<'v, 'a> {
+    pub(crate) member: &'v Member<'a>,
+    pub(crate) verbs: Vec<UnitVerb>,
+    pub(crate) reason: String,
+    pub(crate) is_joining: bool,
     /// Whether it serves now, and will not for a while.
-    pub(super) disrupts: bool,
+    pub(crate) disrupts: bool,
 }
 
 impl Need<'_, '_> {
     /// Whether a process is started, as opposed to what systemd is only told for later.
-    pub(super) fn starts(&self) -> bool {
+    pub(crate) fn starts(&self) -> bool {
         self.verbs
             .iter()
             .any(|verb| matches!(verb, UnitVerb::Start | UnitVerb::Restart))
     }
 }
 
-/// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
-    let view = View::new(settings, cx.facts);
-    let roles = Roles::find(&view);
-    let mut all = StepPlan::nothing();
-    let mut needs = Vec::new();
-    for host in cx.hosts {
-        let Some(member) = view.member(host) else {
-            continue;
-        };
-        match need(&view, &roles, member, cx) {
-            Ok(need) => needs.extend(need),
-            Err(why) => all.unplanned.push((host.clone(), why)),
-        }
-    }
-    let Some(master) = roles.master().cloned() else {
-        return all;
-    };
-    // A member that is away is none that another may join.
-    needs.sort_by_key(|need| need.disrupts);
-    let is_master = |need: &Need<'_, '_>| *need.member.host == master;
-    let mut last = None;
-    if let Some(at) = needs.iter().position(is_master) {
-        let need = needs.remove(at);
-        if need.disrupts && view.members.len() > 1 {
-            last = Some(need);
-        } else {
-            // Nobody depends on it now, and the replicas will.
-            let engine = need.member.engine.up();
-            if need.verbs.contains(&UnitVerb::Restart) && engine.is_some_and(|engine| !engine.is_empty()) {
-                let text = "it is restarted, and holds data: whoever uses it already is interrupted";
-                all.note(Level::Warning, Some(need.member.host), text);
-            }
-            needs.insert(0, need);
-        }
-    }
-    let run = Run {
-        settings,
-        cx,
-        view: &view,
-        roles: &roles,
-        master: &master,
-    };
-    let starts = needs.iter().take_while(|need| !need.disrupts).count();
-    for need in &needs[..starts] {
-        run.one(need, &mut all);
-    }
-    sentinels::start(&run, &mut all);
-    for need in &needs[starts..] {
-        run.one(need, &mut all);
-    }
-    if let Some(need) = last {
-        run.master(&need, &mut all);
-    }
-    sentinels::restart(&run, &mut all);
-    all
-}
-
-fn need<'v, 'a>(
+pub(super) fn need<'v, 'a>(
     view: &'v View<'a>,
     roles: &Roles,
     member: &'v Member<'a>,

@@ -7,13 +7,13 @@ use protocol::Fact;
 use protocol::facts::{RespFact, RespValue};
 use types::HostName;
 
-use super::queries;
-use super::settings::Settings;
+use crate::observe::queries;
+use crate::settings::Settings;
 use formats::directives::normal;
 
 /// What came of a conversation with a server.
 #[derive(Debug, Clone)]
-pub(super) enum Talk<T> {
+pub(crate) enum Talk<T> {
     /// Nobody listens, or nobody was asked.
     Down(String),
     /// It refuses our password.
@@ -24,23 +24,23 @@ pub(super) enum Talk<T> {
 
 /// An engine that answers.
 #[derive(Debug, Clone)]
-pub(super) struct Engine {
+pub(crate) struct Engine {
     /// Where it was found.
-    pub(super) at: (String, u16),
+    pub(crate) at: (String, u16),
     /// Whether it asked for our password.
-    pub(super) authenticated: bool,
+    pub(crate) authenticated: bool,
     info: BTreeMap<String, String>,
     /// What it holds.
-    pub(super) content: Content,
+    pub(crate) content: Content,
     /// Whether it can be asked for its role in a form that an action can depend on.
-    pub(super) tells_role: bool,
+    pub(crate) tells_role: bool,
     /// Live values; a directive that it does not know is missing.
     config: BTreeMap<String, Vec<String>>,
 }
 
 /// What an engine holds, as far as it can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// Nothing for certain: neither a count nor a scan finds a key.
     Nothing,
     /// So many keys; none where only a scan finds some.
@@ -53,23 +53,23 @@ pub(super) enum Content {
 
 /// A sentinel that answers.
 #[derive(Debug, Clone)]
-pub(super) struct Sentinel {
+pub(crate) struct Sentinel {
     /// Fields of each master that it watches.
-    pub(super) masters: Vec<Fields>,
+    pub(crate) masters: Vec<Fields>,
     /// Fields of the other sentinels of our master.
-    pub(super) others: Vec<Fields>,
+    pub(crate) others: Vec<Fields>,
     /// Fields of our master's replicas.
-    pub(super) replicas: Vec<Fields>,
+    pub(crate) replicas: Vec<Fields>,
     /// What CKQUORUM says: its words, as an error where there is no quorum.
-    pub(super) quorum: Result<String, String>,
+    pub(crate) quorum: Result<String, String>,
 }
 
 /// Fields of a master, replica or sentinel as a sentinel shows them.
-pub(super) type Fields = BTreeMap<String, String>;
+pub(crate) type Fields = BTreeMap<String, String>;
 
 impl<T> Talk<T> {
     /// Who answered.
-    pub(super) fn up(&self) -> Option<&T> {
+    pub(crate) fn up(&self) -> Option<&T> {
         match self {
             Self::Up(up) => Some(up),
             _ => None,
@@ -79,46 +79,46 @@ impl<T> Talk<T> {
 
 impl Engine {
     /// A field of INFO; empty where it is missing.
-    pub(super) fn info(&self, field: &str) -> &str {
+    pub(crate) fn info(&self, field: &str) -> &str {
         self.info.get(field).map_or("", String::as_str)
     }
 
     /// A number of INFO.
-    pub(super) fn number(&self, field: &str) -> Option<i64> {
+    pub(crate) fn number(&self, field: &str) -> Option<i64> {
         self.info(field).parse().ok()
     }
 
     /// Whether it lets everybody in although `requirepass` is set, for a `user default` line of its file says so.
-    pub(super) fn has_open_user(&self, settings: &Settings) -> bool {
+    pub(crate) fn has_open_user(&self, settings: &Settings) -> bool {
         let ours = protocol::Text::secret(&settings.password);
         let requirepass = self.config("requirepass").unwrap_or_default();
         !self.authenticated && requirepass.first().is_some_and(|live| live == ours.as_str())
     }
 
     /// Whether it takes itself for a master.
-    pub(super) fn is_master(&self) -> bool {
+    pub(crate) fn is_master(&self) -> bool {
         self.info("role") == "master"
     }
 
     /// Whether it is a replica whose link to its master is up.
-    pub(super) fn has_link(&self) -> bool {
+    pub(crate) fn has_link(&self) -> bool {
         !self.is_master() && self.info("master_link_status") == "up"
     }
 
     /// Whether it still reads its data in, or is being sent a copy.
-    pub(super) fn is_loading(&self) -> bool {
+    pub(crate) fn is_loading(&self) -> bool {
         ["loading", "async_loading", "master_sync_in_progress"]
             .iter()
             .any(|field| self.info(field) == "1")
     }
 
     /// Whether it holds nothing for certain.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.content == Content::Nothing
     }
 
     /// How far it has come in its stream of changes.
-    pub(super) fn offset(&self) -> Option<i64> {
+    pub(crate) fn offset(&self) -> Option<i64> {
         let field = if self.is_master() {
             "master_repl_offset"
         } else {
@@ -128,24 +128,24 @@ impl Engine {
     }
 
     /// The live values of a directive; `None` where the engine does not know it.
-    pub(super) fn config(&self, key: &str) -> Option<&[String]> {
+    pub(crate) fn config(&self, key: &str) -> Option<&[String]> {
         self.config.get(key).map(Vec::as_slice)
     }
 }
 
 /// A field, empty where it is missing.
-pub(super) fn field<'f>(fields: &'f Fields, name: &str) -> &'f str {
+pub(crate) fn field<'f>(fields: &'f Fields, name: &str) -> &'f str {
     fields.get(name).map_or("", String::as_str)
 }
 
 /// Whether a sentinel's flags of an instance (`master,s_down`) say that it is out of reach.
-pub(super) fn is_flagged_down(fields: &Fields) -> bool {
+pub(crate) fn is_flagged_down(fields: &Fields) -> bool {
     field(fields, "flags")
         .split(',')
         .any(|flag| matches!(flag, "s_down" | "o_down" | "disconnected"))
 }
 
-pub(super) fn read_engine(
+pub(crate) fn read_engine(
     settings: &Settings,
     at: (String, u16),
     authenticated: bool,
@@ -206,7 +206,7 @@ pub(super) fn read_engine(
     }
 }
 
-pub(super) fn read_sentinel(settings: &Settings, host: &HostName, facts: &Facts) -> Talk<Sentinel> {
+pub(crate) fn read_sentinel(settings: &Settings, host: &HostName, facts: &Facts) -> Talk<Sentinel> {
     let replies = match facts.get(host, &queries::sentinel(settings)) {
         Ok(RespFact::Replies { replies, .. }) => replies,
         Ok(RespFact::Denied(words)) => return Talk::Denied(words.clone()),
@@ -238,12 +238,12 @@ fn fields(value: &RespValue) -> Fields {
 }
 
 /// The live value of a directive in one way of writing: a directive of several lines is one string live.
-pub(super) fn live_value(values: &[String]) -> String {
+pub(crate) fn live_value(values: &[String]) -> String {
     normal(&values.join(" "))
 }
 
 /// A reply list with a single string: what a precondition expects.
-pub(super) fn replies(authenticated: bool, replies: Vec<RespValue>) -> Fact {
+pub(crate) fn replies(authenticated: bool, replies: Vec<RespValue>) -> Fact {
     Fact::Resp(RespFact::Replies {
         authenticated,
         replies,

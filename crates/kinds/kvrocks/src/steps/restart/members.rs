@@ -4,32 +4,22 @@ use plan::{Gate, Level, Refusal};
 use protocol::{Action, Operation, Precondition, UnitVerb};
 use types::HostName;
 
-use super::again;
-use super::drift::drifts;
-use super::fate::{RESYNC, is_stopped};
-use super::gates;
-use super::hand_over;
-use super::proofs::{Role, has_role, same_master, still_empty, still_silent};
-use super::restart::Need;
-use super::roles::Roles;
-use super::servers::{Engine, Talk, field, is_flagged_down};
-use super::settings::Settings;
-use super::view::{Member, View};
+use super::need::Need;
+use crate::checks;
+use crate::observe::replies::{Engine, Talk};
+use crate::rules::drift::drifts;
+use crate::rules::preconditions::{Role, has_role, same_master, still_empty, still_silent};
+use crate::rules::role_assignment::RESYNC;
+use crate::rules::roles::Roles;
+use crate::rules::rollout::Rollout;
+use crate::steps::failover;
+use crate::steps::reapply_config;
 use kit::UNIT;
-use kit::{Cx, StepPlan, Task};
+use kit::{StepPlan, Task};
 
-/// One run of the step.
-pub(super) struct Run<'v, 'a, 'c> {
-    pub(super) settings: &'v Settings,
-    pub(super) cx: &'v Cx<'c>,
-    pub(super) view: &'v View<'a>,
-    pub(super) roles: &'v Roles,
-    pub(super) master: &'v HostName,
-}
-
-impl Run<'_, '_, '_> {
+impl Rollout<'_, '_, '_> {
     /// A member that is not a serving master.
-    pub(super) fn one(&self, need: &Need<'_, '_>, all: &mut StepPlan) {
+    pub(crate) fn one(&self, need: &Need<'_, '_>, all: &mut StepPlan) {
         let host = need.member.host;
         if host != self.master && (need.disrupts || need.is_joining) {
             if let Some(why) = self.master_is_out_of_reach() {
@@ -42,7 +32,7 @@ impl Run<'_, '_, '_> {
             }
         }
         if self.was_master(need) {
-            let gate = gates::new_master(self.settings, self.cx, host);
+            let gate = checks::new_master(self.view, self.cx, host);
             self.old_master(need, Some(&gate), all);
             return;
         }
@@ -76,7 +66,7 @@ impl Run<'_, '_, '_> {
     }
 
     /// A master that serves: another takes over first.
-    pub(super) fn master(&self, need: &Need<'_, '_>, all: &mut StepPlan) {
+    pub(crate) fn master(&self, need: &Need<'_, '_>, all: &mut StepPlan) {
         let host = need.member.host;
         if !self.roles.are_sentinels() {
             all.note(
@@ -109,7 +99,7 @@ impl Run<'_, '_, '_> {
             return;
         }
         let reason = format!("{host} is the master, and must be restarted: {}", need.reason);
-        hand_over::plan(self.view, self.cx, need.member, sentinel, &reason, all);
+        failover::plan(self.view, self.cx, need.member, sentinel, &reason, all);
         self.old_master(need, None, all);
     }
 
@@ -125,9 +115,10 @@ impl Run<'_, '_, '_> {
         let drifts = engine.map(|engine| drifts(self.settings, need.member, engine));
         let mut waiting = drifts.and_then(Result::ok).unwrap_or_default();
         waiting.retain(|drift| !drift.is_settable && drift.wanted.key != "requirepass");
-        let mut tasks: Vec<Task> = again::plan(self.settings, need.member, &waiting, only_if.clone())
-            .into_iter()
-            .collect();
+        let mut tasks: Vec<Task> =
+            reapply_config::plan(self.settings, need.member, &waiting, only_if.clone())
+                .into_iter()
+                .collect();
         tasks.push(self.task(need, only_if));
         if let (Some(task), Some(gate)) = (tasks.first_mut(), before) {
             task.before.push(gate.clone());
@@ -178,7 +169,7 @@ impl Run<'_, '_, '_> {
         // A master that disrupts has handed its role over, or keeps it where no sentinel watches.
         let is_master = host == self.master && !(need.disrupts && self.roles.are_sentinels());
         task.disrupting(need.disrupts)
-            .gate(gates::member_serving(self.settings, self.cx, host, is_master))
+            .gate(checks::member_serving(self.view, self.cx, host, is_master))
     }
 
     fn master_is_out_of_reach(&self) -> Option<String> {
@@ -194,59 +185,9 @@ impl Run<'_, '_, '_> {
             }
         }
     }
-
-    /// What CKQUORUM says on a sentinel; `None` where no sentinel watches.
-    pub(super) fn quorum(&self) -> Option<Result<(), String>> {
-        let watching = self.view.watching();
-        let mut verdicts = watching
-            .iter()
-            .map(|(member, sentinel, _)| match &sentinel.quorum {
-                Ok(_) => Ok(()),
-                Err(words) => Err(format!("the sentinel on {} says {words}", member.host)),
-            });
-        let first = verdicts.next()?;
-        Some(verdicts.fold(first, Result::and))
-    }
-
-    /// A sentinel that watches the master on another host, on which nothing is in doubt.
-    pub(super) fn other_sentinel(&self, host: &HostName) -> Option<&Member<'_>> {
-        let watching = self.view.watching();
-        let other = watching.iter().find(|(member, ..)| member.host != host)?;
-        self.view.member(other.0.host)
-    }
-
-    /// The sentinel that is told to fail over: not the old master's, where there is another, and on a host on which
-    /// nothing is refused.
-    pub(super) fn sentinel_to_ask(&self) -> Option<&Member<'_>> {
-        let watching = self.view.watching();
-        let mut hosts: Vec<&HostName> = watching.iter().map(|(member, ..)| member.host).collect();
-        hosts.retain(|host| self.cx.hosts.contains(host));
-        hosts.retain(|host| {
-            let member = self.view.member(host);
-            member.is_some_and(|member| !is_stopped(self.view, self.roles, member, self.cx))
-        });
-        let other = hosts
-            .iter()
-            .find(|host| **host != self.master)
-            .or(hosts.first())?;
-        self.view.member(other)
-    }
-
-    /// Whether a replica could become the master as Sentinel sees it: up, linked, with a priority that is not 0
-    /// (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>, "Replica selection and priority").
-    pub(super) fn has_candidate(&self) -> bool {
-        let watching = self.view.watching();
-        watching.iter().any(|(_, sentinel, _)| {
-            sentinel.replicas.iter().any(|row| {
-                !is_flagged_down(row)
-                    && field(row, "master-link-status") == "ok"
-                    && field(row, "slave-priority") != "0"
-            })
-        })
-    }
 }
 
-pub(super) fn no_quorum(host: &HostName, why: &str) -> Refusal {
+pub(crate) fn no_quorum(host: &HostName, why: &str) -> Refusal {
     Refusal {
         service: None,
         host: Some(host.clone()),

@@ -3,17 +3,17 @@
 use plan::{Consent, Refusal};
 use types::HostName;
 
-use super::roles::Roles;
-use super::servers::{Content, Talk, field, is_flagged_down};
-use super::view::{Member, View};
-use formats::directives::unquoted;
+use crate::observe::replies::{Content, Talk, field, is_flagged_down};
+use crate::observe::view::{Member, View};
+use crate::rules::data_loss::holds_nothing;
+use crate::rules::roles::Roles;
 use kit::Cx;
 
 /// The consent that lets a node's own data be replaced by the master's.
-pub(super) const RESYNC: &str = "kvrocks.resync";
+pub(crate) const RESYNC: &str = "kvrocks.resync";
 
 /// What becomes of a member.
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// It is the master, or becomes it.
     Master,
     /// It follows the master, or will once it runs; its file is not touched.
@@ -34,7 +34,7 @@ pub(super) enum Fate {
 }
 
 /// What becomes of a member under these roles.
-pub(super) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> Fate {
+pub(crate) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> Fate {
     let master = match roles {
         Roles::Known { master, .. } | Roles::First(master) => master,
         Roles::Refused(refusal) => return Fate::Unknown(refusal.why.clone()),
@@ -78,13 +78,13 @@ pub(super) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<
 }
 
 /// Whether nothing more is done on a member's host, because its role or its data are in doubt.
-pub(super) fn is_stopped(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> bool {
+pub(crate) fn is_stopped(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> bool {
     matches!(fate(view, roles, member, cx), Fate::Refused(_) | Fate::Unknown(_))
 }
 
 /// Whether a member follows one that is the master no more, or would once it runs, and the sentinels, which name another,
 /// do not know it.
-pub(super) fn is_astray(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> bool {
+pub(crate) fn is_astray(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> bool {
     let followed = match &member.engine {
         Talk::Up(engine) if engine.is_master() => None,
         Talk::Up(engine) => Some(engine.info("master_host").to_owned()),
@@ -124,21 +124,6 @@ fn listing(view: &View<'_>, member: &Member<'_>) -> Listing {
     listing
 }
 
-/// Whether an engine that does not answer holds no data for certain: nothing is where its package keeps it, and its file
-/// does not put it elsewhere.
-fn holds_nothing(view: &View<'_>, member: &Member<'_>) -> bool {
-    let packaged = view.settings.engine.defaults().data_dir;
-    let says = |key: &str, value: &str| {
-        let directives = member.directives(view.settings);
-        let said = directives.as_ref().and_then(|directives| directives.last(key));
-        said.is_none_or(|said| unquoted(said) == value)
-    };
-    member.has_no_data_files
-        && says("dir", packaged)
-        && says("dbfilename", "dump.rdb")
-        && says("appenddirname", "appendonlydir")
-}
-
 fn consented(member: &Member<'_>, master: &HostName, holds: &str, cx: &Cx<'_>) -> Fate {
     let host = member.host;
     if cx.is_allowed(RESYNC, host) {
@@ -158,30 +143,4 @@ fn consented(member: &Member<'_>, master: &HostName, holds: &str, cx: &Cx<'_>) -
             host: host.clone(),
         }),
     }))
-}
-
-/// Why the master seems to have come back without its data while others still have theirs: a disk that was replaced, a
-/// host that was rebuilt. It must not be helped to serve.
-pub(super) fn lost_its_data(view: &View<'_>, master: &Member<'_>) -> Option<String> {
-    if master.unreachable.is_some() {
-        return None;
-    }
-    let mut others = view.members.iter().filter(|member| member.host != master.host);
-    match &master.engine {
-        Talk::Up(engine) if engine.is_master() && engine.is_empty() => {
-            let holder = others.find(|member| {
-                let engine = member.engine.up();
-                engine.is_some_and(|engine| !engine.is_empty() && !engine.is_master() && !engine.has_link())
-            })?;
-            Some(format!("it is empty, and its replica {} is not", holder.host))
-        }
-        Talk::Down(_) if holds_nothing(view, master) && !master.is_active() => {
-            let holder = others.find(|member| {
-                member.unreachable.is_none() && !member.has_no_data_files && member.engine.up().is_none()
-                    || member.engine.up().is_some_and(|engine| !engine.is_empty())
-            })?;
-            Some(format!("it has no data on disk, and {} has", holder.host))
-        }
-        _ => None,
-    }
 }

@@ -6,17 +6,17 @@ use plan::{Level, Unknown};
 use protocol::{Operation, UnitVerb};
 use types::HostName;
 
-use super::fate::is_stopped;
-use super::gates;
-use super::roles::Roles;
-use super::seed::monitored_by_file;
-use super::settings::Settings;
-use super::view::{Member, View, newer};
+use crate::checks;
+use crate::observe::view::monitored_by_file;
+use crate::observe::view::{Member, View, newer};
+use crate::rules::role_assignment::is_stopped;
+use crate::rules::roles::Roles;
+use crate::settings::Settings;
 use kit::{Cx, StepPlan, Task};
 use kit::{UNIT, action, verbs_to_run};
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let roles = Roles::find(&view);
     let mut all = StepPlan::nothing();
@@ -51,7 +51,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     }
     // One more node waits for all of them together: none can agree before the last has started.
     let reason = "sentinels find each other and the replicas through the master";
-    let gate = gates::sentinel_agrees(settings, cx);
+    let gate = checks::sentinel_agrees(&view, cx);
     all.tasks
         .push(Task::wait(host, "wait until the sentinels agree", reason, gate).part("agree"));
     all
@@ -71,7 +71,7 @@ fn start_host(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Optio
         if word == "enable" {
             task
         } else {
-            task.gate(gates::sentinel_knows(settings, cx, host))
+            task.gate(checks::sentinel_knows(view, cx, host))
         }
     };
     if cx.installs(host, &sentinel.package) {

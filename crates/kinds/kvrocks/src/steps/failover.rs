@@ -4,15 +4,15 @@ use ::plan::Preview;
 use protocol::facts::RespCommand;
 use protocol::{Action, Operation};
 
-use super::gates;
-use super::hold;
-use super::proofs::same_master;
-use super::view::{Member, View};
+use crate::checks;
+use crate::observe::view::{Member, View};
+use crate::rules::preconditions::same_master;
+use crate::steps::pause_writes;
 use kit::QUICK;
 use kit::{Cx, StepPlan, Task};
 
 /// Plans it: `sentinel` is asked to let another take over from `master`, and all follow the new one in the end.
-pub(super) fn plan(
+pub(crate) fn plan(
     view: &View<'_>,
     cx: &Cx<'_>,
     master: &Member<'_>,
@@ -39,13 +39,13 @@ pub(super) fn plan(
     let failover = Task::new(sentinel.host, title, reason, failover)
         .part("failover")
         .preview(Preview::Commands(vec![format!("SENTINEL FAILOVER {name}")]))
-        .gate(gates::new_master(settings, cx, host))
-        .gate(gates::followers(settings, cx));
-    let hold = hold::plan(settings, cx, master, all);
+        .gate(checks::new_master(view, cx, host))
+        .gate(checks::followers(view, cx));
+    let hold = pause_writes::plan(view, cx, master, all);
     // Waiting comes before writes are held back, for that has an end.
     let mut tasks: Vec<Task> = hold.into_iter().chain([failover]).collect();
     if let Some(first) = tasks.first_mut() {
-        first.before.push(gates::followers(settings, cx));
+        first.before.push(checks::followers(view, cx));
     }
     all.tasks.extend(tasks);
 }

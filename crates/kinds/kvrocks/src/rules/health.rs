@@ -1,48 +1,14 @@
-//! What gates wait for.
+//! Whether members, replication and sentinels are healthy.
 
-use plan::{Facts, Verdict};
 use types::HostName;
 
-use super::fate::is_astray;
-use super::gates;
-use super::leave;
-use super::roles::{Roles, endpoint};
-use super::servers::{Engine, Talk, field, is_flagged_down};
-use super::settings::Settings;
-use super::view::{Member, View};
-
-/// What a gate's check says of the facts.
-pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-    let view = View::new(settings, facts);
-    let member = host.and_then(|host| view.member(host));
-    let found = match (check, member) {
-        (gates::MEMBER_SERVING, Some(member)) => serving(&view, member, false),
-        (gates::MASTER_SERVING, Some(member)) => serving(&view, member, true),
-        (gates::REPLICAS_LEVEL, Some(master)) => replicas_level(&view, master),
-        (gates::NEW_MASTER, Some(old)) => new_master(&view, old),
-        (gates::SENTINEL_KNOWS, Some(member)) => sentinel_knows(&view, member),
-        (gates::FOLLOWERS, _) => followers(&view),
-        (gates::STAYING, Some(leaver)) => leave::staying(&view, facts, leaver.host),
-        (gates::FOUND, _) => leave::found(&view),
-        (check, Some(member)) if check.starts_with(gates::FORGOTTEN) => {
-            leave::forgotten(&view, member, &check[gates::FORGOTTEN.len()..])
-        }
-        (gates::SENTINEL_AGREES, _) => sentinels_agree(&view),
-        _ => return Verdict::Fail(format!("{} has no check {check:?} for that host", settings.name)),
-    };
-    if let (gates::MEMBER_SERVING, Some(member), Err(_)) = (check, member, &found)
-        && let Some(why) = goes_astray(&view, member)
-    {
-        return Verdict::Fail(why);
-    }
-    match found {
-        Ok(()) => Verdict::Pass,
-        Err(why) => Verdict::Wait(why),
-    }
-}
+use crate::observe::replies::{Engine, Talk, field, is_flagged_down};
+use crate::observe::view::{Member, View};
+use crate::rules::role_assignment::is_astray;
+use crate::rules::roles::{Roles, endpoint};
 
 /// Why a replica will not come to follow the master, however long it is waited for.
-fn goes_astray(view: &View<'_>, member: &Member<'_>) -> Option<String> {
+pub(crate) fn goes_astray(view: &View<'_>, member: &Member<'_>) -> Option<String> {
     let roles = Roles::find(view);
     let engine = member.engine.up().filter(|_| is_astray(view, &roles, member))?;
     let followed = endpoint(engine.info("master_host"), engine.info("master_port"));
@@ -54,7 +20,7 @@ fn goes_astray(view: &View<'_>, member: &Member<'_>) -> Option<String> {
 
 /// The member answers with our password; a replica has caught up. Where nobody follows anybody yet, it may be a master
 /// only if it is meant to become the first one.
-fn serving(view: &View<'_>, member: &Member<'_>, is_first: bool) -> Result<(), String> {
+pub(crate) fn serving(view: &View<'_>, member: &Member<'_>, is_first: bool) -> Result<(), String> {
     let host = member.host;
     let engine = match &member.engine {
         Talk::Up(engine) => engine,
@@ -131,7 +97,7 @@ fn caught_up(
 
 /// Whoever answers follows the one master that the sentinels name, and has caught up, so that none of them could be elected
 /// and lack what was written; and there are sentinels enough to elect.
-pub(super) fn followers(view: &View<'_>) -> Result<(), String> {
+pub(crate) fn followers(view: &View<'_>) -> Result<(), String> {
     let roles = Roles::find(view);
     if let Roles::Refused(refusal) = &roles {
         return Err(refusal.why.clone());
@@ -165,14 +131,13 @@ pub(super) fn followers(view: &View<'_>) -> Result<(), String> {
 }
 
 /// How far a replica is behind its master; never negative, for the two were not asked at the same moment.
-pub(super) fn lag(replica: &Engine, master: &Engine) -> Option<i64> {
+pub(crate) fn lag(replica: &Engine, master: &Engine) -> Option<i64> {
     Some(master.offset()?.saturating_sub(replica.offset()?).max(0))
 }
 
-/// All sentinels that answer name one other master, and the old one is a replica (or gone): Sentinel turns it into one
-/// some ten seconds after the election (seen), and restarting it before that would start a second master.
-/// Nothing is written meanwhile, so their numbers meet.
-fn replicas_level(view: &View<'_>, master: &Member<'_>) -> Result<(), String> {
+/// Each replica with a link to the master has all that the master has. Nothing is written meanwhile, so their offsets
+/// meet.
+pub(crate) fn replicas_level(view: &View<'_>, master: &Member<'_>) -> Result<(), String> {
     let Talk::Up(engine) = &master.engine else {
         return Err(format!("{} does not answer", master.host));
     };
@@ -194,7 +159,9 @@ fn replicas_level(view: &View<'_>, master: &Member<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn new_master(view: &View<'_>, old: &Member<'_>) -> Result<(), String> {
+/// All sentinels that answer name one other master, and the old one is a replica (or gone): Sentinel turns it into one
+/// some ten seconds after the election (seen), and restarting it before that would start a second master.
+pub(crate) fn new_master(view: &View<'_>, old: &Member<'_>) -> Result<(), String> {
     let roles = Roles::find(view);
     if let Roles::Refused(refusal) = &roles {
         return Err(refusal.why.clone());
@@ -215,7 +182,7 @@ fn new_master(view: &View<'_>, old: &Member<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn sentinel_knows(view: &View<'_>, member: &Member<'_>) -> Result<(), String> {
+pub(crate) fn sentinel_knows(view: &View<'_>, member: &Member<'_>) -> Result<(), String> {
     let name = &view.settings.sentinel.master_name;
     match &member.sentinel {
         Talk::Up(sentinel) if view.watched(sentinel).is_some() => Ok(()),
@@ -226,7 +193,7 @@ fn sentinel_knows(view: &View<'_>, member: &Member<'_>) -> Result<(), String> {
     }
 }
 
-fn sentinels_agree(view: &View<'_>) -> Result<(), String> {
+pub(crate) fn sentinels_agree(view: &View<'_>) -> Result<(), String> {
     let roles = Roles::find(view);
     if let Roles::Refused(refusal) = &roles {
         return Err(refusal.why.clone());

@@ -10,21 +10,21 @@ use plan::{Level, Preview};
 use protocol::facts::{Query, RespCommand, RespQuery, RespValue};
 use protocol::{Action, Operation, Precondition};
 
-use super::config::follow;
-use super::drift::{Drift, drifts};
-use super::fate::{Fate, fate};
-use super::gates;
-use super::proofs::{Role, has_role, same_master};
-use super::queries::config_get;
-use super::roles::{Roles, endpoint};
-use super::servers::{Engine, replies};
-use super::settings::Settings;
-use super::view::{Member, View};
+use crate::checks;
+use crate::observe::queries::config_get;
+use crate::observe::replies::{Engine, replies};
+use crate::observe::view::{Member, View};
+use crate::rules::desired_config::follow;
+use crate::rules::drift::{Drift, drifts};
+use crate::rules::preconditions::{Role, has_role, same_master};
+use crate::rules::role_assignment::{Fate, fate};
+use crate::rules::roles::{Roles, endpoint};
+use crate::settings::Settings;
 use kit::QUICK;
 use kit::{Cx, StepPlan, Task};
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let roles = Roles::find(&view);
     let mut all = StepPlan::nothing();
@@ -112,7 +112,7 @@ fn turn(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> Res
         Task::new(host, format!("have it follow {master}"), reason, action)
             .part("role")
             .preview(Preview::Commands(vec![format!("{word} {role}")]))
-            .gate(gates::member_serving(settings, cx, host, false)),
+            .gate(checks::member_serving(view, cx, host, false)),
     )
 }
 

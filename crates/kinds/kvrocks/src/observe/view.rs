@@ -7,41 +7,43 @@ use protocol::Text;
 use protocol::facts::{FileFact, RespFact, UnitFact, UnitQuery};
 use types::HostName;
 
-use super::queries;
-use super::servers::{Engine, Fields, Sentinel, Talk, field, is_flagged_down, read_engine, read_sentinel};
-use super::settings::{Place, Settings};
+use crate::observe::queries;
+use crate::observe::replies::{
+    Engine, Fields, Sentinel, Talk, field, is_flagged_down, read_engine, read_sentinel,
+};
+use crate::settings::{Place, Settings};
 use formats::directives::{Directives, unquoted};
 
 /// All members as they were observed.
-pub(super) struct View<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) members: Vec<Member<'a>>,
+pub(crate) struct View<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) members: Vec<Member<'a>>,
     /// Hosts that are no members, and may have been.
     others: Vec<Member<'a>>,
 }
 
 /// One host.
-pub(super) struct Member<'a> {
-    pub(super) host: &'a HostName,
+pub(crate) struct Member<'a> {
+    pub(crate) host: &'a HostName,
     /// Why it cannot be reached.
-    pub(super) unreachable: Option<&'a str>,
+    pub(crate) unreachable: Option<&'a str>,
     /// Its own address first, then others under which it is known. Empty where nothing resolves.
-    pub(super) addresses: Vec<String>,
-    pub(super) unit: Result<&'a UnitFact, Unknown>,
-    pub(super) file: Result<&'a FileFact, Unknown>,
-    pub(super) engine: Talk<Engine>,
-    pub(super) sentinel_unit: Result<&'a UnitFact, Unknown>,
-    pub(super) sentinel_file: Result<&'a FileFact, Unknown>,
-    pub(super) sentinel: Talk<Sentinel>,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) unit: Result<&'a UnitFact, Unknown>,
+    pub(crate) file: Result<&'a FileFact, Unknown>,
+    pub(crate) engine: Talk<Engine>,
+    pub(crate) sentinel_unit: Result<&'a UnitFact, Unknown>,
+    pub(crate) sentinel_file: Result<&'a FileFact, Unknown>,
+    pub(crate) sentinel: Talk<Sentinel>,
     /// Whether nothing stands where a packaged engine keeps its data.
-    pub(super) has_no_data_files: bool,
+    pub(crate) has_no_data_files: bool,
     /// Whether its file asks for our password.
-    pub(super) has_our_password: bool,
+    pub(crate) has_our_password: bool,
 }
 
 impl<'a> View<'a> {
     /// Reads the facts. What was not asked, as in a gate, counts as not known.
-    pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
+    pub(crate) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
         let members = settings
             .hosts
             .iter()
@@ -55,12 +57,12 @@ impl<'a> View<'a> {
     }
 
     /// A member, present or former, by its host.
-    pub(super) fn member(&self, host: &HostName) -> Option<&Member<'a>> {
+    pub(crate) fn member(&self, host: &HostName) -> Option<&Member<'a>> {
         self.all().find(|member| member.host == host)
     }
 
     /// The member, present or former, that has an address, or a name that stands for one.
-    pub(super) fn at(&self, address: &str) -> Option<&Member<'a>> {
+    pub(crate) fn at(&self, address: &str) -> Option<&Member<'a>> {
         self.all().find(|member| member.is_at(address))
     }
 
@@ -69,12 +71,12 @@ impl<'a> View<'a> {
     }
 
     /// Whether a host is a member.
-    pub(super) fn is_member(&self, host: &HostName) -> bool {
+    pub(crate) fn is_member(&self, host: &HostName) -> bool {
         self.members.iter().any(|member| member.host == host)
     }
 
     /// Hosts that are no members any more: the members' sentinels know them, or they know the members.
-    pub(super) fn former(&self) -> Vec<&Member<'a>> {
+    pub(crate) fn former(&self) -> Vec<&Member<'a>> {
         let watching = self.watching();
         let is_known = |other: &&Member<'a>| {
             watching
@@ -88,7 +90,7 @@ impl<'a> View<'a> {
     }
 
     /// Other hosts whose sentinels watch a master of our name that is no member.
-    pub(super) fn strange_stores(&self) -> impl Iterator<Item = &Member<'a>> {
+    pub(crate) fn strange_stores(&self) -> impl Iterator<Item = &Member<'a>> {
         self.others.iter().filter(|other| {
             let watched = other.sentinel.up().and_then(|sentinel| self.watched(sentinel));
             watched.is_some_and(|master| self.at(field(master, "ip")).is_some())
@@ -96,7 +98,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether a sentinel knows a host, as master, replica or sentinel.
-    pub(super) fn knows(&self, sentinel: &Sentinel, master: &Fields, other: &Member<'_>) -> bool {
+    pub(crate) fn knows(&self, sentinel: &Sentinel, master: &Fields, other: &Member<'_>) -> bool {
         let is_it = |row: &Fields, port: u16| {
             let said = field(row, "port");
             other.is_at(field(row, "ip")) && (said.is_empty() || said == port.to_string())
@@ -124,7 +126,7 @@ impl<'a> View<'a> {
     }
 
     /// The sentinels that answer, each with its host.
-    pub(super) fn sentinels(&self) -> impl Iterator<Item = (&Member<'a>, &Sentinel)> {
+    pub(crate) fn sentinels(&self) -> impl Iterator<Item = (&Member<'a>, &Sentinel)> {
         let up = |member: &'_ Member<'a>| member.sentinel.up().is_some();
         let members = self.members.iter().filter(move |member| up(member));
         members.filter_map(|member| Some((member, member.sentinel.up()?)))
@@ -132,7 +134,7 @@ impl<'a> View<'a> {
 
     /// What a sentinel knows of our master, where it knows it: a master at a loopback address is what a packaged
     /// configuration watches before it was told anything.
-    pub(super) fn watched<'s>(&self, sentinel: &'s Sentinel) -> Option<&'s Fields> {
+    pub(crate) fn watched<'s>(&self, sentinel: &'s Sentinel) -> Option<&'s Fields> {
         let name = &self.settings.sentinel.master_name;
         sentinel
             .masters
@@ -141,7 +143,7 @@ impl<'a> View<'a> {
     }
 
     /// What our sentinels know of our master, each with its host; none that hears of nobody.
-    pub(super) fn watching(&self) -> Vec<(&Member<'a>, &Sentinel, &Fields)> {
+    pub(crate) fn watching(&self) -> Vec<(&Member<'a>, &Sentinel, &Fields)> {
         let mut watching = self.all_watching();
         watching.retain(|(member, ..)| !self.is_stray(member.host));
         watching
@@ -151,7 +153,7 @@ impl<'a> View<'a> {
     /// Sentinels tell each other on the engines that they watch and on the sentinels that they know
     /// (`sentinelSendHello` in `sentinel.c`): a newcomer whose master died before it had heard of anybody watches that
     /// one for ever. It took part in no election, so it is not asked who is the master.
-    pub(super) fn is_stray(&self, host: &HostName) -> bool {
+    pub(crate) fn is_stray(&self, host: &HostName) -> bool {
         let all = self.all_watching();
         let Some((_, sentinel, master)) = all.iter().find(|(member, ..)| member.host == host) else {
             return false;
@@ -206,29 +208,29 @@ impl<'a> Member<'a> {
     }
 
     /// Whether it has an address, or a name that stands for one.
-    pub(super) fn is_at(&self, address: &str) -> bool {
+    pub(crate) fn is_at(&self, address: &str) -> bool {
         self.host.as_str() == address || self.addresses.iter().any(|own| own == address)
     }
 
     /// Its own address.
-    pub(super) fn address(&self) -> Option<&str> {
+    pub(crate) fn address(&self) -> Option<&str> {
         self.addresses.first().map(String::as_str)
     }
 
     /// The configuration file's directives; none where the file is not there.
-    pub(super) fn directives(&self, settings: &Settings) -> Option<Directives> {
+    pub(crate) fn directives(&self, settings: &Settings) -> Option<Directives> {
         let text = self.file.as_ref().ok()?.text()?;
         Some(Directives::parse(text.as_str(), settings.engine.has_aliases()))
     }
 
     /// Sentinel's directives; none where the file is not there.
-    pub(super) fn sentinel_directives(&self) -> Option<Directives> {
+    pub(crate) fn sentinel_directives(&self) -> Option<Directives> {
         let text = self.sentinel_file.as_ref().ok()?.text()?;
         Some(Directives::parse(text.as_str(), true))
     }
 
     /// Whom the file makes the node follow: address and port.
-    pub(super) fn follows_by_file(&self, settings: &Settings) -> Option<(String, String)> {
+    pub(crate) fn follows_by_file(&self, settings: &Settings) -> Option<(String, String)> {
         let directives = self.directives(settings)?;
         // Newer Kvrocks takes both names; the one that we write comes first.
         let value = match directives.last(settings.engine.replica_directive()) {
@@ -242,17 +244,17 @@ impl<'a> Member<'a> {
     }
 
     /// Whether the engine's configuration was changed after its process was started.
-    pub(super) fn has_newer_file(&self) -> bool {
+    pub(crate) fn has_newer_file(&self) -> bool {
         newer(&self.file, &self.unit)
     }
 
     /// Whether the engine refuses our password, and its file gives no hope that a restart would change that.
-    pub(super) fn is_denied(&self) -> bool {
+    pub(crate) fn is_denied(&self) -> bool {
         matches!(self.engine, Talk::Denied(_)) && !(self.has_newer_file() && self.has_our_password)
     }
 
     /// Whether the engine's unit runs.
-    pub(super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.unit.as_ref().is_ok_and(|unit| unit.is_active())
     }
 
@@ -295,14 +297,23 @@ impl<'a> Member<'a> {
 }
 
 /// Whether a file was changed after a unit's process was started.
-pub(super) fn newer(file: &Result<&FileFact, Unknown>, unit: &Result<&UnitFact, Unknown>) -> bool {
+pub(crate) fn newer(file: &Result<&FileFact, Unknown>, unit: &Result<&UnitFact, Unknown>) -> bool {
     match (file, unit) {
         (Ok(FileFact::Present(meta)), Ok(unit)) => meta.modified_us > unit.started_us,
         _ => false,
     }
 }
 
-pub(super) fn is_loopback(address: &str) -> bool {
+/// The master's address and port in a sentinel's file; `None` where the file does not name our master, or names one
+/// at a loopback address as a packaged file does.
+pub(crate) fn monitored_by_file(directives: &Directives, name: &str) -> Option<(String, String)> {
+    let line = directives.after(&["sentinel", "monitor", name]).pop()?;
+    let mut words = line.split_whitespace().map(unquoted);
+    let (address, port) = (words.next()?, words.next()?);
+    (!is_loopback(address)).then(|| (address.to_owned(), port.to_owned()))
+}
+
+pub(crate) fn is_loopback(address: &str) -> bool {
     address == "localhost"
         || address
             .parse::<IpAddr>()

@@ -6,13 +6,13 @@ use protocol::facts::{Query, RespCommand, RespFact, RespQuery, RespValue};
 use protocol::{Fact, Precondition};
 use types::HostName;
 
-use super::queries;
-use super::servers::{Engine, field, replies};
-use super::settings::Settings;
-use super::view::{Member, View};
+use crate::observe::queries;
+use crate::observe::replies::{Engine, field, replies};
+use crate::observe::view::{Member, View};
+use crate::settings::Settings;
 
 /// The sentinel of `member` still names the master that the plan is about, asked from `from`.
-pub(super) fn same_master(
+pub(crate) fn same_master(
     view: &View<'_>,
     named: &HostName,
     from: &HostName,
@@ -26,7 +26,7 @@ pub(super) fn same_master(
 }
 
 /// The sentinel of `member` still names whom it named, asked from `from`.
-pub(super) fn names_same(
+pub(crate) fn names_same(
     view: &View<'_>,
     what: String,
     from: &HostName,
@@ -47,7 +47,7 @@ pub(super) fn names_same(
 }
 
 /// A node that is going to be made a replica still holds nothing.
-pub(super) fn still_empty(settings: &Settings, host: &HostName, engine: &Engine) -> Precondition {
+pub(crate) fn still_empty(settings: &Settings, host: &HostName, engine: &Engine) -> Precondition {
     let (address, port) = engine.at.clone();
     let commands = vec![
         RespCommand::new(["DBSIZE"]),
@@ -69,7 +69,7 @@ pub(super) fn still_empty(settings: &Settings, host: &HostName, engine: &Engine)
 
 /// A member that did not answer still does not: one that has come up meanwhile serves, and is not stopped like one that
 /// does not. `None` where it was not asked at its own address, or answered.
-pub(super) fn still_silent(settings: &Settings, host: &HostName, facts: &Facts) -> Option<Precondition> {
+pub(crate) fn still_silent(settings: &Settings, host: &HostName, facts: &Facts) -> Option<Precondition> {
     let query = queries::engines(settings, host).into_iter().next()?;
     let fact = facts.get(host, &query).ok()?;
     matches!(fact, RespFact::Down(_)).then(|| Precondition {
@@ -81,7 +81,7 @@ pub(super) fn still_silent(settings: &Settings, host: &HostName, facts: &Facts) 
 
 /// What an engine takes itself for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Others follow it.
     Master,
     /// It follows another: the failover before this has reached it.
@@ -89,7 +89,7 @@ pub(super) enum Role {
 }
 
 /// The engine takes itself for this.
-pub(super) fn has_role(settings: &Settings, host: &HostName, engine: &Engine, role: Role) -> Precondition {
+pub(crate) fn has_role(settings: &Settings, host: &HostName, engine: &Engine, role: Role) -> Precondition {
     let (what, says) = match role {
         Role::Master => (format!("{host} is still the master"), "master"),
         Role::Replica => (format!("{host} is a replica now"), "slave"),

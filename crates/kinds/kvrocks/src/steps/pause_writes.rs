@@ -14,10 +14,9 @@ use ::plan::{Level, Preview};
 use protocol::facts::RespCommand;
 use protocol::{Action, Operation};
 
-use super::gates;
-use super::proofs::{Role, has_role};
-use super::settings::Settings;
-use super::view::Member;
+use crate::checks;
+use crate::observe::view::{Member, View};
+use crate::rules::preconditions::{Role, has_role};
 use kit::QUICK;
 use kit::{Cx, StepPlan, Task};
 
@@ -26,13 +25,8 @@ use kit::{Cx, StepPlan, Task};
 const PAUSE_MS: &str = "15000";
 
 /// The task; a note where the engine cannot.
-pub(super) fn plan(
-    settings: &Settings,
-    cx: &Cx<'_>,
-    master: &Member<'_>,
-    all: &mut StepPlan,
-) -> Option<Task> {
-    let host = master.host;
+pub(crate) fn plan(view: &View<'_>, cx: &Cx<'_>, master: &Member<'_>, all: &mut StepPlan) -> Option<Task> {
+    let (settings, host) = (view.settings, master.host);
     let engine = master.engine.up();
     let Some(engine) = engine.filter(|engine| engine.tells_role && settings.engine.pauses_writes()) else {
         let text = format!(
@@ -60,6 +54,6 @@ pub(super) fn plan(
         Task::new(host, title, reason, action)
             .part("hold")
             .preview(Preview::Commands(vec![format!("CLIENT PAUSE {PAUSE_MS} WRITE")]))
-            .gate(gates::replicas_level(settings, cx, host)),
+            .gate(checks::replicas_level(view, cx, host)),
     )
 }

@@ -6,30 +6,21 @@
 //! SENTINEL SET speaks to one only
 //! (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>).
 
-use plan::{Level, Preview, Unknown};
-use protocol::facts::RespCommand;
+use plan::{Level, Unknown};
 use protocol::{Action, FileState, Operation, Text};
 use types::HostName;
 
-use super::config::{owner, unresolved};
-use super::fate::is_stopped;
-use super::queries;
-use super::roles::Roles;
-use super::servers::{Talk, field};
-use super::settings::Settings;
-use super::view::{Member, View, is_loopback};
-use formats::directives::{Directives, unquoted};
+use crate::observe::queries;
+use crate::observe::replies::{Talk, field};
+use crate::observe::view::{Member, View, is_loopback, monitored_by_file};
+use crate::rules::desired_config::{owner, unresolved};
+use crate::rules::role_assignment::is_stopped;
+use crate::rules::roles::Roles;
+use crate::rules::sentinel_commands::{resp, watch};
+use crate::settings::Settings;
+use formats::directives::unquoted;
+use kit::DesiredFile;
 use kit::{Cx, StepPlan, Task};
-use kit::{DesiredFile, QUICK, action};
-
-/// The master's address and port in a sentinel's file; `None` where the file does not name our master, or names one
-/// at a loopback address as a packaged file does.
-pub(super) fn monitored_by_file(directives: &Directives, name: &str) -> Option<(String, String)> {
-    let line = directives.after(&["sentinel", "monitor", name]).pop()?;
-    let mut words = line.split_whitespace().map(unquoted);
-    let (address, port) = (words.next()?, words.next()?);
-    (!is_loopback(address)).then(|| (address.to_owned(), port.to_owned()))
-}
 
 /// How a sentinel comes to know the master.
 enum Seed {
@@ -82,7 +73,7 @@ fn seed(view: &View<'_>, member: &Member<'_>) -> Result<Seed, String> {
 }
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let roles = Roles::find(&view);
     let mut all = StepPlan::nothing();
@@ -214,47 +205,4 @@ fn monitor(settings: &Settings, host: &HostName, master: &str, reason: &str) -> 
     let reason = format!("{reason}, and watches other masters");
     let title = format!("let the running sentinel watch {name}");
     resp(settings, host, title, reason, watch(settings, master))
-}
-
-/// What a running sentinel is told so that it watches the master.
-pub(super) fn watch(settings: &Settings, master: &str) -> Vec<RespCommand> {
-    let sentinel = &settings.sentinel;
-    let name = sentinel.master_name.as_str();
-    let (port, quorum) = (settings.port.to_string(), sentinel.quorum.to_string());
-    let mut commands = vec![
-        RespCommand::new(["SENTINEL", "MONITOR", name, master, &port, &quorum]),
-        set(name, "auth-pass", Text::secret(&settings.password).as_str()),
-    ];
-    commands.extend(
-        sentinel
-            .options
-            .iter()
-            .map(|(option, value)| set(name, option, &value.to_string())),
-    );
-    commands
-}
-
-pub(super) fn set(name: &str, option: &str, value: &str) -> RespCommand {
-    RespCommand::new(["SENTINEL", "SET", name, option, value])
-}
-
-pub(super) fn resp(
-    settings: &Settings,
-    host: &HostName,
-    title: String,
-    reason: String,
-    commands: Vec<RespCommand>,
-) -> Task {
-    let shown = commands.iter().map(|command| {
-        let words: Vec<&str> = command.args.iter().map(Text::as_str).collect();
-        words.join(" ")
-    });
-    let preview = Preview::Commands(shown.collect());
-    let operation = Operation::Resp {
-        address: "127.0.0.1".to_owned(),
-        port: settings.sentinel.port,
-        password: None,
-        commands,
-    };
-    Task::new(host, title, reason, action(operation, QUICK)).preview(preview)
 }

@@ -9,14 +9,14 @@
 use ::plan::Preview;
 use protocol::{Action, Directive, Operation, Precondition};
 
-use super::drift::Drift;
-use super::settings::Settings;
-use super::view::Member;
+use crate::observe::view::Member;
+use crate::rules::drift::Drift;
+use crate::settings::Settings;
 use kit::QUICK;
 use kit::Task;
 
 /// The task; `None` where nothing waits for a restart.
-pub(super) fn plan(
+pub(crate) fn plan(
     settings: &Settings,
     member: &Member<'_>,
     waiting: &[Drift],

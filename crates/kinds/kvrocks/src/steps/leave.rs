@@ -7,30 +7,27 @@
 //! (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>, "Adding or removing Sentinels"). A sentinel
 //! that forgot everybody tells when that was: `role-reported-time` begins anew (`sentinelResetMaster` in `sentinel.c`).
 
-use plan::{Consent, Facts, Level, Preview, Refusal};
+use plan::{Consent, Level, Preview, Refusal};
 use protocol::facts::{RespCommand, UnitFact, UnitQuery};
 use protocol::{Action, Operation, Precondition, UnitVerb};
 use types::HostName;
 
-use super::proofs::{Role, has_role, same_master};
-use super::roles::Roles;
-use super::rolling::Run;
-use super::servers::{Talk, field, is_flagged_down};
-use super::settings::Settings;
-use super::status::unavailable;
-use super::view::{Member, View};
-use super::{gates, hand_over, health};
+use crate::checks;
+use crate::observe::replies::{Talk, field, is_flagged_down};
+use crate::observe::view::{Member, View};
+use crate::rules::member_removal::LEAVE;
+use crate::rules::preconditions::{Role, has_role, same_master};
+use crate::rules::roles::Roles;
+use crate::rules::rollout::Rollout;
+use crate::settings::Settings;
+use crate::steps::failover;
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, UNIT, action};
 
-/// The consent to let a host go without the proof.
-pub(super) const LEAVE: &str = "kvrocks.leave";
 const REASON: &str = "it is no host of this service any more";
-/// Sentinels are reset so far apart, in milliseconds.
-const APART: u64 = 30_000;
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let roles = Roles::find(&view);
     let mut all = StepPlan::nothing();
@@ -42,7 +39,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         return all;
     };
     leaving.sort_by_key(|former| *former.host == master);
-    let run = Run {
+    let run = Rollout {
         settings,
         cx,
         view: &view,
@@ -95,7 +92,7 @@ fn allowed_strangers(view: &View<'_>, cx: &Cx<'_>) -> Vec<String> {
 }
 
 /// Why it cannot be proven that a host can be spared, when so many of `total` sentinels go on to vote.
-fn unproven(run: &Run<'_, '_, '_>, former: &Member<'_>, staying: usize, total: usize) -> Option<String> {
+fn unproven(run: &Rollout<'_, '_, '_>, former: &Member<'_>, staying: usize, total: usize) -> Option<String> {
     let host = former.host;
     if let Some(why) = former.unreachable {
         return Some(format!(
@@ -108,7 +105,10 @@ fn unproven(run: &Run<'_, '_, '_>, former: &Member<'_>, staying: usize, total: u
     if let Talk::Denied(words) = &former.engine {
         return Some(format!("its engine refuses the password: {words}"));
     }
-    let is_master = former.engine.up().is_some_and(super::servers::Engine::is_master);
+    let is_master = former
+        .engine
+        .up()
+        .is_some_and(crate::observe::replies::Engine::is_master);
     if host == run.master {
         if former.engine.up().is_none() {
             return Some("it is the master, and does not answer: Sentinel elects another first".to_owned());
@@ -149,7 +149,7 @@ fn refusal(host: &HostName, why: String) -> Refusal {
 }
 
 /// What is done on a host that goes.
-fn go(run: &Run<'_, '_, '_>, former: &Member<'_>, is_proven: bool, all: &mut StepPlan) {
+fn go(run: &Rollout<'_, '_, '_>, former: &Member<'_>, is_proven: bool, all: &mut StepPlan) {
     let (settings, host) = (run.settings, former.host);
     if !run.cx.others.contains(host) || former.unreachable.is_some() {
         return;
@@ -157,7 +157,7 @@ fn go(run: &Run<'_, '_, '_>, former: &Member<'_>, is_proven: bool, all: &mut Ste
     let is_master = host == run.master;
     if let (Some(sentinel), true) = (run.sentinel_to_ask(), is_master && former.engine.up().is_some()) {
         let reason = format!("{host} is the master, and no host of this service any more");
-        hand_over::plan(run.view, run.cx, former, sentinel, &reason, all);
+        failover::plan(run.view, run.cx, former, sentinel, &reason, all);
     }
     let stop = |unit: &str, part: &str, data: &str| {
         let fact = run.cx.facts.get(host, &UnitQuery::new(unit)).ok()?;
@@ -182,7 +182,7 @@ fn go(run: &Run<'_, '_, '_>, former: &Member<'_>, is_proven: bool, all: &mut Ste
     }
     for mut task in sentinel.into_iter().chain(engine) {
         if is_proven {
-            task.before.push(gates::staying(settings, run.cx, host));
+            task.before.push(checks::staying(run.view, run.cx, host));
         }
         all.tasks.push(task);
     }
@@ -201,7 +201,7 @@ fn verbs(unit: &UnitFact) -> Vec<UnitVerb> {
 }
 
 /// The members' sentinels forget an address, one at a time.
-fn forget(run: &Run<'_, '_, '_>, address: &str, all: &mut StepPlan) {
+fn forget(run: &Rollout<'_, '_, '_>, address: &str, all: &mut StepPlan) {
     let (settings, cx) = (run.settings, run.cx);
     let name = &settings.sentinel.master_name;
     for host in cx.hosts {
@@ -212,7 +212,7 @@ fn forget(run: &Run<'_, '_, '_>, address: &str, all: &mut StepPlan) {
         let knows = member.sentinel.up().is_none_or(|sentinel| {
             let rows = sentinel.masters.iter().chain(&sentinel.replicas);
             let mut rows = rows.chain(&sentinel.others);
-            let is_it = |row: &super::servers::Fields| match run.view.at(address) {
+            let is_it = |row: &crate::observe::replies::Fields| match run.view.at(address) {
                 Some(other) => other.is_at(field(row, "ip")),
                 None => field(row, "ip") == address,
             };
@@ -241,93 +241,8 @@ fn forget(run: &Run<'_, '_, '_>, address: &str, all: &mut StepPlan) {
             Task::new(host, format!("let the sentinel forget {address}"), reason, reset)
                 .part(format!("forget-{address}"))
                 .preview(Preview::Commands(vec![format!("SENTINEL RESET {name}")]))
-                .before(gates::found(settings, cx))
-                .gate(gates::forgotten(settings, cx, host, address)),
+                .before(checks::found(run.view, cx))
+                .gate(checks::forgotten(run.view, cx, host, address)),
         );
     }
-}
-
-/// All members serve, have caught up, and elect without the leaver, which is not the master.
-pub(super) fn staying(view: &View<'_>, facts: &Facts, leaver: &HostName) -> Result<(), String> {
-    health::followers(view)?;
-    if let Some(away) = unavailable(view.settings, facts).first() {
-        return Err(format!("{away} does not serve, or has not caught up"));
-    }
-    let roles = Roles::find(view);
-    if roles.master() == Some(leaver) {
-        return Err(format!("{leaver} is the master"));
-    }
-    let watching = view.watching();
-    let watches = |former: &&&Member<'_>| {
-        let sentinel = former.sentinel.up();
-        former.host != leaver && sentinel.is_some_and(|sentinel| view.watched(sentinel).is_some())
-    };
-    let electing = watching.len() + view.former().iter().filter(watches).count();
-    for (member, sentinel, master) in &watching {
-        let voters = sentinel.others.len() + 1;
-        let quorum = field(master, "quorum").parse().unwrap_or(0);
-        let needed = (voters / 2 + 1).max(quorum);
-        if electing < needed {
-            return Err(format!(
-                "{electing} sentinels watch beside its own, and by the one on {} {needed} must agree on a master",
-                member.host
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Every member's sentinel knows all others and all replicas, and was not made to forget anybody for a while.
-pub(super) fn found(view: &View<'_>) -> Result<(), String> {
-    health::followers(view)?;
-    for member in &view.members {
-        let host = member.host;
-        let Some((sentinel, master)) = member
-            .sentinel
-            .up()
-            .and_then(|sentinel| Some((sentinel, view.watched(sentinel)?)))
-        else {
-            return Err(format!("the sentinel on {host} does not watch the master"));
-        };
-        if is_flagged_down(master) {
-            return Err(format!(
-                "the sentinel on {host} says the master is {}",
-                field(master, "flags")
-            ));
-        }
-        for other in view.members.iter().filter(|other| other.host != host) {
-            if !sentinel.others.iter().any(|row| other.is_at(field(row, "ip"))) {
-                return Err(format!(
-                    "the sentinel on {host} does not know the one on {} yet",
-                    other.host
-                ));
-            }
-        }
-        for other in &view.members {
-            let mut engines = std::iter::once(master).chain(&sentinel.replicas);
-            if !engines.any(|row| other.is_at(field(row, "ip"))) {
-                return Err(format!(
-                    "the sentinel on {host} does not know the engine on {} yet",
-                    other.host
-                ));
-            }
-        }
-        if let Ok(ago) = field(master, "role-reported-time").parse::<u64>()
-            && ago < APART
-        {
-            return Err(format!("the sentinel on {host} began anew {} s ago", ago / 1_000));
-        }
-    }
-    Ok(())
-}
-
-/// The same, and a member's sentinel knows nobody at an address.
-pub(super) fn forgotten(view: &View<'_>, member: &Member<'_>, address: &str) -> Result<(), String> {
-    found(view)?;
-    let sentinel = member.sentinel.up().ok_or("it does not answer")?;
-    let mut rows = sentinel.replicas.iter().chain(&sentinel.others);
-    if rows.any(|row| field(row, "ip") == address) {
-        return Err(format!("the sentinel on {} still knows {address}", member.host));
-    }
-    Ok(())
 }

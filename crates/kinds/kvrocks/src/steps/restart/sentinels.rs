@@ -4,16 +4,17 @@
 
 use protocol::{Operation, UnitVerb};
 
-use super::gates;
-use super::rolling::{Run, no_quorum};
-use super::seed::monitored_by_file;
-use super::view::Member;
+use super::members::no_quorum;
+use crate::checks;
+use crate::observe::view::Member;
+use crate::observe::view::monitored_by_file;
+use crate::rules::rollout::Rollout;
 use kit::{ASKED, StepPlan, Task};
 use kit::{UNIT, action};
 
 /// Starts those that are off, where others watch: their files name the master, which may have changed since, and they hear
 /// of it.
-pub(super) fn start(run: &Run<'_, '_, '_>, all: &mut StepPlan) {
+pub(crate) fn start(run: &Rollout<'_, '_, '_>, all: &mut StepPlan) {
     if !run.roles.are_sentinels() {
         return;
     }
@@ -27,7 +28,7 @@ pub(super) fn start(run: &Run<'_, '_, '_>, all: &mut StepPlan) {
             .sentinel_directives()
             .is_some_and(|directives| monitored_by_file(&directives, name).is_some());
         if is_off && is_seeded {
-            let gate = gates::sentinel_knows(run.settings, run.cx, member.host);
+            let gate = checks::sentinel_knows(run.view, run.cx, member.host);
             let task = task(run, member, UnitVerb::Start, "it does not run");
             all.tasks.push(task.gate(gate));
         }
@@ -35,7 +36,7 @@ pub(super) fn start(run: &Run<'_, '_, '_>, all: &mut StepPlan) {
 }
 
 /// Starts those anew that somebody asked to, one at a time.
-pub(super) fn restart(run: &Run<'_, '_, '_>, all: &mut StepPlan) {
+pub(crate) fn restart(run: &Rollout<'_, '_, '_>, all: &mut StepPlan) {
     let unit = &run.settings.sentinel.unit;
     for member in members(run) {
         let watches = member
@@ -51,19 +52,19 @@ pub(super) fn restart(run: &Run<'_, '_, '_>, all: &mut StepPlan) {
         }
         let task = task(run, member, UnitVerb::Restart, ASKED)
             .disrupting(run.view.members.len() > 1)
-            .gate(gates::sentinel_knows(run.settings, run.cx, member.host))
-            .gate(gates::sentinel_agrees(run.settings, run.cx));
+            .gate(checks::sentinel_knows(run.view, run.cx, member.host))
+            .gate(checks::sentinel_agrees(run.view, run.cx));
         all.tasks.push(task);
     }
 }
 
 /// The step's members on whose hosts nothing was refused.
-fn members<'r>(run: &'r Run<'_, '_, '_>) -> impl Iterator<Item = &'r Member<'r>> {
+fn members<'r>(run: &'r Rollout<'_, '_, '_>) -> impl Iterator<Item = &'r Member<'r>> {
     let hosts = run.cx.hosts.iter();
     hosts.filter_map(|host| run.view.member(host))
 }
 
-fn task(run: &Run<'_, '_, '_>, member: &Member<'_>, verb: UnitVerb, reason: &str) -> Task {
+fn task(run: &Rollout<'_, '_, '_>, member: &Member<'_>, verb: UnitVerb, reason: &str) -> Task {
     let unit = &run.settings.sentinel.unit;
     let operation = Operation::Unit {
         name: unit.clone(),

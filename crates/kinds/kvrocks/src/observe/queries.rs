@@ -4,7 +4,7 @@ use protocol::FactQuery;
 use protocol::facts::{FileQuery, Query, ResolveQuery, RespCommand, RespQuery, UnitQuery};
 use types::HostName;
 
-use super::settings::{OWN_ADDRESS, Place, Settings};
+use crate::settings::{OWN_ADDRESS, Place, Settings};
 use formats::engine::Engine;
 
 /// Values of these directives do not leave the host. Quotes stay outside, so that a known secret within them is
@@ -22,7 +22,7 @@ const MASKS: [&str; 4] = [
 const ROLE_SCRIPT: &str = "return redis.call('info','replication'):match('role:(%a+)')";
 
 /// Everything that is asked of a host.
-pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let sentinel = &settings.sentinel;
     if !settings.hosts.contains(host) {
         let units = [&settings.unit, &sentinel.unit].map(|unit| UnitQuery::new(unit).wrap());
@@ -40,7 +40,7 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 }
 
 /// What running servers and resolvers are asked: what gates watch.
-pub(super) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+pub(crate) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut queries: Vec<FactQuery> = engines(settings, host).iter().map(Query::wrap).collect();
     queries.push(sentinel(settings).wrap());
     queries.extend(names(settings).iter().map(Query::wrap));
@@ -48,27 +48,27 @@ pub(super) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 }
 
 /// The engine's configuration file.
-pub(super) fn config(settings: &Settings) -> FileQuery {
+pub(crate) fn config(settings: &Settings) -> FileQuery {
     FileQuery::text(&settings.config)
         .knowing([&settings.password])
         .masking(&MASKS)
 }
 
 /// Sentinel's configuration file.
-pub(super) fn sentinel_config(settings: &Settings) -> FileQuery {
+pub(crate) fn sentinel_config(settings: &Settings) -> FileQuery {
     FileQuery::text(&settings.sentinel.config)
         .knowing([&settings.password])
         .masking(&MASKS)
 }
 
 /// The paths under which a packaged engine keeps its data.
-pub(super) fn data(settings: &Settings) -> Vec<FileQuery> {
+pub(crate) fn data(settings: &Settings) -> Vec<FileQuery> {
     let paths = settings.engine.defaults().data;
     paths.iter().map(|&path| FileQuery::meta(path)).collect()
 }
 
 /// The names that stand for addresses.
-pub(super) fn names(settings: &Settings) -> Vec<ResolveQuery> {
+pub(crate) fn names(settings: &Settings) -> Vec<ResolveQuery> {
     let names = settings.places.iter().filter_map(|place| match place {
         Place::Name(name) => Some(ResolveQuery { name: name.clone() }),
         Place::Address(_) => None,
@@ -79,7 +79,7 @@ pub(super) fn names(settings: &Settings) -> Vec<ResolveQuery> {
 /// The engine at each place where it may be found: at our port on the loopback, unless `bind` leaves the loopback out;
 /// at our port on the member's address, for files that name only that; and at the engine's default port, where a
 /// packaged one listens until our configuration is in force.
-pub(super) fn engines(settings: &Settings, host: &HostName) -> Vec<RespQuery> {
+pub(crate) fn engines(settings: &Settings, host: &HostName) -> Vec<RespQuery> {
     let own = match settings.place(host) {
         Some(Place::Address(address) | Place::Name(address)) => address.as_str(),
         None => host.as_str(),
@@ -113,7 +113,7 @@ fn covers_loopback(address: &str) -> bool {
 }
 
 /// The directives whose live value is asked for.
-pub(super) fn live_keys(settings: &Settings) -> Vec<String> {
+pub(crate) fn live_keys(settings: &Settings) -> Vec<String> {
     let mut keys: Vec<String> = ["port", "bind", "masterauth", "requirepass"]
         .iter()
         .map(|&key| key.to_owned())
@@ -126,7 +126,7 @@ pub(super) fn live_keys(settings: &Settings) -> Vec<String> {
 }
 
 /// How many commands come before those that ask for directives.
-pub(super) fn before_keys(engine: Engine) -> usize {
+pub(crate) fn before_keys(engine: Engine) -> usize {
     if engine == Engine::Kvrocks { 8 } else { 7 }
 }
 
@@ -153,12 +153,12 @@ fn engine_commands(settings: &Settings) -> Vec<RespCommand> {
 
 /// Asks an engine for its role. Kvrocks takes EVAL for a write and refuses it on replicas, and Redis holds it back with
 /// the writes; `EVAL_RO` came with Redis 7.0, and before it no action depends on the role.
-pub(super) fn role() -> RespCommand {
+pub(crate) fn role() -> RespCommand {
     RespCommand::new(["EVAL_RO", ROLE_SCRIPT, "0"])
 }
 
 /// Asks for the live value of a directive.
-pub(super) fn config_get(settings: &Settings, key: &str) -> RespCommand {
+pub(crate) fn config_get(settings: &Settings, key: &str) -> RespCommand {
     let command = RespCommand::new(["CONFIG", "GET", key]);
     if matches!(key, "requirepass" | "masterauth") {
         command.sensitive([&settings.password])
@@ -168,7 +168,7 @@ pub(super) fn config_get(settings: &Settings, key: &str) -> RespCommand {
 }
 
 /// The sentinel.
-pub(super) fn sentinel(settings: &Settings) -> RespQuery {
+pub(crate) fn sentinel(settings: &Settings) -> RespQuery {
     let name = settings.sentinel.master_name.as_str();
     ask_sentinel(
         settings,
@@ -183,7 +183,7 @@ pub(super) fn sentinel(settings: &Settings) -> RespQuery {
 }
 
 /// Asks a sentinel for the master's address.
-pub(super) fn master_address(settings: &Settings, at: &str) -> RespQuery {
+pub(crate) fn master_address(settings: &Settings, at: &str) -> RespQuery {
     let name = settings.sentinel.master_name.as_str();
     ask_sentinel(
         settings,

@@ -1,30 +1,30 @@
 //! Where the running process differs from what it should run with.
 
-use super::config::{Wanted, wanted_live};
-use super::run_time::takes_at_run_time;
-use super::servers::{Engine, live_value};
-use super::settings::Settings;
-use super::view::Member;
+use crate::observe::replies::{Engine, live_value};
+use crate::observe::view::Member;
+use crate::rules::desired_config::{Wanted, wanted_live};
+use crate::rules::run_time::takes_at_run_time;
+use crate::settings::Settings;
 use formats::directives::{Directives, normal, unquoted};
 
 /// A directive whose live value is another than the wanted one.
-pub(super) struct Drift {
-    pub(super) wanted: Wanted,
+pub(crate) struct Drift {
+    pub(crate) wanted: Wanted,
     /// The value that the process runs with.
-    pub(super) live: Vec<String>,
+    pub(crate) live: Vec<String>,
     /// Whether CONFIG SET changes it.
-    pub(super) is_settable: bool,
+    pub(crate) is_settable: bool,
 }
 
 impl Drift {
     /// The value as one argument of CONFIG SET.
-    pub(super) fn argument(&self) -> String {
+    pub(crate) fn argument(&self) -> String {
         let values: Vec<&str> = self.wanted.values.iter().map(|value| unquoted(value)).collect();
         values.join(" ")
     }
 
     /// In words, secrets left out.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let key = &self.wanted.key;
         let live = self.live.join(" ");
         if key == "requirepass" && !self.is_settable {
@@ -39,7 +39,7 @@ impl Drift {
 }
 
 /// Every difference. A directive that the engine does not know is none: see [`unknown_keys`].
-pub(super) fn drifts(
+pub(crate) fn drifts(
     settings: &Settings,
     member: &Member<'_>,
     engine: &Engine,
@@ -76,7 +76,7 @@ fn is_in_force(wanted: &Wanted, live: &[String]) -> bool {
 
 /// Directives of the inventory that the engine does not know. Kvrocks ignores such lines without a word (seen); Redis
 /// would not have started.
-pub(super) fn unknown_keys<'s>(settings: &'s Settings, engine: &Engine) -> Vec<&'s str> {
+pub(crate) fn unknown_keys<'s>(settings: &'s Settings, engine: &Engine) -> Vec<&'s str> {
     let keys = settings.directives.iter().map(|directive| directive.key.as_str());
     keys.filter(|key| engine.config(key).is_none()).collect()
 }

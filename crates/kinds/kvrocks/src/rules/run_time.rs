@@ -8,7 +8,7 @@ use formats::engine::Engine;
 /// time only since 7.0 and would move the server under its clients. Kvrocks: the fields that are not `readonly` in
 /// `Config::Config()`; the set of those that a wrong guess would leave unapplied is small, so only the ones that
 /// have been there since 2.0 are listed.
-pub(super) fn takes_at_run_time(engine: Engine, key: &str) -> bool {
+pub(crate) fn takes_at_run_time(engine: Engine, key: &str) -> bool {
     match engine {
         Engine::Kvrocks => KVROCKS_AT_RUN_TIME.contains(&key),
         Engine::Redis | Engine::Valkey => {

@@ -2,17 +2,17 @@
 
 use plan::{Level, Refusal};
 
-use super::drift::{drifts, unknown_keys};
-use super::leave::LEAVE;
-use super::roles::{Roles, Source, endpoint};
-use super::servers::{Talk, field, is_flagged_down};
-use super::settings::Settings;
-use super::view::{Member, View};
+use crate::observe::replies::{Talk, field, is_flagged_down};
+use crate::observe::view::{Member, View};
+use crate::rules::drift::{drifts, unknown_keys};
+use crate::rules::member_removal::LEAVE;
+use crate::rules::roles::{Roles, Source, endpoint};
+use crate::settings::Settings;
 use formats::engine::Engine as EngineKind;
 use kit::{Cx, StepPlan};
 
 /// Plans the step: it has no tasks.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let roles = Roles::find(&view);
     let mut all = StepPlan::nothing();
@@ -173,7 +173,7 @@ fn check_engine(settings: &Settings, roles: &Roles, member: &Member<'_>, cx: &Cx
 }
 
 /// Whether the file says what is wanted already.
-fn is_written(settings: &Settings, member: &Member<'_>, drift: &super::drift::Drift) -> bool {
+fn is_written(settings: &Settings, member: &Member<'_>, drift: &crate::rules::drift::Drift) -> bool {
     member.directives(settings).is_some_and(|file| {
         let lines = file.all(&drift.wanted.key);
         formats::directives::same_value(&lines.join(" "), &drift.wanted.values.join(" "))

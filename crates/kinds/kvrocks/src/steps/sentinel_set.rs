@@ -4,19 +4,19 @@
 use protocol::Text;
 use protocol::facts::RespCommand;
 
-use super::fate::is_stopped;
-use super::gates;
-use super::proofs::names_same;
-use super::roles::Roles;
-use super::seed::{resp, set, watch};
-use super::servers::{Fields, field};
-use super::settings::Settings;
-use super::view::View;
+use crate::checks;
+use crate::observe::replies::{Fields, field};
+use crate::observe::view::View;
+use crate::rules::preconditions::names_same;
+use crate::rules::role_assignment::is_stopped;
+use crate::rules::roles::Roles;
+use crate::rules::sentinel_commands::{resp, set, watch};
+use crate::settings::Settings;
 use formats::directives::unquoted;
 use kit::{Cx, StepPlan, Task};
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     let name = settings.sentinel.master_name.as_str();
@@ -85,7 +85,7 @@ fn anew(view: &View<'_>, cx: &Cx<'_>) -> Vec<Task> {
             let what = format!("the sentinel on {host} still watches {old}");
             action.only_if.extend(names_same(view, what, host, member));
         }
-        task.gate(gates::sentinel_knows(settings, cx, host))
+        task.gate(checks::sentinel_knows(view, cx, host))
     });
     told.collect()
 }
@@ -102,7 +102,7 @@ fn is_low(settings: &Settings, master: &Fields) -> bool {
 }
 
 /// Plans the step `sentinel-quorum`: a higher quorum, once the sentinels have started that it counts on.
-pub(super) fn plan_quorum(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_quorum(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     let (watching, wanted) = (view.watching(), settings.sentinel.quorum);
@@ -120,7 +120,7 @@ pub(super) fn plan_quorum(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             let reason = format!("quorum is {live}, and more sentinels watch from now on");
             let title = "set the quorum of the running sentinel".to_owned();
             let task = resp(settings, member.host, title, reason, commands);
-            all.tasks.push(task.before(gates::sentinel_agrees(settings, cx)));
+            all.tasks.push(task.before(checks::sentinel_agrees(&view, cx)));
         }
     }
     all
