@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use plan::{Consent, Facts, Gate, Level, Note, Preview, Refusal, Running, Unknown};
 use protocol::facts::UnitQuery;
-use protocol::{Action, FactQuery, Operation, Text, UnitVerb};
+use protocol::{Action, FactQuery, Operation, Precondition, Text, UnitVerb};
 use types::HostName;
 
 /// A step kind with its arguments read: knows what to ask, and what to do about the answers.
@@ -114,6 +114,15 @@ impl Task {
     #[must_use]
     pub fn preview(mut self, preview: Preview) -> Self {
         self.preview = Some(preview);
+        self
+    }
+
+    /// Acts only where these hold, which the agent checks right before.
+    #[must_use]
+    pub fn only_if(mut self, conditions: impl IntoIterator<Item = Precondition>) -> Self {
+        if let Some(action) = &mut self.action {
+            action.only_if.extend(conditions);
+        }
         self
     }
 

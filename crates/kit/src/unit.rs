@@ -104,13 +104,24 @@ impl Process<'_> {
 
     /// The task that gives it that.
     pub fn task(self, need: &Need) -> Task {
-        let words: Vec<&str> = need.verbs.iter().map(|verb| verb.as_str()).collect();
+        self.tell(&need.verbs, need.reason.to_string())
+    }
+
+    /// The task that stops it for good; `None` where it neither runs nor starts at boot.
+    pub fn retire(self, unit: &UnitFact, reason: impl Into<String>) -> Option<Task> {
+        let verbs = verbs_to_retire(unit);
+        (!verbs.is_empty()).then(|| self.tell(&verbs, reason))
+    }
+
+    /// The task that tells systemd this about it.
+    pub fn tell(self, verbs: &[UnitVerb], reason: impl Into<String>) -> Task {
+        let words: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
         let title = format!("{} {}", words.join(" and "), self.unit);
         let operation = Operation::Unit {
             name: self.unit.to_owned(),
-            verbs: need.verbs.clone(),
+            verbs: verbs.to_vec(),
         };
-        Task::new(self.host, title, need.reason.to_string(), action(operation, UNIT))
+        Task::new(self.host, title, reason, action(operation, UNIT))
     }
 }
 
