@@ -1,7 +1,7 @@
 //! The time limit of an attempt to connect, which stands still while the operator types.
 //!
 //! One limit holds over TCP, key exchange, authentication and the agent's first word. Waiting for a passphrase is not
-//! the host's fault, and an upload that makes progress is not stuck: both start the limit anew.
+//! the host's fault, and an upload that makes progress is not stuck: both restart the limit.
 
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ struct State {
     pauses: u32,
 }
 
-/// While it lives, the deadline does not come; when it is dropped, the limit starts anew.
+/// While it lives, the deadline does not come; when it is dropped, the limit restarts.
 pub(crate) struct Pause<'a>(&'a Deadline);
 
 impl Deadline {
@@ -47,7 +47,7 @@ impl Deadline {
         }
     }
 
-    /// Starts the limit anew: there was progress.
+    /// Restarts the limit: there was progress.
     pub(crate) fn renew(&self) {
         self.lock().at = Instant::now() + self.limit;
     }
@@ -72,7 +72,7 @@ impl Deadline {
                 done = &mut step => return Ok(done),
                 () = sleep_until(at) => {}
             }
-            // It may have been moved meanwhile.
+            // The limit may have been restarted meanwhile.
             if self.comes_at() <= Instant::now() {
                 return Err(TimedOut {
                     limit: self.limit,

@@ -59,12 +59,12 @@ pub(crate) enum DialError {
     #[error(transparent)]
     HostKey(#[from] HostKeyError),
     /// The server closed the connection.
-    #[error("the server hung up in the middle of the SSH handshake")]
+    #[error("the server closed the connection during the SSH handshake")]
     HungUp,
     /// The SSH protocol failed.
     #[error("the SSH handshake failed")]
     Handshake(#[source] russh::Error),
-    /// It took too long.
+    /// The connection took too long.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
 }
@@ -105,7 +105,7 @@ impl Advice for DialError {
             }
             Self::HostKey(error) => error.hint(),
             Self::Handshake(russh::Error::Version) => {
-                "something else than an SSH server answers on this port".to_owned()
+                "the server on this port is not an SSH server".to_owned()
             }
             Self::Handshake(russh::Error::NoCommonAlgo { .. }) => {
                 "the host's SSH server is too old, or set to other algorithms than OpenSSH's configuration permits here"
@@ -209,7 +209,7 @@ impl client::Handler for Client {
             DisconnectReason::Error(error) => {
                 self.ending.set(match &error {
                     russh::Error::KeepaliveTimeout | russh::Error::InactivityTimeout => {
-                        "the host does not answer any more".to_owned()
+                        "the host no longer answers".to_owned()
                     }
                     error if has_hung_up(error) => "the server closed it".to_owned(),
                     other => other.to_string(),
@@ -335,7 +335,7 @@ async fn tcp(target: &Target) -> Result<Socket, DialError> {
             Err(source) => last = Some(DialError::Tcp { address, source }),
         }
     }
-    Err(last.unwrap_or_else(|| unresolved(io::Error::other("it resolves to nothing of the address family"))))
+    Err(last.unwrap_or_else(|| unresolved(io::Error::other("it has no address of the host's family"))))
 }
 
 /// The addresses of this machine that `BindAddress` names.

@@ -1,7 +1,7 @@
 //! From this crate's errors to the one that the caller sees.
 //!
 //! Each module has its own error type. What they share is what an operator needs: the message with its causes, a hint
-//! at the way out, and whether trying again may help.
+//! how to resolve it, and whether trying again may help.
 
 use std::error::Error;
 use std::io;

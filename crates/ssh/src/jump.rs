@@ -18,7 +18,7 @@ pub struct JumpError {
 /// A host to go through.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Jump {
-    /// Who logs in there, if not whom its own settings name.
+    /// The user that logs in there, if not that of its own settings.
     pub user: Option<String>,
     /// Its name or address.
     pub host: String,

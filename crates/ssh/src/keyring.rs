@@ -26,14 +26,14 @@ const TRIES: u32 = 3;
 /// Why a key file is of no use.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum KeyError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Read(#[source] Arc<io::Error>),
-    /// It is not there.
+    /// The file does not exist.
     #[error("does not exist")]
     Missing,
-    /// It is no key.
-    #[error("is no private key that is understood")]
+    /// The file has no key.
+    #[error("is not a private key of a known format")]
     Format,
     /// Others can read or write it.
     #[error("can be used by others (mode {mode:04o}), and is not used; to resolve: chmod 600 {}", .path.display())]
@@ -43,20 +43,20 @@ pub(crate) enum KeyError {
         /// Its permissions.
         mode: u32,
     },
-    /// It has only the public half, and no SSH agent has the other.
+    /// Only the public half is there, and no SSH agent has the other.
     #[error("is a public key, and no SSH agent has the private one")]
     PublicOnly,
     /// The operator was asked in vain.
-    #[error("is encrypted, and nobody gave its passphrase")]
+    #[error("is encrypted, and no passphrase was given")]
     NoPassphrase,
     /// The passphrases were wrong.
     #[error("is encrypted, and the passphrase was wrong {TRIES} times")]
     WrongPassphrase,
-    /// It could not sign.
+    /// Signing failed.
     #[error("cannot sign: {0}")]
     Sign(#[source] ssh_key::Error),
-    /// It is no certificate.
-    #[error("is no certificate that is understood")]
+    /// The file has no certificate.
+    #[error("is not a certificate of a known format")]
     NoCertificate,
     /// The thread that decrypts died: a defect.
     #[error("could not be decrypted")]
@@ -67,7 +67,7 @@ pub(crate) enum KeyError {
 #[derive(Debug)]
 pub(crate) struct KeyFile {
     pub(crate) path: PathBuf,
-    /// The public half, if it can be had without a passphrase.
+    /// The public half, if it can be read without a passphrase.
     pub(crate) public: Option<PublicKey>,
     private: Private,
     unlocked: OnceCell<Result<Arc<PrivateKey>, KeyError>>,

@@ -11,7 +11,7 @@
 //! 6. `channel`: the stream itself, and the last words of the far side when it breaks.
 //!
 //! Host keys are always checked strictly, whatever `StrictHostKeyChecking` says: an unknown key is an error, unless
-//! the operator accepts new ones for this run; a changed key is an error in any case.
+//! the operator accepts new ones for this run; changed host keys are always rejected.
 
 mod auth;
 mod bootstrap;

@@ -1,6 +1,6 @@
 //! What the caller says: about SSH in general, about each host, and which agent to start.
 //!
-//! Everything is optional. What is left out comes from OpenSSH's configuration, and from OpenSSH's defaults where
+//! Everything is optional. What is not set comes from OpenSSH's configuration, and from OpenSSH's defaults where
 //! that says nothing either, so that a host to which `ssh HOST` connects needs no more than its name.
 
 use std::fmt;
@@ -47,7 +47,7 @@ impl Default for Keepalive {
 pub struct SshOptions {
     /// The OpenSSH client configuration.
     pub config: ConfigFile,
-    /// Record the key of a host that has none recorded, instead of refusing it. A changed key stays an error.
+    /// Record the key of a host that has none recorded, instead of refusing it. Changed host keys are always rejected.
     pub accept_new_host_keys: bool,
     /// How a dead connection is found.
     pub keepalive: Keepalive,
@@ -85,7 +85,7 @@ pub struct Endpoint {
     pub address: Option<String>,
     /// The port of its SSH server.
     pub port: Option<u16>,
-    /// Who logs in.
+    /// The user that logs in.
     pub user: Option<String>,
     /// Private keys to offer first, or public ones whose private half the SSH agent holds; empty for the
     /// configuration's.

@@ -1,4 +1,4 @@
-//! What is permitted on a connection: algorithms, the least size of RSA keys, and how long a session key is used. These
+//! The permitted properties of a connection: algorithms, the least size of RSA keys, and how long a session key is used. These
 //! are OpenSSH's settings of the same names where they are set, and the defaults below where they are not.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ const KEY_EXCHANGES: [kex::Name; 7] = [
     kex::DH_G14_SHA256,
 ];
 
-/// What is announced in the list of key exchanges and is none; the second keeps packets from being cut out (Terrapin).
+/// Names in the list of key exchanges that are none; the second keeps packets from being cut out (Terrapin).
 const EXTENSIONS: [kex::Name; 2] = [
     kex::EXTENSION_SUPPORT_AS_CLIENT,
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
@@ -54,7 +54,7 @@ const RSA_BITS: u32 = 1024;
 /// russh's own bound, above which it would use a session key for too long.
 const MOST_BYTES_A_KEY: usize = 1 << 30;
 
-/// What is permitted on a connection.
+/// The permitted properties of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Policy {
     key_exchanges: Vec<kex::Name>,
@@ -95,7 +95,7 @@ impl Default for Policy {
 pub(crate) enum PolicyError {
     /// The value is not of the setting's form.
     Malformed,
-    /// None of what it permits is to be had; this is.
+    /// Nothing that it permits is supported; this is.
     NoneKnown(Vec<String>),
 }
 
@@ -236,7 +236,7 @@ fn owned(value: &str) -> Result<Vec<String>, PolicyError> {
     Ok(list(value)?.into_iter().map(str::to_owned).collect())
 }
 
-/// Those of the list that are to be had, in its order.
+/// Those of the list that are supported, in its order.
 fn chosen<T: AsRef<str> + Copy>(value: &str, all: impl Iterator<Item = T>) -> Result<Vec<T>, PolicyError> {
     let all: Vec<T> = all.collect();
     let find = |name: &str| all.iter().find(|known| known.as_ref() == name).copied();

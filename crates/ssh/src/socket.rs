@@ -2,7 +2,7 @@
 //!
 //! OpenSSH's server leaves Nagle's algorithm on for sessions without a terminal: of two small packets in a row, the second
 //! waits until the first is acknowledged. Linux delays an acknowledgement by 40 ms in the hope of data to send along.
-//! Opening a session and starting a command each run into that. The way out that is ours to take is to acknowledge at
+//! Opening a session and starting a command each run into that. The remedy on our side is to acknowledge at
 //! once, which the kernel forgets again and has to be told after each read.
 
 use std::io;
@@ -37,7 +37,7 @@ impl Socket {
 }
 
 fn acknowledge_at_once(stream: &TcpStream) {
-    // Where it is not to be had, things are only slower.
+    // Without it, things are only slower.
     let _supported = set_tcp_quickack(stream, true);
 }
 

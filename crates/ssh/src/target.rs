@@ -32,7 +32,7 @@ pub(crate) enum TargetError {
     #[error("more than {MOST_JUMPS} jump hosts on the way to {host}: do they go through each other?")]
     Loop { host: String },
     /// Nobody to log in as.
-    #[error("it is not said as whom to log in on {host}, and this process has neither USER nor LOGNAME")]
+    #[error("no user is set to log in as on {host}, and neither USER nor LOGNAME is set")]
     NoUser { host: String },
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Identities {
 }
 
 impl Target {
-    /// Who logs in where, as messages have it.
+    /// `user@host:port`, for messages.
     pub(crate) fn label(&self) -> String {
         let Self {
             user, address, port, ..

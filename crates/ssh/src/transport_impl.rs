@@ -135,7 +135,7 @@ impl Ssh {
         {
             return Ok(Arc::clone(connection));
         }
-        // Who waited while another's attempt failed shares its failure: a hundred hosts behind a dead jump host must
+        // A target that waited while another's attempt failed shares its failure: a hundred hosts behind a dead jump host must
         // not wait for it one after the other.
         if let Some((at, error)) = &state.failure
             && *at >= asked_at

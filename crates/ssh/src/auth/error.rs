@@ -10,31 +10,31 @@ use crate::error::{Advice, is_transient_ssh};
 /// Why nobody is logged in.
 #[derive(Debug, Error)]
 pub(crate) enum AuthError {
-    /// The server took none of the identities.
-    #[error("{label} took none of the identities that were offered: {offered}{unused}")]
+    /// The server accepted none of the identities.
+    #[error("{label}: permission denied (publickey); tried: {offered}{unused}")]
     Refused {
         label: String,
         offered: List,
         unused: Unused,
     },
     /// There was none to offer.
-    #[error("there is no identity to offer to {label}{unused}")]
+    #[error("no identity to offer to {label}{unused}")]
     NoIdentity { label: String, unused: Unused },
     /// A key file that somebody named can be read or written by others.
     #[error("the private key {path} is not used for {label}: its permissions {mode:04o} are too open", path = path.display())]
     Unprotected { label: String, path: PathBuf, mode: u32 },
-    /// The server hung up after too many.
-    #[error("{label} hung up after {offered}: {reason}")]
+    /// The server closed the connection after too many.
+    #[error("{label} closed the connection after {offered}: {reason}")]
     TooMany {
         label: String,
         offered: List,
         reason: String,
     },
     /// The server wants something else.
-    #[error("{label} takes no public keys, but only: {methods}")]
+    #[error("{label} does not accept public keys, only: {methods}")]
     Method { label: String, methods: String },
     /// The server wants something more.
-    #[error("{label} took {identity}, and wants a second factor: {methods}")]
+    #[error("{label} accepted {identity} and requires a second factor: {methods}")]
     SecondFactor {
         label: String,
         identity: String,
@@ -50,7 +50,7 @@ pub(crate) enum AuthError {
         #[source]
         source: russh::Error,
     },
-    /// It took too long.
+    /// The login took too long.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
 }
@@ -69,7 +69,7 @@ impl Advice for AuthError {
                     .to_owned()
             }
             Self::Unprotected { path, .. } => format!(
-                "take it from others with `chmod 600 {}`; if others may have read it, replace it",
+                "run `chmod 600 {}`; if others may have read the key, replace it",
                 path.display()
             ),
             Self::TooMany { .. } => {

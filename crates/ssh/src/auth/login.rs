@@ -10,7 +10,7 @@ use crate::dial::Connection;
 use crate::keyring::Keyring;
 use crate::target::Target;
 
-/// What is offered to one server, and what came of it.
+/// The identities that were offered to one server so far, and all that offering needs.
 pub(super) struct Login<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) target: &'a Target,

@@ -1,4 +1,4 @@
-//! What is offered to a server, and in which order: the identities of the SSH agent, key files, and certificates of both.
+//! The identities that are offered to a server, in their order: those of the SSH agent, key files, and certificates of both.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) enum Offer {
 /// A certificate, and its file.
 type Named = (PathBuf, Arc<Certificate>);
 
-/// Who has a private key.
+/// The holder of a private key.
 pub(super) enum Holder {
     Agent(Box<PublicKey>),
     File(Arc<KeyFile>),
@@ -220,7 +220,7 @@ impl Login<'_> {
                 Ok(_) => self
                     .unused
                     .0
-                    .push(format!("{} is no user's certificate", path.display())),
+                    .push(format!("{} is not a user certificate", path.display())),
                 Err(error) => self.unused.0.push(format!("{} {error}", path.display())),
             }
         }

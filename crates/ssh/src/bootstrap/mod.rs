@@ -32,8 +32,8 @@ const PIECE: usize = 32 << 10;
 /// Why a host has no agent.
 #[derive(Debug, Error)]
 pub(crate) enum BootstrapError {
-    /// The server opens no session.
-    #[error("{label} opens no session")]
+    /// The server does not open a session.
+    #[error("{label} does not open a session")]
     Session {
         label: String,
         #[source]
@@ -52,9 +52,9 @@ pub(crate) enum BootstrapError {
     #[error("{label} did not run the command that starts the agent; it said: {said}")]
     NotOurs { label: String, said: String },
     /// Something writes between the command and the agent.
-    #[error("what {label} says is not the agent's: {said:?}")]
+    #[error("unexpected output from {label}, not from the agent: {said:?}")]
     Noise { label: String, said: String },
-    /// It took too long.
+    /// The start took too long.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
 }
@@ -187,7 +187,7 @@ impl Starting<'_> {
         }
     }
 
-    /// Sends the binary, and reads what comes of it meanwhile: a full disk is told long before the end.
+    /// Sends the binary, and reads the command's answer meanwhile: a full disk is told long before the end.
     async fn upload(&mut self, agent: &AgentBinary) -> Result<(), BootstrapError> {
         tracing::info!(label = self.label, bytes = agent.bytes.len(), "sending the agent");
         let mut writer = self.input.make_writer();

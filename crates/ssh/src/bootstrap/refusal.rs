@@ -30,13 +30,13 @@ pub(crate) enum Refusal {
     Content,
     /// The cache directory is on a file system that runs no programs.
     NoExec(String),
-    /// sudo wants a password.
+    /// sudo requires a password.
     SudoPassword,
-    /// sudo wants a terminal.
+    /// sudo requires a terminal.
     SudoTerminal,
     /// The user may not use sudo, or not for this.
     SudoForbidden(String),
-    /// There is no sudo.
+    /// sudo is not installed.
     NoSudo,
     /// sudo complains of something else.
     Sudo(String),
@@ -100,7 +100,7 @@ impl Refusal {
             Self::Home(_) | Self::Owner(_) | Self::Link(_) | Self::NoExec(_) => KEPT.to_owned(),
             // Without the paths: what a host says is not for pasting into a shell.
             Self::Exposed(_) => format!(
-                "look there with `ls -ld` at who may write, and take it from them with `chown {user}` and `chmod go-w`; or \
+                "check there with `ls -ld` who may write, and restrict it with `chown {user}` and `chmod go-w`; or \
                  {KEPT}"
             ),
             Self::Write(said) if said.contains("No space left") => "make room on that file system".to_owned(),
@@ -113,7 +113,7 @@ impl Refusal {
                 "is the user's cache on a file system that runs no programs (noexec), or that root may not read (NFS)?"
                     .to_owned()
             }
-            Self::Content => "try again; if it stays, something on the way changes the data".to_owned(),
+            Self::Content => "try again; if it happens again, something on the way changes the data".to_owned(),
             Self::Write(_) | Self::Tool(_) | Self::Sudo(_) | Self::Silent(_) | Self::Other(_) => String::new(),
         }
     }
@@ -136,14 +136,14 @@ impl fmt::Display for Refusal {
             Self::Link(folder) => write!(f, "{folder} is a symbolic link"),
             Self::Tool(said) => write!(f, "a tool is missing or fails: {said}"),
             Self::Write(said) => write!(f, "the agent cannot be written: {said}"),
-            Self::Content => f.write_str("it did not arrive as it was sent"),
+            Self::Content => f.write_str("it was changed on the way"),
             Self::NoExec(folder) => write!(f, "{folder} is on a file system mounted noexec"),
-            Self::SudoPassword => f.write_str("sudo wants a password"),
-            Self::SudoTerminal => f.write_str("sudo wants a terminal"),
+            Self::SudoPassword => f.write_str("sudo requires a password"),
+            Self::SudoTerminal => f.write_str("sudo requires a terminal"),
             Self::SudoForbidden(said) => write!(f, "the user may not become root: {said}"),
-            Self::NoSudo => f.write_str("there is no sudo"),
+            Self::NoSudo => f.write_str("sudo is not installed"),
             Self::Sudo(said) | Self::Other(said) => f.write_str(said),
-            Self::Silent(said) => write!(f, "it ended without a word: {said}"),
+            Self::Silent(said) => write!(f, "it ended without output: {said}"),
         }
     }
 }

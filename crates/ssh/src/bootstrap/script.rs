@@ -24,7 +24,7 @@ const PLACES: &str = concat!(
 /// Root may be about to run a file of this folder, so nobody else may be able to replace it after it was verified: the
 /// folder, every folder on the way to it and the agent itself belong to the user or to root, and others write none of
 /// them, but for folders above with the sticky bit (/tmp), whose entries only their owners rename. `b` is what breaks
-/// that: nothing, the agent alone (which is then taken in anew), or more (which is refused). The mode of a link is 777,
+/// that: nothing, the agent alone (which is then replaced), or more (which is refused). The mode of a link is 777,
 /// so a link in the agent's place is among it.
 const JUDGE: &str = concat!(
     r#"if [ -O "$d" ]; then :; else fail owner "$d"; fi; if [ -k "$d" ]; then fail exposed "$d"; fi; "#,

@@ -14,19 +14,19 @@ pub(super) const LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug, Error)]
 pub(crate) enum ConfigError {
     /// There is no `ssh`.
-    #[error("OpenSSH's configuration applies, but there is no `ssh` to ask for it")]
+    #[error("OpenSSH's configuration applies, but `ssh` is not installed")]
     NoSsh,
-    /// It could not be started.
+    /// `ssh` could not be started.
     #[error("cannot run `ssh -G {host}`")]
     Run {
         host: String,
         #[source]
         source: io::Error,
     },
-    /// It took too long.
+    /// `ssh` took too long.
     #[error("`ssh -G {host}` did not end within {LIMIT:?}")]
     Slow { host: String },
-    /// It complained.
+    /// `ssh` reported an error.
     #[error("`ssh -G {host}` failed: {said}")]
     Failed { host: String, said: String },
     /// A setting has a value that is not understood.
@@ -53,8 +53,8 @@ pub(crate) enum ConfigError {
         setting: String,
         value: String,
     },
-    /// A list of algorithms has none that is to be had.
-    #[error("OpenSSH's configuration of {host} permits, by {setting}, nothing that clusterctl has")]
+    /// A list of algorithms has none that is supported.
+    #[error("OpenSSH's configuration of {host} permits by {setting} no algorithm that clusterctl supports")]
     NoneKnown {
         host: String,
         setting: String,
@@ -71,7 +71,7 @@ impl Advice for ConfigError {
     fn hint(&self) -> String {
         match self {
             Self::NoSsh => {
-                "install OpenSSH's client, or switch its configuration off and say everything in the \
+                "install OpenSSH's client, or switch its configuration off and set everything in the \
                             inventory"
                     .to_owned()
             }

@@ -283,7 +283,7 @@ mod tests {
             ),
             (
                 "ciphers unheard-of",
-                "OpenSSH's configuration of db1 permits, by ciphers, nothing that clusterctl has",
+                "OpenSSH's configuration of db1 permits by ciphers no algorithm that clusterctl supports",
             ),
             (
                 "requiredrsasize big",

@@ -7,13 +7,13 @@
 /// What a setting means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// It is followed.
+    /// Followed.
     Followed,
-    /// It makes no difference here, or only a stricter one.
+    /// Without effect here, or only stricter.
     Nothing,
-    /// It cannot be followed, and ignoring it would be wrong. This is what to do instead.
+    /// Not supported, and ignoring it would be wrong; with what to do instead.
     Refused(&'static str),
-    /// It is not known.
+    /// Not known.
     Unknown,
 }
 

@@ -113,7 +113,7 @@ mod tests {
             "user me",
             "Ciphers aes256-ctr",
             "RevokedHostKeys /etc/ssh/revoked",
-            // It decides under which name the host is known.
+            // The alias decides under which name the host is known.
             "CanonicalizeHostname yes",
         ] {
             assert!(!is_silent_line(line, true, &mut HostConfig::default()), "{line}");

@@ -51,7 +51,7 @@ pub(crate) enum HostKeyError {
     #[error("the host key of {name} is not permitted: {shown}, {why}")]
     Forbidden { name: String, shown: Shown, why: String },
     /// The file of revoked keys is of no use.
-    #[error("it cannot be told whether the host key of {name} is revoked: {file}, which OpenSSH's configuration names as \
+    #[error("cannot check whether the host key of {name} is revoked: {file}, which OpenSSH's configuration names as \
              RevokedHostKeys, {why}", file = file.display())]
     Revocations {
         name: String,

@@ -2,7 +2,7 @@
 //!
 //! russh has a check of its own, which ignores `@revoked`, `@cert-authority`, wildcards and tabs, calls a key of another
 //! algorithm unknown (a hole where new keys are accepted) and stops at the first malformed line. This one follows OpenSSH.
-//! It is stricter where any key or authority is recorded for a host: any other key is a changed one, whatever its
+//! The check is stricter where any key or authority is recorded for a host: any other key is a changed one, whatever its
 //! algorithm, and a key without a certificate is no new one.
 
 mod certificate;

@@ -54,7 +54,7 @@ impl RecordedAs {
     }
 }
 
-/// What is recorded for a host.
+/// A key that is recorded for a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(super) key: PublicKey,
@@ -64,7 +64,7 @@ pub(crate) struct Found {
     pub(super) place: Place,
 }
 
-/// Whose a recorded key is.
+/// The owner of a recorded key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// The host's.
@@ -106,13 +106,13 @@ pub(super) fn matching<'a>(
 /// What the records say of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict<'a> {
-    /// It is the host's.
+    /// The key is the host's.
     Known,
     /// Nothing is recorded.
     Unknown,
     /// Another one is recorded, here.
     Changed(&'a Found),
-    /// It is revoked, here.
+    /// The key is revoked, here.
     Revoked(&'a Found),
     /// Nothing but an authority is recorded, here.
     Unsigned(&'a Found),

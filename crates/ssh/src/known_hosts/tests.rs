@@ -1,4 +1,4 @@
-//! What is known of hosts, whatever the file says of them.
+//! Verdicts on keys, for all that a `known_hosts` file may say.
 
 use super::record::{Place, Role, Verdict, judge};
 use super::*;

@@ -153,7 +153,7 @@ async fn a_refused_identity_is_named() {
     let server = Server::start(Behaviour::new(key, None)).await;
     let error = refused(&place.db1(accepting(), server.port)).await;
     let expected = format!(
-        "root@127.0.0.1:{} took none of the identities that were offered: ",
+        "root@127.0.0.1:{}: permission denied (publickey); tried: ",
         server.port
     );
     assert!(error.message.starts_with(&expected), "{error}");
@@ -170,7 +170,9 @@ async fn a_host_without_public_keys_is_named() {
     let server = Server::start(behaviour).await;
     let error = refused(&place.db1(accepting(), server.port)).await;
     assert!(
-        error.message.contains("takes no public keys, but only: password"),
+        error
+            .message
+            .contains("does not accept public keys, only: password"),
         "{error}"
     );
     assert!(!error.transient);
@@ -189,9 +191,9 @@ async fn identities_that_cannot_be_used_are_named() {
         ..place.endpoint(server.port)
     };
     let error = refused(&ssh(accepting(), vec![("db1", endpoint)])).await;
-    assert!(error.message.contains("there is no identity to offer"), "{error}");
+    assert!(error.message.contains("no identity to offer"), "{error}");
     assert!(error.message.contains("/missing does not exist; "), "{error}");
-    assert!(error.message.contains("/junk is no private key"), "{error}");
+    assert!(error.message.contains("/junk is not a private key"), "{error}");
 
     // The server would take it, but nobody gives its passphrase.
     let public = russh::keys::load_public_key(encrypted.with_extension("pub")).unwrap();
@@ -205,7 +207,7 @@ async fn identities_that_cannot_be_used_are_named() {
     assert!(
         error
             .message
-            .contains("is encrypted, and nobody gave its passphrase"),
+            .contains("is encrypted, and no passphrase was given"),
         "{error}"
     );
 }
@@ -316,7 +318,9 @@ async fn what_will_not_get_better_is_not_transient() {
     });
     let error = refused(&place.db1(options(), port)).await;
     assert!(
-        error.hint.contains("something else than an SSH server"),
+        error
+            .hint
+            .contains("the server on this port is not an SSH server"),
         "{error}"
     );
     assert!(!error.transient);
@@ -355,7 +359,7 @@ async fn a_host_that_falls_silent_is_noticed() {
     let lost = session.gather(Vec::new()).await.unwrap_err();
     assert_eq!(
         lost,
-        SessionError::Lost("connection lost: the host does not answer any more".to_owned())
+        SessionError::Lost("connection lost: the host no longer answers".to_owned())
     );
 }
 

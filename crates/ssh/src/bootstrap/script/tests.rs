@@ -249,7 +249,7 @@ impl Host {
         child.wait_with_output().unwrap()
     }
 
-    /// The command must not use what is in the cache, and take the agent in anew.
+    /// The command must not use what is in the cache, and must replace the agent.
     fn takes_in_anew(&self, what: &str) {
         let output = self.run();
         assert_eq!(said(&output), TAKEN_IN, "{what}: {output:?}");
