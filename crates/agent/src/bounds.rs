@@ -47,7 +47,7 @@ impl Memory {
     }
 }
 
-/// What is held; it is given back when this is dropped.
+/// Memory that is held; it is given back when this is dropped.
 pub(crate) struct Share<'h> {
     memory: &'h Memory,
     held: usize,

@@ -1,9 +1,9 @@
-//! The system's errors in words that fit into a sentence.
+//! Text for errors: what the system reports, and the end of what a program printed.
 
 use std::io;
 
 /// `permission denied` instead of `Permission denied (os error 13)`.
-pub(crate) fn words(error: &io::Error) -> String {
+pub(crate) fn error_text(error: &io::Error) -> String {
     let text = error.to_string();
     let text = match text.find(" (os error ") {
         Some(end) => &text[..end],
@@ -33,12 +33,12 @@ mod tests {
 
     #[test]
     fn errors_read_as_part_of_a_sentence() {
-        assert_eq!(words(&io::Error::from_raw_os_error(13)), "permission denied");
+        assert_eq!(error_text(&io::Error::from_raw_os_error(13)), "permission denied");
         assert_eq!(
-            words(&io::Error::from_raw_os_error(28)),
+            error_text(&io::Error::from_raw_os_error(28)),
             "no space left on device"
         );
-        assert_eq!(words(&io::Error::other("EOF")), "EOF");
+        assert_eq!(error_text(&io::Error::other("EOF")), "EOF");
     }
 
     #[test]

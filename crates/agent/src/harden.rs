@@ -24,7 +24,7 @@ pub fn harden() {
         maximum,
     };
     // Each covers what the other does not: a core pattern that is a pipe ignores a limit of 0. Both work for any
-    // user; where a sandbox forbids one, the agent serves all the same.
+    // user; where a sandbox forbids one, the agent serves without it.
     let _limited = rustix::process::setrlimit(Resource::Core, none).is_ok();
     let _hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok();
 }

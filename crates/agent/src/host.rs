@@ -28,7 +28,7 @@ pub struct Options {
 
 /// Arguments that the agent does not know.
 #[derive(Debug, Error)]
-#[error("unknown argument {0:?}; known are --backups DIR and --lock FILE")]
+#[error("unknown argument {0:?}; expected --backups DIR or --lock FILE")]
 pub struct OptionsError(OsString);
 
 impl Default for Options {
@@ -97,9 +97,9 @@ struct Running {
 /// What a request does, as far as the end of the connection is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// It may be abandoned.
+    /// Facts, which may be abandoned.
     Facts,
-    /// It is waited for.
+    /// An action, which is waited for.
     Action,
 }
 
@@ -142,7 +142,7 @@ impl Host {
         self.closing.load(Ordering::SeqCst)
     }
 
-    /// The same as a flag, for whoever waits for a process.
+    /// The same as a flag, for loops that wait for a process.
     pub(crate) fn closing(&self) -> &AtomicBool {
         &self.closing
     }

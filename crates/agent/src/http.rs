@@ -14,9 +14,9 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::bounds::{Share, Time};
+use crate::error_text::error_text;
 use crate::secrets::Secrets;
 use crate::stream::Stream;
-use crate::words::words;
 
 /// How much of a body is read.
 const LONGEST: usize = 1 << 20;
@@ -55,7 +55,7 @@ pub(crate) fn ask(
         .grow(4 * (LONGEST + LONGEST_HEAD))
         .map_err(HttpError::Down)?;
     let mut stream = Stream::open(&at.address, at.port, time).map_err(HttpError::Down)?;
-    let received = exchange(&mut stream, &bytes).map_err(|error| HttpError::Down(words(&error)))?;
+    let received = exchange(&mut stream, &bytes).map_err(|error| HttpError::Down(error_text(&error)))?;
     decode(&received)
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn decode(received: &[u8]) -> Result<Reply, HttpError> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut headers);
     let parsed = head.parse(received);
-    let parsed = parsed.map_err(|error| down(format!("what answers does not speak HTTP: {error}")))?;
+    let parsed = parsed.map_err(|error| down(format!("the server does not speak HTTP: {error}")))?;
     let (httparse::Status::Complete(len), Some(status)) = (parsed, head.code) else {
         return Err(down(
             "the connection ended within the head of the answer".to_owned(),

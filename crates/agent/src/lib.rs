@@ -12,6 +12,7 @@ mod accounts;
 mod actions;
 mod bounds;
 mod clock;
+mod error_text;
 mod facts;
 mod harden;
 mod host;
@@ -32,7 +33,6 @@ pub mod start;
 mod stream;
 mod tree;
 mod wire;
-mod words;
 
 #[doc(hidden)]
 pub use facts::fuzzing;

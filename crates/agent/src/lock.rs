@@ -14,13 +14,13 @@ use std::time::Duration;
 use protocol::LockHolder;
 use thiserror::Error;
 
+use crate::error_text::error_text;
 use crate::record_file::{Found, RecordError, RecordFile};
-use crate::words::words;
 
 /// Why the lock could not be tried.
 #[derive(Debug, Error)]
 pub(crate) enum LockError {
-    #[error("cannot {what} the lock file {path}: {}", words(source))]
+    #[error("cannot {what} the lock file {path}: {}", error_text(source))]
     Io {
         what: &'static str,
         path: String,
@@ -38,7 +38,7 @@ pub(crate) struct RunLock {
     pub(crate) record: Arc<RecordFile>,
 }
 
-/// Who got the lock.
+/// The result of an attempt to take the lock.
 #[derive(Debug)]
 pub(crate) enum Taken {
     /// We did.
@@ -65,7 +65,7 @@ pub(crate) fn take(path: &Path, holder: &LockHolder, had_lock: bool) -> Result<T
         .write(true)
         .create(true)
         .truncate(false)
-        // Whoever can open it can lock it: nobody but root may keep root's runs out.
+        // A user who can open the file can lock it: only root may keep root's runs out.
         .mode(0o600)
         .open(path)
         .map_err(failed("open"))?;
@@ -94,7 +94,7 @@ pub(crate) fn take(path: &Path, holder: &LockHolder, had_lock: bool) -> Result<T
 }
 
 fn nobody() -> io::Error {
-    io::Error::other("it is held, and does not say by whom")
+    io::Error::other("it is held, and its file does not name the holder")
 }
 
 /// One line of what may be several.
@@ -102,7 +102,7 @@ fn line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// Who holds the lock. The holder writes its name right after it has taken the lock, so an empty file is looked at
+/// The holder of the lock. It writes its name right after it has taken the lock, so an empty file is looked at
 /// again for a moment.
 fn read_holder(file: &mut File) -> Option<LockHolder> {
     for _ in 0..20 {

@@ -19,15 +19,15 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use thiserror::Error;
 
+use crate::error_text::error_text;
 use crate::record_file::{Process, RecordError, RecordFile};
 use crate::start::{ARGUMENT, GO};
-use crate::words::words;
 
 /// How much of each output stream is kept.
 pub(crate) const OUTPUT_LIMIT: usize = 1 << 20;
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often a program that keeps its pipes open is looked at.
+/// How often a program that keeps its pipes open is checked.
 const TICK: Duration = Duration::from_millis(50);
 /// Where programs of administration are, which a plain user's PATH does not name.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -35,11 +35,11 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Why a program has no result.
 #[derive(Debug, Error)]
 pub(crate) enum ProcessError {
-    #[error("no program is named")]
+    #[error("no program is given")]
     Empty,
-    #[error("cannot start {program}: {}", words(source))]
+    #[error("cannot start {program}: {}", error_text(source))]
     Start { program: String, source: io::Error },
-    #[error("lost track of {program}: {}", words(source))]
+    #[error("lost track of {program}: {}", error_text(source))]
     Lost { program: String, source: io::Error },
     #[error("{program} is not started: {source}")]
     Unrecorded { program: String, source: RecordError },

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::RunId;
 
+use crate::error_text::error_text;
 use crate::mutex::locked;
-use crate::words::words;
 
 /// The longest record that is read back; a longer one counts as gone.
 const LIMIT: u64 = 64 << 20;
@@ -32,7 +32,7 @@ const LIMIT: u64 = 64 << 20;
 /// Why the record cannot be kept.
 #[derive(Debug, Error)]
 pub(crate) enum RecordError {
-    #[error("cannot {what} the record of actions {}: {}", path.display(), words(source))]
+    #[error("cannot {what} the record of actions {}: {}", path.display(), error_text(source))]
     Io {
         what: &'static str,
         path: PathBuf,
@@ -40,7 +40,7 @@ pub(crate) enum RecordError {
     },
     #[error("the record of actions {} is not a file of our own: remove it", .0.display())]
     Foreign(PathBuf),
-    #[error("the record of actions {} has an entry that was written by half", .0.display())]
+    #[error("the record of actions {} has an incomplete entry", .0.display())]
     Broken(PathBuf),
     #[error("the record of actions cannot be written: {0}")]
     Frame(#[from] FrameError),
@@ -57,7 +57,7 @@ pub(crate) struct Process {
     pub(crate) program: String,
 }
 
-/// What is written down.
+/// An entry of the file.
 #[derive(Debug, Serialize, Deserialize)]
 enum Entry {
     /// The record begins. Always the first.
@@ -93,7 +93,7 @@ pub(crate) struct RecordFile {
 struct State {
     file: File,
     record: Record,
-    /// An entry was written by half and could not be taken back: what followed it could not be read.
+    /// An entry was written in part and could not be removed: entries after it could not be read.
     is_broken: bool,
 }
 
@@ -115,7 +115,7 @@ impl Found {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR);
         let mut file = File::from(opened.map_err(|errno| failed(path, "open")(errno.into()))?);
-        let meta = file.metadata().map_err(failed(path, "look at"))?;
+        let meta = file.metadata().map_err(failed(path, "inspect"))?;
         let is_ours = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode().trailing_zeros() >= 6;
         if !(meta.is_file() && is_ours) {
             return Err(RecordError::Foreign(path.to_owned()));
@@ -205,7 +205,7 @@ impl RecordFile {
         let _written = self.write(&Entry::Reaped(process), |_| {}).is_ok();
     }
 
-    /// Appends an entry, and notes in memory what it says. An entry that was written by half is taken back, or what comes
+    /// Appends an entry, and notes in memory what it says. An entry that was written in part is removed, or what comes
     /// after it could not be read.
     fn write(&self, entry: &Entry, note: impl FnOnce(&mut Record)) -> Result<(), RecordError> {
         let bytes = frame::encode(entry)?;

@@ -48,7 +48,7 @@ enum Auth {
     /// The server has no password.
     NotNeeded,
     Denied,
-    /// It has other problems.
+    /// The connection failed for another reason.
     Failed,
 }
 
@@ -134,7 +134,7 @@ impl Connection {
     }
 }
 
-/// A reply that was looked through.
+/// A reply that was scanned.
 fn decoded(bytes: &[u8]) -> Result<OwnedFrame, String> {
     match decode(bytes) {
         Ok(Some((frame, _))) => Ok(frame),

@@ -71,7 +71,7 @@ impl Secrets {
     }
 
     /// The text that stands for a file's bytes. The secrets that were asked for win over others of the same value; the
-    /// others are concealed all the same, so that none leaves the host because a query forgot it.
+    /// others are concealed too, so that none leaves the host because a query forgot it.
     pub(crate) fn conceal(
         &self,
         bytes: &[u8],

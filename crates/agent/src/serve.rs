@@ -32,7 +32,7 @@ pub enum ServeError {
     #[error("cannot read requests")]
     Read(#[source] io::Error),
     /// The input holds something else than frames.
-    #[error("the input is not what a controller sends")]
+    #[error("the input is not made of a controller's frames")]
     Frame(#[source] FrameError),
 }
 

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use thiserror::Error;
 
-use crate::words::words;
+use crate::error_text::error_text;
 
 /// The agent's first argument in this case; the program and its arguments follow.
 pub const ARGUMENT: &str = "--start";
@@ -24,13 +24,13 @@ pub(crate) const GO: &[u8] = b"\n";
 #[derive(Debug, Error)]
 pub enum StartError {
     /// Nothing follows [`ARGUMENT`].
-    #[error("no program is named")]
+    #[error("no program is given")]
     Empty,
     /// The agent that would have said when ended.
     #[error("the agent is gone, so {0} is not started")]
     Orphaned(String),
     /// The system does not start it.
-    #[error("cannot start {program}: {}", words(why))]
+    #[error("cannot start {program}: {}", error_text(why))]
     Failed {
         /// The program.
         program: String,

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::bounds::Time;
+use crate::error_text::error_text;
 use crate::resolver::addresses;
-use crate::words::words;
 
 /// How long one address may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -21,7 +21,7 @@ impl Stream {
     /// Connects.
     pub(crate) fn open(address: &str, port: u16, time: Time) -> Result<Self, String> {
         let socket = connect(address, port, time)?;
-        socket.set_nodelay(true).map_err(|error| words(&error))?;
+        socket.set_nodelay(true).map_err(|error| error_text(&error))?;
         Ok(Self { socket, time })
     }
 
@@ -39,7 +39,7 @@ pub(crate) fn connect(host: &str, port: u16, time: Time) -> Result<TcpStream, St
         };
         match TcpStream::connect_timeout(&SocketAddr::new(address, port), left.min(LIMIT)) {
             Ok(stream) => return Ok(stream),
-            Err(error) => why = words(&error),
+            Err(error) => why = error_text(&error),
         }
     }
     Err(why)

@@ -8,8 +8,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use zeroize::Zeroizing;
 
 use crate::bounds::{REPLY, Share, Time};
+use crate::error_text::error_text;
 use crate::stream::Stream;
-use crate::words::words;
 
 /// The connection, and what came in and was not read yet.
 pub(crate) struct Wire {
@@ -58,7 +58,7 @@ impl Wire {
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream.write_all(bytes).map_err(|error| words(&error))
+        self.stream.write_all(bytes).map_err(|error| error_text(&error))
     }
 
     /// Reads a whole reply and decodes it.
@@ -86,7 +86,7 @@ impl Wire {
                     self.received.extend_from_slice(&buffer[..read]);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(words(&error)),
+                Err(error) => return Err(error_text(&error)),
             }
         }
     }

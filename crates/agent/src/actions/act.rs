@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use protocol::ActionError;
 
+use crate::error_text::tail;
 use crate::host::Host;
 use crate::process::{Output, ProcessError, Program};
 use crate::record_file::RecordFile;
-use crate::words::tail;
 
 /// How many lines of what a program said an error carries.
 pub(super) const LINES: usize = 20;

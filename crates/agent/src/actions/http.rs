@@ -5,8 +5,8 @@ use protocol::{ActionError, Change};
 
 use super::act::{Act, failed};
 use crate::bounds::Time;
+use crate::error_text::tail;
 use crate::http;
-use crate::words::tail;
 
 /// How many lines of a refusal an error carries.
 const LINES: usize = 5;

@@ -25,7 +25,7 @@ pub(super) fn check(host: &Host, preconditions: &[Precondition]) -> Result<(), A
 /// An answer in a line. Secrets are references in it already.
 fn describe(answer: &Result<Fact, FactError>) -> String {
     let mut text = match answer {
-        Err(error) => format!("it cannot be told: {error}"),
+        Err(error) => format!("it cannot be observed: {error}"),
         Ok(Fact::File(FileFact::Absent)) => "there is no such file".to_owned(),
         Ok(Fact::File(FileFact::Present(meta))) => format!(
             "it is a {:?} of {} bytes, mode {:04o}, {}:{}, sha256 {}",

@@ -66,7 +66,7 @@ impl Talk<'_> {
             let reply = self.ask(&until.command)?;
             let found = number(&pattern, &reply).ok_or_else(|| {
                 let asked = shown(&until.command);
-                failed(format!("{}: {asked} does not tell the number", self.at))
+                failed(format!("{}: {asked} does not answer with the number", self.at))
             })?;
             if found >= until.at_least {
                 return Ok(rounds);

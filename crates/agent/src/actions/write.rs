@@ -155,7 +155,7 @@ fn was_words(state: &FileState, verb: &str) -> String {
     match state {
         FileState::Absent => format!("{verb} absent"),
         FileState::Hash(hash) => format!("{verb} sha256:{}", hash.get(..12).unwrap_or(hash)),
-        FileState::Any => format!("{verb} of no matter"),
+        FileState::Any => format!("{verb} in any state"),
         FileState::Obstructed(obstacle) => format!("{verb} no file to write ({obstacle})"),
     }
 }

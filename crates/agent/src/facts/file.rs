@@ -94,7 +94,7 @@ fn masked(bytes: &[u8], patterns: &[String]) -> Result<Vec<Range<usize>>, FactEr
     let mut ranges = Vec::new();
     for pattern in patterns {
         let regex = Regex::new(pattern)
-            .map_err(|error| unknown(format!("the mask {pattern:?} is no pattern: {error}")))?;
+            .map_err(|error| unknown(format!("the mask {pattern:?} is not a valid pattern: {error}")))?;
         let mut start = 0;
         for line in text.split_inclusive('\n') {
             let content = line.trim_end_matches(['\n', '\r']);

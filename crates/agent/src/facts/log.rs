@@ -16,7 +16,7 @@ use crate::tree::{Open, Place, TreeError};
 
 /// No more is read, whatever the query wants.
 const MOST: u64 = 16 << 20;
-/// What is kept of a line.
+/// The most that is kept of a line.
 const LINE: usize = 4 << 10;
 
 pub(super) fn observe(
@@ -35,8 +35,8 @@ pub(super) fn observe(
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
     let mut found = Vec::with_capacity(query.patterns.len());
     for pattern in &query.patterns {
-        let regex =
-            Regex::new(pattern).map_err(|error| unknown(format!("{pattern:?} is no pattern: {error}")))?;
+        let regex = Regex::new(pattern)
+            .map_err(|error| unknown(format!("{pattern:?} is not a valid pattern: {error}")))?;
         found.push(last(&regex, query.last, &text, secrets));
     }
     Ok(LogFact::Lines(found))

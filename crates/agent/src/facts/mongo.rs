@@ -167,7 +167,7 @@ mod tests {
         let fact = observe(&secrets(), &query(port, true)).unwrap();
         assert_eq!(
             fact,
-            MongoFact::Down("it does not know the password itself".into())
+            MongoFact::Down("it does not prove that it knows the password".into())
         );
     }
 

@@ -7,14 +7,14 @@ use protocol::facts::OsFact;
 
 use super::answer::unknown;
 use crate::clock;
-use crate::words::words;
+use crate::error_text::error_text;
 
 pub(super) fn observe() -> Result<OsFact, FactError> {
     let uname = rustix::system::uname();
     let release = os_release();
     let field = |name| os_release_field(&release, name).unwrap_or_default();
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_err(|error| unknown(format!("cannot read the boot id: {}", words(&error))))?;
+        .map_err(|error| unknown(format!("cannot read the boot id: {}", error_text(&error))))?;
     Ok(OsFact {
         hostname: uname.nodename().to_string_lossy().into_owned(),
         id: field("ID"),

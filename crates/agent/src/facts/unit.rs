@@ -11,9 +11,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::answer::{Answer, unknown};
 use crate::clock;
+use crate::error_text::tail;
 use crate::host::Host;
 use crate::process::{Output, ProcessError, Program, argv};
-use crate::words::tail;
 
 /// How long systemd may take.
 const LIMIT: Duration = Duration::from_secs(20);

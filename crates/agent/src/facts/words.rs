@@ -7,9 +7,9 @@ use protocol::Text;
 use protocol::facts::{WordsFact, WordsQuery};
 
 use crate::bounds::{Share, Time};
+use crate::error_text::error_text;
 use crate::secrets::Secrets;
 use crate::stream::Stream;
-use crate::words::words;
 
 /// How long all answers may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ fn ask(
         }
         Ok(())
     };
-    talk().map_err(|error| format!("{word}: {}", words(&error)))?;
+    talk().map_err(|error| format!("{word}: {}", error_text(&error)))?;
     Ok(secrets.conceal_lossy(&answer))
 }
 

@@ -10,7 +10,7 @@ pub(crate) enum ClientError {
     /// No connection, or none any more; and why.
     #[error("{0}")]
     Down(String),
-    /// It refused the user.
+    /// The server refused the user.
     #[error("the server refused the user: {0}")]
     Denied(MongoError),
     /// A command cannot be put together.

@@ -18,9 +18,9 @@ use protocol::facts::{MongoError, MongoUser};
 use zeroize::Zeroizing;
 
 use crate::bounds::{REPLY, Share, Time};
+use crate::error_text::error_text;
 use crate::secrets::Secrets;
 use crate::stream::Stream;
-use crate::words::words;
 
 pub(crate) use error::ClientError;
 pub(crate) use value::{failure, fields, reply};
@@ -108,7 +108,7 @@ impl Connection {
             message[at * 4..][..4].copy_from_slice(&number.to_le_bytes());
         }
         let sent = self.stream.write_all(&message);
-        sent.map_err(|error| ClientError::Down(words(&error)))
+        sent.map_err(|error| ClientError::Down(error_text(&error)))
     }
 
     fn receive(&mut self, share: &mut Share<'_>) -> Result<Document, ClientError> {
@@ -135,7 +135,7 @@ impl Connection {
         let filled = self.stream.read_exact(buffer);
         filled.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => ClientError::Down("it closed the connection".to_owned()),
-            _ => ClientError::Down(words(&error)),
+            _ => ClientError::Down(error_text(&error)),
         })
     }
 }

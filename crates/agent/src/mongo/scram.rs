@@ -56,7 +56,7 @@ impl Client {
         let challenge = std::str::from_utf8(challenge).map_err(|_| odd())?;
         let nonce = part(challenge, 'r')?;
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
-            return Err("its challenge is for somebody else".to_owned());
+            return Err("its challenge has another nonce".to_owned());
         }
         let salt = STANDARD.decode(part(challenge, 's')?).map_err(|_| odd())?;
         let rounds = part(challenge, 'i')?.parse().map_err(|_| odd())?;
@@ -86,7 +86,7 @@ impl Client {
         let last = std::str::from_utf8(last).map_err(|_| odd())?;
         let signature = STANDARD.decode(part(last, 'v')?).map_err(|_| odd())?;
         if self.expected.is_empty() || signature != self.expected {
-            return Err("it does not know the password itself".to_owned());
+            return Err("it does not prove that it knows the password".to_owned());
         }
         Ok(())
     }

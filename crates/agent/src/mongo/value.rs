@@ -81,7 +81,7 @@ fn outgoing(secrets: &Secrets, value: &Bson) -> Result<bson::Bson, ClientError> 
     })
 }
 
-/// What is wanted of a reply, without the secrets in it.
+/// The wanted part of a reply, without the secrets in it.
 pub(crate) fn reply(secrets: &Secrets, command: &MongoCommand, reply: Document) -> Bson {
     let paths: Vec<Vec<&str>> = command
         .only

@@ -14,7 +14,7 @@ const TOO_LONG: &str = "its reply is too long";
 pub(super) struct Reply {
     /// Where the next value begins.
     at: usize,
-    /// How far the end of its first line was looked for.
+    /// How far the end of its first line was searched for.
     searched: usize,
     /// How many elements are missing of each array that is open.
     open: Vec<usize>,
@@ -38,7 +38,7 @@ impl Scan for Reply {
                     if let Some(len) = length(line)? {
                         next += len + 2;
                         if received.len() < next {
-                            // The line is looked at again, the value is not.
+                            // The line is read again, the value is not.
                             return Ok(None);
                         }
                         if !received[..next].ends_with(b"\r\n") {

@@ -1,4 +1,4 @@
-//! Who may do what with a file or directory.
+//! Owner, group and mode of a file or directory.
 
 use std::fs::{File, Metadata, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
@@ -47,7 +47,7 @@ impl Access {
 
     /// Gives it to an open file or directory, which the caller has checked.
     pub(crate) fn give(self, file: &File, path: &Path) -> Result<(), TreeError> {
-        let meta = file.metadata().map_err(TreeError::io("look at", path))?;
+        let meta = file.metadata().map_err(TreeError::io("inspect", path))?;
         if (meta.uid(), meta.gid()) != (self.uid, self.gid) {
             let given = fchown(file, Some(self.uid), Some(self.gid));
             given.map_err(TreeError::io("change the owner of", path))?;

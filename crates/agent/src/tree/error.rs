@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::words::words;
+use crate::error_text::error_text;
 
 /// Why something on a path was not read, made or changed.
 #[derive(Debug, Error)]
 pub(crate) enum TreeError {
-    #[error("cannot {what} {}: {}", path.display(), words(source))]
+    #[error("cannot {what} {}: {}", path.display(), error_text(source))]
     Io {
         what: &'static str,
         path: PathBuf,
@@ -19,7 +19,7 @@ pub(crate) enum TreeError {
     #[error("{} is not the absolute path of a file", .0.display())]
     NoPath(PathBuf),
     #[error(
-        "{} is a symbolic link to {} on the way to {}, and others than root can change it: it is not followed; \
+        "{} is a symbolic link to {} on the way to {}, and users other than root can change it: it is not followed; \
          replace it by a directory, or give the path that it leads to",
         link.display(), target.display(), path.display()
     )]
@@ -38,7 +38,7 @@ pub(crate) enum TreeError {
     #[error("{} is not a directory", .0.display())]
     NotADirectory(PathBuf),
     #[error(
-        "{} is one of {names} names of the same file (hard links), in a directory that others than root can write: it \
+        "{} is one of {names} names of the same file (hard links), in a directory that users other than root can write: it \
          may be any file of the system; replace it by a copy",
         path.display()
     )]
@@ -47,7 +47,7 @@ pub(crate) enum TreeError {
     TooLarge { path: PathBuf, limit: u64 },
     #[error("{} could not be read in time", .0.display())]
     Slow(PathBuf),
-    #[error("{} was replaced by somebody else meanwhile", .0.display())]
+    #[error("{} was replaced by another process meanwhile", .0.display())]
     Replaced(PathBuf),
     #[error(
         "{} belongs to others or can be written by them, and nothing is kept there; give it to root with mode 0700",

@@ -29,11 +29,11 @@ pub(crate) struct Folder {
     guarded: bool,
 }
 
-/// What is done about a directory that is missing.
+/// How a missing directory is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Tell,
-    /// It is made, and others may enter it or not.
+    /// Made, with or without access for others.
     Make(u32),
 }
 
@@ -68,7 +68,7 @@ impl Folder {
 
     /// What it is.
     pub(crate) fn metadata(&self) -> Result<Metadata, TreeError> {
-        self.file.metadata().map_err(TreeError::io("look at", &self.path))
+        self.file.metadata().map_err(TreeError::io("inspect", &self.path))
     }
 
     /// Opens a name in it to look at it.
@@ -82,7 +82,7 @@ impl Folder {
         let flags = LOOK | OFlags::DIRECTORY;
         let opened = rustix::fs::openat(&self.file, name, flags, Mode::empty());
         let file = File::from(opened.map_err(TreeError::io("open", &path))?);
-        let meta = file.metadata().map_err(TreeError::io("look at", &path))?;
+        let meta = file.metadata().map_err(TreeError::io("inspect", &path))?;
         let guarded = self.guarded && is_guarded(&meta);
         Ok(Self { file, path, guarded })
     }
@@ -164,7 +164,7 @@ impl<'p> Walk<'p> {
         let path = PathBuf::from("/");
         let opened = rustix::fs::openat(CWD, &path, LOOK | OFlags::DIRECTORY, Mode::empty());
         let file = File::from(opened.map_err(TreeError::io("open", &path))?);
-        let meta = file.metadata().map_err(TreeError::io("look at", &path))?;
+        let meta = file.metadata().map_err(TreeError::io("inspect", &path))?;
         let root = Folder {
             file,
             path,
@@ -211,7 +211,7 @@ impl<'p> Walk<'p> {
             (looked, _) => looked,
         };
         let file = file.map_err(TreeError::io("open", &path))?;
-        let meta = file.metadata().map_err(TreeError::io("look at", &path))?;
+        let meta = file.metadata().map_err(TreeError::io("inspect", &path))?;
         if meta.is_symlink() {
             let target = target(&file).map_err(TreeError::io("read the link", &path))?;
             return self.follow(&path, &meta, target);

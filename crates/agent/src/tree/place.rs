@@ -90,10 +90,10 @@ impl Place {
         let looked = match self.folder.look(&self.name) {
             Ok(looked) => looked,
             Err(Errno::NOENT) => return Ok(Found::Absent),
-            Err(error) => return Err(TreeError::io("look at", &self.path)(error)),
+            Err(error) => return Err(TreeError::io("inspect", &self.path)(error)),
         };
         let failed = |what| TreeError::io::<io::Error>(what, &self.path);
-        let meta = looked.metadata().map_err(failed("look at"))?;
+        let meta = looked.metadata().map_err(failed("inspect"))?;
         if meta.is_symlink() {
             let target = target(&looked).map_err(TreeError::io("read the link", &self.path))?;
             return Ok(Found::Link(meta, target));
@@ -105,12 +105,12 @@ impl Place {
         let file = match rustix::fs::openat(self.folder.file(), &self.name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(Found::Absent),
-            // It became one since it was looked at.
+            // A link took its place meanwhile.
             Err(Errno::LOOP) => return Err(TreeError::Replaced(self.path.clone())),
             Err(error) => return Err(TreeError::io("open", &self.path)(error)),
         };
         // What counts is what was opened: the name may lead elsewhere since.
-        let meta = file.metadata().map_err(failed("look at"))?;
+        let meta = file.metadata().map_err(failed("inspect"))?;
         if !meta.is_file() {
             return Ok(Self::odd(meta));
         }

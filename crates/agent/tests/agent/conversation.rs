@@ -186,7 +186,7 @@ fn what_is_no_frame_ends_it_with_an_error() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("the input is not what a controller sends"),
+        said.contains("the input is not made of a controller's frames"),
         "{said}"
     );
 }

@@ -150,7 +150,7 @@ fn a_wrong_cookie_is_denied_and_a_missing_node_is_down() {
         ..node.query(call())
     };
     let down = client.ask(&query).unwrap();
-    assert_eq!(down, ErlangFact::Down("epmd knows no node nobody".into()));
+    assert_eq!(down, ErlangFact::Down("epmd has no node nobody".into()));
 }
 
 #[test]

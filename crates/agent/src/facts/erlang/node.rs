@@ -22,8 +22,8 @@ use thiserror::Error;
 
 use super::scan::scan;
 use crate::bounds::{REPLY, Share};
+use crate::error_text::error_text;
 use crate::resolver::addresses;
-use crate::words::words;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// How long a connection on the same host may take.
@@ -32,13 +32,13 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// Why a node did not answer.
 #[derive(Debug, Error)]
 pub(super) enum NodeError {
-    /// It does not run.
+    /// The node does not run.
     #[error("{0}")]
     Down(String),
-    /// It does not take our cookie.
+    /// The node does not accept our cookie.
     #[error("{0}")]
     Denied(String),
-    /// It runs, and could not be asked.
+    /// The node runs, and could not be asked.
     #[error("{0}")]
     Failed(String),
 }
@@ -56,11 +56,11 @@ pub(super) struct Node {
 pub(super) fn find(node: &str, until: Instant) -> Result<SocketAddr, NodeError> {
     let name = parse(node)?;
     let epmd = Stream::connect(SocketAddr::new(LOOPBACK, DEFAULT_EPMD_PORT), until)
-        .map_err(|error| NodeError::Down(format!("epmd: {}", words(&error))))?;
+        .map_err(|error| NodeError::Down(format!("epmd: {}", error_text(&error))))?;
     let entry = block_on(EpmdClient::new(AllowStdIo::new(epmd)).get_node(name.name()))
         .map_err(|error| NodeError::Failed(format!("epmd: {error}")))?;
     match entry {
-        None => Err(NodeError::Down(format!("epmd knows no node {}", name.name()))),
+        None => Err(NodeError::Down(format!("epmd has no node {}", name.name()))),
         Some(entry) if entry.highest_version < VERSION => {
             let why = "it is older than Erlang/OTP 23, and does not speak this version of the protocol";
             Err(NodeError::Failed(why.to_owned()))
@@ -146,7 +146,7 @@ pub(super) fn answer(
             Ok(Message::Send(message)) => message.message,
             Ok(Message::SendSender(message)) => message.message,
             Ok(_) => continue,
-            Err(error) => return Ok(Err(format!("a term that cannot be read: {error}"))),
+            Err(error) => return Ok(Err(format!("a term cannot be decoded: {error}"))),
         };
         if let Term::Tuple(reply) = message
             && let Ok([Term::Atom(tag), result]) = <[Term; 2]>::try_from(reply.elements)
@@ -179,7 +179,7 @@ fn receive(stream: &mut impl Read, share: &mut Share<'_>) -> Result<Vec<u8>, Nod
 fn lost(error: &io::Error) -> NodeError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => NodeError::Down("it closed the connection".to_owned()),
-        _ => NodeError::Failed(words(error)),
+        _ => NodeError::Failed(error_text(error)),
     }
 }
 
@@ -197,14 +197,14 @@ fn open(name: &NodeName, address: SocketAddr, until: Instant) -> Result<Stream, 
     addresses(name.host())
         .into_iter()
         .find_map(|own| Stream::connect(SocketAddr::new(own, address.port()), until).ok())
-        .ok_or_else(|| NodeError::Down(format!("port {}: {}", address.port(), words(&first))))
+        .ok_or_else(|| NodeError::Down(format!("port {}: {}", address.port(), error_text(&first))))
 }
 
 /// Why the second part of the handshake failed. A node that does not take the cookie closes the connection without a word.
 fn refused(error: &HandshakeError) -> NodeError {
     use io::ErrorKind::{ConnectionReset, UnexpectedEof};
     match error {
-        HandshakeError::CookieMismatch => NodeError::Denied("it has another cookie".to_owned()),
+        HandshakeError::CookieMismatch => NodeError::Denied("the cookies differ".to_owned()),
         HandshakeError::Io(error) if matches!(error.kind(), UnexpectedEof | ConnectionReset) => {
             NodeError::Denied("it refused the cookie".to_owned())
         }

@@ -42,7 +42,7 @@ fn term(rest: &mut Bytes<'_>) -> Result<usize, String> {
         let within = step(rest)?;
         if within > 0 {
             if open.len() > DEPTH + 1 {
-                return Err(format!("an answer that nests deeper than {DEPTH} levels"));
+                return Err(format!("the answer nests deeper than {DEPTH} levels"));
             }
             // Each takes a byte at least: a greater number is a lie.
             if within > rest.0.len() {
@@ -174,7 +174,7 @@ mod tests {
         let deep = |head: &[u8], levels: usize| [head.repeat(levels), vec![106]].concat();
         for head in [&[104, 1][..], &[108, 0, 0, 0, 1], &[116, 0, 0, 0, 1]] {
             let error = scanned(&deep(head, 80_000)).unwrap_err();
-            assert_eq!(error, "an answer that nests deeper than 64 levels");
+            assert_eq!(error, "the answer nests deeper than 64 levels");
         }
         scanned(&deep(&[104, 1], DEPTH + 1)).unwrap();
     }
