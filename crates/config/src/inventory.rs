@@ -43,7 +43,7 @@ pub struct Host {
 /// How a host is reached. What is not said here is left to OpenSSH's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SshSettings {
-    /// Who logs in.
+    /// The user that logs in.
     pub user: Option<String>,
     /// The port.
     pub port: Option<u16>,
@@ -179,7 +179,7 @@ fn read_hosts(reader: &Reader<'_>, findings: &Findings) -> BTreeMap<HostName, Ho
                 let found = format!("the host {name} is {}", other.describe());
                 findings
                     .report(Diagnostic::error(found).at(entry.value.span, "expected an address, or a table"));
-                // It is there all the same: whoever names it is not wrong.
+                // The host exists anyway: naming it is no mistake.
                 (None, SshSettings::default())
             }
         };

@@ -109,7 +109,7 @@ fn read_steps(reader: &Reader<'_>, findings: &Findings) -> Vec<StepDecl> {
                 Diagnostic::error(format!("two steps are named {}", step.id))
                     .at(table.span, "the second one")
                     .related(*first, "the first one")
-                    .hint("name one of them otherwise: id = \"NAME\""),
+                    .hint("give one of them another name: id = \"NAME\""),
             );
         }
         seen.push((step.id.clone(), table.span));

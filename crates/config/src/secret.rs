@@ -94,9 +94,7 @@ impl Takes {
         }
         let is_trimmed = matches!(self, Self::Trimmed | Self::TrimmedAscii);
         if is_trimmed && value.trim() != value {
-            return Some(
-                "it has a blank at its beginning or end, which the server's reader drops".to_owned(),
-            );
+            return Some("it has a blank at its beginning or end, which the server ignores".to_owned());
         }
         None
     }
@@ -187,10 +185,7 @@ pub(crate) fn read(entry: &Entry, rule: SecretRule) -> Result<SecretRef, Box<Dia
         other => return Err(not_a_reference(entry, other.describe())),
     };
     let [source] = table.entries.as_slice() else {
-        return Err(not_a_reference(
-            entry,
-            "a table with another number of keys than one",
-        ));
+        return Err(not_a_reference(entry, "a table without exactly one key"));
     };
     let source = match (source.key.as_str(), &source.value.kind) {
         ("env", ValueKind::String(name)) => SecretSource::Env(name.clone()),

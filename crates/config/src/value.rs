@@ -80,8 +80,8 @@ impl ValueKind {
             Self::String(_) => "a string",
             Self::Int(_) => "an integer",
             // An integer of more than 64 bits has at least as many digits, and no point.
-            Self::Float(text) if text.len() >= 16 && !text.contains('.') => "a number beyond all bounds",
-            Self::Float(_) => "a number with a fraction",
+            Self::Float(text) if text.len() >= 16 && !text.contains('.') => "a number out of range",
+            Self::Float(_) => "a floating-point number",
             Self::Bool(_) => "a boolean",
             Self::Datetime(_) => "a date",
             Self::Array(_) => "an array",
@@ -168,7 +168,7 @@ fn value(id: SourceId, item: &Spanned<DeValue<'_>>) -> Value {
         DeValue::String(text) => ValueKind::String(text.to_string()),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => ValueKind::Int(number),
-            // Out of range: no setting is that large, so whoever reads it says what it expected.
+            // Out of range: no setting is that large, so its reader says what it expected.
             Err(_) => ValueKind::Float(number.as_str().to_owned()),
         },
         DeValue::Float(number) => ValueKind::Float(number.as_str().to_owned()),

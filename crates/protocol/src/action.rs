@@ -21,7 +21,7 @@ use types::SecretId;
 pub struct Action {
     /// What must still be so.
     pub only_if: Vec<Precondition>,
-    /// What is done.
+    /// The change.
     pub operation: Operation,
     /// Time limit in milliseconds.
     pub limit_ms: u64,
@@ -128,7 +128,7 @@ pub enum Operation {
         address: String,
         /// Port.
         port: u16,
-        /// Who sends them; `None` for nobody, as the localhost exception wants it.
+        /// The user that sends them; `None` without a login, as the localhost exception requires it.
         user: Option<MongoUser>,
         /// The commands.
         commands: Vec<MongoCommand>,
@@ -336,13 +336,13 @@ pub enum ActionError {
         /// What no longer holds, and what was found instead, without secrets.
         what: String,
     },
-    /// It failed.
+    /// The action failed.
     #[error("{message}")]
     Failed {
         /// What failed and what the system or the service said.
         message: String,
     },
-    /// It did not end within its time limit.
+    /// The action did not end within its time limit.
     #[error("not done within {limit_ms} ms: {what}")]
     TimedOut {
         /// What was under way.
@@ -350,13 +350,13 @@ pub enum ActionError {
         /// The limit.
         limit_ms: u64,
     },
-    /// It was begun, and its end is not known: the agent or its connection ended before it did.
+    /// The action began, and its result is not known: the agent or its connection ended before it did.
     #[error("cut off: {what}")]
     CutOff {
         /// How far it came, as far as that is known.
         what: String,
     },
-    /// It took longer than its time limit, and was left to end because stopping it in the middle would do harm.
+    /// The action took longer than its time limit, and was left to end because stopping it would do harm.
     #[error("not done within {limit_ms} ms: {what} still runs as PID {pid} and is left to end")]
     LeftRunning {
         /// What was under way.

@@ -1,6 +1,6 @@
 //! Frames: four bytes of length, most significant first, then postcard.
 //!
-//! Sans-I/O: bytes go in and out, and whoever owns the stream reads and writes it. The limit on a frame's length
+//! Sans-I/O: bytes go in and out, and the owner of the stream reads and writes it. The limit on a frame's length
 //! keeps a stray line of a login script (read as a length) from being waited for.
 
 use serde::Serialize;

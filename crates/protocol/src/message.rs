@@ -66,7 +66,7 @@ pub enum Request {
     Secrets(Sealed),
     /// Takes the run lock of the host; it is held until the connection ends.
     Lock {
-        /// Who takes it.
+        /// The new holder.
         holder: LockHolder,
         /// Whether this run has had it before, over a connection that was lost.
         had_lock: bool,
@@ -135,7 +135,7 @@ fn cut(message: &mut String) {
     }
 }
 
-/// Who holds a host's run lock.
+/// The holder of a host's run lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockHolder {
     /// The operator: `user@controller`.

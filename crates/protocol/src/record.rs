@@ -27,11 +27,11 @@ pub struct ActionRequest {
     pub id: ActionId,
     /// Whether it was sent before, and its answer was lost.
     pub is_repeated: bool,
-    /// What is done.
+    /// The action.
     pub action: Action,
 }
 
-/// What is known of a run's actions on a host.
+/// The known state of a run's actions on a host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     run: RunId,
@@ -77,7 +77,7 @@ impl Record {
         let must_not_be_repeated = may_have_begun && !request.action.operation.is_idempotent();
         must_not_be_repeated.then(|| {
             Err(ActionError::CutOff {
-                what: "it was begun, and how it ended is not known".to_owned(),
+                what: "it began, and its result is not known".to_owned(),
             })
         })
     }

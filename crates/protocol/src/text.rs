@@ -224,7 +224,7 @@ impl Text {
     }
 }
 
-/// What is cut out of a text: by its start the end of each range, and the secret that stands there. No two overlap, so
+/// The ranges that are cut out of a text: by its start the end of each range, and the secret that stands there. No two overlap, so
 /// that the neighbours of a range tell all that overlaps it: a file of many megabytes may hold a secret a million times.
 #[derive(Default)]
 struct Holes<'a>(BTreeMap<usize, (usize, Option<&'a Reference>)>);

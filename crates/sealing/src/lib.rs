@@ -3,9 +3,9 @@
 //! Whatever carries the conversation may keep it: sudo writes what a program reads to a log where `log_input` is on. So
 //! an agent makes a key pair when it starts, says the public half in its greeting, and keeps the private half in its
 //! memory until it ends. The controller seals secrets with the public half; a log of all that was said is of no use then.
-//! It is HPKE (RFC 9180) in its base mode, with X25519, HKDF-SHA256 and `ChaCha20Poly1305`.
+//! The scheme is HPKE (RFC 9180) in its base mode, with X25519, HKDF-SHA256 and `ChaCha20Poly1305`.
 //!
-//! What is sealed is for that agent alone. That the agent is the host's, and nobody in between, is the business of SSH.
+//! Sealed secrets are for that agent alone. That the agent is the host's, and nobody in between, is the business of SSH.
 
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
@@ -45,7 +45,7 @@ pub enum SealError {
     #[error("the secrets were not sealed for this agent, or were changed on the way: {0}")]
     Open(HpkeError),
     /// What was sealed is no list of secrets.
-    #[error("what was sealed are no secrets")]
+    #[error("the sealed content is not a list of secrets")]
     Decode,
 }
 

@@ -54,7 +54,7 @@ pub enum JournalError {
         path: PathBuf,
         /// The row: `event 7 of run 0190…`.
         what: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

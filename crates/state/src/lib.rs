@@ -4,7 +4,7 @@
 //! from it, because the hosts are the truth. [`Journal`] is one `SQLite` file with a row for each run and each event;
 //! an event is on its way to the disk before the next one happens, so a run that is killed leaves all but its end.
 //!
-//! There is no clock here: whoever appends says what time it is.
+//! There is no clock here: the caller says what time it is.
 
 mod error;
 mod journal;

@@ -6,7 +6,7 @@ use plan::{Event, Node, Outcome};
 use serde::{Deserialize, Serialize};
 use types::{GroupId, HostName, NodeId, RunId};
 
-/// What is known of a run when it begins.
+/// A run as it is known when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunInfo {
     /// Its id.
@@ -19,7 +19,7 @@ pub struct RunInfo {
     pub command: String,
     /// The inventory's path.
     pub inventory: String,
-    /// What is to be done, in the plan's order.
+    /// The nodes, in the plan's order.
     pub nodes: Vec<RunNode>,
 }
 
@@ -30,7 +30,7 @@ pub struct RunNode {
     pub node: NodeId,
     /// Its host.
     pub host: HostName,
-    /// What is done, in words.
+    /// The title of its action.
     pub title: String,
     /// What must be done before.
     pub needs: BTreeSet<NodeId>,

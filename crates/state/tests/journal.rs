@@ -1,4 +1,4 @@
-//! The journal from outside: what is written is read again, by whoever opens the file next.
+//! The journal from outside: what is written is read again, by the next process that opens the file.
 #![expect(clippy::unwrap_used, reason = "a test fails where its helper does")]
 
 use std::os::unix::fs::PermissionsExt;

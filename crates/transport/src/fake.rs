@@ -30,7 +30,7 @@ pub trait FakeHost: Send + Sync + 'static {
         Box::pin(async { Some(Response::Ready) })
     }
 
-    /// Who answers on a new connection, where each has an agent of its own; it is dropped when the connection has ended,
+    /// The agent of a new connection, where each has its own; it is dropped when the connection has ended,
     /// however that came about.
     fn connect(&self, _host: &HostName) -> Option<Arc<dyn FakeHost>> {
         None
@@ -106,7 +106,7 @@ impl Transport for Fake {
             let host = host.clone();
             tokio::spawn(async move {
                 serve(theirs, host, agent, cut).await;
-                // Whoever could cut it lives as long as it does.
+                // What can cut the connection lives as long as it does.
                 drop(switches);
             });
             let (reader, writer) = split(ours);

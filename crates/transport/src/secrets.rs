@@ -70,11 +70,11 @@ impl HostSecrets {
     pub(crate) fn checked(&self, fact: Fact) -> Result<Fact, FactError> {
         let refused = |message| Err(FactError { message });
         match fact.secrets() {
-            Err(error) => refused(format!("the host's answer is not believed: {error}")),
+            Err(error) => refused(format!("the host's answer is rejected: {error}")),
             Ok(ids) => match ids.difference(&self.known()).next() {
                 None => Ok(fact),
                 Some(id) => refused(format!(
-                    "the host's answer is not believed: it refers to the secret {id}, which the host does not have"
+                    "the host's answer is rejected: it refers to the secret {id}, which the host does not have"
                 )),
             },
         }

@@ -40,10 +40,10 @@ pub enum SessionError {
         theirs: u32,
     },
     /// The agent could not serve the request.
-    #[error("the agent could not: {0}")]
+    #[error("the agent reports: {0}")]
     Refused(String),
     /// The answer is too large or nests too deep.
-    #[error("the agent's answer is not accepted: {0}")]
+    #[error("the agent's answer is rejected: {0}")]
     TooMuch(Exceeded),
     /// The agent answered something else than was asked: a defect.
     #[error("the agent's answer does not fit the request")]
@@ -52,7 +52,7 @@ pub enum SessionError {
     #[error("the request cannot be sent")]
     Encode(#[source] FrameError),
     /// The request refers to a secret that this run has no value of: nothing was sent.
-    #[error("a request refers to the secret {0}, which this run has not: the inventory does not name it")]
+    #[error("a request refers to the secret {0}, which the inventory does not name")]
     UnknownSecret(SecretId),
     /// The secrets cannot be sealed for this agent: nothing was sent.
     #[error("secrets cannot be handed over")]
@@ -216,7 +216,7 @@ impl Session {
             let taken = self.wait(taken).await;
             if !matches!(taken, Ok(Response::Ready)) {
                 // It counts as handed over, and is not: the next request needs another agent.
-                self.abandon("the agent did not take the secrets");
+                self.abandon("the agent did not accept the secrets");
             }
             match taken? {
                 Response::Ready => {}
@@ -308,7 +308,7 @@ impl Drop for Inner {
 }
 
 async fn last_words(epilogue: impl Future<Output = String>) -> String {
-    let silence = || "it ended without a word".to_owned();
+    let silence = || "it ended without output".to_owned();
     let mut words = tokio::time::timeout(LAST_WORDS, epilogue)
         .await
         .unwrap_or_else(|_| silence());
@@ -413,7 +413,7 @@ mod tests {
         let answer = timeout(MINUTE, session.gather(Vec::new()))
             .await
             .expect("it hangs");
-        assert_eq!(answer, Err(lost("it ended without a word")));
+        assert_eq!(answer, Err(lost("it ended without output")));
         drop(hearing);
     }
 
@@ -506,7 +506,7 @@ mod tests {
         let (asked, ()) = tokio::join!(session.gather(Vec::new()), async {
             let response = Response::Ready;
             let unasked = frame::encode(&ToController { id: 9, response }).unwrap();
-            // It says so for as long as it is listened to.
+            // It repeats itself for as long as it is read.
             while theirs.write_all(&unasked).await.is_ok() {}
         });
         assert_eq!(asked, Err(lost("the agent answered a request that was not made")));

@@ -1,7 +1,7 @@
-//! What is wrong in a file that a person wrote, and where: data only.
+//! Mistakes in a file that a person wrote, with their places: data only.
 //!
 //! Reading an inventory finds many errors at once. Each becomes a [`Diagnostic`] that points into a [`Source`] by
-//! byte range; whoever finds it knows nothing of lines, columns or colours. `report` draws them in rustc's manner.
+//! byte range; the code that finds it knows nothing of lines, columns or colours. `report` draws them in rustc's manner.
 
 use std::ops::Range;
 
@@ -36,9 +36,9 @@ pub struct Span {
 /// Whether the work can go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// It can, and the operator should look at it.
+    /// The program can go on, and the operator should check this.
     Warning,
-    /// It cannot.
+    /// The program cannot go on.
     Error,
 }
 
@@ -47,7 +47,7 @@ pub enum Severity {
 pub struct Diagnostic {
     /// Whether the work can go on.
     pub severity: Severity,
-    /// What is wrong, one line: `unknown key "portt"`.
+    /// The mistake in one line: `unknown key "portt"`.
     pub message: String,
     /// Where; `None` where it is about no place, such as a file that cannot be read.
     pub span: Option<Span>,

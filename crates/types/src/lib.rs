@@ -3,7 +3,7 @@
 //! A host, a service and a step are all strings in `inventory.toml`; here each gets a type of its own, so that
 //! the compiler tells them apart and a name that reached the planner is known to be well formed. [`Secret`]
 //! lives here too, because a value that must never be printed has to be unprintable everywhere; and [`Diagnostic`],
-//! because whoever finds a mistake in the operator's files and whoever shows it are not to know each other.
+//! because the code that finds a mistake in the operator's files and the code that shows it do not know each other.
 
 mod diagnostic;
 mod name;

@@ -1,4 +1,4 @@
-//! What is said of what an operator got wrong, all of it at once; and what is read of what is right.
+//! Diagnostics of an operator's mistakes, all at once; and the values of correct files.
 
 mod inventory;
 mod overlays;

@@ -101,7 +101,7 @@ async fn an_action_of_an_agent_that_died_in_the_middle_is_not_repeated_and_stops
         assert_eq!(
             failure(&ran, "mq/a"),
             Failure::CutOff {
-                what: "it was begun, and how it ended is not known".into()
+                what: "it began, and its result is not known".into()
             }
         );
         assert_eq!(setting.cluster.happenings(), ["mq/a begins", "mq/a ends"]);

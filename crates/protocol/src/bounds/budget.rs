@@ -35,15 +35,15 @@ impl Limits {
 /// A value that is over a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Exceeded {
-    /// It nests too deep.
+    /// The value nests too deep.
     #[error("it nests deeper than {DEPTH} levels")]
     Depth,
-    /// It takes too much memory, or is too long.
+    /// The value takes too much memory, or is too long.
     #[error("it takes more than {} MiB", .0 >> 20)]
     Size(usize),
 }
 
-/// What is left of the limits while a value is walked through.
+/// The rest of the limits while a value is walked through.
 pub(super) struct Budget {
     limits: Limits,
     levels: Cell<usize>,

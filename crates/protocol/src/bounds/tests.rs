@@ -1,4 +1,4 @@
-//! What is over a limit is an error, and never a crash.
+//! A message over a limit is an error, and never a crash.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -13,8 +13,8 @@ pub struct ErlangQuery {
     pub node: String,
     /// The file that holds the cookie; it is read on the host and goes nowhere else.
     pub cookie_file: String,
-    /// What is asked first, and what it must return before those calls are made that need it. Where the node has no such
-    /// function, they are made all the same.
+    /// The call that is made first, and what it must return before those calls are made that need it. Where the node has no such
+    /// function, they are made anyway.
     #[serde(default)]
     pub ready: Option<(Call, Term)>,
     /// The calls, in order.

@@ -104,7 +104,7 @@ pub struct FileMeta {
     /// Where a symbolic link leads, as it says itself; empty for anything else.
     #[serde(default)]
     pub target: String,
-    /// How many names (hard links) a file has that is not read for that: in a directory that others than root can write,
+    /// How many names (hard links) a file has that is not read for that: in a directory that users other than root can write,
     /// it may be any file of the system. 0 for anything else.
     #[serde(default)]
     pub names: u64,
@@ -129,7 +129,7 @@ pub enum Obstacle {
     Special,
     /// A file with so many names, in a directory that others can write.
     #[error(
-        "it is one of {0} names of the same file (hard links), in a directory that others than root can write: it may be \
+        "it is one of {0} names of the same file (hard links), in a directory that users other than root can write: it may be \
          any file of the system"
     )]
     HardLinks(u64),
@@ -142,11 +142,11 @@ impl Obstacle {
     /// What the operator can do about it.
     pub fn way_out(&self) -> String {
         match self {
-            Self::Link(target) => format!("name {target} in its place, or remove the link"),
+            Self::Link(target) => format!("use {target} instead, or remove the link"),
             Self::Directory | Self::File => "move it away, or choose another path".to_owned(),
             Self::Special => "choose another path".to_owned(),
             Self::HardLinks(_) => "put a copy in its place (cp -p, then mv)".to_owned(),
-            Self::TooLarge(_) => "look at what is in it, and move it away".to_owned(),
+            Self::TooLarge(_) => "check what it contains, and move it away".to_owned(),
         }
     }
 }

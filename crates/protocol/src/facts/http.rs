@@ -10,7 +10,7 @@ use crate::Text;
 pub struct HttpQuery {
     /// Where the server listens, as seen from the host, and who asks.
     pub at: HttpEndpoint,
-    /// What is asked.
+    /// The request.
     pub request: HttpRequest,
     /// How long the whole answer may take, in milliseconds.
     pub limit_ms: u64,

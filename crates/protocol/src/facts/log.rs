@@ -16,7 +16,7 @@ pub struct LogQuery {
     pub patterns: Vec<String>,
     /// How many matching lines are wanted of each.
     pub last: u32,
-    /// How many bytes from the end of the file are looked at.
+    /// How many bytes from the end of the file are read.
     pub tail: u64,
 }
 

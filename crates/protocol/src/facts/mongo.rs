@@ -16,7 +16,7 @@ pub struct MongoQuery {
     pub address: String,
     /// Its port.
     pub port: u16,
-    /// Who asks; `None` for nobody.
+    /// The user that asks; `None` without a login.
     pub user: Option<MongoUser>,
     /// Whether to go on as nobody where the server refuses the user with [`MongoError::is_refused_login`]: a server
     /// without users answers what its localhost exception allows, one without access control answers everything.
@@ -102,9 +102,9 @@ pub enum MongoFact {
 pub enum Login {
     /// No user was named.
     Nobody,
-    /// It accepted the user.
+    /// The server accepted the user.
     Accepted,
-    /// It refused the user, and the commands were sent as nobody.
+    /// The server refused the user, and the commands were sent without a login.
     Refused(MongoError),
 }
 

@@ -28,8 +28,8 @@ pub struct TcpQuery {
 /// Whether a port accepts connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TcpFact {
-    /// It does.
+    /// The port accepts connections.
     Open,
-    /// It does not, and why, e.g. `connection refused`.
+    /// The port does not, and why, e.g. `connection refused`.
     Closed(String),
 }

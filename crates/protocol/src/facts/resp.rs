@@ -14,7 +14,7 @@ pub struct RespQuery {
     pub address: String,
     /// Its port.
     pub port: u16,
-    /// The password for AUTH. A server without a password answers all the same, and [`RespFact::Replies`] says so.
+    /// The password for AUTH. A server without a password answers too, and [`RespFact::Replies`] says so.
     pub password: Option<SecretId>,
     /// The commands.
     pub commands: Vec<RespCommand>,

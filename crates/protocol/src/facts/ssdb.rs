@@ -16,7 +16,7 @@ pub struct SsdbQuery {
     pub address: String,
     /// Its port.
     pub port: u16,
-    /// The password for `auth`. A server without a password answers all the same, and [`SsdbFact::Replies`] says so.
+    /// The password for `auth`. A server without a password answers too, and [`SsdbFact::Replies`] says so.
     pub password: Option<SecretId>,
     /// The commands.
     pub commands: Vec<SsdbCommand>,

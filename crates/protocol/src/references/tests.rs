@@ -1,4 +1,4 @@
-//! What is referred to is found wherever it stands.
+//! References are found wherever they stand.
 
 use super::*;
 use crate::facts::{Bson, CommandFact, HttpMethod, LogFact, Login, MongoFact, Query, TcpFact, Term};
