@@ -74,7 +74,7 @@ fn bare_hosts_become_a_cluster_that_a_second_apply_leaves_alone() {
 
     on_site(&bed, "status", &[])
         .expect(0)
-        .says(&["All well: 7 services healthy."]);
+        .says(&["7 of 7 services healthy."]);
     bed.run(&["history"]).expect(0).says(&["steps done"]);
 
     after_a_failover_the_new_master_stays(&bed);

@@ -30,13 +30,13 @@ fn a_saved_plan_is_run_as_it_is_or_refused_with_what_changed() {
     let save = ["--out", "plan.json"];
     bed.clusterctl("plan", &save)
         .expect(0)
-        .says(&["The plan is in plan.json.", "clusterctl apply plan.json"]);
+        .says(&["Saved the plan to plan.json.", "clusterctl apply plan.json"]);
     no_secret(&bed);
     bed.run(&APPLY).expect(0).says(&["no changes remain"]);
     // Nothing of it is left.
     bed.run(&APPLY)
         .expect(6)
-        .says(&["plan.json", "is not run", "it was done already"]);
+        .says(&["plan.json", "was not executed", "No changes of it remain"]);
 
     a_file_that_somebody_edits(&bed);
     writes_go_on(&bed);
@@ -51,19 +51,18 @@ fn a_file_that_somebody_edits(bed: &Bed) {
         "db2",
         &format!("printf 'other:\\n\\tauth: {FOREIGN}\\n' >> {CONF}"),
     );
-    bed.clusterctl("plan", &save)
-        .says(&["took the place of the one in plan.json"]);
+    bed.clusterctl("plan", &save).says(&["in place of an older one"]);
     no_secret(bed);
     bed.on("db2", &format!("echo '# by hand' >> {CONF}"));
     let before = DB.map(|host| bed.on(host, &format!("sha256sum {CONF}")));
     bed.run(&APPLY)
         .expect(6)
-        .says(&["Files on hosts", &format!("db2: {CONF}: it was SHA-256")]);
+        .says(&["Files on hosts", &format!("db2: {CONF}: was SHA-256")]);
     assert_eq!(before, DB.map(|host| bed.on(host, &format!("sha256sum {CONF}"))));
     // The plan's own options are not to be had twice.
     bed.run(&[&APPLY[..], &["--service", "hbsupp"]].concat())
         .expect(64)
-        .says(&["a saved plan is run as it is"]);
+        .says(&["cannot change a saved plan"]);
     let _ = bed.clusterctl("plan", &save).expect(0);
 }
 
@@ -85,7 +84,7 @@ fn the_project_changes(bed: &Bed) {
     bed.write("capacity.toml", "[services.hbsupp]\ncapacity = 40\n");
     bed.run(&APPLY)
         .expect(6)
-        .says(&["The project", "capacity.toml has another content"]);
+        .says(&["The project", "capacity.toml changed"]);
 }
 
 /// Neither our passwords nor those that were found on hosts are in the file, and nobody else reads it.

@@ -138,7 +138,7 @@ fn mistakes_in_the_inventory_are_told_at_their_place_before_any_host_is_asked() 
     bed.write("secrets/rabbitmq.cookie", "short\n");
     bed.run(&["secrets", "init", "inventory.toml"])
         .expect(0)
-        .says(&["every secret file of the inventory is there"]);
+        .says(&["all secret files of the inventory exist"]);
     let chmod = std::process::Command::new("chmod")
         .args(["-R", "go=", "secrets"])
         .current_dir(bed.folder())

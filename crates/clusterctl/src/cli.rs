@@ -30,7 +30,7 @@ pub(crate) struct Cli {
     )]
     pub(crate) state_dir: Option<PathBuf>,
 
-    /// Say more of what happens inside (-v, -vv), on standard error.
+    /// Increase log verbosity (-v, -vv), on standard error.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -48,46 +48,46 @@ pub(crate) enum Colour {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what would change, with diffs; touches nothing.
+    /// Show what would change, with diffs. Changes nothing.
     Plan(PlanArgs),
-    /// Show the plan, ask, and do exactly that.
-    #[command(mut_arg("inventory", |arg| arg.help("The inventory, or a plan that `plan --out` wrote: that is run as it is, or refused")))]
+    /// Show the plan, ask for approval, and execute it.
+    #[command(mut_arg("inventory", |arg| arg.help("The inventory, or a saved plan of `plan --out`: it is executed exactly, or refused")))]
     Apply(ApplyArgs),
-    /// Restart the members of services one after another, as `apply` would for a change; what is to be changed is changed.
+    /// Restart the members of services one after another. Pending changes are applied too.
     #[command(mut_arg("service", |service| service.required(true)))]
     Restart(ApplyArgs),
-    /// Show how every service is.
+    /// Show the health of each service.
     Status(StatusArgs),
     /// List past runs, newest first.
     History(HistoryArgs),
-    /// Show what happened in one run.
+    /// Show one run.
     Show(ShowArgs),
     /// Work with the secrets that an inventory names.
     #[command(subcommand)]
     Secrets(SecretsCommand),
 }
 
-/// What is read.
+/// The files of a project.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SourceArgs {
     /// The inventory.
     #[arg(default_value = "inventory.toml")]
     pub(crate) inventory: PathBuf,
 
-    /// Lay another file over the inventory (repeatable; later ones win).
+    /// Merge another file over the inventory (repeatable; later files win).
     #[arg(long, value_name = "FILE")]
     pub(crate) overlay: Vec<PathBuf>,
 
-    /// Run this playbook instead of those of the services.
+    /// Run this playbook instead of the services' own.
     #[arg(long, value_name = "FILE")]
     pub(crate) playbook: Option<PathBuf>,
 
-    /// Look for playbooks that take the place of built-in ones here, instead of in playbooks/ beside the inventory.
+    /// The folder of playbooks that replace built-in ones [default: playbooks/ beside the inventory].
     #[arg(long, value_name = "DIR")]
     pub(crate) playbooks: Option<PathBuf>,
 }
 
-/// Which part is looked at, and how hosts are reached.
+/// Which part of the project is observed, and how hosts are reached.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TargetArgs {
     #[command(flatten)]
@@ -97,7 +97,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Vec<ServiceName>,
 
-    /// Act on these hosts only (repeatable); a cluster is judged by all its members all the same.
+    /// Change these hosts only (repeatable). All members of a cluster are observed.
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Vec<HostName>,
 
@@ -107,15 +107,15 @@ pub(crate) struct TargetArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SshArgs {
-    /// OpenSSH's configuration to read instead of the user's own and the system's; `none` reads none.
+    /// The OpenSSH configuration file, instead of the user's and the system's; `none` reads none.
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_config: Option<PathBuf>,
 
-    /// Record the keys of hosts that are not known yet. A changed key is an error all the same.
+    /// Record the keys of unknown hosts. Changed host keys are always rejected.
     #[arg(long)]
     pub(crate) accept_new_host_keys: bool,
 
-    /// The agent's binary, instead of the clusterctl-agent beside this program.
+    /// The agent's binary [default: clusterctl-agent beside this program].
     #[arg(long, env = "CLUSTERCTL_AGENT", hide_env_values = true, value_name = "FILE")]
     pub(crate) agent: Option<PathBuf>,
 }
@@ -123,12 +123,12 @@ pub(crate) struct SshArgs {
 /// What may be planned.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConsentArgs {
-    /// Consent to a destructive action on one host, as the plan's refusal names it (repeatable).
+    /// Consent to a destructive action on one host, as a refusal of the plan names it (repeatable).
     #[arg(long, value_name = "ACTION=HOST", value_parser = consent)]
     pub(crate) allow: Vec<Consent>,
 
-    /// How many members of a service may be unavailable at once; one where it is not said. More than its quorum can spare
-    /// takes consent on every member.
+    /// How many members of a service may be unavailable at once [default: 1]. More than its quorum tolerates takes consent
+    /// for every member.
     #[arg(long, value_name = "N")]
     pub(crate) max_unavailable: Option<NonZeroUsize>,
 }
@@ -145,12 +145,12 @@ pub(crate) struct PlanArgs {
     #[arg(long, requires = "service")]
     pub(crate) restart: bool,
 
-    /// Also write the plan to this file, for `clusterctl apply FILE` to run exactly it later. It holds no secret. A plan
-    /// that is there already is replaced, anything else is not.
+    /// Save the plan to this file, for `clusterctl apply FILE` to execute exactly it later. It has no secrets. Only an older
+    /// plan is overwritten.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Exit with 0 where there is nothing to do, 2 where there are changes, 1 on errors.
+    /// Exit with 0 for no changes, 2 for changes, 1 for errors.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
 
@@ -167,7 +167,7 @@ pub(crate) struct ApplyArgs {
     #[command(flatten)]
     pub(crate) consent: ConsentArgs,
 
-    /// Do not ask.
+    /// Apply without asking.
     #[arg(short, long)]
     pub(crate) yes: bool,
 
@@ -175,16 +175,16 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub(crate) fail_fast: bool,
 
-    /// How long a member is left alone after it came back before the next of its service is touched, e.g. `30s`, `2min`.
+    /// The pause between two members of a service, after the first is healthy again, e.g. `30s`, `2min`.
     #[arg(long, value_name = "TIME", value_parser = pause, default_value = "0s")]
     pub(crate) pause_between: Duration,
 
-    /// How long a host is waited for that another run has locked; then the hosts are observed and the plan is made again.
-    /// A saved plan does not wait.
+    /// How long to wait for hosts that another run has locked. Facts are gathered again afterwards. A saved plan does not
+    /// wait.
     #[arg(long, value_name = "TIME", value_parser = pause, default_value = "0s")]
     pub(crate) lock_timeout: Duration,
 
-    /// How many hosts are acted on at once.
+    /// How many hosts are changed at once.
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) parallel: usize,
 
@@ -205,21 +205,21 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HistoryArgs {
-    /// How many runs.
+    /// How many runs to list.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub(crate) limit: usize,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ShowArgs {
-    /// The run's id, or as much of it as is unique.
+    /// The run's id, or a unique prefix of it.
     pub(crate) run: String,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretsCommand {
-    /// Create the secret files that are missing: 48 random characters each, readable by their owner only. No value is
-    /// shown, and no file that exists is touched.
+    /// Create the missing secret files: 48 random characters each, readable by their owner only. No value is shown, and no
+    /// existing file is changed.
     Init(SourceArgs),
 }
 
@@ -236,16 +236,16 @@ fn consent(text: &str) -> Result<Consent, String> {
     })
 }
 
-/// The longest time that an option may name. No maintenance lasts longer, and no clock of ours overflows by it.
+/// The longest time that an option takes. No maintenance lasts longer, and no clock overflows.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 fn pause(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text
         .parse()
         .map_err(|_| "expected a time such as 30s, 2min or 1h30m, of at most 168h".to_owned())?;
-    let span = Duration::try_from(span).map_err(|_| "it is less than nothing".to_owned())?;
+    let span = Duration::try_from(span).map_err(|_| "expected a time of at least 0s".to_owned())?;
     if span > LONGEST {
-        return Err("it is longer than 168h (7 days)".to_owned());
+        return Err("expected a time of at most 168h (7 days)".to_owned());
     }
     Ok(span)
 }
@@ -291,7 +291,7 @@ mod tests {
         let found = std::fs::read_to_string(path).unwrap();
         assert!(
             found == page,
-            "UPDATE_DOCS=1 cargo test -p clusterctl reference writes {path} anew"
+            "UPDATE_DOCS=1 cargo test -p clusterctl reference rewrites {path}"
         );
     }
 

@@ -1,4 +1,4 @@
-//! The clock, and who asks: the two things of the surroundings that end up in journals and locks.
+//! The clock and the operator's name, for journals and locks.
 
 use jiff::Timestamp;
 use types::RunId;

@@ -1,4 +1,4 @@
-//! What stops a command. The binary alone renders errors: here each becomes text, with its causes and the way out.
+//! Errors that stop a command. The binary alone renders errors: here each becomes text, with its causes.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use crate::secrets::SecretError;
 /// What stops a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("the inventory or a playbook is wrong")]
+    #[error("the inventory or a playbook is invalid")]
     Input {
         sources: Sources,
         diagnostics: Vec<Diagnostic>,
@@ -28,17 +28,17 @@ pub(crate) enum Error {
     Saved(#[from] SavedError),
     #[error("the journal cannot be used")]
     Journal(#[from] state::JournalError),
-    #[error("the playbooks make no sound plan; this is a defect, please report it with the inventory")]
+    #[error("the playbooks make no valid plan; this is a bug, please report it with the inventory")]
     Graph(#[from] plan::GraphError),
     #[error(transparent)]
     Lock(#[from] LockError),
-    #[error("a run's id cannot be made")]
+    #[error("the run's id cannot be created")]
     Name(#[from] types::NameError),
     #[error("output cannot be written")]
     Output(#[from] std::io::Error),
-    #[error("there is no terminal to ask on; say --yes to apply without asking")]
+    #[error("stdin is not a terminal; pass --yes to apply without asking")]
     NoTerminal,
-    #[error("where to keep the journal is not known: neither --state-dir, XDG_STATE_HOME nor HOME is set")]
+    #[error("the folder of the journal is unknown; pass --state-dir, or set XDG_STATE_HOME or HOME")]
     NoStateDir,
 }
 
@@ -57,7 +57,7 @@ impl Error {
         if let Self::Input { sources, diagnostics } = self {
             return report::render_diagnostics(sources, diagnostics, screen);
         }
-        // Each on a line of its own: the words of a host, such as who holds its lock, do not begin one.
+        // Each on a line of its own: the words of a host, such as the holder of its lock, begin no line.
         let mut text = format!("error: {}", Page::sentence(&self.to_string()));
         let mut cause = self.source();
         while let Some(error) = cause {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_who_holds_a_lock_steer_no_terminal_and_begin_no_line() {
+    fn the_holder_of_a_lock_steers_no_terminal_and_begins_no_line() {
         let held = lock(LockError::Held {
             host: "db1".parse().unwrap(),
             holder: protocol::LockHolder {

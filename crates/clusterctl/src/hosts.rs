@@ -1,4 +1,4 @@
-//! The way to the hosts: from what the inventory and the command line say to SSH.
+//! The SSH connections to the hosts, by the inventory and the command line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use types::{HostName, Secret};
 use crate::cli::SshArgs;
 use crate::operator_files::{FileError, Rule, check, read};
 
-/// Why there is no way to the hosts.
+/// Why hosts cannot be reached.
 #[derive(Debug, Error)]
 pub(crate) enum HostsError {
     #[error("the agent's binary {} is not used: it would run as root on the hosts", .path.display())]
@@ -30,12 +30,12 @@ pub(crate) enum HostsError {
         #[source]
         source: FileError,
     },
-    #[error("where this program is cannot be found out, so --agent must say where clusterctl-agent is")]
+    #[error("the path of this program is unknown; pass --agent with the path of clusterctl-agent")]
     Itself {
         #[source]
         source: std::io::Error,
     },
-    #[error("the jump hosts of {host} make no sense")]
+    #[error("the jump hosts of {host} are invalid")]
     Jump {
         host: HostName,
         #[source]
@@ -141,7 +141,7 @@ struct Terminal;
 
 impl Prompt for Terminal {
     fn passphrase(&self, file: &Path) -> Option<Secret> {
-        // Without a terminal there is nobody to ask, and the key is passed over.
+        // Without a terminal the key is skipped.
         rpassword::prompt_password(
             Page::sentence(&format!("passphrase of {}:", file.display())).to_string() + " ",
         )

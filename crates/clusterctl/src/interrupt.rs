@@ -1,4 +1,4 @@
-//! Ctrl-C: once, nothing new starts and what runs comes to its next safe point; twice, at once.
+//! Ctrl-C: once, nothing new starts and running steps reach their next safe point; twice, the program ends immediately.
 
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ pub(crate) async fn watch(stopper: watch::Sender<Stop>) -> Infallible {
     let (Ok(mut interrupts), Ok(mut terms)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
-        tracing::warn!("signals cannot be watched: Ctrl-C ends the run at once");
+        tracing::warn!("signals cannot be watched: Ctrl-C ends the run immediately");
         return std::future::pending().await;
     };
     for count in 1.. {
@@ -26,10 +26,10 @@ pub(crate) async fn watch(stopper: watch::Sender<Stop>) -> Infallible {
         }
         stopper.send_replace(Stop::Asked);
         let said = report::output::message(
-            "Stopping: what runs comes to its next safe point. Once more to stop at once.",
+            "Stopping: running steps reach their next safe point. Press Ctrl-C again to stop immediately.",
         );
         if let Err(error) = said {
-            tracing::debug!(%error, "nobody hears that the run is stopping");
+            tracing::debug!(%error, "the message that the run is stopping cannot be written");
         }
     }
     std::future::pending().await

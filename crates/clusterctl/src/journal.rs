@@ -1,4 +1,4 @@
-//! Where the journal is.
+//! Opens the journal.
 
 use std::path::{Path, PathBuf};
 

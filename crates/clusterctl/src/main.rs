@@ -29,19 +29,19 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),
     };
-    hide_memory();
+    protect_memory();
     let screen = Screen::of_stderr(colour(cli.color));
     start_tracing(cli.verbose, screen.colour);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&Error::Output(error), &screen).into(),
+        Err(error) => return print_error(&Error::Output(error), &screen).into(),
     };
     let ended = runtime.block_on(run(&cli));
     // A connection that hangs must not keep the command from ending.
     runtime.shutdown_background();
     match ended {
         Ok(exit) => exit.into(),
-        Err(error) => complain(&error, &screen).into(),
+        Err(error) => print_error(&error, &screen).into(),
     }
 }
 
@@ -66,15 +66,15 @@ fn colour(colour: Colour) -> ColourChoice {
     }
 }
 
-fn complain(error: &Error, screen: &Screen) -> Exit {
+fn print_error(error: &Error, screen: &Screen) -> Exit {
     match report::output::message(error.render(screen)) {
         Ok(()) => error.exit(),
-        // Nobody can be told; the exit code still tells.
+        // The message is lost; the exit code is not.
         Err(_) => Exit::Failure,
     }
 }
 
-/// Help and the version are results; anything else that clap says is about a command line that makes no sense.
+/// Help and the version are results; clap's other messages are about an invalid command line.
 fn usage(error: &clap::Error) -> Exit {
     let is_result = !error.use_stderr();
     // It may repeat words of the command line, which a script may have from anywhere.
@@ -97,13 +97,13 @@ fn usage(error: &clap::Error) -> Exit {
 
 /// Secrets are in this process's memory: no core file may write them to disk, and no other process of the same user
 /// may read them through /proc or ptrace. A limit of 0 alone does not do: a core pattern that is a pipe ignores it.
-fn hide_memory() {
+fn protect_memory() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
-    // Both work for any user; where a sandbox forbids one, the work is still worth doing.
+    // Both work for any user; where a sandbox forbids one, the command goes on.
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "core files cannot be forbidden");
     }

@@ -1,4 +1,4 @@
-//! Reading a project and reaching its hosts: what every command begins with.
+//! Reads a project and reaches its hosts, as every command does first.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub(crate) struct Loaded {
     pub(crate) scope: Scope,
     pub(crate) secrets: Vec<(SecretId, Secret)>,
     pub(crate) folder: PathBuf,
-    /// What was found that does not stop the work.
+    /// Findings that do not stop the command.
     pub(crate) warnings: (Sources, Vec<Diagnostic>),
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct ReadProject {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a project and fetches its secrets. All that is wrong with it is told at once.
+/// Reads a project and fetches its secrets. All its errors are reported at once.
 pub(crate) fn load(args: &TargetArgs) -> Result<Loaded, Error> {
     load_from(Files::read(&args.source), args)
 }
@@ -67,7 +67,7 @@ pub(crate) fn read_from(files: Files, args: &TargetArgs) -> Result<ReadProject, 
         diagnostics,
     };
     if read.diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(read.wrong());
+        return Err(read.into_error());
     }
     Ok(read)
 }
@@ -86,7 +86,7 @@ impl ReadProject {
             }),
             Err(errors) => {
                 self.diagnostics.extend(errors);
-                Err(self.wrong())
+                Err(self.into_error())
             }
         }
     }
@@ -103,7 +103,7 @@ impl ReadProject {
             .collect()
     }
 
-    fn wrong(self) -> Error {
+    fn into_error(self) -> Error {
         Error::Input {
             sources: self.sources,
             diagnostics: self.diagnostics,
@@ -111,7 +111,7 @@ impl ReadProject {
     }
 }
 
-/// Makes the missing secret files that an inventory and its playbooks name; their paths.
+/// Creates the missing secret files that an inventory and its playbooks name; their paths.
 pub(crate) fn init_secrets(args: &SourceArgs) -> Result<Vec<PathBuf>, Error> {
     let files = Files::read(args);
     let findings = Findings::default();
@@ -140,7 +140,7 @@ fn read(files: &Files, findings: &Findings) -> Project {
 }
 
 impl Loaded {
-    /// Shows what was found that does not stop the work.
+    /// Shows the warnings.
     pub(crate) fn warn(&self, colours: ColourChoice) -> Result<(), Error> {
         let (sources, diagnostics) = &self.warnings;
         if !diagnostics.is_empty() {

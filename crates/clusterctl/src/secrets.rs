@@ -1,4 +1,4 @@
-//! Fetching secrets from where the operator keeps them, and making those that are missing.
+//! Fetches secrets from where the operator keeps them, and creates the missing ones.
 //!
 //! A value goes from its source into a [`Secret`], which cannot be printed, and from there to the agents alone.
 
@@ -18,16 +18,16 @@ use zeroize::Zeroizing;
 
 use crate::operator_files::{FileError, Rule, check, read_text};
 
-/// Why a secret could not be made.
+/// Why a secret could not be created.
 #[derive(Debug, Error)]
 pub(crate) enum SecretError {
-    #[error("the folder {} cannot be made", .path.display())]
+    #[error("the folder {} cannot be created", .path.display())]
     Folder {
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    #[error("the secret file {} cannot be made", .path.display())]
+    #[error("the secret file {} cannot be created", .path.display())]
     Create {
         path: PathBuf,
         #[source]
@@ -35,7 +35,7 @@ pub(crate) enum SecretError {
     },
 }
 
-/// Fetches each secret once and judges its value against every rule that it is named under.
+/// Fetches each secret once, and checks its value by the rules of every reference.
 pub(crate) fn fetch(
     refs: &[SecretRef],
     folder: &Path,
@@ -49,7 +49,7 @@ pub(crate) fn fetch(
             .or_insert_with(|| match value_of(&secret.source, folder) {
                 Ok(value) => Some(value),
                 Err((why, hint)) => {
-                    let error = Diagnostic::error(format!("the secret {} cannot be had", secret.id))
+                    let error = Diagnostic::error(format!("the secret {} cannot be read", secret.id))
                         .at(secret.span, why);
                     errors.push(error.hint(hint));
                     None
@@ -67,8 +67,7 @@ pub(crate) fn fetch(
     Ok(known.collect())
 }
 
-/// A value that is found in a file on a host is reported by its name; with two names for it, the plan would never be
-/// empty.
+/// A value in a file on a host is reported by its name; with two names for it, the plan would never be empty.
 fn same_values(
     refs: &[SecretRef],
     values: &BTreeMap<&SecretId, Option<Zeroizing<String>>>,
@@ -96,12 +95,12 @@ fn same_values(
     }
 }
 
-/// A secret's value; or why it cannot be had, and what to do.
+/// A secret's value; or why it cannot be read, and how to resolve it.
 fn value_of(source: &SecretSource, folder: &Path) -> Result<Zeroizing<String>, (String, String)> {
     match source {
         SecretSource::Env(name) => std::env::var(name).map(Zeroizing::new).map_err(|error| {
             (
-                format!("the environment variable is unusable: {error}"),
+                format!("the environment variable cannot be used: {error}"),
                 format!("set {name} for this command"),
             )
         }),
@@ -129,20 +128,21 @@ fn read_file(path: &Path) -> Result<Zeroizing<String>, (String, String)> {
     let value = read_text(path, Rule::Private).map_err(|error| match error {
         FileError::Untrusted(why) => (why.what(), why.remedy()),
         FileError::Io(error) => {
-            let hint = "`clusterctl secrets init` with the same inventory and overlays makes the files that are missing";
+            let hint =
+                "create the missing files: clusterctl secrets init, with the same inventory and overlays";
             (format!("{}: {error}", path.display()), hint.to_owned())
         }
     })?;
     Ok(Zeroizing::new(without_newline(value)))
 }
 
-/// What a command prints. It runs in the inventory's folder and may ask on the terminal, as `pass` and `age` do.
+/// The output of a command. It runs in the inventory's folder and may ask on the terminal, as `pass` and `age` do.
 fn output_of(words: &[String], folder: &Path) -> Result<Zeroizing<String>, (String, String)> {
     let shown = words.join(" ");
     let failed = |why: String| {
         (
             format!("`{shown}` {why}"),
-            "run it by hand to see what is the matter".to_owned(),
+            "run it by hand to see the error".to_owned(),
         )
     };
     let (program, args) = words.split_first().ok_or_else(|| failed("is empty".to_owned()))?;
@@ -188,7 +188,7 @@ fn without_newline(mut value: String) -> String {
 /// How many random letters and digits a new secret has: 285 bits.
 const LENGTH: usize = 48;
 
-/// Makes the secret files that are missing; the paths of those that were made.
+/// Creates the missing secret files; their paths.
 pub(crate) fn init(refs: &[SecretRef], folder: &Path) -> Result<Vec<PathBuf>, SecretError> {
     let mut made = Vec::new();
     for secret in refs {

@@ -43,10 +43,9 @@ fn lines_of(preview: &Preview, brief: bool) -> Vec<Line> {
             let (old, new) = (before.as_ref().map(redact), redact(after));
             let hidden = before.as_ref().is_some_and(|before| before != after);
             match old {
-                Some(old) if old == new && hidden => vec![line(
-                    Paint::Faint,
-                    "(only values that are hidden differ)".to_owned(),
-                )],
+                Some(old) if old == new && hidden => {
+                    vec![line(Paint::Faint, "(only hidden values differ)".to_owned())]
+                }
                 Some(old) if brief && is_replaced(&old, &new) => replacement(&old, &new),
                 old => diff(old.as_deref(), &new),
             }
@@ -183,7 +182,7 @@ mod tests {
         assert_eq!(plain(&file(None, "a\nb\n")), "+a\n+b");
         assert_eq!(plain(&file(Some("a\n"), "a\n")), "");
         let hidden = file(Some("⟪kept:0+3⟫\n"), "⟪kept:4+3⟫\n");
-        assert_eq!(plain(&hidden), "(only values that are hidden differ)");
+        assert_eq!(plain(&hidden), "(only hidden values differ)");
     }
 
     #[test]

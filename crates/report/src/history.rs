@@ -1,4 +1,4 @@
-//! Past runs, as the journal remembers them: the list of `clusterctl history`, and one run in full.
+//! Past runs, as the journal has them: the list of `clusterctl history`, and one run in full.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::table::Rows;
 use crate::text::{count, one_line, wrapped};
 use crate::{Clock, Labels, Page, Paint, Screen, render_outcome};
 
-/// As much of a run's id as tells it from others: all that its time, in milliseconds, contributes to it.
+/// The length of a short run id: all that its time, in milliseconds, contributes to it.
 const SHORT_ID: usize = 13;
 
 /// A run in one line. Times are microseconds since 1970.
@@ -29,7 +29,7 @@ pub struct RunLine {
     pub inventory: String,
     /// How many nodes were to be run.
     pub nodes: usize,
-    /// When it was last heard of.
+    /// The time of its last event.
     pub last_us: i64,
     /// When and how it ended; `None` where it is unfinished.
     pub end: Option<(i64, Outcome)>,
@@ -49,7 +49,7 @@ pub struct RunView {
 /// The list of past runs, in the order given.
 pub fn render_history(runs: &[RunLine], clock: &Clock, screen: &Screen) -> Page {
     if runs.is_empty() {
-        return "The journal holds no run.\n".into();
+        return "The journal has no runs.\n".into();
     }
     let mut rows = Rows::new(&["RUN", "STARTED", "BY", "RESULT", "TOOK", "COMMAND"]);
     for run in runs {
@@ -66,7 +66,7 @@ pub fn render_history(runs: &[RunLine], clock: &Clock, screen: &Screen) -> Page 
     Page::drawn(&rows.draw(0, screen), screen)
 }
 
-/// One run: who did what when, what happened step by step, and how it ended.
+/// One run: its operator, command and times, its events, and how it ended.
 pub fn render_run(view: &RunView, clock: &Clock, screen: &Screen) -> Page {
     let run = &view.line;
     let (paint, result) = result(run);
@@ -116,7 +116,7 @@ fn took(run: &RunLine) -> String {
     let took = duration(end.saturating_sub(run.started_us));
     match run.end {
         Some(_) => took,
-        None => format!("{took} at least"),
+        None => format!("at least {took}"),
     }
 }
 
@@ -147,8 +147,8 @@ fn result(run: &RunLine) -> (Paint, String) {
 fn told(event: &Event, labels: &Labels) -> Option<(&'static str, String)> {
     Some(match event {
         Event::RunStarted { .. } | Event::RunFinished { .. } => return None,
-        Event::NodeStarted { node, .. } => ("began", labels.name(node)),
-        Event::NodeWaiting { node, why } => ("waits", format!("{}: {}", labels.name(node), one_line(why))),
+        Event::NodeStarted { node, .. } => ("started", labels.name(node)),
+        Event::NodeWaiting { node, why } => ("waiting", format!("{}: {}", labels.name(node), one_line(why))),
         Event::NodeFinished { node, outcome } => {
             let (word, what) = ended(outcome);
             let name = labels.name(node);
@@ -158,7 +158,7 @@ fn told(event: &Event, labels: &Labels) -> Option<(&'static str, String)> {
             };
             (word, text)
         }
-        Event::Interrupted => ("stop", "the operator interrupted the run".to_owned()),
+        Event::Interrupted => ("stopping", "the operator interrupted the run".to_owned()),
     })
 }
 
@@ -185,7 +185,7 @@ mod tests {
         insta::assert_snapshot!(render_history(&run_lines(), &clock(), &screen));
         assert_eq!(
             render_history(&[], &clock(), &screen),
-            "The journal holds no run.\n"
+            "The journal has no runs.\n"
         );
     }
 

@@ -1,5 +1,5 @@
-//! How a run ended, for whoever started it: what was done, what failed and what was last seen there, what was not
-//! run and why, and where the time went. The verdict comes last, where the eye rests.
+//! How a run ended: what was done, what failed and what was last seen there, what was not run and why, and where the time
+//! went. The verdict comes last, where the eye rests.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::text::{count, listed, one_line, wrapped};
 use crate::timeline::{NodeProgress, Timeline};
 use crate::{Labels, Page, Paint, Screen};
 
-/// So many nodes are listed one by one; the rest is a number.
+/// How many nodes are listed one by one; the rest is a number.
 const LISTED: usize = 20;
 
 /// The end of a run, from its events.
@@ -25,7 +25,7 @@ pub fn render_outcome(labels: &Labels, events: &[(i64, plan::Event)], screen: &S
     let blocks = [
         report.done(),
         report.critical_path(),
-        report.under_way(),
+        report.running(),
         report.not_run(),
         report.failed(),
         report.verdict(),
@@ -34,21 +34,21 @@ pub fn render_outcome(labels: &Labels, events: &[(i64, plan::Event)], screen: &S
     Page::drawn(&blocks.join("\n"), screen)
 }
 
-/// How a failure is told: what happened, and what was last seen.
+/// A failure in words: what happened, and what was last seen.
 pub(crate) fn failure(failure: &Failure) -> Vec<String> {
     match failure {
         Failure::Changed { what } => vec![
             format!("changed since the plan: {what}"),
-            "nothing was done; plan again".to_owned(),
+            "nothing was done; to resolve: plan again".to_owned(),
         ],
         Failure::Blocked { title, last } => vec![
-            format!("it was not touched, for this did not come true: {title}"),
+            format!("not started: the gate before it did not pass: {title}"),
             format!("last seen: {last}"),
         ],
         Failure::Action { message } => vec![message.clone()],
         Failure::CutOff { what } => vec![
             format!("cut off: {what}"),
-            "it was not repeated; plan again: the plan shows whether it is still to be done".to_owned(),
+            "not repeated; to resolve: plan again, the plan shows whether it is still pending".to_owned(),
         ],
         Failure::Gate { title, last } => {
             vec![
@@ -71,7 +71,7 @@ impl<'a> Report<'a> {
         format!("{}\n", self.screen.paint(paint, title))
     }
 
-    /// The nodes that were heard of, in the plan's order, then those that the plan does not name.
+    /// The nodes with events, in the plan's order, then those that the plan does not name.
     fn nodes(&self) -> Vec<(&'a NodeId, &'a NodeProgress)> {
         let planned = self.labels.iter().map(|label| &label.node);
         let strangers = self
@@ -101,7 +101,7 @@ impl<'a> Report<'a> {
             if let Some(NodeOutcome::Done { change: Some(change) }) = &node.outcome {
                 let mut text = one_line(&change.summary);
                 if let Some(backup) = &change.backup {
-                    let _ = write!(text, ", the former file is {}", one_line(backup));
+                    let _ = write!(text, ", backup: {}", one_line(backup));
                 }
                 for line in wrapped("", 16, &text, self.screen.width).lines() {
                     out.push_str(&self.screen.paint(Paint::Faint, line));
@@ -149,13 +149,13 @@ impl<'a> Report<'a> {
         out
     }
 
-    fn under_way(&self) -> String {
+    fn running(&self) -> String {
         let mut running = self.nodes();
         running.retain(|(_, node)| node.is_running());
         if running.is_empty() {
             return String::new();
         }
-        let mut out = self.heading(Paint::Warn, "Under way when the record ends");
+        let mut out = self.heading(Paint::Warn, "Running when the record ends");
         for (id, node) in running {
             let mut text = self.labels.name(id);
             if !node.waits_for.is_empty() {
@@ -166,7 +166,7 @@ impl<'a> Report<'a> {
         out
     }
 
-    /// What was not run, by its root cause: what waited for what waited for a failure is told of the failure.
+    /// What was not run, by its root cause: dependants of dependants of a failure name the failure.
     fn not_run(&self) -> String {
         let mut causes: Vec<(String, Vec<&NodeId>)> = Vec::new();
         for (id, node) in self.nodes() {
@@ -217,11 +217,11 @@ impl<'a> Report<'a> {
             NotRun::Budget { group, unavailable } => {
                 let hosts: Vec<&str> = unavailable.iter().map(HostName::as_str).collect();
                 format!(
-                    "the disruption budget of {group} was used up by {}, and nobody came back",
+                    "the disruption budget of {group} was used up; unavailable: {}",
                     listed(&hosts)
                 )
             }
-            NotRun::FailFast => "another node failed, and --fail-fast was given".to_owned(),
+            NotRun::FailFast => "another step failed, with --fail-fast".to_owned(),
             NotRun::Interrupted => "the run was interrupted".to_owned(),
         }
     }
@@ -256,10 +256,10 @@ impl<'a> Report<'a> {
         let others = [
             (tally.failed, "failed"),
             (tally.not_run, "not run"),
-            (tally.running, "under way"),
+            (tally.running, "running"),
             (
                 self.labels.len().saturating_sub(known + tally.running),
-                "not begun",
+                "not started",
             ),
         ];
         for (number, what) in others {
@@ -269,8 +269,7 @@ impl<'a> Report<'a> {
         }
         let parts = parts.join(", ");
         let (paint, line) = if !self.timeline.finished {
-            let line =
-                format!("Unfinished: the run was killed after {took}, or is still under way. {parts}.");
+            let line = format!("Unfinished: the run was killed after {took}, or is still running. {parts}.");
             (Paint::Bad, line)
         } else if self.timeline.interrupted {
             (Paint::Warn, format!("Interrupted after {took}: {parts}."))
@@ -325,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_used_up_budget_names_who_is_unavailable() {
+    fn a_used_up_budget_names_the_unavailable_members() {
         let why = NotRun::Budget {
             group: "mq".parse().unwrap(),
             unavailable: vec!["db3".parse().unwrap()],
@@ -334,7 +333,7 @@ mod tests {
         let outcome = NodeOutcome::NotRun { why };
         let told = told(&[(0, plan::Event::NodeFinished { node, outcome })]);
         assert!(
-            told.contains("because the disruption budget of mq was used up by db3, and nobody came back:"),
+            told.contains("because the disruption budget of mq was used up; unavailable: db3:"),
             "{told}"
         );
     }

@@ -1,7 +1,7 @@
-//! The way out: the only place that writes to standard output and standard error.
+//! The only place that writes to standard output and standard error.
 //!
 //! Results go to standard output, so that they can be piped; progress and errors go to standard error. A reader
-//! that has gone away (`clusterctl plan | head`) is no error: what it did not want to read need not be written.
+//! that closed its pipe (`clusterctl plan | head`) is no error.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -24,7 +24,7 @@ pub fn prompt(text: impl Into<Page>) -> io::Result<()> {
     stream.flush()
 }
 
-/// Where log lines go: standard error, cleaned like everything else. A line comes in one piece, with its colours.
+/// Where log lines go: standard error, with control characters escaped as everywhere. A line comes in one piece.
 #[derive(Debug, Clone, Copy)]
 pub struct Log {
     /// Whether the lines are coloured.

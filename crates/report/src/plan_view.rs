@@ -1,4 +1,4 @@
-//! The plan as an operator reads it before saying yes.
+//! The plan as an operator reads it before approving it.
 //!
 //! Service by service, in the order in which things happen. The number before a change is its batch: what has the
 //! same number may run at the same time, and `2-4` stands for three batches that do the same on one host after
@@ -21,7 +21,7 @@ const INDENT: usize = 10;
 /// How a plan is shown.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanView {
-    /// With what it is drawn.
+    /// What it is drawn on.
     pub screen: Screen,
     /// Whether diffs of files are shown.
     pub diff: bool,
@@ -63,7 +63,7 @@ fn draw_section(graph: &StepGraph, section: &Section<'_>, view: &PlanView) -> St
     out
 }
 
-/// `at most 1 of 3 members unavailable at once`, and who is unavailable already.
+/// `at most 1 of 3 members unavailable at once`, and the members that are unavailable now.
 fn budget(graph: &StepGraph, service: &ServiceName) -> Option<String> {
     let budget = graph.budgets().get(&service.into())?;
     let mut text = format!(
@@ -95,12 +95,7 @@ fn draw_entry(number: &str, entry: &Entry<'_>, service: Option<&ServiceName>, vi
     } else {
         (hosts, None)
     };
-    let mut out = format!(
-        "{number:>6}  {} {}  {}\n",
-        screen.paint(effect.paint(), effect),
-        screen.paint(Paint::Strong, on),
-        screen.paint(effect.paint(), one_line(&node.title))
-    );
+    let mut out = title(number, effect, &on, &node.title, screen);
     let mut line = |paint: Paint, word: &str, text: &str| {
         let indent = INDENT + word.len() + 1;
         let first = format!("{:INDENT$}{word}", "");
@@ -133,7 +128,26 @@ fn draw_entry(number: &str, entry: &Entry<'_>, service: Option<&ServiceName>, vi
     out
 }
 
-/// `db1, db2` for hosts that go together, `db1, then db2` for those that go one after another.
+/// The first line of an entry: batch, sign, hosts and title. A title that is too long is broken, like all texts.
+fn title(number: &str, effect: Effect, on: &str, title: &str, screen: &Screen) -> String {
+    let paint = |text: &str| screen.paint(effect.paint(), text);
+    let head = format!("{number:>6}  {effect} {on}  ");
+    let text = wrapped(&head, INDENT, &one_line(title), screen.width);
+    let mut lines = text.strip_prefix(&head).unwrap_or(&text).lines();
+    let mut out = format!(
+        "{number:>6}  {} {}  {}\n",
+        screen.paint(effect.paint(), effect),
+        screen.paint(Paint::Strong, on),
+        paint(lines.next().unwrap_or_default())
+    );
+    for line in lines {
+        out.push_str(&paint(line));
+        out.push('\n');
+    }
+    out
+}
+
+/// `db1, db2` for hosts in one batch, `db1, then db2` for hosts in one batch after another.
 fn in_turn(entry: &Entry<'_>) -> String {
     let batch = |nodes: &Vec<&Node>| {
         let hosts: Vec<&str> = nodes.iter().map(|node| node.host.as_str()).collect();
@@ -143,7 +157,7 @@ fn in_turn(entry: &Entry<'_>) -> String {
     batches.join(", then ")
 }
 
-/// What is waited for; without the host's name where it is said of many.
+/// The gates; without the host's name where the entry has several hosts.
 fn titles(gates: &[Gate], host: &HostName, many: bool) -> Vec<String> {
     let titles = gates.iter().map(|gate| {
         let title = one_line(&gate.title);
@@ -237,10 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn a_long_title_is_broken_before_the_edge_of_the_screen() {
+        let mut long = node("a", "db1", &[]);
+        long.title = "word ".repeat(40);
+        let shown = render_plan(&graph(vec![long], &[]), &view(false));
+        assert!(shown.lines().all(|line| line.chars().count() <= 90), "{shown}");
+        assert_eq!(shown.matches("word").count(), 40);
+    }
+
+    #[test]
     fn a_converged_cluster_is_one_line() {
         assert_eq!(
             render_plan(&StepGraph::default(), &view(true)),
-            "No changes. The cluster is as described (3 services, 5 hosts).\n"
+            "No changes. The cluster matches the inventory (3 services, 5 hosts).\n"
         );
     }
 

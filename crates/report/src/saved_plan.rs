@@ -1,9 +1,9 @@
-//! What a saved plan names beside its steps: what is read and run because of it. It is shown before any of that is done.
+//! What a saved plan names beside its steps: files, commands and options. It is shown before any of them is used.
 
 use crate::text::{one_line, wrapped};
 use crate::{Page, Paint, Screen};
 
-/// The names that a saved plan brings along.
+/// What a saved plan names.
 pub struct SavedPlanHeader<'a> {
     /// Its file, as the operator named it.
     pub file: &'a str,
@@ -13,9 +13,9 @@ pub struct SavedPlanHeader<'a> {
     pub names: Vec<(&'static str, String)>,
 }
 
-/// Says which plan it is, what it names, and that nothing of that was run.
+/// Which plan it is, what it names, and that nothing was run.
 pub fn render_saved_plan_header(head: &SavedPlanHeader<'_>, screen: &Screen) -> Page {
-    let first = format!("The plan in {} (made {}) is for:", head.file, head.made);
+    let first = format!("The plan in {} (made {}) uses:", head.file, head.made);
     let mut out = screen.paint(
         Paint::Strong,
         wrapped("", 0, &one_line(&first), screen.width).trim_end(),
@@ -31,7 +31,7 @@ pub fn render_saved_plan_header(head: &SavedPlanHeader<'_>, screen: &Screen) -> 
         let first = format!("  {what:<widest$}  ");
         out.push_str(&wrapped(&first, first.len(), &one_line(name), screen.width));
     }
-    out.push_str("Nothing of it was run yet: no secret was read, and no host was asked.\n\n");
+    out.push_str("Nothing was run yet: no secret was read, and no host was contacted.\n\n");
     Page::drawn(&out, screen)
 }
 
@@ -51,11 +51,11 @@ mod tests {
             ],
         };
         insta::assert_snapshot!(render_saved_plan_header(&head, &Screen::plain()), @r"
-        The plan in tonight.json (made 2026-11-24T09:40:19Z by root@vm) is for:
+        The plan in tonight.json (made 2026-11-24T09:40:19Z by root@vm) uses:
           inventory  /srv/inventory.toml
           --service  mq␛[2J
           secret by  pass show mq
-        Nothing of it was run yet: no secret was read, and no host was asked.
+        Nothing was run yet: no secret was read, and no host was contacted.
         ");
     }
 }

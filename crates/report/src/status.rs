@@ -1,5 +1,4 @@
-//! The state of the services, as `clusterctl status` shows it: for each a line that says how it is, and a table of
-//! its members.
+//! The health of the services, as `clusterctl status` shows it: for each a line, and a table of its members.
 
 use plan::{Health, MemberStatus, ServiceStatus};
 
@@ -7,7 +6,7 @@ use crate::table::Rows;
 use crate::text::{count, one_line};
 use crate::{Clock, Page, Paint, Screen};
 
-/// All services, and a last line that counts those that are well.
+/// All services, and a last line that counts the healthy ones.
 pub fn render_status(services: &[ServiceStatus], clock: &Clock, screen: &Screen) -> Page {
     let mut blocks: Vec<String> = services
         .iter()
@@ -62,7 +61,7 @@ fn row(member: &MemberStatus, clock: &Clock) -> Vec<(String, Option<Paint>)> {
     let since = match member.since_us {
         Some(at) => format!("{} ({})", clock.date_time(at), clock.ago(at)),
         // What could not be asked may run.
-        None if member.health == Health::Unknown => "not known".to_owned(),
+        None if member.health == Health::Unknown => "unknown".to_owned(),
         None => "not running".to_owned(),
     };
     let health = (word(member.health).to_owned(), Some(paint(member.health)));
@@ -83,13 +82,9 @@ fn last_line(services: &[ServiceStatus], screen: &Screen) -> String {
         .filter(|service| service.health == Health::Healthy)
         .count();
     let (paint, line) = match services.len() {
-        0 => (Paint::Warn, "The inventory describes no service.".to_owned()),
-        all if all == healthy => (
-            Paint::Good,
-            format!("All well: {} healthy.", count(all, "service")),
-        ),
+        0 => (Paint::Warn, "The inventory has no services.".to_owned()),
         all => (
-            Paint::Bad,
+            if all == healthy { Paint::Good } else { Paint::Bad },
             format!("{healthy} of {} healthy.", count(all, "service")),
         ),
     };
@@ -127,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn all_well_is_said_at_once() {
+    fn healthy_services_are_counted() {
         let mut services = services();
         services.truncate(1);
         let text = render_status(&services, &clock(), &Screen::plain());
-        assert!(text.ends_with("All well: 1 service healthy.\n"), "{text}");
+        assert!(text.ends_with("1 of 1 service healthy.\n"), "{text}");
         assert_eq!(
             render_status(&[], &clock(), &Screen::plain()),
-            "The inventory describes no service.\n"
+            "The inventory has no services.\n"
         );
     }
 }

@@ -69,12 +69,12 @@ pub fn line(graph: &StepGraph, services: usize, hosts: usize) -> String {
         warnings => format!(" {}.", count(warnings, "warning")),
     };
     if graph.is_converged() {
-        return format!("No changes. The cluster is as described ({cluster}).{warnings}");
+        return format!("No changes. The cluster matches the inventory ({cluster}).{warnings}");
     }
     let blocked = blocked(&figures);
     if graph.nodes().is_empty() {
         return format!(
-            "No changes, but the cluster is not as described: {} ({cluster}).{warnings}",
+            "No changes, but the cluster does not match the inventory: {} ({cluster}).{warnings}",
             listed(&blocked)
         );
     }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_unit_restart_is_called_a_disruption() {
+    fn a_disruption_without_a_restart_is_called_a_disruption() {
         let mut join = restart("mq", "db2", &[]);
         join.action = node("a", "db2", &[]).action;
         let nodes = vec![restart("mq", "db1", &[]), join];
@@ -158,12 +158,12 @@ mod tests {
         let mut graph = StepGraph::default();
         assert_eq!(
             line(&graph, 2, 5),
-            "No changes. The cluster is as described (2 services, 5 hosts)."
+            "No changes. The cluster matches the inventory (2 services, 5 hosts)."
         );
         graph.refusals = rolling_change().refusals;
         assert_eq!(
             line(&graph, 2, 5),
-            "No changes, but the cluster is not as described: 1 refusal (2 services, 5 hosts)."
+            "No changes, but the cluster does not match the inventory: 1 refusal (2 services, 5 hosts)."
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `clusterctl plan`: a dry run that is true.
+//! `clusterctl plan`: a dry run.
 
 use std::path::Path;
 
@@ -42,20 +42,20 @@ pub(crate) async fn run(args: &PlanArgs, colours: ColourChoice) -> Result<Exit, 
     Ok(exit)
 }
 
-/// Says where the plan is, and how it is run.
+/// Reports the plan's file, and how to apply it.
 fn announce(path: &Path, replaced: bool) -> Result<(), Error> {
     let path = path.display();
-    let did = if replaced {
-        format!("The plan took the place of the one in {path}.")
+    let done = if replaced {
+        format!("Saved the plan to {path}, in place of an older one.")
     } else {
-        format!("The plan is in {path}.")
+        format!("Saved the plan to {path}.")
     };
     Ok(report::output::message(format!(
-        "{did} Run it with: clusterctl apply {path}"
+        "{done} To apply it: clusterctl apply {path}"
     ))?)
 }
 
-/// What the operator adds to the inventory; a restart is about what runs by these facts.
+/// The options of a plan; a requested restart is about the units that run by these facts.
 pub(crate) fn options(args: &ConsentArgs, restarts: bool, facts: &Facts) -> Options {
     Options {
         consents: args.allow.iter().cloned().collect(),
@@ -64,7 +64,7 @@ pub(crate) fn options(args: &ConsentArgs, restarts: bool, facts: &Facts) -> Opti
     }
 }
 
-/// How many connections are opened at once, where the command line does not say.
+/// How many connections are opened at once, unless the command line sets it.
 pub(crate) const WIDTH: usize = 50;
 
 /// How a plan of this project is shown.

@@ -6,13 +6,13 @@ use crate::exit::Exit;
 use crate::project;
 
 pub(crate) fn init(args: &SourceArgs) -> Result<Exit, Error> {
-    let made = project::init_secrets(args)?;
-    let lines: Vec<String> = made
+    let created = project::init_secrets(args)?;
+    let lines: Vec<String> = created
         .iter()
-        .map(|path| format!("made {}", path.display()))
+        .map(|path| format!("created {}", path.display()))
         .collect();
     let text = match lines.as_slice() {
-        [] => "every secret file of the inventory is there".to_owned(),
+        [] => "all secret files of the inventory exist".to_owned(),
         lines => lines.join("\n"),
     };
     report::output::result(text)?;

@@ -1,4 +1,4 @@
-//! `clusterctl show`: what happened in one run.
+//! `clusterctl show`: one run.
 
 use std::path::Path;
 

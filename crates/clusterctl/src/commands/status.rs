@@ -1,4 +1,4 @@
-//! `clusterctl status`: how every service is.
+//! `clusterctl status`: the health of each service.
 
 use ::plan::Health;
 use report::{ColourChoice, Page, Screen};

@@ -14,7 +14,7 @@ pub(crate) enum SavedError {
         #[source]
         error: std::io::Error,
     },
-    #[error("the plan in {path} is not read: somebody else could have written it", path = .path.display())]
+    #[error("the plan in {path} is not used: another user could have written it", path = .path.display())]
     Untrusted {
         path: PathBuf,
         #[source]
@@ -26,28 +26,28 @@ pub(crate) enum SavedError {
         #[source]
         error: std::io::Error,
     },
-    #[error("{path} is there and is no saved plan; it was left as it is. Name another file after --out", path = .0.display())]
+    #[error("{path} exists and is not a saved plan; pass another file to --out", path = .0.display())]
     InTheWay(PathBuf),
-    #[error("where {path} is cannot be told", path = .path.display())]
+    #[error("{path} has no absolute path", path = .path.display())]
     Path {
         path: PathBuf,
         #[source]
         error: std::io::Error,
     },
-    #[error("the path {0:?} is not UTF-8, and cannot be written down in a plan")]
+    #[error("the path {0:?} is not UTF-8, so a plan cannot name it; rename it")]
     NotText(PathBuf),
     #[error(
-        "{path} is JSON, and no saved plan. `apply` takes an inventory, or what `clusterctl plan INVENTORY --out FILE` \
-         wrote; the output of `plan --json` is for reading",
+        "{path} is JSON, but not a saved plan; pass an inventory, or a file of `clusterctl plan INVENTORY --out FILE` (the \
+         output of `plan --json` cannot be applied)",
         path = .0.display()
     )]
     NoPlan(PathBuf),
     #[error(
-        "{path} was written by a newer clusterctl: version {version} of the format, and this one reads up to {VERSION}",
+        "{path} has version {version} of the format, and this clusterctl reads up to {VERSION}; upgrade clusterctl",
         path = .path.display()
     )]
     Newer { path: PathBuf, version: u32 },
-    #[error("{path} is a saved plan that does not hold together; make it again with `plan --out`", path = .path.display())]
+    #[error("{path} is a damaged saved plan; make it again with `plan --out`", path = .path.display())]
     Unsound {
         path: PathBuf,
         #[source]
@@ -56,8 +56,7 @@ pub(crate) enum SavedError {
     #[error("the plan cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
     #[error(
-        "a saved plan is run as it is, and {options} would make it another one; make that one with `clusterctl plan \
-         INVENTORY {options} --out FILE`",
+        "{options} cannot change a saved plan; make a new one with `clusterctl plan INVENTORY {options} --out FILE`",
         options = .0.join(" ")
     )]
     Contradiction(Vec<&'static str>),

@@ -68,7 +68,7 @@ impl Bars {
             Event::RunStarted { .. } | Event::Interrupted => {}
         }
         let tally = log.timeline().tally();
-        let mut message = format!("{} under way", tally.running);
+        let mut message = format!("{} running", tally.running);
         if !self.hidden.is_empty() {
             let _ = write!(message, " ({} not shown)", self.hidden.len());
         }
@@ -189,13 +189,13 @@ mod tests {
             running.contains("db2: restart rabbitmq-server · starting"),
             "{screen}"
         );
-        assert!(total.ends_with("5/9  1 under way"), "{screen}");
+        assert!(total.ends_with("5/9  1 running"), "{screen}");
     }
 
     #[test]
     fn after_the_end_only_what_was_done_is_left() {
         let screen = screen(&successful_run());
-        assert!(screen.lines().all(|line| !line.contains("under way")), "{screen}");
+        assert!(screen.lines().all(|line| !line.contains(" running")), "{screen}");
         assert!(
             screen.contains("done     db3: restart rabbitmq-server (41.9 s)"),
             "{screen}"
@@ -214,6 +214,6 @@ mod tests {
                 },
             ));
         }
-        assert!(screen(&events).contains("15 under way (3 not shown)"));
+        assert!(screen(&events).contains("15 running (3 not shown)"));
     }
 }

@@ -1,4 +1,4 @@
-//! Progress in words: which events are worth a line, and what the line says.
+//! Progress in words: which events get a line, and what it says.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::text::one_line;
 use crate::timeline::{NodeProgress, Timeline};
 use crate::{Clock, Labels, Page, Paint, Screen};
 
-/// A node that waits is told of again after this time at the earliest: what it last saw may change every second.
+/// The shortest time between two lines about a node that waits: what it sees may change every second.
 const QUIET_US: i64 = 15_000_000;
 
 /// Turns events into lines.
@@ -22,18 +22,18 @@ pub struct ProgressLog {
     clock: Clock,
     screen: Screen,
     timeline: Timeline,
-    told_waiting: BTreeMap<NodeId, i64>,
+    reported_waiting: BTreeMap<NodeId, i64>,
 }
 
 impl ProgressLog {
-    /// Knows the nodes, and has heard of no event.
+    /// A log of these nodes, without events.
     pub fn new(labels: Labels, clock: Clock, screen: Screen) -> Self {
         Self {
             labels,
             clock,
             screen,
             timeline: Timeline::default(),
-            told_waiting: BTreeMap::new(),
+            reported_waiting: BTreeMap::new(),
         }
     }
 
@@ -47,19 +47,19 @@ impl ProgressLog {
         &self.timeline
     }
 
-    /// Takes in what happened, and says it where it is worth a line. Where lines are `timed`, they carry their time
-    /// and tell of beginnings and waiting too; where they are not, lines that move show those.
+    /// Adds an event, and returns its line where it gets one. Lines that are `timed` begin with their time, and report starts
+    /// and waiting too; otherwise the bars show those.
     pub fn line(&mut self, at_us: i64, event: &Event, timed: bool) -> Option<Page> {
         self.timeline.add(at_us, event);
         let (paint, word, text) = match event {
             Event::NodeFinished { node, outcome } => self.finished(node, outcome)?,
-            Event::NodeStarted { node, .. } if timed => (Paint::Faint, "begins", self.labels.name(node)),
+            Event::NodeStarted { node, .. } if timed => (Paint::Faint, "started", self.labels.name(node)),
             Event::NodeWaiting { node, why } if timed && self.is_news(node, at_us) => {
                 let text = format!("{}: {}", self.labels.name(node), one_line(why));
-                (Paint::Faint, "waits", text)
+                (Paint::Faint, "waiting", text)
             }
             Event::Interrupted => {
-                let text = "what is under way is brought to its next safe point; nothing new starts";
+                let text = "running steps reach their next safe point; nothing new starts";
                 (Paint::Warn, "stopping", text.to_owned())
             }
             _ => return None,
@@ -73,7 +73,7 @@ impl ProgressLog {
         Some(Page::drawn(&line, &self.screen))
     }
 
-    /// What was not run says the end of the run, all together and with its cause.
+    /// Nodes that were not run are reported at the end, with their causes.
     fn finished(&self, node: &NodeId, outcome: &NodeOutcome) -> Option<(Paint, &'static str, String)> {
         let paint = match outcome {
             NodeOutcome::Done { .. } => Paint::Good,
@@ -94,10 +94,10 @@ impl ProgressLog {
     }
 
     fn is_news(&mut self, node: &NodeId, at_us: i64) -> bool {
-        let last = self.told_waiting.get(node);
+        let last = self.reported_waiting.get(node);
         let news = last.is_none_or(|last| at_us.saturating_sub(*last) >= QUIET_US);
         if news {
-            self.told_waiting.insert(node.clone(), at_us);
+            self.reported_waiting.insert(node.clone(), at_us);
         }
         news
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_tells_of_everything_with_its_time() {
+    fn a_timed_log_has_every_event() {
         let mut log = log();
         let lines: Vec<Page> = stopped_run()
             .iter()
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_keeps_what_has_ended() {
+    fn a_terminal_keeps_nodes_that_ended() {
         let mut log = log();
         let lines: Vec<Page> = stopped_run()
             .iter()
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_told_now_and_then() {
+    fn waiting_is_reported_now_and_then() {
         let mut log = log();
         let mut told = Vec::new();
         for second in 0..40 {

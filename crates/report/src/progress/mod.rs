@@ -1,8 +1,8 @@
-//! What the operator sees while a run goes on.
+//! What the operator sees during a run.
 //!
-//! On a terminal each node that is under way has a line with what it waits for and for how long, and what has ended
-//! moves up into the scrollback. Elsewhere, as in a log of a pipeline, there is one line for each thing that happens.
-//! Both are told by the same [`log`].
+//! - On a terminal each running node has a bar with what it waits for and for how long; nodes that ended move up into the
+//!   scrollback.
+//! - Elsewhere, as in a log of a pipeline, there is one line for each event.
 
 mod bars;
 pub mod log;
@@ -16,7 +16,7 @@ use crate::{Clock, Labels, Screen, event_json, output};
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgressMode {
-    /// Lines that move, on the terminal that standard error is.
+    /// Bars, on the terminal that standard error is.
     Terminal,
     /// Lines on standard error, each with its time.
     Lines,
@@ -34,7 +34,7 @@ pub struct Progress {
 }
 
 impl ProgressMode {
-    /// The face that suits standard error.
+    /// The mode that suits standard error.
     pub fn of_stderr() -> Self {
         if console::user_attended_stderr() {
             Self::Terminal
@@ -56,9 +56,9 @@ impl Progress {
         }
     }
 
-    /// Takes in what happened, with the time that the journal has for it.
+    /// Adds an event, with the time that the journal has for it.
     ///
-    /// A terminal or a pipe that has gone away is no reason to stop a run, so nothing is said of it.
+    /// A closed terminal or pipe is no reason to stop a run, so errors of writing are ignored.
     pub fn on(&mut self, at_us: i64, event: &Event) {
         if self.mode == ProgressMode::Json {
             let _ = output::result(event_json(at_us, event));
