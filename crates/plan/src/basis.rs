@@ -1,7 +1,7 @@
-//! What a plan rests on, in the words of each service: who is the master, in which term, with which members.
+//! What a plan rests on, in the words of each service: its master or primary, the term, the members.
 //!
-//! The actions of a plan carry their own preconditions. The basis is for a plan that is run later than it was made: it
-//! tells an operator why the plan no longer holds, even where the same steps would come out again by chance.
+//! The actions of a plan carry their own preconditions. The basis is for a plan that is executed later than it was made: it
+//! tells an operator why the plan is stale, even where the same steps come out again by chance.
 
 use std::fmt::Display;
 
@@ -14,9 +14,9 @@ pub struct Basis {
     pub what: String,
     /// What it was.
     pub value: String,
-    /// Whether it moves while nothing changes, such as a number of the last write. It does not count then, and where
-    /// its value stands in a node, the node counts as the same with the new one; `moving` says in which places. Its value
-    /// is of ASCII letters, digits and hyphens.
+    /// Whether it is volatile: it changes while nothing else does, such as the number of the last write. Then it does not
+    /// count, and a node with its value counts as the same with the new one; `volatile` says in which places. The value is
+    /// of ASCII letters, digits and hyphens.
     #[serde(default)]
     pub moves: bool,
 }
@@ -31,7 +31,7 @@ impl Basis {
         }
     }
 
-    /// Something that moves by itself, and whose value stands in nodes.
+    /// Something volatile, whose value is part of nodes.
     pub fn moving(what: impl Into<String>, value: &(impl Display + ?Sized)) -> Self {
         Self {
             moves: true,

@@ -1,6 +1,6 @@
 //! What happens during a run, in order: what the journal keeps, and what progress and reports are made of.
 //!
-//! Events carry no time; who takes them in stamps them, because only the outermost code has a clock.
+//! Events carry no time; their receiver adds it, because only the outermost code has a clock.
 
 use protocol::Change;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum NodeOutcome {
-    /// Its action was made and its gates passed.
+    /// Its action was done and its gates passed.
     Done {
         /// What the action did; `None` for a node that only waits.
         change: Option<Change>,
@@ -84,7 +84,7 @@ pub enum Failure {
         /// What changed.
         what: String,
     },
-    /// What must be so before the action did not come true; nothing was done.
+    /// A gate before the action did not pass; nothing was done.
     Blocked {
         /// The gate, in words.
         title: String,
@@ -99,7 +99,7 @@ pub enum Failure {
     /// The action was begun, and its end is not known: its connection was lost, and its agent or host went down. It is not
     /// repeated.
     CutOff {
-        /// How far it came, as far as that is known.
+        /// How far it came, if that is known.
         what: String,
     },
     /// A gate did not pass.
@@ -130,7 +130,7 @@ pub enum NotRun {
         /// The node whose gate failed.
         by: NodeId,
     },
-    /// Too many members of its quorum group are unavailable, and none came back.
+    /// Too many members of its quorum group are unavailable.
     Budget {
         /// The group.
         group: GroupId,

@@ -1,6 +1,6 @@
 //! What was observed: for each host, the answer to each query.
 //!
-//! A fact is looked up by the query that asked for it. There are no keys to keep in step: whoever needs a fact
+//! A fact is looked up by the query that asked for it. There are no keys to keep in step: code that needs a fact
 //! builds the same query that it asked with, and the type of the query gives the type of the answer.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ pub enum Unknown {
         /// What the agent said.
         why: String,
     },
-    /// Nobody asked: a defect of the caller, which must ask before it looks.
+    /// It was not asked: a defect of the caller.
     #[error("nothing was asked of {host} that would tell")]
     NotAsked {
         /// The host.

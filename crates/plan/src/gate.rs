@@ -1,8 +1,8 @@
 //! Gates: what must come true before the run goes on.
 //!
 //! After a member was restarted, only its service can say whether it is healthy again. A gate therefore names a
-//! check of its service and the facts to watch; the executor gathers those facts until the [`Judge`], who knows
-//! the services, passes it. So the executor waits without knowing what for, and a gate can be stored in a plan.
+//! check of its service and the facts to watch; the executor gathers those facts until the [`Judge`], which knows
+//! the services, passes it. So the executor knows no service, and a gate can be stored in a plan.
 
 use std::collections::BTreeMap;
 
@@ -36,11 +36,11 @@ pub enum Verdict {
     Pass,
     /// Not yet, and what was seen: shown while waiting, and in the report when the limit passes.
     Wait(String),
-    /// It will never hold, and why: no use in waiting.
+    /// It will never hold, and why.
     Fail(String),
 }
 
-/// Who decides whether a gate passes. The binary gives the executor one that asks the services.
+/// Decides whether a gate passes. The binary gives the executor one that asks the services.
 pub trait Judge: Send + Sync {
     /// Judges a gate by facts that hold an answer to each query of [`Gate::watch`].
     fn judge(&self, gate: &Gate, facts: &Facts) -> Verdict;

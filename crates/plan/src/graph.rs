@@ -32,10 +32,10 @@ pub struct Node {
     pub preview: Option<Preview>,
     /// The quorum groups of which the action makes this host's member unavailable.
     pub disrupts: BTreeSet<GroupId>,
-    /// What must be so right before the action, when the budget is taken: nothing is touched before.
+    /// Gates right before the action, when the budget is taken: nothing is touched before they pass.
     #[serde(default)]
     pub before: Vec<Gate>,
-    /// What must come true afterwards before dependants go on, and before the disruption counts as over.
+    /// Gates after it: they pass before dependants start, and before the disruption counts as over.
     pub gates: Vec<Gate>,
     /// The nodes that must have succeeded before.
     pub needs: BTreeSet<NodeId>,
@@ -70,7 +70,7 @@ pub struct Budget {
 
 /// A plan: nodes in an order in which they could run one by one, and what there is to say about it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "SerializedGraph")]
 pub struct StepGraph {
     nodes: Vec<Node>,
     budgets: BTreeMap<GroupId, Budget>,
@@ -84,9 +84,9 @@ pub struct StepGraph {
     pub basis: BTreeMap<ServiceName, Vec<Basis>>,
 }
 
-/// A graph as somebody wrote it down, which may be anybody: not sound before it was checked.
+/// A graph as it was read from a file that anybody may have edited: not sound before it was checked.
 #[derive(Deserialize)]
-struct Written {
+struct SerializedGraph {
     nodes: Vec<Node>,
     budgets: BTreeMap<GroupId, Budget>,
     notes: Vec<Note>,
@@ -96,10 +96,10 @@ struct Written {
     basis: BTreeMap<ServiceName, Vec<Basis>>,
 }
 
-impl TryFrom<Written> for StepGraph {
+impl TryFrom<SerializedGraph> for StepGraph {
     type Error = GraphError;
 
-    fn try_from(written: Written) -> Result<Self, GraphError> {
+    fn try_from(written: SerializedGraph) -> Result<Self, GraphError> {
         let graph = Self::new(written.nodes, written.budgets)?;
         Ok(Self {
             notes: written.notes,
@@ -140,8 +140,8 @@ pub enum GraphError {
     /// A node disrupts a group and nothing tells when the disruption is over.
     #[error("{0} disrupts a group and has no gate after it")]
     NoGate(NodeId),
-    /// A budget that lets nobody through while nodes need it.
-    #[error("the budget of {0} allows no member to be unavailable, and the plan needs one")]
+    /// A budget that allows no disruption while nodes need one.
+    #[error("the budget of {0} allows no member to be unavailable, and the plan makes one unavailable")]
     EmptyBudget(GroupId),
 }
 
@@ -187,7 +187,7 @@ impl StepGraph {
         &self.budgets
     }
 
-    /// Whether there is nothing to do, nothing refused and nothing left unplanned: the cluster is as described.
+    /// Whether there are no changes, no refusals and nothing unplanned: the cluster matches its inventory.
     pub fn is_converged(&self) -> bool {
         self.nodes.is_empty() && self.refusals.is_empty() && self.unplanned.is_empty()
     }
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_down_is_checked_when_it_is_read() {
+    fn a_graph_is_checked_when_it_is_read() {
         let nodes = vec![node("a", &[]), node("b", &["a"])];
         let graph = StepGraph::new(nodes, BTreeMap::new()).unwrap();
         let text = serde_json::to_string(&graph).unwrap();

@@ -1,4 +1,4 @@
-//! What the planner has to say beside the nodes: notes, refusals, and what it could not plan.
+//! What a plan says beside its nodes: notes, refusals, and what could not be planned.
 
 use serde::{Deserialize, Serialize};
 use types::{HostName, ServiceName};
@@ -7,7 +7,7 @@ use types::{HostName, ServiceName};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Good to know: who leads now, which playbook is in force.
+    /// Good to know: the leader now, the playbook in force.
     Info,
     /// The operator should look at it.
     Warning,
@@ -37,7 +37,7 @@ pub struct Refusal {
     pub what: String,
     /// The proof that failed: `it holds the queue "orders" in the virtual host "/"`.
     pub why: String,
-    /// What the operator can do.
+    /// How to resolve it.
     pub way_out: String,
     /// The consent that would allow it, where one can.
     pub consent: Option<Consent>,
@@ -83,7 +83,7 @@ pub struct Consent {
     pub host: HostName,
 }
 
-/// Work that may be needed but could not be planned, because what it depends on is out of reach or refused.
+/// Work that may be needed but could not be planned, because what it depends on is unreachable or refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unplanned {
     /// The service.

@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 use types::{HostName, ServiceName};
 
-/// How a member or a service is.
+/// The health of a member or a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// As it should be.
+    /// As described.
     Healthy,
-    /// It serves, and something is wrong.
+    /// It is available, and something is wrong.
     Degraded,
-    /// It does not serve.
+    /// It is not available.
     Down,
     /// It could not be asked.
     Unknown,
@@ -26,13 +26,13 @@ pub struct MemberStatus {
     pub process: String,
     /// Its role: `master`, `replica`, `disc`, ...
     pub role: String,
-    /// How it is.
+    /// Its health.
     pub health: Health,
-    /// How far it is behind, in the service's own unit: `0 B`, `3 s`; empty where the word has no meaning.
+    /// How far it is behind, in the service's own unit: `0 B`, `3 s`; empty where it has none.
     pub lag: String,
     /// When its main process was started, microseconds since 1970; `None` where it does not run.
     pub since_us: Option<i64>,
-    /// What is wrong, or a detail worth a glance.
+    /// What is wrong, or another detail.
     pub detail: String,
 }
 
@@ -43,7 +43,7 @@ pub struct ServiceStatus {
     pub service: ServiceName,
     /// Its kind.
     pub kind: String,
-    /// How it is as a whole.
+    /// Its health as a whole.
     pub health: Health,
     /// One line: `3 of 3 running, policy ha-all in 1 virtual host`.
     pub summary: String,

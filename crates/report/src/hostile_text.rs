@@ -162,17 +162,17 @@ fn changed(hostile: &str) -> Comparison {
             was: protocol::FileState::Hash(hostile.to_owned()),
             now: protocol::FileState::Absent,
         },
-        Difference::Gone(step.clone()),
-        Difference::New(step.clone()),
-        Difference::Other {
+        Difference::Removed(step.clone()),
+        Difference::Added(step.clone()),
+        Difference::Modified {
             step,
             aspects: vec![Aspect::Action],
         },
     ];
     found.extend(graph.refusals.iter().cloned().map(Difference::Refused));
-    found.extend(graph.refusals.iter().cloned().map(Difference::NotRefused));
+    found.extend(graph.refusals.iter().cloned().map(Difference::NoLongerRefused));
     found.extend(graph.unplanned.iter().cloned().map(Difference::Unplanned));
-    found.extend(graph.unplanned.iter().cloned().map(Difference::Planned));
+    found.extend(graph.unplanned.iter().cloned().map(Difference::NoLongerUnplanned));
     Comparison::Changed(found)
 }
 

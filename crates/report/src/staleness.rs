@@ -1,4 +1,4 @@
-//! Why a saved plan is not run: what changed since it was made, in words that an operator can act on.
+//! Why a saved plan is stale: what changed since it was made, in words that an operator can act on.
 
 use std::collections::BTreeSet;
 
@@ -9,25 +9,25 @@ use types::HostName;
 use crate::text::{listed, one_line, wrapped};
 use crate::{Page, Paint, Screen};
 
-/// What became of the texts that a project was read from.
+/// How the texts that a project was read from changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TextChanges {
-    /// Those with another content.
+    /// Those with other content.
     pub changed: Vec<String>,
-    /// Those that are not read any more.
+    /// Those that are no longer read.
     pub gone: Vec<String>,
-    /// Those that were not read then.
+    /// Those that were not read before.
     pub new: Vec<String>,
 }
 
 impl TextChanges {
-    /// Whether all are as they were.
+    /// Whether none changed.
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty() && self.gone.is_empty() && self.new.is_empty()
     }
 }
 
-/// A saved plan that does not stand any more.
+/// A saved plan that is stale.
 pub struct StalePlan<'a> {
     /// Its file, as the operator named it.
     pub file: &'a str,
@@ -39,22 +39,19 @@ pub struct StalePlan<'a> {
     pub comparison: &'a Comparison,
 }
 
-/// Says that it is not run, why, and what to do.
+/// Reports that it was not executed, why, and how to resolve it.
 pub fn render_stale(stale: &StalePlan<'_>, screen: &Screen) -> Page {
     let is_done = *stale.comparison == Comparison::Done && stale.texts.is_empty();
-    let (head, way_out) = if is_done {
-        (
-            "Nothing of it is left to do: it was done already.",
-            "Nothing was changed.",
-        )
+    let (head, resolve) = if is_done {
+        ("No changes of it remain.", "Nothing was changed.")
     } else {
         (
-            "This changed since:",
-            "Nothing was changed. To go on, make a new plan: clusterctl plan INVENTORY --out FILE",
+            "Changed since:",
+            "Nothing was changed. To resolve: make a new plan with clusterctl plan INVENTORY --out FILE",
         )
     };
     let first = format!(
-        "The plan in {} (made {}) is not run. {head}",
+        "The plan in {} (made {}) was not executed. {head}",
         stale.file, stale.made
     );
     let mut out = screen.paint(
@@ -71,7 +68,7 @@ pub fn render_stale(stale: &StalePlan<'_>, screen: &Screen) -> Page {
         }
     }
     out.push('\n');
-    out.push_str(&wrapped("", 0, way_out, screen.width));
+    out.push_str(&wrapped("", 0, resolve, screen.width));
     Page::drawn(out.trim_end(), screen)
 }
 
@@ -84,7 +81,7 @@ fn blocks(stale: &StalePlan<'_>) -> Vec<(&'static str, Vec<String>)> {
     let of = |wanted: Block| -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for line in differences.iter().filter(|one| block(one) == wanted).map(line) {
-            // Each service of a host that is out of reach says so.
+            // Each service of an unreachable host says so.
             if !lines.contains(&line) {
                 lines.push(line);
             }
@@ -95,7 +92,7 @@ fn blocks(stale: &StalePlan<'_>) -> Vec<(&'static str, Vec<String>)> {
         ("The project", project(stale.texts)),
         ("The services", of(Block::Services)),
         ("Files on hosts", of(Block::Files)),
-        ("Not possible any more", of(Block::Impossible)),
+        ("No longer possible", of(Block::Impossible)),
         ("Steps", of(Block::Steps)),
     ];
     blocks
@@ -106,12 +103,9 @@ fn blocks(stale: &StalePlan<'_>) -> Vec<(&'static str, Vec<String>)> {
 
 fn project(texts: &TextChanges) -> Vec<String> {
     let line = |what: &'static str| move |name: &String| format!("{name} {what}");
-    let changed = texts.changed.iter().map(line("has another content"));
-    let gone = texts.gone.iter().map(line("is not read any more"));
-    let new = texts
-        .new
-        .iter()
-        .map(line("is read now, and was not there or not named"));
+    let changed = texts.changed.iter().map(line("changed"));
+    let gone = texts.gone.iter().map(line("is no longer read"));
+    let new = texts.new.iter().map(line("is new"));
     changed.chain(gone).chain(new).collect()
 }
 
@@ -128,11 +122,11 @@ fn block(difference: &Difference) -> Block {
         Difference::Basis { .. } | Difference::Budget { .. } => Block::Services,
         Difference::File { .. } => Block::Files,
         Difference::Refused(_) | Difference::Unplanned(_) => Block::Impossible,
-        Difference::Gone(_)
-        | Difference::New(_)
-        | Difference::Other { .. }
-        | Difference::NotRefused(_)
-        | Difference::Planned(_)
+        Difference::Removed(_)
+        | Difference::Added(_)
+        | Difference::Modified { .. }
+        | Difference::NoLongerRefused(_)
+        | Difference::NoLongerUnplanned(_)
         | Difference::Structure => Block::Steps,
     }
 }
@@ -145,18 +139,18 @@ fn line(difference: &Difference) -> String {
             was,
             now,
         } => match (was, now) {
-            (Some(was), Some(now)) => format!("{service}: {what}: it was {was}, it is {now}"),
-            (Some(was), None) => format!("{service}: {what}: it was {was}, it is not known now"),
+            (Some(was), Some(now)) => format!("{service}: {what}: was {was}, is {now}"),
+            (Some(was), None) => format!("{service}: {what}: was {was}, is unknown now"),
             (None, now) => {
                 let now = now.as_deref().unwrap_or_default();
-                format!("{service}: {what}: it was not known, it is {now}")
+                format!("{service}: {what}: was unknown, is {now}")
             }
         },
         Difference::Budget { group, was, now } => {
-            format!("{group}: its disruption budget: {}", budget(was, now))
+            format!("{group}: disruption budget: {}", budget(was, now))
         }
         Difference::File { host, path, was, now } => {
-            format!("{host}: {path}: it was {}, it is {}", state(was), state(now))
+            format!("{host}: {path}: was {}, is {}", state(was), state(now))
         }
         Difference::Refused(refusal) => {
             let place = refusal
@@ -165,30 +159,32 @@ fn line(difference: &Difference) -> String {
                 .map_or_else(String::new, |host| format!("{host}: "));
             format!("{place}refused: {}, because {}", refusal.what, refusal.why)
         }
-        Difference::NotRefused(refusal) => format!("not refused any more: {}", refusal.what),
-        Difference::Planned(left) => format!("{}: no longer skipped: {}", left.host, steps(&left.steps)),
-        Difference::Structure => "what the plan lists stands in another order".to_owned(),
+        Difference::NoLongerRefused(refusal) => format!("no longer refused: {}", refusal.what),
+        Difference::NoLongerUnplanned(left) => {
+            format!("{}: no longer skipped: {}", left.host, steps(&left.steps))
+        }
+        Difference::Structure => "the plan lists the same in another order".to_owned(),
         Difference::Unplanned(left) => format!("{}: {} skipped: {}", left.host, steps(&left.steps), left.why),
-        Difference::Gone(step) => format!("{} is not needed any more", named(step)),
-        Difference::New(step) => format!("{} is needed too, because {}", named(step), step.reason),
-        Difference::Other { step, aspects } => {
+        Difference::Removed(step) => format!("{} is no longer needed", named(step)),
+        Difference::Added(step) => format!("{} is needed now, because {}", named(step), step.reason),
+        Difference::Modified { step, aspects } => {
             let aspects: Vec<&str> = aspects.iter().map(|&aspect| words(aspect)).collect();
-            format!("{} is another: {}", named(step), listed(&aspects))
+            format!("{} differs in {}", named(step), listed(&aspects))
         }
     }
 }
 
 /// What differs about a budget.
 fn budget(was: &Budget, now: &Budget) -> String {
-    let who = |hosts: &BTreeSet<HostName>| match hosts.len() {
-        0 => "nobody".to_owned(),
+    let names = |hosts: &BTreeSet<HostName>| match hosts.len() {
+        0 => "none".to_owned(),
         _ => listed(&hosts.iter().collect::<Vec<_>>()),
     };
     let parts = [
-        ("unavailable", who(&was.unavailable), who(&now.unavailable)),
-        ("its members", who(&was.members), who(&now.members)),
+        ("unavailable", names(&was.unavailable), names(&now.unavailable)),
+        ("members", names(&was.members), names(&now.members)),
         (
-            "the most that may be unavailable",
+            "max unavailable",
             was.max_unavailable.to_string(),
             now.max_unavailable.to_string(),
         ),
@@ -213,24 +209,24 @@ fn steps(steps: &SkippedSteps) -> &str {
 
 fn state(state: &FileState) -> String {
     match state {
-        FileState::Absent => "not there".to_owned(),
-        // As much as tells them apart.
+        FileState::Absent => "absent".to_owned(),
+        // Enough to tell them apart.
         FileState::Hash(hash) => format!("SHA-256 {}…", hash.get(..12).unwrap_or(hash)),
-        FileState::Any => "whatever an earlier step leaves there".to_owned(),
+        FileState::Any => "as an earlier step leaves it".to_owned(),
         FileState::Obstructed(obstacle) => obstacle.to_string(),
     }
 }
 
 fn words(aspect: Aspect) -> &'static str {
     match aspect {
-        Aspect::Action => "what it does",
-        Aspect::Precondition => "what it relies on",
-        Aspect::Guard => "what must be so right before it",
-        Aspect::Gates => "what is waited for after it",
-        Aspect::Disruption => "whom it makes unavailable",
-        Aspect::Order => "what comes before it",
-        Aspect::Title => "how it is called",
-        Aspect::Preview => "what is shown of it",
+        Aspect::Action => "its action",
+        Aspect::Precondition => "its preconditions",
+        Aspect::GatesBefore => "the gates before it",
+        Aspect::GatesAfter => "the gates after it",
+        Aspect::Disruption => "the members that it makes unavailable",
+        Aspect::Order => "its order",
+        Aspect::Title => "its title",
+        Aspect::Preview => "its preview",
     }
 }
 
@@ -299,17 +295,17 @@ mod tests {
                 service: Some("set".parse().unwrap()),
                 host: Some("db2".parse().unwrap()),
                 what: "db2 is not restarted".to_owned(),
-                why: "no majority would be left".to_owned(),
+                why: "the quorum would be lost".to_owned(),
                 way_out: "start db3".to_owned(),
                 consent: None,
             }),
             unplanned("set"),
             unplanned("mq"),
-            Difference::Gone(step("db1", "change /etc/mongod.conf")),
-            Difference::New(step("db2", "restart mongod")),
-            Difference::Other {
+            Difference::Removed(step("db1", "change /etc/mongod.conf")),
+            Difference::Added(step("db2", "restart mongod")),
+            Difference::Modified {
                 step: step("db1", "restart mongod"),
-                aspects: vec![Aspect::Action, Aspect::Precondition, Aspect::Gates],
+                aspects: vec![Aspect::Action, Aspect::Precondition, Aspect::GatesAfter],
             },
         ];
         insta::assert_snapshot!(rendered(

@@ -101,7 +101,7 @@ fn changed(now: &StepGraph) -> Vec<Difference> {
 
 fn aspects(now: &StepGraph) -> Vec<Aspect> {
     match changed(now).as_slice() {
-        [Difference::Other { aspects, .. }] => aspects.clone(),
+        [Difference::Modified { aspects, .. }] => aspects.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -184,11 +184,11 @@ fn whatever_is_different_about_a_step_counts() {
     assert_eq!(aspects(&with(relies)), [Aspect::Precondition]);
     assert_eq!(
         aspects(&with(|node| node.gates[0].limit_ms += 1)),
-        [Aspect::Gates]
+        [Aspect::GatesAfter]
     );
     assert_eq!(aspects(&with(|node| node.disrupts.clear())), [Aspect::Disruption]);
     let guard = |node: &mut Node| node.before = node.gates.clone();
-    assert_eq!(aspects(&with(guard)), [Aspect::Guard]);
+    assert_eq!(aspects(&with(guard)), [Aspect::GatesBefore]);
     let order = |node: &mut Node| {
         node.needs.remove(&"set/restart@db1".parse().unwrap());
     };
@@ -196,7 +196,7 @@ fn whatever_is_different_about_a_step_counts() {
     let title = |node: &mut Node| node.title = "another title".to_owned();
     assert_eq!(aspects(&with(title)), [Aspect::Title]);
     let gate = |node: &mut Node| node.gates[0].title = "another".to_owned();
-    assert_eq!(aspects(&with(gate)), [Aspect::Gates]);
+    assert_eq!(aspects(&with(gate)), [Aspect::GatesAfter]);
     let shown = |node: &mut Node| node.preview = Some(Preview::Commands(vec!["true".to_owned()]));
     assert_eq!(aspects(&with(shown)), [Aspect::Preview]);
 }
@@ -335,7 +335,7 @@ fn what_is_possible_by_now_counts_too() {
     saved.refusals.push(refusal);
     assert!(matches!(
         compare(&saved, &plan()),
-        Comparison::Changed(found) if matches!(found[..], [Difference::NotRefused(_)])
+        Comparison::Changed(found) if matches!(found[..], [Difference::NoLongerRefused(_)])
     ));
 }
 

@@ -1,10 +1,14 @@
-//! Values that move while nothing changes, such as the number of the last write: where a plan may differ by them.
+//! Volatile values change while nothing else does, such as the number of the last write: where a plan may differ by them.
 //!
-//! A plan names what moves in its basis ([`crate::Basis::moves`]). The same plan, made later, has another value; a step
-//! that carries it counts as the same where nothing else about it is different. So that nothing else can hide behind
-//! such a value, it may differ in few places only: at the beginning of a word in an argument that a server of data gets
-//! (not in the name of the command), in the check of a gate, and in the commands that are shown. Words of an operation,
-//! preconditions, files and titles never move.
+//! A plan names them in its basis ([`crate::Basis::moves`]). The same plan, made later, has another value; a step with it
+//! counts as the same where nothing else about it is different. So that nothing else can hide behind such a value, it may
+//! differ in few places only:
+//!
+//! - at the beginning of a word in an argument of a command for a data server (not in the command's name),
+//! - in the check of a gate,
+//! - in the commands that are shown.
+//!
+//! Operations, preconditions, files and titles have no volatile values.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +17,17 @@ use types::{NodeId, ServiceName};
 
 use crate::{Basis, Node, Preview, StepGraph};
 
-/// The longest value that may move.
+/// The longest volatile value.
 const LONGEST: usize = 64;
 
-/// A value that moved.
+/// A value that changed.
 struct Move {
     was: String,
     now: String,
 }
 
-/// The plan of now with the values that moved as they were in the earlier plan; as it is where the steps of the two do not
-/// go with what they say that moved.
+/// The new plan with its volatile values as they were in the earlier one; unchanged where the steps of the two do not agree
+/// with their bases.
 pub(crate) fn align(now: StepGraph, earlier: &StepGraph) -> StepGraph {
     let mut aligned = now.clone();
     let mut moves: BTreeMap<ServiceName, Vec<Move>> = BTreeMap::new();

@@ -1,8 +1,8 @@
-//! Which processes ran at a moment: what a restart that somebody asked for is about.
+//! The units that run when a restart is requested.
 //!
-//! "Restart it" cannot be read off the hosts, and is not remembered either: whoever asks for a restart notes which
-//! processes run, and a member is due for as long as the noted one still does. So a run that was cut off goes on where it
-//! stopped, the plan is empty once every member was restarted, and no clock of any host is trusted.
+//! A requested restart cannot be read off the hosts, and is not remembered either. The request notes which processes run;
+//! a member is due for as long as its noted process still runs. So a run that was cut off continues where it stopped, the
+//! plan is empty once every member was restarted, and no clock of a host is trusted.
 
 use std::collections::BTreeMap;
 
