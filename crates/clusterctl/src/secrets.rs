@@ -3,6 +3,7 @@
 //! A value goes from its source into a [`Secret`], which cannot be printed, and from there to the agents alone.
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -99,10 +100,12 @@ fn same_values(
 fn value_of(source: &SecretSource, folder: &Path) -> Result<Zeroizing<String>, (String, String)> {
     match source {
         SecretSource::Env(name) => std::env::var(name).map(Zeroizing::new).map_err(|error| {
-            (
-                format!("the environment variable cannot be used: {error}"),
-                format!("set {name} for this command"),
-            )
+            // The error itself would show the value.
+            let why = match error {
+                VarError::NotPresent => "the environment variable is not set",
+                VarError::NotUnicode(_) => "the environment variable is not UTF-8",
+            };
+            (why.to_owned(), format!("set {name} for this command"))
         }),
         SecretSource::File(path) => read_file(&folder.join(path)),
         SecretSource::Command(words) => output_of(words, folder),
