@@ -93,6 +93,11 @@ pub(crate) struct Time {
 }
 
 impl Time {
+    /// The time for all questions of a fact to a server on the same host.
+    pub(crate) fn of_server() -> Self {
+        Self::within(Duration::from_secs(10)).silence(Duration::from_secs(3))
+    }
+
     /// All of it within a time; silence may take as long.
     pub(crate) fn within(limit: Duration) -> Self {
         // A limit of centuries is none.

@@ -10,10 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use protocol::TextError;
 use protocol::facts::{HttpEndpoint, HttpMethod, HttpRequest};
-use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::bounds::{Share, Time};
+use crate::client::ClientError;
 use crate::error_text::error_text;
 use crate::secrets::Secrets;
 use crate::stream::Stream;
@@ -22,17 +22,6 @@ use crate::stream::Stream;
 const LONGEST: usize = 1 << 20;
 /// A longer head is none of a server that we talk to.
 const LONGEST_HEAD: usize = 64 << 10;
-
-/// Why there is no answer.
-#[derive(Debug, Error)]
-pub(crate) enum HttpError {
-    /// No connection, or no answer that is HTTP; and why.
-    #[error("{0}")]
-    Down(String),
-    /// The request cannot be put together.
-    #[error(transparent)]
-    Text(#[from] TextError),
-}
 
 /// An answer.
 pub(crate) struct Reply {
@@ -48,14 +37,14 @@ pub(crate) fn ask(
     request: &HttpRequest,
     time: Time,
     share: &mut Share<'_>,
-) -> Result<Reply, HttpError> {
+) -> Result<Reply, ClientError> {
     let bytes = encode(secrets, at, request)?;
     // The answer, the body cut out of it, and the text that it becomes.
     share
         .grow(4 * (LONGEST + LONGEST_HEAD))
-        .map_err(HttpError::Down)?;
-    let mut stream = Stream::open(&at.address, at.port, time).map_err(HttpError::Down)?;
-    let received = exchange(&mut stream, &bytes).map_err(|error| HttpError::Down(error_text(&error)))?;
+        .map_err(ClientError::Down)?;
+    let mut stream = Stream::open(&at.address, at.port, time).map_err(ClientError::Down)?;
+    let received = exchange(&mut stream, &bytes).map_err(|error| ClientError::Down(error_text(&error)))?;
     decode(&received)
 }
 
@@ -64,10 +53,10 @@ fn encode(
     secrets: &Secrets,
     at: &HttpEndpoint,
     request: &HttpRequest,
-) -> Result<Zeroizing<Vec<u8>>, HttpError> {
+) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     let head_is_sound = |text: &str| !text.contains(|c: char| c.is_whitespace() || c.is_control());
     if !head_is_sound(&request.path) || !head_is_sound(&at.address) {
-        return Err(HttpError::Down("the address or path holds a space".to_owned()));
+        return Err(ClientError::Down("the address or path holds a space".to_owned()));
     }
     let body = secrets.reveal(&request.body, &[])?;
     // None of these buffers grows: one that does leaves copies in memory.
@@ -128,8 +117,8 @@ fn exchange(stream: &mut Stream, request: &[u8]) -> io::Result<Zeroizing<Vec<u8>
 }
 
 /// The answer in all that a server sent.
-pub(crate) fn decode(received: &[u8]) -> Result<Reply, HttpError> {
-    let down = |why: String| HttpError::Down(why);
+pub(crate) fn decode(received: &[u8]) -> Result<Reply, ClientError> {
+    let down = |why: String| ClientError::Down(why);
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut headers);
     let parsed = head.parse(received);
@@ -207,7 +196,7 @@ mod tests {
             b"",
             b"-ERR unknown command\r\n\r\n",
         ] {
-            assert!(matches!(decode(broken), Err(HttpError::Down(_))));
+            assert!(matches!(decode(broken), Err(ClientError::Down(_))));
         }
     }
 }

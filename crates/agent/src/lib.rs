@@ -11,6 +11,7 @@
 mod accounts;
 mod actions;
 mod bounds;
+mod client;
 mod clock;
 mod error_text;
 mod facts;

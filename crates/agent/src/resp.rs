@@ -11,28 +11,14 @@ use protocol::facts::RespCommand;
 use redis_protocol::resp2::decode::decode;
 use redis_protocol::resp2::encode::encode_borrowed;
 use redis_protocol::resp2::types::{BorrowedFrame, OwnedFrame};
-use thiserror::Error;
 use types::SecretId;
 use zeroize::Zeroizing;
 
 use self::scan::Reply;
 use crate::bounds::{Share, Time};
+use crate::client::ClientError;
 use crate::secrets::{Secrets, append};
 use crate::wire::{self, Wire};
-
-/// Why a server did not answer.
-#[derive(Debug, Error)]
-pub(crate) enum RespError {
-    /// No connection, or none any more; and why.
-    #[error("{0}")]
-    Down(String),
-    /// The password is wrong, or missing; in the server's words.
-    #[error("the server denied access: {0}")]
-    Denied(String),
-    /// A command cannot be put together.
-    #[error(transparent)]
-    Text(#[from] TextError),
-}
 
 /// A connection to a server.
 pub(crate) struct Connection {
@@ -61,9 +47,9 @@ impl Connection {
         password: Option<&SecretId>,
         time: Time,
         share: &mut Share<'_>,
-    ) -> Result<Self, RespError> {
+    ) -> Result<Self, ClientError> {
         let mut connection = Self {
-            wire: Wire::open(address, port, time).map_err(RespError::Down)?,
+            wire: Wire::open(address, port, time).map_err(ClientError::Down)?,
             authenticated: false,
         };
         if let Some(id) = password {
@@ -77,7 +63,7 @@ impl Connection {
         secrets: &Secrets,
         id: &SecretId,
         share: &mut Share<'_>,
-    ) -> Result<(), RespError> {
+    ) -> Result<(), ClientError> {
         let password = secrets
             .get(id)
             .ok_or_else(|| TextError::UnknownSecret(id.clone()))?;
@@ -86,8 +72,8 @@ impl Connection {
         match judge(&reply) {
             Auth::Accepted => self.authenticated = true,
             Auth::NotNeeded => {}
-            Auth::Denied => return Err(RespError::Denied(error_text(reply))),
-            Auth::Failed => return Err(RespError::Down(error_text(reply))),
+            Auth::Denied => return Err(ClientError::Denied(error_text(reply))),
+            Auth::Failed => return Err(ClientError::Down(error_text(reply))),
         }
         Ok(())
     }
@@ -98,7 +84,7 @@ impl Connection {
         secrets: &Secrets,
         commands: &[RespCommand],
         share: &mut Share<'_>,
-    ) -> Result<Vec<OwnedFrame>, RespError> {
+    ) -> Result<Vec<OwnedFrame>, ClientError> {
         let mut revealed = Vec::with_capacity(commands.len());
         for command in commands {
             let args = command.args.iter().map(|arg| secrets.reveal(arg, &[]));
@@ -113,7 +99,7 @@ impl Connection {
         commands.iter().map(|_| self.reply(share)).collect()
     }
 
-    fn send(&mut self, commands: &[&[&[u8]]]) -> Result<(), RespError> {
+    fn send(&mut self, commands: &[&[&[u8]]]) -> Result<(), ClientError> {
         let mut bytes = Zeroizing::new(Vec::new());
         for args in commands {
             let args: Vec<BorrowedFrame<'_>> =
@@ -122,15 +108,15 @@ impl Connection {
             let start = bytes.len();
             append(&mut bytes, &vec![0; command.encode_len(false)]);
             encode_borrowed(&mut bytes[start..], &command, false)
-                .map_err(|error| RespError::Down(error.to_string()))?;
+                .map_err(|error| ClientError::Down(error.to_string()))?;
         }
-        self.wire.send(&bytes).map_err(RespError::Down)
+        self.wire.send(&bytes).map_err(ClientError::Down)
     }
 
-    fn reply(&mut self, share: &mut Share<'_>) -> Result<OwnedFrame, RespError> {
+    fn reply(&mut self, share: &mut Share<'_>) -> Result<OwnedFrame, ClientError> {
         self.wire
             .reply::<Reply, _>(share, decoded)
-            .map_err(RespError::Down)
+            .map_err(ClientError::Down)
     }
 }
 

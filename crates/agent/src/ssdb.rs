@@ -1,31 +1,17 @@
 //! A client of servers that speak SSDB's protocol, for facts and for actions.
 
+use protocol::Text;
 use protocol::facts::SsdbCommand;
-use protocol::{Text, TextError};
-use thiserror::Error;
 use types::SecretId;
 use zeroize::Zeroizing;
 
 use crate::bounds::{REPLY, Share, Time};
+use crate::client::ClientError;
 use crate::secrets::{Secrets, append};
 use crate::wire::{self, Scan, Whole, Wire};
 
 /// A reply: its items as they came.
 pub(crate) type Items = Vec<Zeroizing<Vec<u8>>>;
-
-/// Why a server did not answer.
-#[derive(Debug, Error)]
-pub(crate) enum SsdbError {
-    /// No connection, or none any more; and why.
-    #[error("{0}")]
-    Down(String),
-    /// The password is wrong, or missing; in the server's words.
-    #[error("the server denied access: {0}")]
-    Denied(String),
-    /// A command cannot be put together.
-    #[error(transparent)]
-    Text(#[from] TextError),
-}
 
 /// A connection to a server.
 pub(crate) struct Connection {
@@ -43,16 +29,16 @@ impl Connection {
         password: Option<&SecretId>,
         time: Time,
         share: &mut Share<'_>,
-    ) -> Result<Self, SsdbError> {
+    ) -> Result<Self, ClientError> {
         let mut connection = Self {
-            wire: Wire::open(address, port, time).map_err(SsdbError::Down)?,
+            wire: Wire::open(address, port, time).map_err(ClientError::Down)?,
             asks_password: false,
         };
         let first = connection.exchange(&[Text::new("ping")], secrets, share)?;
         connection.asks_password = status(&first) == "noauth";
         match password {
             Some(id) => connection.authenticate(secrets, id, share)?,
-            None if connection.asks_password => return Err(SsdbError::Denied(said(&first))),
+            None if connection.asks_password => return Err(ClientError::Denied(said(&first))),
             None => {}
         }
         Ok(connection)
@@ -63,12 +49,12 @@ impl Connection {
         secrets: &Secrets,
         id: &SecretId,
         share: &mut Share<'_>,
-    ) -> Result<(), SsdbError> {
+    ) -> Result<(), ClientError> {
         let reply = self.exchange(&[Text::new("auth"), Text::secret(id)], secrets, share)?;
         match status(&reply) {
             "ok" => Ok(()),
-            "error" | "noauth" | "client_error" => Err(SsdbError::Denied(said(&reply))),
-            _ => Err(SsdbError::Down(said(&reply))),
+            "error" | "noauth" | "client_error" => Err(ClientError::Denied(said(&reply))),
+            _ => Err(ClientError::Down(said(&reply))),
         }
     }
 
@@ -78,10 +64,10 @@ impl Connection {
         secrets: &Secrets,
         command: &SsdbCommand,
         share: &mut Share<'_>,
-    ) -> Result<Items, SsdbError> {
+    ) -> Result<Items, ClientError> {
         let reply = self.exchange(&command.args, secrets, share)?;
         match status(&reply) {
-            "noauth" => Err(SsdbError::Denied(said(&reply))),
+            "noauth" => Err(ClientError::Denied(said(&reply))),
             _ => Ok(reply),
         }
     }
@@ -91,7 +77,7 @@ impl Connection {
         args: &[Text],
         secrets: &Secrets,
         share: &mut Share<'_>,
-    ) -> Result<Items, SsdbError> {
+    ) -> Result<Items, ClientError> {
         let mut bytes = Zeroizing::new(Vec::new());
         for arg in args {
             let arg = secrets.reveal(arg, &[])?;
@@ -101,11 +87,11 @@ impl Connection {
             append(&mut bytes, b"\n");
         }
         append(&mut bytes, b"\n");
-        self.wire.send(&bytes).map_err(SsdbError::Down)?;
+        self.wire.send(&bytes).map_err(ClientError::Down)?;
         let parse = |bytes: &[u8]| parse(bytes).ok_or_else(|| NO_SSDB.to_owned());
         self.wire
             .reply::<Message, _>(share, parse)
-            .map_err(SsdbError::Down)
+            .map_err(ClientError::Down)
     }
 }
 

@@ -5,12 +5,13 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::Instant;
 
-use protocol::ActionError;
+use protocol::{ActionError, Change, Text};
 
 use crate::error_text::tail;
 use crate::host::Host;
 use crate::process::{Output, ProcessError, Program};
 use crate::record_file::RecordFile;
+use crate::tree::TreeError;
 
 /// How many lines of what a program said an error carries.
 pub(super) const LINES: usize = 20;
@@ -114,6 +115,26 @@ impl Act<'_> {
             return tail(&secrets.redact(&output.stdout_text()), LINES);
         }
         stderr
+    }
+}
+
+/// A command as a line; secrets are references in it.
+pub(super) fn line(args: &[Text]) -> String {
+    let words: Vec<&str> = args.iter().map(Text::as_str).collect();
+    words.join(" ")
+}
+
+/// The change that was made.
+pub(super) fn done(summary: impl Into<String>) -> Change {
+    Change {
+        summary: summary.into(),
+        backup: None,
+    }
+}
+
+impl From<TreeError> for ActionError {
+    fn from(error: TreeError) -> Self {
+        failed(error)
     }
 }
 

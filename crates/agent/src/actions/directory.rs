@@ -4,57 +4,25 @@ use std::path::Path;
 
 use protocol::{ActionError, Change, DirectoryState};
 
-use super::act::failed;
+use super::act::done;
 use crate::tree::{Access, Folder, Place, TreeError};
-
-/// What shall stand at a path.
-pub(super) struct Wanted<'a> {
-    pub(super) path: &'a str,
-    pub(super) mode: u32,
-    pub(super) owner: &'a str,
-    pub(super) group: &'a str,
-}
 
 /// Makes a directory with its parents, or gives one that is there the wanted owner and mode; it is as it was seen, or as
 /// wanted.
-pub(super) fn make(wanted: &Wanted<'_>, was: &DirectoryState) -> Result<Change, ActionError> {
-    let access = Access::of(wanted.mode, wanted.owner, wanted.group).map_err(failed)?;
-    let was = Was::of(was).map_err(failed)?;
-    let summary = make_directory(Path::new(wanted.path), access, was)?;
-    Ok(Change {
-        summary,
-        backup: None,
-    })
+pub(super) fn make(path: &str, access: Access, was: &DirectoryState) -> Result<Change, ActionError> {
+    Ok(done(make_directory(Path::new(path), access, was)?))
 }
 
-/// What the plan saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Was {
-    OfNoMatter,
-    Absent,
-    Present(Access),
-    NoDirectory,
-}
-
-impl Was {
-    fn of(state: &DirectoryState) -> Result<Self, TreeError> {
-        Ok(match state {
-            DirectoryState::Any => Self::OfNoMatter,
-            DirectoryState::Absent => Self::Absent,
-            DirectoryState::Present { mode, owner, group } => Self::Present(Access::of(*mode, owner, group)?),
-            DirectoryState::Obstructed(_) => Self::NoDirectory,
-        })
-    }
-}
-
-fn make_directory(path: &Path, access: Access, was: Was) -> Result<String, ActionError> {
-    let place = Place::make(path).map_err(failed)?;
-    let found = place.directory().map_err(failed)?;
-    let meta = found.as_ref().map(Folder::metadata).transpose().map_err(failed)?;
+fn make_directory(path: &Path, access: Access, was: &DirectoryState) -> Result<String, ActionError> {
+    let place = Place::make(path)?;
+    let found = place.directory()?;
+    let meta = found.as_ref().map(Folder::metadata).transpose()?;
     let is_as_seen = match (&meta, was) {
-        (_, Was::OfNoMatter) | (None, Was::Absent) => true,
-        (Some(meta), Was::Present(seen)) => seen.fits(meta),
-        (None, Was::Present(_)) | (Some(_), Was::Absent) | (_, Was::NoDirectory) => false,
+        (_, DirectoryState::Any) | (None, DirectoryState::Absent) => true,
+        (Some(meta), DirectoryState::Present { mode, owner, group }) => {
+            Access::of(*mode, owner, group)?.fits(meta)
+        }
+        _ => false,
     };
     // Where an answer was lost, what is repeated is done already.
     let is_done = meta.as_ref().is_some_and(|meta| access.fits(meta));
@@ -62,7 +30,7 @@ fn make_directory(path: &Path, access: Access, was: Was) -> Result<String, Actio
         let what = format!("{} is no longer as it was seen", path.display());
         return Err(ActionError::Changed { what });
     }
-    give(path, &place, found, access).map_err(failed)
+    Ok(give(path, &place, found, access)?)
 }
 
 fn give(path: &Path, place: &Place, found: Option<Folder>, access: Access) -> Result<String, TreeError> {
@@ -84,8 +52,9 @@ fn give(path: &Path, place: &Place, found: Option<Folder>, access: Access) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::facts::Obstacle;
     use std::fs;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     #[test]
     fn parents_are_made_and_a_second_time_changes_nothing() {
@@ -94,17 +63,17 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let owned = Access::found(&fs::metadata(root.path()).unwrap());
-        let said = make_directory(&path, owned, Was::OfNoMatter).unwrap();
+        let said = make_directory(&path, owned, &DirectoryState::Any).unwrap();
         assert!(said.starts_with("made "), "{said}");
         assert_eq!((mode(&path), mode(&root.path().join("a"))), (0o700, 0o755));
         assert!(
-            make_directory(&path, owned, Was::OfNoMatter)
+            make_directory(&path, owned, &DirectoryState::Any)
                 .unwrap()
                 .ends_with("already as wanted")
         );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
         assert!(
-            make_directory(&path, owned, Was::OfNoMatter)
+            make_directory(&path, owned, &DirectoryState::Any)
                 .unwrap()
                 .starts_with("changed")
         );
@@ -115,7 +84,7 @@ mod tests {
     fn a_file_in_the_way_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let owned = Access::found(&fs::metadata(file.path()).unwrap());
-        let error = make_directory(file.path(), owned, Was::OfNoMatter)
+        let error = make_directory(file.path(), owned, &DirectoryState::Any)
             .unwrap_err()
             .to_string();
         assert!(error.ends_with("not a directory"), "{error}");
@@ -129,7 +98,7 @@ mod tests {
         fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
         symlink(&target, &link).unwrap();
         let owned = Access::found(&fs::metadata(home.path()).unwrap());
-        let error = make_directory(&link, owned, Was::OfNoMatter)
+        let error = make_directory(&link, owned, &DirectoryState::Any)
             .unwrap_err()
             .to_string();
         assert!(error.contains("is a symbolic link to"), "{error}");
@@ -145,18 +114,27 @@ mod tests {
         let access = || Access::found(&fs::metadata(&path).unwrap());
         fs::create_dir(&path).unwrap();
         mode(0o700);
-        let seen = access();
+        let meta = fs::metadata(&path).unwrap();
+        let seen = DirectoryState::Present {
+            mode: 0o700,
+            owner: meta.uid().to_string(),
+            group: meta.gid().to_string(),
+        };
         mode(0o711);
         let wanted = access();
         // As wanted: what is repeated is done.
-        assert!(make_directory(&path, wanted, Was::Absent).is_ok());
+        assert!(make_directory(&path, wanted, &DirectoryState::Absent).is_ok());
         mode(0o755);
-        for was in [Was::Absent, Was::Present(seen), Was::NoDirectory] {
-            let error = make_directory(&path, wanted, was).unwrap_err();
+        for was in [
+            DirectoryState::Absent,
+            seen.clone(),
+            DirectoryState::Obstructed(Obstacle::File),
+        ] {
+            let error = make_directory(&path, wanted, &was).unwrap_err();
             assert!(matches!(error, ActionError::Changed { .. }), "{error}");
         }
         mode(0o700);
-        make_directory(&path, wanted, Was::Present(seen)).unwrap();
+        make_directory(&path, wanted, &seen).unwrap();
         assert_eq!(access(), wanted);
     }
 }

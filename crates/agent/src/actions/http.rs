@@ -3,7 +3,7 @@
 use protocol::facts::{HttpEndpoint, HttpRequest};
 use protocol::{ActionError, Change};
 
-use super::act::{Act, failed};
+use super::act::{Act, done, failed};
 use crate::bounds::Time;
 use crate::error_text::tail;
 use crate::http;
@@ -32,10 +32,7 @@ pub(super) fn send(
         }
     }
     let all: Vec<String> = requests.iter().map(shown).collect();
-    Ok(Change {
-        summary: format!("{place}: {}", all.join("; ")),
-        backup: None,
-    })
+    Ok(done(format!("{place}: {}", all.join("; "))))
 }
 
 /// The request as a line; secrets are references in it.

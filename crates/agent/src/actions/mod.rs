@@ -28,6 +28,7 @@ use self::act::{Act, failed};
 use crate::bounds::Time;
 use crate::host::Host;
 use crate::redact::redact;
+use crate::tree::Access;
 
 /// Makes a change of the run that holds the lock, unless the record says that it was made or begun before.
 pub(crate) fn act_once(host: &Host, request: &ActionRequest) -> Response {
@@ -81,31 +82,20 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             owner,
             group,
             was,
-        } => {
-            let wanted = write::Wanted {
-                path,
-                text,
-                mode: *mode,
-                owner,
-                group,
-            };
-            Ok(write::write(host, &wanted, was)?)
-        }
+        } => Ok(write::write(
+            host,
+            path,
+            text,
+            Access::of(*mode, owner, group)?,
+            was,
+        )?),
         Operation::MakeDirectory {
             path,
             mode,
             owner,
             group,
             was,
-        } => {
-            let wanted = directory::Wanted {
-                path,
-                mode: *mode,
-                owner,
-                group,
-            };
-            directory::make(&wanted, was)
-        }
+        } => directory::make(path, Access::of(*mode, owner, group)?, was),
         Operation::Unit { name, verbs } => unit::tell(act, name, verbs),
         Operation::InstallPackages { names } => packages::install(act, names),
         Operation::Run { commands } => run::run(act, commands),
@@ -128,14 +118,7 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             user,
             commands,
             again_on,
-        } => {
-            let server = mongo::Server {
-                address,
-                port: *port,
-                user: user.as_ref(),
-            };
-            mongo::send(act, &server, commands, again_on)
-        }
+        } => mongo::send(act, (address, *port), user.as_ref(), commands, again_on),
         Operation::Http { at, requests } => http::send(act, at, requests),
         Operation::SetAccess {
             path,
@@ -143,7 +126,7 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             owner,
             group,
             was,
-        } => Ok(write::set_access(path, (*mode, owner, group), was)?),
+        } => Ok(write::set_access(path, Access::of(*mode, owner, group)?, was)?),
         Operation::SetDirectives { path, directives } => Ok(directives::set(host, path, directives)?),
         Operation::UnitFiles {
             name,

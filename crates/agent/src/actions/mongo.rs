@@ -5,28 +5,21 @@ use std::time::Duration;
 use protocol::facts::{MongoCommand, MongoUser};
 use protocol::{ActionError, Change};
 
-use super::act::{Act, failed};
+use super::act::{Act, done, failed};
 use crate::bounds::Time;
 use crate::mongo::{ClientError, Connection, fields};
 
 /// The pause before a command is sent again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Where a server is, and who speaks to it.
-pub(super) struct Server<'a> {
-    pub(super) address: &'a str,
-    pub(super) port: u16,
-    pub(super) user: Option<&'a MongoUser>,
-}
-
 /// Sends the commands one after another, and stops at the first error that is not one of `again_on`.
 pub(super) fn send(
     act: &Act<'_>,
-    server: &Server<'_>,
+    (address, port): (&str, u16),
+    user: Option<&MongoUser>,
     commands: &[MongoCommand],
     again_on: &[i32],
 ) -> Result<Change, ActionError> {
-    let Server { address, port, user } = *server;
     let at = |why: &dyn std::fmt::Display| failed(format!("{address}:{port}: {why}"));
     let secrets = act.host.secrets();
     let mut connection =
@@ -65,8 +58,5 @@ pub(super) fn send(
         }
     }
     let names: Vec<&str> = commands.iter().map(MongoCommand::name).collect();
-    Ok(Change {
-        summary: format!("{address}:{port}: {}", names.join("; ")),
-        backup: None,
-    })
+    Ok(done(format!("{address}:{port}: {}", names.join("; "))))
 }

@@ -2,7 +2,7 @@
 
 use protocol::{ActionError, Change};
 
-use super::act::{Act, failed};
+use super::act::{Act, done, failed};
 use crate::facts;
 use crate::process::argv;
 
@@ -28,10 +28,7 @@ pub(super) fn install(act: &Act<'_>, names: &[String]) -> Result<Change, ActionE
         apt_get(act, &missing)?;
         format!("installed {}", missing.join(", "))
     };
-    Ok(Change {
-        summary,
-        backup: None,
-    })
+    Ok(done(summary))
 }
 
 fn apt_get(act: &Act<'_>, names: &[&str]) -> Result<(), ActionError> {

@@ -1,11 +1,11 @@
 //! Sending commands to a server that speaks RESP.
 
 use protocol::facts::RespCommand;
-use protocol::{ActionError, Change, Text};
+use protocol::{ActionError, Change};
 use redis_protocol::resp2::types::OwnedFrame;
 use types::SecretId;
 
-use super::act::{Act, failed};
+use super::act::{Act, done, failed, line};
 use crate::bounds::Time;
 use crate::resp::Connection;
 
@@ -24,7 +24,7 @@ pub(super) fn send(
     let opened = Connection::open(&secrets, address, port, password, time, &mut share);
     let mut connection = opened.map_err(|error| failed(format!("{place}: {error}")))?;
     for command in commands {
-        let shown = shown(command);
+        let shown = line(&command.args);
         let mut share = act.host.memory.share();
         let replies = act.ask_once(&place, &shown, || {
             connection.ask(&secrets, std::slice::from_ref(command), &mut share)
@@ -33,15 +33,6 @@ pub(super) fn send(
             return Err(failed(format!("{place}: {shown}: {text}")));
         }
     }
-    let all: Vec<String> = commands.iter().map(shown).collect();
-    Ok(Change {
-        summary: format!("{place}: {}", all.join("; ")),
-        backup: None,
-    })
-}
-
-/// The command as a line; secrets are references in it.
-fn shown(command: &RespCommand) -> String {
-    let words: Vec<&str> = command.args.iter().map(Text::as_str).collect();
-    words.join(" ")
+    let all: Vec<String> = commands.iter().map(|command| line(&command.args)).collect();
+    Ok(done(format!("{place}: {}", all.join("; "))))
 }

@@ -3,7 +3,7 @@
 use protocol::{ActionError, Change, Command};
 use zeroize::Zeroizing;
 
-use super::act::{Act, failed};
+use super::act::{Act, done, failed};
 
 /// Runs the commands in order, and stops at the first that fails.
 pub(super) fn run(act: &Act<'_>, commands: &[Command]) -> Result<Change, ActionError> {
@@ -32,8 +32,5 @@ pub(super) fn run(act: &Act<'_>, commands: &[Command]) -> Result<Change, ActionE
         }
     }
     let shown: Vec<String> = commands.iter().map(|command| command.argv.join(" ")).collect();
-    Ok(Change {
-        summary: format!("ran {}", shown.join("; ")),
-        backup: None,
-    })
+    Ok(done(format!("ran {}", shown.join("; "))))
 }

@@ -1,10 +1,10 @@
 //! Sending commands to a server that speaks SSDB's protocol.
 
 use protocol::facts::{SsdbCommand, SsdbReach};
-use protocol::{ActionError, Change, Text};
+use protocol::{ActionError, Change};
 use types::SecretId;
 
-use super::act::{Act, failed};
+use super::act::{Act, done, failed, line};
 use crate::bounds::Time;
 use crate::ssdb::{Connection, Items, said, status};
 
@@ -30,16 +30,13 @@ pub(super) fn send(
         }
         Some(until) => talk.reach(commands, until)?,
     };
-    let all: Vec<String> = commands.iter().map(shown).collect();
+    let all: Vec<String> = commands.iter().map(|command| line(&command.args)).collect();
     let often = if rounds == 1 {
         String::new()
     } else {
         format!(", {rounds} times")
     };
-    Ok(Change {
-        summary: format!("{}: {}{often}", talk.at, all.join("; ")),
-        backup: None,
-    })
+    Ok(done(format!("{}: {}{often}", talk.at, all.join("; "))))
 }
 
 /// A conversation with a server.
@@ -65,7 +62,7 @@ impl Talk<'_> {
         loop {
             let reply = self.ask(&until.command)?;
             let found = number(&pattern, &reply).ok_or_else(|| {
-                let asked = shown(&until.command);
+                let asked = line(&until.command.args);
                 failed(format!("{}: {asked} does not answer with the number", self.at))
             })?;
             if found >= until.at_least {
@@ -79,7 +76,7 @@ impl Talk<'_> {
     }
 
     fn ask(&mut self, command: &SsdbCommand) -> Result<Items, ActionError> {
-        let shown = shown(command);
+        let shown = line(&command.args);
         let secrets = self.act.host.secrets();
         let mut share = self.act.host.memory.share();
         let reply = self.act.ask_once(&self.at, &shown, || {
@@ -98,10 +95,4 @@ fn number(pattern: &regex_lite::Regex, reply: &Items) -> Option<u64> {
         let text = std::str::from_utf8(item).ok()?;
         pattern.captures(text)?.get(1)?.as_str().parse().ok()
     })
-}
-
-/// The command as a line; secrets are references in it.
-fn shown(command: &SsdbCommand) -> String {
-    let words: Vec<&str> = command.args.iter().map(Text::as_str).collect();
-    words.join(" ")
 }

@@ -2,7 +2,7 @@
 
 use protocol::{ActionError, Change, UnitVerb};
 
-use super::act::{Act, LINES, failed};
+use super::act::{Act, LINES, done, failed};
 use crate::process::argv;
 
 /// Gives systemd the verbs in order, and stops at the first that fails.
@@ -25,10 +25,7 @@ pub(super) fn tell(act: &Act<'_>, name: &str, verbs: &[UnitVerb]) -> Result<Chan
         }
     }
     let verbs: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
-    Ok(Change {
-        summary: format!("{name}: {}", verbs.join(", ")),
-        backup: None,
-    })
+    Ok(done(format!("{name}: {}", verbs.join(", "))))
 }
 
 /// The unit's last words, which tell why it did not start.

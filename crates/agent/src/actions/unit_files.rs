@@ -4,10 +4,10 @@ use std::path::Path;
 
 use protocol::{ActionError, Change, DirectoryState, FileChange, FileState, UnitVerb};
 
-use super::act::{Act, failed};
+use super::act::{Act, done};
 use super::write::{self, WriteError};
 use super::{directory, unit};
-use crate::tree::{Place, TreeError};
+use crate::tree::{Access, Place, TreeError};
 
 /// Tells systemd, changes the files, tells systemd again; stops at the first that fails.
 pub(super) fn change(
@@ -17,41 +17,33 @@ pub(super) fn change(
     files: &[FileChange],
     verbs: &[UnitVerb],
 ) -> Result<Change, ActionError> {
-    let mut done = Vec::new();
+    let mut summaries = Vec::new();
     if !first.is_empty() {
-        done.push(unit::tell(act, name, first)?.summary);
+        summaries.push(unit::tell(act, name, first)?.summary);
     }
     for file in files {
         // A directory that was moved aside must not be moved aside a second time.
         act.begin_once(file.path())?;
-        done.push(one(file)?);
+        summaries.push(one(file)?);
     }
     if !verbs.is_empty() {
-        done.push(unit::tell(act, name, verbs)?.summary);
+        summaries.push(unit::tell(act, name, verbs)?.summary);
     }
-    Ok(Change {
-        summary: done.join("; "),
-        backup: None,
-    })
+    Ok(done(summaries.join("; ")))
 }
 
 fn one(change: &FileChange) -> Result<String, ActionError> {
     match change {
         FileChange::Remove { path, was } => Ok(remove(Path::new(path), was)?),
-        FileChange::MoveAside { path, to } => move_aside(Path::new(path), Path::new(to)).map_err(failed),
+        FileChange::MoveAside { path, to } => Ok(move_aside(Path::new(path), Path::new(to))?),
         FileChange::MakeDirectory {
             path,
             mode,
             owner,
             group,
         } => {
-            let wanted = directory::Wanted {
-                path,
-                mode: *mode,
-                owner,
-                group,
-            };
-            directory::make(&wanted, &DirectoryState::Absent).map(|change| change.summary)
+            let access = Access::of(*mode, owner, group)?;
+            directory::make(path, access, &DirectoryState::Absent).map(|change| change.summary)
         }
     }
 }

@@ -36,23 +36,19 @@ impl From<WriteError> for ActionError {
     }
 }
 
-/// What shall stand at a path.
-pub(super) struct Wanted<'a> {
-    pub(super) path: &'a str,
-    pub(super) text: &'a Text,
-    pub(super) mode: u32,
-    pub(super) owner: &'a str,
-    pub(super) group: &'a str,
-}
-
 /// Writes the file where `was` still stands at its path.
-pub(super) fn write(host: &Host, wanted: &Wanted<'_>, was: &FileState) -> Result<Change, WriteError> {
-    let access = Access::of(wanted.mode, wanted.owner, wanted.group)?;
-    let place = Place::require(Path::new(wanted.path))?;
+pub(super) fn write(
+    host: &Host,
+    path: &str,
+    text: &Text,
+    access: Access,
+    was: &FileState,
+) -> Result<Change, WriteError> {
+    let place = Place::require(Path::new(path))?;
     let old = read(&place)?;
     expect(&place, old.as_ref(), was)?;
     let original = old.as_ref().map_or(&[][..], |old| &old.content);
-    let revealed = host.secrets().reveal(wanted.text, original);
+    let revealed = host.secrets().reveal(text, original);
     let content = revealed.map_err(|source| WriteError::Text {
         path: place.path.clone(),
         source,
@@ -64,12 +60,7 @@ pub(super) fn write(host: &Host, wanted: &Wanted<'_>, was: &FileState) -> Result
 }
 
 /// Gives a file that is as it was seen another owner and mode.
-pub(super) fn set_access(
-    path: &str,
-    (mode, owner, group): (u32, &str, &str),
-    was: &FileState,
-) -> Result<Change, WriteError> {
-    let access = Access::of(mode, owner, group)?;
+pub(super) fn set_access(path: &str, access: Access, was: &FileState) -> Result<Change, WriteError> {
     let place = Place::require(Path::new(path))?;
     let old = read(&place)?;
     expect(&place, old.as_ref(), was)?;

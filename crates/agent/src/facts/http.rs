@@ -7,7 +7,8 @@ use protocol::facts::{HttpFact, HttpQuery};
 
 use super::answer::unknown;
 use crate::bounds::{Share, Time};
-use crate::http::{self, HttpError};
+use crate::client::ClientError;
+use crate::http;
 use crate::secrets::Secrets;
 
 pub(super) fn observe(
@@ -21,7 +22,7 @@ pub(super) fn observe(
             status: reply.status,
             body: secrets.conceal_lossy(&reply.body),
         }),
-        Err(HttpError::Down(why)) => Ok(HttpFact::Down(why)),
-        Err(error @ HttpError::Text(_)) => Err(unknown(error)),
+        Err(ClientError::Down(why) | ClientError::Denied(why)) => Ok(HttpFact::Down(why)),
+        Err(error @ ClientError::Text(_)) => Err(unknown(error)),
     }
 }

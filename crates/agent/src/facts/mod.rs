@@ -24,7 +24,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use protocol::bounds::{Limits, measure};
-use protocol::facts::{PackageQuery, ResolveQuery, UnitQuery};
 use protocol::{Fact, FactQuery};
 
 use crate::bounds::Share;
@@ -82,11 +81,13 @@ pub(crate) fn gather<'h>(host: &'h Host, queries: &[FactQuery]) -> (Vec<Answer>,
 
 /// One part of the work; places are those of the queries in the request.
 enum Job<'q> {
-    Units(Vec<(usize, &'q UnitQuery)>),
-    Packages(Vec<(usize, &'q PackageQuery)>),
-    Names(Vec<(usize, &'q ResolveQuery)>),
+    /// Names that one process is asked about.
+    Together(Observe, Vec<(usize, &'q str)>),
     One(usize, &'q FactQuery),
 }
+
+/// Answers for all names, in their order.
+type Observe = fn(&Host, &[&str]) -> Vec<Answer>;
 
 impl<'q> Job<'q> {
     /// Puts together what is asked together; the slow ones come first.
@@ -95,15 +96,19 @@ impl<'q> Job<'q> {
         let mut jobs = Vec::new();
         for (place, query) in queries.iter().enumerate() {
             match query {
-                FactQuery::Unit(query) => units.push((place, query)),
-                FactQuery::Package(query) => packages.push((place, query)),
-                FactQuery::Resolve(query) => names.push((place, query)),
+                FactQuery::Unit(query) => units.push((place, query.name.as_str())),
+                FactQuery::Package(query) => packages.push((place, query.name.as_str())),
+                FactQuery::Resolve(query) => names.push((place, query.name.as_str())),
                 query => jobs.push(Job::One(place, query)),
             }
         }
-        jobs.extend((!units.is_empty()).then_some(Job::Units(units)));
-        jobs.extend((!packages.is_empty()).then_some(Job::Packages(packages)));
-        jobs.extend((!names.is_empty()).then_some(Job::Names(names)));
+        let together: [(Observe, _); 3] = [
+            (unit::observe, units),
+            (package::observe, packages),
+            (names::observe, names),
+        ];
+        let together = together.into_iter().filter(|(_, names)| !names.is_empty());
+        jobs.extend(together.map(|(observe, names)| Job::Together(observe, names)));
         jobs.sort_by_key(|job| !job.is_slow());
         jobs
     }
@@ -115,28 +120,13 @@ impl<'q> Job<'q> {
 
     fn answer(&self, host: &Host) -> Vec<(usize, Answer)> {
         match self {
-            Job::Units(queries) => together(queries, |query| &query.name, |names| unit::observe(host, names)),
-            Job::Packages(queries) => together(
-                queries,
-                |query| &query.name,
-                |names| package::observe(host, names),
-            ),
-            Job::Names(queries) => {
-                together(queries, |query| &query.name, |names| names::observe(host, names))
+            Job::Together(observe, asked) => {
+                let (places, names): (Vec<usize>, Vec<&str>) = asked.iter().copied().unzip();
+                places.into_iter().zip(observe(host, &names)).collect()
             }
             Job::One(place, query) => vec![(*place, one(host, query))],
         }
     }
-}
-
-fn together<'q, Q>(
-    queries: &[(usize, &'q Q)],
-    name: impl Fn(&'q Q) -> &'q String,
-    observe: impl FnOnce(&[&'q str]) -> Vec<Answer>,
-) -> Vec<(usize, Answer)> {
-    let names: Vec<&str> = queries.iter().map(|(_, query)| name(query).as_str()).collect();
-    let places = queries.iter().map(|(place, _)| *place);
-    places.zip(observe(&names)).collect()
 }
 
 fn one(host: &Host, query: &FactQuery) -> Answer {

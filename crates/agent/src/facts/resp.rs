@@ -1,20 +1,14 @@
 //! Replies of a server that speaks RESP, without the secrets in them.
 
-use std::time::Duration;
-
 use protocol::facts::{RespCommand, RespFact, RespQuery, RespValue};
 use protocol::{FactError, Text};
 use redis_protocol::resp2::types::OwnedFrame;
 
 use super::answer::unknown;
 use crate::bounds::{Share, Time};
-use crate::resp::{Connection, RespError, is_denial};
+use crate::client::ClientError;
+use crate::resp::{Connection, is_denial};
 use crate::secrets::Secrets;
-
-/// How long all answers may take.
-const LIMIT: Duration = Duration::from_secs(10);
-/// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn observe(
     secrets: &Secrets,
@@ -23,22 +17,22 @@ pub(super) fn observe(
 ) -> Result<RespFact, FactError> {
     match ask(secrets, query, share) {
         Ok(fact) => Ok(fact),
-        Err(RespError::Down(why)) => Ok(RespFact::Down(why)),
-        Err(RespError::Denied(why)) => Ok(RespFact::Denied(why)),
-        Err(error @ RespError::Text(_)) => Err(unknown(error)),
+        Err(ClientError::Down(why)) => Ok(RespFact::Down(why)),
+        Err(ClientError::Denied(why)) => Ok(RespFact::Denied(why)),
+        Err(error @ ClientError::Text(_)) => Err(unknown(error)),
     }
 }
 
-fn ask(secrets: &Secrets, query: &RespQuery, share: &mut Share<'_>) -> Result<RespFact, RespError> {
+fn ask(secrets: &Secrets, query: &RespQuery, share: &mut Share<'_>) -> Result<RespFact, ClientError> {
     let password = query.password.as_ref();
-    let time = Time::within(LIMIT).silence(SILENCE);
+    let time = Time::of_server();
     let mut connection = Connection::open(secrets, &query.address, query.port, password, time, share)?;
     let frames = connection.ask(secrets, &query.commands, share)?;
     for frame in &frames {
         if let OwnedFrame::Error(text) = frame
             && is_denial(text)
         {
-            return Err(RespError::Denied(text.clone()));
+            return Err(ClientError::Denied(text.clone()));
         }
     }
     let replies = query.commands.iter().zip(frames);

@@ -1,19 +1,13 @@
 //! Replies of a server that speaks SSDB's protocol, without the secrets in them.
 
-use std::time::Duration;
-
 use protocol::facts::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReply};
 use protocol::{FactError, Text};
 
 use super::answer::unknown;
 use crate::bounds::{Share, Time};
+use crate::client::ClientError;
 use crate::secrets::Secrets;
-use crate::ssdb::{Connection, Items, SsdbError};
-
-/// How long all answers may take.
-const LIMIT: Duration = Duration::from_secs(10);
-/// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(3);
+use crate::ssdb::{Connection, Items};
 
 pub(super) fn observe(
     secrets: &Secrets,
@@ -22,15 +16,15 @@ pub(super) fn observe(
 ) -> Result<SsdbFact, FactError> {
     match ask(secrets, query, share) {
         Ok(fact) => Ok(fact),
-        Err(SsdbError::Down(why)) => Ok(SsdbFact::Down(why)),
-        Err(SsdbError::Denied(why)) => Ok(SsdbFact::Denied(why)),
-        Err(error @ SsdbError::Text(_)) => Err(unknown(error)),
+        Err(ClientError::Down(why)) => Ok(SsdbFact::Down(why)),
+        Err(ClientError::Denied(why)) => Ok(SsdbFact::Denied(why)),
+        Err(error @ ClientError::Text(_)) => Err(unknown(error)),
     }
 }
 
-fn ask(secrets: &Secrets, query: &SsdbQuery, share: &mut Share<'_>) -> Result<SsdbFact, SsdbError> {
+fn ask(secrets: &Secrets, query: &SsdbQuery, share: &mut Share<'_>) -> Result<SsdbFact, ClientError> {
     let password = query.password.as_ref();
-    let time = Time::within(LIMIT).silence(SILENCE);
+    let time = Time::of_server();
     let mut connection = Connection::open(secrets, &query.address, query.port, password, time, share)?;
     let mut replies = Vec::with_capacity(query.commands.len());
     for command in &query.commands {

@@ -1,7 +1,6 @@
 //! Answers to four-letter words: ZooKeeper and ClickHouse Keeper.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
 
 use protocol::Text;
 use protocol::facts::{WordsFact, WordsQuery};
@@ -11,15 +10,11 @@ use crate::error_text::error_text;
 use crate::secrets::Secrets;
 use crate::stream::Stream;
 
-/// How long all answers may take.
-const LIMIT: Duration = Duration::from_secs(10);
-/// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(3);
 /// A longer answer is cut.
 const LONGEST: usize = 1 << 20;
 
 pub(super) fn observe(secrets: &Secrets, query: &WordsQuery, share: &mut Share<'_>) -> WordsFact {
-    let time = Time::within(LIMIT).silence(SILENCE);
+    let time = Time::of_server();
     let replies = query
         .words
         .iter()
