@@ -1,6 +1,7 @@
 //! Rule: no crate of the product is too large, and the registry of kinds is small; with `--sizes`, how large all are.
 //!
-//! Lines are counted in files that are compiled into more than tests, without the items in them that only tests have.
+//! Lines are counted in files that are compiled into more than tests, without the items in them that only tests have, and
+//! without `fuzzing.rs`: what fuzz targets call must be part of a crate to reach what is private there.
 
 use std::fmt::Write as _;
 
@@ -16,37 +17,21 @@ const MOST_LINES: usize = 7_000;
 /// Crates that must be smaller than others.
 const SMALL: &[(&str, usize)] = &[("services", 300)];
 
-/// Crates that are still too large. The list only ever becomes shorter.
-const KNOWN: &[&str] = &["agent"];
-
-/// Finds crates that are too large, and entries of `KNOWN` to delete.
+/// Finds crates that are too large.
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
-    check_but(tree, KNOWN)
-}
-
-fn check_but(tree: &Tree, known: &[&str]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let shipped = |krate: &&Krate| map::nature(&krate.name) != Nature::Development;
     for krate in tree.crates.iter().filter(shipped) {
         let small = SMALL.iter().find(|(name, _)| *name == krate.name);
         let most = small.map_or(MOST_LINES, |(_, most)| *most);
         let lines: usize = files(tree, krate).iter().sum();
-        let is_known = known.contains(&krate.name.as_str());
-        if lines > most && !is_known {
+        if lines > most {
             problems.push(Problem {
                 file: krate.manifest(),
                 line: 1,
                 what: format!("{} has {lines} lines without tests, of {most} at most", krate.name),
                 why: "what changes for one reason is one crate, which can be built, tested and understood alone",
                 way_out: "give what stands on its own a crate of its own".to_owned(),
-            });
-        } else if lines <= most && is_known {
-            problems.push(Problem {
-                file: "crates/xtask/src/tidy/sizes.rs".to_owned(),
-                line: 1,
-                what: format!("KNOWN has {}, which is small enough", krate.name),
-                why: "the list only ever becomes shorter",
-                way_out: "delete the entry".to_owned(),
             });
         }
     }
@@ -73,7 +58,7 @@ pub(crate) fn table(tree: &Tree) -> String {
 
 /// The lines of each file of a crate.
 fn files(tree: &Tree, krate: &Krate) -> Vec<usize> {
-    let own = |source: &&Source| source.krate == krate.name;
+    let own = |source: &&Source| source.krate == krate.name && !source.path.ends_with("/fuzzing.rs");
     tree.of_part(Part::Product).filter(own).map(lines).collect()
 }
 
@@ -108,37 +93,27 @@ mod tests {
             .with_source(&format!("crates/{name}/src/lib.rs"), text)
     }
 
-    fn whats(tree: &Tree, known: &[&str]) -> Vec<String> {
-        check_but(tree, known)
-            .into_iter()
-            .map(|problem| problem.what)
-            .collect()
+    fn whats(tree: &Tree) -> Vec<String> {
+        check(tree).into_iter().map(|problem| problem.what).collect()
     }
 
     #[test]
     fn a_crate_that_is_too_large_is_found() {
         for (name, most) in [("planner", 7_000), ("services", 300)] {
-            assert_eq!(whats(&tree(name, &"\n".repeat(most)), &[]), [""; 0]);
-            let large = tree(name, &"\n".repeat(most + 1));
+            assert_eq!(whats(&tree(name, &"\n".repeat(most))), [""; 0]);
             let what = format!("{name} has {} lines without tests, of {most} at most", most + 1);
-            assert_eq!(whats(&large, &[]), [what]);
-            assert_eq!(whats(&large, &[name]), [""; 0]);
+            assert_eq!(whats(&tree(name, &"\n".repeat(most + 1))), [what]);
         }
-        assert_eq!(whats(&tree("lab", &"\n".repeat(7_001)), &[]), [""; 0]);
+        assert_eq!(whats(&tree("lab", &"\n".repeat(7_001))), [""; 0]);
     }
 
     #[test]
     fn tests_are_not_counted() {
-        let text = "fn f() {}\n#[cfg(test)]\nmod t {\n}\nmod b {\n#[test]\nfn g() {\n}\n}\n#[cfg(test)] mod tests;\n";
+        let text = "fn f() {}\n#[cfg(test)]\nmod t {\n}\nmod b {\n#[test]\nfn g() {\n}\n}\n#[cfg(test)] mod tests;\nmod fuzzing;\n";
         let tree = tree("plan", text)
             .with_source("crates/plan/src/tests.rs", "\n\n")
+            .with_source("crates/plan/src/fuzzing.rs", "\n\n")
             .with_source("crates/plan/tests/all.rs", "\n\n");
-        assert_eq!(files(&tree, &tree.crates[0]), [3]);
-    }
-
-    #[test]
-    fn a_crate_that_is_small_enough_is_not_in_the_list() {
-        let what = "KNOWN has services, which is small enough";
-        assert_eq!(whats(&tree("services", "\n"), &["services"]), [what]);
+        assert_eq!(files(&tree, &tree.crates[0]), [4]);
     }
 }
