@@ -19,7 +19,7 @@ pub(crate) fn new_run() -> Result<RunId, types::NameError> {
 }
 
 /// The operator: `user@controller`.
-pub(crate) fn who() -> String {
+pub(crate) fn operator() -> String {
     let uid = rustix::process::getuid().as_raw();
     let user = std::env::var("SUDO_USER")
         .ok()

@@ -1,6 +1,6 @@
 //! The files of a project: the inventory, what is laid over it, its playbooks and their templates.
 //!
-//! The crates that make sense of them open no file; this module does, and hands texts on.
+//! The pure crates open no file; this module does, and passes texts on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(crate) struct Files {
     pub(crate) templates: BTreeMap<String, SourceId>,
     /// The folder that the inventory is in; relative paths in it start there.
     pub(crate) folder: PathBuf,
-    /// Files that could not be read, or that somebody else could have written.
+    /// Files that could not be read, or that another user could have written.
     pub(crate) errors: Vec<Diagnostic>,
     /// The files and folders that were named for the latter.
     untrusted: BTreeSet<PathBuf>,

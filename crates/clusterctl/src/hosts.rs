@@ -53,7 +53,7 @@ pub(crate) fn transport(
         config: match &args.ssh_config {
             None => ConfigFile::Default,
             Some(path) if path.as_os_str() == "none" => ConfigFile::None,
-            // OpenSSH checks the user's own file, and not one that it is told to read.
+            // OpenSSH checks the user's own file, but not one of its option -F.
             Some(path) => match check(path) {
                 Ok(()) => ConfigFile::Path(path.clone()),
                 Err(source) => {

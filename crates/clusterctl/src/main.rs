@@ -103,7 +103,7 @@ fn protect_memory() {
         current: Some(0),
         maximum: Some(0),
     };
-    // Both work for any user; where a sandbox forbids one, the command goes on.
+    // Both work for any user; where a sandbox forbids one, the command continues.
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "core files cannot be forbidden");
     }

@@ -1,9 +1,9 @@
-//! Reads the operator's files, and refuses those that somebody else could have written.
+//! Reads the operator's files, and refuses those that another user could have written.
 //!
 //! An inventory names commands that print secrets, a playbook names commands for hosts, and the agent runs there as root.
 //! So an account that can write one of these files can do what the operator can. A file is trusted where it and every folder on
-//! the way to it belong to the operator or root, and nobody else can write them; a folder with the sticky bit, such as
-//! /tmp, may be written by all, for nobody can replace another's file there. Below a folder that only its owner can enter,
+//! the way to it belong to the operator or root, and no other user can write them; a folder with the sticky bit, such as
+//! /tmp, may be written by all, because no user can replace another's file there. Below a folder that only its owner can enter,
 //! the permissions of others mean nothing. Where sudo started the program, its user counts as the operator, as with git.
 
 use std::collections::VecDeque;
@@ -33,7 +33,7 @@ pub(crate) enum FileError {
     Untrusted(#[from] Untrusted),
 }
 
-/// How somebody else could have written a file, or could read it.
+/// How another user could have written a file, or could read it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}. To resolve: {}", self.what(), self.remedy())]
 pub(crate) enum Untrusted {
@@ -45,7 +45,7 @@ pub(crate) enum Untrusted {
 }
 
 impl Untrusted {
-    /// The file or folder that is to blame.
+    /// The file or folder in question.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Owner { path, .. }
@@ -56,7 +56,7 @@ impl Untrusted {
         }
     }
 
-    /// What is the matter with it.
+    /// The problem.
     pub(crate) fn what(&self) -> String {
         let path = self.path().display();
         match self {
@@ -70,7 +70,7 @@ impl Untrusted {
         }
     }
 
-    /// What to do about it.
+    /// How to resolve it.
     pub(crate) fn remedy(&self) -> String {
         let path = self.path().display();
         match self {
@@ -83,14 +83,14 @@ impl Untrusted {
     }
 }
 
-/// What is asked of a file beside that nobody else can write it.
+/// What a file must fulfil, beside that no other user can write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// Nothing. Symbolic links are followed, each part of the way under the same rules.
     Own,
     /// Its path is no symbolic link.
     NoLink,
-    /// Nobody else can read it.
+    /// No other user can read it.
     Private,
 }
 
@@ -125,7 +125,7 @@ impl Operator {
         Self::new(rustix::process::geteuid().as_raw(), sudo.as_deref())
     }
 
-    /// The variable says who called sudo; it counts for root only, for anybody could set it.
+    /// The variable names the user who called sudo; it counts for root only, because any user could set it.
     fn new(me: u32, sudo: Option<&str>) -> Self {
         let caller = sudo.and_then(|uid| uid.parse().ok()).filter(|_| me == 0);
         Self {
@@ -146,7 +146,7 @@ impl Operator {
     }
 }
 
-/// Opens a file once its way was checked. Nobody else can replace a part of that way meanwhile: that is what was checked.
+/// Opens a file once its path was checked. By that check no other user can replace a part of the path meanwhile.
 fn open(path: &Path, rule: Rule, operator: &Operator) -> Result<File, FileError> {
     let path = std::path::absolute(path)?;
     let mut options = OpenOptions::new();
@@ -160,7 +160,7 @@ fn open(path: &Path, rule: Rule, operator: &Operator) -> Result<File, FileError>
         }
         return Ok(file);
     }
-    let Way { end, is_private } = walk(&path, rule, operator)?;
+    let CheckedPath { end, is_private } = walk(&path, rule, operator)?;
     // A FIFO in its place would be waited for, for ever.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
@@ -196,18 +196,18 @@ fn judge(
     Ok(())
 }
 
-/// A way that was checked.
-struct Way {
+/// A path that was checked.
+struct CheckedPath {
     /// Where it ends, without symbolic links.
     end: PathBuf,
     /// Whether it leads through a folder that only its owner can enter.
     is_private: bool,
 }
 
-/// Goes a way from the root, folder by folder and link by link.
-fn walk(path: &Path, rule: Rule, operator: &Operator) -> Result<Way, FileError> {
+/// Checks a path from the root, folder by folder and link by link.
+fn walk(path: &Path, rule: Rule, operator: &Operator) -> Result<CheckedPath, FileError> {
     let mut end = PathBuf::from("/");
-    // Of each folder on the way, whether nobody else gets past it.
+    // Of each folder of the path, whether only its owner can enter it.
     let mut private = vec![folder(&end, &end.symlink_metadata()?, false, operator)?];
     let mut todo: VecDeque<OsString> = names(path);
     let mut links = 0;
@@ -244,7 +244,7 @@ fn walk(path: &Path, rule: Rule, operator: &Operator) -> Result<Way, FileError> 
         if meta.is_dir() {
             private.push(folder(&next, &meta, is_private, operator)?);
         } else if todo.is_empty() {
-            return Ok(Way {
+            return Ok(CheckedPath {
                 end: next,
                 is_private,
             });
@@ -265,7 +265,7 @@ fn names(path: &Path) -> VecDeque<OsString> {
     components.collect()
 }
 
-/// Judges a folder on the way; whether nobody else gets past it.
+/// Checks a folder of the path; whether only its owner can enter it.
 fn folder(path: &Path, meta: &Metadata, is_private: bool, operator: &Operator) -> Result<bool, Untrusted> {
     operator.owns(path, meta)?;
     let mode = meta.mode() & 0o7777;

@@ -110,9 +110,9 @@ fn value_of(source: &SecretSource, folder: &Path) -> Result<Zeroizing<String>, (
         SecretSource::File(path) => read_file(&folder.join(path)),
         SecretSource::Command(words) => output_of(words, folder),
         SecretSource::Age(path) => {
-            // The command starts in the inventory's folder, so a path relative to ours would be looked for twice.
+            // The command starts in the inventory's folder, where a path relative to ours is another one.
             let file = std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
-            // Anybody can encrypt to a key that is public: an account that can write the file chooses the secret.
+            // Anyone can encrypt to a public key: an account that can write the file chooses the secret.
             if let Err(FileError::Untrusted(why)) = check(&file) {
                 return Err((why.what(), why.remedy()));
             }

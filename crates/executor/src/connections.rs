@@ -61,7 +61,7 @@ pub enum LockError {
     Failed {
         /// The host.
         host: HostName,
-        /// What the agent said.
+        /// The error of the agent.
         why: String,
     },
 }
@@ -115,7 +115,7 @@ impl Connections {
         self.sessions.keys()
     }
 
-    /// Takes the run lock of every host that can be reached, in sorted order, so that of two runs one goes on; and of
+    /// Takes the run lock of every host that can be reached, in sorted order, so that one of two runs gets all; and of
     /// every session that is opened from now on, so also where one is lost meanwhile. The first host that another run
     /// has locked ends it; the locks that were taken are released with their connections.
     pub async fn take_locks(&mut self, holder: LockHolder) -> Result<(), LockError> {
@@ -145,17 +145,17 @@ impl Connections {
         &mut self,
         holder: LockHolder,
         patience: Duration,
-        mut tell: impl FnMut(&LockError),
+        mut report: impl FnMut(&LockError),
     ) -> Result<(), LockError> {
         let deadline = after(patience);
-        let mut told: Option<LockError> = None;
+        let mut reported: Option<LockError> = None;
         loop {
             match self.take_locks(holder.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(held @ LockError::Held { .. }) if Instant::now() < deadline => {
-                    if told.as_ref() != Some(&held) {
-                        tell(&held);
-                        told = Some(held);
+                    if reported.as_ref() != Some(&held) {
+                        report(&held);
+                        reported = Some(held);
                     }
                     sleep_until(deadline.min(Instant::now() + LOCK_INTERVAL)).await;
                 }

@@ -21,7 +21,7 @@ const ATTEMPTS: u32 = 2;
 /// How often a connection to a host is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// As often as the connections are told to.
+    /// As often as the connections' retry policy says.
     Usual,
     /// Once: the caller observes again anyway.
     None,

@@ -21,7 +21,7 @@ const ATTEMPTS: u32 = 3;
 const LAST_OBSERVATION: Duration = Duration::from_secs(5);
 
 /// How much longer than an action's own limit its answer may take: the agent checks preconditions first, and an
-/// operation comes to its next safe point after its time is up.
+/// operation reaches its next safe point after its time is up.
 const SLACK: Duration = Duration::from_mins(1);
 
 /// The first interval between two observations for a gate; it grows to [`LONGEST_INTERVAL`].
@@ -111,7 +111,7 @@ impl NodeRun<'_> {
         let (host, connections) = (&self.node.host, self.cx.connections);
         let mut lost = String::new();
         for attempt in 1..=ATTEMPTS {
-            // An action that was sent comes to its end; one that was not, or whose connection is gone, is left at a stop.
+            // At a stop, an action that was sent is finished; one that was not, or whose connection is lost, is given up.
             let session = tokio::select! {
                 biased;
                 session = connections.session(host) => session,

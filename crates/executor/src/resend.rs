@@ -1,8 +1,8 @@
 //! An action is sent, and sent again where its connection was lost. It is done once.
 //!
 //! - Every attempt carries the same id, and the agent does only what it has not done under that id yet.
-//! - Where the agent cannot know (an agent died in the middle, the host went down), it says so, and nothing is repeated.
-//! - Only for a restart the host tells whether it was made. A unit that was started since the first observation is only
+//! - Where the agent cannot know (an agent died in the middle, the host went down), it reports that, and nothing is repeated.
+//! - Only for a restart the host shows whether it was done. A unit that was started since the first observation is only
 //!   made sure to run; one that was not is restarted, under a new id.
 
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl<'c> Delivery<'c> {
     }
 
     /// Whether what changed since the plan may be the work of an earlier attempt. An action that must not be repeated is
-    /// not even looked at a second time once it was begun.
+    /// not checked a second time once it was begun.
     pub(crate) fn may_have_been_done(&self) -> bool {
         self.is_renewed || self.sent > 1 && self.action.operation.is_idempotent()
     }
@@ -101,7 +101,7 @@ fn only_start(operation: &mut Operation) {
     }
 }
 
-/// The unit's invocation; `None` where it cannot be told.
+/// The unit's invocation; `None` where it is unknown.
 async fn invocation(session: &Session, query: &UnitQuery) -> Result<Option<String>, SessionError> {
     let answers = answer_within(session, CONTROL_LIMIT, session.gather(vec![query.wrap()])).await?;
     Ok(answers.into_iter().find_map(|fact| match fact {

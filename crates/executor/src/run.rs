@@ -1,4 +1,4 @@
-//! The run: starts what the schedule lets start, and tells events as they happen, one after another.
+//! The run: starts the nodes that the schedule allows, and reports events in the order in which they happen.
 
 use std::collections::BTreeMap;
 
@@ -32,23 +32,23 @@ pub async fn run(
         events: &events,
     };
     // A receiver of events that is gone does not stop a run.
-    let tell = |event: Event| drop(events.send(event));
+    let emit = |event: Event| drop(events.send(event));
     let mut schedule = Schedule::new(graph, limits);
     let mut outcome = Outcome::default();
     let mut running = FuturesUnordered::new();
     let mut pauses: BTreeMap<&GroupId, Instant> = BTreeMap::new();
-    tell(Event::RunStarted {
+    emit(Event::RunStarted {
         nodes: graph.nodes().len(),
     });
     loop {
         if *stop.borrow() == Stop::Asked && !outcome.interrupted {
             outcome.interrupted = true;
             schedule.halt(NotRun::Interrupted);
-            tell(Event::Interrupted);
+            emit(Event::Interrupted);
         }
         for at in schedule.start() {
             let node = &graph.nodes()[at];
-            tell(Event::NodeStarted {
+            emit(Event::NodeStarted {
                 node: node.id.clone(),
                 host: node.host.clone(),
             });
@@ -71,21 +71,21 @@ pub async fn run(
                 count(&ended.outcome, &mut outcome);
                 let over = after(limits.pause_between);
                 pauses.extend(graph.nodes()[at].disrupts.iter().map(|group| (group, over)));
-                tell(Event::NodeFinished { node: graph.nodes()[at].id.clone(), outcome: ended.outcome });
-                report(graph, schedule.finish(at, ended.end), &mut outcome, &tell);
+                emit(Event::NodeFinished { node: graph.nodes()[at].id.clone(), outcome: ended.outcome });
+                report(graph, schedule.finish(at, ended.end), &mut outcome, &emit);
             }
         }
     }
-    report(graph, schedule.give_up(), &mut outcome, &tell);
-    tell(Event::RunFinished { outcome });
+    report(graph, schedule.give_up(), &mut outcome, &emit);
+    emit(Event::RunFinished { outcome });
     outcome
 }
 
-fn report(graph: &StepGraph, dropped: Vec<(usize, NotRun)>, outcome: &mut Outcome, tell: &impl Fn(Event)) {
+fn report(graph: &StepGraph, dropped: Vec<(usize, NotRun)>, outcome: &mut Outcome, emit: &impl Fn(Event)) {
     for (at, why) in dropped {
         let ended = NodeOutcome::NotRun { why };
         count(&ended, outcome);
-        tell(Event::NodeFinished {
+        emit(Event::NodeFinished {
             node: graph.nodes()[at].id.clone(),
             outcome: ended,
         });

@@ -46,7 +46,7 @@ struct Causes {
     nodes: usize,
 }
 
-/// How a node ended, as far as scheduling goes.
+/// How a node ended, for the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// It succeeded.
@@ -179,7 +179,7 @@ impl<'g> Schedule<'g> {
             self.halt(NotRun::FailFast);
         }
         let mut dropped = Vec::new();
-        // After a halt nothing starts anyway, and why is told once all has ended.
+        // After a halt nothing starts anyway; the reason is reported once all has ended.
         if end.stops_rollout()
             && self.halted.is_none()
             && let Some(service) = &node.service

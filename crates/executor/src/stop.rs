@@ -10,11 +10,11 @@ pub enum Stop {
     /// Not asked.
     #[default]
     No,
-    /// Asked: what runs comes to its next safe point.
+    /// Asked: running nodes reach their next safe point.
     Asked,
 }
 
-/// The moment at which the operator asks to stop; it never comes where nobody can ask any more.
+/// The moment at which the operator asks to stop; it never comes where the sender is gone.
 pub(crate) type StopRequest = Shared<BoxFuture<'static, ()>>;
 
 /// That moment, for all who wait for it: they hear of it in the order in which they began to wait. Receivers of a watch

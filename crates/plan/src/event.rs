@@ -93,7 +93,7 @@ pub enum Failure {
     },
     /// The action failed or ran out of time.
     Action {
-        /// What the agent said.
+        /// The error of the agent.
         message: String,
     },
     /// The action was begun, and its end is not known: its connection was lost, and its agent or host went down. It is not
@@ -111,7 +111,7 @@ pub enum Failure {
     },
     /// The host was lost and did not come back.
     Lost {
-        /// What the connection said.
+        /// The error of the connection.
         message: String,
     },
 }

@@ -33,7 +33,7 @@ pub enum Unknown {
     Unreachable {
         /// The host.
         host: HostName,
-        /// What the connection said.
+        /// The error of the connection.
         why: String,
     },
     /// The host was reached and the query failed there.
@@ -41,11 +41,11 @@ pub enum Unknown {
     Failed {
         /// The host.
         host: HostName,
-        /// What the agent said.
+        /// The error of the agent.
         why: String,
     },
     /// It was not asked: a defect of the caller.
-    #[error("nothing was asked of {host} that would tell")]
+    #[error("{host} was not asked for this fact")]
     NotAsked {
         /// The host.
         host: HostName,

@@ -1,4 +1,4 @@
-//! Gates: what must come true before the run goes on.
+//! Gates: conditions that must hold before the run continues.
 //!
 //! After a member was restarted, only its service can say whether it is healthy again. A gate therefore names a
 //! check of its service and the facts to watch; the executor gathers those facts until the [`Judge`], which knows

@@ -28,7 +28,7 @@ pub struct Node {
     pub reason: String,
     /// The change; `None` for a node that only waits for its gates.
     pub action: Option<Action>,
-    /// What the change looks like, where there is something to show.
+    /// The change as it can be shown, if it can.
     pub preview: Option<Preview>,
     /// The quorum groups of which the action makes this host's member unavailable.
     pub disrupts: BTreeSet<GroupId>,
@@ -84,7 +84,7 @@ pub struct StepGraph {
     pub basis: BTreeMap<ServiceName, Vec<Basis>>,
 }
 
-/// A graph as it was read from a file that anybody may have edited: not sound before it was checked.
+/// A graph as it was read from a file that may have been edited: not sound before it was checked.
 #[derive(Deserialize)]
 struct SerializedGraph {
     nodes: Vec<Node>,
@@ -112,7 +112,7 @@ impl TryFrom<SerializedGraph> for StepGraph {
 }
 
 /// Why nodes and budgets are no graph. All of these are defects of the planner or a playbook, never of a
-/// host; or somebody edited a saved plan.
+/// host; or a saved plan was edited.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GraphError {
     /// Two nodes have the same name.
@@ -137,7 +137,7 @@ pub enum GraphError {
         /// The group.
         group: GroupId,
     },
-    /// A node disrupts a group and nothing tells when the disruption is over.
+    /// A node disrupts a group and has no gate that ends the disruption.
     #[error("{0} disrupts a group and has no gate after it")]
     NoGate(NodeId),
     /// A budget that allows no disruption while nodes need one.

@@ -9,7 +9,7 @@ use types::{HostName, ServiceName};
 pub enum Level {
     /// Good to know: the leader now, the playbook in force.
     Info,
-    /// The operator should look at it.
+    /// It needs the operator's attention.
     Warning,
 }
 

@@ -61,7 +61,7 @@ fn has_moved(now: &Basis, was: &Basis) -> bool {
     now.what == was.what && now.moves && was.moves && is_plain(&now.value) && is_plain(&was.value)
 }
 
-/// Aligns the texts of a step in which a value may move. Whether they go with what is said to have moved.
+/// Aligns the texts of a step that may have a volatile value. Whether they agree with the changed values.
 fn align_node(now: &mut Node, was: &Node, moves: &[Move]) -> bool {
     let mut agree = true;
     let before = now.before.iter_mut().zip(&was.before);
@@ -88,8 +88,8 @@ fn align_node(now: &mut Node, was: &Node, moves: &[Move]) -> bool {
     agree
 }
 
-/// Takes the earlier text where the two differ in nothing but values that moved. Whether the two go with what is said to
-/// have moved: a word with the value of now had the earlier one.
+/// Takes the earlier text where the two differ in volatile values only. Whether they agree with the changed values: a word
+/// with the new value had the earlier one.
 fn align_text(now: &mut String, was: &str, moves: &[Move]) -> bool {
     let goes_with = |was: &str, now: &str| -> Option<bool> {
         let values = moves
@@ -109,6 +109,6 @@ fn align_text(now: &mut String, was: &str, moves: &[Move]) -> bool {
         was.clone_into(now);
         return true;
     }
-    // Where the texts differ in something else, the step tells.
+    // Where the texts differ in something else, the step is reported.
     was != now
 }

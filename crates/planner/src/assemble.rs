@@ -22,7 +22,7 @@ pub(crate) fn plan(
 ) -> Result<StepGraph, GraphError> {
     let mut nodes: Vec<Node> = Vec::new();
     let mut budgets = BTreeMap::new();
-    let mut said = StepGraph::default();
+    let mut remarks = StepGraph::default();
     let mut stages = Stages::default();
     for bound in rollouts {
         let service = bound.service.map(|at| &*services[at]);
@@ -32,25 +32,27 @@ pub(crate) fn plan(
                 let budget = budget::of(service, cx.facts, cx.options.max_unavailable);
                 budgets.insert(GroupId::from(service.name()), budget);
             }
-            said.basis.insert(service.name().clone(), service.basis(cx.facts));
+            remarks
+                .basis
+                .insert(service.name().clone(), service.basis(cx.facts));
         }
         nodes.extend(chain.nodes);
-        said.notes.extend(chain.said.notes);
-        said.refusals.extend(chain.said.refusals);
-        said.unplanned.extend(chain.said.unplanned);
+        remarks.notes.extend(chain.remarks.notes);
+        remarks.refusals.extend(chain.remarks.refusals);
+        remarks.unplanned.extend(chain.remarks.unplanned);
         stages.add(chain.rollout, bound.per_host);
     }
-    report_unreachable_once(&mut said.unplanned);
+    report_unreachable_once(&mut remarks.unplanned);
     let mut graph = StepGraph::new(nodes, budgets)?;
-    graph.notes = said.notes;
-    graph.refusals = said.refusals;
-    graph.unplanned = said.unplanned;
-    graph.basis = said.basis;
+    graph.notes = remarks.notes;
+    graph.refusals = remarks.refusals;
+    graph.unplanned = remarks.unplanned;
+    graph.basis = remarks.basis;
     Ok(graph)
 }
 
-/// Each service that a host belongs to says that it cannot be reached. A playbook without a service says so only of a
-/// host that belongs to none.
+/// An unreachable host is reported for each service that it belongs to, and for a playbook without a service only where it
+/// belongs to none.
 fn report_unreachable_once(unplanned: &mut Vec<Unplanned>) {
     let of_services: BTreeSet<HostName> = unplanned
         .iter()

@@ -1,6 +1,6 @@
 //! One rollout: its tasks become nodes, each tied to those that come before it.
 //!
-//! - A node needs the node before it on its host, so each host goes on by itself.
+//! - A node needs the node before it on its host, so hosts do not wait for each other.
 //! - At a barrier it needs the latest node of every host.
 //! - In a serial step it also needs an earlier node of that step ([`SerialOrder`]).
 
@@ -24,7 +24,7 @@ const AFTER_REFUSAL: &str = "depends on a refused step";
 pub(crate) struct Planned {
     pub(crate) nodes: Vec<Node>,
     /// Notes, refusals, and what could not be planned.
-    pub(crate) said: StepGraph,
+    pub(crate) remarks: StepGraph,
     /// What later stages come after.
     pub(crate) rollout: Rollout,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Chain<'a> {
     /// The hosts that have a node of this rollout.
     begun: BTreeSet<HostName>,
     nodes: Vec<Node>,
-    said: StepGraph,
+    remarks: StepGraph,
 }
 
 impl<'a> Chain<'a> {
@@ -58,7 +58,7 @@ impl<'a> Chain<'a> {
             latest,
             begun: BTreeSet::new(),
             nodes: Vec::new(),
-            said: StepGraph::default(),
+            remarks: StepGraph::default(),
         };
         chain.plan_steps();
         chain.skip_if_blocked();
@@ -70,11 +70,11 @@ impl<'a> Chain<'a> {
                 service: chain.name(),
                 stage: bound.stage,
                 latest: chain.latest,
-                refused: chain.said.refusals.first().map(|refusal| refusal.what.clone()),
+                refused: chain.remarks.refusals.first().map(|refusal| refusal.what.clone()),
                 outlook,
             },
             nodes: chain.nodes,
-            said: chain.said,
+            remarks: chain.remarks,
         }
     }
 
@@ -154,7 +154,7 @@ impl<'a> Chain<'a> {
         }
         for refusal in plan.refusals {
             self.latest.refused.insert(refusal.host.clone());
-            self.said.refusals.push(Refusal {
+            self.remarks.refusals.push(Refusal {
                 service: refusal.service.or_else(|| self.name()),
                 ..refusal
             });
@@ -212,7 +212,7 @@ impl<'a> Chain<'a> {
     /// Whether later rollouts may rely on this one. Where it plans changes, their gates prove that the service is healthy
     /// afterwards. A host that cannot be reached is not waited for.
     fn outlook(&self) -> Outlook {
-        if let Some(refusal) = self.said.refusals.first() {
+        if let Some(refusal) = self.remarks.refusals.first() {
             return Outlook::Blocked(refusal.what.clone());
         }
         let Some(service) = self.service.filter(|_| self.nodes.is_empty()) else {
@@ -253,7 +253,7 @@ impl<'a> Chain<'a> {
         let refusals = budget::refusals(service, &disrupted, self.cx.options);
         if !refusals.is_empty() {
             self.skip_all(AFTER_REFUSAL);
-            self.said.refusals.extend(refusals);
+            self.remarks.refusals.extend(refusals);
         }
     }
 
@@ -271,14 +271,14 @@ impl<'a> Chain<'a> {
     }
 
     fn note(&mut self, note: Note) {
-        self.said.notes.push(Note {
+        self.remarks.notes.push(Note {
             service: note.service.or_else(|| self.name()),
             ..note
         });
     }
 
     fn unplanned(&mut self, steps: SkippedSteps, host: HostName, why: String) {
-        self.said.unplanned.push(Unplanned {
+        self.remarks.unplanned.push(Unplanned {
             service: self.name(),
             steps,
             host,

@@ -34,7 +34,7 @@ pub(crate) fn secret_queries(service: &dyn Service, host: &HostName, facts: &Fac
     queries.into_iter().filter(withheld).collect()
 }
 
-/// The answers to the queries that are withheld: files as they were told without secrets, and servers that are down.
+/// The answers to the queries that are withheld: files as they were read without secrets, and servers that are down.
 pub(crate) fn assumed_answers(service: &dyn Service, host: &HostName, facts: &Facts) -> Option<HostFacts> {
     if facts.unreachable(host).is_some() {
         return None;
@@ -57,8 +57,7 @@ fn is_withheld(query: &FactQuery, host: &HostName, facts: &Facts) -> bool {
     !query.secrets().is_empty() && facts.answer_to(host, query).is_none()
 }
 
-/// The query without its secrets: a file is still told, with what its masks hide. `None` for a question that cannot
-/// be asked without them.
+/// The query without its secrets: a file is still read, with masks. `None` for a query that needs them.
 fn without_secrets(query: &FactQuery) -> Option<FactQuery> {
     match query {
         FactQuery::File(file) => Some(

@@ -1,6 +1,6 @@
 //! From the desired and the observed state to a plan: a pure function.
 //!
-//! A [`Project`] is everything that the operator wrote, read and checked. It tells which facts it needs
+//! A [`Project`] is everything that the operator wrote, read and checked. It knows which facts it needs
 //! ([`Project::queries`]) and turns their answers into a step graph ([`Project::plan`]). It also judges the gates of its
 //! plans and gives the services' status, because both are a reading of facts.
 

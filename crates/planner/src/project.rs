@@ -1,4 +1,4 @@
-//! The project: inventory, services and playbooks, read together so that all their errors are told at once.
+//! The project: inventory, services and playbooks, read together so that all their errors are reported at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ pub fn builtin_playbooks() -> Vec<(&'static str, &'static str)> {
 
 /// The templates that a playbook names; the caller reads the files and passes their texts in with the playbook.
 pub fn templates(sources: &Sources, playbook: SourceId) -> Vec<(String, types::Span)> {
-    // What is wrong with the playbook is told when the project is read.
+    // Errors of the playbook are reported when the project is read.
     let playbook = Playbook::read(sources, playbook, &Findings::default());
     generic::templates(&playbook)
         .into_iter()

@@ -2,7 +2,7 @@
 //!
 //! The executor starts each node as soon as it may; it knows no batches. But a reader wants to know what goes
 //! together and what goes one after another, so the run is played through here with every node taking equally
-//! long. What comes of it is true of the order: a node stands in a later batch than all it needs, and no batch makes
+//! long. The order is right: a node is in a later batch than all it needs, and no batch makes
 //! more members unavailable than their budget allows.
 
 use std::collections::{BTreeMap, BTreeSet};

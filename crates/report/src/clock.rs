@@ -1,6 +1,6 @@
 //! Times as people read them: `2026-11-03 10:15:00` and `3 h ago`, `41.0 s` and `3 min 05 s`.
 //!
-//! Everything is told in microseconds since 1970. What time it is now, and in which zone, comes in as a [`Clock`].
+//! All times are microseconds since 1970. What time it is now, and in which zone, comes in as a [`Clock`].
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

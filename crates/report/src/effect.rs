@@ -1,4 +1,4 @@
-//! The sign before a line of the plan: what sort of thing happens, at a glance.
+//! The effect of a node: create, change, disrupt or wait, with its sign in the plan.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use crate::Paint;
 
-/// What sort of thing a node does.
+/// The effect of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
-    /// Something comes to be that was not there.
+    /// Something is created.
     Create,
-    /// Something changes, and the service goes on.
+    /// Something changes, and the service stays available.
     Change,
     /// A process is stopped or restarted, or a member becomes unavailable.
     Disrupt,
@@ -23,7 +23,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// The sign of a node.
+    /// The effect of a node.
     pub fn of(node: &Node) -> Self {
         let Some(action) = &node.action else {
             return Self::Wait;

@@ -88,7 +88,7 @@ pub fn render_run(view: &RunView, clock: &Clock, screen: &Screen) -> Page {
     out.push_str(&screen.paint(Paint::Strong, "Events"));
     out.push('\n');
     for (at_us, event) in &view.events {
-        if let Some((word, text)) = told(event, &view.labels) {
+        if let Some((word, text)) = describe(event, &view.labels) {
             let first = format!("  {}  {word:<8} ", clock.time(*at_us));
             out.push_str(&wrapped(&first, first.len(), &text, screen.width));
         }
@@ -144,7 +144,7 @@ fn result(run: &RunLine) -> (Paint, String) {
 }
 
 /// An event in words; `None` where the head and the end of the view say it.
-fn told(event: &Event, labels: &Labels) -> Option<(&'static str, String)> {
+fn describe(event: &Event, labels: &Labels) -> Option<(&'static str, String)> {
     Some(match event {
         Event::RunStarted { .. } | Event::RunFinished { .. } => return None,
         Event::NodeStarted { node, .. } => ("started", labels.name(node)),

@@ -1,7 +1,7 @@
 //! The words for a run's nodes, by which events refer to them.
 //!
-//! While a run goes on the words come from its step graph; when it is looked up later, from the journal, which has
-//! kept no more than these. So everything that tells of a run works on [`Labels`] and not on the graph.
+//! During a run they come from its step graph; later they come from the journal, which has no more than these. So all that
+//! reports a run works on [`Labels`] and not on the graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use types::{GroupId, HostName, NodeId};
 
 use crate::text::one_line;
 
-/// What is needed to tell of a node.
+/// What is shown of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// Its name.

@@ -290,23 +290,23 @@ mod tests {
     use super::*;
     use crate::samples::{killed_run, rolling_change, stopped_run, successful_run};
 
-    fn told(events: &[(i64, plan::Event)]) -> Page {
+    fn shown(events: &[(i64, plan::Event)]) -> Page {
         render_outcome(&Labels::from(&rolling_change()), events, &Screen::plain())
     }
 
     #[test]
     fn a_successful_run() {
-        insta::assert_snapshot!(told(&successful_run()));
+        insta::assert_snapshot!(shown(&successful_run()));
     }
 
     #[test]
     fn a_rollout_that_stopped_at_a_gate() {
-        insta::assert_snapshot!(told(&stopped_run()));
+        insta::assert_snapshot!(shown(&stopped_run()));
     }
 
     #[test]
     fn a_run_that_was_killed() {
-        insta::assert_snapshot!(told(&killed_run()));
+        insta::assert_snapshot!(shown(&killed_run()));
     }
 
     #[test]
@@ -331,10 +331,10 @@ mod tests {
         };
         let node = "mq/restart@db1".parse().unwrap();
         let outcome = NodeOutcome::NotRun { why };
-        let told = told(&[(0, plan::Event::NodeFinished { node, outcome })]);
+        let shown = shown(&[(0, plan::Event::NodeFinished { node, outcome })]);
         assert!(
-            told.contains("because the disruption budget of mq was used up; unavailable: db3:"),
-            "{told}"
+            shown.contains("because the disruption budget of mq was used up; unavailable: db3:"),
+            "{shown}"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! A text as it goes out: nothing in it can steer a terminal but the colours that this crate put there.
 //!
-//! What is shown comes from hosts, files and other people: the name of who holds a lock, a path, a title in the journal.
+//! What is shown comes from hosts, files and other people: the holder of a lock, a path, a title in the journal.
 //! Every text becomes a [`Page`] before it is written. A text from elsewhere becomes one with all of its control
 //! characters visible; a text that was drawn here keeps the styles of [`crate::Screen`], and its parts were cleaned when
 //! they were painted.
@@ -43,7 +43,7 @@ impl Page {
         Self(out)
     }
 
-    /// A sentence of somebody else, such as an error, on one line: a line of its own could pass for one of ours.
+    /// A sentence from elsewhere, such as an error, on one line: a line of its own could pass for one of ours.
     pub fn sentence(text: &str) -> Self {
         Self(one_line(text))
     }

@@ -7,7 +7,7 @@ use crate::{Page, Paint, Screen};
 pub struct SavedPlanHeader<'a> {
     /// Its file, as the operator named it.
     pub file: &'a str,
-    /// When and by whom it was made.
+    /// Its time and author.
     pub made: &'a str,
     /// What it names, each with what it is: a path, an option, a command that prints a secret.
     pub names: Vec<(&'static str, String)>,

@@ -46,7 +46,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Folds a plan. Services stand in the order in which the plan comes to them.
+/// Folds a plan. Services stand in the order of their first nodes.
 pub(crate) fn sections(graph: &StepGraph) -> Vec<Section<'_>> {
     let batch_of = batches(graph);
     let mut rollouts: Vec<(&str, Option<&ServiceName>)> = Vec::new();

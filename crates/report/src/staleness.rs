@@ -31,7 +31,7 @@ impl TextChanges {
 pub struct StalePlan<'a> {
     /// Its file, as the operator named it.
     pub file: &'a str,
-    /// When and by whom it was made.
+    /// Its time and author.
     pub made: &'a str,
     /// The project's texts.
     pub texts: &'a TextChanges,
@@ -81,7 +81,7 @@ fn blocks(stale: &StalePlan<'_>) -> Vec<(&'static str, Vec<String>)> {
     let of = |wanted: Block| -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for line in differences.iter().filter(|one| block(one) == wanted).map(line) {
-            // Each service of an unreachable host says so.
+            // Each service of an unreachable host reports it.
             if !lines.contains(&line) {
                 lines.push(line);
             }

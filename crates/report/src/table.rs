@@ -5,7 +5,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table};
 use crate::text::escape_controls;
 use crate::{Paint, Screen};
 
-/// A table that is being filled. Columns in which every cell is empty are left out.
+/// A table that is being filled. Columns in which every cell is empty are omitted.
 pub(crate) struct Rows {
     heading: Vec<&'static str>,
     rows: Vec<Vec<(String, Option<Paint>)>>,

@@ -1,7 +1,6 @@
 //! What is known of a run from its events: when each node began, what it waits for, how it ended.
 //!
-//! Progress adds event after event; outcome and history take a whole run. Both tell the same story, because both
-//! read it here.
+//! Progress adds event after event; outcome and history take a whole run.
 
 use std::collections::BTreeMap;
 

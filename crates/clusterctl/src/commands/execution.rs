@@ -18,7 +18,7 @@ use types::RunId;
 
 use super::plan::view;
 use crate::cli::ApplyArgs;
-use crate::clock::{new_run, now_text, now_us, who};
+use crate::clock::{new_run, now_text, now_us, operator};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Loaded;
@@ -76,7 +76,7 @@ impl Execution<'_> {
         let run = new_run()?;
         let journal = journal::open(state_dir)?;
         let holder = LockHolder {
-            who: who(),
+            who: operator(),
             since: now_text(),
             run: run.clone(),
         };
@@ -248,7 +248,7 @@ fn info(args: &ApplyArgs, graph: &StepGraph, run: RunId) -> RunInfo {
     RunInfo {
         run,
         started_us: now_us(),
-        who: who(),
+        who: operator(),
         command: command.join(" "),
         inventory: args.target.source.inventory.display().to_string(),
         nodes: graph.nodes().iter().map(RunNode::from).collect(),

@@ -10,7 +10,7 @@ use super::format::{FORMAT, VERSION};
 use super::plan::SavedPlan;
 use crate::operator_files::{FileError, Rule, read_text};
 
-/// What tells a saved plan, whatever its version.
+/// The mark of a saved plan of any version.
 #[derive(Deserialize)]
 struct Mark {
     format: String,

@@ -1,4 +1,4 @@
-//! What tells a saved plan from other files.
+//! The mark of a saved plan.
 
 /// What a file must begin with to be one.
 pub(super) const FORMAT: &str = "clusterctl plan";

@@ -12,7 +12,7 @@ use super::error::SavedError;
 use super::format::{FORMAT, VERSION};
 use super::texts::{self, Text};
 use crate::cli::{ApplyArgs, ConsentArgs, SourceArgs, TargetArgs};
-use crate::clock::{now_text, who};
+use crate::clock::{now_text, operator};
 use crate::files::Files;
 
 /// A saved plan.
@@ -29,7 +29,7 @@ pub(crate) struct SavedPlan {
     pub(crate) plan: StepGraph,
 }
 
-/// Who made it.
+/// The author of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Made {
@@ -64,7 +64,7 @@ impl SavedPlan {
             format: FORMAT.to_owned(),
             version: VERSION,
             made: Made {
-                by: who(),
+                by: operator(),
                 at: now_text(),
                 with: env!("CARGO_PKG_VERSION").to_owned(),
             },
@@ -89,7 +89,7 @@ impl SavedPlan {
         }
     }
 
-    /// When and by whom it was made.
+    /// Its time and author.
     pub(crate) fn made_by(&self) -> String {
         format!("{} by {}", self.made.at, self.made.by)
     }
@@ -155,7 +155,7 @@ pub(crate) fn absolute(source: &SourceArgs) -> Result<SourceArgs, SavedError> {
     })
 }
 
-/// What a command line says that a saved plan has said already.
+/// The options of a command line that a saved plan has already.
 ///
 /// Every option is named here, so that a new one cannot be forgotten.
 pub(crate) fn contradictions(args: &ApplyArgs) -> Vec<&'static str> {

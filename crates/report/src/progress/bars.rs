@@ -55,7 +55,7 @@ impl Bars {
         }
     }
 
-    /// Moves the lines to what is so after an event. A finished line goes above them.
+    /// Updates the bars after an event. A finished line goes above them.
     pub(super) fn on(&mut self, event: &Event, finished: Option<&str>, log: &ProgressLog) {
         if let Some(line) = finished {
             let _ = self.all.println(line);
