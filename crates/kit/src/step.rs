@@ -218,6 +218,14 @@ impl StepPlan {
         Self::default()
     }
 
+    /// Adds the tasks of a host, or why they could not be planned.
+    pub fn add<E: ToString>(&mut self, host: &HostName, planned: Result<impl IntoIterator<Item = Task>, E>) {
+        match planned {
+            Ok(tasks) => self.tasks.extend(tasks),
+            Err(why) => self.unplanned.push((host.clone(), why.to_string())),
+        }
+    }
+
     /// Adds a note without a service; the planner fills the service in.
     pub fn note(&mut self, level: Level, host: Option<&HostName>, text: impl Into<String>) {
         self.notes.push(Note {
@@ -242,10 +250,7 @@ pub fn action(operation: Operation, limit_ms: u64) -> Action {
 pub fn each_host(cx: &Cx<'_>, mut plan: impl FnMut(&HostName) -> Result<Vec<Task>, Unknown>) -> StepPlan {
     let mut all = StepPlan::nothing();
     for host in cx.hosts {
-        match plan(host) {
-            Ok(tasks) => all.tasks.extend(tasks),
-            Err(unknown) => all.unplanned.push((host.clone(), unknown.to_string())),
-        }
+        all.add(host, plan(host));
     }
     all
 }

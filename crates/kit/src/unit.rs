@@ -160,13 +160,15 @@ pub fn is_newer(file: &FileFact, unit: &UnitFact) -> bool {
     unit.started_us > 0 && modified.is_some_and(|modified| modified > unit.started_us)
 }
 
-/// What must be told to systemd so that a unit neither runs nor starts at boot; empty where it does neither.
+/// What must be told to systemd so that a unit neither runs nor starts at boot; empty where it does neither. It is disabled
+/// first, so that a unit that was cut off in between is still seen to run. One that systemd starts again and again is
+/// stopped as well.
 pub fn verbs_to_retire(unit: &UnitFact) -> Vec<UnitVerb> {
     let mut verbs = Vec::new();
     if unit.is_enabled() {
         verbs.push(UnitVerb::Disable);
     }
-    if unit.is_active() {
+    if unit.is_active() || unit.active == "activating" {
         verbs.push(UnitVerb::Stop);
     }
     verbs
@@ -201,4 +203,24 @@ pub fn is_reached_by_none<'h>(
 ) -> bool {
     let mut seen = others.filter_map(|other| facts.get(other, port).ok()).peekable();
     seen.peek().is_some() && seen.all(|fact| *fact != TcpFact::Open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_is_started_again_and_again_is_stopped_too() {
+        let unit = UnitFact {
+            load: "loaded".to_owned(),
+            active: "activating".to_owned(),
+            sub: "auto-restart".to_owned(),
+            enabled: "disabled".to_owned(),
+            main_pid: 0,
+            started_us: 1,
+            invocation: String::new(),
+            stale: false,
+        };
+        assert_eq!(verbs_to_retire(&unit), [UnitVerb::Stop]);
+    }
 }
