@@ -7,6 +7,7 @@
 mod boot;
 mod error;
 mod root;
+mod seed;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 pub(crate) use boot::ssh;
 pub use error::HostError;
-pub(crate) use root::Seed;
+pub(crate) use seed::Seed;
 
 use crate::Progress;
 use crate::cgroup::{self, Cgroup};

@@ -45,7 +45,7 @@ pub enum HostError {
     NotUp {
         /// The time it had.
         limit: Duration,
-        /// What is still missing.
+        /// The missing condition.
         problem: String,
         /// The console's log.
         log: PathBuf,

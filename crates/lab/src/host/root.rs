@@ -4,36 +4,13 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use super::{Host, HostError};
+use super::{Host, HostError, Seed};
 use crate::cmd::Cmd;
 use crate::files::{self, FileError};
-use crate::range::Range;
-use crate::spec::HostSpec;
-use crate::{Programs, mounts, programs, ssh_files};
+use crate::{mounts, programs, ssh_files};
 
 /// The host's key, in its root.
 const HOST_KEY: &str = "etc/ssh/ssh_host_ed25519_key";
-
-/// What all hosts of a lab have in common when they start.
-#[derive(Debug)]
-pub(crate) struct Seed<'a> {
-    pub(crate) range: Range,
-    pub(crate) hosts: &'a [HostSpec],
-    pub(crate) programs: &'a Programs,
-    pub(crate) public_key: String,
-    pub(crate) image: PathBuf,
-    pub(crate) supervisor: PathBuf,
-}
-
-impl Seed<'_> {
-    /// `/etc/hosts` of every host: no 127.0.1.1, which would hide a host's own address from its services.
-    fn hosts_file(&self) -> String {
-        let line = |host: &HostSpec| format!("{} {}\n", self.range.address(host.octet), host.name);
-        std::iter::once("127.0.0.1 localhost\n".to_owned())
-            .chain(self.hosts.iter().map(line))
-            .collect()
-    }
-}
 
 impl Host<'_> {
     pub(super) fn root(&self) -> PathBuf {
@@ -145,6 +122,7 @@ fn authorize(ssh_dir: &Path, public_key: &str) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Programs;
     use crate::spec::default_hosts;
 
     #[test]

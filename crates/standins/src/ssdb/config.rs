@@ -17,7 +17,7 @@ pub enum ConfigError {
     Line {
         /// Its number.
         line: usize,
-        /// What is wrong with it.
+        /// The mistake.
         what: &'static str,
     },
     /// The password is too short.

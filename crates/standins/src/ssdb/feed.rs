@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::link::Word;
 use super::message;
-use super::serve::{Client, Shared};
+use super::shared::{Client, Shared};
 
 /// How long an idle master sleeps (`TICK_INTERVAL_MS` of `backend_sync.cpp`).
 const TICK: Duration = Duration::from_millis(300);

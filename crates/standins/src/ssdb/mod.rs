@@ -14,10 +14,12 @@
 pub mod cli;
 pub mod config;
 mod feed;
+mod follow;
 mod link;
 mod log;
 pub mod message;
 mod serve;
+mod shared;
 mod slave;
 mod store;
 

@@ -1,11 +1,11 @@
-//! The server: clients' requests, and the state that all threads share.
+//! The server: clients' requests.
 
 use std::io::{self, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
@@ -13,6 +13,7 @@ use super::config::Config;
 use super::feed::{self, Ask};
 use super::log::Log;
 use super::message::{self, Message};
+use super::shared::{Client, Shared};
 use super::slave::Slave;
 use super::store::Store;
 
@@ -37,55 +38,6 @@ pub enum ServeError {
     /// Its port cannot be had.
     #[error("error opening server socket! {0}")]
     Listen(String, #[source] io::Error),
-}
-
-/// What all threads share.
-pub(super) struct Shared {
-    pub(super) config: Config,
-    pub(super) log: Log,
-    store: Mutex<Store>,
-    slaves: Vec<Slave>,
-    clients: Mutex<Vec<Arc<Client>>>,
-    links: AtomicU64,
-    calls: AtomicU64,
-}
-
-/// A slave that is connected.
-pub(super) struct Client {
-    at: String,
-    is_mirror: bool,
-    state: Mutex<(&'static str, u64)>,
-}
-
-impl Client {
-    pub(super) fn set(&self, status: &'static str, last_seq: u64) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = (status, last_seq);
-    }
-
-    fn stats(&self) -> String {
-        let (status, last_seq) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = if self.is_mirror { "mirror" } else { "sync" };
-        format!(
-            "client {}\n    type     : {kind}\n    status   : {status}\n    last_seq : {last_seq}",
-            self.at
-        )
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Looks at the data.
-    pub(super) fn store<T>(&self, look: impl FnOnce(&Store) -> T) -> T {
-        look(&self.lock())
-    }
-
-    /// Changes the data.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
-        change(&mut self.lock())
-    }
 }
 
 /// A server that has its port.

@@ -7,7 +7,7 @@ use crate::mongod::node::Node;
 use crate::mongod::repl::MemberState;
 use crate::mongod::sync;
 
-use super::Session;
+use super::session::Session;
 
 /// `buildInfo`; its module list says that this is none of MongoDB's builds.
 pub(super) fn build_info(node: &Node) -> Document {

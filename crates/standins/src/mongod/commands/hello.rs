@@ -11,7 +11,7 @@ use crate::mongod::setconfig::{Member, SetConfig};
 use crate::mongod::store::USERS;
 use crate::mongod::wire::MAX_MESSAGE;
 
-use super::Session;
+use super::session::Session;
 
 /// Answers `hello`, `isMaster` or `ismaster`: at once, or where the client knows the present state already, when it
 /// changes.

@@ -9,16 +9,8 @@ use crate::mongod::peer::binary;
 use crate::mongod::rights::User;
 use crate::mongod::scram::{Credentials, ServerExchange, parse_client_first};
 
-use super::{Session, users};
-
-/// A login between its messages.
-pub(super) struct Conversation {
-    exchange: ServerExchange,
-    credentials: Credentials,
-    user: User,
-    skip_empty: bool,
-    proven: bool,
-}
+use super::session::{Conversation, Session};
+use super::users;
 
 /// The first message.
 pub(super) fn start(node: &Node, session: &mut Session, database: &str, command: &Document) -> Reply {
