@@ -46,7 +46,7 @@ fn stream(input: &[u8], mut next: impl FnMut(&mut Decoder) -> Result<Option<()>,
 
 /// What was decoded must encode to a frame that decodes to the same.
 fn survives<T: Message + Serialize + DeserializeOwned>(message: &T) {
-    // What is too large for a frame is refused when it is sent.
+    // A message that is too large for a frame is refused when it is sent.
     let Ok(frame) = encode(message) else { return };
     let mut decoder = Decoder::default();
     decoder.push(&frame);

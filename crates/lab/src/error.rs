@@ -57,7 +57,7 @@ pub enum LabError {
     Host {
         /// Its name.
         host: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: HostError,
     },

@@ -1,6 +1,6 @@
 //! Locks between processes: two lab commands at once take turns, and a killed one holds nothing.
 //!
-//! What is locked is the directory that a command works in, so there are no lock files to be left behind.
+//! The lock is on the directory that a command works in, so there are no lock files to be left behind.
 
 use std::fs::{File, TryLockError};
 use std::io;

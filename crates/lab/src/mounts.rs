@@ -21,7 +21,7 @@ pub enum MountError {
     /// Something stays mounted, so the tree is not deleted.
     #[error("{} is still mounted, so {} is not deleted", mount.display(), tree.display())]
     Held {
-        /// What is mounted.
+        /// The source of the mount.
         mount: PathBuf,
         /// What was to be deleted.
         tree: PathBuf,

@@ -31,7 +31,7 @@ pub struct LabOptions {
     pub state: PathBuf,
     /// Where images and packages are cached.
     pub cache: PathBuf,
-    /// Who is told what happens.
+    /// The receiver of progress.
     pub progress: Progress,
 }
 

@@ -42,7 +42,7 @@ pub enum ProgramsError {
     Record {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The mistake, and its place.
         #[source]
         source: Box<toml::de::Error>,
     },

@@ -31,7 +31,7 @@ pub enum SpecError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The mistake, and its place.
         #[source]
         source: Box<toml::de::Error>,
     },

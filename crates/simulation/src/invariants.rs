@@ -25,19 +25,19 @@ pub(crate) struct Watched {
     pub(crate) allowed: usize,
     /// Values that a client was told are safe.
     pub(crate) acknowledged: Vec<u64>,
-    /// Who serves, as of the last look.
+    /// The members that were available at the last observation.
     serving: BTreeSet<HostName>,
-    /// Who an operation took away and who has not been back since.
+    /// The members that an operation took down and that have not been back since.
     ours: BTreeSet<HostName>,
     /// When the service last lost a member otherwise, and the last trouble of each host.
     shrank: Option<Duration>,
     /// Until when a partition is not seen.
     silent: Duration,
-    suffered: BTreeMap<HostName, (Duration, String)>,
+    injected: BTreeMap<HostName, (Duration, String)>,
     seen_violations: usize,
 }
 
-/// What is known of a service before an operation.
+/// A service as it is before an operation.
 pub(crate) struct Before {
     serving: BTreeSet<HostName>,
     needed: usize,
@@ -57,7 +57,7 @@ impl Watched {
             ours: BTreeSet::new(),
             shrank: None,
             silent: Duration::ZERO,
-            suffered: BTreeMap::new(),
+            injected: BTreeMap::new(),
             seen_violations: 0,
         }
     }
@@ -76,12 +76,12 @@ impl Watched {
         }
         if let Some(host) = host {
             self.ours.remove(host);
-            self.suffered.insert(host.clone(), (now, format!("{trouble:?}")));
+            self.injected.insert(host.clone(), (now, format!("{trouble:?}")));
         }
         self.look(now);
     }
 
-    /// Who serves now; what changed since the last look was nobody's operation.
+    /// The members that are available now; changes since the last observation were no operation's.
     fn look(&mut self, now: Duration) {
         let serving = self.world.serving();
         if self.serving.difference(&serving).next().is_some() {
@@ -145,7 +145,7 @@ impl Watched {
 
     fn causes(&self) -> String {
         let mut text = String::new();
-        for (host, (at, what)) in &self.suffered {
+        for (host, (at, what)) in &self.injected {
             if !self.serving.contains(host) {
                 let _ = write!(text, "; {what} at {:.3} s", at.as_secs_f64());
             }
@@ -160,7 +160,7 @@ impl Watched {
         }
     }
 
-    /// What is wrong once all is over and nothing is left to do.
+    /// The violations once all is over and nothing is left to do.
     pub(crate) fn at_the_end(&self) -> Vec<String> {
         let lost: Vec<u64> = self
             .acknowledged

@@ -55,13 +55,13 @@ struct State {
     agents: u64,
     operations: u64,
     phase_began_at: u64,
-    /// Who waits for so many operations, counted from the phase's beginning.
+    /// The waiters for so many operations, counted from the phase's beginning.
     awaited: Vec<(u64, oneshot::Sender<()>)>,
     violations: Vec<String>,
     log: Option<Vec<String>>,
 }
 
-/// What is left of it when all is over.
+/// The rest of it when all is over.
 pub(crate) struct Remains {
     pub(crate) violations: Vec<String>,
     pub(crate) log: Vec<String>,
@@ -232,7 +232,7 @@ impl Site {
         }
     }
 
-    /// What is recorded on a host, for the agent that has its lock.
+    /// The record of a host, for the agent that has its lock.
     pub(crate) fn record<T>(
         &self,
         host: &HostName,
@@ -393,7 +393,7 @@ impl Site {
         }
     }
 
-    /// Whoever uses the services has learned that these are the members.
+    /// The clients of the services have learned that these are the members.
     pub(crate) fn set_clients(&self, hosts: &[HostName]) {
         for service in &mut self.state().services {
             service.world.clients(hosts);
@@ -425,7 +425,7 @@ impl Site {
         told
     }
 
-    /// What is wrong once nothing is left to do.
+    /// The violations once nothing is left to do.
     pub(crate) fn check_end(&self) {
         let broken: Vec<String> = self
             .state()
@@ -483,7 +483,7 @@ impl State {
         self.awaited = waiting;
         let due: Vec<(u64, oneshot::Sender<()>)> = due;
         for (_, tell) in due {
-            // Who waited may have gone with its phase.
+            // The waiter may have gone with its phase.
             let _gone = tell.send(());
         }
     }

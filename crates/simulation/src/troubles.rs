@@ -37,7 +37,7 @@ impl AtWork<'_> {
     /// does.
     pub(crate) async fn run(&self, trouble: &Fault, began: Instant, mut end: watch::Receiver<bool>) -> bool {
         let over = async {
-            // Whoever ends it may be gone, and then it is over as well.
+            // The task that ends it may be gone, and then it is over as well.
             drop(end.wait_for(|is_over| *is_over).await);
         };
         tokio::pin!(over);

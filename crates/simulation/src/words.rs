@@ -5,7 +5,7 @@ use protocol::Operation;
 /// How much of it is shown.
 const SHOWN: usize = 160;
 
-/// What is done.
+/// An operation in words.
 pub(crate) fn operation(operation: &Operation) -> String {
     let mut text = match operation {
         Operation::WriteFile { path, .. } => format!("writes {path}"),

@@ -15,7 +15,7 @@ use crate::demo;
 use crate::dist::{self, Kind};
 use crate::{cargo, say};
 
-/// What is measured, and how often.
+/// The measurement, and how often it is taken.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// The lab's name; `cargo xtask demo` has built its cluster

@@ -15,7 +15,7 @@ use clap::Args;
 
 use crate::{cargo, say, stage, tools};
 
-/// What is fuzzed, and for how long.
+/// The targets to run, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct FuzzArgs {
     /// How long each target is given inputs
@@ -133,7 +133,7 @@ fn fuzz(root: &Path, target: &str, seconds: u64) -> anyhow::Result<Figures> {
         // An input of some kilobytes that takes longer, or more memory, is a finding.
         .args(["-timeout=10", "-rss_limit_mb=2048", "-malloc_limit_mb=512"])
         .args(["-print_final_stats=1", "-detect_leaks=0"])
-        // What is new goes to the first folder.
+        // New inputs go to the first folder.
         .arg(folder(root, "target/fuzz/corpus", target)?)
         .args([&seeds, &found])
         .env("CLUSTERCTL_FUZZ_SEEDS", &seeds)

@@ -104,7 +104,7 @@ fn serve(which: Which, base: &Path, log: &mut Log) -> Result<(), ProcessError> {
         .map_err(io_error(base))?;
     let role = role(&member);
     for stream in listener.incoming() {
-        // Who asks only whether the port is open may be gone by now.
+        // A client that only checks whether the port is open may be gone by now.
         let _ = stream.and_then(|mut stream| stream.write_all(role.as_bytes()));
     }
     Ok(())

@@ -1,7 +1,7 @@
-//! Who becomes primary, and when one stops being it.
+//! Elections: which member becomes primary, and when it steps down.
 //!
 //! Simplified from the real protocol: a member that misses a primary asks in a dry run whether it would be elected,
-//! then in a new term for votes, which everybody gives once a term, on disk first, and only to who holds at least
+//! then in a new term for votes, which everybody gives once a term, on disk first, and only to a member that has at least
 //! as much as the voter does.
 
 use std::sync::Arc;
@@ -93,7 +93,7 @@ fn wants_election(state: &mut State) -> bool {
                 .as_ref()
                 .is_some_and(|config| config.voters().count() == 1);
     };
-    // A primary of a lower priority is replaced, once this member holds all that it does (to two seconds).
+    // A primary of a lower priority is replaced, once this member has all its writes (to two seconds).
     let higher = repl
         .config
         .as_ref()

@@ -26,7 +26,7 @@ pub struct State {
     pub oplog: Oplog,
     /// What the changes come to.
     pub store: Store,
-    /// What is known of the replica set.
+    /// The replica set, as this member knows it.
     pub repl: Repl,
     /// What a test asks for.
     pub control: Control,
@@ -157,11 +157,11 @@ impl Node {
         let _ = tokio::time::timeout(limit, wait).await;
     }
 
-    /// Waits until something of the state holds, or the time is over: whether it holds.
-    pub async fn wait_until(&self, limit: Option<Duration>, holds: impl Fn(&State) -> bool) -> bool {
+    /// Waits until a condition is met, or the time is over; returns whether it is met.
+    pub async fn wait_until(&self, limit: Option<Duration>, is_met: impl Fn(&State) -> bool) -> bool {
         let mut changed = self.changed.subscribe();
         let wait = async {
-            while !holds(&self.lock()) {
+            while !is_met(&self.lock()) {
                 if changed.changed().await.is_err() {
                     return false;
                 }

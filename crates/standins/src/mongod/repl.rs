@@ -1,8 +1,8 @@
 //! What a member knows of its replica set: its own role, the others', and what of it survives a crash.
 //!
 //! The protocol is a simplified form of the real one (terms, votes on disk, dry runs, priorities, a majority for
-//! everything), honest in what matters: there is at most one primary a term, only who holds all that a majority
-//! holds is elected, and nothing counts as the majority's before a majority has it on disk.
+//! everything), honest in what matters: there is at most one primary a term, only a member with all that a majority
+//! has is elected, and nothing counts as the majority's before a majority has it on disk.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Who may do what: MongoDB's built-in roles, as far as the stand-in's commands can tell them apart.
+//! Authorization: MongoDB's built-in roles, as far as the stand-in's commands can tell them apart.
 //!
 //! After <https://www.mongodb.com/docs/manual/reference/built-in-roles/> and, for the localhost exception,
 //! `authorization_session_impl.cpp`: while there is no user, whoever connects from the host itself may create one on
@@ -11,11 +11,11 @@ use bson::{Bson, Document, doc};
 pub struct Role {
     /// Its name.
     pub name: String,
-    /// Where it holds.
+    /// The databases that it is for.
     pub database: String,
 }
 
-/// Who has logged in.
+/// A user that has logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Their name.

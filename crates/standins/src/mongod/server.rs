@@ -120,7 +120,7 @@ impl Server {
         if has_successors {
             let (period, catch_up) = (Duration::from_mins(1), Duration::from_secs(10));
             // With nobody to hand over to it stops all the same.
-            let _ = commands::hand_over(node, period, catch_up, true).await;
+            let _ = commands::step_down_primary(node, period, catch_up, true).await;
             let missed = node.lock().control.election();
             node.wait_until(Some(missed), |state| state.repl.primary(missed).is_some())
                 .await;

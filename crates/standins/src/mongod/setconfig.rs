@@ -217,7 +217,7 @@ impl SetConfig {
     }
 
     /// Gives a new set its unique id.
-    pub fn christen(&mut self) {
+    pub fn assign_set_id(&mut self) {
         if let Ok(settings) = self.document.get_document_mut("settings") {
             settings.insert("replicaSetId", ObjectId::new());
         }
@@ -348,12 +348,12 @@ fn parse_member(from: &Document, delay_name: &str) -> Result<(Member, Document),
         ));
     }
     if member.priority > 0.0 {
-        for (holds, why) in [
+        for (is_broken, why) in [
             (!member.votes, "when non-voting (votes:0)"),
             (member.hidden, "when hidden=true"),
             (member.delay > 0, "when secondaryDelaySecs is used"),
         ] {
-            if holds {
+            if is_broken {
                 return invalid(format!("priority must be 0 {why}"));
             }
         }

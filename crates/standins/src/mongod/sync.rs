@@ -34,7 +34,7 @@ pub async fn run(node: Arc<Node>) {
             tokio::time::sleep(pause).await;
             continue;
         };
-        // Whoever was cut off silently would keep this member waiting while another is primary.
+        // A source that was cut off silently would keep this member waiting while another is primary.
         let moved = node.wait_until(None, |state| {
             let primary = state.repl.primary(state.control.election());
             primary.is_some_and(|primary| primary != source.id)
@@ -154,7 +154,7 @@ async fn take(node: &Node, mut mine: OpTime, mut entries: Vec<Entry>) -> bool {
     state.oplog.last() == mine && state.repl.state != MemberState::Primary
 }
 
-/// A member that holds all that its source holds has done its initial sync.
+/// A member that has all data of its source has completed its initial sync.
 fn finish_initial_sync(node: &Node, state: &mut State, source_last: OpTime) {
     let caught_up = state.oplog.last() >= source_last && source_last != OpTime::NULL;
     if state.repl.synced || !caught_up || Instant::now() < state.repl.ready_at {
@@ -169,7 +169,7 @@ fn finish_initial_sync(node: &Node, state: &mut State, source_last: OpTime) {
 async fn roll_back(node: &Node, source: &Member, mine: OpTime, theirs: OpTime) -> Result<(), PeerError> {
     let points: Vec<Bson> = {
         let state = node.lock();
-        // Who is behind must not make others lose what they have; a first sync has nothing to lose.
+        // A member that is behind must not make others lose data; an initial sync has nothing to lose.
         if state.repl.synced && theirs <= mine {
             return Ok(());
         }

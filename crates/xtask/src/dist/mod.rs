@@ -18,7 +18,7 @@ use clap::Args;
 
 use crate::{cargo, say};
 
-/// What is done.
+/// What to build.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DistArgs {
     /// Build the agent twice instead, in two fresh folders, and compare the programs byte for byte

@@ -1,4 +1,4 @@
-//! What is in the programs, in the form of `CycloneDX`: beside each program, a list of the crates that it is made of.
+//! The contents of the programs, in the form of `CycloneDX`: beside each program, a list of the crates that it is made of.
 //!
 //! `cargo cyclonedx` makes the lists from the manifests and Cargo.lock. It writes into the folders of all our crates; what
 //! it wrote there is taken away.

@@ -1,4 +1,4 @@
-//! What is shipped is built with the compiler that rust-toolchain.toml pins: another one makes another program.
+//! Shipped programs are built with the compiler that rust-toolchain.toml pins: another one makes another program.
 
 use std::path::Path;
 use std::process::Command;

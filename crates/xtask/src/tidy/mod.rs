@@ -49,7 +49,7 @@ const RULES: &[fn(&Tree) -> Vec<Problem>] = &[
     manifests::check_playbooks,
 ];
 
-/// What is done.
+/// What to check or show.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TidyArgs {
     /// Show the lines of each crate without tests, and those of its median file, instead

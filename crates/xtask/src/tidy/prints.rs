@@ -15,7 +15,7 @@ const ENDS: [&str; 3] = [
     "std::process::ExitCode",
 ];
 
-/// Who else may write to the standard streams, and why.
+/// Other code that may write to the standard streams, and why.
 const MAY_PRINT: &[(&str, &str)] = &[
     ("crates/report/", "it is what report is for"),
     (
@@ -25,7 +25,7 @@ const MAY_PRINT: &[(&str, &str)] = &[
     ("crates/clusterctl/src/main.rs", "it sends traces to stderr"),
 ];
 
-/// Who may end the program, and why.
+/// Code that may end the program, and why.
 const MAY_END: &[(&str, &str)] = &[
     ("crates/clusterctl/src/main.rs", "it is main"),
     ("crates/clusterctl/src/exit.rs", "it lists the codes"),

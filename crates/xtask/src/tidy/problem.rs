@@ -1,4 +1,4 @@
-//! What a rule says: where, what, why, and the way out.
+//! What a rule says: where, what, why, and how to resolve it.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub(crate) struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}:{}: {}", self.file, self.line, self.what)?;
-        writeln!(f, "    why:     {}", self.why)?;
-        write!(f, "    way out: {}", self.way_out)
+        writeln!(f, "    why:        {}", self.why)?;
+        write!(f, "    to resolve: {}", self.way_out)
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Krate {
     pub(crate) folder: String,
     /// What it depends on.
     pub(crate) needs: Vec<Need>,
-    /// What is built of it.
+    /// The first files of what is built of it.
     pub(crate) roots: Vec<Root>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Root {
 /// What a source is compiled into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// What is shipped.
+    /// Programs and libraries.
     Product,
     /// Tests only.
     Test,

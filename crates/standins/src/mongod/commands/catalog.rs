@@ -11,7 +11,8 @@ use crate::mongod::repl::MemberState;
 use crate::mongod::rights::{Exception, Need, may};
 
 use super::concern::{await_write, require_primary};
-use super::{Session, crud};
+use super::crud;
+use super::session::Session;
 
 async fn change(
     node: &Node,
@@ -28,10 +29,10 @@ async fn change(
     Ok(reply)
 }
 
-fn check(node: &Node, database: &str, holds: impl FnOnce(&State) -> bool, code: Code, why: &str) -> Reply {
+fn check(node: &Node, database: &str, is_met: impl FnOnce(&State) -> bool, code: Code, why: &str) -> Reply {
     let state = node.lock();
     require_primary(node, &state, database)?;
-    if holds(&state) {
+    if is_met(&state) {
         Ok(doc! {})
     } else {
         fail(code, why)

@@ -7,45 +7,22 @@ mod diagnostic;
 mod hello;
 mod replset;
 mod sasl;
+mod session;
 mod status;
 mod users;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bson::{Document, doc};
 
 use super::errors::{Code, CommandError, Reply, fail};
-pub(super) use replset::hand_over;
+pub(super) use replset::step_down_primary;
+pub(super) use session::Session;
 
 use super::node::Node;
 use super::repl::MemberState;
-use super::rights::{Exception, Need, User, may};
+use super::rights::{Exception, Need, may};
 use super::{election, heartbeat, sync};
-
-/// One client's connection.
-pub(super) struct Session {
-    /// Where the client is.
-    pub from: SocketAddr,
-    /// The connection's number.
-    pub id: i32,
-    /// Who has logged in on it.
-    pub users: Vec<User>,
-    /// A login that is going on.
-    sasl: Option<sasl::Conversation>,
-}
-
-impl Session {
-    /// A connection that nobody has logged in on.
-    pub(super) fn new(from: SocketAddr, id: i32) -> Self {
-        Self {
-            from,
-            id,
-            users: Vec::new(),
-            sasl: None,
-        }
-    }
-}
 
 /// Answers one command.
 pub(super) async fn answer(node: &Arc<Node>, session: &mut Session, command: &Document) -> Document {

@@ -63,13 +63,13 @@ pub(super) async fn initiate(node: &Arc<Node>, command: &Document) -> Reply {
     config.check_initial()?;
     let me = find_me(node, &config, Code::InvalidReplicaSetConfig).await?;
     config = config.in_term(0);
-    config.christen();
+    config.assign_set_id();
     check_quorum(node, &config, me, true).await?;
     let state = &mut *node.lock();
     if state.repl.config.is_some() {
         return Err(already_initialized());
     }
-    // Who initiates has nobody to take anything from: what it holds is the set's data.
+    // The initiating member has no sync source: its data are the set's data.
     state.repl.synced = true;
     node.write_noop(state, "initiating set")?;
     state.repl.ready_at = Instant::now();
@@ -378,7 +378,7 @@ pub(super) async fn step_down(node: &Arc<Node>, command: &Document) -> Reply {
         return fail(Code::NotWritablePrimary, "not primary so can't step down");
     }
     let (period, catch_up) = (period.unsigned_abs(), catch_up.unsigned_abs());
-    hand_over(
+    step_down_primary(
         node,
         Duration::from_secs(period),
         Duration::from_secs(catch_up),
@@ -388,7 +388,7 @@ pub(super) async fn step_down(node: &Arc<Node>, command: &Document) -> Reply {
 }
 
 /// Steps down once an electable member has caught up, and asks that one to take over.
-pub(in crate::mongod) async fn hand_over(
+pub(in crate::mongod) async fn step_down_primary(
     node: &Arc<Node>,
     period: Duration,
     catch_up: Duration,
@@ -459,7 +459,7 @@ pub(super) async fn step_up(node: &Arc<Node>) -> Reply {
     let able = {
         let state = node.lock();
         let electable = state.repl.my_member().is_some_and(Member::electable);
-        // Who stepped down or was frozen does not stand, even when asked to.
+        // A member that stepped down or is frozen does not run for election, even when asked to.
         electable && state.repl.state == MemberState::Secondary && Instant::now() >= state.repl.not_before
     };
     if able && election::stand(node, false).await {
