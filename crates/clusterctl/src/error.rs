@@ -9,6 +9,7 @@ use types::{Diagnostic, Sources};
 
 use crate::exit::Exit;
 use crate::hosts::HostsError;
+use crate::operator_files::FileError;
 use crate::saved::SavedError;
 use crate::secrets::SecretError;
 
@@ -52,6 +53,20 @@ impl Error {
         }
     }
 
+    /// How to resolve it, where its text does not say so.
+    fn resolve(&self) -> Option<&'static str> {
+        match self {
+            Self::Lock(LockError::Held { .. }) => {
+                Some("wait until that run ends; --lock-timeout waits for it")
+            }
+            Self::Hosts(HostsError::Agent {
+                source: FileError::Io(_),
+                ..
+            }) => Some("put clusterctl-agent beside clusterctl, or pass --agent"),
+            _ => None,
+        }
+    }
+
     /// The error with its causes, as it is shown.
     pub(crate) fn render(&self, screen: &report::Screen) -> Page {
         if let Self::Input { sources, diagnostics } = self {
@@ -64,6 +79,9 @@ impl Error {
             // Writing to a string does not fail.
             let _ = write!(text, "\n  because: {}", Page::sentence(&error.to_string()));
             cause = error.source();
+        }
+        if let Some(resolve) = self.resolve() {
+            let _ = write!(text, "\n  to resolve: {resolve}");
         }
         text.into()
     }
@@ -97,6 +115,8 @@ mod tests {
             },
         });
         assert_eq!(held.exit(), Exit::Locked);
+        let shown = held.render(&report::Screen::plain());
+        assert!(shown.contains("to resolve: "), "{shown}");
     }
 
     #[test]
@@ -111,7 +131,12 @@ mod tests {
         });
         for colour in [false, true] {
             let shown = held.render(&report::Screen { colour, width: 80 });
-            assert!(!shown.contains(char::is_control), "{shown:?}");
+            let [first, second] = shown.lines().collect::<Vec<_>>()[..] else {
+                panic!("{shown:?}");
+            };
+            assert!(first.starts_with("error: db1 is locked by x"), "{shown:?}");
+            assert!(second.starts_with("  to resolve: wait"), "{shown:?}");
+            assert!(!first.contains(char::is_control), "{shown:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::files::Files;
 use crate::{hosts, secrets};
 
 /// A project that was read, with its secrets.
-pub(crate) struct Loaded {
+pub(crate) struct LoadedProject {
     pub(crate) project: Project,
     pub(crate) scope: Scope,
     pub(crate) secrets: Vec<(SecretId, Secret)>,
@@ -36,12 +36,12 @@ pub(crate) struct ReadProject {
 }
 
 /// Reads a project and fetches its secrets. All its errors are reported at once.
-pub(crate) fn load(args: &TargetArgs) -> Result<Loaded, Error> {
+pub(crate) fn load(args: &TargetArgs) -> Result<LoadedProject, Error> {
     load_from(Files::read(&args.source), args)
 }
 
 /// The same with files that were read already.
-pub(crate) fn load_from(files: Files, args: &TargetArgs) -> Result<Loaded, Error> {
+pub(crate) fn load_from(files: Files, args: &TargetArgs) -> Result<LoadedProject, Error> {
     read_from(files, args)?.fetch()
 }
 
@@ -74,10 +74,10 @@ pub(crate) fn read_from(files: Files, args: &TargetArgs) -> Result<ReadProject, 
 
 impl ReadProject {
     /// Fetches the secrets from where the inventory names them, which may run commands.
-    pub(crate) fn fetch(mut self) -> Result<Loaded, Error> {
+    pub(crate) fn fetch(mut self) -> Result<LoadedProject, Error> {
         let is_weak_allowed = self.project.inventory.allow_weak_secrets;
         match secrets::fetch(&self.refs, &self.folder, is_weak_allowed) {
-            Ok(secrets) => Ok(Loaded {
+            Ok(secrets) => Ok(LoadedProject {
                 project: self.project,
                 scope: self.scope,
                 secrets,
@@ -139,7 +139,7 @@ fn read(files: &Files, findings: &Findings) -> Project {
     Project::read(&input, findings)
 }
 
-impl Loaded {
+impl LoadedProject {
     /// Shows the warnings.
     pub(crate) fn warn(&self, colours: ColourChoice) -> Result<(), Error> {
         let (sources, diagnostics) = &self.warnings;

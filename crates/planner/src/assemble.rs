@@ -26,7 +26,7 @@ pub(crate) fn plan(
     let mut stages = Stages::default();
     for bound in rollouts {
         let service = bound.service.map(|at| &*services[at]);
-        let chain = Chain::plan(cx, bound, service, stages.before(bound, services));
+        let chain = Chain::plan(cx, bound, service, stages.predecessors(bound, services));
         if let Some(service) = service.filter(|_| !chain.nodes.is_empty()) {
             if chain.nodes.iter().any(|node| !node.disrupts.is_empty()) {
                 let budget = budget::of(service, cx.facts, cx.options.max_unavailable);

@@ -14,7 +14,7 @@ use types::{GroupId, HostName, NodeId, ServiceName};
 use crate::bind::{Bound, BoundStep};
 use crate::request::PlanCx;
 use crate::serial_order::SerialOrder;
-use crate::stages::{Before, Outlook, Rollout};
+use crate::stages::{Predecessors, Readiness, Rollout};
 use crate::{budget, health_gate};
 
 /// Why what comes after a refusal is not planned.
@@ -35,7 +35,7 @@ pub(crate) struct Chain<'a> {
     bound: &'a Bound,
     service: Option<&'a dyn Service>,
     /// What it comes after, and what it added so far.
-    latest: Before,
+    latest: Predecessors,
     /// The hosts that have a node of this rollout.
     begun: BTreeSet<HostName>,
     nodes: Vec<Node>,
@@ -48,7 +48,7 @@ impl<'a> Chain<'a> {
         cx: &'a PlanCx<'a>,
         bound: &'a Bound,
         service: Option<&'a dyn Service>,
-        mut latest: Before,
+        mut latest: Predecessors,
     ) -> Planned {
         latest.last.retain(|host, _| bound.hosts.contains(host));
         let mut chain = Self {
@@ -63,7 +63,7 @@ impl<'a> Chain<'a> {
         chain.plan_steps();
         chain.skip_if_blocked();
         chain.refuse_quorum_loss();
-        let outlook = chain.outlook();
+        let readiness = chain.readiness();
         Planned {
             rollout: Rollout {
                 name: bound.rollout.clone(),
@@ -71,7 +71,7 @@ impl<'a> Chain<'a> {
                 stage: bound.stage,
                 latest: chain.latest,
                 refused: chain.remarks.refusals.first().map(|refusal| refusal.what.clone()),
-                outlook,
+                readiness,
             },
             nodes: chain.nodes,
             remarks: chain.remarks,
@@ -211,18 +211,18 @@ impl<'a> Chain<'a> {
 
     /// Whether later rollouts may rely on this one. Where it plans changes, their gates prove that the service is healthy
     /// afterwards. A host that cannot be reached is not waited for.
-    fn outlook(&self) -> Outlook {
+    fn readiness(&self) -> Readiness {
         if let Some(refusal) = self.remarks.refusals.first() {
-            return Outlook::Blocked(refusal.what.clone());
+            return Readiness::Blocked(refusal.what.clone());
         }
         let Some(service) = self.service.filter(|_| self.nodes.is_empty()) else {
-            return Outlook::Ready;
+            return Readiness::Ready;
         };
         let is_unreachable = |host: &HostName| self.cx.facts.unreachable(host).is_some();
         match health_gate::problem(service, self.cx.facts) {
-            None => Outlook::Ready,
-            Some(why) if service.hosts().iter().any(is_unreachable) => Outlook::Blocked(why),
-            Some(_) => Outlook::Awaited(health_gate::gate(service)),
+            None => Readiness::Ready,
+            Some(why) if service.hosts().iter().any(is_unreachable) => Readiness::Blocked(why),
+            Some(_) => Readiness::Awaited(health_gate::gate(service)),
         }
     }
 

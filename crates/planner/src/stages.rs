@@ -10,7 +10,7 @@ use crate::bind::Bound;
 
 /// What a rollout comes after.
 #[derive(Clone, Default)]
-pub(crate) struct Before {
+pub(crate) struct Predecessors {
     /// The latest node of each host.
     pub(crate) last: BTreeMap<HostName, NodeId>,
     /// The nodes that must have succeeded on whatever host.
@@ -26,7 +26,7 @@ pub(crate) struct Before {
 }
 
 /// Whether rollouts of later stages may rely on a rollout.
-pub(crate) enum Outlook {
+pub(crate) enum Readiness {
     /// They may.
     Ready,
     /// Its service is not healthy and may be by then: they wait for it.
@@ -42,28 +42,28 @@ pub(crate) struct Rollout {
     pub(crate) service: Option<ServiceName>,
     pub(crate) stage: usize,
     /// What it comes after, with its own nodes, tasks and refusals.
-    pub(crate) latest: Before,
+    pub(crate) latest: Predecessors,
     /// The first thing that it refused.
     pub(crate) refused: Option<String>,
-    pub(crate) outlook: Outlook,
+    pub(crate) readiness: Readiness,
 }
 
 /// The rollouts so far.
 #[derive(Default)]
 pub(crate) struct Stages {
     /// Of the stages that a host leaves by itself.
-    per_host: Before,
+    per_host: Predecessors,
     /// Of the others.
     rollouts: Vec<Rollout>,
 }
 
-impl Before {
+impl Predecessors {
     /// Waits for a rollout, or is blocked by it.
     fn rely_on(&mut self, rollout: &Rollout) {
-        match &rollout.outlook {
-            Outlook::Ready => {}
-            Outlook::Awaited(gate) => self.health_gates.push(gate.clone()),
-            Outlook::Blocked(why) => self.blocked_by.push(rollout.problem(why)),
+        match &rollout.readiness {
+            Readiness::Ready => {}
+            Readiness::Awaited(gate) => self.health_gates.push(gate.clone()),
+            Readiness::Blocked(why) => self.blocked_by.push(rollout.problem(why)),
         }
     }
 }
@@ -77,61 +77,65 @@ impl Rollout {
 impl Stages {
     /// What a rollout comes after: its hosts' nodes of earlier stages that are left host by host, and all nodes of those
     /// rollouts of other earlier stages that it uses. A rollout that names none uses all.
-    pub(crate) fn before(&self, bound: &Bound, services: &[Box<dyn Service>]) -> Before {
+    pub(crate) fn predecessors(&self, bound: &Bound, services: &[Box<dyn Service>]) -> Predecessors {
         if bound.is_late {
-            return self.before_late(bound, services);
+            return self.predecessors_of_late(bound, services);
         }
         let uses = bound.service.map(|at| services[at].uses()).unwrap_or_default();
         let is_used = |rollout: &&Rollout| {
             rollout.stage < bound.stage
                 && (uses.is_empty() || rollout.service.as_ref().is_none_or(|name| uses.contains(name)))
         };
-        let mut before = self.per_host.clone();
+        let mut predecessors = self.per_host.clone();
         for rollout in self.rollouts.iter().filter(is_used) {
-            before.everywhere.extend(rollout.latest.last.values().cloned());
-            before.rely_on(rollout);
+            predecessors
+                .everywhere
+                .extend(rollout.latest.last.values().cloned());
+            predecessors.rely_on(rollout);
         }
-        before
+        predecessors
     }
 
     /// What the late part of a service's rollout comes after: the rest of it, and the services that use it. This part may
     /// mend what is wrong with the service itself, so only a refusal of the service blocks it, and any problem of its users.
-    fn before_late(&self, bound: &Bound, services: &[Box<dyn Service>]) -> Before {
+    fn predecessors_of_late(&self, bound: &Bound, services: &[Box<dyn Service>]) -> Predecessors {
         let own = bound.service.map(|at| services[at].name());
         let uses_it = |name: &ServiceName| {
             let user = services.iter().find(|service| service.name() == name);
             user.is_some_and(|user| own.is_some_and(|own| user.uses().contains(own)))
         };
-        let mut before = self.per_host.clone();
+        let mut predecessors = self.per_host.clone();
         for rollout in self.rollouts.iter().filter(|rollout| rollout.stage < bound.stage) {
             if rollout.name == bound.rollout {
-                before.earlier.clone_from(&rollout.latest.earlier);
+                predecessors.earlier.clone_from(&rollout.latest.earlier);
                 let refused = rollout.refused.iter().map(|why| rollout.problem(why));
-                before.blocked_by.extend(refused);
+                predecessors.blocked_by.extend(refused);
             } else if rollout.service.as_ref().is_some_and(uses_it) {
-                before.rely_on(rollout);
+                predecessors.rely_on(rollout);
             } else {
                 continue;
             }
-            before.everywhere.extend(rollout.latest.last.values().cloned());
+            predecessors
+                .everywhere
+                .extend(rollout.latest.last.values().cloned());
         }
-        before
+        predecessors
     }
 
     /// Adds a rollout; one that each host leaves by itself (`per_host`) is what all later ones begin with.
     pub(crate) fn add(&mut self, rollout: Rollout, per_host: bool) {
         if per_host {
-            let Before {
+            let Predecessors {
                 last,
                 earlier,
                 refused,
                 ..
             } = rollout.latest;
-            self.per_host = Before {
+            self.per_host = Predecessors {
                 last,
                 earlier,
                 refused,
-                ..Before::default()
+                ..Predecessors::default()
             };
         } else {
             self.rollouts.push(rollout);

@@ -79,14 +79,17 @@ fn fold<'a>(nodes: &[(usize, &'a Node)]) -> Vec<Stage<'a>> {
     for (at, batch) in nodes.chunk_by(|a, b| a.0 == b.0).enumerate() {
         let mut entries: Vec<Entry<'a>> = Vec::new();
         for (_, node) in batch {
-            match entries.iter_mut().find(|entry| alike(entry.node(), node)) {
+            match entries
+                .iter_mut()
+                .find(|entry| is_same_change(entry.node(), node))
+            {
                 Some(entry) => entry.nodes[0].push(node),
                 None => entries.push(Entry {
                     nodes: vec![vec![node]],
                 }),
             }
         }
-        match stages.last_mut().filter(|stage| continues(stage, &entries)) {
+        match stages.last_mut().filter(|stage| extends(stage, &entries)) {
             Some(stage) => {
                 stage.batches += 1;
                 for (known, new) in stage.entries.iter_mut().zip(entries) {
@@ -103,17 +106,17 @@ fn fold<'a>(nodes: &[(usize, &'a Node)]) -> Vec<Stage<'a>> {
     stages
 }
 
-fn continues(stage: &Stage<'_>, entries: &[Entry<'_>]) -> bool {
+fn extends(stage: &Stage<'_>, entries: &[Entry<'_>]) -> bool {
     stage.entries.len() == entries.len()
         && stage
             .entries
             .iter()
             .zip(entries)
-            .all(|(known, new)| alike(known.node(), new.node()))
+            .all(|(known, new)| is_same_change(known.node(), new.node()))
 }
 
 /// Whether two nodes look the same but for their host.
-fn alike(a: &Node, b: &Node) -> bool {
+fn is_same_change(a: &Node, b: &Node) -> bool {
     let gates = |node: &Node| -> Vec<(String, u64)> {
         let gates = node.gates.iter();
         gates

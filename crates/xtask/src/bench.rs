@@ -45,14 +45,14 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         ours.push(plan()?);
         floor.push(logins()?);
     }
-    say(&figures("clusterctl plan, nothing to do", &mut ours));
+    say(&figures("clusterctl plan, no changes", &mut ours));
     say(&figures("ssh HOST true on every host at once", &mut floor));
     let ratio = median(&ours).as_secs_f64() / median(&floor).as_secs_f64();
     say(&format!("{:<38} {ratio:.2}", "ratio of the medians"));
     Ok(())
 }
 
-/// One plan that must find nothing to do.
+/// One plan without changes.
 fn plan(root: &Path, program: &Path, lab: &Lab) -> anyhow::Result<Duration> {
     let words = ["--ssh-config", "none", "--detailed-exitcode"];
     let mut command = demo::clusterctl(root, program, &["plan"], &lab.overlay(), &words);
@@ -62,7 +62,7 @@ fn plan(root: &Path, program: &Path, lab: &Lab) -> anyhow::Result<Duration> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!(
-            "the cluster is not as described ({}); run `cargo xtask demo` first\n{said}",
+            "the cluster does not match the inventory ({}); run `cargo xtask demo` first\n{said}",
             output.status
         );
     }

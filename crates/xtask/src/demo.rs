@@ -53,11 +53,11 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
             more,
         ))
     };
-    stages.run("Make the secrets", || show(&["secrets", "init"], &[]))?;
+    stages.run("Create the secrets", || show(&["secrets", "init"], &[]))?;
     stages.run("Build the cluster", || {
         show(&["apply"], &["--ssh-config", "none", "--yes"])
     })?;
-    stages.run("Ask how it is", || show(&["status"], &["--ssh-config", "none"]))?;
+    stages.run("Show the health of each service", || show(&["status"], &["--ssh-config", "none"]))?;
 
     say(&stages.summary());
     say(&hints(&lab, &args.name, kind.folder()));
@@ -94,7 +94,7 @@ fn hints(lab: &Lab, name: &str, programs: &str) -> String {
     };
     format!(
         "\nThe cluster is yours:\n\
-         \n  see that there is nothing to do\
+         \n  see that no changes remain\
          \n    {programs}/clusterctl plan inventory.toml --overlay {overlay} --ssh-config none\
          \n  log in to a host\
          \n    cargo xtask lab{own} ssh {host}      (or: ssh -F {config} {host})\

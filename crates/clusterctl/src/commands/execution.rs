@@ -21,11 +21,11 @@ use crate::cli::ApplyArgs;
 use crate::clock::{new_run, now_text, now_us, operator};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::project::Loaded;
+use crate::project::LoadedProject;
 use crate::{interrupt, journal};
 
 /// A plan that was made under the hosts' locks.
-pub(super) struct Locked {
+pub(super) struct LockedPlan {
     run: RunId,
     journal: Journal,
     graph: StepGraph,
@@ -36,7 +36,7 @@ pub(super) struct Locked {
 /// What an apply works with, of an inventory or of a saved plan.
 pub(super) struct Execution<'a> {
     pub(super) args: &'a ApplyArgs,
-    pub(super) loaded: &'a Loaded,
+    pub(super) loaded: &'a LoadedProject,
     pub(super) connections: Connections,
     pub(super) options: &'a Options,
     /// How many plans may be carried out, the first among them.
@@ -72,7 +72,7 @@ impl Execution<'_> {
         &mut self,
         graph: &StepGraph,
         state_dir: Option<&Path>,
-    ) -> Result<Locked, Error> {
+    ) -> Result<LockedPlan, Error> {
         let run = new_run()?;
         let journal = journal::open(state_dir)?;
         let holder = LockHolder {
@@ -89,7 +89,7 @@ impl Execution<'_> {
             .await?;
         untold?;
         let now = observe_and_plan(self.loaded, &self.connections, self.options).await?;
-        Ok(Locked {
+        Ok(LockedPlan {
             run,
             journal,
             comparison: compare(graph, &now),
@@ -116,8 +116,8 @@ impl Execution<'_> {
 
     /// Executes the plan and verifies it. Where only the hosts changed meanwhile, such as the leader, it executes the new
     /// plan, as long as that is within what was approved.
-    pub(super) async fn run(&self, locked: Locked) -> Result<Exit, Error> {
-        let Locked {
+    pub(super) async fn run(&self, locked: LockedPlan) -> Result<Exit, Error> {
+        let LockedPlan {
             mut run,
             journal,
             graph: approved,
@@ -202,7 +202,7 @@ impl Execution<'_> {
 }
 
 pub(super) async fn observe_and_plan(
-    loaded: &Loaded,
+    loaded: &LoadedProject,
     connections: &Connections,
     options: &Options,
 ) -> Result<StepGraph, Error> {
@@ -211,7 +211,12 @@ pub(super) async fn observe_and_plan(
 }
 
 /// Shows the plan: on standard output, unless that is for events in JSON.
-fn show(args: &ApplyArgs, loaded: &Loaded, graph: &StepGraph, colours: ColourChoice) -> Result<(), Error> {
+fn show(
+    args: &ApplyArgs,
+    loaded: &LoadedProject,
+    graph: &StepGraph,
+    colours: ColourChoice,
+) -> Result<(), Error> {
     let page = report::render_plan(graph, &view(&loaded.project, &loaded.scope, colours));
     show_page(args, page)
 }
@@ -258,7 +263,7 @@ fn info(args: &ApplyArgs, graph: &StepGraph, run: RunId) -> RunInfo {
 /// The exit of a run, by its outcome and by what is still pending.
 fn conclude(
     args: &ApplyArgs,
-    loaded: &Loaded,
+    loaded: &LoadedProject,
     outcome: Outcome,
     after: &StepGraph,
     colours: ColourChoice,

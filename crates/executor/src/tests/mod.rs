@@ -1,11 +1,11 @@
 //! The executor on fake hosts, in simulated time.
 
-mod before;
 mod connections;
 mod fake_cluster;
 mod gates;
 mod graphs;
 mod lost_answers;
+mod preconditions;
 mod property;
 mod runs;
 mod setting;
