@@ -6,28 +6,14 @@
 //! as they get the data. Sources: <https://www.mongodb.com/docs/manual/replication/>, the runbook, and the server's
 //! source where a comment says so.
 
-mod basis;
-mod check;
-mod config;
-mod departure;
-mod gates;
-mod health;
-mod holding;
-mod initiate;
-mod keyfile;
-mod leave;
-mod members;
-mod options;
-mod queries;
-mod restart;
-mod set;
+mod checks;
+mod observe;
+mod rules;
 mod settings;
-mod start;
+mod status;
+mod steps;
 #[cfg(test)]
 mod tests;
-mod users;
-mod view;
-mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +25,9 @@ use types::{HostName, ServiceName};
 use kit::{Cx, StepPlan};
 use kit::{Endpoint, Login, Offer};
 use kit::{Kind, ReadCx, Service, Steps};
+use rules::basis;
 use settings::Settings;
+use steps::{check, config, initiate, keyfile, leave, members, restart, start, users};
 
 /// The steps, in the order of the built-in playbook.
 static STEPS: Steps<Settings> = Steps::new(&[
@@ -109,7 +97,7 @@ impl Service for ReplicaSet {
     }
 
     fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        queries::all(&self.settings, host)
+        observe::queries::all(&self.settings, host)
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
@@ -117,11 +105,11 @@ impl Service for ReplicaSet {
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        health::judge(&self.settings, check, host, facts)
+        status::judge(&self.settings, check, host, facts)
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        health::unavailable(&self.settings, facts)
+        status::unavailable(&self.settings, facts)
     }
 
     /// Of those that vote.
@@ -139,7 +127,7 @@ impl Service for ReplicaSet {
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
-        health::status(&self.settings, facts)
+        status::status(&self.settings, facts)
     }
 
     /// Clients need not know all members, only some that know the others; not those that hold no data, or hide.
@@ -160,6 +148,6 @@ impl Service for ReplicaSet {
     }
 
     fn budget(&self, facts: &Facts) -> Budget {
-        health::budget(&self.settings, facts)
+        status::budget(&self.settings, facts)
     }
 }

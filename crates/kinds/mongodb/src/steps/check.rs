@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 use plan::{Consent, Level, Note, Refusal};
 use types::HostName;
 
-use super::health::duration;
-use super::holding::{self, Holding};
-use super::settings::Settings;
-use super::start::starts;
-use super::view::{Node, Place, Server, Up, View};
+use crate::observe::view::{Node, Place, Server, Up, View};
+use crate::rules::stored_data::{self, Holding};
+use crate::settings::Settings;
+use crate::status::duration;
+use crate::steps::start::starts;
 use formats::replset::host_of;
 use kit::{Cx, StepPlan};
 
 /// The consent to take a member out of the set.
-pub(super) const REMOVE: &str = "mongodb.remove";
+pub(crate) const REMOVE: &str = "mongodb.remove";
 
 /// The oldest version whose commands are spoken here.
 const OLDEST: (u32, u32) = (4, 4);
 
 /// Plans the step: it has no tasks.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     all.refusals.extend(whole(&view));
@@ -39,7 +39,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     all
 }
 
-pub(super) fn refusal(
+pub(crate) fn refusal(
     host: Option<&HostName>,
     what: impl Into<String>,
     why: impl Into<String>,
@@ -56,7 +56,7 @@ pub(super) fn refusal(
 }
 
 /// Why nothing can be done with the set as a whole.
-pub(super) fn whole(view: &View<'_>) -> Vec<Refusal> {
+pub(crate) fn whole(view: &View<'_>) -> Vec<Refusal> {
     let found = [
         locked_out(view),
         too_old(view),
@@ -68,7 +68,7 @@ pub(super) fn whole(view: &View<'_>) -> Vec<Refusal> {
 }
 
 /// Why a host cannot be worked on; `None` where nothing speaks against it.
-pub(super) fn obstacle(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<Refusal> {
+pub(crate) fn obstacle(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<Refusal> {
     let (settings, host) = (view.settings, node.host);
     if let Some(Err(bad)) = node.conf() {
         return Some(refusal(
@@ -112,7 +112,7 @@ pub(super) fn obstacle(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<
         // Standing outside, with data: copying the set's data would destroy them.
         Place::Standalone | Place::Blank if view.has_set() => match node.holding(settings) {
             Holding::Nothing => None,
-            Holding::Unknown(why) => holding::unproven(host, &why, cx),
+            Holding::Unknown(why) => stored_data::unproven(host, &why, cx),
             Holding::Something(what) => Some(refusal(
                 Some(host),
                 format!("{host} does not join the set"),
@@ -125,7 +125,7 @@ pub(super) fn obstacle(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<
 }
 
 /// Whether a member that was removed had been one of this very set.
-pub(super) fn is_ours(view: &View<'_>, up: &Up) -> bool {
+pub(crate) fn is_ours(view: &View<'_>, up: &Up) -> bool {
     let ours = view.config().and_then(|config| config.set_id().cloned());
     let its = up.config().and_then(|config| config.set_id().cloned());
     ours.is_some() && ours == its

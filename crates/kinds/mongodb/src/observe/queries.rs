@@ -4,16 +4,16 @@ use protocol::facts::{CommandQuery, FileQuery, MongoCommand, MongoQuery, MongoUs
 use protocol::{FactQuery, Text};
 use types::HostName;
 
-use super::settings::{Keyfile, Settings};
+use crate::settings::{Keyfile, Settings};
 
 /// Where a member is asked: on its own host, for the localhost exception holds nowhere else.
-pub(super) const HERE: &str = "127.0.0.1";
+pub(crate) const HERE: &str = "127.0.0.1";
 /// The port of a server that was only just installed.
 const PACKAGED_PORT: u16 = 27017;
 
-/// The commands of [`server`], in this order; [`super::view`] reads the replies.
+/// The commands of [`server`], in this order; [`crate::observe::view`] reads the replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(crate) enum Ask {
     Hello,
     Version,
     Status,
@@ -32,7 +32,7 @@ pub(super) enum Ask {
 }
 
 /// All of them.
-pub(super) const ASKED: [Ask; 11] = [
+pub(crate) const ASKED: [Ask; 11] = [
     Ask::Hello,
     Ask::Version,
     Ask::Status,
@@ -93,7 +93,7 @@ impl Ask {
 }
 
 /// The number of the configuration in force, and whether a majority has it.
-pub(super) fn committed() -> MongoCommand {
+pub(crate) fn committed() -> MongoCommand {
     MongoCommand::new("replSetGetConfig", 1)
         .with("commitmentStatus", true)
         .only(&["config.version", "config.term", "commitmentStatus"])
@@ -101,7 +101,7 @@ pub(super) fn committed() -> MongoCommand {
 
 /// A question to a host's server, as the admin where there is one. Where the server has no such user (yet), it answers
 /// nobody what it answers nobody.
-pub(super) fn ask(settings: &Settings, port: u16, commands: Vec<MongoCommand>) -> MongoQuery {
+pub(crate) fn ask(settings: &Settings, port: u16, commands: Vec<MongoCommand>) -> MongoQuery {
     MongoQuery {
         address: HERE.to_owned(),
         port,
@@ -112,7 +112,7 @@ pub(super) fn ask(settings: &Settings, port: u16, commands: Vec<MongoCommand>) -
 }
 
 /// A question that needs no login.
-pub(super) fn ask_as_nobody(port: u16, commands: Vec<MongoCommand>) -> MongoQuery {
+pub(crate) fn ask_as_nobody(port: u16, commands: Vec<MongoCommand>) -> MongoQuery {
     MongoQuery {
         address: HERE.to_owned(),
         port,
@@ -123,12 +123,12 @@ pub(super) fn ask_as_nobody(port: u16, commands: Vec<MongoCommand>) -> MongoQuer
 }
 
 /// The state of the server on a port.
-pub(super) fn server(settings: &Settings, port: u16) -> MongoQuery {
+pub(crate) fn server(settings: &Settings, port: u16) -> MongoQuery {
     ask(settings, port, ASKED.map(Ask::command).to_vec())
 }
 
 /// Whether a user's password is right: the login itself is the answer.
-pub(super) fn login(settings: &Settings, user: &MongoUser) -> MongoQuery {
+pub(crate) fn login(settings: &Settings, user: &MongoUser) -> MongoQuery {
     MongoQuery {
         address: HERE.to_owned(),
         port: settings.port,
@@ -139,7 +139,7 @@ pub(super) fn login(settings: &Settings, user: &MongoUser) -> MongoQuery {
 }
 
 /// The ports on which a host's server may be found, the wanted one first.
-pub(super) fn ports(settings: &Settings) -> Vec<u16> {
+pub(crate) fn ports(settings: &Settings) -> Vec<u16> {
     let mut ports = vec![settings.port];
     if settings.port != PACKAGED_PORT {
         ports.push(PACKAGED_PORT);
@@ -148,34 +148,34 @@ pub(super) fn ports(settings: &Settings) -> Vec<u16> {
 }
 
 /// mongod.conf, with its text; passwords of keys and certificates stay on the host.
-pub(super) fn conf(settings: &Settings) -> FileQuery {
+pub(crate) fn conf(settings: &Settings) -> FileQuery {
     FileQuery::text(&settings.config_path).masking(&["(?i)password[\"']?\\s*:\\s*(\\S.*)$"])
 }
 
 /// The key file, with its text.
-pub(super) fn keyfile(keyfile: &Keyfile) -> FileQuery {
+pub(crate) fn keyfile(keyfile: &Keyfile) -> FileQuery {
     FileQuery::text(&keyfile.path)
         .knowing([&keyfile.secret])
         .masking(&["^(.*)$"])
 }
 
 /// The key file's text as it should be.
-pub(super) fn keyfile_text(keyfile: &Keyfile) -> Text {
+pub(crate) fn keyfile_text(keyfile: &Keyfile) -> Text {
     Text::secret(&keyfile.secret)
 }
 
 /// A file that mongod makes in its data directory when it starts for the first time, and never removes.
-pub(super) fn lock(settings: &Settings) -> FileQuery {
+pub(crate) fn lock(settings: &Settings) -> FileQuery {
     FileQuery::meta(format!("{}/mongod.lock", settings.data_dir))
 }
 
 /// The file that WiredTiger writes when it makes a database, and never again.
-pub(super) fn made(settings: &Settings) -> FileQuery {
+pub(crate) fn made(settings: &Settings) -> FileQuery {
     FileQuery::meta(format!("{}/WiredTiger", settings.data_dir))
 }
 
 /// The version of the installed program.
-pub(super) fn installed() -> CommandQuery {
+pub(crate) fn installed() -> CommandQuery {
     CommandQuery {
         argv: vec!["mongod".to_owned(), "--version".to_owned()],
         limit_ms: 10_000,
@@ -183,7 +183,7 @@ pub(super) fn installed() -> CommandQuery {
 }
 
 /// What tells whether a member serves.
-pub(super) fn live(settings: &Settings) -> Vec<FactQuery> {
+pub(crate) fn live(settings: &Settings) -> Vec<FactQuery> {
     let mut queries = vec![UnitQuery::new(&settings.unit).wrap()];
     queries.extend(
         ports(settings)
@@ -194,7 +194,7 @@ pub(super) fn live(settings: &Settings) -> Vec<FactQuery> {
 }
 
 /// What tells where a server's data are, and since when.
-pub(super) fn data_directory(settings: &Settings) -> [FactQuery; 3] {
+pub(crate) fn data_directory(settings: &Settings) -> [FactQuery; 3] {
     [
         conf(settings).wrap(),
         lock(settings).wrap(),
@@ -203,7 +203,7 @@ pub(super) fn data_directory(settings: &Settings) -> [FactQuery; 3] {
 }
 
 /// Everything of a member; of another host, whether it was one and is still in the set's eyes or its own.
-pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     if !settings.hosts.contains(host) {
         let mut queries = vec![
             UnitQuery::new(&settings.unit).wrap(),

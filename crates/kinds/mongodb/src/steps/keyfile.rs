@@ -7,9 +7,9 @@ use plan::{Preview, Refusal};
 use protocol::Operation;
 use protocol::facts::{FileFact, FileMeta};
 
-use super::queries::{keyfile, keyfile_text};
-use super::settings::{Keyfile, Settings};
-use super::view::{Node, Place, View};
+use crate::observe::queries::{keyfile, keyfile_text};
+use crate::observe::view::{Node, Place, View};
+use crate::settings::{Keyfile, Settings};
 use kit::{Cx, StepPlan, Task, obstructed};
 use kit::{DesiredFile, QUICK, action};
 
@@ -17,7 +17,7 @@ use kit::{DesiredFile, QUICK, action};
 const MODE: u32 = 0o400;
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut all = StepPlan::nothing();
     let Some(wanted) = &settings.keyfile else {
         return all;

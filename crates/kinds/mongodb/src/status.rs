@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use plan::{Budget, Facts, Health, MemberStatus, ServiceStatus, Verdict};
 use types::HostName;
 
-use super::check::is_ours;
-use super::gates;
-use super::holding::Holding;
-use super::settings::Settings;
-use super::view::{Node, PRIMARY, Place, Server, Up, View};
+use crate::checks::gates;
+use crate::observe::view::{Node, PRIMARY, Place, Server, Up, View};
+use crate::rules::stored_data::Holding;
+use crate::settings::Settings;
+use crate::steps::check::is_ours;
 use formats::replset::{Member, host_of};
 
 /// What a gate's check says of the facts.
-pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     let view = View::new(settings, facts);
     let formers = view.others.iter();
     let node = host.and_then(|host| view.nodes.iter().chain(formers).find(|node| node.host == host));
@@ -82,7 +82,7 @@ fn is_primary(node: &Node<'_>) -> Result<(), String> {
     Err(format!("{} is not the primary yet", node.host))
 }
 
-pub(super) fn serves(view: &View<'_>, node: &Node<'_>) -> Result<(), String> {
+pub(crate) fn serves(view: &View<'_>, node: &Node<'_>) -> Result<(), String> {
     let (host, up) = (node.host, up(node)?);
     if !view.has_leader() {
         return Err("there is no primary".to_owned());
@@ -175,7 +175,7 @@ fn spared(view: &View<'_>, name: &str) -> Result<(), String> {
 
 /// The members of the set that vote and do not do their part, whether the inventory lists them or not: they are down, far
 /// behind, or cut off from the primary; without a primary, all. Who has no vote takes nothing from the set.
-pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
+pub(crate) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
     let view = View::new(settings, facts);
     let Some(config) = view.config() else {
         // Nobody says that there is a set, so nobody says that it can do without one.
@@ -198,7 +198,7 @@ pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
 }
 
 /// One at a time: how many may be away depends on who votes, and that changes while members come and go.
-pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
+pub(crate) fn budget(settings: &Settings, facts: &Facts) -> Budget {
     let unavailable = unavailable(settings, facts);
     Budget {
         members: settings.hosts.iter().chain(&unavailable).cloned().collect(),
@@ -208,7 +208,7 @@ pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
 }
 
 /// Its state.
-pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
+pub(crate) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let view = View::new(settings, facts);
     let members: Vec<MemberStatus> = view.nodes.iter().map(|node| row(&view, node)).collect();
     let has = |health| members.iter().any(|member| member.health == health);
@@ -248,7 +248,7 @@ fn summary(view: &View<'_>) -> String {
 }
 
 /// A time in the largest unit that leaves a number to read.
-pub(super) fn duration(seconds: i64) -> String {
+pub(crate) fn duration(seconds: i64) -> String {
     match seconds {
         172_800.. => format!("{} days", seconds / 86_400),
         7_200.. => format!("{} h", seconds / 3_600),

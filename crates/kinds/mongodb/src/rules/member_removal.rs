@@ -6,28 +6,28 @@
 use plan::{Consent, Level, Refusal};
 use types::HostName;
 
-use super::check::REMOVE;
-use super::health;
-use super::initiate;
-use super::start::starts;
-use super::view::View;
+use crate::observe::view::View;
+use crate::status;
+use crate::steps::check::REMOVE;
+use crate::steps::initiate;
+use crate::steps::start::starts;
 use formats::replset::{Member, SetConfig, host_of};
 use kit::{Cx, StepPlan};
 
 /// A member that goes.
-pub(super) struct Departure {
+pub(crate) struct Departure {
     /// Its name in the set.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its host.
-    pub(super) host: HostName,
+    pub(crate) host: HostName,
     /// Whether it does its part until then.
-    pub(super) serves: bool,
+    pub(crate) serves: bool,
     /// Whether the operator answers for it; else, it needs the proof at the moment of acting too.
-    pub(super) is_allowed: bool,
+    pub(crate) is_allowed: bool,
 }
 
 /// The configuration that is in force once the earlier steps of this plan are done.
-pub(super) fn config_by_then(view: &View<'_>, cx: &Cx<'_>) -> Option<SetConfig> {
+pub(crate) fn config_by_then(view: &View<'_>, cx: &Cx<'_>) -> Option<SetConfig> {
     let reconfigured = cx.earlier.iter().rev().find_map(|task| {
         let command = initiate::first_command(task)?;
         let (name, document) = command.fields.first()?;
@@ -37,7 +37,7 @@ pub(super) fn config_by_then(view: &View<'_>, cx: &Cx<'_>) -> Option<SetConfig> 
 }
 
 /// The members that go, each with why it must not.
-pub(super) fn departures(
+pub(crate) fn departures(
     view: &View<'_>,
     config: &SetConfig,
     cx: &Cx<'_>,
@@ -92,7 +92,7 @@ fn proof(view: &View<'_>, config: &SetConfig, going: &Member, cx: &Cx<'_>) -> Re
             .is_some_and(|it| it.votes());
         let is_seen_to = (member.votes() && !voted) || starts(view, node, cx);
         if !is_seen_to {
-            health::serves(view, node)?;
+            status::serves(view, node)?;
         }
     }
     if !leads {
@@ -102,7 +102,7 @@ fn proof(view: &View<'_>, config: &SetConfig, going: &Member, cx: &Cx<'_>) -> Re
 }
 
 /// Why a member does not go.
-pub(super) fn refusal(departure: &Departure, why: &str) -> Refusal {
+pub(crate) fn refusal(departure: &Departure, why: &str) -> Refusal {
     let Departure { name, host, .. } = departure;
     Refusal {
         service: None,
@@ -118,7 +118,7 @@ pub(super) fn refusal(departure: &Departure, why: &str) -> Refusal {
 }
 
 /// Says of members that go what this plan cannot do on their hosts.
-pub(super) fn note_out_of_reach(view: &View<'_>, departure: &Departure, cx: &Cx<'_>, all: &mut StepPlan) {
+pub(crate) fn note_out_of_reach(view: &View<'_>, departure: &Departure, cx: &Cx<'_>, all: &mut StepPlan) {
     let Departure { name, host, .. } = departure;
     if cx.others.contains(host) || view.settings.hosts.contains(host) {
         return;

@@ -8,16 +8,16 @@ use protocol::facts::{Bson, MongoCommand, MongoFact, Query};
 use protocol::{Action, Fact, Operation, Precondition, UnitVerb};
 use serde_json::Value;
 
-use super::config::is_said;
-use super::gates;
-use super::queries::ask_as_nobody;
-use super::settings::Settings;
-use super::view::{Node, Place, Server, Up, View};
+use crate::checks::gates;
+use crate::observe::queries::ask_as_nobody;
+use crate::observe::view::{Node, Place, Server, Up, View};
+use crate::settings::Settings;
+use crate::steps::config::is_said;
 use kit::{ASKED, Cx, StepPlan, Task};
 use kit::{UNIT, action, verbs_to_run};
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     for node in cx.hosts.iter().filter_map(|host| view.node(host)) {
@@ -34,7 +34,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 /// Whether this step starts a server that is off, or one anew that is not in the set.
-pub(super) fn starts(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> bool {
+pub(crate) fn starts(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> bool {
     let starts = |verbs: &[UnitVerb]| verbs.contains(&UnitVerb::Start) || verbs.contains(&UnitVerb::Restart);
     cx.hosts.contains(node.host) && matches!(need(view, node, cx), Ok(Some((verbs, _))) if starts(&verbs))
 }
@@ -85,7 +85,7 @@ fn need(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Result<Need, String> {
 ///
 /// Options are compared where the process tells them. Where it does not, and for the key, whose content it never tells,
 /// files that are newer than the process decide.
-pub(super) fn pending(settings: &Settings, node: &Node<'_>, cx: &Cx<'_>) -> Option<String> {
+pub(crate) fn pending(settings: &Settings, node: &Node<'_>, cx: &Cx<'_>) -> Option<String> {
     let is_new = |path: &str, fact: Option<&protocol::facts::FileFact>| {
         cx.writes(node.host, path) || fact.is_some_and(|fact| node.is_newer(fact))
     };

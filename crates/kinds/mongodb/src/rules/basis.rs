@@ -3,11 +3,11 @@
 use plan::{Basis, Facts};
 use protocol::facts::Bson;
 
-use super::settings::Settings;
-use super::view::View;
+use crate::observe::view::View;
+use crate::settings::Settings;
 
 /// As far as the members tell; nothing where there is no set yet.
-pub(super) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
+pub(crate) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
     let view = View::new(settings, facts);
     let mut basis = Vec::new();
     if let Some((primary, _)) = view.primary() {

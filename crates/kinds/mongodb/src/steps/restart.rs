@@ -10,15 +10,15 @@ use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
 use protocol::{Action, Fact, Operation, Precondition, UnitVerb};
 use types::HostName;
 
-use super::departure::config_by_then;
-use super::gates;
-use super::health::{duration, unavailable};
-use super::leave::out_of_office;
-use super::queries::{HERE, ask_as_nobody};
-use super::settings::Settings;
-use super::start::{pending, starts};
-use super::users::is_primary;
-use super::view::{Node, Place, Up, View};
+use crate::checks::gates;
+use crate::observe::queries::{HERE, ask_as_nobody};
+use crate::observe::view::{Node, Place, Up, View};
+use crate::rules::member_removal::config_by_then;
+use crate::settings::Settings;
+use crate::status::{duration, unavailable};
+use crate::steps::leave::out_of_office;
+use crate::steps::start::{pending, starts};
+use crate::steps::users::is_primary;
 use formats::replset::{Member, host_of};
 use kit::UNIT;
 use kit::{Cx, StepPlan, Task};
@@ -29,7 +29,7 @@ const STAND_BACK_S: i64 = 120;
 const CATCH_UP_S: i64 = 60;
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     let mut needs: Vec<(&Node<'_>, String)> = cx
@@ -110,7 +110,7 @@ fn plan_primary(view: &View<'_>, node: &Node<'_>, reason: &str, cx: &Cx<'_>, all
 }
 
 /// The primary hands its role over.
-pub(super) fn step_down(view: &View<'_>, host: &HostName, why: String) -> Task {
+pub(crate) fn step_down(view: &View<'_>, host: &HostName, why: String) -> Task {
     let settings = view.settings;
     let command =
         MongoCommand::new("replSetStepDown", STAND_BACK_S).with("secondaryCatchUpPeriodSecs", CATCH_UP_S);

@@ -11,16 +11,16 @@ use protocol::facts::{Bson, Login, MongoCommand, MongoFact, MongoUser, Query};
 use protocol::{Action, Fact, Operation, Precondition, Text};
 use types::HostName;
 
-use super::gates;
-use super::initiate;
-use super::queries::{self, HERE, ask_as_nobody};
-use super::settings::{Role, Settings, User};
-use super::view::{Up, View, is_reached, known_admin};
+use crate::checks::gates;
+use crate::observe::queries::{self, HERE, ask_as_nobody};
+use crate::observe::view::{Up, View, is_reached, known_admin};
+use crate::settings::{Role, Settings, User};
+use crate::steps::initiate;
 use kit::QUICK;
 use kit::{Cx, StepPlan, Task};
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut all = StepPlan::nothing();
     let Some(admin) = &settings.admin else {
         return all;
@@ -218,7 +218,7 @@ fn task(
 }
 
 /// The host's member is the primary of the set.
-pub(super) fn is_primary(settings: &Settings, host: &HostName) -> Precondition {
+pub(crate) fn is_primary(settings: &Settings, host: &HostName) -> Precondition {
     let hello = MongoCommand::new("hello", 1).only(&["setName", "isWritablePrimary"]);
     let reply = Bson::doc([
         ("setName", settings.replica_set.as_str().into()),

@@ -4,11 +4,11 @@ use formats::replset::{Member, SetConfig, delay_name};
 use protocol::facts::Bson;
 use types::HostName;
 
-use super::options::MemberOptions;
-use super::settings::Settings;
+use crate::settings::Settings;
+use crate::settings::member_options::MemberOptions;
 
 /// A newcomer: without a vote, and never the primary.
-pub(super) fn newcomer(id: i64, name: &str, options: &MemberOptions, delay: &str) -> Member {
+pub(crate) fn newcomer(id: i64, name: &str, options: &MemberOptions, delay: &str) -> Member {
     let mut member = Member::new(id, name);
     if options.is_arbiter {
         member.set("arbiterOnly", true);
@@ -22,7 +22,7 @@ pub(super) fn newcomer(id: i64, name: &str, options: &MemberOptions, delay: &str
 }
 
 /// What can be changed at any time: all but votes and priority. Values that are so already keep their form.
-pub(super) fn set_plain(member: &mut Member, options: &MemberOptions, delay: &str) {
+pub(crate) fn set_plain(member: &mut Member, options: &MemberOptions, delay: &str) {
     if let Some(hidden) = options.hidden
         && hidden != member.is_hidden()
     {
@@ -45,7 +45,7 @@ pub(super) fn set_plain(member: &mut Member, options: &MemberOptions, delay: &st
 
 /// Whether it should vote. What the inventory does not say is kept, but for a member without vote and priority that
 /// is neither hidden nor delayed: that is a newcomer whose rise was cut off.
-pub(super) fn target_votes(member: &Member, options: &MemberOptions) -> bool {
+pub(crate) fn target_votes(member: &Member, options: &MemberOptions) -> bool {
     let is_described = options.hidden.is_some() || options.delay_s.is_some();
     let is_special = member.is_hidden() || member.delay() > 0;
     options
@@ -53,7 +53,7 @@ pub(super) fn target_votes(member: &Member, options: &MemberOptions) -> bool {
         .unwrap_or(member.votes() || is_described || !is_special)
 }
 
-pub(super) fn target_priority(member: &Member, options: &MemberOptions) -> f64 {
+pub(crate) fn target_priority(member: &Member, options: &MemberOptions) -> f64 {
     let is_passive = MemberOptions {
         priority: None,
         ..options.clone()
@@ -70,7 +70,7 @@ pub(super) fn target_priority(member: &Member, options: &MemberOptions) -> f64 {
 /// The first one of all: the seed votes and becomes the primary; the others are newcomers, which rise once they have
 /// the data. So it is known beforehand who becomes the primary, on whose host the users are made, and what the seed
 /// holds is never outvoted. Arbiters come last.
-pub(super) fn first_config(settings: &Settings, seed: &HostName, version: (u32, u32)) -> SetConfig {
+pub(crate) fn first_config(settings: &Settings, seed: &HostName, version: (u32, u32)) -> SetConfig {
     let delay = delay_name(version);
     let mut members = Vec::new();
     for (host, options) in settings.hosts.iter().zip(&settings.members) {

@@ -9,21 +9,21 @@ use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
 use protocol::{Action, Fact, Operation, Precondition};
 use types::HostName;
 
-use super::departure::{self, Departure, config_by_then, departures};
-use super::gates;
-use super::initiate;
-use super::members::Run;
-use super::queries::ask_as_nobody;
-use super::restart::step_down;
-use super::set::{Stage, without};
-use super::settings::Settings;
-use super::view::{Node, View};
+use crate::checks::gates;
+use crate::observe::queries::ask_as_nobody;
+use crate::observe::view::{Node, View};
+use crate::rules::member_removal::{self, Departure, config_by_then, departures};
+use crate::rules::reconfig_plan::{Stage, without};
+use crate::settings::Settings;
+use crate::steps::initiate;
+use crate::steps::members::Run;
+use crate::steps::restart::step_down;
 use formats::replset::SetConfig;
 use kit::{Cx, StepPlan, Task};
 use kit::{UNIT, action, verbs_to_retire};
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     // Without a primary nobody leaves; the step `check` says so.
@@ -37,10 +37,10 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     for (departure, proof) in departures.filter(|(departure, _)| departure.serves) {
         match proof {
             Ok(()) => {
-                departure::note_out_of_reach(&view, &departure, cx, &mut all);
+                member_removal::note_out_of_reach(&view, &departure, cx, &mut all);
                 going.push(departure);
             }
-            Err(why) => all.refusals.push(departure::refusal(&departure, &why)),
+            Err(why) => all.refusals.push(member_removal::refusal(&departure, &why)),
         }
     }
     let mut left: Vec<String> = going.iter().map(|departure| departure.name.clone()).collect();
@@ -80,7 +80,7 @@ fn let_go(
         if departure.host == leads {
             let others = without(&config, &departure.name);
             let heir = heir(view, &others, &leads).ok_or_else(|| {
-                Box::new(departure::refusal(
+                Box::new(member_removal::refusal(
                     departure,
                     "it is the primary, and nobody that stays could take over",
                 ))
@@ -111,7 +111,7 @@ fn let_go(
 }
 
 /// What is proven now is proven again right before.
-pub(super) fn spare(view: &View<'_>, departure: &Departure, task: Task) -> Task {
+pub(crate) fn spare(view: &View<'_>, departure: &Departure, task: Task) -> Task {
     if departure.is_allowed {
         return task;
     }
@@ -156,7 +156,7 @@ fn retire(settings: &Settings, node: &Node<'_>) -> Option<Task> {
 }
 
 /// Stops and disables a server, as far as it is neither.
-pub(super) fn stop(settings: &Settings, node: &Node<'_>, why: &str) -> Option<Task> {
+pub(crate) fn stop(settings: &Settings, node: &Node<'_>, why: &str) -> Option<Task> {
     let unit = node.unit.as_ref().ok().filter(|unit| unit.exists())?;
     let verbs = verbs_to_retire(unit);
     if verbs.is_empty() {
@@ -176,7 +176,7 @@ pub(super) fn stop(settings: &Settings, node: &Node<'_>, why: &str) -> Option<Ta
 }
 
 /// The host's server is the primary of nothing.
-pub(super) fn out_of_office(host: &HostName, port: u16) -> Precondition {
+pub(crate) fn out_of_office(host: &HostName, port: u16) -> Precondition {
     let hello = MongoCommand::new("hello", 1).only(&["isWritablePrimary"]);
     Precondition {
         what: format!("{host} is not the primary"),

@@ -9,14 +9,14 @@ use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
 use protocol::{Action, Fact, Operation, Precondition};
 use types::HostName;
 
-use super::check::{obstacle, refusal, whole};
-use super::gates;
-use super::holding::{DISCARD, Holding};
-use super::queries::{HERE, ask_as_nobody};
-use super::settings::Settings;
-use super::start::starts;
-use super::view::{Node, Place, Server, View, known_admin};
-use super::wanted::first_config;
+use crate::checks::gates;
+use crate::observe::queries::{HERE, ask_as_nobody};
+use crate::observe::view::{Node, Place, Server, View, known_admin};
+use crate::rules::desired_members::first_config;
+use crate::rules::stored_data::{DISCARD, Holding};
+use crate::settings::Settings;
+use crate::steps::check::{obstacle, refusal, whole};
+use crate::steps::start::starts;
 use formats::replset::SetConfig;
 use kit::{Cx, StepPlan, Task};
 
@@ -28,15 +28,15 @@ const LIMIT: u64 = 120_000;
 const COMMAND: &str = "replSetInitiate";
 
 /// A set that this plan makes.
-pub(super) struct Planned<'c> {
+pub(crate) struct Planned<'c> {
     /// The host that becomes the primary.
-    pub(super) seed: &'c HostName,
+    pub(crate) seed: &'c HostName,
     /// Its configuration.
-    pub(super) config: SetConfig,
+    pub(crate) config: SetConfig,
 }
 
 /// The set that an earlier step of this plan makes.
-pub(super) fn planned<'c>(cx: &Cx<'c>) -> Option<Planned<'c>> {
+pub(crate) fn planned<'c>(cx: &Cx<'c>) -> Option<Planned<'c>> {
     cx.earlier.iter().find_map(|task| {
         let (name, document) = first_command(task)?.fields.first()?;
         (name == COMMAND).then(|| Planned {
@@ -47,7 +47,7 @@ pub(super) fn planned<'c>(cx: &Cx<'c>) -> Option<Planned<'c>> {
 }
 
 /// The first command that a task sends to a server.
-pub(super) fn first_command(task: &Task) -> Option<&MongoCommand> {
+pub(crate) fn first_command(task: &Task) -> Option<&MongoCommand> {
     match &task.action.as_ref()?.operation {
         Operation::Mongo { commands, .. } => commands.first(),
         _ => None,
@@ -55,7 +55,7 @@ pub(super) fn first_command(task: &Task) -> Option<&MongoCommand> {
 }
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     // What the step `check` refuses is said once.

@@ -6,38 +6,38 @@ use plan::{Facts, Unknown};
 use protocol::facts::{Bson, FileFact, Login, MongoError, MongoFact, MongoUser, UnitFact, UnitQuery};
 use types::HostName;
 
-use super::queries::{self, ASKED, Ask};
-use super::settings::Settings;
+use crate::observe::queries::{self, ASKED, Ask};
+use crate::settings::Settings;
 use formats::mongod_conf::{BadConf, Conf};
 use formats::replset::SetConfig;
 use kit::Cx;
 
 /// All hosts as they were observed.
-pub(super) struct View<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) nodes: Vec<Node<'a>>,
+pub(crate) struct View<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) nodes: Vec<Node<'a>>,
     /// Hosts that the inventory does not list for the set.
-    pub(super) others: Vec<Node<'a>>,
+    pub(crate) others: Vec<Node<'a>>,
 }
 
 /// One host.
-pub(super) struct Node<'a> {
-    pub(super) host: &'a HostName,
-    pub(super) unreachable: Option<&'a str>,
-    pub(super) unit: Result<&'a UnitFact, Unknown>,
-    pub(super) file: Result<&'a FileFact, Unknown>,
+pub(crate) struct Node<'a> {
+    pub(crate) host: &'a HostName,
+    pub(crate) unreachable: Option<&'a str>,
+    pub(crate) unit: Result<&'a UnitFact, Unknown>,
+    pub(crate) file: Result<&'a FileFact, Unknown>,
     lock: Result<&'a FileFact, Unknown>,
     /// The file that was written when its database was made.
-    pub(super) made: Result<&'a FileFact, Unknown>,
+    pub(crate) made: Result<&'a FileFact, Unknown>,
     /// The key file, where there is one to manage.
-    pub(super) keyfile: Option<Result<&'a FileFact, Unknown>>,
-    pub(super) server: Server,
+    pub(crate) keyfile: Option<Result<&'a FileFact, Unknown>>,
+    pub(crate) server: Server,
     /// The version of the installed program, where it was asked for.
     installed: Option<(u32, u32)>,
 }
 
 /// A server, as far as it answers.
-pub(super) enum Server {
+pub(crate) enum Server {
     /// Nobody asked, or nobody could.
     Unknown(String),
     /// Nobody listens, and why.
@@ -49,15 +49,15 @@ pub(super) enum Server {
 }
 
 /// A server that answers.
-pub(super) struct Up {
-    pub(super) port: u16,
-    pub(super) login: Login,
+pub(crate) struct Up {
+    pub(crate) port: u16,
+    pub(crate) login: Login,
     replies: Vec<Result<Bson, MongoError>>,
 }
 
 /// Where a server belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// It does not replicate (code 76).
     Standalone,
     /// It waits for a set's configuration (code 94).
@@ -73,29 +73,29 @@ pub(super) enum Place {
 }
 
 /// Whether a host's server can be told something in this run.
-pub(super) fn is_reached(host: &HostName, cx: &Cx<'_>) -> bool {
+pub(crate) fn is_reached(host: &HostName, cx: &Cx<'_>) -> bool {
     cx.hosts.contains(host) || cx.others.contains(host)
 }
 
 /// States of members (<https://www.mongodb.com/docs/manual/reference/replica-states/>).
-pub(super) const PRIMARY: i64 = 1;
-pub(super) const SECONDARY: i64 = 2;
+pub(crate) const PRIMARY: i64 = 1;
+pub(crate) const SECONDARY: i64 = 2;
 const ARBITER: i64 = 7;
 
 /// What another member says of one.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Seen {
-    pub(super) state: i64,
-    pub(super) words: String,
-    pub(super) is_healthy: bool,
+pub(crate) struct Seen {
+    pub(crate) state: i64,
+    pub(crate) words: String,
+    pub(crate) is_healthy: bool,
     /// The time of its latest change, milliseconds since 1970; `None` for arbiters and those that are down.
-    pub(super) at_ms: Option<i64>,
-    pub(super) message: String,
+    pub(crate) at_ms: Option<i64>,
+    pub(crate) message: String,
 }
 
 impl<'a> View<'a> {
     /// Reads the facts. What was not asked, as in a gate, counts as not known.
-    pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
+    pub(crate) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
         let node = |host: &'a HostName| Node::new(settings, host, facts);
         Self {
             settings,
@@ -105,12 +105,12 @@ impl<'a> View<'a> {
     }
 
     /// A host by its name.
-    pub(super) fn node(&self, host: &HostName) -> Option<&Node<'a>> {
+    pub(crate) fn node(&self, host: &HostName) -> Option<&Node<'a>> {
         self.nodes.iter().find(|node| node.host == host)
     }
 
     /// The servers that are members of the set, whether the inventory lists them or not.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&Node<'a>, &Up)> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&Node<'a>, &Up)> {
         let set = &self.settings.replica_set;
         let up = self.nodes.iter().chain(self.formers());
         let up = up.filter_map(|node| Some((node, node.server.up()?)));
@@ -128,7 +128,7 @@ impl<'a> View<'a> {
     }
 
     /// Hosts that the inventory does not list, and whose servers are or were in this very set.
-    pub(super) fn formers(&self) -> impl Iterator<Item = &Node<'a>> {
+    pub(crate) fn formers(&self) -> impl Iterator<Item = &Node<'a>> {
         let ours = self.set_id();
         let is_ours = move |node: &&Node<'a>| {
             let id = node.server.up().and_then(|up| up.config()?.set_id().cloned());
@@ -138,13 +138,13 @@ impl<'a> View<'a> {
     }
 
     /// The primary. Where two claim to be it, for an old one takes a while to notice, the one of the later term.
-    pub(super) fn primary(&self) -> Option<(&Node<'a>, &Up)> {
+    pub(crate) fn primary(&self) -> Option<(&Node<'a>, &Up)> {
         let primaries = self.members().filter(|(_, up)| up.is_primary());
         primaries.max_by_key(|(_, up)| up.status().ok().and_then(|status| status.get("term")?.as_int()))
     }
 
     /// The set's configuration in force: the primary's, or else the latest that anybody has.
-    pub(super) fn config(&self) -> Option<SetConfig> {
+    pub(crate) fn config(&self) -> Option<SetConfig> {
         if let Some(config) = self.primary().and_then(|(_, up)| up.config()) {
             return Some(config);
         }
@@ -153,12 +153,12 @@ impl<'a> View<'a> {
     }
 
     /// Whether a set exists: somebody is a member of it.
-    pub(super) fn has_set(&self) -> bool {
+    pub(crate) fn has_set(&self) -> bool {
         self.members().next().is_some()
     }
 
     /// The version of the servers: the oldest, for what it does not know must not be said.
-    pub(super) fn version(&self) -> Option<(u32, u32)> {
+    pub(crate) fn version(&self) -> Option<(u32, u32)> {
         let running = self.nodes.iter().filter_map(|node| node.server.up()?.version());
         let installed = self.nodes.iter().filter_map(|node| node.installed);
         running.min().or(installed.min())
@@ -171,35 +171,35 @@ impl<'a> View<'a> {
     }
 
     /// The name of the primary in the set, as far as anybody knows.
-    pub(super) fn leader_name(&self) -> Option<String> {
+    pub(crate) fn leader_name(&self) -> Option<String> {
         self.witness()?.leader_name()
     }
 
     /// Whether the set has a primary, as far as anybody knows.
-    pub(super) fn has_leader(&self) -> bool {
+    pub(crate) fn has_leader(&self) -> bool {
         self.witness().is_some()
     }
 
     /// What the primary, or else any other member, says of a member.
-    pub(super) fn seen(&self, host: &HostName) -> Option<Seen> {
+    pub(crate) fn seen(&self, host: &HostName) -> Option<Seen> {
         self.seen_as(&self.settings.member_name(host))
     }
 
     /// The same of a member by its name.
-    pub(super) fn seen_as(&self, name: &str) -> Option<Seen> {
+    pub(crate) fn seen_as(&self, name: &str) -> Option<Seen> {
         let witness = self.witness().into_iter();
         let members = self.members().map(|(_, up)| up);
         witness.chain(members).find_map(|up| up.seen(name))
     }
 
     /// How far a member is behind the primary, in seconds.
-    pub(super) fn lag_s(&self, host: &HostName) -> Option<i64> {
+    pub(crate) fn lag_s(&self, host: &HostName) -> Option<i64> {
         self.lag_ms(host).map(|lag| lag / 1000)
     }
 
     /// Whether a member has got something since its process started, or has all there is. One that was away for a few
     /// seconds is only so far behind, whether it follows the primary by now or not.
-    pub(super) fn follows(&self, node: &Node<'_>) -> bool {
+    pub(crate) fn follows(&self, node: &Node<'_>) -> bool {
         let started_ms = node.unit.as_ref().map_or(0, |unit| unit.started_us / 1000);
         let at_ms = self.seen(node.host).and_then(|seen| seen.at_ms);
         let delay_ms = self
@@ -226,7 +226,7 @@ impl<'a> View<'a> {
     }
 
     /// Members that the inventory does not name, by their names in the set.
-    pub(super) fn strangers(&self) -> Vec<String> {
+    pub(crate) fn strangers(&self) -> Vec<String> {
         let members = self.config().map(|config| config.members()).unwrap_or_default();
         let strangers = members
             .iter()
@@ -252,28 +252,28 @@ impl<'a> Node<'a> {
     }
 
     /// Its place, where it answers.
-    pub(super) fn place(&self, settings: &Settings) -> Option<Place> {
+    pub(crate) fn place(&self, settings: &Settings) -> Option<Place> {
         Some(self.server.up()?.place(&settings.replica_set))
     }
 
     /// Whether systemd runs it.
-    pub(super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.unit.as_ref().is_ok_and(|unit| unit.is_active())
     }
 
     /// Whether its server has ended, and systemd does not start it again by itself.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         let is_over = |unit: &&UnitFact| ["inactive", "failed"].contains(&unit.active.as_str());
         self.unit.as_ref().is_ok_and(is_over)
     }
 
     /// Whether the server never ran where the inventory says that its data are: then it is in no set, and holds nothing.
-    pub(super) fn never_ran(&self, settings: &Settings) -> bool {
+    pub(crate) fn never_ran(&self, settings: &Settings) -> bool {
         !self.stores_elsewhere(settings) && self.lock.as_ref().is_ok_and(|lock| lock.meta().is_none())
     }
 
     /// Whether its file names another data directory than the inventory.
-    pub(super) fn stores_elsewhere(&self, settings: &Settings) -> bool {
+    pub(crate) fn stores_elsewhere(&self, settings: &Settings) -> bool {
         let Some(Ok(conf)) = self.conf() else {
             return false;
         };
@@ -282,13 +282,13 @@ impl<'a> Node<'a> {
     }
 
     /// Its mongod.conf; `None` where there is none, or it could not be read.
-    pub(super) fn conf(&self) -> Option<Result<Conf, BadConf>> {
+    pub(crate) fn conf(&self) -> Option<Result<Conf, BadConf>> {
         let text = self.file.as_ref().ok()?.text()?;
         Some(Conf::parse(text.as_str()))
     }
 
     /// Whether a file was changed after the process was started.
-    pub(super) fn is_newer(&self, file: &FileFact) -> bool {
+    pub(crate) fn is_newer(&self, file: &FileFact) -> bool {
         let started = self.unit.as_ref().map_or(0, |unit| unit.started_us);
         file.meta().is_some_and(|meta| meta.modified_us > started)
     }
@@ -333,7 +333,7 @@ impl Server {
     }
 
     /// The server where it answers.
-    pub(super) fn up(&self) -> Option<&Up> {
+    pub(crate) fn up(&self) -> Option<&Up> {
         match self {
             Self::Up(up) => Some(up),
             _ => None,
@@ -343,7 +343,7 @@ impl Server {
 
 impl Up {
     /// The reply to a question.
-    pub(super) fn reply(&self, ask: Ask) -> Result<&Bson, Option<&MongoError>> {
+    pub(crate) fn reply(&self, ask: Ask) -> Result<&Bson, Option<&MongoError>> {
         let at = ASKED.iter().position(|asked| *asked == ask);
         match at.and_then(|at| self.replies.get(at)) {
             Some(Ok(document)) => Ok(document),
@@ -357,17 +357,17 @@ impl Up {
     }
 
     /// `replSetGetStatus`.
-    pub(super) fn status(&self) -> Result<&Bson, Option<&MongoError>> {
+    pub(crate) fn status(&self) -> Result<&Bson, Option<&MongoError>> {
         self.reply(Ask::Status)
     }
 
     /// The server's version: its first two numbers.
-    pub(super) fn version(&self) -> Option<(u32, u32)> {
+    pub(crate) fn version(&self) -> Option<(u32, u32)> {
         release(self.reply(Ask::Version).ok()?.get("version")?.as_str()?)
     }
 
     /// Where it belongs.
-    pub(super) fn place(&self, set: &str) -> Place {
+    pub(crate) fn place(&self, set: &str) -> Place {
         let named = self.hello("setName").and_then(Bson::as_str);
         match self.status() {
             Ok(status) => {
@@ -399,45 +399,45 @@ impl Up {
     }
 
     /// Whether it takes itself for the primary.
-    pub(super) fn is_primary(&self) -> bool {
+    pub(crate) fn is_primary(&self) -> bool {
         self.hello("isWritablePrimary").is_some_and(Bson::is_true)
     }
 
     /// Whether it is a secondary that can be read.
-    pub(super) fn is_secondary(&self) -> bool {
+    pub(crate) fn is_secondary(&self) -> bool {
         self.hello("secondary").is_some_and(Bson::is_true)
     }
 
     /// Whether it is an arbiter.
-    pub(super) fn is_arbiter(&self) -> bool {
+    pub(crate) fn is_arbiter(&self) -> bool {
         self.hello("arbiterOnly").is_some_and(Bson::is_true)
     }
 
     /// Whether it does its part in the set.
-    pub(super) fn serves(&self) -> bool {
+    pub(crate) fn serves(&self) -> bool {
         self.is_primary() || self.is_secondary() || self.is_arbiter()
     }
 
     /// The set's configuration as it has it; `None` where it has none, or shows it to nobody.
-    pub(super) fn config(&self) -> Option<SetConfig> {
+    pub(crate) fn config(&self) -> Option<SetConfig> {
         let config = self.reply(Ask::Config).ok()?.get("config")?;
         Some(SetConfig::read(config))
     }
 
     /// The number of the configuration, and whether a majority has it; only a primary knows.
-    pub(super) fn committed(&self) -> Option<(i64, bool)> {
+    pub(crate) fn committed(&self) -> Option<(i64, bool)> {
         let reply = self.reply(Ask::Committed).ok()?;
         let version = reply.get("config.version")?.as_int()?;
         Some((version, reply.get("commitmentStatus")?.is_true()))
     }
 
     /// The options that it was started with.
-    pub(super) fn options(&self) -> Option<&Bson> {
+    pub(crate) fn options(&self) -> Option<&Bson> {
         self.reply(Ask::Options).ok()?.get("parsed")
     }
 
     /// Whether clients must log in; `None` where it cannot be told.
-    pub(super) fn asks_for_login(&self) -> Option<bool> {
+    pub(crate) fn asks_for_login(&self) -> Option<bool> {
         let reply = match self.reply(Ask::Options) {
             Ok(reply) => reply,
             Err(Some(error)) if error.code == UNAUTHORIZED => return Some(true),
@@ -451,24 +451,24 @@ impl Up {
     }
 
     /// Whether it has no user at all, and asks for a login: then it lets nobody do a few things from its own host.
-    pub(super) fn has_localhost_exception(&self) -> bool {
+    pub(crate) fn has_localhost_exception(&self) -> bool {
         let is_refused = !matches!(self.login, Login::Accepted);
         let may_look = !matches!(self.status(), Err(Some(error)) if error.code == UNAUTHORIZED);
         is_refused && may_look && self.asks_for_login() == Some(true)
     }
 
     /// Whether it keeps the admin out although there are users.
-    pub(super) fn locks_us_out(&self) -> bool {
+    pub(crate) fn locks_us_out(&self) -> bool {
         !self.is_arbiter() && matches!(self.status(), Err(Some(error)) if error.code == UNAUTHORIZED)
     }
 
     /// Users of the database `admin`, with their roles.
-    pub(super) fn users(&self) -> Option<Vec<(String, BTreeSet<super::settings::Role>)>> {
+    pub(crate) fn users(&self) -> Option<Vec<(String, BTreeSet<crate::settings::Role>)>> {
         let users = self.reply(Ask::Users).ok()?.get("users")?;
         let users = users.items().iter().filter_map(|user| {
             let roles = user.get("roles").map(Bson::items).unwrap_or_default();
             let roles = roles.iter().filter_map(|role| {
-                Some(super::settings::Role {
+                Some(crate::settings::Role {
                     role: role.get("role")?.as_str()?.to_owned(),
                     db: role.get("db")?.as_str()?.to_owned(),
                 })
@@ -479,7 +479,7 @@ impl Up {
     }
 
     /// How many seconds of changes its oplog holds.
-    pub(super) fn window_s(&self) -> Option<i64> {
+    pub(crate) fn window_s(&self) -> Option<i64> {
         let oplog = self.reply(Ask::Oplog).ok()?.get("oplog")?;
         match (oplog.get("earliestOptime")?, oplog.get("latestOptime")?) {
             (Bson::Timestamp(first, _), Bson::Timestamp(last, _)) => {
@@ -490,7 +490,7 @@ impl Up {
     }
 
     /// Whether somebody set the default write concern; `None` where it cannot be told.
-    pub(super) fn has_write_concern(&self) -> Option<bool> {
+    pub(crate) fn has_write_concern(&self) -> Option<bool> {
         let reply = self.reply(Ask::WriteConcern).ok()?;
         match reply.get("defaultWriteConcernSource").and_then(Bson::as_str) {
             Some(source) => Some(source == "global"),
@@ -522,7 +522,7 @@ impl Up {
 
 impl Seen {
     /// Whether it does its part.
-    pub(super) fn serves(&self) -> bool {
+    pub(crate) fn serves(&self) -> bool {
         self.is_healthy && [PRIMARY, SECONDARY, ARBITER].contains(&self.state)
     }
 
@@ -549,9 +549,9 @@ impl Seen {
 }
 
 /// `Unauthorized`.
-pub(super) const UNAUTHORIZED: i32 = 13;
+pub(crate) const UNAUTHORIZED: i32 = 13;
 
 /// The admin, where the server knows it already.
-pub(super) fn known_admin(settings: &Settings, up: &Up) -> Option<MongoUser> {
+pub(crate) fn known_admin(settings: &Settings, up: &Up) -> Option<MongoUser> {
     settings.admin.clone().filter(|_| up.login == Login::Accepted)
 }

@@ -8,21 +8,21 @@ use plan::{Consent, Refusal};
 use protocol::facts::{Bson, Login};
 use types::HostName;
 
-use super::check::refusal;
-use super::queries::Ask;
-use super::settings::Settings;
-use super::view::{Node, Place, Server, Up};
+use crate::observe::queries::Ask;
+use crate::observe::view::{Node, Place, Server, Up};
+use crate::settings::Settings;
+use crate::steps::check::refusal;
 use kit::Cx;
 
 /// The consent to replace what a host may hold by the set's data.
-pub(super) const DISCARD: &str = "mongodb.discard";
+pub(crate) const DISCARD: &str = "mongodb.discard";
 
 /// The databases that every server has for itself.
 const OWN: [&str; 3] = ["admin", "config", "local"];
 
 /// What a host holds that an initial sync would destroy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Holding {
+pub(crate) enum Holding {
     /// It is proven that there is nothing.
     Nothing,
     /// Something, in words: `the database "app"`.
@@ -33,7 +33,7 @@ pub(super) enum Holding {
 
 impl Node<'_> {
     /// What the host's server holds.
-    pub(super) fn holding(&self, settings: &Settings) -> Holding {
+    pub(crate) fn holding(&self, settings: &Settings) -> Holding {
         let unknown = |why: &str| Holding::Unknown(why.to_owned());
         match &self.server {
             Server::Up(up) => match up.databases().or_else(|| up.collections()) {
@@ -52,7 +52,7 @@ impl Node<'_> {
     }
 
     /// What it is known to hold.
-    pub(super) fn held(&self, settings: &Settings) -> Option<String> {
+    pub(crate) fn held(&self, settings: &Settings) -> Option<String> {
         match self.holding(settings) {
             Holding::Something(what) => Some(what),
             Holding::Nothing | Holding::Unknown(_) => None,
@@ -111,7 +111,7 @@ impl Up {
 }
 
 /// A host whose data would be replaced by the set's, and of which nobody knows what it holds. The operator may.
-pub(super) fn unproven(host: &HostName, why: &str, cx: &Cx<'_>) -> Option<Refusal> {
+pub(crate) fn unproven(host: &HostName, why: &str, cx: &Cx<'_>) -> Option<Refusal> {
     if cx.is_allowed(DISCARD, host) {
         return None;
     }

@@ -6,22 +6,22 @@ use config::value::Entry;
 use config::{Findings, Reader, Table, ValueKind};
 use types::{Diagnostic, HostName, Span};
 
-use super::settings::Settings;
+use crate::settings::Settings;
 
 /// What the inventory says of a member; `None` for what it does not.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct MemberOptions {
-    pub(super) priority: Option<f64>,
-    pub(super) votes: Option<bool>,
-    pub(super) hidden: Option<bool>,
-    pub(super) is_arbiter: bool,
-    pub(super) delay_s: Option<i64>,
-    pub(super) tags: Option<Vec<(String, String)>>,
+pub(crate) struct MemberOptions {
+    pub(crate) priority: Option<f64>,
+    pub(crate) votes: Option<bool>,
+    pub(crate) hidden: Option<bool>,
+    pub(crate) is_arbiter: bool,
+    pub(crate) delay_s: Option<i64>,
+    pub(crate) tags: Option<Vec<(String, String)>>,
 }
 
 impl MemberOptions {
     /// Whether the member can never be the primary.
-    pub(super) fn is_passive(&self) -> bool {
+    pub(crate) fn is_passive(&self) -> bool {
         self.is_arbiter
             || self.priority == Some(0.0)
             || self.votes == Some(false)
@@ -36,7 +36,7 @@ const MOST_VOTERS: usize = 7;
 const MOST_MEMBERS: usize = 50;
 
 /// Reads `members`: a table of options by host.
-pub(super) fn read(reader: &Reader<'_>, hosts: &[HostName], findings: &Findings) -> Vec<MemberOptions> {
+pub(crate) fn read(reader: &Reader<'_>, hosts: &[HostName], findings: &Findings) -> Vec<MemberOptions> {
     let mut all = vec![MemberOptions::default(); hosts.len()];
     let entries = reader.table("members").map_or(&[][..], |table| &table.entries);
     for entry in entries {
@@ -122,7 +122,7 @@ fn tags(table: &Table, findings: &Findings) -> Vec<(String, String)> {
 }
 
 /// Judges the set as a whole.
-pub(super) fn check(settings: &Settings, span: Span, findings: &Findings) {
+pub(crate) fn check(settings: &Settings, span: Span, findings: &Findings) {
     let error =
         |what: String, label: &str| findings.report(Diagnostic::error(what).at(span, label.to_owned()));
     let members = &settings.members;

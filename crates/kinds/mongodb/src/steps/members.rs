@@ -7,19 +7,19 @@ use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
 use protocol::{Action, Fact, Operation, Precondition};
 use types::HostName;
 
-use super::check::obstacle;
-use super::departure::{self, departures};
-use super::gates;
-use super::holding::{DISCARD, Holding};
-use super::initiate;
-use super::leave;
-use super::queries::{HERE, ask};
-use super::set::{Situation, Stage, way, without};
-use super::settings::Settings;
-use super::start::starts;
-use super::users::is_primary;
-use super::view::{Node, Place, SECONDARY, Server, Up, View, is_reached};
-use super::wanted::first_config;
+use crate::checks::gates;
+use crate::observe::queries::{HERE, ask};
+use crate::observe::view::{Node, Place, SECONDARY, Server, Up, View, is_reached};
+use crate::rules::desired_members::first_config;
+use crate::rules::member_removal::{self, departures};
+use crate::rules::reconfig_plan::{Situation, Stage, way, without};
+use crate::rules::stored_data::{DISCARD, Holding};
+use crate::settings::Settings;
+use crate::steps::check::obstacle;
+use crate::steps::initiate;
+use crate::steps::leave;
+use crate::steps::start::starts;
+use crate::steps::users::is_primary;
 use formats::replset::SetConfig;
 use kit::QUICK;
 use kit::{Cx, StepPlan, Task};
@@ -30,7 +30,7 @@ const BUSY: [i32; 2] = [109, 308];
 const LIMIT: u64 = 180_000;
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     let planned = initiate::planned(cx);
@@ -119,10 +119,10 @@ fn drop_idle(run: &Run<'_>, mut config: SetConfig, cx: &Cx<'_>, all: &mut StepPl
     let going = departures(view, &config, cx).into_iter();
     for (departure, proof) in going.filter(|(departure, _)| !departure.serves) {
         if let Err(why) = proof {
-            all.refusals.push(departure::refusal(&departure, &why));
+            all.refusals.push(member_removal::refusal(&departure, &why));
             continue;
         }
-        departure::note_out_of_reach(view, &departure, cx, all);
+        member_removal::note_out_of_reach(view, &departure, cx, all);
         // Once it is out, a server that is off is like any other: it is disabled before.
         let mut nodes = view.others.iter();
         let node = nodes.find(|node| *node.host == departure.host && cx.others.contains(node.host));
@@ -210,14 +210,14 @@ fn unseats(settings: &Settings, host: &HostName, stages: &[Stage]) -> Option<Ref
 }
 
 /// Changes that the primary makes.
-pub(super) struct Run<'a> {
-    pub(super) view: &'a View<'a>,
+pub(crate) struct Run<'a> {
+    pub(crate) view: &'a View<'a>,
     /// The primary's host.
-    pub(super) host: &'a HostName,
+    pub(crate) host: &'a HostName,
 }
 
 impl Run<'_> {
-    pub(super) fn task(&self, stage: Stage) -> Task {
+    pub(crate) fn task(&self, stage: Stage) -> Task {
         let settings = self.view.settings;
         match stage {
             Stage::Sync(newcomer) => {

@@ -6,9 +6,9 @@ use protocol::{FileState, Operation, Text};
 use serde_json::Value;
 use types::HostName;
 
-use super::check::obstacle;
-use super::settings::Settings;
-use super::view::View;
+use crate::observe::view::View;
+use crate::settings::Settings;
+use crate::steps::check::obstacle;
 use formats::mongod_conf::{Change, Conf};
 use kit::{Cx, StepPlan, Task, obstructed};
 use kit::{QUICK, action};
@@ -30,7 +30,7 @@ systemLog:
 ";
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     for node in cx.hosts.iter().filter_map(|host| view.node(host)) {
@@ -135,7 +135,7 @@ fn create(settings: &Settings, host: &HostName, was: FileState) -> Result<Option
 }
 
 /// The keys that say something else than they should.
-pub(super) fn changes(settings: &Settings, host: &HostName, conf: &Conf) -> Vec<Change> {
+pub(crate) fn changes(settings: &Settings, host: &HostName, conf: &Conf) -> Vec<Change> {
     let wanted = settings.conf(host).into_iter();
     wanted
         .filter(|(path, value)| !is_said(path, value.as_ref(), |path| conf.get(path)))
@@ -144,7 +144,7 @@ pub(super) fn changes(settings: &Settings, host: &HostName, conf: &Conf) -> Vec<
 
 /// Whether a key says what is wanted, in the file or in a running process, directly or by what the server takes when it
 /// is not there.
-pub(super) fn is_said<'c>(
+pub(crate) fn is_said<'c>(
     path: &str,
     wanted: Option<&Value>,
     get: impl Fn(&str) -> Option<&'c Value>,

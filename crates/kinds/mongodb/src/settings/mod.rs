@@ -5,89 +5,91 @@ use protocol::facts::MongoUser;
 use serde_json::Value;
 use types::{Diagnostic, HostName, SecretId, ServiceName, Span};
 
-use super::options::{self, MemberOptions};
+pub(crate) mod member_options;
+
+use member_options::MemberOptions;
 
 /// What the inventory says of a replica set.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) name: ServiceName,
-    pub(super) hosts: Vec<HostName>,
+pub(crate) struct Settings {
+    pub(crate) name: ServiceName,
+    pub(crate) hosts: Vec<HostName>,
     /// Hosts of the inventory that are in no set of it, and may have been in this one.
-    pub(super) others: Vec<HostName>,
+    pub(crate) others: Vec<HostName>,
     /// What it says of the members, in the order of `hosts`.
-    pub(super) members: Vec<MemberOptions>,
-    pub(super) replica_set: String,
-    pub(super) port: u16,
-    pub(super) config_path: String,
-    pub(super) unit: String,
+    pub(crate) members: Vec<MemberOptions>,
+    pub(crate) replica_set: String,
+    pub(crate) port: u16,
+    pub(crate) config_path: String,
+    pub(crate) unit: String,
     /// Empty where it is not installed by us.
-    pub(super) package: String,
+    pub(crate) package: String,
     /// Where the server keeps its data.
-    pub(super) data_dir: String,
+    pub(crate) data_dir: String,
     /// Owner of the key file, and group of the same name.
-    pub(super) owner: String,
+    pub(crate) owner: String,
     /// The addresses to listen on; [`OWN_NAME`] stands for the member's own name.
-    pub(super) bind: Vec<String>,
+    pub(crate) bind: Vec<String>,
     /// More keys of mongod.conf, by dotted path, in the order in which they are written.
-    pub(super) config: Vec<(String, Value)>,
+    pub(crate) config: Vec<(String, Value)>,
     /// Who asks and changes things; `None` where the set has no access control, or nobody manages it.
-    pub(super) admin: Option<MongoUser>,
+    pub(crate) admin: Option<MongoUser>,
     /// The key that members know each other by; `None` where it is not managed.
-    pub(super) keyfile: Option<Keyfile>,
-    pub(super) users: Vec<User>,
+    pub(crate) keyfile: Option<Keyfile>,
+    pub(crate) users: Vec<User>,
     /// How far a member may be behind and count as healthy, in seconds.
-    pub(super) max_lag_s: i64,
+    pub(crate) max_lag_s: i64,
 }
 
 /// The members' common key.
 #[derive(Debug, Clone)]
-pub(super) struct Keyfile {
-    pub(super) secret: SecretId,
-    pub(super) path: String,
+pub(crate) struct Keyfile {
+    pub(crate) secret: SecretId,
+    pub(crate) path: String,
 }
 
 /// A user of the application.
 #[derive(Debug, Clone)]
-pub(super) struct User {
-    pub(super) login: MongoUser,
+pub(crate) struct User {
+    pub(crate) login: MongoUser,
     /// Roles and their databases; `None` where those that an existing user has are kept.
-    pub(super) roles: Option<Vec<Role>>,
+    pub(crate) roles: Option<Vec<Role>>,
 }
 
 /// A role of a user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Role {
-    pub(super) role: String,
-    pub(super) db: String,
+pub(crate) struct Role {
+    pub(crate) role: String,
+    pub(crate) db: String,
 }
 
 /// The word that stands for the member's own name in `bind`.
-pub(super) const OWN_NAME: &str = "host";
+pub(crate) const OWN_NAME: &str = "host";
 
 impl Settings {
     /// The name of a host's member in the set's configuration.
-    pub(super) fn member_name(&self, host: &HostName) -> String {
+    pub(crate) fn member_name(&self, host: &HostName) -> String {
         format!("{host}:{}", self.port)
     }
 
     /// The host of a member's name.
-    pub(super) fn host_of(&self, name: &str) -> Option<&HostName> {
+    pub(crate) fn host_of(&self, name: &str) -> Option<&HostName> {
         self.hosts.iter().find(|host| self.member_name(host) == name)
     }
 
     /// What the inventory says of a host's member.
-    pub(super) fn options(&self, host: &HostName) -> Option<&MemberOptions> {
+    pub(crate) fn options(&self, host: &HostName) -> Option<&MemberOptions> {
         let at = self.hosts.iter().position(|other| other == host)?;
         self.members.get(at)
     }
 
     /// Whether access control is ours to switch on: there is a key for the members, and an admin.
-    pub(super) fn manages_auth(&self) -> bool {
+    pub(crate) fn manages_auth(&self) -> bool {
         self.keyfile.is_some()
     }
 
     /// The keys of mongod.conf as they should be on a host; `None` for one that must not be there.
-    pub(super) fn conf(&self, host: &HostName) -> Vec<(String, Option<Value>)> {
+    pub(crate) fn conf(&self, host: &HostName) -> Vec<(String, Option<Value>)> {
         let bind: Vec<&str> = self
             .bind
             .iter()
@@ -124,7 +126,7 @@ impl User {
     ///
     /// The application makes databases of its own beside those that main.json names, so unless the inventory says
     /// otherwise it may read, write and administer all of them, and nothing of the server itself.
-    pub(super) fn roles_when_made(&self) -> Vec<Role> {
+    pub(crate) fn roles_when_made(&self) -> Vec<Role> {
         let default = ["dbAdminAnyDatabase", "readWriteAnyDatabase"].map(|role| Role {
             role: role.to_owned(),
             db: "admin".to_owned(),
@@ -133,7 +135,7 @@ impl User {
     }
 }
 
-pub(super) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Findings) -> Option<Settings> {
+pub(crate) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Findings) -> Option<Settings> {
     let reader = Reader::new(&decl.settings, "a setting of mongodb", findings);
     let text = |key, default: &str| reader.string(key).unwrap_or(default).to_owned();
     let admin = reader.table("admin").map(|table| read_admin(table, findings));
@@ -153,7 +155,7 @@ pub(super) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
         name: decl.name.clone(),
         hosts: decl.hosts.clone(),
         others: inventory.hosts_without(&decl.kind),
-        members: options::read(&reader, &decl.hosts, findings),
+        members: member_options::read(&reader, &decl.hosts, findings),
         replica_set: text("replica_set", "rs0"),
         port,
         config_path: text("config_path", "/etc/mongod.conf"),
@@ -180,7 +182,7 @@ pub(super) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
         keyfile: keyfile.ok()?,
     };
     reader.finish();
-    options::check(&settings, decl.kind_span, findings);
+    member_options::check(&settings, decl.kind_span, findings);
     Some(settings)
 }
 

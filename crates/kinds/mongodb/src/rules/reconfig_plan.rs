@@ -9,16 +9,16 @@
 use formats::replset::{Member, SetConfig, delay_name};
 use types::HostName;
 
-use super::options::MemberOptions;
-use super::settings::Settings;
-use super::wanted::{newcomer, set_plain, target_priority, target_votes};
+use crate::rules::desired_members::{newcomer, set_plain, target_priority, target_votes};
+use crate::settings::Settings;
+use crate::settings::member_options::MemberOptions;
 
 /// How many members of a set may vote.
 const MOST_VOTERS: usize = 7;
 
 /// One stage of the way to the wanted configuration.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// The member must have the data first.
     Sync(HostName),
     /// Arbiters weaken the default write concern, so the server wants an explicit one before the first of them.
@@ -37,19 +37,19 @@ pub(super) enum Stage {
 }
 
 /// What the way depends on, beside the settings.
-pub(super) struct Situation<'a> {
+pub(crate) struct Situation<'a> {
     /// Hosts that may become members now: they were reached, and nothing speaks against them.
-    pub(super) may_join: &'a dyn Fn(&HostName) -> bool,
+    pub(crate) may_join: &'a dyn Fn(&HostName) -> bool,
     /// Members that are known to have the data.
-    pub(super) has_data: &'a dyn Fn(&HostName) -> bool,
+    pub(crate) has_data: &'a dyn Fn(&HostName) -> bool,
     /// Whether the set has an explicit default write concern.
-    pub(super) has_write_concern: bool,
+    pub(crate) has_write_concern: bool,
     /// The servers' version.
-    pub(super) version: (u32, u32),
+    pub(crate) version: (u32, u32),
 }
 
 /// The way from a configuration to the wanted one.
-pub(super) fn way(settings: &Settings, from: &SetConfig, situation: &Situation<'_>) -> Vec<Stage> {
+pub(crate) fn way(settings: &Settings, from: &SetConfig, situation: &Situation<'_>) -> Vec<Stage> {
     let mut way = Way {
         settings,
         situation,
@@ -64,7 +64,7 @@ pub(super) fn way(settings: &Settings, from: &SetConfig, situation: &Situation<'
 }
 
 /// The next configuration, without a member.
-pub(super) fn without(config: &SetConfig, name: &str) -> SetConfig {
+pub(crate) fn without(config: &SetConfig, name: &str) -> SetConfig {
     let mut members = config.members();
     members.retain(|member| member.name() != name);
     config.next(members)

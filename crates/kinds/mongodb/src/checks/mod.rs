@@ -1,0 +1,3 @@
+//! Gates: what is waited for.
+
+pub(crate) mod gates;
