@@ -72,26 +72,36 @@ impl Process<'_> {
         cx: &Cx<'_>,
         restart: impl FnOnce() -> Result<Option<String>, E>,
     ) -> Result<Option<Need>, E> {
+        let need = self.need_to_run(cx)?;
+        if matches!(&need, Some(need) if need.starts()) {
+            return Ok(need);
+        }
+        let reason = match restart()? {
+            Some(why) => Reason::Restart(why),
+            None if cx.asks_restart(self.host, self.unit) => Reason::Requested,
+            None => return Ok(need),
+        };
+        let mut verbs = need.map(|need| need.verbs).unwrap_or_default();
+        verbs.push(UnitVerb::Restart);
+        Ok(Some(Need { verbs, reason }))
+    }
+
+    /// What it needs to run, now and after a reboot. A process that runs is not started again, unless its package is
+    /// installed: for members of a cluster, which are restarted in turns by a step of their own.
+    pub fn need_to_run(self, cx: &Cx<'_>) -> Result<Option<Need>, Undecided> {
         if !self.package.is_empty() && cx.installs(self.host, self.package) {
             let verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
             let reason = Reason::Installed(self.package.to_owned());
             return Ok(Some(Need { verbs, reason }));
         }
-        let unit = cx.facts.get(self.host, &UnitQuery::new(self.unit));
-        let unit = unit.map_err(Undecided::from)?;
+        let unit = cx.facts.get(self.host, &UnitQuery::new(self.unit))?;
         if !unit.exists() {
             let (unit, host) = (self.unit.to_owned(), self.host.clone());
-            return Err(Undecided::NoUnit { unit, host }.into());
+            return Err(Undecided::NoUnit { unit, host });
         }
-        let mut verbs = verbs_of(unit);
+        let verbs = verbs_of(unit);
         let reason = if verbs.contains(&UnitVerb::Start) {
             Reason::Stopped
-        } else if let Some(why) = restart()? {
-            verbs.push(UnitVerb::Restart);
-            Reason::Restart(why)
-        } else if cx.asks_restart(self.host, self.unit) {
-            verbs.push(UnitVerb::Restart);
-            Reason::Requested
         } else if verbs.contains(&UnitVerb::Enable) {
             Reason::Disabled
         } else if verbs.is_empty() {
