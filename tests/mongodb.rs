@@ -46,7 +46,7 @@ fn bare_hosts_become_a_set_with_users_that_keeps_its_data_whatever_is_done_to_it
         .says(&["No changes."]);
     bed.clusterctl("status", &[])
         .expect(0)
-        .says(&["rs0: primary db1, 3 of 3 members serve"]);
+        .says(&["rs0: primary db1, 3 of 3 members available"]);
     nobody_learns_a_secret(&bed, &first);
 
     let client = MongoClient::new(&bed, Some(("altcraft", &bed.secret("mongodb.altcraft"))));
@@ -88,7 +88,7 @@ fn a_change_rolls_under_load(bed: &mut Bed, client: &MongoClient) -> BTreeSet<i6
     rewrite(bed, &with_users(&DB, "config.net.maxIncomingConnections = 500\n"));
     bed.clusterctl("plan", &["--detailed-exitcode"])
         .expect(2)
-        .says(&["let another member than db1 become the primary"]);
+        .says(&["step down the primary db1"]);
     let is_done = AtomicBool::new(false);
     let bed = &*bed;
     let (written, longest) = std::thread::scope(|scope| {
@@ -148,9 +148,10 @@ fn members_come_and_go(bed: &Bed, client: &MongoClient) {
     let more = "config.net.maxIncomingConnections = 500\n";
     let five = ["db1", "db2", "db3", "app1", "app2"];
     rewrite(bed, &with_users(&five, more));
-    bed.clusterctl("plan", &["--detailed-exitcode"])
-        .expect(2)
-        .says(&["add app1 and app2 without a vote", "let app2 vote and be elected"]);
+    bed.clusterctl("plan", &["--detailed-exitcode"]).expect(2).says(&[
+        "add app1 and app2 without a vote",
+        "grant app2 a vote and priority 1",
+    ]);
     applies(bed, &[]);
     assert!(client.ids("app2").contains(&1));
 
@@ -170,7 +171,7 @@ fn members_come_and_go(bed: &Bed, client: &MongoClient) {
     }
     bed.clusterctl("status", &[])
         .expect(0)
-        .says(&["3 of 3 members serve"]);
+        .says(&["3 of 3 members available"]);
 }
 
 fn a_lost_password_is_set_again(bed: &Bed) {
@@ -278,5 +279,5 @@ fn a_run_that_is_killed_anywhere_is_finished_by_the_next() {
     applies(&bed, &[]);
     bed.clusterctl("status", &[])
         .expect(0)
-        .says(&["3 of 3 members serve"]);
+        .says(&["3 of 3 members available"]);
 }

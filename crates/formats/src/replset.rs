@@ -15,7 +15,7 @@ pub struct SetConfig {
 
 /// One member in it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Member {
+pub struct MemberConfig {
     fields: Fields,
 }
 
@@ -42,7 +42,7 @@ fn put(fields: &mut Fields, name: &str, value: impl Into<Bson>) {
     }
 }
 
-impl Member {
+impl MemberConfig {
     /// A member with a number and a name, and the server's default for all else.
     pub fn new(id: i64, name: &str) -> Self {
         Self {
@@ -147,7 +147,7 @@ impl SetConfig {
     }
 
     /// The first configuration of a set.
-    pub fn first(set: &str, members: Vec<Member>) -> Self {
+    pub fn first(set: &str, members: Vec<MemberConfig>) -> Self {
         let members = members.into_iter().map(|member| Bson::Doc(member.fields));
         Self {
             fields: vec![
@@ -217,21 +217,21 @@ impl SetConfig {
     }
 
     /// Its members.
-    pub fn members(&self) -> Vec<Member> {
+    pub fn members(&self) -> Vec<MemberConfig> {
         let members = self.get("members").map(Bson::items).unwrap_or_default();
         members
             .iter()
-            .map(|member| Member {
+            .map(|member| MemberConfig {
                 fields: member.fields().to_vec(),
             })
             .collect()
     }
 
     /// A member by its name.
-    pub fn member(&self, name: &str) -> Option<Member> {
+    pub fn member(&self, name: &str) -> Option<MemberConfig> {
         let members = self.get("members").map(Bson::items).unwrap_or_default();
         let is_it = |member: &&Bson| member.get("host").and_then(Bson::as_str) == Some(name);
-        members.iter().find(is_it).map(|member| Member {
+        members.iter().find(is_it).map(|member| MemberConfig {
             fields: member.fields().to_vec(),
         })
     }
@@ -245,7 +245,7 @@ impl SetConfig {
 
     /// The next configuration, with these members.
     #[must_use]
-    pub fn next(&self, members: Vec<Member>) -> Self {
+    pub fn next(&self, members: Vec<MemberConfig>) -> Self {
         let mut next = self.clone();
         put(&mut next.fields, "version", self.version().saturating_add(1));
         let members = members.into_iter().map(|member| Bson::Doc(member.fields));
@@ -254,9 +254,9 @@ impl SetConfig {
     }
 
     /// A number that no member has. The numbers of those that are going stay theirs while they are there.
-    pub fn free_id(&self, members: &[Member]) -> i64 {
+    pub fn free_id(&self, members: &[MemberConfig]) -> i64 {
         let old = self.members();
-        let used = members.iter().chain(&old).map(Member::id);
+        let used = members.iter().chain(&old).map(MemberConfig::id);
         used.max().map_or(0, |most| most.saturating_add(1))
     }
 }

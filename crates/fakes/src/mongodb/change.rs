@@ -7,7 +7,7 @@ use protocol::facts::{Bson, MongoCommand, MongoError};
 
 use super::Set;
 use super::reply::bad;
-use formats::replset::{Member, SetConfig};
+use formats::replset::{MemberConfig, SetConfig};
 
 type Done = Result<(), MongoError>;
 
@@ -254,7 +254,7 @@ impl Set {
 /// Whether one configuration may follow another; else, what the server says.
 fn check_members(old: &SetConfig, new: &SetConfig, has_write_concern: bool) -> Result<(), &'static str> {
     let votes = |config: &SetConfig| -> Vec<i64> {
-        let voters = config.members().into_iter().filter(Member::votes);
+        let voters = config.members().into_iter().filter(MemberConfig::votes);
         voters.map(|member| member.id()).collect()
     };
     let (before, after) = (votes(old), votes(new));

@@ -14,7 +14,7 @@ use protocol::{ActionError, Fact, FactError, FactQuery, Operation, UnitVerb};
 use types::HostName;
 
 use crate::{FakeCluster, Fault, Pace, Play};
-use formats::replset::{Member, SetConfig};
+use formats::replset::{MemberConfig, SetConfig};
 use reply::{bad, may};
 
 pub use node::{CONF, Node, UNIT};
@@ -138,7 +138,7 @@ impl Set {
 
     /// The voters of a configuration that serve: in touch with the others, and not behind.
     fn serving_of(&self, config: &SetConfig) -> Vec<usize> {
-        let voters = config.members().into_iter().filter(Member::votes);
+        let voters = config.members().into_iter().filter(MemberConfig::votes);
         let voters = voters.filter_map(|member| self.at(member.name()));
         let serves = |at: &usize| {
             let node = &self.nodes[*at];

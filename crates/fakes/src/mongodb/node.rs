@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::Machine;
 use formats::mongod_conf::Conf;
-use formats::replset::{Member, SetConfig};
+use formats::replset::{MemberConfig, SetConfig};
 
 pub const UNIT: &str = "mongod.service";
 pub const CONF: &str = "/etc/mongod.conf";
@@ -218,7 +218,7 @@ impl Node {
     }
 
     /// What its configuration says of itself; `None` where it runs in no set.
-    pub fn own(&self) -> Option<Member> {
+    pub fn own(&self) -> Option<MemberConfig> {
         let set = self.process.as_ref()?.set()?;
         let config = self.disk.config.as_ref()?;
         (config.name() == set).then(|| config.member(&self.member_name()))?

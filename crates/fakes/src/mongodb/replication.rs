@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 use super::Set;
 use super::node::{Disk, Node};
-use formats::replset::{Member, SetConfig};
+use formats::replset::{MemberConfig, SetConfig};
 
 impl Set {
     /// Lets everything happen that is due by now.
@@ -138,7 +138,7 @@ impl Set {
 
     /// The voters of a configuration that a member reaches and that are in its set, itself among them.
     pub(super) fn voters_near(&self, at: usize, config: &SetConfig) -> Vec<usize> {
-        let voters = config.members().into_iter().filter(Member::votes);
+        let voters = config.members().into_iter().filter(MemberConfig::votes);
         let near = voters.filter_map(|member| self.at(member.name()));
         near.filter(|voter| self.is_linked(at, *voter) && self.nodes[*voter].own().is_some())
             .collect()

@@ -1,9 +1,8 @@
 //! A MongoDB replica set.
 //!
-//! Who is the primary is the set's own business and changes while it lives; the inventory names the members and what
-//! they are allowed to be. Everything is asked in MongoDB's own protocol, on each host from the host itself. The order
-//! of a new set: configured servers, one initiation, the admin, the application's users, then the other members' votes
-//! as they get the data. Sources: <https://www.mongodb.com/docs/manual/replication/>, the runbook, and the server's
+//! The set elects its primary itself; the inventory names the members and their options. Everything is asked in MongoDB's
+//! own protocol, on each host from the host itself. The order of a new set: configured servers, one initiation, the
+//! admin, the application's users, then the other members' votes as they get the data. Sources: <https://www.mongodb.com/docs/manual/replication/>, the runbook, and the server's
 //! source where a comment says so.
 
 mod checks;
@@ -25,7 +24,8 @@ use types::{HostName, ServiceName};
 use kit::{Cx, StepPlan};
 use kit::{Endpoint, Login, Offer};
 use kit::{Kind, ReadCx, Service, Steps};
-use rules::basis;
+use observe::View;
+use rules::availability;
 use settings::Settings;
 use steps::{check, config, initiate, keyfile, leave, members, restart, start, users};
 
@@ -105,14 +105,14 @@ impl Service for ReplicaSet {
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        status::judge(&self.settings, check, host, facts)
+        checks::judge(&self.settings, check, host, facts)
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        status::unavailable(&self.settings, facts)
+        availability::unavailable(&View::new(&self.settings, facts))
     }
 
-    /// Of those that vote.
+    /// A majority of the voting members stays.
     fn tolerates(&self) -> usize {
         let voters = self
             .settings
@@ -123,14 +123,14 @@ impl Service for ReplicaSet {
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {
-        basis::basis(&self.settings, facts)
+        status::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
         status::status(&self.settings, facts)
     }
 
-    /// Clients need not know all members, only some that know the others; not those that hold no data, or hide.
+    /// Clients connect to members that hold data and are not hidden; those know the others.
     fn offer(&self) -> Option<Offer> {
         let members = self.settings.hosts.iter().zip(&self.settings.members);
         let shown = members.filter(|(_, options)| !options.is_arbiter && options.hidden != Some(true));

@@ -14,7 +14,6 @@ const KNOWN: &[&[&str]] = &[
     &["crates/kinds/altcraft/src/"],
     &["crates/kinds/clickhouse/src/"],
     &["crates/kinds/generic/src/"],
-    &["crates/kinds/mongodb/src/"],
     &["crates/kinds/rabbitmq/src/"],
     &["crates/kinds/ssdb/src/"],
     &["crates/fakes/src/"],

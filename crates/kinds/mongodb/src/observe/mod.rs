@@ -1,4 +1,12 @@
 //! What is asked of the hosts, and the answers as one view.
 
+pub(crate) mod member;
 pub(crate) mod queries;
-pub(crate) mod view;
+mod replication;
+pub(crate) mod replset_status;
+pub(crate) mod server;
+mod view;
+
+pub(crate) use member::Member;
+pub(crate) use server::{Membership, Role, Server};
+pub(crate) use view::{View, is_reached};

@@ -1,4 +1,4 @@
-//! What is asked of a host.
+//! The questions to a host.
 
 use protocol::facts::{CommandQuery, FileQuery, MongoCommand, MongoQuery, MongoUser, Query, UnitQuery};
 use protocol::{FactQuery, Text};
@@ -6,14 +6,14 @@ use types::HostName;
 
 use crate::settings::{Keyfile, Settings};
 
-/// Where a member is asked: on its own host, for the localhost exception holds nowhere else.
+/// A member is asked on its own host: the localhost exception holds nowhere else.
 pub(crate) const HERE: &str = "127.0.0.1";
 /// The port of a server that was only just installed.
 const PACKAGED_PORT: u16 = 27017;
 
-/// The commands of [`server`], in this order; [`crate::observe::view`] reads the replies.
+/// The commands of [`server`], in this order; [`super::server`] reads the replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) enum Question {
     Hello,
     Version,
     Status,
@@ -32,21 +32,21 @@ pub(crate) enum Ask {
 }
 
 /// All of them.
-pub(crate) const ASKED: [Ask; 11] = [
-    Ask::Hello,
-    Ask::Version,
-    Ask::Status,
-    Ask::Config,
-    Ask::Committed,
-    Ask::Options,
-    Ask::Users,
-    Ask::Databases,
-    Ask::Catalog,
-    Ask::Oplog,
-    Ask::WriteConcern,
+pub(crate) const QUESTIONS: [Question; 11] = [
+    Question::Hello,
+    Question::Version,
+    Question::Status,
+    Question::Config,
+    Question::Committed,
+    Question::Options,
+    Question::Users,
+    Question::Databases,
+    Question::Catalog,
+    Question::Oplog,
+    Question::WriteConcern,
 ];
 
-impl Ask {
+impl Question {
     fn command(self) -> MongoCommand {
         match self {
             Self::Hello => MongoCommand::new("hello", 1).only(&[
@@ -70,7 +70,9 @@ impl Ask {
                 "members.lastHeartbeatMessage",
             ]),
             Self::Config => MongoCommand::new("replSetGetConfig", 1).only(&["config"]),
-            Self::Committed => committed(),
+            Self::Committed => MongoCommand::new("replSetGetConfig", 1)
+                .with("commitmentStatus", true)
+                .only(&["config.version", "config.term", "commitmentStatus"]),
             Self::Options => MongoCommand::new("getCmdLineOpts", 1).only(&["parsed"]),
             Self::Users => MongoCommand::new("usersInfo", 1).only(&[
                 "users.user",
@@ -92,15 +94,8 @@ impl Ask {
     }
 }
 
-/// The number of the configuration in force, and whether a majority has it.
-pub(crate) fn committed() -> MongoCommand {
-    MongoCommand::new("replSetGetConfig", 1)
-        .with("commitmentStatus", true)
-        .only(&["config.version", "config.term", "commitmentStatus"])
-}
-
-/// A question to a host's server, as the admin where there is one. Where the server has no such user (yet), it answers
-/// nobody what it answers nobody.
+/// A question to a host's server, as the admin where there is one. Where the server has no such user (yet), the question is
+/// asked without a login.
 pub(crate) fn ask(settings: &Settings, port: u16, commands: Vec<MongoCommand>) -> MongoQuery {
     MongoQuery {
         address: HERE.to_owned(),
@@ -124,7 +119,7 @@ pub(crate) fn ask_as_nobody(port: u16, commands: Vec<MongoCommand>) -> MongoQuer
 
 /// The state of the server on a port.
 pub(crate) fn server(settings: &Settings, port: u16) -> MongoQuery {
-    ask(settings, port, ASKED.map(Ask::command).to_vec())
+    ask(settings, port, QUESTIONS.map(Question::command).to_vec())
 }
 
 /// Whether a user's password is right: the login itself is the answer.
@@ -170,7 +165,7 @@ pub(crate) fn lock(settings: &Settings) -> FileQuery {
 }
 
 /// The file that WiredTiger writes when it makes a database, and never again.
-pub(crate) fn made(settings: &Settings) -> FileQuery {
+pub(crate) fn wired_tiger(settings: &Settings) -> FileQuery {
     FileQuery::meta(format!("{}/WiredTiger", settings.data_dir))
 }
 
@@ -182,7 +177,7 @@ pub(crate) fn installed() -> CommandQuery {
     }
 }
 
-/// What tells whether a member serves.
+/// The facts that tell whether a member is available.
 pub(crate) fn live(settings: &Settings) -> Vec<FactQuery> {
     let mut queries = vec![UnitQuery::new(&settings.unit).wrap()];
     queries.extend(
@@ -193,23 +188,23 @@ pub(crate) fn live(settings: &Settings) -> Vec<FactQuery> {
     queries
 }
 
-/// What tells where a server's data are, and since when.
+/// The facts that tell where a server's data are, and since when.
 pub(crate) fn data_directory(settings: &Settings) -> [FactQuery; 3] {
     [
         conf(settings).wrap(),
         lock(settings).wrap(),
-        made(settings).wrap(),
+        wired_tiger(settings).wrap(),
     ]
 }
 
-/// Everything of a member; of another host, whether it was one and is still in the set's eyes or its own.
+/// All that is asked of a member; of another host, whether it is or was one.
 pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     if !settings.hosts.contains(host) {
         let mut queries = vec![
             UnitQuery::new(&settings.unit).wrap(),
             server(settings, settings.port).wrap(),
         ];
-        // As long as one leads, it alone can tell of these users.
+        // As long as it is the primary, it alone can tell of these users.
         let users = settings.users.iter().filter(|user| user.login.auth_db != "admin");
         queries.extend(users.map(|user| login(settings, &user.login).wrap()));
         return queries;

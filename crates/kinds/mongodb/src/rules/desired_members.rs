@@ -1,15 +1,14 @@
-//! Members of the set as the inventory wants them.
+//! Members of the set's configuration as the inventory wants them.
 
-use formats::replset::{Member, SetConfig, delay_name};
+use formats::replset::{MemberConfig, SetConfig, delay_name};
 use protocol::facts::Bson;
 use types::HostName;
 
-use crate::settings::Settings;
-use crate::settings::member_options::MemberOptions;
+use crate::settings::{MemberOptions, Settings};
 
-/// A newcomer: without a vote, and never the primary.
-pub(crate) fn newcomer(id: i64, name: &str, options: &MemberOptions, delay: &str) -> Member {
-    let mut member = Member::new(id, name);
+/// A joining member: without a vote, and never the primary. Arbiters have nothing to copy, and vote at once.
+pub(crate) fn joining_member(id: i64, name: &str, options: &MemberOptions, delay: &str) -> MemberConfig {
+    let mut member = MemberConfig::new(id, name);
     if options.is_arbiter {
         member.set("arbiterOnly", true);
         member.set("priority", 0);
@@ -17,12 +16,12 @@ pub(crate) fn newcomer(id: i64, name: &str, options: &MemberOptions, delay: &str
     }
     member.set("priority", 0);
     member.set("votes", 0);
-    set_plain(&mut member, options, delay);
+    set_options(&mut member, options, delay);
     member
 }
 
-/// What can be changed at any time: all but votes and priority. Values that are so already keep their form.
-pub(crate) fn set_plain(member: &mut Member, options: &MemberOptions, delay: &str) {
+/// Sets what can be changed at any time: all but votes and priority. A value that is right keeps its form.
+pub(crate) fn set_options(member: &mut MemberConfig, options: &MemberOptions, delay: &str) {
     if let Some(hidden) = options.hidden
         && hidden != member.is_hidden()
     {
@@ -43,9 +42,9 @@ pub(crate) fn set_plain(member: &mut Member, options: &MemberOptions, delay: &st
     }
 }
 
-/// Whether it should vote. What the inventory does not say is kept, but for a member without vote and priority that
-/// is neither hidden nor delayed: that is a newcomer whose rise was cut off.
-pub(crate) fn target_votes(member: &Member, options: &MemberOptions) -> bool {
+/// Whether a member should vote. What the inventory does not say is kept, but for a member without vote and priority that
+/// is neither hidden nor delayed: it joined, and its vote was not granted before the run ended.
+pub(crate) fn should_vote(member: &MemberConfig, options: &MemberOptions) -> bool {
     let is_described = options.hidden.is_some() || options.delay_s.is_some();
     let is_special = member.is_hidden() || member.delay() > 0;
     options
@@ -53,7 +52,8 @@ pub(crate) fn target_votes(member: &Member, options: &MemberOptions) -> bool {
         .unwrap_or(member.votes() || is_described || !is_special)
 }
 
-pub(crate) fn target_priority(member: &Member, options: &MemberOptions) -> f64 {
+/// The priority that a member should have once it votes.
+pub(crate) fn desired_priority(member: &MemberConfig, options: &MemberOptions) -> f64 {
     let is_passive = MemberOptions {
         priority: None,
         ..options.clone()
@@ -67,9 +67,9 @@ pub(crate) fn target_priority(member: &Member, options: &MemberOptions) -> f64 {
     options.priority.unwrap_or(kept)
 }
 
-/// The first one of all: the seed votes and becomes the primary; the others are newcomers, which rise once they have
-/// the data. So it is known beforehand who becomes the primary, on whose host the users are made, and what the seed
-/// holds is never outvoted. Arbiters come last.
+/// The first configuration of a set: the seed alone votes and becomes the primary; the others get their votes once they
+/// have its data. So the primary, on whose host the users are made, is known beforehand, and the seed's data are never
+/// outvoted. Arbiters come last.
 pub(crate) fn first_config(settings: &Settings, seed: &HostName, version: (u32, u32)) -> SetConfig {
     let delay = delay_name(version);
     let mut members = Vec::new();
@@ -79,7 +79,7 @@ pub(crate) fn first_config(settings: &Settings, seed: &HostName, version: (u32, 
         }
         let id = i64::try_from(members.len()).unwrap_or(0);
         let name = settings.member_name(host);
-        let mut member = newcomer(id, &name, options, delay);
+        let mut member = joining_member(id, &name, options, delay);
         if host == seed {
             member.unset("votes");
             member.unset("priority");

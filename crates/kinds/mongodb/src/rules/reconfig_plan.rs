@@ -1,42 +1,45 @@
-//! The way from the configuration of a set that is in force to the one that is wanted.
+//! The changes from the configuration in force to the one that the inventory wants.
 //!
 //! A set cannot be changed at once: each new configuration must share a majority with the one before it, or two
-//! primaries could be elected. So at most one vote changes at a time, a newcomer has none before it has the data, and
-//! each configuration is committed by a majority before the next
-//! (<https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/>). The whole way is planned beforehand, as
-//! a chain of documents.
+//! primaries could be elected. So at most one vote changes at a time, a joining member has none before it has the data,
+//! and each configuration is committed by a majority before the next
+//! (<https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/>). All changes are planned beforehand, as a
+//! chain of documents.
 
-use formats::replset::{Member, SetConfig, delay_name};
+use formats::replset::{MemberConfig, SetConfig, delay_name};
 use types::HostName;
 
-use crate::rules::desired_members::{newcomer, set_plain, target_priority, target_votes};
-use crate::settings::Settings;
-use crate::settings::member_options::MemberOptions;
+use super::desired_members::{desired_priority, joining_member, set_options, should_vote};
+use crate::settings::{MemberOptions, Settings};
 
 /// How many members of a set may vote.
 const MOST_VOTERS: usize = 7;
 
-/// One stage of the way to the wanted configuration.
+/// One change, or what must be so before the next.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Stage {
+pub(crate) enum Change {
     /// The member must have the data first.
-    Sync(HostName),
+    InitialSync(HostName),
     /// Arbiters weaken the default write concern, so the server wants an explicit one before the first of them.
     WriteConcern,
     /// The next configuration.
-    Reconfig {
-        /// The one that it follows.
-        from: SetConfig,
-        /// The new one.
-        to: SetConfig,
-        /// What it changes, in words.
-        title: String,
-        /// Why.
-        reason: String,
-    },
+    Reconfig(Reconfig),
 }
 
-/// What the way depends on, beside the settings.
+/// A change of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reconfig {
+    /// The configuration that it changes.
+    pub(crate) from: SetConfig,
+    /// The new one.
+    pub(crate) to: SetConfig,
+    /// The change in words.
+    pub(crate) title: String,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// The state of the members, as far as the changes depend on it.
 pub(crate) struct Situation<'a> {
     /// Hosts that may become members now: they were reached, and nothing speaks against them.
     pub(crate) may_join: &'a dyn Fn(&HostName) -> bool,
@@ -48,49 +51,57 @@ pub(crate) struct Situation<'a> {
     pub(crate) version: (u32, u32),
 }
 
-/// The way from a configuration to the wanted one.
-pub(crate) fn way(settings: &Settings, from: &SetConfig, situation: &Situation<'_>) -> Vec<Stage> {
-    let mut way = Way {
+/// The changes from a configuration to the one that the inventory wants.
+pub(crate) fn reconfig_plan(settings: &Settings, from: &SetConfig, situation: &Situation<'_>) -> Vec<Change> {
+    let mut plan = ReconfigPlan {
         settings,
         situation,
-        now: from.clone(),
-        stages: Vec::new(),
+        config: from.clone(),
+        changes: Vec::new(),
     };
-    way.plain();
-    way.rise();
-    way.resign();
-    way.arbiters();
-    way.stages
+    plan.change_options();
+    plan.grant_votes();
+    plan.revoke_votes();
+    plan.add_arbiters();
+    plan.changes
 }
 
-/// The next configuration, without a member.
-pub(crate) fn without(config: &SetConfig, name: &str) -> SetConfig {
-    let mut members = config.members();
-    members.retain(|member| member.name() != name);
-    config.next(members)
+impl Reconfig {
+    /// Removes a member.
+    pub(crate) fn removal(from: SetConfig, name: &str, reason: &str) -> Self {
+        let mut members = from.members();
+        members.retain(|member| member.name() != name);
+        Self {
+            to: from.next(members),
+            from,
+            title: format!("remove {name} from the set"),
+            reason: reason.to_owned(),
+        }
+    }
 }
 
-struct Way<'a> {
+struct ReconfigPlan<'a> {
     settings: &'a Settings,
     situation: &'a Situation<'a>,
-    now: SetConfig,
-    stages: Vec<Stage>,
+    /// The configuration after all changes so far.
+    config: SetConfig,
+    changes: Vec<Change>,
 }
 
-impl Way<'_> {
-    fn go(&mut self, members: Vec<Member>, title: impl Into<String>, reason: impl Into<String>) {
-        let to = self.now.next(members);
-        self.stages.push(Stage::Reconfig {
-            from: std::mem::replace(&mut self.now, to.clone()),
+impl ReconfigPlan<'_> {
+    fn push(&mut self, members: Vec<MemberConfig>, title: String, reason: &str) {
+        let to = self.config.next(members);
+        self.changes.push(Change::Reconfig(Reconfig {
+            from: std::mem::replace(&mut self.config, to.clone()),
             to,
-            title: title.into(),
-            reason: reason.into(),
-        });
+            title,
+            reason: reason.to_owned(),
+        }));
     }
 
     /// The members that the inventory describes, with what it says of them.
-    fn described(&self) -> Vec<(Member, HostName, MemberOptions)> {
-        let members = self.now.members().into_iter();
+    fn described(&self) -> Vec<(MemberConfig, HostName, MemberOptions)> {
+        let members = self.config.members().into_iter();
         let members = members.filter_map(|member| {
             let host = self.settings.host_of(member.name())?.clone();
             let options = self.settings.options(&host)?.clone();
@@ -99,25 +110,50 @@ impl Way<'_> {
         members.filter(|(member, ..)| !member.is_arbiter()).collect()
     }
 
-    /// Newcomers without a vote, and all changes that change no vote, at once.
-    fn plain(&mut self) {
+    /// Adds joining members without a vote, and changes all but votes, at once.
+    fn change_options(&mut self) {
+        let mut members = self.config.members();
+        let changed = self.changed(&mut members);
+        let added = self.added(&mut members);
+        let (title, reason) = match (added.is_empty(), changed.is_empty()) {
+            (true, true) => return,
+            (false, true) => (
+                format!("add {} without a vote", added.join(" and ")),
+                "not in the set yet",
+            ),
+            (true, false) => (
+                format!("change the settings of {} in the set", changed.join(" and ")),
+                "the inventory describes them differently",
+            ),
+            (false, false) => (
+                format!(
+                    "add {} without a vote, and change the settings of {}",
+                    added.join(" and "),
+                    changed.join(" and ")
+                ),
+                "not in the set yet, or described differently by the inventory",
+            ),
+        };
+        self.push(members, title, reason);
+    }
+
+    /// Changes what the inventory describes differently, and returns the hosts.
+    fn changed(&self, members: &mut [MemberConfig]) -> Vec<String> {
         let delay = delay_name(self.situation.version);
-        let mut members = self.now.members();
         let mut changed = Vec::new();
-        for member in &mut members {
-            let Some(host) = self.settings.host_of(member.name()) else {
-                continue;
-            };
-            let Some(options) = self.settings.options(host).filter(|_| !member.is_arbiter()) else {
+        for member in members.iter_mut().filter(|member| !member.is_arbiter()) {
+            let host = self.settings.host_of(member.name());
+            let Some((host, options)) = host.and_then(|host| Some((host, self.settings.options(host)?)))
+            else {
                 continue;
             };
             let before = member.clone();
-            let votes = target_votes(member, options);
-            set_plain(member, options, delay);
+            let votes = should_vote(member, options);
+            set_options(member, options, delay);
             if before.votes() {
-                // Whoever loses the vote, in a later stage, loses the priority first: one that is hidden has none.
+                // A member that loses the vote, in a later change, loses the priority first: a hidden one has none.
                 let priority = if votes {
-                    target_priority(member, options)
+                    desired_priority(member, options)
                 } else {
                     0.0
                 };
@@ -127,100 +163,85 @@ impl Way<'_> {
                 changed.push(host.to_string());
             }
         }
+        changed
+    }
+
+    /// Adds joining members, and returns the hosts.
+    fn added(&self, members: &mut Vec<MemberConfig>) -> Vec<String> {
+        let delay = delay_name(self.situation.version);
         let mut added = Vec::new();
         for (host, options) in self.settings.hosts.iter().zip(&self.settings.members) {
             let name = self.settings.member_name(host);
             let is_known = members.iter().any(|member| member.name() == name);
             if !is_known && !options.is_arbiter && (self.situation.may_join)(host) {
-                let id = self.now.free_id(&members);
-                members.push(newcomer(id, &name, options, delay));
+                let id = self.config.free_id(members);
+                members.push(joining_member(id, &name, options, delay));
                 added.push(host.to_string());
             }
         }
-        let (title, reason) = match (added.is_empty(), changed.is_empty()) {
-            (true, true) => return,
-            (false, true) => (
-                format!("add {} without a vote", added.join(" and ")),
-                "not in the set yet".to_owned(),
-            ),
-            (true, false) => (
-                format!("change the settings of {} in the set", changed.join(" and ")),
-                "the inventory describes them differently".to_owned(),
-            ),
-            (false, false) => (
-                format!(
-                    "add {} without a vote, and change the settings of {}",
-                    added.join(" and "),
-                    changed.join(" and ")
-                ),
-                "not in the set yet, or described differently by the inventory".to_owned(),
-            ),
-        };
-        self.go(members, title, reason);
+        added
     }
 
-    /// Votes for those that have the data, one after another.
-    fn rise(&mut self) {
+    /// Grants votes to members that have the data, one after another.
+    fn grant_votes(&mut self) {
         for (member, host, options) in self.described() {
-            if member.votes() || !target_votes(&member, &options) || self.now.voters() >= MOST_VOTERS {
+            if member.votes() || !should_vote(&member, &options) || self.config.voters() >= MOST_VOTERS {
                 continue;
             }
             if !(self.situation.has_data)(&host) {
-                self.stages.push(Stage::Sync(host.clone()));
+                self.changes.push(Change::InitialSync(host.clone()));
             }
-            let priority = target_priority(&member, &options);
-            let members = self.with(member.name(), |member| {
+            let priority = desired_priority(&member, &options);
+            let title = if priority > 0.0 {
+                format!("grant {host} a vote and priority {priority}")
+            } else {
+                format!("grant {host} a vote")
+            };
+            let members = self.changing(member.name(), |member| {
                 member.set_votes(true);
                 member.set_priority(priority);
             });
-            let title = if priority > 0.0 {
-                format!("let {host} vote and be elected")
-            } else {
-                format!("let {host} vote")
-            };
-            self.go(members, title, "it has the data by then");
+            self.push(members, title, "it has the data by then");
         }
     }
 
-    /// Votes away, one after another.
-    fn resign(&mut self) {
+    /// Revokes votes, one after another.
+    fn revoke_votes(&mut self) {
         for (member, host, options) in self.described() {
-            if !member.votes() || target_votes(&member, &options) {
+            if !member.votes() || should_vote(&member, &options) {
                 continue;
             }
-            let members = self.with(member.name(), |member| {
+            let members = self.changing(member.name(), |member| {
                 member.set_priority(0.0);
                 member.set_votes(false);
             });
-            self.go(
-                members,
-                format!("take the vote of {host}"),
-                "the inventory gives it none",
-            );
+            let title = format!("revoke the vote of {host}");
+            self.push(members, title, "the inventory gives it none");
         }
     }
 
-    fn arbiters(&mut self) {
+    fn add_arbiters(&mut self) {
         let delay = delay_name(self.situation.version);
         for (host, options) in self.settings.hosts.iter().zip(&self.settings.members) {
             let name = self.settings.member_name(host);
-            if !options.is_arbiter || self.now.member(&name).is_some() || !(self.situation.may_join)(host) {
+            if !options.is_arbiter || self.config.member(&name).is_some() || !(self.situation.may_join)(host)
+            {
                 continue;
             }
-            let is_first = !self.stages.contains(&Stage::WriteConcern);
+            let is_first = !self.changes.contains(&Change::WriteConcern);
             // The server asks for it since 5.0, where the default became "majority".
             if is_first && !self.situation.has_write_concern && self.situation.version >= (5, 0) {
-                self.stages.push(Stage::WriteConcern);
+                self.changes.push(Change::WriteConcern);
             }
-            let mut members = self.now.members();
-            let id = self.now.free_id(&members);
-            members.push(newcomer(id, &name, options, delay));
-            self.go(members, format!("add the arbiter {host}"), "not in the set yet");
+            let mut members = self.config.members();
+            let id = self.config.free_id(&members);
+            members.push(joining_member(id, &name, options, delay));
+            self.push(members, format!("add the arbiter {host}"), "not in the set yet");
         }
     }
 
-    fn with(&self, name: &str, change: impl Fn(&mut Member)) -> Vec<Member> {
-        let mut members = self.now.members();
+    fn changing(&self, name: &str, change: impl Fn(&mut MemberConfig)) -> Vec<MemberConfig> {
+        let mut members = self.config.members();
         for member in members.iter_mut().filter(|member| member.name() == name) {
             change(member);
         }

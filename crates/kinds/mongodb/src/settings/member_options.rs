@@ -1,14 +1,12 @@
-//! What the inventory may say of single members: priority, votes, hidden, arbiter, delay, tags.
+//! Options of single members: priority, votes, hidden, arbiter, delay, tags.
 //!
-//! What it does not say is not its business: an existing member keeps what it has.
+//! An option that the inventory does not give is not managed: an existing member keeps its own.
 
 use config::value::Entry;
 use config::{Findings, Reader, Table, ValueKind};
-use types::{Diagnostic, HostName, Span};
+use types::{Diagnostic, HostName, ServiceName, Span};
 
-use crate::settings::Settings;
-
-/// What the inventory says of a member; `None` for what it does not.
+/// The options of a member; `None` for one that the inventory does not give.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct MemberOptions {
     pub(crate) priority: Option<f64>,
@@ -36,7 +34,7 @@ const MOST_VOTERS: usize = 7;
 const MOST_MEMBERS: usize = 50;
 
 /// Reads `members`: a table of options by host.
-pub(crate) fn read(reader: &Reader<'_>, hosts: &[HostName], findings: &Findings) -> Vec<MemberOptions> {
+pub(super) fn read(reader: &Reader<'_>, hosts: &[HostName], findings: &Findings) -> Vec<MemberOptions> {
     let mut all = vec![MemberOptions::default(); hosts.len()];
     let entries = reader.table("members").map_or(&[][..], |table| &table.entries);
     for entry in entries {
@@ -121,35 +119,34 @@ fn tags(table: &Table, findings: &Findings) -> Vec<(String, String)> {
     tags.collect()
 }
 
-/// Judges the set as a whole.
-pub(crate) fn check(settings: &Settings, span: Span, findings: &Findings) {
+/// Judges the members of a set together.
+pub(super) fn check(service: &ServiceName, members: &[MemberOptions], span: Span, findings: &Findings) {
     let error =
         |what: String, label: &str| findings.report(Diagnostic::error(what).at(span, label.to_owned()));
-    let members = &settings.members;
     let voters = members
         .iter()
         .filter(|member| member.votes != Some(false))
         .count();
     if voters > MOST_VOTERS {
         error(
-            format!("{} has {voters} voting members", settings.name),
+            format!("{service} has {voters} voting members"),
             "a set has at most 7: give the others votes = 0",
         );
     }
     if members.len() > MOST_MEMBERS {
         error(
-            format!("{} has {} members", settings.name, members.len()),
+            format!("{service} has {} members", members.len()),
             "a set has at most 50",
         );
     }
     if !members.is_empty() && members.iter().all(MemberOptions::is_passive) {
         error(
-            format!("{} has no member that can be the primary", settings.name),
+            format!("{service} has no member that can be the primary"),
             "one must have a priority",
         );
     }
     if voters < 3 || voters % 2 == 0 {
-        let found = format!("{} has {voters} voting members", settings.name);
+        let found = format!("{service} has {voters} voting members");
         let label = if voters < 3 {
             "the loss of one leaves no majority"
         } else {

@@ -1,153 +1,125 @@
 //! The step `initiate`: the set comes into being, once.
 //!
 //! Only where no host has a configuration of any set. The seed is the host that holds data, else the first of the
-//! inventory; it alone votes at first, so that it becomes the primary whatever happens, and the others rise in the step
-//! `members` once they have its data.
+//! inventory; it alone votes at first, so that it becomes the primary in any case. The step `members` grants the others
+//! their votes once they have its data.
 
-use plan::{Consent, Preview, Refusal};
-use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
-use protocol::{Action, Fact, Operation, Precondition};
-use types::HostName;
+use kit::{Cx, Probe, StepPlan, Task};
+use plan::Refusal;
 
+use super::tasks::command_task;
 use crate::checks::gates;
-use crate::observe::queries::{HERE, ask_as_nobody};
-use crate::observe::view::{Node, Place, Server, View, known_admin};
-use crate::rules::desired_members::first_config;
-use crate::rules::stored_data::{DISCARD, Holding};
+use crate::observe::{Member, Membership, View};
+use crate::rules::initiation::{initial_config, initiate};
+use crate::rules::member_blocker::member_blocker;
+use crate::rules::preconditions::is_in_no_set;
+use crate::rules::process::starts;
+use crate::rules::set_blockers::set_blockers;
+use crate::rules::stored_data::{DISCARD, StoredData, stored_data};
 use crate::settings::Settings;
-use crate::steps::check::{obstacle, refusal, whole};
-use crate::steps::start::starts;
-use formats::replset::SetConfig;
-use kit::{Cx, StepPlan, Task};
 
-/// `NodeNotFound`: a member that was only just started may not answer the seed yet.
-const NODE_NOT_FOUND: i32 = 74;
 /// Time limit: the seed asks all others first.
 const LIMIT: u64 = 120_000;
-/// The name of the command.
-const COMMAND: &str = "replSetInitiate";
-
-/// A set that this plan makes.
-pub(crate) struct Planned<'c> {
-    /// The host that becomes the primary.
-    pub(crate) seed: &'c HostName,
-    /// Its configuration.
-    pub(crate) config: SetConfig,
-}
-
-/// The set that an earlier step of this plan makes.
-pub(crate) fn planned<'c>(cx: &Cx<'c>) -> Option<Planned<'c>> {
-    cx.earlier.iter().find_map(|task| {
-        let (name, document) = first_command(task)?.fields.first()?;
-        (name == COMMAND).then(|| Planned {
-            seed: &task.host,
-            config: SetConfig::read(document),
-        })
-    })
-}
-
-/// The first command that a task sends to a server.
-pub(crate) fn first_command(task: &Task) -> Option<&MongoCommand> {
-    match &task.action.as_ref()?.operation {
-        Operation::Mongo { commands, .. } => commands.first(),
-        _ => None,
-    }
-}
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
+    let members = view.listed();
     // What the step `check` refuses is said once.
-    let is_refused =
-        !whole(&view).is_empty() || view.nodes.iter().any(|node| obstacle(&view, node, cx).is_some());
-    if view.has_set() || view.nodes.is_empty() || is_refused {
+    let is_blocked = !set_blockers(&view).is_empty()
+        || members
+            .iter()
+            .any(|member| member_blocker(&view, member, cx).is_some());
+    if view.has_set() || members.is_empty() || is_blocked {
         return all;
     }
-    for node in &view.nodes {
-        if let Err(why) = is_ready(&view, node, cx) {
+    for member in members {
+        if let Err(why) = ready(&view, member, cx) {
             let why = format!("the set is initiated once all its hosts are ready: {why}");
-            all.unplanned.push((node.host.clone(), why));
+            all.unplanned.push((member.host.clone(), why));
         }
     }
-    if !all.unplanned.is_empty() {
-        return all;
-    }
-    let seed = match seed(&view, cx) {
-        Ok(seed) => seed,
-        Err(refusal) => {
-            all.refusals.push(*refusal);
-            return all;
+    if all.unplanned.is_empty() {
+        match seed(&view, cx) {
+            Ok(seed) => all.tasks.push(task(&view, seed)),
+            Err(refusal) => all.refusals.push(*refusal),
         }
-    };
-    all.tasks.push(task(&view, seed));
+    }
     all
 }
 
-/// Whether a host can be part of the new set.
-fn is_ready(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Result<(), String> {
-    let host = node.host;
-    if let Some(why) = node.unreachable {
+/// Passes where a host can be part of the new set; else the error says why not.
+fn ready(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<(), String> {
+    let host = member.host;
+    if let Some(why) = member.unreachable {
         return Err(format!("{host} cannot be reached: {why}"));
     }
     if !cx.hosts.contains(host) {
         return Err(format!("{host} is not part of this run"));
     }
-    match &node.server {
-        Server::Up(up) => match up.place(&view.settings.replica_set) {
-            Place::Blank => Ok(()),
-            Place::Standalone if starts(view, node, cx) => Ok(()),
-            Place::Standalone => Err(format!("{host} does not replicate")),
-            Place::Hidden(error) => Err(format!("{host} says {error}")),
-            Place::Member | Place::Foreign(_) | Place::Removed(_) => Err(format!("{host} has been in a set")),
+    match &member.server {
+        Probe::Up(server) => match &server.membership {
+            Membership::Uninitiated => Ok(()),
+            Membership::Standalone if starts(view, member, cx) => Ok(()),
+            Membership::Standalone => Err(format!("{host} does not replicate")),
+            Membership::Hidden(error) => Err(format!("{host} says {error}")),
+            Membership::Member | Membership::OtherSet(_) | Membership::Removed(_) => {
+                Err(format!("{host} has been in a set"))
+            }
         },
-        Server::Denied(error) => Err(format!("{host} refuses the admin: {error}")),
-        Server::Down(_) | Server::Unknown(_) if starts(view, node, cx) => {
-            if node.never_ran(view.settings) {
+        Probe::Denied(error) => Err(format!("{host} refuses the admin: {error}")),
+        Probe::Down(_) | Probe::Unknown(_) if starts(view, member, cx) => {
+            if member.never_ran() {
                 return Ok(());
             }
             Err(format!(
-                "{host} has run before, and only its start tells what it is a member of"
+                "{host} has run before, and only its start tells the set that it is a member of"
             ))
         }
-        Server::Down(why) | Server::Unknown(why) => Err(format!("{host} does not answer: {why}")),
+        Probe::Down(why) | Probe::Unknown(why) => Err(format!("{host} does not answer: {why}")),
     }
 }
 
-/// The host that is initiated: what it holds becomes the set's, and what any other holds is lost. So the one that holds
-/// data is the seed, or the only one that may hold some; where that does not decide, the operator does.
-fn seed<'v>(view: &'v View<'_>, cx: &Cx<'_>) -> Result<&'v Node<'v>, Box<Refusal>> {
-    let settings = view.settings;
-    let may_lead = |node: &Node<'_>| {
-        let options = settings.options(node.host);
+/// The host that is initiated: its data become the set's, and those of any other are lost. So the seed is the host that
+/// holds data, or the only one that may hold some; where that does not decide, the operator does.
+fn seed<'v>(view: &'v View<'_>, cx: &Cx<'_>) -> Result<&'v Member<'v>, Box<Refusal>> {
+    let is_eligible = |member: &Member<'_>| {
+        let options = view.settings.options(member.host);
         options.is_some_and(|options| !options.is_passive())
     };
-    let mut held: Vec<(&Node<'_>, String)> = Vec::new();
-    let mut unproven: Vec<(&Node<'_>, String)> = Vec::new();
-    for node in &view.nodes {
-        match node.holding(settings) {
-            Holding::Nothing => {}
-            Holding::Something(what) => held.push((node, what)),
-            Holding::Unknown(_) if cx.is_allowed(DISCARD, node.host) => {}
-            Holding::Unknown(why) => unproven.push((node, why)),
+    let give_priority = "give it a priority in the inventory";
+    let mut found: Vec<(&Member<'_>, String)> = Vec::new();
+    let mut unproven: Vec<(&Member<'_>, String)> = Vec::new();
+    for member in view.listed() {
+        match stored_data(member) {
+            StoredData::Nothing => {}
+            StoredData::Found(what) => found.push((member, what)),
+            StoredData::Unproven(_) if cx.is_allowed(DISCARD, member.host) => {}
+            StoredData::Unproven(why) => unproven.push((member, why)),
         }
     }
-    match (held.as_slice(), unproven.as_slice()) {
+    match (found.as_slice(), unproven.as_slice()) {
         ([], []) => {
-            let first = view.nodes.iter().find(|node| may_lead(node));
-            first.ok_or_else(|| not_initiated("no member may become the primary", "give one a priority"))
+            let first = view.listed().iter().find(|member| is_eligible(member));
+            first.ok_or_else(|| {
+                not_initiated(
+                    "no member may become the primary".to_owned(),
+                    "give one a priority",
+                )
+            })
         }
-        ([(node, _)], []) | ([], [(node, _)]) if may_lead(node) => Ok(node),
-        ([(node, what)], []) => Err(not_initiated(
-            format!("{} holds {what}, and may not become the primary", node.host),
-            "give it a priority in the inventory",
+        ([(member, _)], []) | ([], [(member, _)]) if is_eligible(member) => Ok(member),
+        ([(member, what)], []) => Err(not_initiated(
+            format!("{} holds {what}, and may not become the primary", member.host),
+            give_priority,
         )),
-        ([], [(node, why)]) => Err(not_initiated(
+        ([], [(member, why)]) => Err(not_initiated(
             format!(
                 "{} may hold data, and may not become the primary: {why}",
-                node.host
+                member.host
             ),
-            "give it a priority in the inventory",
+            give_priority,
         )),
         ([(first, what), (second, other), ..], _) => Err(not_initiated(
             format!(
@@ -157,13 +129,13 @@ fn seed<'v>(view: &'v View<'_>, cx: &Cx<'_>) -> Result<&'v Node<'v>, Box<Refusal
             "decide which data are kept, and empty the data directories of the others by hand",
         )),
         (_, [.., (last, why)]) => {
-            let hosts: Vec<&str> = unproven.iter().map(|(node, _)| node.host.as_str()).collect();
-            let others = held
+            let hosts: Vec<&str> = unproven.iter().map(|(member, _)| member.host.as_str()).collect();
+            let others = found
                 .first()
-                .map_or("only one's data become".to_owned(), |(node, what)| {
-                    format!("{} holds {what}, and its data become", node.host)
+                .map_or("only one's data become".to_owned(), |(member, what)| {
+                    format!("{} holds {what}, and its data become", member.host)
                 });
-            let mut refusal = not_initiated(
+            let refusal = not_initiated(
                 format!(
                     "{} may hold data, and {others} the set's: {why}",
                     hosts.join(", ")
@@ -171,73 +143,37 @@ fn seed<'v>(view: &'v View<'_>, cx: &Cx<'_>) -> Result<&'v Node<'v>, Box<Refusal
                 "start mongod there without replication.replSetName and look with show dbs; empty the data directories that \
                  hold nothing of worth, or name each such host in an override",
             );
-            refusal.consent = Some(Consent {
-                action: DISCARD.to_owned(),
-                host: last.host.clone(),
-            });
-            Err(refusal)
+            Err(Box::new(refusal.unless_allowed(DISCARD, last.host)))
         }
     }
 }
 
-fn not_initiated(why: impl Into<String>, way_out: &str) -> Box<Refusal> {
-    Box::new(refusal(None, "the set is not initiated", why, way_out))
+fn not_initiated(why: String, resolve: &str) -> Box<Refusal> {
+    Box::new(Refusal::new("the set is not initiated", why, resolve))
 }
 
-fn task(view: &View<'_>, seed: &Node<'_>) -> Task {
+fn task(view: &View<'_>, seed: &Member<'_>) -> Task {
     let (settings, host) = (view.settings, seed.host);
-    // What is not known yet is what the newest servers say.
-    let version = view.version().unwrap_or((5, 0));
-    let config = first_config(settings, host, version);
-    let command = MongoCommand::new(COMMAND, config.document());
-    let preview = Preview::Commands(vec![command.to_string()]);
-    let others = config.members().len() - 1;
+    let config = initial_config(view, host);
     let none = "no host has a set's configuration";
-    let reason = match seed.holding(settings) {
-        Holding::Something(what) => format!("{none}, and {host} holds {what}"),
-        Holding::Unknown(_) => format!("{none}, and {host} alone may hold data"),
-        Holding::Nothing => none.to_owned(),
+    let reason = match stored_data(seed) {
+        StoredData::Found(what) => format!("{none}, and {host} holds {what}"),
+        StoredData::Unproven(_) => format!("{none}, and {host} alone may hold data"),
+        StoredData::Nothing => none.to_owned(),
     };
-    let no_set = Precondition {
-        what: format!("{host} is in no set"),
-        query: ask_as_nobody(
-            settings.port,
-            vec![MongoCommand::new("hello", 1).only(&["setName"])],
-        )
-        .wrap(),
-        fact: Fact::Mongo(MongoFact::Replies {
-            login: Login::Nobody,
-            replies: vec![Ok(Bson::doc([]))],
-        }),
-    };
-    let action = Action {
-        only_if: vec![no_set],
-        operation: Operation::Mongo {
-            address: HERE.to_owned(),
-            port: settings.port,
-            // Where there is no user yet, the localhost exception allows it.
-            user: seed.server.up().and_then(|up| known_admin(settings, up)),
-            commands: vec![command],
-            again_on: vec![NODE_NOT_FOUND],
-        },
-        limit_ms: LIMIT,
-    };
-    let title = match others {
-        0 => format!("initiate the set {}", settings.replica_set),
+    let title = match config.members().len() {
+        1 => format!("initiate the set {}", settings.replica_set),
         _ => format!(
             "initiate the set {}, with {host} as its first voting member",
             settings.replica_set
         ),
     };
-    let shows_config = settings.admin.is_none()
-        || seed
-            .server
-            .up()
-            .is_some_and(|up| known_admin(settings, up).is_some());
-    let task = Task::new(host, title, reason, action)
-        .preview(preview)
+    let only_if = is_in_no_set(settings, host);
+    let task = command_task(host, title, reason, initiate(view, seed, &config), only_if, LIMIT)
         .gate(gates::primary(settings, host));
-    if shows_config {
+    let server = seed.server.up();
+    let is_known = server.is_some_and(|server| server.known_admin(settings).is_some());
+    if settings.admin.is_none() || is_known {
         // A new primary writes its term into the configuration; before that is committed, none follows.
         return task.gate(gates::committed(view, 1));
     }

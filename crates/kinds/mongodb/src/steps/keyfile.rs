@@ -1,17 +1,16 @@
-//! The step `keyfile`: the key by which members know each other.
+//! The step `keyfile`: the key by which members authenticate each other.
 //!
 //! With access control, members log in to each other with it, so it is the same everywhere; mongod does not start
 //! where others may read it (<https://www.mongodb.com/docs/manual/core/security-internal-authentication/>).
 
+use kit::{Cx, DesiredFile, QUICK, StepPlan, Task, action, obstructed};
 use plan::{Preview, Refusal};
 use protocol::Operation;
 use protocol::facts::{FileFact, FileMeta};
 
 use crate::observe::queries::{keyfile, keyfile_text};
-use crate::observe::view::{Node, Place, View};
+use crate::observe::{Member, Membership, View};
 use crate::settings::{Keyfile, Settings};
-use kit::{Cx, StepPlan, Task, obstructed};
-use kit::{DesiredFile, QUICK, action};
 
 /// Only its owner may read it.
 const MODE: u32 = 0o400;
@@ -23,27 +22,28 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         return all;
     };
     let view = View::new(settings, cx.facts);
-    for node in cx.hosts.iter().filter_map(|host| view.node(host)) {
-        let fact = match &node.keyfile {
+    for member in view.listed_on(cx.hosts) {
+        let fact = match &member.keyfile {
             Some(Ok(fact)) => *fact,
             Some(Err(unknown)) => {
-                all.unplanned.push((node.host.clone(), unknown.to_string()));
+                all.unplanned.push((member.host.clone(), unknown.to_string()));
                 continue;
             }
             None => continue,
         };
         if let Some(obstacle) = fact.meta().and_then(FileMeta::obstacle) {
-            all.refusals.push(obstructed(node.host, &wanted.path, &obstacle));
+            all.refusals
+                .push(obstructed(member.host, &wanted.path, &obstacle));
             continue;
         }
         let is_ours = fact.text() == Some(&keyfile_text(wanted));
         if is_ours {
-            all.tasks.extend(access(settings, wanted, node, fact));
+            all.tasks.extend(access(settings, wanted, member, fact));
             continue;
         }
-        let is_in_use = node.place(settings) == Some(Place::Member) && fact.meta().is_some();
+        let is_in_use = member.membership() == Some(&Membership::Member) && fact.meta().is_some();
         if is_in_use {
-            all.refusals.push(other_key(wanted, node));
+            all.refusals.push(other_key(wanted, member));
             continue;
         }
         let file = DesiredFile {
@@ -53,16 +53,16 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             owner: &settings.owner,
             group: &settings.owner,
         };
-        match file.plan(node.host, cx.facts) {
+        match file.plan(member.host, cx.facts) {
             Ok(task) => all.tasks.extend(task),
-            Err(unknown) => all.unplanned.push((node.host.clone(), unknown.to_string())),
+            Err(unknown) => all.unplanned.push((member.host.clone(), unknown.to_string())),
         }
     }
     all
 }
 
 /// Owner and permissions alone: writing the file again would make it look newer than the process that read it.
-fn access(settings: &Settings, wanted: &Keyfile, node: &Node<'_>, fact: &FileFact) -> Option<Task> {
+fn access(settings: &Settings, wanted: &Keyfile, member: &Member<'_>, fact: &FileFact) -> Option<Task> {
     let meta = fact.meta()?;
     // A file that its owner may write too is as private.
     let is_private = matches!(meta.mode, 0o400 | 0o600);
@@ -85,30 +85,21 @@ fn access(settings: &Settings, wanted: &Keyfile, node: &Node<'_>, fact: &FileFac
         group: owner.clone(),
         was: fact.state(),
     };
-    Some(
-        Task::new(
-            node.host,
-            format!("protect {}", wanted.path),
-            reason,
-            action(operation, QUICK),
-        )
-        .preview(Preview::Commands(preview)),
-    )
+    let title = format!("protect {}", wanted.path);
+    let task = Task::new(member.host, title, reason, action(operation, QUICK));
+    Some(task.preview(Preview::Commands(preview)))
 }
 
-fn other_key(wanted: &Keyfile, node: &Node<'_>) -> Refusal {
-    Refusal {
-        service: None,
-        host: Some(node.host.clone()),
-        what: format!("{} is not changed on {}", wanted.path, node.host),
-        why: "it is a member of the set and holds another key: with a new one it would lose the others"
-            .to_owned(),
-        way_out: format!(
+fn other_key(wanted: &Keyfile, member: &Member<'_>) -> Refusal {
+    let refusal = Refusal::new(
+        format!("{} is not changed on {}", wanted.path, member.host),
+        "it is a member of the set and holds another key: with a new one it would lose the others",
+        format!(
             "put the key of the set into {} (on one line), or set security = \"kept\"; a key is changed by hand, with two \
              keys in the file for a while \
              (https://www.mongodb.com/docs/manual/tutorial/rotate-key-replica-set/)",
             wanted.secret
         ),
-        consent: None,
-    }
+    );
+    refusal.on(member.host)
 }

@@ -8,4 +8,5 @@ pub(crate) mod leave;
 pub(crate) mod members;
 pub(crate) mod restart;
 pub(crate) mod start;
+mod tasks;
 pub(crate) mod users;

@@ -6,18 +6,20 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Level, Preview};
-use protocol::facts::{Bson, Login, MongoCommand, MongoFact, MongoUser, Query};
-use protocol::{Action, Fact, Operation, Precondition, Text};
+use kit::{Cx, QUICK, StepPlan, Task};
+use plan::{Level, Note};
+use protocol::facts::{Bson, Login, MongoCommand, MongoFact, MongoUser};
+use protocol::{Operation, Text};
 use types::HostName;
 
+use super::tasks::command_task;
 use crate::checks::gates;
-use crate::observe::queries::{self, HERE, ask_as_nobody};
-use crate::observe::view::{Up, View, is_reached, known_admin};
-use crate::settings::{Role, Settings, User};
-use crate::steps::initiate;
-use kit::QUICK;
-use kit::{Cx, StepPlan, Task};
+use crate::observe::is_reached;
+use crate::observe::queries::{self, HERE};
+use crate::observe::{Server, View};
+use crate::rules::initiation::planned_set;
+use crate::rules::preconditions::is_primary;
+use crate::settings::{Settings, User, UserRole};
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
@@ -26,61 +28,177 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         return all;
     };
     let view = View::new(settings, cx.facts);
-    let planned = initiate::planned(cx);
-    let (host, up) = match (&planned, view.primary()) {
+    let planned = planned_set(&view, cx);
+    let (host, server) = match (&planned, view.primary()) {
         (Some(planned), _) => {
-            let node = view.node(planned.seed);
-            (planned.seed, node.and_then(|node| node.server.up()))
+            let seed = view.members.listed(planned.seed);
+            (planned.seed, seed.and_then(|seed| seed.server.up()))
         }
-        (None, Some((node, up))) if is_reached(node.host, cx) => (node.host, Some(up)),
-        // Without a primary nothing can be made; the step `check` says so.
+        (None, Some((primary, server))) if is_reached(primary.host, cx) => (primary.host, Some(server)),
+        // Without a primary no user can be made; the step `check` says so.
         (None, _) => return all,
     };
-    // Who knows the admin has users; a server that was never initiated and does not know it has none of ours.
-    let is_known = up.is_some_and(|up| known_admin(settings, up).is_some());
+    let users = Users {
+        settings,
+        host,
+        admin,
+        cx,
+    };
+    // A server that knows the admin has users; one that was never initiated and does not know it has none of ours.
+    let is_known = server.is_some_and(|server| server.known_admin(settings).is_some());
     if !is_known {
-        // Now the configuration can be looked at: a new primary writes its term into it first.
-        let task = first(settings, host, admin, up);
+        // From here on the configuration is visible: a new primary writes its term into it first.
+        let task = users.create_admin(server);
         all.tasks.push(task.gate(gates::committed(&view, 1)));
     }
-    let listed = up.filter(|_| is_known).and_then(Up::users);
+    let listed = server
+        .filter(|_| is_known)
+        .and_then(|server| server.users.as_ref());
     if is_known && listed.is_none() && planned.is_none() {
-        all.unplanned
-            .push((host.clone(), "the primary does not tell its users".to_owned()));
+        let why = "the primary does not tell its users".to_owned();
+        all.unplanned.push((host.clone(), why));
         return all;
     }
     for user in &settings.users {
-        // A list is of `admin` alone, and a server that waits to be initiated shows none; who can log in is there.
-        let is_listed = listed.is_some() && user.login.auth_db == "admin";
-        let roles = listed
-            .iter()
-            .flatten()
-            .find(|(name, _)| is_listed && *name == user.login.name);
-        match roles {
-            Some((_, roles)) => {
-                all.tasks
-                    .extend(mend(settings, host, admin, user, roles, cx, &mut all.notes));
-            }
-            None if !is_listed && is_known && accepts(settings, user, host, cx) => {}
-            None => all.tasks.push(make(settings, host, admin, user)),
+        // The list is of `admin` alone, and a server that waits to be initiated shows none; a user that can log in exists.
+        let listed = listed.filter(|_| user.login.auth_db == "admin");
+        match listed.map(|listed| listed.get(&user.login.name)) {
+            Some(Some(roles)) => all.tasks.extend(users.change(user, roles, &mut all.notes)),
+            None if is_known && users.accepts(user) => {}
+            _ => all.tasks.push(users.create(user)),
         }
     }
     all
 }
 
-/// Whether the user can log in.
-fn accepts(settings: &Settings, user: &User, host: &HostName, cx: &Cx<'_>) -> bool {
-    let login = cx.facts.get(host, &queries::login(settings, &user.login));
-    matches!(
-        login,
-        Ok(MongoFact::Replies {
-            login: Login::Accepted,
-            ..
-        })
-    )
+/// The users of a set, made and changed on its primary by the admin.
+struct Users<'a> {
+    settings: &'a Settings,
+    host: &'a HostName,
+    admin: &'a MongoUser,
+    cx: &'a Cx<'a>,
 }
 
-fn role_document(roles: &[Role]) -> Bson {
+impl Users<'_> {
+    fn login(&self, user: &User) -> Option<&MongoFact> {
+        let query = queries::login(self.settings, &user.login);
+        self.cx.facts.get(self.host, &query).ok()
+    }
+
+    /// Whether the user can log in.
+    fn accepts(&self, user: &User) -> bool {
+        let login = self.login(user);
+        matches!(
+            login,
+            Some(MongoFact::Replies {
+                login: Login::Accepted,
+                ..
+            })
+        )
+    }
+
+    /// Creates the first user of all.
+    fn create_admin(&self, server: Option<&Server>) -> Task {
+        let roles = [UserRole {
+            role: "root".to_owned(),
+            db: "admin".to_owned(),
+        }];
+        let name = &self.admin.name;
+        let command = MongoCommand::new("createUser", name.as_str())
+            .with("pwd", Text::secret(&self.admin.password))
+            .with("roles", role_document(&roles));
+        let is_open = |server: &Server| {
+            !server.has_localhost_exception && server.requires_login == Some(false) && server.status.is_some()
+        };
+        let reason = if server.is_some_and(is_open) {
+            "the server does not know it, and requires no login"
+        } else {
+            "there is no user yet: the server lets its own host create the first one"
+        };
+        self.task(
+            None,
+            command,
+            name,
+            format!("create the admin {name:?}"),
+            reason.to_owned(),
+        )
+    }
+
+    fn create(&self, user: &User) -> Task {
+        let (name, auth_db) = (&user.login.name, &user.login.auth_db);
+        let mut command = MongoCommand::new("createUser", name.as_str())
+            .with("pwd", Text::secret(&user.login.password))
+            .with("roles", role_document(&user.roles_when_made()));
+        command.db.clone_from(auth_db);
+        let title = format!("create the user {name:?} in {auth_db}");
+        self.task(
+            Some(self.admin),
+            command,
+            name,
+            title,
+            "it does not exist yet".to_owned(),
+        )
+    }
+
+    /// Changes an existing user's password and roles, where they differ.
+    fn change(&self, user: &User, roles: &BTreeSet<UserRole>, notes: &mut Vec<Note>) -> Option<Task> {
+        let name = &user.login.name;
+        let mut command = MongoCommand::new("updateUser", name.as_str());
+        let (mut what, mut why) = (Vec::new(), Vec::new());
+        if let Some(MongoFact::Denied(error)) = self.login(user) {
+            command = command.with("pwd", Text::secret(&user.login.password));
+            what.push("the password");
+            why.push(format!("it cannot log in with the inventory's: {error}"));
+            notes.push(Note {
+                level: Level::Warning,
+                service: None,
+                host: Some(self.host.clone()),
+                text: format!("the user {name:?} gets another password: clients that have the old one are refused from then on"),
+            });
+        }
+        let differ =
+            |desired: &&Vec<UserRole>| desired.iter().collect::<BTreeSet<_>>() != roles.iter().collect();
+        if let Some(desired) = user.roles.as_ref().filter(differ) {
+            command = command.with("roles", role_document(desired));
+            what.push("the roles");
+            let has: Vec<String> = roles
+                .iter()
+                .map(|role| format!("{}@{}", role.role, role.db))
+                .collect();
+            why.push(if has.is_empty() {
+                "it has no role".to_owned()
+            } else {
+                format!("it has {}", has.join(", "))
+            });
+        }
+        if what.is_empty() {
+            return None;
+        }
+        let title = format!("change {} of the user {name:?}", what.join(" and "));
+        Some(self.task(Some(self.admin), command, name, title, why.join("; ")))
+    }
+
+    fn task(
+        &self,
+        login: Option<&MongoUser>,
+        command: MongoCommand,
+        name: &str,
+        title: String,
+        reason: String,
+    ) -> Task {
+        let operation = Operation::Mongo {
+            address: HERE.to_owned(),
+            port: self.settings.port,
+            user: login.cloned(),
+            commands: vec![command],
+            again_on: Vec::new(),
+        };
+        let only_if = is_primary(self.settings, self.host);
+        command_task(self.host, title, reason, operation, only_if, QUICK).part(format!("user-{name}"))
+    }
+}
+
+fn role_document(roles: &[UserRole]) -> Bson {
     let roles = roles.iter().map(|role| {
         Bson::doc([
             ("role", role.role.as_str().into()),
@@ -88,148 +206,4 @@ fn role_document(roles: &[Role]) -> Bson {
         ])
     });
     Bson::Array(roles.collect())
-}
-
-/// The first user of all.
-fn first(settings: &Settings, host: &HostName, admin: &MongoUser, up: Option<&Up>) -> Task {
-    let roles = [Role {
-        role: "root".to_owned(),
-        db: "admin".to_owned(),
-    }];
-    let command = MongoCommand::new("createUser", admin.name.as_str())
-        .with("pwd", Text::secret(&admin.password))
-        .with("roles", role_document(&roles));
-    let reason = match up {
-        Some(up)
-            if !up.has_localhost_exception() && up.asks_for_login() == Some(false) && up.status().is_ok() =>
-        {
-            "the server does not know it, and asks nobody for a login"
-        }
-        _ => "there is no user yet: the server lets its own host make the first one",
-    };
-    task(
-        settings,
-        host,
-        None,
-        command,
-        &admin.name,
-        format!("make the admin {:?}", admin.name),
-        reason,
-    )
-}
-
-fn make(settings: &Settings, host: &HostName, admin: &MongoUser, user: &User) -> Task {
-    let name = &user.login.name;
-    let mut command = MongoCommand::new("createUser", name.as_str())
-        .with("pwd", Text::secret(&user.login.password))
-        .with("roles", role_document(&user.roles_when_made()));
-    command.db.clone_from(&user.login.auth_db);
-    task(
-        settings,
-        host,
-        Some(admin),
-        command,
-        name,
-        format!("make the user {name:?} in {}", user.login.auth_db),
-        "there is no such user",
-    )
-}
-
-/// An existing user's password and roles, where they differ.
-fn mend(
-    settings: &Settings,
-    host: &HostName,
-    admin: &MongoUser,
-    user: &User,
-    roles: &BTreeSet<Role>,
-    cx: &Cx<'_>,
-    notes: &mut Vec<plan::Note>,
-) -> Option<Task> {
-    let name = &user.login.name;
-    let mut command = MongoCommand::new("updateUser", name.as_str());
-    let (mut what, mut why) = (Vec::new(), Vec::new());
-    let login = cx.facts.get(host, &queries::login(settings, &user.login));
-    if let Ok(MongoFact::Denied(error)) = login {
-        command = command.with("pwd", Text::secret(&user.login.password));
-        what.push("the password");
-        why.push(format!("it cannot log in with the inventory's: {error}"));
-        notes.push(plan::Note {
-            level: Level::Warning,
-            service: None,
-            host: Some(host.clone()),
-            text: format!("the user {name:?} gets another password: clients that have the old one are refused from then on"),
-        });
-    }
-    let wanted = user.roles.as_ref();
-    if let Some(wanted) =
-        wanted.filter(|wanted| wanted.iter().collect::<BTreeSet<_>>() != roles.iter().collect())
-    {
-        command = command.with("roles", role_document(wanted));
-        what.push("the roles");
-        let has: Vec<String> = roles
-            .iter()
-            .map(|role| format!("{}@{}", role.role, role.db))
-            .collect();
-        why.push(if has.is_empty() {
-            "it has no role".to_owned()
-        } else {
-            format!("it has {}", has.join(", "))
-        });
-    }
-    if what.is_empty() {
-        return None;
-    }
-    let title = format!("change {} of the user {name:?}", what.join(" and "));
-    Some(task(
-        settings,
-        host,
-        Some(admin),
-        command,
-        name,
-        title,
-        why.join("; "),
-    ))
-}
-
-fn task(
-    settings: &Settings,
-    host: &HostName,
-    user: Option<&MongoUser>,
-    command: MongoCommand,
-    name: &str,
-    title: String,
-    reason: impl Into<String>,
-) -> Task {
-    let preview = Preview::Commands(vec![command.to_string()]);
-    let action = Action {
-        only_if: vec![is_primary(settings, host)],
-        operation: Operation::Mongo {
-            address: HERE.to_owned(),
-            port: settings.port,
-            user: user.cloned(),
-            commands: vec![command],
-            again_on: Vec::new(),
-        },
-        limit_ms: QUICK,
-    };
-    Task::new(host, title, reason, action)
-        .part(format!("user-{name}"))
-        .preview(preview)
-}
-
-/// The host's member is the primary of the set.
-pub(crate) fn is_primary(settings: &Settings, host: &HostName) -> Precondition {
-    let hello = MongoCommand::new("hello", 1).only(&["setName", "isWritablePrimary"]);
-    let reply = Bson::doc([
-        ("setName", settings.replica_set.as_str().into()),
-        ("isWritablePrimary", true.into()),
-    ]);
-    Precondition {
-        what: format!("{host} is the primary of {}", settings.replica_set),
-        query: ask_as_nobody(settings.port, vec![hello]).wrap(),
-        fact: Fact::Mongo(MongoFact::Replies {
-            login: Login::Nobody,
-            replies: vec![Ok(reply)],
-        }),
-    }
 }

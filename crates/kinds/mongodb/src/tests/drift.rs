@@ -28,7 +28,7 @@ fn a_restart_that_is_asked_for_ends_once_every_member_was_started_again() {
     for task in &whole.tasks {
         world.perform(&*service, task);
         // Whoever was started again is not due any more, wherever the run stops.
-        let restarted = task.title == "restart mongod";
+        let restarted = task.title == "restart mongod.service";
         assert!(
             !restarted
                 || !rest(&world)
@@ -55,10 +55,10 @@ fn whoever_is_the_primary_goes_last() {
     assert_eq!(
         last,
         [
-            "db1 restart mongod",
-            "db3 restart mongod",
-            "db2 let another member than db2 become the primary",
-            "db2 restart mongod"
+            "db1 restart mongod.service",
+            "db3 restart mongod.service",
+            "db2 step down the primary db2",
+            "db2 restart mongod.service"
         ]
     );
     converge_from_everywhere(&*service, &world, &[]);
@@ -102,7 +102,7 @@ fn a_lost_key_file_is_written_again() {
     world.node_mut("db2").machine.files.remove(KEY);
     let found = shown(&*service, &world);
     assert!(
-        found.contains("db2: restart mongod (disrupts), because its key file is newer"),
+        found.contains("db2: restart mongod.service (disrupts), because its key file is newer"),
         "{found}"
     );
     converge_from_everywhere(&*service, &world, &[]);

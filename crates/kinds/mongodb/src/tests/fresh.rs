@@ -113,7 +113,7 @@ fn a_server_that_has_run_before_is_asked_first_what_it_is() {
     let text = render(&found);
     assert!(!text.contains("initiate the set"), "{text}");
     assert!(
-        text.contains("db2 has run before, and only its start tells what it is a member of"),
+        text.contains("db2 has run before, and only its start tells the set that it is a member of"),
         "{text}"
     );
     for task in &found.tasks {

@@ -2,6 +2,7 @@
 
 mod adopted;
 mod basis;
+mod checks;
 mod drift;
 mod fresh;
 mod holding;
@@ -17,7 +18,7 @@ use cases::{self, is_settled, plan_steps_allowing, render};
 use kit::{Kind, Service};
 use kit::{StepPlan, Task};
 
-use formats::replset::{Member as Id, SetConfig};
+use formats::replset::{MemberConfig as Id, SetConfig};
 use protocol::ActionError;
 use protocol::facts::Bson;
 

@@ -127,7 +127,9 @@ fn a_restart_that_would_leave_no_majority() {
     let service = service(&format!("{AUTH}config.net.maxIncomingConnections = 500\n"));
     let found = shown(&*service, &world);
     assert!(
-        found.contains("refused: no member is restarted, because 1 of 3 voting members do not serve (db3)"),
+        found.contains(
+            "refused: no member is restarted, because 1 of 3 voting members are not available (db3)"
+        ),
         "{found}"
     );
 }
@@ -147,7 +149,7 @@ fn the_primary_does_not_remove_itself() {
     );
     let found = shown_allowing(&*service, &world, &["mongodb.remove=db4"]);
     assert!(
-        found.contains("db1 is the primary, and could not be it any more"),
+        found.contains("db1 is the primary, and would not be eligible any more"),
         "{found}"
     );
 }

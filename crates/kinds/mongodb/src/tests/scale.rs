@@ -168,7 +168,7 @@ fn a_set_that_nobody_listed_is_in_is_not_made_twice() {
     let service = of(&["db4", "db5"]);
     let found = shown(&*service, &world);
     assert!(
-        found.contains("refused: no second set is made, because db1, db2, db3 has a set"),
+        found.contains("refused: no second set is created, because db1, db2, db3 has a set"),
         "{found}"
     );
     assert!(!found.contains("initiate"), "{found}");

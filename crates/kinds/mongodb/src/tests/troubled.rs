@@ -258,7 +258,7 @@ fn a_server_that_was_only_starting_is_not_restarted_as_the_primary() {
     let restart = plan
         .tasks
         .iter()
-        .find(|task| task.title == "restart mongod")
+        .find(|task| task.title == "restart mongod.service")
         .unwrap();
     pass(&mut world, 60);
     assert_eq!(world.primary(), Some("db1"));

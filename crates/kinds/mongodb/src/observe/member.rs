@@ -1,0 +1,97 @@
+//! One host: its unit, its files and its server.
+
+use formats::mongod_conf::{BadConf, Conf};
+use kit::Probe;
+use plan::{Facts, Unknown};
+use protocol::facts::{FileFact, MongoError, UnitFact, UnitQuery};
+use types::HostName;
+
+use super::queries;
+use super::server::{Membership, Server, release};
+use crate::settings::Settings;
+
+/// One host, a listed member or one that may be a former member.
+pub(crate) struct Member<'a> {
+    pub(crate) host: &'a HostName,
+    pub(crate) unreachable: Option<&'a str>,
+    pub(crate) unit: Result<&'a UnitFact, Unknown>,
+    pub(crate) conf_file: Result<&'a FileFact, Unknown>,
+    /// Its mongod.conf; `None` where there is none, or it could not be read.
+    pub(crate) conf: Option<Result<Conf, BadConf>>,
+    /// The file that was written when its database was made.
+    pub(crate) wired_tiger: Result<&'a FileFact, Unknown>,
+    /// The key file, where there is one to manage.
+    pub(crate) keyfile: Option<Result<&'a FileFact, Unknown>>,
+    pub(crate) server: Probe<Server, MongoError>,
+    /// The version of the installed program, where it was asked for.
+    pub(crate) installed: Option<(u32, u32)>,
+    /// Whether the file names another data directory than the inventory.
+    pub(crate) stores_elsewhere: bool,
+    lock: Result<&'a FileFact, Unknown>,
+}
+
+impl kit::Member for Member<'_> {
+    fn host(&self) -> &HostName {
+        self.host
+    }
+}
+
+impl<'a> Member<'a> {
+    pub(crate) fn observe(settings: &'a Settings, host: &'a HostName, facts: &'a Facts) -> Self {
+        let keyfile = settings.keyfile.as_ref();
+        let conf_file = facts.get(host, &queries::conf(settings));
+        let text = conf_file.as_ref().ok().and_then(|file| file.text());
+        let conf = text.map(|text| Conf::parse(text.as_str()));
+        let data_dir = match &conf {
+            Some(Ok(conf)) => conf.get("storage.dbPath").and_then(serde_json::Value::as_str),
+            _ => None,
+        };
+        let is_other = |path: &str| path.trim_end_matches('/') != settings.data_dir.trim_end_matches('/');
+        Self {
+            host,
+            unreachable: facts.unreachable(host),
+            unit: facts.get(host, &UnitQuery::new(&settings.unit)),
+            stores_elsewhere: data_dir.is_some_and(is_other),
+            conf_file,
+            conf,
+            wired_tiger: facts.get(host, &queries::wired_tiger(settings)),
+            keyfile: keyfile.map(|file| facts.get(host, &queries::keyfile(file))),
+            server: Server::probe(settings, host, facts),
+            installed: installed(host, facts),
+            lock: facts.get(host, &queries::lock(settings)),
+        }
+    }
+
+    /// The set that its server belongs to, where it answers.
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        Some(&self.server.up()?.membership)
+    }
+
+    /// Whether its server does its part in the set: as primary, secondary or arbiter.
+    pub(crate) fn has_role(&self) -> bool {
+        self.server.up().is_some_and(|server| server.role.is_some())
+    }
+
+    /// Whether systemd runs it.
+    pub(crate) fn is_active(&self) -> bool {
+        self.unit.as_ref().is_ok_and(|unit| unit.is_active())
+    }
+
+    /// Whether systemd has no process of it, and starts none by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        let is_over = |unit: &&UnitFact| ["inactive", "failed"].contains(&unit.active.as_str());
+        self.unit.as_ref().is_ok_and(is_over)
+    }
+
+    /// Whether the server never ran where the inventory says that its data are: then it is in no set, and holds nothing.
+    pub(crate) fn never_ran(&self) -> bool {
+        !self.stores_elsewhere && self.lock.as_ref().is_ok_and(|lock| lock.meta().is_none())
+    }
+}
+
+/// `db version v7.0.14`
+fn installed(host: &HostName, facts: &Facts) -> Option<(u32, u32)> {
+    let output = facts.get(host, &queries::installed()).ok()?;
+    let mut lines = output.stdout.lines();
+    release(lines.find_map(|line| line.strip_prefix("db version v"))?)
+}

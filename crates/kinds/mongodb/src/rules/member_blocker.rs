@@ -1,0 +1,74 @@
+//! Why nothing can be changed on a host.
+
+use kit::{Cx, Probe};
+use plan::Refusal;
+
+use super::stored_data::{DISCARD, StoredData, stored_data};
+use crate::observe::{Member, Membership, View};
+
+/// What speaks against any change on a host.
+pub(crate) fn member_blocker(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Option<Refusal> {
+    let (settings, host) = (view.settings, member.host);
+    let refusal = |what: String, why: String, resolve: &str| Some(Refusal::new(what, why, resolve).on(host));
+    if let Some(Err(bad)) = &member.conf {
+        return refusal(
+            format!("{} is not changed on {host}", settings.config_path),
+            bad.why.clone(),
+            "correct the file by hand: mongod would not start with it either",
+        );
+    }
+    let nothing = format!("nothing is changed on {host}");
+    let server = match &member.server {
+        Probe::Up(server) => server,
+        Probe::Denied(error) => {
+            let resolve = "see what the server's log says of the login";
+            return refusal(nothing, format!("it refuses the admin: {error}"), resolve);
+        }
+        Probe::Down(_) | Probe::Unknown(_) => return None,
+    };
+    match &server.membership {
+        Membership::OtherSet(set) => refusal(
+            nothing,
+            format!(
+                "it is a member of another set, {set:?}, and the inventory says {:?}",
+                settings.replica_set
+            ),
+            "set replica_set in the inventory to that name and list its hosts, or remove the host from that set and empty \
+             its data directory by hand",
+        ),
+        Membership::Removed(words) if !view.was_member(server) => refusal(
+            nothing,
+            format!("it is a former member of a set, which removed it: {words}"),
+            "stop mongod there, move its data directory away, and start it empty",
+        ),
+        Membership::Standalone | Membership::Uninitiated if view.has_set() => data_at_risk(member, cx),
+        _ => None,
+    }
+}
+
+/// A joining member's data would be replaced by the set's. Where nobody knows what it stores, the operator may.
+fn data_at_risk(member: &Member<'_>, cx: &Cx<'_>) -> Option<Refusal> {
+    let host = member.host;
+    let what = format!("{host} does not join the set");
+    match stored_data(member) {
+        StoredData::Nothing => None,
+        StoredData::Unproven(_) if cx.is_allowed(DISCARD, host) => None,
+        StoredData::Unproven(why) => {
+            let refusal = Refusal::new(
+                what,
+                format!("it may hold data, which the set's would replace: {why}"),
+                "start mongod there without replication.replSetName and look with show dbs; if nothing is to be kept, empty \
+                 its data directory, or override with the consent",
+            );
+            Some(refusal.on(host).unless_allowed(DISCARD, host))
+        }
+        StoredData::Found(found) => {
+            let refusal = Refusal::new(
+                what,
+                format!("it holds {found}, and the data of a joining member are replaced by the set's"),
+                "move its data into the set (mongodump, mongorestore), then empty its data directory",
+            );
+            Some(refusal.on(host))
+        }
+    }
+}

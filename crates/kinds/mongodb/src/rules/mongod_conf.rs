@@ -1,0 +1,103 @@
+//! The keys of mongod.conf as they should be, against those of a file and of a running process.
+
+use std::collections::BTreeSet;
+
+use formats::mongod_conf::{Change, Conf};
+use protocol::facts::Bson;
+use serde_json::Value;
+use types::HostName;
+
+use crate::settings::Settings;
+
+/// The changes that a file needs.
+pub(crate) fn changes(settings: &Settings, host: &HostName, conf: &Conf) -> Vec<Change> {
+    let desired = settings.conf(host).into_iter();
+    desired
+        .filter(|(path, value)| !has_value(path, value.as_ref(), |path| conf.get(path)))
+        .collect()
+}
+
+/// The options that a process runs with and should not, in words.
+pub(crate) fn differences(settings: &Settings, host: &HostName, parsed: &Bson) -> Vec<String> {
+    let live = live_values(parsed);
+    let get = |path: &str| {
+        let found = live.iter().find(|(known, _)| known == path);
+        found.map(|(_, value)| value)
+    };
+    let (mut differences, mut missing) = (Vec::new(), Vec::new());
+    for (path, desired) in settings.conf(host) {
+        if has_value(&path, desired.as_ref(), get) {
+            continue;
+        }
+        match (get(&path), desired) {
+            (Some(found), Some(desired)) => {
+                differences.push(format!("it runs with {path} {found} instead of {desired}"));
+            }
+            (_, None) => differences.push(format!("it runs with {path}")),
+            (None, Some(_)) => missing.push(path),
+        }
+    }
+    if !missing.is_empty() {
+        differences.push(format!("it runs without {}", missing.join(", ")));
+    }
+    differences
+}
+
+/// Whether a key has the desired value, directly or by the server's default.
+fn has_value<'c>(path: &str, desired: Option<&Value>, get: impl Fn(&str) -> Option<&'c Value>) -> bool {
+    let found = get(path);
+    match (desired, found) {
+        (None, found) => found.is_none_or(|found| found == &Value::Bool(false)),
+        (Some(desired), None) => match path {
+            "net.port" => desired == &Value::from(27017),
+            // A key file implies it.
+            "security.authorization" => get("security.keyFile").is_some(),
+            _ => false,
+        },
+        (Some(desired), Some(found)) if path == "net.bindIp" => addresses(desired) == addresses(found),
+        (Some(desired), Some(found)) => desired == found || text(desired) == text(found),
+    }
+}
+
+/// `"2"` and `2` are the same to mongod.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The order of addresses means nothing.
+fn addresses(value: &Value) -> BTreeSet<String> {
+    let text = text(value);
+    text.split(',').map(|address| address.trim().to_owned()).collect()
+}
+
+/// The options by dotted path, as `getCmdLineOpts` nests them.
+fn live_values(parsed: &Bson) -> Vec<(String, Value)> {
+    fn collect(prefix: &str, value: &Bson, into: &mut Vec<(String, Value)>) {
+        for (name, value) in value.fields() {
+            // `--replSet` on a command line shows under another name than the key of the file.
+            let name = if name == "replSet" { "replSetName" } else { name };
+            let path = if prefix.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{prefix}.{name}")
+            };
+            let scalar = match value {
+                Bson::Doc(_) => {
+                    collect(&path, value, into);
+                    continue;
+                }
+                Bson::Bool(flag) => Value::from(*flag),
+                Bson::Str(text) => Value::from(text.as_str()),
+                other => match (other.as_int(), other.as_f64()) {
+                    (Some(whole), _) => whole.into(),
+                    (None, Some(number)) => number.into(),
+                    (None, None) => other.to_string().into(),
+                },
+            };
+            into.push((path, scalar));
+        }
+    }
+    let mut values = Vec::new();
+    collect("", parsed, &mut values);
+    values
+}

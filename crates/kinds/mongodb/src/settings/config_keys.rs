@@ -1,0 +1,64 @@
+//! More keys of mongod.conf, as the inventory gives them.
+
+use config::{Findings, Table, Value as Toml, ValueKind};
+use serde_json::Value;
+use types::{Diagnostic, Span};
+
+/// Keys of mongod.conf: dotted paths, tables below tables, or both.
+pub(super) fn read_config(table: &Table, findings: &Findings) -> Vec<(String, Value)> {
+    let mut keys = Vec::new();
+    collect("", table, findings, &mut keys);
+    keys
+}
+
+fn collect(prefix: &str, table: &Table, findings: &Findings, keys: &mut Vec<(String, Value)>) {
+    for entry in &table.entries {
+        let path = if prefix.is_empty() {
+            entry.key.clone()
+        } else {
+            format!("{prefix}.{}", entry.key)
+        };
+        if let ValueKind::Table(inner) = &entry.value.kind {
+            collect(&path, inner, findings, keys);
+            continue;
+        }
+        if let Some(why) = managed(&path) {
+            findings.report(
+                Diagnostic::error(format!("{path} is not for config"))
+                    .at(entry.key_span, "not set this way")
+                    .hint(why),
+            );
+            continue;
+        }
+        keys.extend(scalar(&path, &entry.value, entry.key_span, findings).map(|value| (path, value)));
+    }
+}
+
+fn scalar(path: &str, value: &Toml, span: Span, findings: &Findings) -> Option<Value> {
+    let found = match &value.kind {
+        ValueKind::String(text) if !text.chars().any(char::is_control) => Some(text.as_str().into()),
+        ValueKind::Int(number) => Some((*number).into()),
+        ValueKind::Bool(flag) => Some((*flag).into()),
+        ValueKind::Float(text) => serde_json::from_str(text).ok(),
+        _ => None,
+    };
+    if found.is_none() {
+        let message = format!("{path} is {}", value.kind.describe());
+        findings.report(Diagnostic::error(message).at(span, "expected a string, a number or a boolean"));
+    }
+    found
+}
+
+/// How to say what a key says that the service manages itself, or why it is not said; `None` for all others.
+fn managed(path: &str) -> Option<&'static str> {
+    Some(match path {
+        "replication.replSetName" => "set replica_set of the service",
+        "net.port" => "set port of the service",
+        "net.bindIp" | "net.bindIpAll" => "set bind of the service",
+        "security.keyFile" | "security.authorization" => "set admin and keyfile of the service",
+        "storage.journal.enabled" => {
+            "MongoDB 6.1 and later do not start with it, and all others have a journal anyway"
+        }
+        _ => return None,
+    })
+}

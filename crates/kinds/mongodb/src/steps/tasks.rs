@@ -1,0 +1,139 @@
+//! Tasks that several steps plan.
+
+use kit::{QUICK, Task, UNIT, action, verbs_to_retire};
+use plan::Preview;
+use protocol::facts::{Bson, MongoCommand};
+use protocol::{Action, Operation, Precondition};
+use types::HostName;
+
+use crate::checks::gates;
+use crate::observe::queries::HERE;
+use crate::observe::{Member, View};
+use crate::rules::member_removal::DepartingMember;
+use crate::rules::membership_change::{command_primary, reconfigure};
+use crate::rules::preconditions::{is_committed, is_primary};
+use crate::rules::reconfig_plan::{Change, Reconfig};
+use crate::settings::Settings;
+
+/// Time limit of a change of the configuration: the primary waits for a majority.
+const RECONFIG: u64 = 180_000;
+/// How long the old primary does not stand for election, in seconds: its restart comes at once.
+const STAND_BACK_S: i64 = 120;
+/// How long it waits for a secondary to catch up before it steps down, in seconds.
+const CATCH_UP_S: i64 = 60;
+
+/// A change of the set, by its primary.
+pub(super) fn change(view: &View<'_>, primary: &HostName, change: Change) -> Task {
+    match change {
+        Change::InitialSync(host) => {
+            let title = format!("wait for the initial sync of {host}");
+            let reason = "a member without the data must not vote";
+            let gate = gates::has_data(view, &host);
+            Task::wait(&host, title, reason, gate).part(format!("sync-{host}"))
+        }
+        Change::WriteConcern => {
+            let majority = Bson::doc([("w", "majority".into())]);
+            let command = MongoCommand::new("setDefaultRWConcern", 1).with("defaultWriteConcern", majority);
+            let reason = "an arbiter would weaken the default, and the server requires an explicit one";
+            let operation = command_primary(view.settings, command);
+            let only_if = is_primary(view.settings, primary);
+            command_task(
+                primary,
+                "set the default write concern",
+                reason,
+                operation,
+                only_if,
+                QUICK,
+            )
+            .part("write-concern")
+        }
+        Change::Reconfig(reconfig) => self::reconfig(view, primary, reconfig),
+    }
+}
+
+/// A change of the configuration, committed before the next.
+pub(super) fn reconfig(view: &View<'_>, primary: &HostName, reconfig: Reconfig) -> Task {
+    let Reconfig {
+        from,
+        to,
+        title,
+        reason,
+    } = reconfig;
+    let operation = reconfigure(view.settings, &to);
+    let only_if = is_committed(view.settings, primary, &from);
+    command_task(primary, title, reason, operation, only_if, RECONFIG)
+        .part(format!("version-{}", to.version()))
+        .gate(gates::committed(view, to.version()))
+}
+
+/// The operation by which a primary steps down.
+pub(super) fn replica_set_step_down(settings: &Settings) -> Operation {
+    let command =
+        MongoCommand::new("replSetStepDown", STAND_BACK_S).with("secondaryCatchUpPeriodSecs", CATCH_UP_S);
+    Operation::Mongo {
+        address: HERE.to_owned(),
+        port: settings.port,
+        user: settings.admin.clone(),
+        commands: vec![command],
+        again_on: Vec::new(),
+    }
+}
+
+/// The primary steps down, and another member takes over.
+pub(super) fn step_down(view: &View<'_>, primary: &HostName, reason: String) -> Task {
+    let title = format!("step down the primary {primary}");
+    let operation = replica_set_step_down(view.settings);
+    let only_if = is_primary(view.settings, primary);
+    command_task(primary, title, reason, operation, only_if, UNIT)
+        .part("step-down")
+        .gate(gates::stepped_down(view, primary))
+}
+
+/// Repeats the proof that nothing is lost with a departing member, unless the operator consents.
+pub(super) fn prove_again(view: &View<'_>, departing: &DepartingMember, task: Task) -> Task {
+    if departing.is_allowed {
+        return task;
+    }
+    task.before(gates::spared(view, &departing.name))
+}
+
+/// Stops and disables a server, as far as it is neither.
+pub(super) fn stop(settings: &Settings, member: &Member<'_>, why: &str) -> Option<Task> {
+    let unit = member.unit.as_ref().ok().filter(|unit| unit.exists())?;
+    let verbs = verbs_to_retire(unit);
+    if verbs.is_empty() {
+        return None;
+    }
+    let words: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
+    let title = format!("{} {}", words.join(" and "), settings.unit);
+    let reason = format!("{} {why}; its data stay where they are", member.host);
+    let preview = format!("systemctl {title}");
+    let operation = Operation::Unit {
+        name: settings.unit.clone(),
+        verbs,
+    };
+    let task = Task::new(member.host, title, reason, action(operation, UNIT));
+    Some(task.part("stop").preview(Preview::Commands(vec![preview])))
+}
+
+/// A task that sends commands to a server, under one precondition.
+pub(super) fn command_task(
+    host: &HostName,
+    title: impl Into<String>,
+    reason: impl Into<String>,
+    operation: Operation,
+    only_if: Precondition,
+    limit_ms: u64,
+) -> Task {
+    let commands = match &operation {
+        Operation::Mongo { commands, .. } => commands.as_slice(),
+        _ => &[],
+    };
+    let preview = commands.iter().map(ToString::to_string).collect();
+    let action = Action {
+        only_if: vec![only_if],
+        operation,
+        limit_ms,
+    };
+    Task::new(host, title, reason, action).preview(Preview::Commands(preview))
+}
