@@ -59,10 +59,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
                 "{path} does not exist: install MongoDB first, and plan again"
             )),
         };
-        match task {
-            Ok(task) => all.tasks.extend(task),
-            Err(why) => all.unplanned.push((host.clone(), why)),
-        }
+        all.add(host, task);
     }
     all
 }

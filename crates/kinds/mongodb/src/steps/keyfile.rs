@@ -53,10 +53,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             owner: &settings.owner,
             group: &settings.owner,
         };
-        match file.plan(member.host, cx.facts) {
-            Ok(task) => all.tasks.extend(task),
-            Err(unknown) => all.unplanned.push((member.host.clone(), unknown.to_string())),
-        }
+        all.add(member.host, file.plan(member.host, cx.facts));
     }
     all
 }

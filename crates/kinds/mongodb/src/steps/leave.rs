@@ -128,9 +128,6 @@ fn next_primary(view: &View<'_>, config: &SetConfig, primary: &HostName) -> Opti
 
 /// A server that is out of the set is stopped and does not come back.
 fn retire(settings: &Settings, member: &Member<'_>) -> Option<Task> {
-    let mut task = tasks::stop(settings, member, "is no member of the set any more")?;
-    if let Some(action) = &mut task.action {
-        action.only_if.push(is_not_primary(settings, member));
-    }
-    Some(task)
+    let task = tasks::stop(settings, member, "is no member of the set any more")?;
+    Some(task.only_if([is_not_primary(settings, member)]))
 }

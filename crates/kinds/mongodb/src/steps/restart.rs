@@ -6,7 +6,7 @@
 //! there, and the next one is right.
 
 use formats::replset::host_of;
-use kit::{Cx, Need, Reason, StepPlan, Task, Turn, majority};
+use kit::{Cx, Reason, StepPlan, Task, Turn, majority};
 use plan::{Level, Refusal};
 use protocol::{Precondition, UnitVerb};
 use types::HostName;
@@ -59,7 +59,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     });
     for (member, reason) in needs {
         if member.host == primary.host {
-            plan_primary(&view, member, reason, cx, &mut all);
+            plan_primary(&view, member, &reason, cx, &mut all);
             continue;
         }
         let role = member.server.up().and_then(|server| server.role);
@@ -67,12 +67,12 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             Some(role) => is_available(settings, member, role),
             None => is_not_primary(settings, member),
         };
-        all.tasks.push(restart(&view, member, reason, only_if));
+        all.tasks.push(restart(&view, member, &reason, only_if));
     }
     all
 }
 
-fn plan_primary(view: &View<'_>, primary: &Member<'_>, reason: Reason, cx: &Cx<'_>, all: &mut StepPlan) {
+fn plan_primary(view: &View<'_>, primary: &Member<'_>, reason: &Reason, cx: &Cx<'_>, all: &mut StepPlan) {
     let (settings, host) = (view.settings, primary.host);
     let is_eligible = |other: &Member<'_>| {
         let config = view.config.as_ref();
@@ -94,17 +94,17 @@ fn plan_primary(view: &View<'_>, primary: &Member<'_>, reason: Reason, cx: &Cx<'
     all.tasks.push(restart(view, primary, reason, only_if));
 }
 
-fn restart(view: &View<'_>, member: &Member<'_>, reason: Reason, only_if: Precondition) -> Task {
+fn restart(view: &View<'_>, member: &Member<'_>, reason: &Reason, only_if: Precondition) -> Task {
     let mut verbs = Vec::new();
     if member.unit.as_ref().is_ok_and(|unit| unit.stale) {
         verbs.push(UnitVerb::DaemonReload);
     }
     verbs.push(UnitVerb::Restart);
-    let mut task = process(view.settings, member.host).task(&Need { verbs, reason });
-    if let Some(action) = &mut task.action {
-        action.only_if.push(only_if);
-    }
-    task.disrupting(true).gate(gates::available(view, member.host))
+    process(view.settings, member.host)
+        .tell(&verbs, reason.to_string())
+        .only_if([only_if])
+        .disrupting(true)
+        .gate(gates::available(view, member.host))
 }
 
 /// Restarting one more member would leave no majority of the voters.

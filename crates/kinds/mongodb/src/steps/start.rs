@@ -54,9 +54,6 @@ fn task(view: &View<'_>, member: &Member<'_>, need: &Need) -> Task {
     } else {
         gates::answers(settings, host)
     };
-    let mut task = process(settings, host).task(need).gate(gate);
-    if let Some(action) = task.action.as_mut().filter(|_| need.restarts()) {
-        action.only_if.extend(is_still_down(settings, member));
-    }
-    task
+    let still_down = is_still_down(settings, member).filter(|_| need.restarts());
+    process(settings, host).task(need).only_if(still_down).gate(gate)
 }

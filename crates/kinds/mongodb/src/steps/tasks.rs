@@ -1,9 +1,9 @@
 //! Tasks that several steps plan.
 
-use kit::{QUICK, Task, UNIT, action, verbs_to_retire};
+use kit::{QUICK, Task, UNIT, action};
 use plan::Preview;
 use protocol::facts::{Bson, MongoCommand};
-use protocol::{Action, Operation, Precondition};
+use protocol::{Operation, Precondition};
 use types::HostName;
 
 use crate::checks::gates;
@@ -12,6 +12,7 @@ use crate::observe::{Member, View};
 use crate::rules::member_removal::DepartingMember;
 use crate::rules::membership_change::{command_primary, reconfigure};
 use crate::rules::preconditions::{is_committed, is_primary};
+use crate::rules::process::process;
 use crate::rules::reconfig_plan::{Change, Reconfig};
 use crate::settings::Settings;
 
@@ -100,20 +101,10 @@ pub(super) fn prove_again(view: &View<'_>, departing: &DepartingMember, task: Ta
 /// Stops and disables a server, as far as it is neither.
 pub(super) fn stop(settings: &Settings, member: &Member<'_>, why: &str) -> Option<Task> {
     let unit = member.unit.as_ref().ok().filter(|unit| unit.exists())?;
-    let verbs = verbs_to_retire(unit);
-    if verbs.is_empty() {
-        return None;
-    }
-    let words: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
-    let title = format!("{} {}", words.join(" and "), settings.unit);
     let reason = format!("{} {why}; its data stay where they are", member.host);
-    let preview = format!("systemctl {title}");
-    let operation = Operation::Unit {
-        name: settings.unit.clone(),
-        verbs,
-    };
-    let task = Task::new(member.host, title, reason, action(operation, UNIT));
-    Some(task.part("stop").preview(Preview::Commands(vec![preview])))
+    let task = process(settings, member.host).retire(unit, reason)?;
+    let preview = Preview::Commands(vec![format!("systemctl {}", task.title)]);
+    Some(task.part("stop").preview(preview))
 }
 
 /// A task that sends commands to a server, under one precondition.
@@ -130,10 +121,7 @@ pub(super) fn command_task(
         _ => &[],
     };
     let preview = commands.iter().map(ToString::to_string).collect();
-    let action = Action {
-        only_if: vec![only_if],
-        operation,
-        limit_ms,
-    };
-    Task::new(host, title, reason, action).preview(Preview::Commands(preview))
+    Task::new(host, title, reason, action(operation, limit_ms))
+        .only_if([only_if])
+        .preview(Preview::Commands(preview))
 }
