@@ -4,7 +4,6 @@
 //! the option beats the variable, the variable beats what the stream is.
 
 use std::fmt::Display;
-use std::str::FromStr;
 
 use console::{Style, Term};
 
@@ -49,19 +48,6 @@ pub enum Paint {
     Bad,
     /// Something that informs.
     Info,
-}
-
-impl FromStr for ColourChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "always" => Ok(Self::Always),
-            "never" => Ok(Self::Never),
-            _ => Err(format!("{text:?} is none of auto, always, never")),
-        }
-    }
 }
 
 impl Screen {

@@ -145,6 +145,28 @@ impl FakeCluster {
         );
     }
 
+    /// The node's action takes so many milliseconds.
+    pub(super) fn takes(&self, node: &str, takes: u64) {
+        self.script(
+            node,
+            Script {
+                takes,
+                ..Script::default()
+            },
+        );
+    }
+
+    /// The node's member is available so many milliseconds after the action, or never.
+    pub(super) fn back_after(&self, node: &str, back_after: Option<u64>) {
+        self.script(
+            node,
+            Script {
+                back_after,
+                ..Script::default()
+            },
+        );
+    }
+
     /// From now on the host's agent answers nothing, or does again.
     pub(super) fn set_silent(&self, name: &str, is_silent: bool) {
         if is_silent {

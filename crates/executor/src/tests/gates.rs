@@ -1,47 +1,21 @@
 //! Waiting for gates, and being asked to stop.
 
-use plan::{Event, Failure, NodeOutcome, NotRun};
-
 use std::time::Duration;
 
+use plan::{Event, NodeOutcome, NotRun};
 use tokio::time::sleep;
 
-use super::fake_cluster::{Script, Trouble};
+use super::fake_cluster::Trouble;
 use super::graphs::{NodeExt, graph, host, node};
-use super::setting::{Ran, Setting};
-
-fn lost(ran: &Ran, id: &str) -> String {
-    match ran.of(id) {
-        NodeOutcome::Failed {
-            failure: Failure::Lost { message },
-        } => message,
-        other => panic!("it was not lost: {other:?}"),
-    }
-}
-
-fn gate_failure(ran: &Ran, id: &str) -> (String, String) {
-    match ran.of(id) {
-        NodeOutcome::Failed {
-            failure: Failure::Gate { title, last },
-        } => (title, last),
-        other => panic!("its gate did not fail: {other:?}"),
-    }
-}
-
-fn back_after(back_after: Option<u64>) -> Script {
-    Script {
-        back_after,
-        ..Script::default()
-    }
-}
+use super::setting::Setting;
 
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_runs_out_of_time_tells_what_it_saw_last() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]).gate_limit(30_000)]));
-    setting.cluster.script("a", back_after(None));
+    setting.cluster.back_after("a", None);
     let ran = setting.run().await;
     assert_eq!(
-        gate_failure(&ran, "a"),
+        ran.gate_failure("a"),
         ("h1 serves".into(), "after 30 s: h1 is down".into())
     );
     assert_eq!(
@@ -56,7 +30,7 @@ async fn a_gate_that_runs_out_of_time_tells_what_it_saw_last() {
 async fn a_gate_passes_up_to_its_limit() {
     for limit in [1000, 3000, 10_000, 60_000] {
         let setting = Setting::new(graph(vec![node("a", "h1", &[]).gate_limit(limit)]));
-        setting.cluster.script("a", back_after(Some(limit - 100)));
+        setting.cluster.back_after("a", Some(limit - 100));
         let ran = setting.run().await;
         assert!(ran.is_done("a"), "limit {limit}: {:?}", ran.of("a"));
     }
@@ -65,8 +39,8 @@ async fn a_gate_passes_up_to_its_limit() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_less_than_a_second_is_told_as_it_is() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]).gate_limit(500)]));
-    setting.cluster.script("a", back_after(None));
-    let (_, last) = gate_failure(&setting.run().await, "a");
+    setting.cluster.back_after("a", None);
+    let (_, last) = setting.run().await.gate_failure("a");
     assert_eq!(last, "after 0.5 s: h1 is down");
 }
 
@@ -75,7 +49,7 @@ async fn a_gate_that_can_never_pass_is_not_waited_for() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
     setting.cluster.trouble("a", Trouble::GateFails);
     let ran = setting.run().await;
-    assert_eq!(gate_failure(&ran, "a").1, "h1 is broken");
+    assert_eq!(ran.gate_failure("a").1, "h1 is broken");
     assert!(setting.cluster.elapsed() < 2000);
 }
 
@@ -142,14 +116,14 @@ async fn asked_to_stop_gates_are_given_up_and_what_follows_was_interrupted() {
         node("d", "h2", &["b"]).of("mq"),
     ];
     let setting = Setting::new(graph(nodes));
-    setting.cluster.script("b", back_after(None));
+    setting.cluster.back_after("b", None);
     let ran = setting.run_and(5000, Setting::stop).await;
     assert!(
         setting.cluster.elapsed() < 11_000,
         "{}",
         setting.cluster.elapsed()
     );
-    let (_, last) = gate_failure(&ran, "b");
+    let (_, last) = ran.gate_failure("b");
     assert_eq!(last, "interrupted while waiting; last seen: h2 is down");
     assert!(ran.outcome.interrupted);
     let interrupted_first = ran.events.iter().position(|event| *event == Event::Interrupted)
@@ -168,28 +142,17 @@ async fn after_a_stop_the_rest_of_a_rollout_was_interrupted_not_stopped_by_a_gat
         node("e", "h3", &["slow"]).of("mq"),
     ];
     let setting = Setting::new(graph(nodes));
-    setting.cluster.script("b", back_after(None));
-    setting.cluster.script(
-        "slow",
-        Script {
-            takes: 9000,
-            ..Script::default()
-        },
-    );
+    setting.cluster.back_after("b", None);
+    setting.cluster.takes("slow", 9000);
     let ran = setting.run_and(5000, Setting::stop).await;
     assert!(ran.is_done("slow"));
-    assert_eq!(
-        ran.of("e"),
-        NodeOutcome::NotRun {
-            why: NotRun::Interrupted
-        }
-    );
+    assert_eq!(ran.not_run("e"), NotRun::Interrupted);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_holds_already_passes_after_a_stop_too() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
-    setting.cluster.script("a", back_after(Some(0)));
+    setting.cluster.back_after("a", Some(0));
     let ran = setting.run_and(500, Setting::stop).await;
     assert!(ran.is_done("a"), "{:?}", ran.of("a"));
 }
@@ -200,7 +163,7 @@ async fn a_gate_whose_host_is_silent_ends_with_its_limit() {
     let ran = setting
         .run_and(1500, |setting| setting.cluster.set_silent("h1", true))
         .await;
-    let (_, last) = gate_failure(&ran, "a");
+    let (_, last) = ran.gate_failure("a");
     assert_eq!(last, "no answer within 20 s; before that: h1 is down");
 }
 
@@ -213,7 +176,7 @@ async fn a_stop_while_a_gate_looks_at_a_silent_host_is_heard() {
             setting.stop();
         })
         .await;
-    assert!(gate_failure(&ran, "a").1.starts_with("interrupted while waiting"));
+    assert!(ran.gate_failure("a").1.starts_with("interrupted while waiting"));
     assert!(
         setting.cluster.elapsed() < 15_000,
         "{}",
@@ -255,7 +218,7 @@ async fn a_stop_while_a_connection_is_tried_again_ends_the_tries() {
     };
     let (ran, ()) = tokio::join!(setting.run_over(&connections), stop);
     assert!(ran.outcome.interrupted);
-    assert!(lost(&ran, "a").contains("interrupted"), "{}", lost(&ran, "a"));
+    assert!(ran.lost("a").contains("interrupted"), "{}", ran.lost("a"));
     assert!(setting.cluster.elapsed() < 6000, "{}", setting.cluster.elapsed());
 }
 
@@ -273,5 +236,5 @@ async fn after_a_stop_an_action_whose_connection_was_lost_is_not_sent_again() {
     });
     let (ran, ()) = tokio::join!(running, back);
     assert_eq!(setting.cluster.calls("a"), 1);
-    assert_eq!(lost(&ran, "a"), "the fake host went away");
+    assert_eq!(ran.lost("a"), "the fake host went away");
 }

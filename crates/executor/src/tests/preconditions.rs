@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plan::{Failure, Node, NodeOutcome, NotRun};
 
-use super::fake_cluster::{Script, Trouble};
+use super::fake_cluster::Trouble;
 use super::graphs::{NodeExt, budget, graph_with, node};
 use super::setting::Setting;
 
@@ -35,25 +35,14 @@ async fn a_member_is_not_touched_while_another_does_not_serve() {
     };
     assert_eq!((title.as_str(), last.as_str()), ("h1 serves", "h1 is broken"));
     assert_eq!(setting.cluster.calls("b"), 0, "its host was touched");
-    assert!(matches!(
-        ran.of("c"),
-        NodeOutcome::NotRun {
-            why: NotRun::RolloutStopped { .. }
-        }
-    ));
+    assert!(matches!(ran.not_run("c"), NotRun::RolloutStopped { .. }));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_member_that_comes_back_in_time_is_waited_for() {
     let first = node("a", "h1", &[]);
     let setting = mq(vec![first.clone(), after_all("b", "h2", &first)]);
-    setting.cluster.script(
-        "a",
-        Script {
-            back_after: Some(20_000),
-            ..Script::default()
-        },
-    );
+    setting.cluster.back_after("a", Some(20_000));
     let ran = setting.run().await;
     assert!(ran.is_done("b"), "{:?}", ran.of("b"));
     assert_eq!(ran.waits("b")[0], "h1 serves: h1 is down");
@@ -114,13 +103,7 @@ async fn a_host_that_is_lost_counts_in_every_group_that_it_is_in() {
         &[("mq", budget(members, 1, &[])), ("db", budget(members, 1, &[]))],
     ));
     setting.cluster.trouble("a", Trouble::CutBefore(99));
-    setting.cluster.script(
-        "slow",
-        Script {
-            takes: 9000,
-            ..Script::default()
-        },
-    );
+    setting.cluster.takes("slow", 9000);
     let ran = setting.run().await;
     assert!(ran.is_done("slow"));
     let NodeOutcome::NotRun {

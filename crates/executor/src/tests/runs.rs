@@ -1,26 +1,12 @@
 //! What starts when: dependencies, limits, budgets, failures that stop what they must and nothing else.
 
-use plan::{Event, Failure, NodeOutcome, NotRun};
+use plan::{Event, Failure, NotRun};
 use proptest::prelude::*;
 
-use super::fake_cluster::{Script, Trouble};
+use super::fake_cluster::Trouble;
 use super::graphs::{NodeExt, budget, graph, graph_with, group, host, node};
 use super::setting::Setting;
 use crate::Limits;
-
-fn not_run(outcome: NodeOutcome) -> NotRun {
-    match outcome {
-        NodeOutcome::NotRun { why } => why,
-        other => panic!("it was run: {other:?}"),
-    }
-}
-
-fn failure(outcome: NodeOutcome) -> Failure {
-    match outcome {
-        NodeOutcome::Failed { failure } => failure,
-        other => panic!("it did not fail: {other:?}"),
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn nodes_run_after_what_they_need_and_side_by_side_otherwise() {
@@ -80,7 +66,7 @@ async fn a_failed_action_stops_what_depends_on_it_and_nothing_else() {
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (2, 1, 2));
     assert_eq!(
-        failure(ran.of("a")),
+        ran.failure("a"),
         Failure::Action {
             message: "a is broken".into()
         }
@@ -88,8 +74,8 @@ async fn a_failed_action_stops_what_depends_on_it_and_nothing_else() {
     let on = |id: &str| NotRun::Dependency {
         on: id.parse().unwrap(),
     };
-    assert_eq!(not_run(ran.of("b")), on("a"));
-    assert_eq!(not_run(ran.of("c")), on("b"));
+    assert_eq!(ran.not_run("b"), on("a"));
+    assert_eq!(ran.not_run("c"), on("b"));
     assert!(ran.is_done("e"));
 }
 
@@ -105,19 +91,13 @@ async fn a_failed_gate_stops_the_rollout_of_its_service_and_leaves_others_alone(
     ];
     let setting = Setting::new(graph(nodes));
     setting.cluster.trouble("mq/a", Trouble::GateFails);
-    setting.cluster.script(
-        "mq/slow",
-        Script {
-            takes: 5000,
-            ..Script::default()
-        },
-    );
+    setting.cluster.takes("mq/slow", 5000);
     let ran = setting.run().await;
     assert!(ran.is_done("mq/slow"), "what runs is not stopped");
     let stopped = NotRun::RolloutStopped {
         by: "mq/a".parse().unwrap(),
     };
-    assert_eq!(not_run(ran.of("mq/late")), stopped);
+    assert_eq!(ran.not_run("mq/late"), stopped);
     assert_eq!(ran.figures(), (4, 1, 1));
 }
 
@@ -132,16 +112,10 @@ async fn with_fail_fast_nothing_new_starts() {
     let mut setting = Setting::new(graph(nodes));
     setting.limits.fail_fast = true;
     setting.cluster.trouble("a", Trouble::Fails);
-    setting.cluster.script(
-        "slow",
-        Script {
-            takes: 9000,
-            ..Script::default()
-        },
-    );
+    setting.cluster.takes("slow", 9000);
     let ran = setting.run().await;
     assert!(ran.is_done("slow"));
-    assert_eq!(not_run(ran.of("later")), NotRun::FailFast);
+    assert_eq!(ran.not_run("later"), NotRun::FailFast);
     assert_eq!(ran.figures(), (1, 1, 2));
     assert!(!ran.outcome.interrupted);
 }
@@ -183,13 +157,7 @@ async fn two_actions_on_one_member_hold_its_budget_until_both_have_passed() {
         node("restart@h2", "h2", &[]).of("mq").disrupting(&["mq"]),
     ];
     let setting = Setting::new(graph_with(nodes, &[("mq", budget(&["h1", "h2"], 1, &[]))]));
-    setting.cluster.script(
-        "slow@h1",
-        Script {
-            takes: 9000,
-            ..Script::default()
-        },
-    );
+    setting.cluster.takes("slow@h1", 9000);
     let ran = setting.run().await;
     assert_eq!(setting.cluster.violations(), Vec::<String>::new());
     assert_eq!(ran.figures(), (3, 0, 0));
@@ -206,13 +174,7 @@ async fn a_member_that_failed_half_way_stays_in_the_books_when_another_action_on
     ];
     let setting = Setting::new(graph_with(nodes, &[("mq", budget(&["h1", "h2"], 1, &[]))]));
     setting.cluster.trouble("fails@h1", Trouble::Fails);
-    setting.cluster.script(
-        "slow@h1",
-        Script {
-            takes: 9000,
-            ..Script::default()
-        },
-    );
+    setting.cluster.takes("slow@h1", 9000);
     let ran = setting.run().await;
     assert_eq!(setting.cluster.violations(), Vec::<String>::new());
     assert_eq!(ran.figures(), (1, 1, 1));
@@ -230,14 +192,14 @@ async fn a_member_that_is_down_already_uses_the_budget_and_is_named() {
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (0, 0, 3));
     assert_eq!(
-        not_run(ran.of("restart@h1")),
+        ran.not_run("restart@h1"),
         NotRun::Budget {
             group: group("mq"),
             unavailable: vec![host("h3")]
         }
     );
     assert_eq!(
-        not_run(ran.of("verify@h2")),
+        ran.not_run("verify@h2"),
         NotRun::Dependency {
             on: "restart@h2".parse().unwrap()
         }
@@ -268,7 +230,7 @@ async fn an_action_that_a_precondition_stopped_took_nobody_down() {
     let setting = Setting::new(graph_with(nodes, &[("mq", budget(&members, 1, &[]))]));
     setting.cluster.trouble("restart@h1", Trouble::Changed);
     let ran = setting.run().await;
-    assert!(matches!(failure(ran.of("restart@h1")), Failure::Changed { .. }));
+    assert!(matches!(ran.failure("restart@h1"), Failure::Changed { .. }));
     assert!(ran.is_done("restart@h2"), "{:?}", ran.of("restart@h2"));
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plan::{Event, Facts, Gate, Judge, NodeOutcome, Outcome, StepGraph, Verdict};
+use plan::{Event, Facts, Failure, Gate, Judge, NodeOutcome, NotRun, Outcome, StepGraph, Verdict};
 use protocol::FactQuery;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -117,6 +117,34 @@ impl Ran {
         let end = ends.next().unwrap_or_else(|| panic!("{id} has no end"));
         assert_eq!(ends.next(), None, "{id} ends twice");
         end
+    }
+
+    pub(super) fn failure(&self, id: &str) -> Failure {
+        match self.of(id) {
+            NodeOutcome::Failed { failure } => failure,
+            other => panic!("it did not fail: {other:?}"),
+        }
+    }
+
+    pub(super) fn gate_failure(&self, id: &str) -> (String, String) {
+        match self.failure(id) {
+            Failure::Gate { title, last } => (title, last),
+            other => panic!("its gate did not fail: {other:?}"),
+        }
+    }
+
+    pub(super) fn lost(&self, id: &str) -> String {
+        match self.failure(id) {
+            Failure::Lost { message } => message,
+            other => panic!("it was not lost: {other:?}"),
+        }
+    }
+
+    pub(super) fn not_run(&self, id: &str) -> NotRun {
+        match self.of(id) {
+            NodeOutcome::NotRun { why } => why,
+            other => panic!("it was run: {other:?}"),
+        }
     }
 
     pub(super) fn is_done(&self, id: &str) -> bool {

@@ -1,24 +1,10 @@
 //! Lost connections, silent agents, hosts that go away and come back.
 
-use plan::{Failure, NodeOutcome, NotRun};
+use plan::{Failure, NotRun};
 
 use super::fake_cluster::Trouble;
 use super::graphs::{NodeExt, budget, graph, graph_with, host, node};
-use super::setting::{Ran, Setting};
-
-fn failure(ran: &Ran, id: &str) -> Failure {
-    match ran.of(id) {
-        NodeOutcome::Failed { failure } => failure,
-        other => panic!("it did not fail: {other:?}"),
-    }
-}
-
-fn lost(ran: &Ran, id: &str) -> String {
-    match failure(ran, id) {
-        Failure::Lost { message } => message,
-        other => panic!("it was not lost: {other:?}"),
-    }
-}
+use super::setting::Setting;
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_cannot_be_reached_is_tried_with_patience_and_then_lost() {
@@ -30,7 +16,7 @@ async fn a_host_that_cannot_be_reached_is_tried_with_patience_and_then_lost() {
     let setting = Setting::new(graph(nodes));
     setting.fake.set_down(&host("h1"), true);
     let ran = setting.run().await;
-    assert_eq!(lost(&ran, "a"), "h1 is cut off");
+    assert_eq!(ran.lost("a"), "h1 is cut off");
     assert_eq!(ran.figures(), (1, 1, 1));
 }
 
@@ -72,7 +58,7 @@ async fn between_two_sendings_there_is_a_pause() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
     setting.cluster.trouble("a", Trouble::CutBefore(99));
     let ran = setting.run().await;
-    assert_eq!(lost(&ran, "a"), "the fake host went away");
+    assert_eq!(ran.lost("a"), "the fake host went away");
     assert_eq!(setting.cluster.calls("a"), 3);
     assert!(setting.cluster.elapsed() >= 300, "{}", setting.cluster.elapsed());
 }
@@ -99,18 +85,13 @@ async fn an_action_of_an_agent_that_died_in_the_middle_is_not_repeated_and_stops
         setting.cluster.trouble("mq/a", trouble);
         let ran = setting.run().await;
         assert_eq!(
-            failure(&ran, "mq/a"),
+            ran.failure("mq/a"),
             Failure::CutOff {
                 what: "it began, and its result is not known".into()
             }
         );
         assert_eq!(setting.cluster.happenings(), ["mq/a begins", "mq/a ends"]);
-        assert!(matches!(
-            ran.of("mq/b"),
-            NodeOutcome::NotRun {
-                why: NotRun::RolloutStopped { .. }
-            }
-        ));
+        assert!(matches!(ran.not_run("mq/b"), NotRun::RolloutStopped { .. }));
     }
 }
 
@@ -149,12 +130,7 @@ async fn a_member_whose_action_may_have_been_made_stays_in_the_books() {
     let ran = setting.run().await;
     assert_eq!(setting.cluster.violations(), Vec::<String>::new());
     assert!(
-        matches!(
-            ran.of("restart@h2"),
-            NodeOutcome::NotRun {
-                why: NotRun::Budget { .. }
-            }
-        ),
+        matches!(ran.not_run("restart@h2"), NotRun::Budget { .. }),
         "{:?}",
         ran.of("restart@h2")
     );
@@ -172,7 +148,7 @@ async fn a_host_lost_in_mid_action_stops_its_services_rollout() {
     let ran = setting
         .run_and(500, |setting| setting.fake.set_down(&host("h1"), true))
         .await;
-    assert_eq!(lost(&ran, "mq/a"), "h1 is cut off");
+    assert_eq!(ran.lost("mq/a"), "h1 is cut off");
     // Found out after the attempts to connect, when mq/c may have begun or not; another service goes on.
     assert!(ran.is_done("kv/c"));
 }
@@ -182,11 +158,7 @@ async fn an_agent_that_never_answers_an_action_is_lost() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[]), node("b", "h2", &[])]));
     setting.cluster.trouble("a", Trouble::Silent);
     let ran = setting.run().await;
-    assert!(
-        lost(&ran, "a").contains("no answer within"),
-        "{}",
-        lost(&ran, "a")
-    );
+    assert!(ran.lost("a").contains("no answer within"), "{}", ran.lost("a"));
     assert!(ran.is_done("b"));
 }
 
@@ -195,7 +167,7 @@ async fn an_agent_that_answers_nothing_at_all_is_lost_or_unreachable() {
     let setting = Setting::new(graph(vec![node("a", "h1", &[])]));
     setting.cluster.set_silent("h1", true);
     let ran = setting.run().await;
-    assert!(lost(&ran, "a").contains("no answer within"));
+    assert!(ran.lost("a").contains("no answer within"));
 }
 
 #[tokio::test(start_paused = true)]
