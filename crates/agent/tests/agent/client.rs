@@ -323,6 +323,17 @@ pub(crate) fn is_alive(pid: &str) -> bool {
         .is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or_default().starts_with('Z'))
 }
 
+/// A PATH whose first `apt-get` does what a script says.
+pub(crate) fn fake_apt(directory: &TempDir, script: &str) -> String {
+    let program = directory.path().join("apt-get");
+    let mut file = fs::File::create(&program).unwrap();
+    writeln!(file, "#!/bin/sh\n{script}").unwrap();
+    drop(file);
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    format!("{}:{path}", directory.path().display())
+}
+
 /// Who owns what the tests make: names that are there whoever runs them.
 pub(crate) fn owner_of(path: &Path) -> (String, String) {
     let meta = fs::metadata(path).unwrap();

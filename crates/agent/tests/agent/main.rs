@@ -8,6 +8,7 @@
 
 mod client;
 mod commands;
+mod conformance;
 mod conversation;
 mod erlang;
 mod files;

@@ -2,7 +2,6 @@
 //! locked as long as a command of the lost agent runs.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use protocol::frame;
@@ -11,7 +10,7 @@ use protocol::{
 };
 
 use crate::Client;
-use crate::client::{act, holder, is_alive, until};
+use crate::client::{act, fake_apt, holder, is_alive, until};
 
 type Answer = Result<Change, ActionError>;
 
@@ -315,17 +314,6 @@ fn no_secret_stands_in_the_record() {
     let record = fs::read(client.record()).unwrap();
     let holds = |text: &str| record.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds("exit status 1") && !holds(secret));
-}
-
-/// A PATH whose first `apt-get` does what a script says.
-fn fake_apt(directory: &tempfile::TempDir, script: &str) -> String {
-    let program = directory.path().join("apt-get");
-    let mut file = fs::File::create(&program).unwrap();
-    writeln!(file, "#!/bin/sh\n{script}").unwrap();
-    drop(file);
-    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    format!("{}:{path}", directory.path().display())
 }
 
 #[test]

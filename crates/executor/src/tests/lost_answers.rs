@@ -23,7 +23,7 @@ use crate::Connections;
 
 /// What becomes of a sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loss {
+pub(super) enum Loss {
     /// The request does not arrive.
     Request,
     /// The action is done, and its answer lost.
@@ -163,7 +163,7 @@ struct State {
 }
 
 #[derive(Clone, Default)]
-struct Lossy(Arc<Mutex<State>>);
+pub(super) struct Lossy(Arc<Mutex<State>>);
 
 impl Lossy {
     fn record<T>(&self, use_it: impl FnOnce(&mut Record) -> T) -> T {
@@ -177,6 +177,11 @@ impl Lossy {
         )
     }
 
+    /// What becomes of the next sending.
+    pub(super) fn lose(&self, loss: Option<Loss>) {
+        self.0.lock().unwrap().losses = loss.into_iter().collect();
+    }
+
     fn effect(&self, operation: &Operation) {
         *self
             .0
@@ -187,7 +192,7 @@ impl Lossy {
             .or_default() += 1;
     }
 
-    fn done(&self, operation: &Operation) -> u32 {
+    pub(super) fn done(&self, operation: &Operation) -> u32 {
         let state = self.0.lock().unwrap();
         state
             .done

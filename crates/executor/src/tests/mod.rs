@@ -1,5 +1,6 @@
 //! The executor on fake hosts, in simulated time.
 
+mod conformance;
 mod connections;
 mod fake_cluster;
 mod gates;

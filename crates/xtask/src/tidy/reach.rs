@@ -97,9 +97,21 @@ impl<'a> Visit<'a> for Modules<'_> {
 /// Where the file of a module may be, whose parent's file is in `folder` and whose own children are in `home`.
 pub(super) fn candidates(item: &syn::ItemMod, folder: &str, home: &str) -> Vec<String> {
     match path_attribute(&item.attrs) {
-        Some(path) => vec![format!("{folder}/{path}")],
+        Some(path) => vec![joined(folder, &path)],
         None => vec![format!("{home}.rs"), format!("{home}/mod.rs")],
     }
+}
+
+/// A path from a folder, which may lead out of it.
+fn joined(folder: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').collect();
+    for part in path.split('/') {
+        match part {
+            ".." => _ = parts.pop(),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 /// The folder of a file.
@@ -150,9 +162,14 @@ mod tests {
             .with_crate("a", &[])
             .with_source("crates/a/src/lib.rs", "#[cfg(test)] mod t; mod both;")
             .with_source("crates/a/src/t.rs", "mod deep;")
-            .with_source("crates/a/src/t/deep.rs", "#[path = \"../both.rs\"] mod again;")
+            .with_source(
+                "crates/a/src/t/deep.rs",
+                "#[path = \"../both.rs\"] mod again; #[path = \"../../far.rs\"] mod far;",
+            )
+            .with_source("crates/a/far.rs", "")
             .with_source("crates/a/src/both.rs", "");
         assert_eq!(part(&tree, "crates/a/src/t/deep.rs"), Part::Test);
+        assert_eq!(part(&tree, "crates/a/far.rs"), Part::Test);
         assert_eq!(part(&tree, "crates/a/src/both.rs"), Part::Product);
     }
 }
