@@ -109,7 +109,7 @@ impl<'a> Chain<'a> {
         }
         if let Some(service) = self.service {
             let reached = self.reached(&self.bound.hosts);
-            let plan = generic::names::check(service, &self.step_cx(&reached, others));
+            let plan = generic::resolution::check(service, &self.step_cx(&reached, others));
             self.admit("names", plan);
         }
     }

@@ -110,7 +110,7 @@ impl Project {
                 let queries = all.entry(host.clone()).or_default();
                 if let Some(service) = service {
                     queries.extend(service.queries(host));
-                    queries.extend(generic::names::queries(service));
+                    queries.extend(generic::resolution::queries(service));
                 }
                 for step in &bound.steps {
                     queries.extend(step.queries(host));

@@ -57,7 +57,9 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     stages.run("Build the cluster", || {
         show(&["apply"], &["--ssh-config", "none", "--yes"])
     })?;
-    stages.run("Show the health of each service", || show(&["status"], &["--ssh-config", "none"]))?;
+    stages.run("Show the health of each service", || {
+        show(&["status"], &["--ssh-config", "none"])
+    })?;
 
     say(&stages.summary());
     say(&hints(&lab, &args.name, kind.folder()));

@@ -5,62 +5,29 @@
 //! the step while the playbook is read; so what is wrong with them is told before any host is asked, and planning
 //! finds only text.
 
-mod args;
-mod command;
-mod directory;
-mod edit;
-mod file;
-mod gate;
-mod hosts_file;
-mod ini;
-mod line;
-pub mod names;
+mod arguments;
+mod checks;
+mod files;
 mod on_host;
-mod package;
-mod render;
-mod secrecy;
-mod shell;
-mod standing;
-mod unit;
-mod wait_for;
+pub mod resolution;
+mod steps;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use config::reader::with_suggestion;
-use config::{Findings, Inventory, Playbook, StepDecl, ValueKind};
-use types::{Diagnostic, HostName, SourceId, Sources, Span};
+use config::{Findings, Playbook, StepDecl, ValueKind};
+use kit::{Kinds, Service, Step};
+use types::{Diagnostic, Span};
 
-use kit::Step;
-use kit::{Kinds, Service};
+pub use arguments::{BuildCx, Place, render};
+pub use checks::judge;
+pub use steps::ini::Setting;
 
-pub use gate::judge;
-pub use ini::Setting;
-pub use render::{Place, render};
+use steps::{command, directory, file, hosts_file, ini, line, package, unit, wait_for};
 
 /// The built-in playbook that runs on all hosts before those of the services: the text of playbooks/hosts.toml.
 pub static HOSTS_PLAYBOOK: &str = include_str!("../../../../playbooks/hosts.toml");
-
-/// What a step kind may look at while its arguments are read.
-#[derive(Clone, Copy)]
-pub struct BuildCx<'a> {
-    /// The inventory: its variables, and the addresses of its hosts.
-    pub inventory: &'a Inventory,
-    /// The service whose playbook it is, where it is one's.
-    pub service: Option<&'a dyn Service>,
-    /// Every kind, to tell of whose a step is.
-    pub kinds: Kinds,
-    /// The hosts of the step; its arguments are rendered for each of them.
-    pub hosts: &'a [HostName],
-    /// The texts of templates, by the names that [`templates`] finds in a playbook.
-    pub templates: &'a BTreeMap<String, SourceId>,
-    /// Where those texts are.
-    pub sources: &'a Sources,
-    /// Where errors go.
-    pub findings: &'a Findings,
-}
 
 /// Reads the arguments of a step.
 type Build = fn(&StepDecl, &BuildCx<'_>) -> Option<Box<dyn Step>>;

@@ -1,50 +1,64 @@
-//! Steps that do on each host what its own arguments say.
+//! Steps whose arguments are rendered for each host.
 //!
-//! A step kind says how its arguments are read for one host and what they come to there; here that is done for all
-//! of the step's hosts, and an error that every host would repeat is told once.
+//! A step kind reads its arguments for one host and plans its task there; here that is done for all hosts of the step,
+//! and an error that every host would repeat is reported once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{Findings, Reader, StepDecl};
+use kit::{Cx, Step, StepPlan, Task};
 use plan::{Refusal, Unknown};
 use protocol::FactQuery;
 use types::HostName;
 
-use super::BuildCx;
-use super::args::Args;
-use kit::{Cx, Step, StepPlan, Task};
+use crate::arguments::{Args, BuildCx};
 
-/// A step as it is on one host, its arguments rendered.
-pub(super) trait OnHost: Send + Sync + Sized + 'static {
-    /// What its arguments are, for the report of an unknown one: `an argument of file`.
+/// A step on one host, its arguments rendered.
+pub(crate) trait OnHost: Send + Sync + Sized + 'static {
+    /// The name of its arguments in the report of an unknown one: `an argument of file`.
     const ARGUMENT: &'static str;
 
-    /// Reads all arguments before it gives up, so that all that is wrong is told.
+    /// Reads all arguments before it gives up, so that every mistake is reported.
     fn read(args: &Args<'_>) -> Option<Self>;
 
     /// The facts that it needs.
     fn queries(&self) -> Vec<FactQuery>;
 
     /// Its task; `None` where everything is as it should be.
-    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop>;
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned>;
 }
 
 /// Why nothing was planned on a host.
-pub(super) enum Stop {
+pub(crate) enum NotPlanned {
     /// Too little is known, or something must be done first.
     Unplanned(String),
     /// It would do harm, or cannot be done.
-    Refused {
-        /// What is not done.
-        what: String,
-        /// Why.
-        why: String,
-        /// What the operator can do.
-        way_out: String,
-    },
+    Refused(Box<Refusal>),
 }
 
-impl From<Unknown> for Stop {
+impl NotPlanned {
+    /// Refuses something on a host.
+    pub(crate) fn refused(
+        host: &HostName,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        resolve: impl Into<String>,
+    ) -> Self {
+        Self::Refused(Box::new(Refusal::new(what, why, resolve).on(host)))
+    }
+
+    /// Refuses to change a file.
+    pub(crate) fn file(
+        host: &HostName,
+        path: &str,
+        why: impl Into<String>,
+        resolve: impl Into<String>,
+    ) -> Self {
+        Self::refused(host, format!("{path} is not changed on {host}"), why, resolve)
+    }
+}
+
+impl From<Unknown> for NotPlanned {
     fn from(unknown: Unknown) -> Self {
         Self::Unplanned(unknown.to_string())
     }
@@ -54,8 +68,8 @@ impl From<Unknown> for Stop {
 struct OnHosts<S>(BTreeMap<HostName, S>);
 
 /// Reads a step for each of its hosts.
-pub(super) fn build<S: OnHost>(decl: &StepDecl, cx: &BuildCx<'_>) -> Option<Box<dyn Step>> {
-    // Arguments of a step without hosts are read too, or they would not be checked before a host is added.
+pub(crate) fn build<S: OnHost>(decl: &StepDecl, cx: &BuildCx<'_>) -> Option<Box<dyn Step>> {
+    // Arguments of a step without hosts are read as well, so that they are checked before a host is added.
     let hosts: Vec<&HostName> = if cx.hosts.is_empty() {
         cx.inventory.hosts.keys().collect()
     } else {
@@ -100,23 +114,16 @@ impl<S: OnHost> Step for OnHosts<S> {
 }
 
 /// Plans each of the step's hosts by itself.
-pub(super) fn each_host(
+pub(crate) fn each_host(
     cx: &Cx<'_>,
-    mut task: impl FnMut(&HostName) -> Result<Option<Task>, Stop>,
+    mut task: impl FnMut(&HostName) -> Result<Option<Task>, NotPlanned>,
 ) -> StepPlan {
     let mut plan = StepPlan::nothing();
     for host in cx.hosts {
         match task(host) {
             Ok(task) => plan.tasks.extend(task),
-            Err(Stop::Unplanned(why)) => plan.unplanned.push((host.clone(), why)),
-            Err(Stop::Refused { what, why, way_out }) => plan.refusals.push(Refusal {
-                service: None,
-                host: Some(host.clone()),
-                what,
-                why,
-                way_out,
-                consent: None,
-            }),
+            Err(NotPlanned::Unplanned(why)) => plan.unplanned.push((host.clone(), why)),
+            Err(NotPlanned::Refused(refusal)) => plan.refusals.push(*refusal),
         }
     }
     plan

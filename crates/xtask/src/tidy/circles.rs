@@ -13,7 +13,6 @@ const WHY: &str = "files that use each other in a circle can only be read, teste
 const KNOWN: &[&[&str]] = &[
     &["crates/kinds/altcraft/src/"],
     &["crates/kinds/clickhouse/src/"],
-    &["crates/kinds/generic/src/"],
     &["crates/kinds/rabbitmq/src/"],
     &["crates/kinds/ssdb/src/"],
     &["crates/fakes/src/"],

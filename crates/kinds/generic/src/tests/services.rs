@@ -5,7 +5,7 @@ use plan::{ServiceStatus, Verdict};
 use types::ServiceName;
 
 use super::*;
-use crate::names as check;
+use crate::resolution as check;
 use kit::Task;
 
 /// A service of db1 and db2.

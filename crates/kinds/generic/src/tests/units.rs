@@ -1,9 +1,10 @@
 //! Units, and waiting.
 
 use insta::assert_snapshot;
-use plan::Verdict;
+use plan::{Gate, Verdict};
 
 use super::*;
+use crate::checks::Check;
 
 const UNIT: &str = "
     [[steps]]
@@ -145,4 +146,20 @@ fn gates_are_judged_by_what_they_watch() {
     );
     let facts = Facts::default();
     assert!(matches!(super::super::judge(&gates[0], &facts), Verdict::Wait(_)));
+}
+
+#[test]
+fn the_checks_of_saved_plans_are_read_and_an_unknown_one_fails() {
+    for (spelling, check) in [("generic.tcp", Check::Tcp), ("generic.unit", Check::Unit)] {
+        assert_eq!(spelling.parse(), Ok(check));
+        assert_eq!(check.to_string(), spelling);
+    }
+    for spelling in ["", "tcp", "generic.", "generic.units"] {
+        let gate = Gate {
+            check: spelling.to_owned(),
+            ..crate::checks::unit(&cases::host("db1"), "nginx.service", 1000)
+        };
+        let verdict = crate::judge(&gate, &Facts::default());
+        assert!(matches!(verdict, Verdict::Fail(_)), "{spelling}: {verdict:?}");
+    }
 }

@@ -7,16 +7,16 @@ use protocol::facts::{CommandFact, CommandQuery};
 use protocol::{Action, Fact, FactQuery, Operation, Precondition, Query, Text};
 use types::{Diagnostic, HostName, SecretId};
 
-use super::args::{Args, Word};
-use super::on_host::{OnHost, Stop};
 use super::shell;
+use crate::arguments::{Args, Word};
+use crate::on_host::{NotPlanned, OnHost};
 use kit::{Cx, Task};
 use kit::{UNIT, action};
 
 /// Time limit of a guard, in milliseconds: every plan waits for it.
 const GUARD: u64 = 30_000;
 
-pub(super) struct Command {
+pub(crate) struct Command {
     argv: Vec<String>,
     guard: CommandQuery,
     /// Whether the guard must succeed for the command to run (`only_if`), or fail (`unless`).
@@ -74,16 +74,16 @@ impl OnHost for Command {
         vec![self.guard.wrap()]
     }
 
-    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
         let fact = cx.facts.get(host, &self.guard).map_err(|unknown| {
             let installs = |operation: &Operation| matches!(operation, Operation::InstallPackages { .. });
             if matches!(unknown, Unknown::Failed { .. }) && cx.earlier_on(host).any(installs) {
                 let guard = shell::quote(&self.guard.argv);
-                Stop::Unplanned(format!(
+                NotPlanned::Unplanned(format!(
                     "its guard `{guard}` may need what an earlier step installs: plan again then"
                 ))
             } else {
-                Stop::from(unknown)
+                NotPlanned::from(unknown)
             }
         })?;
         if (fact.status == 0) != self.runs_on_success {

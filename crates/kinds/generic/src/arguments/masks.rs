@@ -1,5 +1,5 @@
-//! Which values of a file must not leave its host, although nobody named them: those that stand where our secrets
-//! are going to stand, and those that look like passwords.
+//! Masks for values of a file that must not leave its host, although the playbook does not name them: those that stand
+//! where secrets are going to be written, and those that look like passwords.
 
 use protocol::{Piece, Text};
 use regex_lite::{Regex, escape};
@@ -8,7 +8,7 @@ use regex_lite::{Regex, escape};
 ///
 /// `None` where some line cannot be told from others by what stands around its secret; then what stands in the
 /// file must not be shown.
-pub(super) fn masks_for(text: &Text) -> Option<Vec<String>> {
+pub(crate) fn masks_for(text: &Text) -> Option<Vec<String>> {
     let lines: Vec<&str> = text.as_str().lines().collect();
     let mut masks = Vec::new();
     for (at, line) in lines.iter().enumerate() {
@@ -40,12 +40,12 @@ fn around(pieces: &[Piece<'_>]) -> String {
     patterns.collect()
 }
 
-/// What stands for a secret while masks are tried: a letter that no file has.
+/// The text in place of a secret while masks are tried: letters that no file has.
 const ANY_SECRET: &str = "\u{e000}\u{e000}\u{e000}\u{e000}\u{e000}\u{e000}\u{e000}\u{e000}";
 
 /// Whether a mask hides something of a line that is none of our secrets.
 fn hides_more(mask: &str, line: &str) -> bool {
-    // A mask that is no pattern would hide nothing.
+    // An invalid pattern would hide nothing.
     let Ok(regex) = Regex::new(mask) else { return true };
     let line = Text::new(line);
     let pieces = line.pieces().unwrap_or_default();
@@ -84,7 +84,7 @@ const OTHERS: [&str; 2] = [
 
 /// Masks for what looks like a password, except for what the playbook itself writes in the open: a masked value could
 /// not be compared with it.
-pub(super) fn masks_except(written: &str) -> Vec<String> {
+pub(crate) fn masks_except(written: &str) -> Vec<String> {
     let clashes = |mask: &str| written.lines().any(|line| hides_more(mask, line));
     let words: Vec<&str> = WORDS.into_iter().filter(|word| !clashes(&keyed(word))).collect();
     let keys = (!words.is_empty()).then(|| keyed(&words.join("|")));

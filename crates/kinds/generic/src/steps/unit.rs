@@ -1,19 +1,18 @@
 //! `unit`: a systemd unit that runs or not, starts at boot or not, and is restarted when its files change.
 //!
-//! Nobody remembers that a file was changed. A unit is restarted where one of its files is newer than its main
+//! No state is kept of changed files: a unit is restarted where one of its files is newer than its main
 //! process, or is written by an earlier step of the same plan; so a run that died between the two loses nothing.
 
 use protocol::facts::{FileQuery, UnitFact, UnitQuery};
 use protocol::{FactQuery, Operation, Query, UnitVerb};
 use types::{Diagnostic, HostName};
 
-use super::args::Args;
-use super::gate;
-use super::on_host::{OnHost, Stop};
-use kit::{Cx, Task};
-use kit::{UNIT, action};
+use crate::arguments::Args;
+use crate::checks;
+use crate::on_host::{NotPlanned, OnHost};
+use kit::{Cx, Task, UNIT, action, is_newer};
 
-pub(super) struct Unit {
+pub(crate) struct Unit {
     name: String,
     /// Whether it shall run; `None` where that is left as it is.
     runs: Option<bool>,
@@ -67,7 +66,7 @@ impl OnHost for Unit {
         files.chain([UnitQuery::new(&self.name).wrap()]).collect()
     }
 
-    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
         let fact = cx.facts.get(host, &UnitQuery::new(&self.name))?;
         if !fact.exists() && (self.runs == Some(true) || self.enabled == Some(true)) {
             self.may_come(host, fact, cx)?;
@@ -116,19 +115,19 @@ impl Unit {
         let task = Task::new(host, title, reasons.join("; "), action(operation, UNIT));
         let task = task.disrupting(restarts && self.of_service);
         if waits {
-            task.gate(gate::unit(host, &self.name, UNIT))
+            task.gate(checks::unit(host, &self.name, UNIT))
         } else {
             task
         }
     }
 
-    /// Whether a unit that does not exist may be there when this step's turn comes.
-    fn may_come(&self, host: &HostName, fact: &UnitFact, cx: &Cx<'_>) -> Result<(), Stop> {
+    /// Passes where a missing unit may exist when this step has its turn.
+    fn may_come(&self, host: &HostName, fact: &UnitFact, cx: &Cx<'_>) -> Result<(), NotPlanned> {
         let installs = |operation: &Operation| matches!(operation, Operation::InstallPackages { .. });
         if fact.load == "not-found" && (cx.earlier_on(host).any(installs) || self.is_rewritten(host, cx)) {
             return Ok(());
         }
-        let (why, way_out) = match fact.load.as_str() {
+        let (why, resolve) = match fact.load.as_str() {
             "not-found" => (
                 "there is no such unit".to_owned(),
                 "install what brings it with a step before this one".to_owned(),
@@ -142,15 +141,12 @@ impl Unit {
                 format!("`systemctl status {}` on {host} tells more", self.name),
             ),
         };
-        Err(Stop::Refused {
-            what: format!("{} is not started on {host}", self.name),
-            why,
-            way_out,
-        })
+        let what = format!("{} is not started on {host}", self.name);
+        Err(NotPlanned::refused(host, what, why, resolve))
     }
 
-    /// Why the process that runs is not the one that its files ask for.
-    fn stale(&self, host: &HostName, fact: &UnitFact, cx: &Cx<'_>) -> Result<Option<String>, Stop> {
+    /// Why the process does not run with what its files say.
+    fn stale(&self, host: &HostName, fact: &UnitFact, cx: &Cx<'_>) -> Result<Option<String>, NotPlanned> {
         if cx.tells(host, &self.name, UnitVerb::Restart) {
             return Ok(None);
         }
@@ -159,9 +155,7 @@ impl Unit {
                 return Ok(Some(format!("{path} is written")));
             }
             let file = cx.facts.get(host, &FileQuery::meta(path))?;
-            // A unit without a process, such as a mount, has nothing that could be older.
-            let newer = file.meta().is_some_and(|meta| meta.modified_us > fact.started_us);
-            if fact.started_us > 0 && newer {
+            if is_newer(file, fact) {
                 return Ok(Some(format!("{path} is newer than the running process")));
             }
         }
@@ -183,7 +177,7 @@ impl Unit {
 
 fn not_running(fact: &UnitFact) -> String {
     match fact.active.as_str() {
-        _ if !fact.exists() => "it is not there yet".to_owned(),
+        _ if !fact.exists() => "it does not exist yet".to_owned(),
         "failed" => "it failed".to_owned(),
         active => format!("it is {active}"),
     }

@@ -5,31 +5,31 @@ use std::collections::BTreeMap;
 use config::{Reader, SecretRule};
 use types::{Diagnostic, HostName, SecretId, Span};
 
-use super::BuildCx;
-use super::render::{self, Place, Vars};
+use super::build_cx::BuildCx;
+use super::template::{self, Place, Vars};
 
-/// What the names of units end with.
+/// The suffixes of names of units.
 const SUFFIXES: [&str; 7] = [
     ".service", ".socket", ".target", ".timer", ".path", ".mount", ".slice",
 ];
 
 /// Reads arguments for one host.
-pub(super) struct Args<'a> {
+pub(crate) struct Args<'a> {
     reader: &'a Reader<'a>,
-    pub(super) host: &'a HostName,
-    pub(super) cx: &'a BuildCx<'a>,
+    pub(crate) host: &'a HostName,
+    pub(crate) cx: &'a BuildCx<'a>,
     vars: Vars,
 }
 
 /// A rendered string, and where it was written.
-pub(super) struct Word {
-    pub(super) text: String,
-    pub(super) span: Span,
+pub(crate) struct Word {
+    pub(crate) text: String,
+    pub(crate) span: Span,
 }
 
 impl<'a> Args<'a> {
-    pub(super) fn new(reader: &'a Reader<'a>, host: &'a HostName, cx: &'a BuildCx<'a>) -> Self {
-        let vars = render::vars(host, cx);
+    pub(crate) fn new(reader: &'a Reader<'a>, host: &'a HostName, cx: &'a BuildCx<'a>) -> Self {
+        let vars = template::vars(host, cx);
         Self {
             reader,
             host,
@@ -39,32 +39,32 @@ impl<'a> Args<'a> {
     }
 
     /// The reader, for arguments that are no templates.
-    pub(super) fn reader(&self) -> &Reader<'a> {
+    pub(crate) fn reader(&self) -> &Reader<'a> {
         self.reader
     }
 
     /// Reports an error at a place.
-    pub(super) fn report(&self, diagnostic: Diagnostic) {
+    pub(crate) fn report(&self, diagnostic: Diagnostic) {
         self.reader.findings().report(diagnostic);
     }
 
     /// A string that holds no secret, such as a path or a name.
-    pub(super) fn word(&self, key: &'static str) -> Option<Word> {
+    pub(crate) fn word(&self, key: &'static str) -> Option<Word> {
         let text = self.reader.string(key)?;
         let span = self.reader.value(key)?.span;
         self.plain(text, span)
     }
 
     /// The same, with a word for why it is needed.
-    pub(super) fn required(&self, key: &'static str, why: &str) -> Option<Word> {
+    pub(crate) fn required(&self, key: &'static str, why: &str) -> Option<Word> {
         self.reader.required(key, self.word(key), why)
     }
 
     /// An array of strings that hold no secret.
-    pub(super) fn words(&self, key: &'static str) -> Option<Vec<Word>> {
+    pub(crate) fn words(&self, key: &'static str) -> Option<Vec<Word>> {
         let items = self.reader.strings(key)?;
         let words = items.into_iter().map(|(text, span)| self.plain(text, span));
-        // Collected twice: every wrong one is told.
+        // Collected twice: every wrong one is reported.
         words.collect::<Vec<Option<Word>>>().into_iter().collect()
     }
 
@@ -82,14 +82,14 @@ impl<'a> Args<'a> {
     }
 
     /// Text that may hold the secrets.
-    pub(super) fn render(
+    pub(crate) fn render(
         &self,
         text: &str,
         place: Place,
         secrets: Option<&BTreeMap<String, SecretId>>,
     ) -> Option<String> {
-        match render::render(text, &self.vars, secrets, place) {
-            Ok(text) => match render::twice(&text) {
+        match template::render(text, &self.vars, secrets, place) {
+            Ok(text) => match template::in_two_encodings(&text) {
                 None => Some(text),
                 // A value that needs no encoding could not be told from itself in another one.
                 Some(id) => {
@@ -108,7 +108,7 @@ impl<'a> Args<'a> {
     }
 
     /// Text of an argument that may hold the secrets.
-    pub(super) fn text(&self, key: &'static str, secrets: &BTreeMap<String, SecretId>) -> Option<Word> {
+    pub(crate) fn text(&self, key: &'static str, secrets: &BTreeMap<String, SecretId>) -> Option<Word> {
         let text = self.reader.string(key)?;
         let span = self.reader.value(key)?.span;
         let text = self.render(text, Place::Argument(span), Some(secrets))?;
@@ -116,12 +116,12 @@ impl<'a> Args<'a> {
     }
 
     /// An absolute path.
-    pub(super) fn path(&self, key: &'static str, why: &str) -> Option<String> {
+    pub(crate) fn path(&self, key: &'static str, why: &str) -> Option<String> {
         self.required(key, why).and_then(|path| self.absolute(path))
     }
 
     /// The text of a path if it is absolute and has no detours.
-    pub(super) fn absolute(&self, path: Word) -> Option<String> {
+    pub(crate) fn absolute(&self, path: Word) -> Option<String> {
         let rule = if !path.text.starts_with('/') {
             "a path is absolute: it begins with /"
         } else if path.text.ends_with('/') || path.text.contains("//") {
@@ -138,7 +138,7 @@ impl<'a> Args<'a> {
     }
 
     /// Permission bits, written as in chmod(1).
-    pub(super) fn mode(&self, key: &'static str) -> Option<u32> {
+    pub(crate) fn mode(&self, key: &'static str) -> Option<u32> {
         let mode = self.word(key)?;
         let digits = (3..=4).contains(&mode.text.len()) && mode.text.chars().all(|c| c.is_digit(8));
         let bits = u32::from_str_radix(&mode.text, 8).ok().filter(|_| digits);
@@ -152,8 +152,8 @@ impl<'a> Args<'a> {
         bits
     }
 
-    /// The name of a user or group; root where it is not said.
-    pub(super) fn account(&self, key: &'static str) -> Option<String> {
+    /// The name of a user or group; by default root.
+    pub(crate) fn account(&self, key: &'static str) -> Option<String> {
         if self.reader.value(key).is_none() {
             return Some("root".to_owned());
         }
@@ -168,7 +168,7 @@ impl<'a> Args<'a> {
     }
 
     /// The secrets that a step names, for `{{ secrets.NAME }}`.
-    pub(super) fn secrets(&self) -> BTreeMap<String, SecretId> {
+    pub(crate) fn secrets(&self) -> BTreeMap<String, SecretId> {
         let mut secrets = BTreeMap::new();
         for (entry, id) in self.reader.secrets("secrets", SecretRule::PASSWORD) {
             let rule = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -181,7 +181,7 @@ impl<'a> Args<'a> {
             }
             secrets.insert(entry.key.clone(), id);
         }
-        // One that was wrong was told already, and is not told again where it is used.
+        // A wrong one was reported already, and is not reported again where it is used.
         let named = self
             .reader
             .table("secrets")
@@ -195,14 +195,14 @@ impl<'a> Args<'a> {
     }
 
     /// A time limit in milliseconds.
-    pub(super) fn limit(&self, default_ms: u64) -> u64 {
+    pub(crate) fn limit(&self, default_ms: u64) -> u64 {
         self.reader
             .seconds("limit")
             .map_or(default_ms, |seconds| seconds * 1000)
     }
 
     /// The name of a systemd unit; one without a suffix is a service.
-    pub(super) fn unit(&self, name: Word) -> Option<String> {
+    pub(crate) fn unit(&self, name: Word) -> Option<String> {
         let rule = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
         if name.text.is_empty() || name.text.starts_with('-') || !name.text.chars().all(rule) {
             let message = format!("{:?} is not a unit's name", name.text);

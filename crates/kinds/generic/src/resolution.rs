@@ -1,18 +1,17 @@
-//! Whether the names that a service's processes use resolve on its hosts, and to what.
+//! Resolution of the names that a service's processes use, on each of its hosts.
 //!
 //! The planner asks this of every service before its own steps: a member that cannot find another does not fail at
 //! once, it fails in the middle of joining a cluster.
 
 use std::net::IpAddr;
 
+use kit::{Cx, Service, StepPlan};
 use plan::{Level, Refusal, Unknown};
 use protocol::facts::ResolveQuery;
-use protocol::{FactQuery, Operation, Query};
+use protocol::{FactQuery, Query, Text};
 use types::HostName;
 
-use super::hosts_file;
-use kit::Service;
-use kit::{Cx, StepPlan};
+use crate::files::etc_hosts;
 
 /// The facts that [`check`] needs of each host of a service.
 pub fn queries(service: &dyn Service) -> Vec<FactQuery> {
@@ -26,37 +25,33 @@ fn query(name: &HostName) -> ResolveQuery {
     }
 }
 
-/// Refuses to touch a service on hosts where its names do not resolve, and warns where a host takes its own name
-/// for a loopback address.
+/// Refuses to change a service on hosts where its names do not resolve, and warns where a host resolves its own name to a
+/// loopback address.
 pub fn check(service: &dyn Service, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     for host in cx.hosts {
         match Resolved::on(host, service, cx) {
-            Ok(resolved) => resolved.tell(host, service, &mut plan),
+            Ok(resolved) => resolved.report(host, service, &mut plan),
             Err(unknown) => plan.unplanned.push((host.clone(), unknown.to_string())),
         }
     }
     plan
 }
 
-/// What became of a service's names on one host.
+/// The names of a service as one host resolves them.
 #[derive(Default)]
 struct Resolved {
-    /// Names that have no address.
-    unknown: Vec<String>,
-    /// Names of other hosts that lead back to this one.
-    misled: Vec<String>,
+    /// Names without an address.
+    unresolved: Vec<String>,
+    /// Names of other hosts that resolve to this one.
+    misdirected: Vec<String>,
     /// The host's own name with the loopback address that it has there.
     own: Option<(String, IpAddr)>,
 }
 
 impl Resolved {
     fn on(host: &HostName, service: &dyn Service, cx: &Cx<'_>) -> Result<Self, Unknown> {
-        let coming = cx.earlier_on(host).rev().find_map(|operation| match operation {
-            Operation::WriteFile { path, text, .. } if path == hosts_file::PATH => Some(text.as_str()),
-            _ => None,
-        });
-        let coming = coming.unwrap_or_default();
+        let coming = cx.text_to_come(host, etc_hosts::PATH).map_or("", Text::as_str);
         let mut resolved = Self::default();
         for name in service.names() {
             let fact = cx.facts.get(host, &query(&name))?;
@@ -66,11 +61,11 @@ impl Resolved {
                     resolved.own = Some((name.to_string(), address));
                 }
                 Some(address) if address.is_loopback() => {
-                    resolved.misled.push(format!("{name} to {address}"));
+                    resolved.misdirected.push(format!("{name} to {address}"));
                 }
                 None if fact.addresses.is_empty() => {
-                    let named = hosts_file::entries(coming).any(|(_, given)| given == name.as_str());
-                    resolved.unknown.extend((!named).then(|| name.to_string()));
+                    let named = etc_hosts::entries(coming).any(|(_, given)| given == name.as_str());
+                    resolved.unresolved.extend((!named).then(|| name.to_string()));
                 }
                 _ => {}
             }
@@ -78,37 +73,34 @@ impl Resolved {
         Ok(resolved)
     }
 
-    fn tell(self, host: &HostName, service: &dyn Service, plan: &mut StepPlan) {
+    fn report(self, host: &HostName, service: &dyn Service, plan: &mut StepPlan) {
         if let Some((name, address)) = self.own {
             plan.note(
                 Level::Warning,
                 Some(host),
                 format!(
-                    "{host} takes its own name {name} for {address}: what listens there by name is out of others' reach. \
-                     Take the name off that line of /etc/hosts"
+                    "{host} resolves its own name {name} to {address}: what listens there by name is unreachable for others. \
+                     Remove the name from that line of /etc/hosts"
                 ),
             );
         }
-        let mut refuse = |why: String, way_out: &str| {
+        let mut refuse = |why: String, resolve: &str| {
+            let what = format!("nothing of {} is changed on {host}", service.name());
             plan.refusals.push(Refusal {
                 service: Some(service.name().clone()),
-                host: Some(host.clone()),
-                what: format!("nothing of {} is changed on {host}", service.name()),
-                why,
-                way_out: way_out.to_owned(),
-                consent: None,
+                ..Refusal::new(what, why, resolve).on(host)
             });
         };
-        if !self.unknown.is_empty() {
-            let why = format!("{} cannot be resolved there", self.unknown.join(", "));
+        if !self.unresolved.is_empty() {
+            let why = format!("{} cannot be resolved there", self.unresolved.join(", "));
             refuse(
                 why,
                 "set manage_hosts_file = true in the inventory, with numeric addresses under [hosts], or add the names \
                  to DNS",
             );
         }
-        if !self.misled.is_empty() {
-            let why = format!("it resolves {}, which is itself", self.misled.join(", "));
+        if !self.misdirected.is_empty() {
+            let why = format!("it resolves {}, which is itself", self.misdirected.join(", "));
             refuse(why, "correct these lines of its /etc/hosts");
         }
     }

@@ -5,13 +5,13 @@ use protocol::{FactQuery, Query, Text};
 use regex_lite::Regex;
 use types::{Diagnostic, HostName};
 
-use super::args::Args;
-use super::edit::{CannotEdit, Edited, edit};
-use super::on_host::{OnHost, Stop};
-use super::secrecy;
+use crate::arguments::Args;
+use crate::arguments::masks;
+use crate::files::{CannotEdit, Edited, edit};
+use crate::on_host::{NotPlanned, OnHost};
 use kit::{Cx, Task};
 
-pub(super) struct Line {
+pub(crate) struct Line {
     query: FileQuery,
     wanted: String,
     replaces: Option<Regex>,
@@ -44,7 +44,7 @@ impl OnHost for Line {
             );
             return None;
         }
-        let masks = secrecy::masks_except(&line.text);
+        let masks = masks::masks_except(&line.text);
         let masks: Vec<&str> = masks.iter().map(String::as_str).collect();
         Some(Self {
             query: FileQuery::text(path?)
@@ -59,7 +59,7 @@ impl OnHost for Line {
         vec![self.query.wrap()]
     }
 
-    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
         edit(host, &self.query, cx, |text| self.edit(text))
     }
 }

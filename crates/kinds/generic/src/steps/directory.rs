@@ -4,13 +4,13 @@ use protocol::facts::{FileKind, FileQuery, Obstacle};
 use protocol::{FactQuery, Operation, Query};
 use types::HostName;
 
-use super::args::Args;
-use super::on_host::{OnHost, Stop};
-use super::standing::Access;
+use crate::arguments::Args;
+use crate::files::Access;
+use crate::on_host::{NotPlanned, OnHost};
 use kit::{Cx, Task};
 use kit::{QUICK, action};
 
-pub(super) struct Directory {
+pub(crate) struct Directory {
     path: String,
     access: Access,
 }
@@ -39,18 +39,19 @@ impl OnHost for Directory {
         vec![FileQuery::meta(&self.path).wrap()]
     }
 
-    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
         let Self { path, access } = self;
         let fact = cx.facts.get(host, &FileQuery::meta(path))?;
         let (verb, reason) = match fact.meta() {
-            None => ("make", "it is missing".to_owned()),
+            None => ("create", "it is missing".to_owned()),
             Some(meta) if meta.kind != FileKind::Directory => {
                 let obstacle = meta.obstacle().unwrap_or(Obstacle::File);
-                return Err(Stop::Refused {
-                    what: format!("the directory {path} is not made on {host}"),
-                    why: obstacle.to_string(),
-                    way_out: obstacle.way_out(),
-                });
+                return Err(NotPlanned::refused(
+                    host,
+                    format!("the directory {path} is not created on {host}"),
+                    obstacle.to_string(),
+                    obstacle.way_out(),
+                ));
             }
             Some(meta) => {
                 let found = Access {

@@ -6,19 +6,19 @@ use protocol::{FactQuery, FileState, Query, Text};
 use std::collections::BTreeMap;
 use types::{Diagnostic, HostName, SecretId};
 
-use super::args::Args;
-use super::edit::Write;
-use super::on_host::{OnHost, Stop};
-use super::render::Place;
-use super::secrecy;
-use super::standing::{Access, Standing};
+use crate::arguments::Args;
+use crate::arguments::Place;
+use crate::arguments::masks;
+use crate::files::Write;
+use crate::files::{Access, PlannedFile};
+use crate::on_host::{NotPlanned, OnHost};
 use kit::{Cx, Task};
 
-pub(super) struct File {
+pub(crate) struct File {
     query: FileQuery,
     text: Text,
     access: Access,
-    /// Whether what stands in the file may be shown: where a secret's line cannot be told from others, not.
+    /// Whether the text on the host may be shown: not where the line of a secret cannot be told from others.
     shown: bool,
 }
 
@@ -48,11 +48,11 @@ impl OnHost for File {
                     .hint("mode = \"0640\" with the group that needs it"),
             );
         }
-        let masks = secrecy::masks_for(&text);
+        let masks = masks::masks_for(&text);
         let shown = masks.is_some();
         let mut query = FileQuery::text(path?).knowing_those_of(&text);
         query.masks = masks.unwrap_or_default();
-        query.masks.extend(secrecy::masks_except(text.as_str()));
+        query.masks.extend(masks::masks_except(text.as_str()));
         Some(Self {
             query,
             text,
@@ -69,15 +69,11 @@ impl OnHost for File {
         vec![self.query.wrap()]
     }
 
-    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
-        let (before, was, reason) = match Standing::find(host, &self.query, cx)? {
-            Standing::Nothing => (None, FileState::Absent, "it is missing".to_owned()),
-            Standing::Coming => (
-                None,
-                FileState::Any,
-                "it is not there, or will be as its package ships it".to_owned(),
-            ),
-            Standing::File { text, access, was } => {
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
+        let (before, was, reason) = match PlannedFile::find(host, &self.query, cx)? {
+            PlannedFile::Missing => (None, FileState::Absent, "it is missing".to_owned()),
+            PlannedFile::Coming => (None, FileState::Any, "it does not exist yet".to_owned()),
+            PlannedFile::Exists { text, access, was } => {
                 let same = text.as_ref() == Some(&self.text);
                 match (same, access == self.access) {
                     (true, true) => return Ok(None),
@@ -102,7 +98,7 @@ impl OnHost for File {
     }
 }
 
-/// The text, from `content` or `template`; exactly one of them is there.
+/// The text, from `content` or `template`; exactly one of them is given.
 fn content(args: &Args<'_>, secrets: &BTreeMap<String, SecretId>) -> Option<Text> {
     let reader = args.reader();
     let (content, template) = (reader.value("content"), reader.value("template"));

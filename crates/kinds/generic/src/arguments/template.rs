@@ -1,7 +1,6 @@
 //! Templates: `{{ name }}` in arguments and in the files that they name.
 //!
-//! A name that is not there is an error, never an empty string: a configuration with a hole in it is worse than
-//! none.
+//! An unknown name is an error, never an empty string: a configuration with a hole in it is worse than none.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +10,13 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Va
 use protocol::{Encoding, Text};
 use types::{Diagnostic, HostName, SecretId, SourceId, Span};
 
-use super::BuildCx;
+use super::build_cx::BuildCx;
 use kit::Service;
 
-/// What `{{ name }}` may name.
+/// The variables of templates.
 pub(crate) type Vars = BTreeMap<String, String>;
 
-/// Where a template was written.
+/// The place of a template.
 #[derive(Clone, Copy)]
 pub enum Place {
     /// In the playbook.
@@ -27,7 +26,7 @@ pub enum Place {
 }
 
 /// The variables on a host: the inventory's, over them the service's, over them the host's own.
-pub(super) fn vars(host: &HostName, cx: &BuildCx<'_>) -> Vars {
+pub(crate) fn vars(host: &HostName, cx: &BuildCx<'_>) -> Vars {
     let mut vars = cx.inventory.vars.clone();
     vars.extend(cx.service.map(Service::vars).unwrap_or_default());
     let address = cx.inventory.hosts.get(host).and_then(|host| host.address.clone());
@@ -43,7 +42,7 @@ pub fn render(
     secrets: Option<&BTreeMap<String, SecretId>>,
     place: Place,
 ) -> Result<String, Box<Diagnostic>> {
-    // Most arguments are no templates.
+    // Most arguments are plain text.
     if !template.contains("{{") && !template.contains("{%") && !template.contains("{#") {
         return Ok(template.to_owned());
     }
@@ -74,7 +73,7 @@ pub fn render(
 }
 
 /// A secret that a rendered text has in two encodings.
-pub(super) fn twice(text: &str) -> Option<SecretId> {
+pub(crate) fn in_two_encodings(text: &str) -> Option<SecretId> {
     let references = Text::new(text).references();
     let mut seen: BTreeMap<&SecretId, Encoding> = BTreeMap::new();
     let mut all = references.iter();
@@ -109,7 +108,7 @@ fn encoded(text: &str, encoding: Encoding) -> Result<String, Error> {
     })
 }
 
-/// A name that is used and not there; `None` where all are there and something else is undefined.
+/// Reports a name that is used and unknown; `None` where all are known and something else is undefined.
 fn unknown(
     used: impl IntoIterator<Item = String>,
     vars: &Vars,
@@ -146,7 +145,7 @@ fn unknown(
         })
 }
 
-/// A template that is none, or that fails.
+/// Reports a template that cannot be read, or that fails.
 fn wrong(template: &str, place: Place, error: &Error) -> Diagnostic {
     let detail = error
         .detail()
@@ -158,7 +157,7 @@ fn wrong(template: &str, place: Place, error: &Error) -> Diagnostic {
 
 impl Place {
     /// The whole argument, or the beginning of the file.
-    pub(super) fn whole(self) -> Span {
+    pub(crate) fn whole(self) -> Span {
         match self {
             Self::Argument(span) => span,
             Self::File(id) => Span::new(id, 0..0),

@@ -3,7 +3,7 @@
 use protocol::Command;
 
 /// A command line, quoted where a shell would need it.
-pub(super) fn quote(argv: &[String]) -> String {
+pub(crate) fn quote(argv: &[String]) -> String {
     let words = argv.iter().map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
         if !word.is_empty() && word.chars().all(plain) {
@@ -16,7 +16,7 @@ pub(super) fn quote(argv: &[String]) -> String {
 }
 
 /// A command with what it reads.
-pub(super) fn show(command: &Command) -> String {
+pub(crate) fn show(command: &Command) -> String {
     let line = quote(&command.argv);
     match &command.stdin {
         Some(text) => format!("{line} <<< {text}"),

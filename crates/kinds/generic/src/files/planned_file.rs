@@ -1,21 +1,20 @@
-//! What stands at a file's path when a step's turn comes: what is seen now, or what an earlier step of the same plan
-//! is going to write there.
+//! A file as it will be when a step has its turn: as it is observed, or as an earlier step of the same plan is going to
+//! write it.
 
 use protocol::facts::FileQuery;
 use protocol::{FileState, Operation, Text};
 use types::HostName;
 
-use super::edit::refused;
-use super::on_host::Stop;
+use crate::on_host::NotPlanned;
 use kit::Cx;
 use kit::hash;
 
-/// Who may do what with a file.
+/// The owner and the permission bits of a file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Access {
-    pub(super) mode: u32,
-    pub(super) owner: String,
-    pub(super) group: String,
+pub(crate) struct Access {
+    pub(crate) mode: u32,
+    pub(crate) owner: String,
+    pub(crate) group: String,
 }
 
 impl std::fmt::Display for Access {
@@ -24,26 +23,26 @@ impl std::fmt::Display for Access {
     }
 }
 
-/// What stands at a path.
-pub(super) enum Standing {
-    /// Nothing.
-    Nothing,
-    /// Nothing yet; an earlier step of the plan may bring the file.
+/// A file as it will be when a step has its turn.
+pub(crate) enum PlannedFile {
+    /// It is missing.
+    Missing,
+    /// It does not exist yet; an earlier step of the plan may bring it.
     Coming,
-    /// A file.
-    File {
+    /// It exists.
+    Exists {
         /// Its text, where it is text.
         text: Option<Text>,
         /// Its owner and mode.
         access: Access,
-        /// What a change of it presumes; [`FileState::Any`] where a change cannot be made from its text yet.
+        /// The state that a change of it relies on; [`FileState::Any`] where its bytes are not known yet.
         was: FileState,
     },
 }
 
-impl Standing {
-    /// Looks at what an earlier step is going to write, then at the facts.
-    pub(super) fn find(host: &HostName, query: &FileQuery, cx: &Cx<'_>) -> Result<Self, Stop> {
+impl PlannedFile {
+    /// The last text that an earlier step is going to write, else the facts.
+    pub(crate) fn find(host: &HostName, query: &FileQuery, cx: &Cx<'_>) -> Result<Self, NotPlanned> {
         let path = &query.path;
         let written = cx.earlier_on(host).rev().find_map(|operation| match operation {
             Operation::WriteFile {
@@ -53,7 +52,7 @@ impl Standing {
                 owner,
                 group,
                 ..
-            } if written == path => Some(Self::File {
+            } if written == path => Some(Self::Exists {
                 text: Some(text.clone()),
                 access: Access {
                     mode: *mode,
@@ -78,13 +77,18 @@ impl Standing {
             return Ok(if cx.earlier_on(host).any(may_bring) {
                 Self::Coming
             } else {
-                Self::Nothing
+                Self::Missing
             });
         };
         if let Some(obstacle) = meta.obstacle() {
-            return Err(refused(host, path, obstacle.to_string(), obstacle.way_out()));
+            return Err(NotPlanned::file(
+                host,
+                path,
+                obstacle.to_string(),
+                obstacle.way_out(),
+            ));
         }
-        Ok(Self::File {
+        Ok(Self::Exists {
             text: meta.text.clone(),
             access: Access {
                 mode: meta.mode,

@@ -6,13 +6,13 @@ use protocol::facts::{TcpFact, TcpQuery, UnitQuery};
 use protocol::{FactQuery, Operation, Query};
 use types::{Diagnostic, HostName};
 
-use super::args::{Args, Word};
-use super::gate;
-use super::on_host::{OnHost, Stop};
+use crate::arguments::{Args, Word};
+use crate::checks;
+use crate::on_host::{NotPlanned, OnHost};
 use kit::UNIT;
 use kit::{Cx, Task};
 
-pub(super) struct WaitFor {
+pub(crate) struct WaitFor {
     condition: Condition,
     limit_ms: u64,
     /// The host whose units decide whether the condition holds, where it is one of the inventory's.
@@ -69,19 +69,19 @@ impl OnHost for WaitFor {
         }]
     }
 
-    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
         let (gate, not_yet) = match &self.condition {
             Condition::Tcp(query) => {
                 let not_yet = match cx.facts.get(host, query)? {
                     TcpFact::Open => None,
                     TcpFact::Closed(why) => Some(why.clone()),
                 };
-                (gate::tcp(host, query, self.limit_ms), not_yet)
+                (checks::tcp(host, query, self.limit_ms), not_yet)
             }
             Condition::Unit(query) => {
                 let fact = cx.facts.get(host, query)?;
                 let not_yet = (!fact.is_active()).then(|| format!("it is {}", fact.active));
-                (gate::unit(host, &query.name, self.limit_ms), not_yet)
+                (checks::unit(host, &query.name, self.limit_ms), not_yet)
             }
         };
         let disturbed = || {

@@ -1,42 +1,28 @@
-//! Changes of text files: a whole new text, or an edit that leaves everything else as it stands.
+//! Changes of text files: a whole new text, or an edit that keeps everything else.
 
 use plan::Preview;
 use protocol::facts::FileQuery;
 use protocol::{FileState, Operation, Text};
 use types::HostName;
 
-use super::on_host::Stop;
-use super::standing::{Access, Standing};
+use super::planned_file::{Access, PlannedFile};
+use crate::on_host::NotPlanned;
 use kit::{Cx, Task};
 use kit::{QUICK, action};
 
-/// A refusal to change a file.
-pub(super) fn refused(
-    host: &HostName,
-    path: &str,
-    why: impl Into<String>,
-    way_out: impl Into<String>,
-) -> Stop {
-    Stop::Refused {
-        what: format!("{path} is not changed on {host}"),
-        why: why.into(),
-        way_out: way_out.into(),
-    }
-}
-
 /// A new text for a file.
-pub(super) struct Write<'a> {
-    pub(super) path: &'a str,
-    pub(super) before: Option<Text>,
-    pub(super) after: Text,
-    pub(super) access: &'a Access,
-    pub(super) was: FileState,
-    pub(super) reason: String,
+pub(crate) struct Write<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) before: Option<Text>,
+    pub(crate) after: Text,
+    pub(crate) access: &'a Access,
+    pub(crate) was: FileState,
+    pub(crate) reason: String,
 }
 
 impl Write<'_> {
     /// The task that writes it.
-    pub(super) fn task(self, host: &HostName) -> Task {
+    pub(crate) fn task(self, host: &HostName) -> Task {
         let verb = match (&self.was, &self.before) {
             (FileState::Absent, _) => "create",
             (FileState::Any, None) => "write",
@@ -68,50 +54,56 @@ impl Write<'_> {
 /// A new text and why it is needed; `None` where the text is right; or why it cannot be made.
 pub(crate) type Edited = Result<Option<(String, String)>, CannotEdit>;
 
-/// Why a text cannot be edited, and what the operator can do.
+/// Why a text cannot be edited, and how to resolve it.
 pub struct CannotEdit {
-    pub(super) why: String,
-    pub(super) way_out: &'static str,
+    pub(crate) why: String,
+    pub(crate) resolve: &'static str,
 }
 
 impl CannotEdit {
-    pub(super) fn new(why: impl Into<String>, way_out: &'static str) -> Self {
+    pub(crate) fn new(why: impl Into<String>, resolve: &'static str) -> Self {
         Self {
             why: why.into(),
-            way_out,
+            resolve,
         }
     }
 }
 
-/// Plans an edit of a file that is there: its other lines, owner and mode stay.
-pub(super) fn edit(
+/// Plans an edit of an existing file: its other lines, owner and mode stay.
+pub(crate) fn edit(
     host: &HostName,
     query: &FileQuery,
     cx: &Cx<'_>,
     change: impl FnOnce(&str) -> Edited,
-) -> Result<Option<Task>, Stop> {
+) -> Result<Option<Task>, NotPlanned> {
     let path = &query.path;
-    let (text, access, was) = match Standing::find(host, query, cx)? {
-        Standing::File { text, access, was } => (text, access, was),
-        Standing::Coming => {
-            return Err(Stop::Unplanned(format!(
-                "{path} is not there before earlier steps have run: plan again then"
+    let (text, access, was) = match PlannedFile::find(host, query, cx)? {
+        PlannedFile::Exists { text, access, was } => (text, access, was),
+        PlannedFile::Coming => {
+            return Err(NotPlanned::Unplanned(format!(
+                "{path} does not exist before earlier steps have run: plan again then"
             )));
         }
-        Standing::Nothing => {
-            let way_out = "make it with a `file` step before this one, or install what brings it";
-            return Err(refused(host, path, "it is missing", way_out));
+        PlannedFile::Missing => {
+            let resolve = "create it with a `file` step before this one, or install what brings it";
+            return Err(NotPlanned::file(host, path, "it is missing", resolve));
         }
     };
     let Some(text) = text else {
-        return Err(refused(host, path, "it is not a text", "edit another file"));
+        return Err(NotPlanned::file(
+            host,
+            path,
+            "it is not a text",
+            "edit another file",
+        ));
     };
-    let changed = change(text.as_str()).map_err(|cannot| refused(host, path, cannot.why, cannot.way_out))?;
+    let changed =
+        change(text.as_str()).map_err(|cannot| NotPlanned::file(host, path, cannot.why, cannot.resolve))?;
     let Some((after, reason)) = changed else {
         return Ok(None);
     };
     if was == FileState::Any {
-        return Err(Stop::Unplanned(format!(
+        return Err(NotPlanned::Unplanned(format!(
             "an earlier step writes secrets to {path}, and only then can it be edited: plan again then"
         )));
     }

@@ -4,12 +4,12 @@ use protocol::facts::PackageQuery;
 use protocol::{FactQuery, Operation, Query};
 use types::{Diagnostic, HostName};
 
-use super::args::Args;
-use super::on_host::{OnHost, Stop};
+use crate::arguments::Args;
+use crate::on_host::{NotPlanned, OnHost};
 use kit::{Cx, Task};
 use kit::{PACKAGES, action};
 
-pub(super) struct Package {
+pub(crate) struct Package {
     names: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl OnHost for Package {
         self.names.iter().map(|name| query(name).wrap()).collect()
     }
 
-    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
         let mut missing = Vec::new();
         for name in &self.names {
             if cx.facts.get(host, &query(name))?.version.is_none() && !cx.installs(host, name) {

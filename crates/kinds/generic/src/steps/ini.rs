@@ -4,13 +4,13 @@ use protocol::facts::FileQuery;
 use protocol::{FactQuery, Query, Text};
 use types::{Diagnostic, HostName};
 
-use super::args::Args;
-use super::edit::{CannotEdit, Edited, edit};
-use super::on_host::{OnHost, Stop};
-use super::secrecy;
+use crate::arguments::Args;
+use crate::arguments::masks;
+use crate::files::{CannotEdit, Edited, edit};
+use crate::on_host::{NotPlanned, OnHost};
 use kit::{Cx, Task};
 
-pub(super) struct Ini {
+pub(crate) struct Ini {
     query: FileQuery,
     setting: Setting,
 }
@@ -62,7 +62,7 @@ impl OnHost for Ini {
             value: value?.text.trim().to_owned(),
             separator: separator.map_or_else(|| "=".to_owned(), |separator| separator.text),
         };
-        let masks = secrecy::masks_except(&setting.line());
+        let masks = masks::masks_except(&setting.line());
         let masks: Vec<&str> = masks.iter().map(String::as_str).collect();
         let known = Text::new(&*setting.value);
         Some(Self {
@@ -75,7 +75,7 @@ impl OnHost for Ini {
         vec![self.query.wrap()]
     }
 
-    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, Stop> {
+    fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
         edit(host, &self.query, cx, |text| self.setting.edit(text))
     }
 }
