@@ -271,7 +271,11 @@ impl Starting<'_> {
         }
         BootstrapError::Refused {
             label,
-            refusal: Refusal::of_start(&self.words.stderr(), &self.words.describe()),
+            refusal: Refusal::of_start(
+                &self.words.stderr(),
+                self.words.exit().as_ref(),
+                &self.words.describe(),
+            ),
         }
     }
 }

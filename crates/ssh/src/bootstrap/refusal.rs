@@ -2,10 +2,15 @@
 
 use std::fmt;
 
+use crate::channel::Exit;
+
 /// Where the agent must be kept.
 const KEPT: &str = "keep the agent in a folder that the login user alone can write and that runs programs: it is \
                     ${XDG_CACHE_HOME:-$HOME/.cache}/clusterctl, which XDG_CACHE_HOME in ~/.ssh/environment or SetEnv in \
                     sshd_config moves";
+
+/// The shell's exit status where it finds a program and cannot run it.
+const CANNOT_RUN: Exit = Exit::Status(126);
 
 /// What keeps a host from running the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub(crate) enum Refusal {
     NoSudo,
     /// sudo complains of something else.
     Sudo(String),
+    /// The system did not run the agent.
+    NotRun(String),
     /// The agent ended without a word.
     Silent(String),
     /// The command says something that this version does not know.
@@ -73,8 +80,8 @@ impl Refusal {
         }
     }
 
-    /// Why the agent did not start, by the standard error and by how it ended.
-    pub(super) fn of_start(stderr: &str, ending: &str) -> Self {
+    /// Why the agent did not start, by the standard error and by how it ended; all of it in one line is `ending`.
+    pub(super) fn of_start(stderr: &str, exit: Option<&Exit>, ending: &str) -> Self {
         let has = |part: &str| stderr.contains(part);
         if has("a password is required") || has("a terminal is required to read the password") {
             Self::SudoPassword
@@ -86,6 +93,8 @@ impl Refusal {
             Self::NoSudo
         } else if has("sudo: ") {
             Self::Sudo(stderr.to_owned())
+        } else if exit == Some(&CANNOT_RUN) || has("ermission denied") {
+            Self::NotRun(ending.to_owned())
         } else {
             Self::Silent(ending.to_owned())
         }
@@ -109,7 +118,7 @@ impl Refusal {
             ),
             Self::SudoTerminal => format!("add `Defaults:{user} !requiretty` to sudoers"),
             Self::NoSudo => "install sudo there, or log in as root".to_owned(),
-            Self::Silent(said) if said.contains("ermission denied") || said.contains("126") => {
+            Self::NotRun(_) => {
                 "is the user's cache on a file system that runs no programs (noexec), or that root may not read (NFS)?"
                     .to_owned()
             }
@@ -143,7 +152,8 @@ impl fmt::Display for Refusal {
             Self::SudoForbidden(said) => write!(f, "the user may not become root: {said}"),
             Self::NoSudo => f.write_str("sudo is not installed"),
             Self::Sudo(said) | Self::Other(said) => f.write_str(said),
-            Self::Silent(said) => write!(f, "it ended without output: {said}"),
+            Self::NotRun(said) => write!(f, "the system did not run it: {said}"),
+            Self::Silent(said) => write!(f, "it ended before it answered: {said}"),
         }
     }
 }
@@ -211,8 +221,18 @@ mod tests {
             ),
             ("", Refusal::Silent("exit status 1".to_owned())),
         ] {
-            assert_eq!(Refusal::of_start(stderr, "exit status 1"), expected, "{stderr}");
+            assert_eq!(
+                Refusal::of_start(stderr, Some(&Exit::Status(1)), "exit status 1"),
+                expected,
+                "{stderr}"
+            );
         }
+        // A number in what the agent printed is no exit status.
+        let stderr = "killed: out of memory (PID 1260)";
+        let crashed = Refusal::of_start(stderr, Some(&Exit::Status(1)), stderr);
+        assert_eq!(crashed.hint("ops@db1"), "");
+        let not_run = Refusal::of_start("", Some(&CANNOT_RUN), "exit status 126");
+        assert!(not_run.hint("ops@db1").contains("noexec"));
         assert!(
             Refusal::SudoPassword
                 .hint("ops@db1")
