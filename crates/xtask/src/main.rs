@@ -40,21 +40,21 @@ struct Args {
 enum Chore {
     /// A cluster of containers on this machine, for demos and end-to-end tests
     Lab(lab::LabArgs),
-    /// From nothing to a running cluster on a lab, with everything said that happens
+    /// Set up a cluster on a lab from scratch, and explain each step
     Demo(demo::DemoArgs),
-    /// Build the programs as they are shipped, into target/dist, with lists of what is in them
+    /// Build the release programs into target/dist, with SBOMs and checksums
     Dist(dist::DistArgs),
     /// Time a no-op plan beside a plain loop of logins, on the demo's lab
     Bench(bench::BenchArgs),
-    /// Kill the controller at many points of a full apply on a lab: what takes too long for the tests
+    /// Kill the controller at many points of a full apply on a lab
     Chaos(chaos::ChaosArgs),
-    /// Check the house rules that a program can check: imports, circles, purity, sizes, registered kinds
+    /// Check the house rules: imports, circles, rooms of kinds, purity, sizes, registered kinds
     Tidy(tidy::TidyArgs),
     /// Play plans and runs on services in memory, in simulated time, from seeds
     Simulate(simulate::SimulateArgs),
-    /// Give every decoder and reader inputs that nobody thought of, for some seconds each
+    /// Fuzz every decoder and reader for some seconds each
     Fuzz(fuzz::FuzzArgs),
-    /// Run all tests, those on real hosts among them
+    /// Run all tests, including those on real hosts
     Test(test::TestArgs),
 }
 

@@ -62,7 +62,7 @@ fn check_but(tree: &Tree, known: &[&[&str]]) -> Vec<Problem> {
                 path(shortest[0])
             ),
             why: WHY,
-            way_out: "move what both sides need into a file below both, or hand it in from above".to_owned(),
+            resolve: "move what both sides need into a file below both, or hand it in from above".to_owned(),
             ..Problem::at(&tree.sources[shortest[0]])
         });
     }
@@ -73,7 +73,7 @@ fn check_but(tree: &Tree, known: &[&[&str]]) -> Vec<Problem> {
                 line: 1,
                 what: format!("KNOWN has a circle that is none: {}", entry.join(", ")),
                 why: "the list only ever becomes shorter",
-                way_out: "delete the entry".to_owned(),
+                resolve: "delete the entry".to_owned(),
             });
         }
     }
@@ -198,7 +198,7 @@ mod tests {
     fn a_known_circle_that_is_none_must_go() {
         let clean = tree(&[("lib.rs", "mod b;"), ("b.rs", "")]);
         let [problem] = check_but(&clean, &[&["crates/a/src/b.rs"]]).try_into().unwrap();
-        assert_eq!(problem.way_out, "delete the entry");
+        assert_eq!(problem.resolve, "delete the entry");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
                 line: 1,
                 what: format!("the map does not have the crate {}", krate.name),
                 why: WHY,
-                way_out: format!(
+                resolve: format!(
                     "give it its place in MAP (crates/xtask/src/tidy/map.rs) and in {ARCHITECTURE}"
                 ),
             }),
@@ -48,7 +48,7 @@ pub(crate) fn check_page(tree: &Tree) -> Vec<Problem> {
         line: start.map_or(1, |start| start + at + 1),
         what: "the page shows another map than the one that is checked".to_owned(),
         why: "what people read must be what the program checks",
-        way_out: match (start, differing) {
+        resolve: match (start, differing) {
             (Some(_), Some(at)) => {
                 format!(
                     "this line should be: {}",
@@ -80,7 +80,7 @@ fn edges(tree: &Tree, krate: &Krate, known: &map::Crate) -> Vec<Problem> {
             line: tree.line_of_need(krate, name),
             what: format!("{}: {among} {name}, which the map does not let it", krate.name),
             why: WHY,
-            way_out: format!(
+            resolve: format!(
                 "let what both need stand in a crate below both ({}), or hand it in from above; where the map is \
                  wrong, change it in crates/xtask/src/tidy/map.rs and {ARCHITECTURE}, and say why in docs/adr/",
                 known.uses.join(", ")
@@ -99,7 +99,7 @@ fn russh(tree: &Tree, krate: &Krate) -> Vec<Problem> {
                 line: tree.line_of_need(krate, &need.name),
                 what: format!("{} uses {}", krate.name, need.name),
                 why: "ssh is the only user of russh, so that how hosts are reached can change in one place",
-                way_out: "use the trait of crates/transport, or add what is missing to crates/ssh".to_owned(),
+                resolve: "use the trait of crates/transport, or add what is missing to crates/ssh".to_owned(),
             });
         }
     }
@@ -166,9 +166,9 @@ mod tests {
         let [problem] = check_page(&tree).try_into().unwrap();
         assert_eq!(problem.line, 5);
         assert!(
-            problem.way_out.contains("| types | pure | - |"),
+            problem.resolve.contains("| types | pure | - |"),
             "{}",
-            problem.way_out
+            problem.resolve
         );
         assert_eq!(check_page(&Tree::default()).len(), 1);
     }

@@ -15,7 +15,7 @@ pub(crate) fn check_syntax(tree: &Tree) -> Vec<Problem> {
                 line: error.span().start().line,
                 what: error.to_string(),
                 why: "the other rules cannot look into it",
-                way_out: "let it compile first".to_owned(),
+                resolve: "let it compile first".to_owned(),
                 ..Problem::at(source)
             });
         }
@@ -33,7 +33,7 @@ pub(crate) fn check_length(tree: &Tree) -> Vec<Problem> {
                 line: MOST_LINES + 1,
                 what: format!("{lines} lines, of {MOST_LINES} at most"),
                 why: "a file that cannot be read at one sitting has more than one subject",
-                way_out: "give each subject a module of its own".to_owned(),
+                resolve: "give each subject a module of its own".to_owned(),
                 ..Problem::at(source)
             });
         }
@@ -49,7 +49,7 @@ pub(crate) fn check_head(tree: &Tree) -> Vec<Problem> {
             problems.push(Problem {
                 what: "the file does not begin with //!".to_owned(),
                 why: "the first line of a file tells what it is for",
-                way_out: "begin it with a sentence: //! What it is, and why".to_owned(),
+                resolve: "begin it with a sentence: //! What it is, and why".to_owned(),
                 ..Problem::at(source)
             });
         }
@@ -67,7 +67,7 @@ pub(crate) fn check_allowances(tree: &Tree) -> Vec<Problem> {
                 line,
                 what: "a lint is allowed".to_owned(),
                 why: "an allowance stays when its cause is gone; an expectation tells",
-                way_out: "mend the cause, or write #[expect(LINT, reason = \"...\")]".to_owned(),
+                resolve: "mend the cause, or write #[expect(LINT, reason = \"...\")]".to_owned(),
                 ..Problem::at(source)
             });
         }
@@ -82,7 +82,7 @@ pub(crate) fn check_built(tree: &Tree) -> Vec<Problem> {
         problems.push(Problem {
             what: "nothing is built of this file".to_owned(),
             why: "a test that is not compiled in passes for ever",
-            way_out: "name it with `mod` in its parent, or as a target in Cargo.toml; or delete it"
+            resolve: "name it with `mod` in its parent, or as a target in Cargo.toml; or delete it"
                 .to_owned(),
             ..Problem::at(source)
         });

@@ -46,7 +46,7 @@ pub(crate) fn check_registered(tree: &Tree) -> Vec<Problem> {
                 line: kind.line,
                 what: format!("the kind {} is not in KINDS", kind.type_name),
                 why: "a kind that is not registered cannot be used (docs/architecture.md, invariant 3)",
-                way_out: format!("add &{path} to KINDS in {REGISTRY}"),
+                resolve: format!("add &{path} to KINDS in {REGISTRY}"),
                 ..Problem::at(kind.source)
             });
         }
@@ -86,7 +86,7 @@ pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
                     what: format!("{} knows the kind {name}: {text:?}", source.krate),
                     why: "what is particular to a service stands in its crate only, so that a new kind is one \
                           crate and two lines (docs/architecture.md, invariant 3)",
-                    way_out: format!(
+                    resolve: format!(
                         "ask the kind through the traits Kind and Service; what they lack, add there and answer in \
                          {HOME}{folder}/"
                     ),
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(check_registered(&tree("&store::Store")), []);
         let [problem] = check_registered(&tree("&other::Store")).try_into().unwrap();
         assert_eq!(problem.file, "crates/kinds/store/src/lib.rs");
-        assert!(problem.way_out.contains("&store::Store"), "{}", problem.way_out);
+        assert!(problem.resolve.contains("&store::Store"), "{}", problem.resolve);
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn check_but(tree: &Tree, not_yet: &[&str]) -> Vec<Problem> {
             line: 1,
             what: format!("NOT_YET has the kind {kind}, which is laid out as it should be"),
             why: "the list only ever becomes shorter",
-            way_out: "delete the entry".to_owned(),
+            resolve: "delete the entry".to_owned(),
         });
     }
     problems
@@ -81,7 +81,7 @@ fn found(tree: &Tree) -> Vec<(&str, Problem)> {
             let problem = Problem {
                 what: format!("{kind} has no room {own}"),
                 why: WHY,
-                way_out: format!("move it into one of: {}", names.join(", ")),
+                resolve: format!("move it into one of: {}", names.join(", ")),
                 ..Problem::at(source)
             };
             problems.push((kind, problem));
@@ -100,7 +100,7 @@ fn found(tree: &Tree) -> Vec<(&str, Problem)> {
                 line,
                 what: format!("{own} of {kind} imports from {}", to.path),
                 why: WHY,
-                way_out: format!(
+                resolve: format!(
                     "import only from {own} and the rooms before it ({}): move there what both need",
                     allowed.join(", ")
                 ),

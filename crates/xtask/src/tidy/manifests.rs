@@ -22,7 +22,7 @@ pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
                 line: tree.line_in(&krate.manifest(), "name"),
                 what: format!("the package {} is in {}", krate.name, krate.folder),
                 why: "who knows a crate's name knows its folder",
-                way_out: format!("move it to {expected}, or name it after its folder"),
+                resolve: format!("move it to {expected}, or name it after its folder"),
             });
         }
     }
@@ -45,7 +45,7 @@ pub(crate) fn check_lints(tree: &Tree) -> Vec<Problem> {
                 file: manifest,
                 what: format!("{} does not have the workspace's lints", krate.name),
                 why: "one set of lints for all crates",
-                way_out: "add to it: [lints] workspace = true".to_owned(),
+                resolve: "add to it: [lints] workspace = true".to_owned(),
             });
         }
     }
@@ -76,7 +76,7 @@ pub(crate) fn check_playbooks(tree: &Tree) -> Vec<Problem> {
                 line: 1,
                 what: "no crate embeds this playbook".to_owned(),
                 why: "playbooks/ has the built-in playbooks, and each is part of the program",
-                way_out: format!("include_str! it in the `playbook` of its kind, or move it out of {path}"),
+                resolve: format!("include_str! it in the `playbook` of its kind, or move it out of {path}"),
             });
         }
     }

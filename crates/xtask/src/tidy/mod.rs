@@ -96,7 +96,7 @@ impl Problem {
             line: 1,
             what: String::new(),
             why: "",
-            way_out: String::new(),
+            resolve: String::new(),
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn check_printing(tree: &Tree) -> Vec<Problem> {
         what: format!("{} prints: {what}", source.krate),
         why: "report alone prints, and the agent's stdout carries frames only: anything else would tear JSON, \
               progress and frames apart (docs/architecture.md, invariants 5 and 6)",
-        way_out: "return it, or make it an event; report shows it. For developers, use tracing".to_owned(),
+        resolve: "return it, or make it an event; report shows it. For developers, use tracing".to_owned(),
         ..Problem::at(source)
     })
 }
@@ -72,7 +72,7 @@ pub(crate) fn check_ending(tree: &Tree) -> Vec<Problem> {
         what: format!("{} ends the program: {what}", source.krate),
         why: "main alone chooses the exit code: whoever ends the program elsewhere leaves the journal open \
               (docs/architecture.md, invariant 6)",
-        way_out: "return an error, and let main give it a code".to_owned(),
+        resolve: "return an error, and let main give it a code".to_owned(),
         ..Problem::at(source)
     })
 }

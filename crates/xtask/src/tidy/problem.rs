@@ -14,13 +14,13 @@ pub(crate) struct Problem {
     /// Which rule it breaks, and what the rule is for.
     pub(crate) why: &'static str,
     /// What to do instead.
-    pub(crate) way_out: String,
+    pub(crate) resolve: String,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}:{}: {}", self.file, self.line, self.what)?;
         writeln!(f, "    why:        {}", self.why)?;
-        write!(f, "    to resolve: {}", self.way_out)
+        write!(f, "    to resolve: {}", self.resolve)
     }
 }

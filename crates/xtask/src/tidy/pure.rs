@@ -102,7 +102,7 @@ pub(crate) fn check_needs(tree: &Tree) -> Vec<Problem> {
                 line: tree.line_of_need(krate, &need.name),
                 what: format!("{} depends on {}", krate.name, need.name),
                 why: WHY,
-                way_out: "let clusterctl, the executor or the agent do it, and hand in what comes of it"
+                resolve: "let clusterctl, the executor or the agent do it, and hand in what comes of it"
                     .to_owned(),
             });
         }
@@ -126,7 +126,7 @@ pub(crate) fn check_code(tree: &Tree) -> Vec<Problem> {
                     line,
                     what: format!("{} uses {path}", source.krate),
                     why: WHY,
-                    way_out:
+                    resolve:
                         "take what comes of it as an argument; for maps and sets, use BTreeMap and BTreeSet"
                             .to_owned(),
                 });

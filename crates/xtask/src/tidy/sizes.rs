@@ -31,7 +31,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
                 line: 1,
                 what: format!("{} has {lines} lines without tests, of {most} at most", krate.name),
                 why: "what changes for one reason is one crate, which can be built, tested and understood alone",
-                way_out: "give what stands on its own a crate of its own".to_owned(),
+                resolve: "give what stands on its own a crate of its own".to_owned(),
             });
         }
     }
