@@ -80,7 +80,7 @@ pub(crate) struct Host {
     pub(crate) memory: Memory,
     secrets: Mutex<Secrets>,
     /// Set once the connection has ended. Beside the count under the mutex, because a loop that waits for a process
-    /// looks at it often.
+    /// checks it often.
     closing: AtomicBool,
     running: Mutex<Running>,
     ended: Condvar,

@@ -102,7 +102,7 @@ fn line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// The holder of the lock. It writes its name right after it has taken the lock, so an empty file is looked at
+/// The holder of the lock. It writes its name right after it has taken the lock, so an empty file is read
 /// again for a moment.
 fn read_holder(file: &mut File) -> Option<LockHolder> {
     for _ in 0..20 {

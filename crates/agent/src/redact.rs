@@ -1,4 +1,4 @@
-//! The last look at what leaves the host.
+//! Redaction of what leaves the host.
 //!
 //! Where a fact is made, its secrets become references. This pass over the finished response is the second line: a
 //! program that echoes its input or a server that quotes a password in an error must not carry it out either.

@@ -2,7 +2,7 @@
 //!
 //! The bytes are coded by `redis-protocol`; what is here is the conversation: a connection with time limits, AUTH and
 //! what the servers' answers to it mean, and commands whose arguments may hold secrets. The decoder recurses and
-//! believes what a reply says of its own length, so it gets to see only replies that were looked through.
+//! believes what a reply says of its own length, so it gets to see only replies that were scanned.
 
 mod scan;
 

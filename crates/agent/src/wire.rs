@@ -1,6 +1,6 @@
 //! A connection to a server whose replies end where their own text says: what RESP and SSDB's protocol share.
 //!
-//! It keeps to a time and a size, wipes what it held, and says what went wrong in words. A reply is looked through as it
+//! It keeps to a time and a size, wipes what it held, and says what went wrong in words. A reply is scanned as it
 //! comes in, once and without recursion, and decoded when all of it is there and is known to be small enough.
 
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -17,7 +17,7 @@ pub(crate) struct Wire {
     received: Zeroizing<Vec<u8>>,
 }
 
-/// What looks through a reply that comes in piece by piece.
+/// Scans a reply that comes in piece by piece.
 pub(crate) trait Scan: Default {
     /// Goes on where it stopped, in all that was received of the reply; whether that is whole now.
     fn go_on(&mut self, received: &[u8]) -> Result<Option<Whole>, &'static str>;

@@ -75,7 +75,7 @@ pub(crate) struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identities {
     pub(crate) files: Vec<PathBuf>,
-    /// Certificates for them that somebody named; where it is empty, those beside the files are looked for.
+    /// Certificates for them that somebody named; where it is empty, those beside the files are tried.
     pub(crate) certificates: Vec<PathBuf>,
     /// Somebody named the files: they go first, and one that is missing is worth a word.
     pub(crate) are_named: bool,

@@ -1,4 +1,4 @@
-//! Why the journal cannot be used. Each error names the file, because that is what the operator has to look at.
+//! Why the journal cannot be used. Each error names the file, because the operator has to check it.
 
 use std::path::PathBuf;
 

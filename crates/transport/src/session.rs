@@ -5,7 +5,7 @@
 //! in the far side's own words.
 //!
 //! Secrets that a request refers to, and that this agent does not have yet, go out right before it in the same write,
-//! sealed for this agent. It takes them in before it looks at the request, so they cost no round trip of their own.
+//! sealed for this agent. It takes them in before it reads the request, so they cost no round trip of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -82,7 +82,7 @@ struct Pending {
     waiting: BTreeMap<RequestId, oneshot::Sender<Answered>>,
     /// Where frames go; `None` once the conversation is over, which closes the agent's input.
     outgoing: Option<mpsc::UnboundedSender<Vec<u8>>>,
-    /// The secrets that the agent has, or will have before it looks at anything that is sent from now on.
+    /// The secrets that the agent has, or will have before it reads anything that is sent from now on.
     handed_over: BTreeSet<SecretId>,
     /// Why the stream ended, once it has.
     ended: Option<String>,

@@ -119,7 +119,7 @@ impl Diagnostic {
         }
     }
 
-    /// Something to look at.
+    /// A warning.
     pub fn warning(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,

@@ -1,7 +1,7 @@
 //! Changing the host: one module an operation.
 //!
 //! Every action first asks again what it relies on, and is not begun where that no longer holds. Between two commands of
-//! a sequence it looks whether the connection still lives: a run that was cut off stops there, at a point that the next
+//! a sequence it checks whether the connection still lives: a run that was cut off stops there, at a point that the next
 //! plan sees.
 
 mod act;

@@ -161,7 +161,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_of_any_kind_are_looked_through_and_decoded(
+        fn bytes_of_any_kind_are_scanned_and_decoded(
             bytes in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             if let Ok(Some(Whole { len, .. })) = Reply::default().go_on(&bytes) {

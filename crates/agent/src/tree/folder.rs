@@ -71,7 +71,7 @@ impl Folder {
         self.file.metadata().map_err(TreeError::io("inspect", &self.path))
     }
 
-    /// Opens a name in it to look at it.
+    /// Opens a name in it to inspect it.
     pub(super) fn look(&self, name: &OsStr) -> Result<File, Errno> {
         rustix::fs::openat(&self.file, name, LOOK, Mode::empty()).map(File::from)
     }

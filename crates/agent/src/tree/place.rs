@@ -18,7 +18,7 @@ use super::{Access, TreeError};
 pub(crate) const LIMIT: u64 = 16 << 20;
 /// How long reading a file may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How much is read between two looks at the clock.
+/// How much is read between two checks of the clock.
 const PORTION: u64 = 256 << 10;
 
 /// Where a file is, or may be.

@@ -47,7 +47,7 @@ pub(crate) enum Refusal {
     Sudo(String),
     /// The system did not run the agent.
     NotRun(String),
-    /// The agent ended without a word.
+    /// The agent ended before it answered.
     Silent(String),
     /// The command says something that this version does not know.
     Other(String),

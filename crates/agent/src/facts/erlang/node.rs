@@ -46,7 +46,7 @@ pub(super) enum NodeError {
 /// A connection over which functions are called.
 pub(super) struct Node {
     sender: Sender<AllowStdIo<Stream>>,
-    /// The same connection: messages are looked through before they are decoded.
+    /// The same connection: messages are scanned before they are decoded.
     stream: Stream,
     /// What we are called there.
     pid: Pid,
@@ -138,8 +138,8 @@ pub(super) fn answer(
         if bytes.is_empty() {
             continue;
         }
-        let looked = scan(&bytes).and_then(|needed| share.grow(needed));
-        if let Err(why) = looked {
+        let scanned = scan(&bytes).and_then(|needed| share.grow(needed));
+        if let Err(why) = scanned {
             return Ok(Err(why));
         }
         let message = match Message::read_from(&mut bytes.as_slice()) {
