@@ -2,11 +2,11 @@
 
 use plan::{Basis, Facts};
 
-use super::quorum::{self, Quorum};
-use super::settings::Settings;
+use crate::rules::coordination::quorum::{self, Quorum};
+use crate::settings::Settings;
 
 /// As far as the members tell; nothing where there is no quorum yet.
-pub(super) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
+pub(crate) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
     let quorum = Quorum::find(settings, facts);
     let mut basis = Vec::new();
     if let Some(leader) = quorum.leader() {

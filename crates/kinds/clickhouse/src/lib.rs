@@ -6,31 +6,14 @@
 //! ClickHouse 18.16 with ZooKeeper 3.8 as they behaved.
 
 mod basis;
-mod check;
-mod config;
-mod files;
-mod former;
-mod gates;
-mod health;
-mod ids;
-mod leave;
-mod margin;
-mod need;
-mod queries;
-mod quorum;
-mod reload;
-mod replicas;
-mod rounds;
-mod run;
+mod checks;
+mod observe;
+mod rules;
 mod settings;
-mod stage;
-mod stranded;
+mod status;
+mod steps;
 #[cfg(test)]
 mod tests;
-mod verify;
-mod view;
-mod zoo;
-mod zookeeper;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +25,12 @@ use types::{HostName, ServiceName};
 use kit::{Cx, StepPlan};
 use kit::{Endpoint, Login, Offer};
 use kit::{Kind, ReadCx, Service, Steps};
+use observe::queries;
+use rules::coordination::interim_membership as stage;
+use rules::server::{config, former};
 use settings::Settings;
+use status as health;
+use steps::{check, leave, reload, replicas, restart as run, verify, zookeeper_restart as zookeeper};
 
 /// What a step is planned with.
 struct Planned {

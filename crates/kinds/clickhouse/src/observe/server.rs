@@ -6,13 +6,13 @@ use plan::{Facts, Unknown};
 use protocol::facts::{HttpEndpoint, HttpFact, UnitFact, UnitQuery};
 use types::HostName;
 
-use super::files;
-use super::queries;
-use super::settings::Settings;
+use crate::observe::queries;
+use crate::rules::server::files;
+use crate::settings::Settings;
 
 /// What talking to a server came to.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Talk {
+pub(crate) enum Talk {
     /// It answers questions.
     Up(Box<Live>),
     /// It answers, and not our question; in its words.
@@ -25,42 +25,42 @@ pub(super) enum Talk {
 
 /// What a running server says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Live {
+pub(crate) struct Live {
     /// Where and as whom it was asked.
-    pub(super) at: HttpEndpoint,
-    pub(super) version: String,
+    pub(crate) at: HttpEndpoint,
+    pub(crate) version: String,
     /// Hosts and ports of the cluster's replicas as it knows them.
-    pub(super) cluster: BTreeSet<(String, u16)>,
-    pub(super) macros: BTreeMap<String, String>,
+    pub(crate) cluster: BTreeSet<(String, u16)>,
+    pub(crate) macros: BTreeMap<String, String>,
     /// Whether the table of a round trip of DDL was left behind.
-    pub(super) has_check_table: bool,
+    pub(crate) has_check_table: bool,
     /// Its replicated tables; or what it says instead, such as that its session is over.
-    pub(super) replicas: Result<Vec<Replica>, String>,
+    pub(crate) replicas: Result<Vec<Replica>, String>,
     /// Whether it reaches the quorum, or what it says instead.
-    pub(super) session: Result<(), String>,
+    pub(crate) session: Result<(), String>,
 }
 
 /// A replicated table on one server, from `system.replicas`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Replica {
+pub(crate) struct Replica {
     /// Database and table.
-    pub(super) table: (String, String),
-    pub(super) is_readonly: bool,
-    pub(super) is_session_expired: bool,
-    pub(super) total: usize,
-    pub(super) active: usize,
+    pub(crate) table: (String, String),
+    pub(crate) is_readonly: bool,
+    pub(crate) is_session_expired: bool,
+    pub(crate) total: usize,
+    pub(crate) active: usize,
     /// Seconds behind.
-    pub(super) delay: u64,
-    pub(super) queue: u64,
+    pub(crate) delay: u64,
+    pub(crate) queue: u64,
     /// Where its common state is kept.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// The replica's name there.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 impl Talk {
     /// What it says, where it answers.
-    pub(super) fn up(&self) -> Option<&Live> {
+    pub(crate) fn up(&self) -> Option<&Live> {
         match self {
             Self::Up(live) => Some(live),
             _ => None,
@@ -68,7 +68,7 @@ impl Talk {
     }
 
     /// Why it does not serve; `None` where it does.
-    pub(super) fn why_not(&self) -> Option<&str> {
+    pub(crate) fn why_not(&self) -> Option<&str> {
         match self {
             Self::Up(_) => None,
             Self::Failing(why) | Self::Down(why) | Self::Unknown(why) => Some(why),
@@ -77,7 +77,7 @@ impl Talk {
 }
 
 /// The server's unit.
-pub(super) fn unit<'f>(
+pub(crate) fn unit<'f>(
     settings: &Settings,
     host: &HostName,
     facts: &'f Facts,
@@ -86,7 +86,7 @@ pub(super) fn unit<'f>(
 }
 
 /// What talking to a host's server came to: of the places and accounts the first that gets an answer.
-pub(super) fn talk(settings: &Settings, host: &HostName, facts: &Facts) -> Talk {
+pub(crate) fn talk(settings: &Settings, host: &HostName, facts: &Facts) -> Talk {
     let mut other = None;
     for at in queries::endpoints(settings, host) {
         let fact = match facts.get(host, &queries::state(settings, &at)) {
@@ -177,7 +177,7 @@ fn replica(row: &[String]) -> Option<Replica> {
 }
 
 /// The names of a table's replicas that the quorum has on its books, as a server tells; `None` where it does not.
-pub(super) fn registered(
+pub(crate) fn registered(
     at: &HttpEndpoint,
     host: &HostName,
     table: &Replica,
@@ -218,7 +218,7 @@ fn unescape(cell: &str) -> String {
 }
 
 /// A version's first two numbers.
-pub(super) fn version(text: &str) -> Option<(u32, u32)> {
+pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
     // An epoch stands before a colon.
     let text = text.rsplit(':').next()?;
     let mut numbers = text.split(|c: char| !c.is_ascii_digit());
@@ -226,7 +226,7 @@ pub(super) fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// What a server should know of the cluster and does not; `None` where nothing is missing.
-pub(super) fn stale(settings: &Settings, host: &HostName, live: &Live) -> Option<String> {
+pub(crate) fn stale(settings: &Settings, host: &HostName, live: &Live) -> Option<String> {
     let wanted: BTreeSet<(String, u16)> = settings
         .hosts
         .iter()

@@ -7,8 +7,8 @@ use protocol::facts::{
 use protocol::{Encoding, FactQuery, Text};
 use types::HostName;
 
-use super::settings::{Coordination, Settings, ZooKeeper};
-use super::zoo;
+use crate::rules::coordination::zoo_cfg as zoo;
+use crate::settings::{Coordination, Settings, ZooKeeper};
 
 /// Values of these elements do not leave the host.
 const MASKS: [&str; 1] = [
@@ -18,10 +18,10 @@ const MASKS: [&str; 1] = [
 const LIMIT: u64 = 5_000;
 
 /// The table that the round trip of distributed DDL makes and drops.
-pub(super) const CHECK_TABLE: &str = "clusterctl_check";
+pub(crate) const CHECK_TABLE: &str = "clusterctl_check";
 
 /// Everything that is asked of a host.
-pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut queries = vec![
         config(settings).wrap(),
         default_users(settings).wrap(),
@@ -47,7 +47,7 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 }
 
 /// What running servers are asked: what gates watch.
-pub(super) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+pub(crate) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut queries = vec![UnitQuery::new(&settings.unit).wrap()];
     for at in endpoints(settings, host) {
         queries.push(state(settings, &at).wrap());
@@ -62,14 +62,14 @@ pub(super) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 }
 
 /// The server's package.
-pub(super) fn package(settings: &Settings) -> PackageQuery {
+pub(crate) fn package(settings: &Settings) -> PackageQuery {
     PackageQuery {
         name: settings.package.clone(),
     }
 }
 
 /// Which version would be installed, where none is: the root element depends on it.
-pub(super) fn candidate(settings: &Settings) -> CandidateQuery {
+pub(crate) fn candidate(settings: &Settings) -> CandidateQuery {
     CandidateQuery {
         name: settings.package.clone(),
         unless: config(settings).path,
@@ -77,31 +77,31 @@ pub(super) fn candidate(settings: &Settings) -> CandidateQuery {
 }
 
 /// The server's own configuration, which is never changed.
-pub(super) fn config(settings: &Settings) -> FileQuery {
+pub(crate) fn config(settings: &Settings) -> FileQuery {
     FileQuery::text(format!("{}/config.xml", settings.config_dir)).masking(&MASKS)
 }
 
 /// The package's users.
-pub(super) fn default_users(settings: &Settings) -> FileQuery {
+pub(crate) fn default_users(settings: &Settings) -> FileQuery {
     FileQuery::text(format!("{}/users.xml", settings.config_dir)).masking(&MASKS)
 }
 
 /// The users as the server put them together when it last read them.
-pub(super) fn merged_users(settings: &Settings) -> FileQuery {
+pub(crate) fn merged_users(settings: &Settings) -> FileQuery {
     FileQuery::text(format!("{}/preprocessed_configs/users.xml", settings.data_dir)).masking(&MASKS)
 }
 
-pub(super) fn directory(path: &str) -> FileQuery {
+pub(crate) fn directory(path: &str) -> FileQuery {
     FileQuery::meta(path)
 }
 
 /// A file under config.d.
-pub(super) fn config_file(settings: &Settings, name: &str) -> FileQuery {
+pub(crate) fn config_file(settings: &Settings, name: &str) -> FileQuery {
     FileQuery::text(settings.config_file(name)).masking(&MASKS)
 }
 
 /// The files under config.d that are ours.
-pub(super) const CONFIG_FILES: [&str; 4] = ["clusters", "macros", "keeper", "settings"];
+pub(crate) const CONFIG_FILES: [&str; 4] = ["clusters", "macros", "keeper", "settings"];
 
 fn config_files(settings: &Settings) -> Vec<FileQuery> {
     CONFIG_FILES
@@ -111,38 +111,38 @@ fn config_files(settings: &Settings) -> Vec<FileQuery> {
 }
 
 /// The file of our users, where we have one.
-pub(super) fn users_file(settings: &Settings) -> Option<FileQuery> {
+pub(crate) fn users_file(settings: &Settings) -> Option<FileQuery> {
     let query = FileQuery::text(settings.users_file()?).masking(&MASKS);
     Some(query.knowing_in(Encoding::Cdata, &settings.password))
 }
 
 /// Where Keeper keeps its log: it is there once Keeper has run.
-pub(super) fn keeper_log(settings: &Settings) -> FileQuery {
+pub(crate) fn keeper_log(settings: &Settings) -> FileQuery {
     FileQuery::meta(format!("{}/coordination/log", settings.data_dir))
 }
 
 /// zoo.cfg.
-pub(super) fn zoo_cfg(settings: &ZooKeeper) -> FileQuery {
+pub(crate) fn zoo_cfg(settings: &ZooKeeper) -> FileQuery {
     FileQuery::text(format!("{}/zoo.cfg", settings.config_dir))
 }
 
 /// Where the member's number stands: Debian's package links it from the data directory into its configuration.
-pub(super) fn myid(settings: &ZooKeeper) -> FileQuery {
+pub(crate) fn myid(settings: &ZooKeeper) -> FileQuery {
     FileQuery::text(format!("{}/myid", settings.config_dir))
 }
 
 /// Where the server looks for its number.
-pub(super) fn data_myid(settings: &ZooKeeper) -> FileQuery {
+pub(crate) fn data_myid(settings: &ZooKeeper) -> FileQuery {
     FileQuery::text(format!("{}/myid", settings.data_dir))
 }
 
 /// What Debian's init script reads last of all: the heap is set there, for the file is one line and may be made anew.
-pub(super) fn environment(settings: &ZooKeeper) -> FileQuery {
+pub(crate) fn environment(settings: &ZooKeeper) -> FileQuery {
     FileQuery::text(&settings.environment)
 }
 
 /// The number of the last election that the member took part in; 0 where it never was in a quorum.
-pub(super) fn epoch(settings: &ZooKeeper) -> FileQuery {
+pub(crate) fn epoch(settings: &ZooKeeper) -> FileQuery {
     FileQuery::text(format!("{}/version-2/currentEpoch", settings.data_dir))
 }
 
@@ -158,7 +158,7 @@ fn zookeeper_files(settings: &ZooKeeper) -> Vec<FileQuery> {
 
 /// Where a host's server may be found, and as whom, the best first: as our user, where we have one, and as `default`,
 /// who is there before ours is.
-pub(super) fn endpoints(settings: &Settings, host: &HostName) -> Vec<HttpEndpoint> {
+pub(crate) fn endpoints(settings: &Settings, host: &HostName) -> Vec<HttpEndpoint> {
     let ours = settings.password.as_ref().map(|password| HttpAccount {
         user: settings.user.clone(),
         password: Some(password.clone()),
@@ -181,7 +181,7 @@ pub(super) fn endpoints(settings: &Settings, host: &HostName) -> Vec<HttpEndpoin
 }
 
 /// A question in SQL.
-pub(super) fn select(at: &HttpEndpoint, sql: &str) -> HttpQuery {
+pub(crate) fn select(at: &HttpEndpoint, sql: &str) -> HttpQuery {
     HttpQuery {
         at: at.clone(),
         request: HttpRequest::post("/", Text::new(sql)),
@@ -190,7 +190,7 @@ pub(super) fn select(at: &HttpEndpoint, sql: &str) -> HttpQuery {
 }
 
 /// Version, cluster and macros as the server has them now: a row each, with its subject first.
-pub(super) fn state(settings: &Settings, at: &HttpEndpoint) -> HttpQuery {
+pub(crate) fn state(settings: &Settings, at: &HttpEndpoint) -> HttpQuery {
     let cluster = &settings.cluster;
     select(
         at,
@@ -206,7 +206,7 @@ pub(super) fn state(settings: &Settings, at: &HttpEndpoint) -> HttpQuery {
 }
 
 /// The replicated tables.
-pub(super) fn replicas(at: &HttpEndpoint) -> HttpQuery {
+pub(crate) fn replicas(at: &HttpEndpoint) -> HttpQuery {
     select(
         at,
         "SELECT database, table, is_readonly, is_session_expired, total_replicas, active_replicas, absolute_delay, \
@@ -216,7 +216,7 @@ pub(super) fn replicas(at: &HttpEndpoint) -> HttpQuery {
 
 /// Which replicas the quorum has on its books of the tables of this server: by path, a name a row. Older servers refuse
 /// such a question (18.16: error 36).
-pub(super) fn registered(at: &HttpEndpoint) -> HttpQuery {
+pub(crate) fn registered(at: &HttpEndpoint) -> HttpQuery {
     select(
         at,
         "SELECT path, name FROM system.zookeeper WHERE path IN \
@@ -226,7 +226,7 @@ pub(super) fn registered(at: &HttpEndpoint) -> HttpQuery {
 
 /// Whether the server reaches the quorum: it looks at the root of the common tree, and begins a new session where the old
 /// one is over, which happens to all of them when ZooKeeper restarts.
-pub(super) fn session(at: &HttpEndpoint) -> HttpQuery {
+pub(crate) fn session(at: &HttpEndpoint) -> HttpQuery {
     select(
         at,
         "SELECT count() > 0 FROM system.zookeeper WHERE path = '/' FORMAT TabSeparated",
@@ -234,7 +234,7 @@ pub(super) fn session(at: &HttpEndpoint) -> HttpQuery {
 }
 
 /// What a host asks members of the quorum: its own one, or all of somebody else's, as far as it reaches them.
-pub(super) fn words(settings: &Settings, host: &HostName) -> Vec<WordsQuery> {
+pub(crate) fn words(settings: &Settings, host: &HostName) -> Vec<WordsQuery> {
     let ask = |address: &str, port: u16, words: &[&str]| WordsQuery {
         address: address.to_owned(),
         port,

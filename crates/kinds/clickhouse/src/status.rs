@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use plan::{Facts, Health, MemberStatus, ServiceStatus, Verdict};
 use types::HostName;
 
-use super::former;
-use super::gates;
-use super::margin;
-use super::quorum::{self, Peer, Quorum};
-use super::reload;
-use super::settings::{Coordination, Settings};
-use super::view::{self, Live, Talk};
+use crate::checks as gates;
+use crate::observe::server::{self as view, Live, Talk};
+use crate::rules::coordination::quorum::{self, Peer, Quorum};
+use crate::rules::coordination::quorum_guard as margin;
+use crate::rules::server::former;
+use crate::settings::{Coordination, Settings};
+use crate::steps::reload;
 
 /// What a gate's check says of the facts.
-pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     let found = match (check, host) {
         (gates::QUORUM, _) => has_quorum(settings, facts),
         (gates::REACHED, _) => has_quorum(settings, facts).and_then(|()| sessions(settings, facts)),
@@ -80,7 +80,7 @@ fn has_quorum(settings: &Settings, facts: &Facts) -> Result<(), String> {
 
 /// Every server that answers reaches the quorum, and its tables are writable: when ZooKeeper restarts, sessions end.
 /// One that was not made a part of the cluster yet has none.
-pub(super) fn sessions(settings: &Settings, facts: &Facts) -> Result<(), String> {
+pub(crate) fn sessions(settings: &Settings, facts: &Facts) -> Result<(), String> {
     for host in &settings.hosts {
         let Talk::Up(live) = view::talk(settings, host, facts) else {
             continue;
@@ -203,7 +203,7 @@ fn table_trouble(settings: &Settings, live: &Live) -> Option<String> {
 
 /// The hosts whose server does not answer, or whose member of the quorum does not serve; of a cluster that serves, only
 /// those that it knows: one that is to join is not missed yet.
-pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
+pub(crate) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
     let quorum = Quorum::find(settings, facts);
     let is_there = |host: &HostName| {
         let member = quorum.on(host);
@@ -230,12 +230,12 @@ pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
 }
 
 /// Whether a host is the only one that is missed: then its start gives the budget back that it holds.
-pub(super) fn is_only_missed(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+pub(crate) fn is_only_missed(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
     unavailable(settings, facts).into_iter().eq([host.clone()])
 }
 
 /// Its state.
-pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
+pub(crate) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let quorum = Quorum::find(settings, facts);
     let mut members = Vec::new();
     let (mut serving, mut tables) = (0, BTreeSet::new());

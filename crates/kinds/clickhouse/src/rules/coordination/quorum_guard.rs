@@ -7,11 +7,11 @@ use plan::{Consent, Facts, Refusal};
 use protocol::UnitVerb;
 use types::HostName;
 
-use super::gates;
-use super::need::Need;
-use super::quorum::{self, Peer, Quorum};
-use super::settings::Settings;
-use super::stranded;
+use crate::checks as gates;
+use crate::rules::coordination::quorum::{self, Peer, Quorum};
+use crate::rules::coordination::rejoin as stranded;
+use crate::rules::need::Need;
+use crate::settings::Settings;
 use kit::{Cx, Task};
 
 /// The consent to do without a quorum while a member restarts.
@@ -21,7 +21,7 @@ const CONSENT: &str = "clickhouse.outage";
 /// is said when the inventory is read; there, all that are left must serve.
 ///
 /// `restarted` are those that this plan restarts one after another: each is there again before the next.
-pub(super) fn refusal(
+pub(crate) fn refusal(
     settings: &Settings,
     host: &HostName,
     restarted: &[HostName],
@@ -85,7 +85,7 @@ pub(super) fn refusal(
 ///
 /// Whoever serves nobody is spared where others lead and follow. While a leader is looked for it is one of those that
 /// choose, and as good as one that serves, unless they look in vain; and what is not known proves nothing.
-pub(super) fn spares(
+pub(crate) fn spares(
     settings: &Settings,
     host: &HostName,
     is_in_vain: bool,
@@ -137,12 +137,12 @@ pub(super) fn spares(
 }
 
 /// Takes a member away only while the quorum can spare it, unless that was consented to.
-pub(super) fn guarded(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
+pub(crate) fn guarded(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
     guarded_by(gates::SPARE, task, settings, cx)
 }
 
 /// The same where members look for a leader in vain: one may go where enough others are left to choose one.
-pub(super) fn guarded_in_vain(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
+pub(crate) fn guarded_in_vain(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
     guarded_by(gates::SPARE_IN_VAIN, task, settings, cx)
 }
 

@@ -4,11 +4,11 @@ use plan::{Consent, Level, Refusal};
 use protocol::facts::FileQuery;
 use types::HostName;
 
-use super::config::{self, Stop};
-use super::need;
-use super::queries;
-use super::quorum::{self, Peer, Quorum};
-use super::settings::Settings;
+use crate::observe::queries;
+use crate::rules::coordination::quorum::{self, Peer, Quorum};
+use crate::rules::need;
+use crate::rules::server::config::{self, Stop};
+use crate::settings::Settings;
 use formats::xml;
 use kit::{Cx, StepPlan};
 
@@ -20,7 +20,7 @@ const EMPTY_TREE: u64 = 5;
 /// Plans the step.
 ///
 /// `settings` are those of the first round, where a change of the quorum takes two; `last` is what is wanted in the end.
-pub(super) fn plan(settings: &Settings, last: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, last: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     if let Err(conflict) = config::ids(settings, cx.facts) {
         plan.refusals.push(common(

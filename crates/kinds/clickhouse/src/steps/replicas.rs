@@ -11,9 +11,9 @@ use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, HttpRequest};
 use protocol::{Action, Fact, Operation, Precondition, Query, Text};
 use types::HostName;
 
-use super::queries;
-use super::settings::Settings;
-use super::view::{self, Live, Replica};
+use crate::observe::queries;
+use crate::observe::server::{self as view, Live, Replica};
+use crate::settings::Settings;
 use kit::QUICK;
 use kit::{Cx, StepPlan, Task};
 
@@ -21,7 +21,7 @@ use kit::{Cx, StepPlan, Task};
 const CONSENT: &str = "clickhouse.drop-replica";
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let mut servers: BTreeMap<&HostName, Live> = BTreeMap::new();
     for host in &settings.hosts {
@@ -175,7 +175,7 @@ fn drop(lost: &Lost<'_>, cx: &Cx<'_>, plan: &mut StepPlan) {
 
 /// Drops what is registered of a table's replica, as the statement and the action: only while so many of its replicas are
 /// active, which is `what`.
-pub(super) fn drop_replica(
+pub(crate) fn drop_replica(
     live: &Live,
     replica: &Replica,
     name: &str,
@@ -207,7 +207,7 @@ pub(super) fn drop_replica(
 }
 
 /// How many replicas a table has, and how many of them are active.
-pub(super) fn count(at: &HttpEndpoint, (database, table): &(String, String)) -> HttpQuery {
+pub(crate) fn count(at: &HttpEndpoint, (database, table): &(String, String)) -> HttpQuery {
     queries::select(
         at,
         &format!(
@@ -219,6 +219,6 @@ pub(super) fn count(at: &HttpEndpoint, (database, table): &(String, String)) -> 
     )
 }
 
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")
 }

@@ -9,13 +9,13 @@ use plan::{Consent, Level, Preview, Refusal};
 use protocol::{Operation, UnitVerb};
 use types::HostName;
 
-use super::former::{self, Former};
-use super::gates;
-use super::replicas::drop_replica;
-use super::rounds;
-use super::settings::Settings;
-use super::stage;
-use super::view::{self, Live, Replica};
+use crate::checks as gates;
+use crate::observe::server::{self as view, Live, Replica};
+use crate::rules::coordination::interim_membership as stage;
+use crate::rules::server::former::{self, Former};
+use crate::settings::Settings;
+use crate::steps::member_removal as rounds;
+use crate::steps::replicas::drop_replica;
 use kit::{Cx, StepPlan, Task};
 use kit::{UNIT, action};
 
@@ -23,7 +23,7 @@ use kit::{UNIT, action};
 const CONSENT: &str = "clickhouse.abandon";
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     if stage::first(settings, cx.facts).is_some() {
         rounds::second(settings, cx, &mut plan);

@@ -6,52 +6,52 @@ use std::net::IpAddr;
 use config::{Findings, Reader, SecretRule, ServiceDecl, Table, Takes, ValueKind};
 use types::{Diagnostic, HostName, SecretId, ServiceName};
 
-use super::files::Root;
+use crate::rules::server::files::Root;
 use kit::ReadCx;
 
 /// What the inventory says of a cluster.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) name: ServiceName,
-    pub(super) hosts: Vec<HostName>,
+pub(crate) struct Settings {
+    pub(crate) name: ServiceName,
+    pub(crate) hosts: Vec<HostName>,
     /// Hosts of the inventory that are no hosts of such a service, and may have been of this one.
-    pub(super) others: Vec<HostName>,
+    pub(crate) others: Vec<HostName>,
     /// Members of the quorum that are still to stay while others join: the last of [`Settings::members`].
-    pub(super) leavers: Vec<HostName>,
+    pub(crate) leavers: Vec<HostName>,
     /// Where each of `hosts` is to be found: a numeric address where the inventory has one, else a name.
-    pub(super) addresses: Vec<String>,
+    pub(crate) addresses: Vec<String>,
     /// The cluster's name in `remote_servers`, and the macro of that name.
-    pub(super) cluster: String,
+    pub(crate) cluster: String,
     /// The only shard's name, as a macro.
-    pub(super) shard: String,
-    pub(super) tcp_port: u16,
-    pub(super) http_port: u16,
+    pub(crate) shard: String,
+    pub(crate) tcp_port: u16,
+    pub(crate) http_port: u16,
     /// Where it listens; [`OWN_ADDRESS`] stands for the member's own address.
-    pub(super) listen: Vec<String>,
+    pub(crate) listen: Vec<String>,
     /// The application's user, which we use as well, where it has a password.
-    pub(super) user: String,
-    pub(super) password: Option<SecretId>,
+    pub(crate) user: String,
+    pub(crate) password: Option<SecretId>,
     /// Whether the user `default`, which has no password, is kept to the cluster's own hosts.
-    pub(super) restrict_default_user: bool,
+    pub(crate) restrict_default_user: bool,
     /// The queue of distributed DDL.
-    pub(super) ddl_path: String,
+    pub(crate) ddl_path: String,
     /// How many seconds behind still counts as caught up.
-    pub(super) max_delay: u64,
+    pub(crate) max_delay: u64,
     /// Empty where it is not installed by us.
-    pub(super) package: String,
-    pub(super) unit: String,
-    pub(super) config_dir: String,
-    pub(super) data_dir: String,
+    pub(crate) package: String,
+    pub(crate) unit: String,
+    pub(crate) config_dir: String,
+    pub(crate) data_dir: String,
     /// The root element, where the inventory names it.
-    pub(super) root: Option<Root>,
-    pub(super) coordination: Coordination,
+    pub(crate) root: Option<Root>,
+    pub(crate) coordination: Coordination,
     /// Numbers of coordination members that the inventory names.
-    pub(super) server_ids: BTreeMap<HostName, u32>,
+    pub(crate) server_ids: BTreeMap<HostName, u32>,
 }
 
 /// Who keeps the replicas' common state.
 #[derive(Debug, Clone)]
-pub(super) enum Coordination {
+pub(crate) enum Coordination {
     /// ClickHouse Keeper, within the server.
     Keeper(Keeper),
     /// ZooKeeper on hosts of the service, set up by us.
@@ -62,45 +62,45 @@ pub(super) enum Coordination {
 
 /// Keeper's settings.
 #[derive(Debug, Clone)]
-pub(super) struct Keeper {
-    pub(super) members: Vec<HostName>,
-    pub(super) port: u16,
-    pub(super) raft_port: u16,
+pub(crate) struct Keeper {
+    pub(crate) members: Vec<HostName>,
+    pub(crate) port: u16,
+    pub(crate) raft_port: u16,
 }
 
 /// ZooKeeper's settings.
 #[derive(Debug, Clone)]
-pub(super) struct ZooKeeper {
-    pub(super) members: Vec<HostName>,
-    pub(super) port: u16,
-    pub(super) peer_port: u16,
-    pub(super) election_port: u16,
+pub(crate) struct ZooKeeper {
+    pub(crate) members: Vec<HostName>,
+    pub(crate) port: u16,
+    pub(crate) peer_port: u16,
+    pub(crate) election_port: u16,
     /// Empty where it is not installed by us.
-    pub(super) package: String,
-    pub(super) unit: String,
-    pub(super) config_dir: String,
-    pub(super) data_dir: String,
+    pub(crate) package: String,
+    pub(crate) unit: String,
+    pub(crate) config_dir: String,
+    pub(crate) data_dir: String,
     /// The file that sets the heap, as a line `JAVA_OPTS=`.
-    pub(super) environment: String,
+    pub(crate) environment: String,
     /// The heap of its Java machine, e.g. `512m`; as it is where the inventory is silent.
-    pub(super) heap: Option<String>,
+    pub(crate) heap: Option<String>,
     /// More keys of zoo.cfg.
-    pub(super) options: Vec<(String, String)>,
+    pub(crate) options: Vec<(String, String)>,
 }
 
 /// The word that stands for the member's own address in `listen`.
-pub(super) const OWN_ADDRESS: &str = "address";
+pub(crate) const OWN_ADDRESS: &str = "address";
 
 impl Settings {
     /// Where a host is to be found.
-    pub(super) fn address<'s>(&'s self, host: &'s HostName) -> &'s str {
+    pub(crate) fn address<'s>(&'s self, host: &'s HostName) -> &'s str {
         let at = self.hosts.iter().position(|other| other == host);
         at.and_then(|at| self.addresses.get(at))
             .map_or(host.as_str(), String::as_str)
     }
 
     /// The members of the quorum that are ours, in order; none where it is somebody else's.
-    pub(super) fn members(&self) -> &[HostName] {
+    pub(crate) fn members(&self) -> &[HostName] {
         match &self.coordination {
             Coordination::Keeper(keeper) => &keeper.members,
             Coordination::ZooKeeper(zookeeper) => &zookeeper.members,
@@ -109,21 +109,21 @@ impl Settings {
     }
 
     /// What the members of the quorum are called.
-    pub(super) fn coordinator(&self) -> &'static str {
+    pub(crate) fn coordinator(&self) -> &'static str {
         match &self.coordination {
             Coordination::Keeper(_) => "keeper",
             Coordination::ZooKeeper(_) | Coordination::Named(_) => "zookeeper",
         }
     }
 
-    pub(super) fn zookeeper(&self) -> Option<&ZooKeeper> {
+    pub(crate) fn zookeeper(&self) -> Option<&ZooKeeper> {
         match &self.coordination {
             Coordination::ZooKeeper(zookeeper) => Some(zookeeper),
             _ => None,
         }
     }
 
-    pub(super) fn keeper(&self) -> Option<&Keeper> {
+    pub(crate) fn keeper(&self) -> Option<&Keeper> {
         match &self.coordination {
             Coordination::Keeper(keeper) => Some(keeper),
             _ => None,
@@ -131,12 +131,12 @@ impl Settings {
     }
 
     /// The unit that runs a member of the quorum: Keeper is part of the server.
-    pub(super) fn quorum_unit(&self) -> &str {
+    pub(crate) fn quorum_unit(&self) -> &str {
         self.zookeeper().map_or(&self.unit, |zookeeper| &zookeeper.unit)
     }
 
     /// The addresses to listen on, on a host.
-    pub(super) fn listen_on(&self, host: &HostName) -> Vec<String> {
+    pub(crate) fn listen_on(&self, host: &HostName) -> Vec<String> {
         let own = |address: &String| {
             if address == OWN_ADDRESS {
                 self.address(host).to_owned()
@@ -148,7 +148,7 @@ impl Settings {
     }
 
     /// Whether everybody who reaches the hosts reaches the servers.
-    pub(super) fn listens_everywhere(&self) -> bool {
+    pub(crate) fn listens_everywhere(&self) -> bool {
         self.listen
             .iter()
             .any(|address| matches!(address.as_str(), "0.0.0.0" | "::" | "*"))
@@ -156,7 +156,7 @@ impl Settings {
 
     /// The addresses under which a host finds its own server: the loopback, where a packaged one listens, and the first
     /// address that it is to listen on, where that leaves the loopback out.
-    pub(super) fn local_addresses(&self, host: &HostName) -> Vec<String> {
+    pub(crate) fn local_addresses(&self, host: &HostName) -> Vec<String> {
         let mut addresses = vec!["127.0.0.1".to_owned()];
         let listen = self.listen_on(host);
         let covers = |address: &String| {
@@ -171,21 +171,21 @@ impl Settings {
         addresses
     }
 
-    pub(super) fn config_d(&self) -> String {
+    pub(crate) fn config_d(&self) -> String {
         format!("{}/config.d", self.config_dir)
     }
 
-    pub(super) fn users_d(&self) -> String {
+    pub(crate) fn users_d(&self) -> String {
         format!("{}/users.d", self.config_dir)
     }
 
     /// A file under config.d.
-    pub(super) fn config_file(&self, name: &str) -> String {
+    pub(crate) fn config_file(&self, name: &str) -> String {
         format!("{}/{name}.xml", self.config_d())
     }
 
     /// The file of our users; `None` where we have none.
-    pub(super) fn users_file(&self) -> Option<String> {
+    pub(crate) fn users_file(&self) -> Option<String> {
         let is_needed = self.password.is_some() || self.restrict_default_user;
         is_needed.then(|| format!("{}/{}.xml", self.users_d(), self.user))
     }
@@ -194,7 +194,7 @@ impl Settings {
 /// Readers of XML differ in whether they keep blanks at the ends of a text.
 const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::Trimmed);
 
-pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
+pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let findings = cx.findings;
     let reader = Reader::new(&decl.settings, "a setting of clickhouse", findings);
     let text = |key, default: &str| reader.string(key).unwrap_or(default).to_owned();

@@ -6,31 +6,31 @@ use plan::Gate;
 use protocol::Query as _;
 use types::HostName;
 
-use super::queries;
-use super::settings::Settings;
+use crate::observe::queries;
+use crate::settings::Settings;
 use kit::Cx;
 
 /// The quorum has one leader, and all members that can be seen follow it.
-pub(super) const QUORUM: &str = "quorum";
+pub(crate) const QUORUM: &str = "quorum";
 /// The same, and the servers have their sessions with it.
-pub(super) const REACHED: &str = "reached";
+pub(crate) const REACHED: &str = "reached";
 /// The member of the quorum answers, whether it serves or not.
-pub(super) const MEMBER_UP: &str = "member-up";
+pub(crate) const MEMBER_UP: &str = "member-up";
 /// The server knows the cluster, and our user may log in.
-pub(super) const LOADED: &str = "loaded";
+pub(crate) const LOADED: &str = "loaded";
 /// The same, and its replicated tables are writable and have caught up; within it Keeper follows or leads.
-pub(super) const SERVING: &str = "serving";
+pub(crate) const SERVING: &str = "serving";
 
 /// What a former member has, others have, who have caught up; and the quorum does without it.
-pub(super) const COVERED: &str = "covered";
+pub(crate) const COVERED: &str = "covered";
 /// A member that is to leave follows or leads for as long as it counts.
-pub(super) const VOTES: &str = "votes";
+pub(crate) const VOTES: &str = "votes";
 /// The other members of the quorum, those that are to leave among them, are a majority by themselves.
-pub(super) const SPARE: &str = "spare";
+pub(crate) const SPARE: &str = "spare";
 /// The same, while all look for a leader and come to no choice.
-pub(super) const SPARE_IN_VAIN: &str = "spare-in-vain";
+pub(crate) const SPARE_IN_VAIN: &str = "spare-in-vain";
 /// The cluster is well without it.
-pub(super) const LEFT: &str = "left";
+pub(crate) const LEFT: &str = "left";
 
 /// How long an election may take: ZooKeeper needs seconds, Keeper gives up after 30 s; a busy host needs more.
 const ELECTION: u64 = 180_000;
@@ -39,7 +39,7 @@ const CATCH_UP: u64 = 600_000;
 /// How long a configuration may need to be loaded: names are resolved first.
 const LOAD: u64 = 60_000;
 
-pub(super) fn quorum(settings: &Settings, cx: &Cx<'_>) -> Gate {
+pub(crate) fn quorum(settings: &Settings, cx: &Cx<'_>) -> Gate {
     gate(
         settings,
         cx,
@@ -50,27 +50,27 @@ pub(super) fn quorum(settings: &Settings, cx: &Cx<'_>) -> Gate {
     )
 }
 
-pub(super) fn reached(settings: &Settings, cx: &Cx<'_>) -> Gate {
+pub(crate) fn reached(settings: &Settings, cx: &Cx<'_>) -> Gate {
     let title = "the quorum has one leader, the others follow, and the servers reach it".to_owned();
     gate(settings, cx, REACHED, None, title, CATCH_UP)
 }
 
-pub(super) fn member_up(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+pub(crate) fn member_up(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("the {} on {host} answers", settings.coordinator());
     gate(settings, cx, MEMBER_UP, Some(host), title, ELECTION)
 }
 
-pub(super) fn loaded(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+pub(crate) fn loaded(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("{host} knows the cluster {}", settings.cluster);
     gate(settings, cx, LOADED, Some(host), title, LOAD)
 }
 
-pub(super) fn serving(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+pub(crate) fn serving(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("{host} answers, knows all replicas, and its tables are writable and have caught up");
     gate(settings, cx, SERVING, Some(host), title, CATCH_UP)
 }
 
-pub(super) fn covered(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+pub(crate) fn covered(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("the quorum does without {host}, and others have all that it has");
     let mut gate = gate(settings, cx, COVERED, None, title, CATCH_UP);
     gate.host = Some(host.clone());
@@ -78,7 +78,7 @@ pub(super) fn covered(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate
     gate
 }
 
-pub(super) fn votes(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+pub(crate) fn votes(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("one of those that stay leads the quorum, and {host} follows");
     let mut gate = gate(settings, cx, VOTES, None, title, ELECTION);
     gate.host = Some(host.clone());
@@ -86,7 +86,7 @@ pub(super) fn votes(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     gate
 }
 
-pub(super) fn spare(settings: &Settings, cx: &Cx<'_>, check: &str, host: &HostName) -> Gate {
+pub(crate) fn spare(settings: &Settings, cx: &Cx<'_>, check: &str, host: &HostName) -> Gate {
     let title = format!("the quorum can spare {host}");
     let mut gate = gate(settings, cx, check, None, title, ELECTION);
     gate.host = Some(host.clone());
@@ -101,7 +101,7 @@ pub(super) fn spare(settings: &Settings, cx: &Cx<'_>, check: &str, host: &HostNa
     gate
 }
 
-pub(super) fn left(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+pub(crate) fn left(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("the others are well without {host}");
     let mut gate = gate(settings, cx, LEFT, None, title, CATCH_UP);
     gate.host = Some(host.clone());

@@ -4,15 +4,15 @@ use formats::mark;
 use formats::zoo::{edit, servers, value};
 use types::HostName;
 
-use super::ids::{Ids, Seen};
-use super::settings::ZooKeeper;
+use crate::rules::coordination::ids::{Ids, Seen};
+use crate::settings::ZooKeeper;
 
 /// The words that we ask with. `srvr` alone is allowed by default.
-pub(super) const WORDS: [&str; 4] = ["conf", "mntr", "ruok", "srvr"];
+pub(crate) const WORDS: [&str; 4] = ["conf", "mntr", "ruok", "srvr"];
 const WHITELIST: &str = "4lw.commands.whitelist";
 
 /// What a host's files say of numbers.
-pub(super) fn seen(config: Option<&str>, myid: Option<&str>) -> Seen {
+pub(crate) fn seen(config: Option<&str>, myid: Option<&str>) -> Seen {
     let servers = config.map(servers).unwrap_or_default();
     let own = myid.and_then(|text| text.trim().parse().ok());
     Seen {
@@ -24,7 +24,7 @@ pub(super) fn seen(config: Option<&str>, myid: Option<&str>) -> Seen {
 }
 
 /// The server lines as they should be.
-pub(super) fn server_lines(settings: &ZooKeeper, ids: &Ids) -> Vec<(String, String)> {
+pub(crate) fn server_lines(settings: &ZooKeeper, ids: &Ids) -> Vec<(String, String)> {
     let line = |host: &HostName| {
         let id = ids.of(host)?;
         let (peer, election) = (settings.peer_port, settings.election_port);
@@ -34,7 +34,7 @@ pub(super) fn server_lines(settings: &ZooKeeper, ids: &Ids) -> Vec<(String, Stri
 }
 
 /// The zoo.cfg as it should be, made of the one that is there.
-pub(super) fn config(settings: &ZooKeeper, ids: &Ids, found: &str) -> String {
+pub(crate) fn config(settings: &ZooKeeper, ids: &Ids, found: &str) -> String {
     let mut wanted: Vec<(String, String)> = vec![
         ("dataDir".to_owned(), settings.data_dir.clone()),
         ("clientPort".to_owned(), settings.port.to_string()),

@@ -7,13 +7,13 @@ use formats::mark;
 use protocol::{Encoding, Text};
 use types::HostName;
 
-use super::ids::Ids;
-use super::settings::{Coordination, Keeper, Settings};
+use crate::rules::coordination::ids::Ids;
+use crate::settings::{Coordination, Keeper, Settings};
 use formats::xml::Writer;
 
 /// The root element of all of the server's files: a file with another one than config.xml's stops the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Root {
+pub(crate) enum Root {
     /// Since 21.10.
     ClickHouse,
     /// Before.
@@ -21,7 +21,7 @@ pub(super) enum Root {
 }
 
 impl Root {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ClickHouse => "clickhouse",
             Self::Yandex => "yandex",
@@ -29,14 +29,14 @@ impl Root {
     }
 
     /// The root of that name.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         [Self::ClickHouse, Self::Yandex]
             .into_iter()
             .find(|root| root.name() == name)
     }
 
     /// What the config.xml of a version has.
-    pub(super) fn of_version(version: (u32, u32)) -> Self {
+    pub(crate) fn of_version(version: (u32, u32)) -> Self {
         if version >= (21, 10) {
             Self::ClickHouse
         } else {
@@ -46,7 +46,7 @@ impl Root {
 }
 
 /// The cluster with its replicas.
-pub(super) fn clusters(settings: &Settings, root: Root) -> Text {
+pub(crate) fn clusters(settings: &Settings, root: Root) -> Text {
     let mut xml = Writer::new(root.name());
     xml.open("remote_servers");
     xml.open(&settings.cluster);
@@ -62,7 +62,7 @@ pub(super) fn clusters(settings: &Settings, root: Root) -> Text {
 }
 
 /// What stands for the member in the paths of replicated tables.
-pub(super) fn macros(settings: &Settings, root: Root, host: &HostName) -> Text {
+pub(crate) fn macros(settings: &Settings, root: Root, host: &HostName) -> Text {
     let mut xml = Writer::new(root.name());
     xml.open("macros");
     for (name, value) in macros_of(settings, host) {
@@ -72,7 +72,7 @@ pub(super) fn macros(settings: &Settings, root: Root, host: &HostName) -> Text {
 }
 
 /// The macros of a host.
-pub(super) fn macros_of(settings: &Settings, host: &HostName) -> [(&'static str, String); 3] {
+pub(crate) fn macros_of(settings: &Settings, host: &HostName) -> [(&'static str, String); 3] {
     [
         ("cluster", settings.cluster.clone()),
         ("replica", host.to_string()),
@@ -81,7 +81,7 @@ pub(super) fn macros_of(settings: &Settings, host: &HostName) -> [(&'static str,
 }
 
 /// Where the common state is kept, and the member's part in it.
-pub(super) fn keeper(settings: &Settings, root: Root, host: &HostName, ids: &Ids) -> Text {
+pub(crate) fn keeper(settings: &Settings, root: Root, host: &HostName, ids: &Ids) -> Text {
     let mut xml = Writer::new(root.name());
     if let Coordination::Keeper(keeper) = &settings.coordination
         && let Some(id) = ids.of(host)
@@ -110,7 +110,7 @@ pub(super) fn keeper(settings: &Settings, root: Root, host: &HostName, ids: &Ids
 }
 
 /// The nodes that ClickHouse connects to.
-pub(super) fn nodes(settings: &Settings) -> Vec<(String, u16)> {
+pub(crate) fn nodes(settings: &Settings) -> Vec<(String, u16)> {
     let ours = |members: &[HostName], port: u16| {
         // Nobody turns to those that leave.
         let members = members.iter().filter(|host| !settings.leavers.contains(host));
@@ -159,7 +159,7 @@ fn keeper_server(xml: &mut Writer, settings: &Settings, keeper: &Keeper, id: u32
 }
 
 /// Where the server listens.
-pub(super) fn listen(settings: &Settings, root: Root, host: &HostName) -> Text {
+pub(crate) fn listen(settings: &Settings, root: Root, host: &HostName) -> Text {
     let mut xml = Writer::new(root.name());
     for address in settings.listen_on(host) {
         xml.leaf("listen_host", address);
@@ -168,7 +168,7 @@ pub(super) fn listen(settings: &Settings, root: Root, host: &HostName) -> Text {
 }
 
 /// The users: the application's, and `default` kept to the cluster's hosts where that is wanted.
-pub(super) fn users(settings: &Settings, root: Root) -> Text {
+pub(crate) fn users(settings: &Settings, root: Root) -> Text {
     let mut xml = Writer::new(root.name());
     xml.open("users");
     if let Some(password) = &settings.password {

@@ -7,15 +7,15 @@ use plan::Level;
 use protocol::Operation;
 use types::HostName;
 
-use super::gates;
-use super::health;
-use super::margin;
-use super::need::{self, Need};
-use super::quorum::{self, Peer, Quorum};
-use super::rounds;
-use super::settings::Settings;
-use super::stage;
-use super::view;
+use crate::checks as gates;
+use crate::observe::server as view;
+use crate::rules::coordination::interim_membership as stage;
+use crate::rules::coordination::quorum::{self, Peer, Quorum};
+use crate::rules::coordination::quorum_guard as margin;
+use crate::rules::need::{self, Need};
+use crate::settings::Settings;
+use crate::status as health;
+use crate::steps::member_removal as rounds;
 use kit::{Cx, StepPlan, Task};
 use kit::{UNIT, action};
 
@@ -47,7 +47,7 @@ fn starts_late(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>) -> bool {
 }
 
 /// The step `start`.
-pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let quorum = Quorum::find(settings, cx.facts);
     if starts_late(settings, &quorum, cx) {
@@ -81,7 +81,7 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 /// The step `restart`.
-pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let quorum = Quorum::find(settings, cx.facts);
     let mut restarts = needs(settings, cx, &mut plan);

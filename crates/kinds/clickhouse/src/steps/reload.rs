@@ -8,16 +8,16 @@ use protocol::facts::HttpRequest;
 use protocol::{Operation, UnitVerb};
 use types::HostName;
 
-use super::gates;
-use super::settings::Settings;
-use super::view::{self, Live};
+use crate::checks as gates;
+use crate::observe::server::{self as view, Live};
+use crate::settings::Settings;
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, action};
 
 const RELOAD: &str = "SYSTEM RELOAD CONFIG";
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     for host in cx.hosts {
         let starts = [UnitVerb::Start, UnitVerb::Restart]
@@ -57,7 +57,7 @@ fn reason(settings: &Settings, host: &HostName, live: &Live, cx: &Cx<'_>) -> Opt
 }
 
 /// What a running server has not taken from its files; `None` where nothing is missing.
-pub(super) fn lacks(settings: &Settings, host: &HostName, live: &Live) -> Option<String> {
+pub(crate) fn lacks(settings: &Settings, host: &HostName, live: &Live) -> Option<String> {
     view::stale(settings, host, live).or_else(|| {
         let is_ours = settings.password.is_none() || live.at.account.is_some();
         (!is_ours).then(|| format!("the user {} cannot log in", settings.user))

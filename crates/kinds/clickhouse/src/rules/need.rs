@@ -5,38 +5,38 @@ use protocol::facts::{FileQuery, UnitFact};
 use protocol::{Operation, UnitVerb};
 use types::HostName;
 
-use super::config::{self, Stop};
-use super::queries;
-use super::quorum::{Peer, Quorum};
-use super::settings::{Settings, ZooKeeper};
-use super::view;
-use super::zookeeper;
+use crate::observe::queries;
+use crate::observe::server as view;
+use crate::rules::coordination::quorum::{Peer, Quorum};
+use crate::rules::server::config::{self, Stop};
+use crate::settings::{Settings, ZooKeeper};
+use crate::steps::zookeeper_restart as zookeeper;
 use kit::verbs_to_run;
 use kit::{ASKED, Cx, Task};
 
 /// What a unit needs.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Need {
-    pub(super) verbs: Vec<UnitVerb>,
-    pub(super) reason: String,
+pub(crate) struct Need {
+    pub(crate) verbs: Vec<UnitVerb>,
+    pub(crate) reason: String,
 }
 
 impl Need {
     /// Whether a process is started, as opposed to what systemd is only told for later.
-    pub(super) fn starts(&self) -> bool {
+    pub(crate) fn starts(&self) -> bool {
         self.verbs
             .iter()
             .any(|verb| matches!(verb, UnitVerb::Start | UnitVerb::Restart))
     }
 
     /// Whether a process that runs is started again.
-    pub(super) fn restarts(&self) -> bool {
+    pub(crate) fn restarts(&self) -> bool {
         self.verbs.contains(&UnitVerb::Restart)
     }
 }
 
 /// What a host's ClickHouse needs; `None` where it is as it should be. The error says why it cannot be told.
-pub(super) fn server(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<Need>, String> {
+pub(crate) fn server(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<Need>, String> {
     let unit = view::unit(settings, host, cx.facts).map_err(|unknown| unknown.to_string())?;
     let Some(written) = unless_refused(config::tasks(settings, host, cx))? else {
         return Ok(None);
@@ -52,14 +52,14 @@ pub(super) fn server(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Resul
 }
 
 /// What a host's ZooKeeper needs.
-pub(super) fn zookeeper(
+pub(crate) fn zookeeper(
     settings: &Settings,
     zookeeper: &ZooKeeper,
     quorum: &Quorum,
     host: &HostName,
     cx: &Cx<'_>,
 ) -> Result<Option<Need>, String> {
-    let unit = crate::quorum::unit(settings, host, cx.facts);
+    let unit = crate::rules::coordination::quorum::unit(settings, host, cx.facts);
     let unit = unit.ok_or_else(|| format!("the state of {} is not known", zookeeper.unit))?;
     let Some(written) = unless_refused(zookeeper::tasks(settings, zookeeper, host, cx))? else {
         return Ok(None);
@@ -132,7 +132,7 @@ fn need(
 
 /// A file that the process read at its start only, and that is written now or was written since.
 /// Whether a file was changed after the unit's process was started.
-pub(super) fn is_newer(host: &HostName, unit: &UnitFact, query: &FileQuery, cx: &Cx<'_>) -> bool {
+pub(crate) fn is_newer(host: &HostName, unit: &UnitFact, query: &FileQuery, cx: &Cx<'_>) -> bool {
     let fact = cx.facts.get(host, query).ok();
     let modified = fact.and_then(|fact| fact.meta()).map(|meta| meta.modified_us);
     unit.started_us > 0 && modified.is_some_and(|modified| modified > unit.started_us)
@@ -161,7 +161,12 @@ fn file_reason(
 }
 
 /// What a running ZooKeeper says of itself that its files do not say.
-fn live_reason(settings: &ZooKeeper, ids: &super::ids::Ids, host: &HostName, conf: &str) -> Option<String> {
+fn live_reason(
+    settings: &ZooKeeper,
+    ids: &crate::rules::coordination::ids::Ids,
+    host: &HostName,
+    conf: &str,
+) -> Option<String> {
     let differs = |key: &str, want: &str| {
         let found = formats::zoo::value(conf, key)?;
         (found != want).then(|| format!("it runs with {key}={found} instead of {want}"))

@@ -9,11 +9,11 @@
 use plan::Facts;
 use types::HostName;
 
-use super::quorum::{self, Peer, Quorum};
-use super::settings::{Coordination, Settings};
+use crate::rules::coordination::quorum::{self, Peer, Quorum};
+use crate::settings::{Coordination, Settings};
 
 /// The settings with the members that a host is to know for now; `None` where those that are wanted will do.
-pub(super) fn instead(settings: &Settings, host: &HostName, facts: &Facts) -> Option<Settings> {
+pub(crate) fn instead(settings: &Settings, host: &HostName, facts: &Facts) -> Option<Settings> {
     settings.zookeeper()?;
     if !matches!(
         quorum::peer_on(settings, host, facts),

@@ -7,19 +7,19 @@ use protocol::{DirectoryState, FileState, Operation, Text};
 use thiserror::Error;
 use types::HostName;
 
-use super::files::{self, Root};
-use super::ids::{Conflict, Ids};
-use super::queries;
-use super::quorum;
-use super::settings::Settings;
-use super::view;
+use crate::observe::queries;
+use crate::observe::server as view;
+use crate::rules::coordination::ids::{Conflict, Ids};
+use crate::rules::coordination::quorum;
+use crate::rules::server::files::{self, Root};
+use crate::settings::Settings;
 use formats::xml;
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, action};
 
 /// Why a host's files cannot be written.
 #[derive(Debug, Clone, PartialEq, Error)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// Too little is known.
     #[error(transparent)]
     Unknown(#[from] Unknown),
@@ -32,7 +32,7 @@ pub(super) enum Stop {
 }
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     for host in cx.hosts {
         match tasks(settings, host, cx) {
@@ -65,12 +65,12 @@ fn introduce(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option
 }
 
 /// The numbers of the members of the quorum.
-pub(super) fn ids(settings: &Settings, facts: &Facts) -> Result<Ids, Conflict> {
+pub(crate) fn ids(settings: &Settings, facts: &Facts) -> Result<Ids, Conflict> {
     Ids::find(settings, &quorum::seen(settings, facts))
 }
 
 /// What is to be written on a host.
-pub(super) fn tasks(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Vec<Task>, Stop> {
+pub(crate) fn tasks(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Vec<Task>, Stop> {
     let root = root(settings, host, cx.facts)?;
     let ids = ids(settings, cx.facts)?;
     let mut tasks = Vec::new();
@@ -170,7 +170,7 @@ fn write(
 }
 
 /// The root element that a host's files must have.
-pub(super) fn root(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Root, Stop> {
+pub(crate) fn root(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Root, Stop> {
     let query = queries::config(settings);
     let fact = facts.get(host, &query)?;
     let refused = |why: String, way_out: &str| {
@@ -234,7 +234,7 @@ fn candidate(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Opti
 }
 
 /// The version that is installed, or would be.
-pub(super) fn version(settings: &Settings, host: &HostName, facts: &Facts) -> Option<(u32, u32)> {
+pub(crate) fn version(settings: &Settings, host: &HostName, facts: &Facts) -> Option<(u32, u32)> {
     if let Some(live) = view::talk(settings, host, facts).up()
         && let Some(version) = view::version(&live.version)
     {

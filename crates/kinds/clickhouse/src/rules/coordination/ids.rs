@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use types::HostName;
 
-use super::settings::Settings;
+use crate::settings::Settings;
 
 /// The members' numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Ids {
+pub(crate) struct Ids {
     by_host: BTreeMap<HostName, u32>,
     /// The highest number that was ever given.
     highest: u32,
@@ -22,18 +22,18 @@ pub(super) struct Ids {
 
 /// What one host's files say of numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Numbers and the names of their endpoints.
-    pub(super) servers: Vec<(u32, String)>,
+    pub(crate) servers: Vec<(u32, String)>,
     /// The host's own number, where only that is known.
-    pub(super) own: Option<u32>,
+    pub(crate) own: Option<u32>,
     /// The highest number that was ever given, where a comment remembers it.
-    pub(super) mark: Option<u32>,
+    pub(crate) mark: Option<u32>,
 }
 
 /// Why there are no numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum Conflict {
+pub(crate) enum Conflict {
     /// One number, two members.
     #[error("the number {id} belongs to {one} and to {other}")]
     Shared {
@@ -61,7 +61,7 @@ pub(super) enum Conflict {
 
 impl Ids {
     /// The numbers of a service's members, from the inventory and from what the hosts' files say.
-    pub(super) fn find(settings: &Settings, seen: &[(HostName, Seen)]) -> Result<Self, Conflict> {
+    pub(crate) fn find(settings: &Settings, seen: &[(HostName, Seen)]) -> Result<Self, Conflict> {
         let mut known: BTreeMap<String, u32> = BTreeMap::new();
         let mut highest = 0;
         for (host, seen) in seen {
@@ -92,17 +92,17 @@ impl Ids {
     }
 
     /// The number of a member.
-    pub(super) fn of(&self, host: &HostName) -> Option<u32> {
+    pub(crate) fn of(&self, host: &HostName) -> Option<u32> {
         self.by_host.get(host).copied()
     }
 
     /// Members and numbers.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&HostName, u32)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&HostName, u32)> {
         self.by_host.iter().map(|(host, id)| (host, *id))
     }
 
     /// The highest number that was ever given, where no member has it any more.
-    pub(super) fn spent(&self) -> Option<u32> {
+    pub(crate) fn spent(&self) -> Option<u32> {
         let present = self.by_host.values().any(|&id| id == self.highest);
         (!present && self.highest > 0).then_some(self.highest)
     }

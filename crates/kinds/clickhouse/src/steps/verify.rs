@@ -9,10 +9,10 @@ use protocol::facts::{HttpEndpoint, HttpRequest};
 use protocol::{Operation, UnitVerb};
 use types::HostName;
 
-use super::gates;
-use super::queries::{self, CHECK_TABLE};
-use super::settings::Settings;
-use super::view;
+use crate::checks as gates;
+use crate::observe::queries::{self, CHECK_TABLE};
+use crate::observe::server as view;
+use crate::settings::Settings;
 use kit::action;
 use kit::{Cx, StepPlan, Task};
 
@@ -20,7 +20,7 @@ use kit::{Cx, StepPlan, Task};
 const LIMIT: u64 = 240_000;
 
 /// Plans the step.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     // With a host out of reach the statement would wait for it in vain.
     if cx.hosts.len() < settings.hosts.len() {

@@ -7,11 +7,11 @@
 use plan::Facts;
 use types::HostName;
 
-use super::quorum::{self, Member, Peer, Quorum};
-use super::settings::{Coordination, Settings};
+use crate::rules::coordination::quorum::{self, Member, Peer, Quorum};
+use crate::settings::{Coordination, Settings};
 
 /// The settings of the first round, with the members that are still to stay; `None` where one round is enough.
-pub(super) fn first(settings: &Settings, facts: &Facts) -> Option<Settings> {
+pub(crate) fn first(settings: &Settings, facts: &Facts) -> Option<Settings> {
     let quorum = Quorum::find(settings, facts);
     let (added, removed) = quorum::changes(settings, &quorum, facts)?;
     let all_serve = quorum.members.iter().all(|member| member.peer.is_serving());
@@ -36,7 +36,7 @@ pub(super) fn first(settings: &Settings, facts: &Facts) -> Option<Settings> {
 }
 
 /// The member that leads although it is no member any more: it hands over before the others do without it.
-pub(super) fn foreign_leader(settings: &Settings, facts: &Facts) -> Option<HostName> {
+pub(crate) fn foreign_leader(settings: &Settings, facts: &Facts) -> Option<HostName> {
     let elsewhere = settings.hosts.iter().chain(&settings.others);
     let mut elsewhere = elsewhere.filter(|host| !settings.members().contains(host));
     let leads = |host: &&HostName| {

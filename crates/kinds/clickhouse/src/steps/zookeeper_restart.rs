@@ -7,22 +7,22 @@ use protocol::facts::{FileFact, FileKind, FileQuery};
 use protocol::{Fact, FactQuery, FileState, Operation, Precondition, Text};
 use types::HostName;
 
-use super::config::{self, Stop};
-use super::gates;
-use super::health;
-use super::margin;
-use super::need::{self, Need};
-use super::queries;
-use super::quorum::{self, Peer, Quorum};
-use super::rounds;
-use super::settings::{Settings, ZooKeeper};
-use super::stranded;
-use super::zoo;
+use crate::checks as gates;
+use crate::observe::queries;
+use crate::rules::coordination::quorum::{self, Peer, Quorum};
+use crate::rules::coordination::quorum_guard as margin;
+use crate::rules::coordination::rejoin as stranded;
+use crate::rules::coordination::zoo_cfg as zoo;
+use crate::rules::need::{self, Need};
+use crate::rules::server::config::{self, Stop};
+use crate::settings::{Settings, ZooKeeper};
+use crate::status as health;
+use crate::steps::member_removal as rounds;
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, UNIT, action};
 
 /// The step `zookeeper-config`.
-pub(super) fn plan_config(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_config(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let Some(zookeeper) = settings.zookeeper() else {
         return plan;
@@ -42,7 +42,7 @@ fn members<'c>(zookeeper: &'c ZooKeeper, cx: &'c Cx<'_>) -> impl Iterator<Item =
 }
 
 /// What is to be written on a host.
-pub(super) fn tasks(
+pub(crate) fn tasks(
     settings: &Settings,
     zookeeper: &ZooKeeper,
     host: &HostName,
@@ -157,7 +157,7 @@ fn serves(settings: &Settings, quorum: &Quorum, host: &HostName, cx: &Cx<'_>) ->
 }
 
 /// The step `zookeeper-start`: whatever serves nobody, all at once, for a quorum comes up together.
-pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let Some(zookeeper) = settings.zookeeper() else {
         return plan;
@@ -193,7 +193,7 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 /// Restarts a member only while it serves as few as when the plan was made: it may have come back by itself.
-pub(super) fn only_idle(mut task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
+pub(crate) fn only_idle(mut task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
     let host = task.host.clone();
     for query in queries::words(settings, &host) {
         if let (Ok(fact), Some(action)) = (cx.facts.get(&host, &query), &mut task.action) {
@@ -211,7 +211,7 @@ pub(super) fn only_idle(mut task: Task, settings: &Settings, cx: &Cx<'_>) -> Tas
 /// are none any more are stopped. Who leaves votes until the others have learned of it, so that none of their restarts
 /// takes the majority. It does not lead meanwhile: a member with the new configuration does not follow a leader that is
 /// not in it (`FastLeaderElection`).
-pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     let Some(zookeeper) = settings.zookeeper() else {
         return plan;
@@ -293,7 +293,7 @@ fn looks_in_vain(settings: &Settings, zookeeper: &ZooKeeper, quorum: &Quorum, cx
 
 /// What is waited for after a member went: the quorum, and the servers' sessions, unless one had none before, for then
 /// its own restart, later in this plan, is what it needs.
-pub(super) fn after(settings: &Settings, cx: &Cx<'_>) -> Gate {
+pub(crate) fn after(settings: &Settings, cx: &Cx<'_>) -> Gate {
     match health::sessions(settings, cx.facts) {
         Ok(()) => gates::reached(settings, cx),
         Err(_) => gates::quorum(settings, cx),

@@ -9,28 +9,28 @@ use plan::{Facts, Refusal};
 use protocol::facts::{FileFact, UnitFact, UnitQuery, WordsFact};
 use types::HostName;
 
-use super::ids::Seen;
-use super::queries;
-use super::settings::{Coordination, Settings};
-use super::view::{self, Talk};
-use super::zoo;
+use crate::observe::queries;
+use crate::observe::server::{self as view, Talk};
+use crate::rules::coordination::ids::Seen;
+use crate::rules::coordination::zoo_cfg as zoo;
+use crate::settings::{Coordination, Settings};
 use formats::xml;
 
 /// A member of the quorum.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// Its name in the configuration.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its host; `None` where it is somebody else's.
-    pub(super) host: Option<HostName>,
-    pub(super) peer: Peer,
+    pub(crate) host: Option<HostName>,
+    pub(crate) peer: Peer,
     /// What it says its configuration is (the word `conf`), where it tells.
-    pub(super) conf: Option<String>,
+    pub(crate) conf: Option<String>,
 }
 
 /// A member's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Peer {
+pub(crate) enum Peer {
     /// It leads, with so many followers in step; `None` where it does not tell how many.
     Leader(Option<usize>),
     /// It follows.
@@ -46,11 +46,11 @@ pub(super) enum Peer {
 }
 
 impl Peer {
-    pub(super) fn is_serving(&self) -> bool {
+    pub(crate) fn is_serving(&self) -> bool {
         matches!(self, Self::Leader(_) | Self::Follower)
     }
 
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Leader(Some(followers)) => format!("leader, {followers} in step"),
             Self::Leader(None) => "leader".to_owned(),
@@ -64,12 +64,12 @@ impl Peer {
 
 /// All members.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Quorum {
-    pub(super) members: Vec<Member>,
+pub(crate) struct Quorum {
+    pub(crate) members: Vec<Member>,
 }
 
 impl Quorum {
-    pub(super) fn find(settings: &Settings, facts: &Facts) -> Self {
+    pub(crate) fn find(settings: &Settings, facts: &Facts) -> Self {
         let members = match &settings.coordination {
             Coordination::Named(nodes) => nodes
                 .iter()
@@ -108,42 +108,42 @@ impl Quorum {
     }
 
     /// The member on a host.
-    pub(super) fn on(&self, host: &HostName) -> Option<&Member> {
+    pub(crate) fn on(&self, host: &HostName) -> Option<&Member> {
         self.members
             .iter()
             .find(|member| member.host.as_ref() == Some(host))
     }
 
-    pub(super) fn leader(&self) -> Option<&Member> {
+    pub(crate) fn leader(&self) -> Option<&Member> {
         self.members
             .iter()
             .find(|member| matches!(member.peer, Peer::Leader(_)))
     }
 
     /// Whether a host's member leads.
-    pub(super) fn leads(&self, host: &HostName) -> bool {
+    pub(crate) fn leads(&self, host: &HostName) -> bool {
         self.on(host)
             .is_some_and(|member| matches!(member.peer, Peer::Leader(_)))
     }
 
-    pub(super) fn majority(&self) -> usize {
+    pub(crate) fn majority(&self) -> usize {
         self.members.len() / 2 + 1
     }
 
     /// Whether there is one that serves, whole or not. One member alone is one; and who follows, follows somebody, be it
     /// a member that the inventory does not name any more.
-    pub(super) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         let alone = self.members.len() == 1 && matches!(self.members[0].peer, Peer::Standalone(_));
         alone || self.members.iter().any(|member| member.peer.is_serving())
     }
 
     /// Whether there is one that a host's member is not part of: it was down, or it is new.
-    pub(super) fn lacks(&self, host: &HostName) -> bool {
+    pub(crate) fn lacks(&self, host: &HostName) -> bool {
         self.is_there() && self.on(host).is_some_and(|member| !member.peer.is_serving())
     }
 
     /// Why it is not whole; `None` where one leads and all others are in step.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         let others = self.members.len().saturating_sub(1);
         if self.members.len() == 1 && self.is_there() {
             return None;
@@ -203,12 +203,12 @@ fn member(settings: &Settings, host: &HostName, at: usize, facts: &Facts) -> (Pe
 }
 
 /// What a host's own member says, whether the inventory has it as one or not.
-pub(super) fn peer_on(settings: &Settings, host: &HostName, facts: &Facts) -> Peer {
+pub(crate) fn peer_on(settings: &Settings, host: &HostName, facts: &Facts) -> Peer {
     own(settings, host, facts).0
 }
 
 /// Whether a host's own file has it in a quorum with members that are in it still.
-pub(super) fn was_member(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+pub(crate) fn was_member(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
     let all = seen(settings, facts);
     let Some((_, seen)) = all.into_iter().find(|(other, _)| other == host) else {
         return false;
@@ -246,7 +246,7 @@ fn peer(srvr: &str, mntr: &str) -> Peer {
 }
 
 /// What every host's files say of the members' numbers.
-pub(super) fn seen(settings: &Settings, facts: &Facts) -> Vec<(HostName, Seen)> {
+pub(crate) fn seen(settings: &Settings, facts: &Facts) -> Vec<(HostName, Seen)> {
     let mut all = Vec::new();
     for host in settings.hosts.iter().chain(&settings.others) {
         let text = |fact: Result<&FileFact, _>| {
@@ -299,7 +299,7 @@ fn seen_in_keeper(text: &str) -> Seen {
 }
 
 /// The hosts that the quorum consists of now, as far as it is known: as its leader has it, or who follows it.
-pub(super) fn current(settings: &Settings, quorum: &Quorum, facts: &Facts) -> Option<Vec<String>> {
+pub(crate) fn current(settings: &Settings, quorum: &Quorum, facts: &Facts) -> Option<Vec<String>> {
     // Whoever leads knows; it may be one that the inventory does not name any more.
     let elsewhere = settings.hosts.iter().chain(&settings.others);
     let foreign = elsewhere
@@ -328,7 +328,7 @@ pub(super) fn current(settings: &Settings, quorum: &Quorum, facts: &Facts) -> Op
 
 /// Whether most of those that vote serve. They are asked one after another: beside one that tells of a leader who is gone by
 /// now stand others that look for the next already.
-pub(super) fn is_led(settings: &Settings, quorum: &Quorum, facts: &Facts) -> bool {
+pub(crate) fn is_led(settings: &Settings, quorum: &Quorum, facts: &Facts) -> bool {
     let Some(voters) = current(settings, quorum, facts) else {
         return quorum.is_there();
     };
@@ -340,12 +340,12 @@ pub(super) fn is_led(settings: &Settings, quorum: &Quorum, facts: &Facts) -> boo
 }
 
 /// The unit that runs a member.
-pub(super) fn unit<'f>(settings: &Settings, host: &HostName, facts: &'f Facts) -> Option<&'f UnitFact> {
+pub(crate) fn unit<'f>(settings: &Settings, host: &HostName, facts: &'f Facts) -> Option<&'f UnitFact> {
     facts.get(host, &UnitQuery::new(settings.quorum_unit())).ok()
 }
 
 /// Whether a member was ever part of a quorum, as far as its disk tells.
-pub(super) fn has_past(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
+pub(crate) fn has_past(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
     match &settings.coordination {
         Coordination::ZooKeeper(zookeeper) => {
             let fact = facts.get(host, &queries::epoch(zookeeper));
@@ -365,7 +365,7 @@ pub(super) fn has_past(settings: &Settings, host: &HostName, facts: &Facts) -> b
 
 /// Whether somebody relies on the quorum, be it there at this moment or not: while a leader is chosen, nobody serves, and
 /// members that run are no less in use.
-pub(super) fn is_in_use(settings: &Settings, quorum: &Quorum, facts: &Facts) -> bool {
+pub(crate) fn is_in_use(settings: &Settings, quorum: &Quorum, facts: &Facts) -> bool {
     quorum.is_there() || tables_exist(settings, facts)
 }
 
@@ -377,12 +377,12 @@ fn tables_exist(settings: &Settings, facts: &Facts) -> bool {
 }
 
 /// The consent to begin a new quorum without what the old one knew.
-pub(super) const CONSENT: &str = "clickhouse.new-quorum";
+pub(crate) const CONSENT: &str = "clickhouse.new-quorum";
 
 /// Why there is no quorum and none may be made by starting what does not run; `None` where there is one, or will be.
 ///
 /// `starts` tells which members this plan starts, or starts again.
-pub(super) fn lost(
+pub(crate) fn lost(
     settings: &Settings,
     quorum: &Quorum,
     facts: &Facts,
@@ -486,7 +486,7 @@ pub(super) fn lost(
 }
 
 /// The text that a member's keeper.xml should have names these hosts; used to tell who is new.
-pub(super) fn changes(
+pub(crate) fn changes(
     settings: &Settings,
     quorum: &Quorum,
     facts: &Facts,

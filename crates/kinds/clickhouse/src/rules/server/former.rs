@@ -7,24 +7,24 @@ use protocol::facts::{FileFact, HttpFact, HttpQuery, Query, UnitFact, UnitQuery}
 use protocol::{FactQuery, Text};
 use types::HostName;
 
-use super::queries;
-use super::quorum;
-use super::settings::Settings;
-use super::view::{self, Live, Replica, Talk};
+use crate::observe::queries;
+use crate::observe::server::{self as view, Live, Replica, Talk};
+use crate::rules::coordination::quorum;
+use crate::settings::Settings;
 use formats::xml;
 
 /// A former member.
-pub(super) struct Former<'s> {
-    pub(super) host: &'s HostName,
+pub(crate) struct Former<'s> {
+    pub(crate) host: &'s HostName,
     /// Whether its server runs, or would at the next boot.
-    pub(super) has_server: bool,
+    pub(crate) has_server: bool,
     /// Whether its ZooKeeper was a member, and runs or would.
-    pub(super) has_zookeeper: bool,
-    pub(super) talk: Talk,
+    pub(crate) has_zookeeper: bool,
+    pub(crate) talk: Talk,
 }
 
 /// What a host that is no member is asked: little, for most of them never were one.
-pub(super) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+pub(crate) fn queries(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut all = queries::live(settings, host);
     all.push(queries::config(settings).wrap());
     all.push(queries::config_file(settings, "clusters").wrap());
@@ -47,7 +47,7 @@ fn local_tables(at: &protocol::facts::HttpEndpoint) -> HttpQuery {
 }
 
 /// The former member on a host; `None` where none was, and where nothing of it runs any more.
-pub(super) fn on<'s>(settings: &Settings, host: &'s HostName, facts: &Facts) -> Option<Former<'s>> {
+pub(crate) fn on<'s>(settings: &Settings, host: &'s HostName, facts: &Facts) -> Option<Former<'s>> {
     let was_member = quorum::was_member(settings, host, facts);
     if !was_member && !was_replica(settings, host, facts) {
         return None;
@@ -83,7 +83,7 @@ fn was_replica(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
 }
 
 /// What stands in the way of letting a running server go: what nobody else can be shown to have.
-pub(super) fn only_there(settings: &Settings, former: &Former<'_>, facts: &Facts) -> Option<String> {
+pub(crate) fn only_there(settings: &Settings, former: &Former<'_>, facts: &Facts) -> Option<String> {
     let live = match &former.talk {
         Talk::Up(live) => live,
         Talk::Failing(why) | Talk::Unknown(why) | Talk::Down(why) => {
@@ -118,7 +118,7 @@ pub(super) fn only_there(settings: &Settings, former: &Former<'_>, facts: &Facts
 }
 
 /// The members that stay and have a replica of the same table, and those replicas.
-pub(super) fn holders<'s>(
+pub(crate) fn holders<'s>(
     settings: &'s Settings,
     of: &Replica,
     facts: &Facts,
@@ -137,7 +137,7 @@ pub(super) fn holders<'s>(
 }
 
 /// Whether everything that a former member has is on others, who have caught up; the error says what is missing.
-pub(super) fn is_covered(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
+pub(crate) fn is_covered(settings: &Settings, host: &HostName, facts: &Facts) -> Result<(), String> {
     let talk = view::talk(settings, host, facts);
     let live = talk
         .up()

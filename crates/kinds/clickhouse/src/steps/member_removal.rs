@@ -8,19 +8,19 @@ use protocol::facts::{FileFact, FileQuery};
 use protocol::{FileState, Operation, Text, UnitVerb};
 use types::HostName;
 
-use super::config;
-use super::files;
-use super::gates;
-use super::ids::Ids;
-use super::margin;
-use super::need::Need;
-use super::queries;
-use super::quorum::{self, Peer, Quorum};
-use super::settings::{Settings, ZooKeeper};
-use super::stage;
-use super::stranded;
-use super::zoo;
-use super::zookeeper;
+use crate::checks as gates;
+use crate::observe::queries;
+use crate::rules::coordination::ids::Ids;
+use crate::rules::coordination::interim_membership as stage;
+use crate::rules::coordination::quorum::{self, Peer, Quorum};
+use crate::rules::coordination::quorum_guard as margin;
+use crate::rules::coordination::rejoin as stranded;
+use crate::rules::coordination::zoo_cfg as zoo;
+use crate::rules::need::Need;
+use crate::rules::server::config;
+use crate::rules::server::files;
+use crate::settings::{Settings, ZooKeeper};
+use crate::steps::zookeeper_restart as zookeeper;
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, UNIT, action, hash};
 
@@ -28,7 +28,7 @@ use kit::{QUICK, UNIT, action, hash};
 const REASON: &str = "it reads its members at its start only, and one of them leaves";
 
 /// Plans the round.
-pub(super) fn second(settings: &Settings, cx: &Cx<'_>, plan: &mut StepPlan) {
+pub(crate) fn second(settings: &Settings, cx: &Cx<'_>, plan: &mut StepPlan) {
     let is_small = settings.zookeeper().is_some() && settings.members().len() < 3;
     if is_small {
         plan.tasks.extend(leavers(settings, cx));
@@ -75,7 +75,7 @@ fn leader_last<'c>(settings: &Settings, cx: &Cx<'c>) -> Vec<&'c HostName> {
 }
 
 /// Has a leader that is no member any more be followed by another one: it starts again, and comes back as a follower.
-pub(super) fn hand_over(settings: &Settings, cx: &Cx<'_>) -> Option<Task> {
+pub(crate) fn hand_over(settings: &Settings, cx: &Cx<'_>) -> Option<Task> {
     let leader = stage::foreign_leader(settings, cx.facts)?;
     let is_reached = cx.hosts.contains(&leader) || cx.others.contains(&leader);
     let unit = settings.quorum_unit();
@@ -93,7 +93,7 @@ pub(super) fn hand_over(settings: &Settings, cx: &Cx<'_>) -> Option<Task> {
 }
 
 /// Stops ZooKeeper on hosts that were members.
-pub(super) fn leavers(settings: &Settings, cx: &Cx<'_>) -> Vec<Task> {
+pub(crate) fn leavers(settings: &Settings, cx: &Cx<'_>) -> Vec<Task> {
     let reached = cx.hosts.iter().chain(cx.others);
     let left = reached.filter(|host| !settings.members().contains(host));
     left.filter_map(|host| leaver(settings, host, cx)).collect()
@@ -122,7 +122,7 @@ fn leaver(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Option<Task> {
 
 /// Starts a `ZooKeeper` that is no member any more, that died, and that counts still: its vote is needed until the others
 /// do without it. One that was stopped for good is disabled.
-pub(super) fn revive(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>) -> Vec<Task> {
+pub(crate) fn revive(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>) -> Vec<Task> {
     let Some(zookeeper) = settings.zookeeper() else {
         return Vec::new();
     };
@@ -150,7 +150,7 @@ pub(super) fn revive(settings: &Settings, quorum: &Quorum, cx: &Cx<'_>) -> Vec<T
 
 /// In the first round, a ZooKeeper that is to leave learns of the newcomers like all others: one of them may lead, and it
 /// would not follow it, and be missed when the others restart.
-pub(super) fn introduce(settings: &Settings, cx: &Cx<'_>) -> Result<Vec<Task>, Box<Refusal>> {
+pub(crate) fn introduce(settings: &Settings, cx: &Cx<'_>) -> Result<Vec<Task>, Box<Refusal>> {
     let Some(zookeeper) = settings.zookeeper() else {
         return Ok(Vec::new());
     };
