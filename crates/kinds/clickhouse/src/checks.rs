@@ -1,36 +1,125 @@
-//! What is waited for after a change.
+//! What is waited for.
 
-use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
-use plan::Gate;
+use plan::{Facts, Gate, Verdict};
 use protocol::Query as _;
 use types::HostName;
 
 use crate::observe::queries;
+use crate::observe::server::queries::config_file;
+use crate::observe::view::View;
+use crate::rules::coordination::health as coordination;
+use crate::rules::coordination::quorum::Quorum;
+use crate::rules::coordination::quorum_guard::{self, CONSENT};
+use crate::rules::server::former_member::is_covered;
+use crate::rules::server::health as server;
 use crate::settings::Settings;
-use kit::Cx;
+use kit::checks::until;
+use kit::{Cx, Task};
 
-/// The quorum has one leader, and all members that can be seen follow it.
-pub(crate) const QUORUM: &str = "quorum";
-/// The same, and the servers have their sessions with it.
-pub(crate) const REACHED: &str = "reached";
-/// The member of the quorum answers, whether it serves or not.
-pub(crate) const MEMBER_UP: &str = "member-up";
-/// The server knows the cluster, and our user may log in.
-pub(crate) const LOADED: &str = "loaded";
-/// The same, and its replicated tables are writable and have caught up; within it Keeper follows or leads.
-pub(crate) const SERVING: &str = "serving";
+/// What a gate asks of the facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// The quorum has one leader, and all members that can be asked follow it.
+    Quorum,
+    /// The same, and the servers have their sessions with it.
+    Reached,
+    /// A voter answers, whether it is in the quorum or not.
+    MemberUp,
+    /// A server knows the cluster, and our user may log in.
+    Loaded,
+    /// The same, and its replicated tables are writable and have caught up; its Keeper is in the quorum.
+    Serving,
+    /// Members have all that a former member has, and have caught up; the quorum does without it.
+    Covered,
+    /// A departing voter is in the quorum for as long as it counts.
+    Votes,
+    /// The other voters of the quorum, departing ones among them, are a majority by themselves.
+    Spare,
+    /// The same, while all look for a leader and come to no choice.
+    SpareInVain,
+    /// The cluster is healthy without a former member.
+    Left,
+}
 
-/// What a former member has, others have, who have caught up; and the quorum does without it.
-pub(crate) const COVERED: &str = "covered";
-/// A member that is to leave follows or leads for as long as it counts.
-pub(crate) const VOTES: &str = "votes";
-/// The other members of the quorum, those that are to leave among them, are a majority by themselves.
-pub(crate) const SPARE: &str = "spare";
-/// The same, while all look for a leader and come to no choice.
-pub(crate) const SPARE_IN_VAIN: &str = "spare-in-vain";
-/// The cluster is well without it.
-pub(crate) const LEFT: &str = "left";
+const ALL: [Check; 10] = [
+    Check::Quorum,
+    Check::Reached,
+    Check::MemberUp,
+    Check::Loaded,
+    Check::Serving,
+    Check::Covered,
+    Check::Votes,
+    Check::Spare,
+    Check::SpareInVain,
+    Check::Left,
+];
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quorum => "quorum",
+            Self::Reached => "reached",
+            Self::MemberUp => "member-up",
+            Self::Loaded => "loaded",
+            Self::Serving => "serving",
+            Self::Covered => "covered",
+            Self::Votes => "votes",
+            Self::Spare => "spare",
+            Self::SpareInVain => "spare-in-vain",
+            Self::Left => "left",
+        })
+    }
+}
+
+impl FromStr for Check {
+    type Err = ();
+
+    fn from_str(spelling: &str) -> Result<Self, ()> {
+        let mut all = ALL.into_iter();
+        all.find(|check| check.to_string() == spelling).ok_or(())
+    }
+}
+
+/// What a check says of the facts.
+pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+    kit::checks::judge(check, |check: Check| {
+        let view = View::new(settings, facts);
+        check.judge(&Quorum::of_inventory(&view), host)
+    })
+}
+
+impl Check {
+    fn judge(self, quorum: &Quorum<'_>, host: Option<&HostName>) -> Verdict {
+        let view = quorum.view;
+        let member = host.and_then(|host| view.member(host));
+        until(match (self, host, member) {
+            (Self::Quorum, ..) => coordination::has_quorum(quorum),
+            (Self::Reached, ..) => coordination::has_quorum(quorum).and_then(|()| server::sessions(view)),
+            (Self::Left, ..) => server::healthy(quorum),
+            (Self::MemberUp, Some(host), _) => coordination::member_up(quorum, host),
+            (Self::Votes, Some(host), _) => {
+                coordination::has_quorum(quorum).and_then(|()| coordination::votes(quorum, host))
+            }
+            (Self::Spare | Self::SpareInVain, Some(host), _) => {
+                quorum_guard::spares(quorum, host, self == Self::SpareInVain)
+            }
+            (Self::Loaded, _, Some(member)) => server::loaded(view.settings, member).map(|_| ()),
+            (Self::Serving, _, Some(member)) => server::serving(quorum, member),
+            (Self::Covered, _, Some(member)) => server::healthy(quorum)
+                .and_then(|()| coordination::is_without(quorum, member.host))
+                .and_then(|()| is_covered(view, member)),
+            _ => {
+                let name = &view.settings.name;
+                return Verdict::Fail(format!(
+                    "the check {self} is about a host that {name} does not have"
+                ));
+            }
+        })
+    }
+}
 
 /// How long an election may take: ZooKeeper needs seconds, Keeper gives up after 30 s; a busy host needs more.
 const ELECTION: u64 = 180_000;
@@ -40,97 +129,93 @@ const CATCH_UP: u64 = 600_000;
 const LOAD: u64 = 60_000;
 
 pub(crate) fn quorum(settings: &Settings, cx: &Cx<'_>) -> Gate {
-    gate(
-        settings,
-        cx,
-        QUORUM,
-        None,
-        "the quorum has one leader, and the others follow".to_owned(),
-        ELECTION,
-    )
+    let title = "the quorum has one leader, and the others follow";
+    gate(settings, cx, Check::Quorum, None, title, ELECTION)
 }
 
 pub(crate) fn reached(settings: &Settings, cx: &Cx<'_>) -> Gate {
-    let title = "the quorum has one leader, the others follow, and the servers reach it".to_owned();
-    gate(settings, cx, REACHED, None, title, CATCH_UP)
+    let title = "the quorum has one leader, the others follow, and the servers reach it";
+    gate(settings, cx, Check::Reached, None, title, CATCH_UP)
+}
+
+/// The quorum, and the servers' sessions after a voter was restarted; unless one had none before, for then its own restart,
+/// later in this plan, is what it needs.
+pub(crate) fn reached_again(view: &View<'_>, cx: &Cx<'_>) -> Gate {
+    match server::sessions(view) {
+        Ok(()) => reached(view.settings, cx),
+        Err(_) => quorum(view.settings, cx),
+    }
 }
 
 pub(crate) fn member_up(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("the {} on {host} answers", settings.coordinator());
-    gate(settings, cx, MEMBER_UP, Some(host), title, ELECTION)
+    gate(settings, cx, Check::MemberUp, Some(host), title, ELECTION)
 }
 
 pub(crate) fn loaded(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("{host} knows the cluster {}", settings.cluster);
-    gate(settings, cx, LOADED, Some(host), title, LOAD)
+    gate(settings, cx, Check::Loaded, Some(host), title, LOAD)
 }
 
 pub(crate) fn serving(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("{host} answers, knows all replicas, and its tables are writable and have caught up");
-    gate(settings, cx, SERVING, Some(host), title, CATCH_UP)
+    gate(settings, cx, Check::Serving, Some(host), title, CATCH_UP)
 }
 
 pub(crate) fn covered(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("the quorum does without {host}, and others have all that it has");
-    let mut gate = gate(settings, cx, COVERED, None, title, CATCH_UP);
-    gate.host = Some(host.clone());
+    let mut gate = gate(settings, cx, Check::Covered, Some(host), title, CATCH_UP);
     gate.watch.insert(host.clone(), queries::live(settings, host));
     gate
 }
 
 pub(crate) fn votes(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("one of those that stay leads the quorum, and {host} follows");
-    let mut gate = gate(settings, cx, VOTES, None, title, ELECTION);
-    gate.host = Some(host.clone());
+    let mut gate = gate(settings, cx, Check::Votes, Some(host), title, ELECTION);
     gate.watch.insert(host.clone(), queries::live(settings, host));
-    gate
-}
-
-pub(crate) fn spare(settings: &Settings, cx: &Cx<'_>, check: &str, host: &HostName) -> Gate {
-    let title = format!("the quorum can spare {host}");
-    let mut gate = gate(settings, cx, check, None, title, ELECTION);
-    gate.host = Some(host.clone());
-    // A Keeper does not tell who the members are; its leader's file does.
-    let file = settings
-        .keeper()
-        .map(|_| queries::config_file(settings, "keeper").wrap());
-    for other in cx.hosts.iter().chain(cx.others) {
-        let queries = queries::live(settings, other).into_iter().chain(file.clone());
-        gate.watch.insert(other.clone(), queries.collect());
-    }
     gate
 }
 
 pub(crate) fn left(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("the others are well without {host}");
-    let mut gate = gate(settings, cx, LEFT, None, title, CATCH_UP);
-    gate.host = Some(host.clone());
-    gate
+    gate(settings, cx, Check::Left, Some(host), title, CATCH_UP)
+}
+
+/// Takes a voter away only while the quorum can spare it, unless that was consented to. Where the voters look for a leader
+/// in vain, it can where enough others are left to choose one.
+pub(crate) fn guarded(task: Task, settings: &Settings, in_vain: bool, cx: &Cx<'_>) -> Task {
+    if cx.is_allowed(CONSENT, &task.host) {
+        return task;
+    }
+    let check = if in_vain { Check::SpareInVain } else { Check::Spare };
+    let title = format!("the quorum can spare {}", task.host);
+    let mut gate = gate(settings, cx, check, Some(&task.host), title, ELECTION);
+    // A Keeper does not tell who the members are; its leader's file does.
+    let file = settings.keeper().map(|_| config_file(settings, "keeper").wrap());
+    for other in cx.hosts.iter().chain(cx.others) {
+        let queries = queries::live(settings, other).into_iter().chain(file.clone());
+        gate.watch.insert(other.clone(), queries.collect());
+    }
+    task.before(gate)
 }
 
 fn gate(
     settings: &Settings,
     cx: &Cx<'_>,
-    check: &str,
+    check: Check,
     host: Option<&HostName>,
-    title: String,
+    title: impl Into<String>,
     limit_ms: u64,
 ) -> Gate {
-    // A quorum is judged by all its members; a server speaks for itself, unless it is a member as well.
-    let is_common = host.is_none() || settings.keeper().is_some();
+    // A quorum is judged by all its voters; a server speaks for itself, unless it is a voter as well.
+    let is_of_server = matches!(check, Check::MemberUp | Check::Loaded | Check::Serving);
+    let watches_all = !is_of_server || settings.keeper().is_some();
     let watched = cx
         .hosts
         .iter()
-        .filter(|watched| is_common || host == Some(watched));
-    let watch: BTreeMap<_, _> = watched
+        .filter(|watched| watches_all || host == Some(watched));
+    let watch = watched
         .map(|host| (host.clone(), queries::live(settings, host)))
         .collect();
-    Gate {
-        service: Some(settings.name.clone()),
-        check: check.to_owned(),
-        host: host.cloned(),
-        title,
-        watch,
-        limit_ms,
-    }
+    kit::checks::gate(&settings.name, &check, host, title, watch, limit_ms)
 }

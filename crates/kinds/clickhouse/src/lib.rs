@@ -5,7 +5,6 @@
 //! the common state does, one member after another. Sources: the runbook, <https://clickhouse.com/docs/operations/>, and
 //! ClickHouse 18.16 with ZooKeeper 3.8 as they behaved.
 
-mod basis;
 mod checks;
 mod observe;
 mod rules;
@@ -17,7 +16,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::config::ServiceDecl;
+use config::ServiceDecl;
 use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
@@ -25,48 +24,23 @@ use types::{HostName, ServiceName};
 use kit::{Cx, StepPlan};
 use kit::{Endpoint, Login, Offer};
 use kit::{Kind, ReadCx, Service, Steps};
-use observe::queries;
-use rules::coordination::interim_membership as stage;
-use rules::server::{config, former};
+use observe::view::View;
+use rules::coordination::quorum::Quorum;
 use settings::Settings;
-use status as health;
-use steps::{check, leave, reload, replicas, restart as run, verify, zookeeper_restart as zookeeper};
-
-/// What a step is planned with.
-struct Planned {
-    /// The settings in force meanwhile: a departing member of the quorum stays in it until the joining ones serve.
-    now: Option<Settings>,
-    /// The inventory's.
-    last: Settings,
-}
-
-impl Planned {
-    fn now(&self) -> &Settings {
-        self.now.as_ref().unwrap_or(&self.last)
-    }
-}
 
 /// The steps, in the order of the built-in playbook.
-static STEPS: Steps<Planned> = Steps::new(&[
-    ("check", |settings, cx| {
-        check::plan(settings.now(), &settings.last, cx)
-    }),
-    ("zookeeper-config", |settings, cx| {
-        zookeeper::plan_config(settings.now(), cx)
-    }),
-    ("zookeeper-start", |settings, cx| {
-        zookeeper::plan_start(settings.now(), cx)
-    }),
-    ("config", |settings, cx| config::plan(settings.now(), cx)),
-    ("start", |settings, cx| run::plan_start(settings.now(), cx)),
-    ("zookeeper-restart", |settings, cx| {
-        zookeeper::plan_restart(settings.now(), cx)
-    }),
-    ("restart", |settings, cx| run::plan_restart(settings.now(), cx)),
-    ("reload", |settings, cx| reload::plan(settings.now(), cx)),
-    ("replicas", |settings, cx| replicas::plan(settings.now(), cx)),
-    ("verify", |settings, cx| verify::plan(settings.now(), cx)),
-    ("leave", |settings, cx| leave::plan(&settings.last, cx)),
+static STEPS: Steps<Settings> = Steps::new(&[
+    ("check", steps::check::plan),
+    ("zookeeper-config", steps::zookeeper_config::plan),
+    ("zookeeper-start", steps::zookeeper_start::plan),
+    ("config", steps::config::plan),
+    ("start", steps::start::plan),
+    ("zookeeper-restart", steps::zookeeper_restart::plan),
+    ("restart", steps::restart::plan),
+    ("reload", steps::reload::plan),
+    ("replicas", steps::replicas::plan),
+    ("verify", steps::verify::plan),
+    ("leave", steps::leave::plan),
 ]);
 
 /// The kind.
@@ -131,30 +105,22 @@ impl Service for Cluster {
     }
 
     fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        if self.settings.hosts.contains(host) {
-            queries::all(&self.settings, host)
-        } else {
-            former::queries(&self.settings, host)
-        }
+        observe::queries::all(&self.settings, host)
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        let settings = Planned {
-            now: stage::first(&self.settings, cx.facts),
-            last: self.settings.clone(),
-        };
-        STEPS.plan(step, &settings, cx)
+        STEPS.plan(step, &self.settings, cx)
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        health::judge(&self.settings, check, host, facts)
+        checks::judge(&self.settings, check, host, facts)
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        health::unavailable(&self.settings, facts)
+        rules::availability::unavailable(&Quorum::of_inventory(&View::new(&self.settings, facts)))
     }
 
-    /// A former member takes the budget as well when it goes: it holds a replica until then.
+    /// A former member takes the budget as well while it is removed: it holds a replica until then.
     fn budget(&self, facts: &Facts) -> Budget {
         let members = self.settings.hosts.iter().chain(&self.settings.others);
         Budget {
@@ -165,11 +131,11 @@ impl Service for Cluster {
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {
-        basis::basis(&self.settings, facts)
+        status::basis(&Quorum::of_inventory(&View::new(&self.settings, facts)))
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
-        health::status(&self.settings, facts)
+        status::status(&Quorum::of_inventory(&View::new(&self.settings, facts)))
     }
 
     fn offer(&self) -> Option<Offer> {

@@ -1,5 +1,7 @@
-//! Pure reasoning on what was observed.
+//! Pure reasoning on the view.
 
+pub(crate) mod availability;
 pub(crate) mod coordination;
+pub(crate) mod file_change;
 pub(crate) mod need;
 pub(crate) mod server;

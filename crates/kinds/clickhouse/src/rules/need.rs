@@ -1,151 +1,102 @@
-//! Which processes must be started or started again, and why. Nothing is remembered: a process needs a restart where its
-//! live settings differ from what its files say, or will say, or else where a file is newer than the process.
+//! The needs of a host's processes. Nothing is remembered: a process needs a restart where its live settings differ from
+//! what its files say, or will say, or else where a file is newer than the process.
 
-use protocol::facts::{FileQuery, UnitFact};
+use protocol::facts::{FileQuery, UnitFact, UnitQuery};
 use protocol::{Operation, UnitVerb};
 use types::HostName;
 
-use crate::observe::queries;
-use crate::observe::server as view;
-use crate::rules::coordination::quorum::{Peer, Quorum};
-use crate::rules::server::config::{self, Stop};
+use crate::observe::coordination::queries as coordination;
+use crate::observe::coordination::voter::{Conf, VoterState};
+use crate::observe::server::queries as server;
+use crate::rules::coordination::ids::Ids;
+use crate::rules::coordination::quorum::Quorum;
+use crate::rules::coordination::zookeeper_files;
+use crate::rules::file_change::Stop;
+use crate::rules::server::config_files;
 use crate::settings::{Settings, ZooKeeper};
-use crate::steps::zookeeper_restart as zookeeper;
-use kit::verbs_to_run;
-use kit::{ASKED, Cx, Task};
+use kit::{Cx, Need, Process, Task, Undecided, is_newer};
 
-/// What a unit needs.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Need {
-    pub(crate) verbs: Vec<UnitVerb>,
-    pub(crate) reason: String,
-}
-
-impl Need {
-    /// Whether a process is started, as opposed to what systemd is only told for later.
-    pub(crate) fn starts(&self) -> bool {
-        self.verbs
-            .iter()
-            .any(|verb| matches!(verb, UnitVerb::Start | UnitVerb::Restart))
-    }
-
-    /// Whether a process that runs is started again.
-    pub(crate) fn restarts(&self) -> bool {
-        self.verbs.contains(&UnitVerb::Restart)
+/// The unit of a host's ClickHouse.
+pub(crate) fn server_process<'a>(settings: &'a Settings, host: &'a HostName) -> Process<'a> {
+    Process {
+        host,
+        unit: &settings.unit,
+        package: &settings.package,
     }
 }
 
-/// What a host's ClickHouse needs; `None` where it is as it should be. The error says why it cannot be told.
-pub(crate) fn server(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Result<Option<Need>, String> {
-    let unit = view::unit(settings, host, cx.facts).map_err(|unknown| unknown.to_string())?;
-    let Some(written) = unless_refused(config::tasks(settings, host, cx))? else {
+/// The unit of a host's `ZooKeeper`.
+pub(crate) fn zookeeper_process<'a>(zookeeper: &'a ZooKeeper, host: &'a HostName) -> Process<'a> {
+    Process {
+        host,
+        unit: &zookeeper.unit,
+        package: &zookeeper.package,
+    }
+}
+
+/// Whether an earlier step is going to start a unit, or start it again.
+pub(crate) fn starts(cx: &Cx<'_>, host: &HostName, unit: &str) -> bool {
+    let verbs = [UnitVerb::Start, UnitVerb::Restart];
+    verbs.into_iter().any(|verb| cx.tells(host, unit, verb))
+}
+
+/// The need of a host's ClickHouse; `None` where it is as it should be.
+pub(crate) fn server(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> Result<Option<Need>, Undecided> {
+    let settings = quorum.view.settings;
+    let process = server_process(settings, host);
+    let unit = cx.facts.get(host, &UnitQuery::new(process.unit))?;
+    let Some(written) = Stop::unless_refused(config_files::tasks(quorum, host))? else {
         return Ok(None);
     };
-    let unread: Vec<FileQuery> = ["keeper", "settings"]
-        .iter()
-        .map(|name| queries::config_file(settings, name))
-        .collect();
-    let is_new = cx.installs(host, &settings.package);
-    need(host, &settings.unit, unit, is_new, cx, || {
-        file_reason(host, unit, &written, &unread, cx).or_else(|| asked(host, &settings.unit, cx))
+    process.need(cx, || {
+        let read_at_start = ["keeper", "settings"].map(|name| server::config_file(settings, name));
+        Ok(changed_file(host, unit, &written, &read_at_start, cx))
     })
 }
 
-/// What a host's ZooKeeper needs.
+/// The need of a host's `ZooKeeper`.
 pub(crate) fn zookeeper(
-    settings: &Settings,
+    quorum: &Quorum<'_>,
     zookeeper: &ZooKeeper,
-    quorum: &Quorum,
     host: &HostName,
     cx: &Cx<'_>,
-) -> Result<Option<Need>, String> {
-    let unit = crate::rules::coordination::quorum::unit(settings, host, cx.facts);
-    let unit = unit.ok_or_else(|| format!("the state of {} is not known", zookeeper.unit))?;
-    let Some(written) = unless_refused(zookeeper::tasks(settings, zookeeper, host, cx))? else {
+) -> Result<Option<Need>, Undecided> {
+    let process = zookeeper_process(zookeeper, host);
+    let unit = cx.facts.get(host, &UnitQuery::new(process.unit))?;
+    let Some(written) = Stop::unless_refused(zookeeper_files::tasks(quorum, zookeeper, host, cx))? else {
         return Ok(None);
     };
-    let unread = [
-        queries::zoo_cfg(zookeeper),
-        queries::myid(zookeeper),
-        queries::environment(zookeeper),
-    ];
-    let is_new = cx.installs(host, &zookeeper.package);
-    need(host, &zookeeper.unit, unit, is_new, cx, || {
-        let member = quorum.on(host)?;
-        if let Peer::Down(why) = &member.peer {
-            return Some(format!("its unit is active, and nothing answers: {why}"));
+    process.need(cx, || {
+        let Some(voter) = quorum.on(host) else {
+            return Ok(None);
+        };
+        if let VoterState::Down(why) = &voter.state {
+            return Ok(Some(format!("its unit is active, and nothing answers: {why}")));
         }
-        let ids = config::ids(settings, cx.facts).ok()?;
-        let conf = member.conf.as_deref();
-        file_reason(host, unit, &written, &unread, cx)
-            .or_else(|| conf.and_then(|conf| live_reason(zookeeper, &ids, host, conf)))
-            .or_else(|| asked(host, &zookeeper.unit, cx))
+        let read_at_start = [
+            coordination::zoo_cfg(zookeeper),
+            coordination::myid(zookeeper),
+            coordination::environment(zookeeper),
+        ];
+        Ok(
+            changed_file(host, unit, &written, &read_at_start, cx).or_else(|| {
+                let ids = Ids::find(quorum.view, &quorum.membership.voters).ok()?;
+                differs(zookeeper, &ids, host, voter.conf.as_ref()?)
+            }),
+        )
     })
 }
 
-/// Whether the operator asked for it.
-fn asked(host: &HostName, unit: &str, cx: &Cx<'_>) -> Option<String> {
-    cx.asks_restart(host, unit).then(|| ASKED.to_owned())
-}
-
-/// What is to be written; `None` where that is refused, which the step `check` has said.
-fn unless_refused(tasks: Result<Vec<Task>, Stop>) -> Result<Option<Vec<Task>>, String> {
-    match tasks {
-        Ok(tasks) => Ok(Some(tasks)),
-        Err(Stop::Unknown(unknown)) => Err(unknown.to_string()),
-        Err(Stop::Refused(_) | Stop::Numbers(_)) => Ok(None),
-    }
-}
-
-fn need(
-    host: &HostName,
-    name: &str,
-    unit: &UnitFact,
-    is_new: bool,
-    cx: &Cx<'_>,
-    reason: impl FnOnce() -> Option<String>,
-) -> Result<Option<Need>, String> {
-    if is_new {
-        return Ok(Some(Need {
-            verbs: vec![UnitVerb::Enable, UnitVerb::Restart],
-            reason: "its package is installed by this plan".to_owned(),
-        }));
-    }
-    if !unit.exists() {
-        return Err(format!("there is no unit {name} on {host}"));
-    }
-    let mut verbs = verbs_to_run(host, name, cx.facts).map_err(|unknown| unknown.to_string())?;
-    let reason = if verbs.contains(&UnitVerb::Start) {
-        "it does not run".to_owned()
-    } else if let Some(reason) = reason() {
-        verbs.push(UnitVerb::Restart);
-        reason
-    } else if verbs.contains(&UnitVerb::Enable) {
-        "it does not start at boot".to_owned()
-    } else if verbs.is_empty() {
-        return Ok(None);
-    } else {
-        "the unit's file was changed since systemd read it".to_owned()
-    };
-    Ok(Some(Need { verbs, reason }))
-}
-
-/// A file that the process read at its start only, and that is written now or was written since.
-/// Whether a file was changed after the unit's process was started.
-pub(crate) fn is_newer(host: &HostName, unit: &UnitFact, query: &FileQuery, cx: &Cx<'_>) -> bool {
-    let fact = cx.facts.get(host, query).ok();
-    let modified = fact.and_then(|fact| fact.meta()).map(|meta| meta.modified_us);
-    unit.started_us > 0 && modified.is_some_and(|modified| modified > unit.started_us)
-}
-
-fn file_reason(
+/// Why a process does not run with its files: one of those that it reads at its start only is written by this plan, or is
+/// newer than the process.
+fn changed_file(
     host: &HostName,
     unit: &UnitFact,
     written: &[Task],
-    unread: &[FileQuery],
+    read_at_start: &[FileQuery],
     cx: &Cx<'_>,
 ) -> Option<String> {
-    for query in unread {
+    read_at_start.iter().find_map(|query| {
         let path = &query.path;
         let is_written = written.iter().filter_map(|task| task.action.as_ref()).any(
             |action| matches!(&action.operation, Operation::WriteFile { path: written, .. } if written == path),
@@ -153,25 +104,18 @@ fn file_reason(
         if is_written {
             return Some(format!("it reads {path} at its start only, and that changes"));
         }
-        if is_newer(host, unit, query, cx) {
-            return Some(format!("{path} is newer than the process"));
-        }
-    }
-    None
+        let file = cx.facts.get(host, query).ok()?;
+        is_newer(file, unit).then(|| format!("{path} is newer than the process"))
+    })
 }
 
-/// What a running ZooKeeper says of itself that its files do not say.
-fn live_reason(
-    settings: &ZooKeeper,
-    ids: &crate::rules::coordination::ids::Ids,
-    host: &HostName,
-    conf: &str,
-) -> Option<String> {
+/// How the running configuration of a `ZooKeeper` differs from its files.
+fn differs(settings: &ZooKeeper, ids: &Ids, host: &HostName, conf: &Conf) -> Option<String> {
     let differs = |key: &str, want: &str| {
-        let found = formats::zoo::value(conf, key)?;
+        let found = conf.value(key)?;
         (found != want).then(|| format!("it runs with {key}={found} instead of {want}"))
     };
-    let mut live = formats::zoo::servers(conf);
+    let mut live = conf.servers.clone();
     let mut want: Vec<(u32, String)> = ids.all().map(|(host, id)| (id, host.to_string())).collect();
     live.sort();
     want.sort();

@@ -1,16 +1,21 @@
-//! The step `check`: what stands in the way of everything, and what is worth knowing before anything is touched.
+//! The step `check`: what forbids every change, and what is worth knowing before anything is touched.
 
-use plan::{Consent, Level, Refusal};
+use formats::xml;
+use plan::{Level, Refusal};
 use protocol::facts::FileQuery;
 use types::HostName;
 
-use crate::observe::queries;
-use crate::rules::coordination::quorum::{self, Peer, Quorum};
+use crate::observe::coordination::voter::VoterState;
+use crate::observe::server::queries;
+use crate::observe::view::View;
+use crate::rules::coordination::ids::Ids;
+use crate::rules::coordination::quorum::Quorum;
+use crate::rules::coordination::{interim_membership, lost_quorum};
+use crate::rules::file_change::Stop;
 use crate::rules::need;
-use crate::rules::server::config::{self, Stop};
+use crate::rules::server::config_xml;
 use crate::settings::Settings;
-use formats::xml;
-use kit::{Cx, StepPlan};
+use kit::{Cx, Need, StepPlan};
 
 /// The consent to lose what a ZooKeeper that runs alone holds.
 const FORGET: &str = "clickhouse.forget-zookeeper";
@@ -18,12 +23,12 @@ const FORGET: &str = "clickhouse.forget-zookeeper";
 const EMPTY_TREE: u64 = 5;
 
 /// Plans the step.
-///
-/// `settings` are those of the first round, where a change of the quorum takes two; `last` is what is wanted in the end.
-pub(crate) fn plan(settings: &Settings, last: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
-    if let Err(conflict) = config::ids(settings, cx.facts) {
-        plan.refusals.push(common(
+    let view = View::new(settings, cx.facts);
+    let quorum = interim_membership::quorum(&view);
+    if let Err(conflict) = Ids::find(&view, &quorum.membership.voters) {
+        plan.refusals.push(Refusal::new(
             "nothing is changed while the members of the quorum have no clear numbers",
             conflict.to_string(),
             "a number belongs to its member for ever: correct server_ids in the inventory, or the file that is wrong",
@@ -31,62 +36,47 @@ pub(crate) fn plan(settings: &Settings, last: &Settings, cx: &Cx<'_>) -> StepPla
         return plan;
     }
     for host in cx.hosts {
-        if let Err(Stop::Refused(refusal)) = config::root(settings, host, cx.facts) {
+        if let Err(Stop::Refused(refusal)) = config_xml::root(&view, host) {
             plan.refusals.push(*refusal);
         }
-        if let Some(refusal) = no_keeper(settings, host, cx) {
-            plan.refusals.push(refusal);
-        }
+        plan.refusals.extend(no_keeper(&view, host));
     }
     open_to_all(settings, cx, &mut plan);
-    let quorum = Quorum::find(settings, cx.facts);
-    alone(&quorum, cx, &mut plan);
-    membership(last, cx, &mut plan);
+    plan.refusals.extend(standalone(&quorum, cx));
+    plan.refusals
+        .extend(membership_change(&Quorum::of_inventory(&view), cx));
     if plan.refusals.is_empty() {
-        let starts = |host: &HostName| starts(settings, &quorum, host, cx);
-        let is_allowed = |host: &HostName| cx.is_allowed(quorum::CONSENT, host);
+        let starts = |host: &HostName| starts(&quorum, host, cx);
+        let is_allowed = |action: &str, host: &HostName| cx.is_allowed(action, host);
         plan.refusals
-            .extend(quorum::lost(settings, &quorum, cx.facts, starts, is_allowed));
+            .extend(lost_quorum::refusal(&quorum, starts, is_allowed));
     }
     plan
 }
 
-fn common(what: &str, why: String, way_out: &str) -> Refusal {
-    Refusal {
-        service: None,
-        host: None,
-        what: what.to_owned(),
-        why,
-        way_out: way_out.to_owned(),
-        consent: None,
-    }
-}
-
-/// Whether this plan starts a host's member of the quorum, or starts it again.
-fn starts(settings: &Settings, quorum: &Quorum, host: &HostName, cx: &Cx<'_>) -> bool {
-    let need = match settings.zookeeper() {
-        // Its package may still be to come: then it has no unit yet.
-        Some(zookeeper) => need::zookeeper(settings, zookeeper, quorum, host, cx),
-        None => need::server(settings, host, cx),
+/// Whether this plan starts a host's voter, or starts it again. Its package may still be to come: then it has no unit yet,
+/// and nothing is known of its need.
+fn starts(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> bool {
+    let need = match quorum.view.settings.zookeeper() {
+        Some(zookeeper) => need::zookeeper(quorum, zookeeper, host, cx),
+        None => need::server(quorum, host, cx),
     };
-    need.map_or(true, |need| need.is_some_and(|need| need.starts()))
+    need.map_or(true, |need| need.as_ref().is_some_and(Need::starts))
 }
 
 /// Keeper came with 21.8.
-fn no_keeper(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> Option<Refusal> {
-    settings.keeper()?;
-    let (major, minor) = config::version(settings, host, cx.facts).filter(|version| *version < (21, 8))?;
-    Some(Refusal {
-        service: None,
-        host: Some(host.clone()),
-        what: format!("nothing is changed on {host}"),
-        why: format!("ClickHouse {major}.{minor} has no Keeper"),
-        way_out: "set coordination = \"zookeeper\", or install 21.8 or later".to_owned(),
-        consent: None,
-    })
+fn no_keeper(view: &View<'_>, host: &HostName) -> Option<Refusal> {
+    view.settings.keeper()?;
+    let (major, minor) = config_xml::version_on(view, host).filter(|version| *version < (21, 8))?;
+    let refusal = Refusal::new(
+        format!("nothing is changed on {host}"),
+        format!("ClickHouse {major}.{minor} has no Keeper"),
+        "set coordination = \"zookeeper\", or install 21.8 or later",
+    );
+    Some(refusal.on(host))
 }
 
-/// Tells of servers without a password that everybody reaches.
+/// Tells of servers without a password that listen on every address.
 fn open_to_all(settings: &Settings, cx: &Cx<'_>, plan: &mut StepPlan) {
     if !settings.listens_everywhere() || settings.restrict_default_user {
         return;
@@ -101,7 +91,7 @@ fn open_to_all(settings: &Settings, cx: &Cx<'_>, plan: &mut StepPlan) {
         return;
     }
     let text = format!(
-        "{} listen on {} and the user default has no password: whoever reaches ports {} and {} may do anything. Set \
+        "{} listen on {} and the user default has no password: every client that reaches ports {} and {} may do anything. Set \
          restrict_default_user = true, or listen to named addresses",
         open.join(", "),
         settings.listen.join(", "),
@@ -135,69 +125,55 @@ fn is_default_closed(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool 
     has_password || is_local
 }
 
-/// A member that runs alone and holds something would lose it to a quorum of blank ones.
-fn alone(quorum: &Quorum, cx: &Cx<'_>, plan: &mut StepPlan) {
-    if quorum.members.len() < 2 {
-        return;
-    }
-    for member in &quorum.members {
-        let (Some(host), Peer::Standalone(nodes)) = (&member.host, &member.peer) else {
-            continue;
-        };
-        if *nodes > EMPTY_TREE && !cx.is_allowed(FORGET, host) {
-            plan.refusals.push(Refusal {
-                service: None,
-                host: None,
-                what: "nothing is changed while a ZooKeeper with data runs alone".to_owned(),
-                why: format!("the one on {host} holds {nodes} nodes, and a quorum of new members would begin without them"),
-                way_out: format!(
-                    "let coordination_hosts name {host} alone, then add one member after another; or allow the loss"
-                ),
-                consent: Some(Consent {
-                    action: FORGET.to_owned(),
-                    host: host.clone(),
-                }),
-            });
+/// A voter that runs alone and holds something would lose it to a quorum of blank ones.
+fn standalone(quorum: &Quorum<'_>, cx: &Cx<'_>) -> Vec<Refusal> {
+    let refusal = |host: &HostName, nodes: u64| {
+        let refusal = Refusal::new(
+            "nothing is changed while a ZooKeeper with data runs alone",
+            format!(
+                "the one on {host} holds {nodes} nodes, and a quorum of new members would begin without them"
+            ),
+            format!(
+                "let coordination_hosts name {host} alone, then add one member after another; or allow the loss"
+            ),
+        );
+        refusal.unless_allowed(FORGET, host)
+    };
+    let voters = quorum.voters.iter().filter(|_| quorum.voters.len() > 1);
+    let refusals = voters.filter_map(|voter| match (&voter.host, &voter.state) {
+        (Some(host), &VoterState::Standalone(nodes))
+            if nodes > EMPTY_TREE && !cx.is_allowed(FORGET, host) =>
+        {
+            Some(refusal(host, nodes))
         }
-    }
+        _ => None,
+    });
+    refusals.collect()
 }
 
-/// A quorum that serves gets one member more, and then does with one less: with more at once, old and new majorities need
-/// not overlap.
-fn membership(settings: &Settings, cx: &Cx<'_>, plan: &mut StepPlan) {
-    let quorum = Quorum::find(settings, cx.facts);
-    let Some((added, removed)) = quorum::changes(settings, &quorum, cx.facts) else {
-        return;
-    };
-    if settings.members().is_empty() {
-        return;
-    }
-    let is_reached = |name: &String| cx.hosts.iter().chain(cx.others).any(|host| host.as_str() == name);
-    if quorum.leader().is_none()
-        && quorum.is_there()
-        && let Some(name) = removed.iter().find(|name| !is_reached(name))
-    {
-        let what = format!("the quorum is not changed while {name} leads it");
-        let why = "members that do not know it would not follow it, and it cannot be reached".to_owned();
-        plan.refusals.push(common(
-            &what,
-            why,
+/// A quorum gets one voter more, and then does with one less: with more at once, old and new majorities need not overlap.
+fn membership_change(quorum: &Quorum<'_>, cx: &Cx<'_>) -> Option<Refusal> {
+    let (joining, removed) = (&quorum.membership.joining, quorum.removed());
+    let is_reached = |name: &str| cx.hosts.iter().chain(cx.others).any(|host| host.as_str() == name);
+    let is_led_from_outside = quorum.leader().is_none() && quorum.is_available();
+    if is_led_from_outside && let Some(name) = removed.iter().find(|name| !is_reached(name)) {
+        return Some(Refusal::new(
+            format!("the quorum is not changed while {name} leads it"),
+            "members that do not know it would not follow it, and it cannot be reached",
             "stop its process first; the others then elect one of theirs",
         ));
-        return;
     }
-    if added.len() < 2 && removed.len() < 2 {
-        return;
-    }
-    let list = |names: &[String]| names.join(", ");
-    let why = if added.len() < 2 {
-        format!("{} would leave at once", list(&removed))
+    let why = if joining.len() > 1 {
+        let joining: Vec<&str> = joining.iter().map(HostName::as_str).collect();
+        format!("{} would join at once", joining.join(", "))
+    } else if removed.len() > 1 {
+        format!("{} would leave at once", removed.join(", "))
     } else {
-        format!("{} would join at once", list(&added))
+        return None;
     };
-    plan.refusals.push(common(
+    Some(Refusal::new(
         "the quorum is not changed by more than one member at a time",
         why,
         "change the hosts by one, or one for another, apply, and go on with the next; add before you remove",
-    ));
+    ))
 }

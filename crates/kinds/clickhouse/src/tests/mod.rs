@@ -1,6 +1,7 @@
 //! Case tests: settings and a cluster → plan; and each plan, carried out, leaves nothing to do.
 
 mod basis;
+mod checks;
 mod drift;
 mod fresh;
 mod members;

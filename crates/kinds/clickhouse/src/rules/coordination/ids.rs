@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use types::HostName;
 
-use crate::settings::Settings;
+use crate::observe::view::View;
 
 /// The members' numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,17 +18,6 @@ pub(crate) struct Ids {
     by_host: BTreeMap<HostName, u32>,
     /// The highest number that was ever given.
     highest: u32,
-}
-
-/// What one host's files say of numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Seen {
-    /// Numbers and the names of their endpoints.
-    pub(crate) servers: Vec<(u32, String)>,
-    /// The host's own number, where only that is known.
-    pub(crate) own: Option<u32>,
-    /// The highest number that was ever given, where a comment remembers it.
-    pub(crate) mark: Option<u32>,
 }
 
 /// Why there are no numbers.
@@ -60,25 +49,26 @@ pub(crate) enum Conflict {
 }
 
 impl Ids {
-    /// The numbers of a service's members, from the inventory and from what the hosts' files say.
-    pub(crate) fn find(settings: &Settings, seen: &[(HostName, Seen)]) -> Result<Self, Conflict> {
+    /// The numbers of these voters, from the inventory and from what the hosts' files say.
+    pub(crate) fn find(view: &View<'_>, voters: &[HostName]) -> Result<Self, Conflict> {
         let mut known: BTreeMap<String, u32> = BTreeMap::new();
         let mut highest = 0;
-        for (host, seen) in seen {
-            highest = highest.max(seen.mark.unwrap_or(0));
-            for (id, name) in &seen.servers {
+        for member in view.members.all() {
+            let Some(files) = &member.on_disk else { continue };
+            highest = highest.max(files.mark.unwrap_or(0));
+            for (id, name) in &files.servers {
                 learn(&mut known, name, *id)?;
             }
-            if let Some(id) = seen.own {
-                learn(&mut known, host.as_str(), id)?;
+            if let Some(id) = files.own {
+                learn(&mut known, member.host.as_str(), id)?;
             }
         }
-        for (host, id) in &settings.server_ids {
+        for (host, id) in &view.settings.server_ids {
             learn(&mut known, host.as_str(), *id)?;
         }
         highest = known.values().copied().fold(highest, u32::max);
         let mut by_host = BTreeMap::new();
-        for host in settings.members() {
+        for host in voters {
             let id = known.get(host.as_str()).copied().unwrap_or_else(|| {
                 highest = highest.saturating_add(1);
                 highest

@@ -1,94 +1,84 @@
-//! Members of the quorum that leave while others join: who joins comes first.
+//! The membership while voters join and others leave: joining comes first.
 //!
-//! One member more, then one less: with both at once, old and new majorities need not overlap, and a member less before
-//! one more leaves nothing to spare. So a member that leaves stays in everybody's files until all that are wanted serve,
-//! and goes in a second round, in the step `leave`.
+//! One voter more, then one less: with both at once, old and new majorities need not overlap, and a voter less before one
+//! more leaves nothing to spare. So a departing voter stays in all files until all others are in the quorum, and leaves in
+//! a second round, in the step `leave`.
 
-use plan::Facts;
 use types::HostName;
 
-use crate::rules::coordination::quorum::{self, Member, Peer, Quorum};
-use crate::settings::{Coordination, Settings};
+use super::quorum::Quorum;
+use crate::observe::coordination::voter::{Voter, VoterState};
+use crate::observe::view::View;
+use crate::settings::Coordination;
 
-/// The settings of the first round, with the members that are still to stay; `None` where one round is enough.
-pub(crate) fn first(settings: &Settings, facts: &Facts) -> Option<Settings> {
-    let quorum = Quorum::find(settings, facts);
-    let (added, removed) = quorum::changes(settings, &quorum, facts)?;
-    let all_serve = quorum.members.iter().all(|member| member.peer.is_serving());
-    let leavers: Vec<HostName> = removed
+/// The quorum with the membership of the present round.
+pub(crate) fn quorum<'v>(view: &'v View<'v>) -> Quorum<'v> {
+    let wanted = Quorum::of_inventory(view);
+    let departing = departing(&wanted);
+    if departing.is_empty() {
+        return wanted;
+    }
+    let voters = wanted
+        .membership
+        .voters
         .iter()
-        .filter_map(|name| name.parse().ok())
-        .filter(|host| votes(settings, host, facts) && !has_begun(settings, &quorum, host, &added, facts))
+        .chain(&departing)
+        .cloned()
         .collect();
-    let all_vote = leavers.iter().all(|host| serves(settings, host, facts));
-    let is_ready = added.is_empty() && all_serve && all_vote && all_know(settings, &quorum);
-    if is_ready || leavers.is_empty() {
-        return None;
+    Quorum::new(view, voters, departing)
+}
+
+/// The departing voters that still stay; none in the second round.
+fn departing(quorum: &Quorum<'_>) -> Vec<HostName> {
+    if matches!(quorum.view.settings.coordination, Coordination::External(_)) {
+        return Vec::new();
     }
-    let mut first = settings.clone();
-    match &mut first.coordination {
-        Coordination::Keeper(keeper) => keeper.members.extend(leavers.iter().cloned()),
-        Coordination::ZooKeeper(zookeeper) => zookeeper.members.extend(leavers.iter().cloned()),
-        Coordination::Named(_) => return None,
-    }
-    first.leavers = leavers;
-    Some(first)
+    let removed = quorum.removed().into_iter().filter_map(|name| name.parse().ok());
+    let departing: Vec<HostName> = removed
+        .filter(|host| counts(quorum, host) && !is_removed_by_some(quorum, host))
+        .collect();
+    let serves = |host: &HostName| quorum.view.voter(host).state.is_serving();
+    let all_serve = quorum.voters.iter().all(|voter| voter.state.is_serving());
+    let is_ready =
+        quorum.membership.joining.is_empty() && all_serve && departing.iter().all(serves) && all_know(quorum);
+    if is_ready { Vec::new() } else { departing }
 }
 
-/// The member that leads although it is no member any more: it hands over before the others do without it.
-pub(crate) fn foreign_leader(settings: &Settings, facts: &Facts) -> Option<HostName> {
-    let elsewhere = settings.hosts.iter().chain(&settings.others);
-    let mut elsewhere = elsewhere.filter(|host| !settings.members().contains(host));
-    let leads = |host: &&HostName| {
-        quorum::was_member(settings, host, facts)
-            && matches!(quorum::peer_on(settings, host, facts), Peer::Leader(_))
-    };
-    elsewhere.find(leads).cloned()
+/// Whether a departing voter runs. A ZooKeeper without a leader may be one that does not know the leader, and is to learn of
+/// it.
+fn counts(quorum: &Quorum<'_>, host: &HostName) -> bool {
+    let state = quorum.view.voter(host).state;
+    state.is_serving() || (quorum.view.settings.zookeeper().is_some() && state == VoterState::Looking)
 }
 
-/// Whether all members that tell what they run with run with all that are wanted.
-fn all_know(settings: &Settings, quorum: &Quorum) -> bool {
-    let confs = quorum.members.iter().filter_map(|member| member.conf.as_deref());
-    let knows_all = |conf: &str| {
-        let servers = formats::zoo::servers(conf);
-        let is_named = |host: &HostName| servers.iter().any(|(_, name)| name == host.as_str());
-        settings.members().iter().all(is_named)
-    };
-    confs.into_iter().all(knows_all)
+/// Whether all voters that tell their running configuration have all voters of the membership in it.
+fn all_know(quorum: &Quorum<'_>) -> bool {
+    let mut confs = quorum.voters.iter().filter_map(|voter| voter.conf.as_ref());
+    let voters = &quorum.membership.voters;
+    confs.all(|conf| voters.iter().all(|host| conf.names(host.as_str())))
 }
 
-/// Whether a member that leaves runs: one that follows nobody, for it does not know who leads, is to learn it.
-fn votes(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
-    let peer = quorum::peer_on(settings, host, facts);
-    peer.is_serving() || (settings.zookeeper().is_some() && peer == Peer::Waiting)
-}
-
-fn serves(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
-    quorum::peer_on(settings, host, facts).is_serving()
-}
-
-/// Whether somebody does without a member already: then the second round has begun. Who serves runs with what it says, of
-/// others the file tells; one that joins may have a file of its own past, from before that member came.
-fn has_begun(
-    settings: &Settings,
-    quorum: &Quorum,
-    leaver: &HostName,
-    added: &[String],
-    facts: &Facts,
-) -> bool {
-    let seen = quorum::seen(settings, facts);
-    let does_without = |member: &Member| {
-        let servers = match &member.conf {
-            Some(conf) => formats::zoo::servers(conf),
-            None => seen
-                .iter()
-                .find(|(host, _)| Some(host) == member.host.as_ref())
-                .map(|(_, seen)| seen.servers.clone())
-                .unwrap_or_default(),
+/// Whether some voter runs without a departing one already: then the second round has begun. The running configuration
+/// tells, or else the file. A joining voter is not asked: its file may be older than the departing one.
+fn is_removed_by_some(quorum: &Quorum<'_>, departing: &HostName) -> bool {
+    let is_without = |voter: &Voter| {
+        let on_disk = || {
+            let member = quorum.view.member(voter.host.as_ref()?)?;
+            Some(member.on_disk.as_ref()?.servers.as_slice())
         };
-        let has = |name: &str| servers.iter().any(|(_, server)| server == name);
-        has(&member.name) && !has(leaver.as_str())
+        let running = voter.conf.as_ref().map(|conf| conf.servers.as_slice());
+        let servers = running.or_else(on_disk).unwrap_or_default();
+        let names = |wanted: &str| servers.iter().any(|(_, name)| name == wanted);
+        names(&voter.name) && !names(departing.as_str())
     };
-    let mut members = quorum.members.iter();
-    members.any(|member| !added.contains(&member.name) && does_without(member))
+    let joins = |voter: &Voter| {
+        voter
+            .host
+            .as_ref()
+            .is_some_and(|host| quorum.membership.joining.contains(host))
+    };
+    quorum
+        .voters
+        .iter()
+        .any(|voter| !joins(voter) && is_without(voter))
 }

@@ -1,8 +1,13 @@
-//! The quorum that keeps the replicas' common state: ZooKeeper's members, or Keeper's.
+//! The quorum that keeps the replicas' common state: ZooKeeper, or Keeper within the servers.
 
+pub(crate) mod election;
+pub(crate) mod health;
 pub(crate) mod ids;
 pub(crate) mod interim_membership;
+pub(crate) mod lost_quorum;
+pub(crate) mod membership;
 pub(crate) mod quorum;
 pub(crate) mod quorum_guard;
 pub(crate) mod rejoin;
-pub(crate) mod zoo_cfg;
+mod zoo_cfg;
+pub(crate) mod zookeeper_files;

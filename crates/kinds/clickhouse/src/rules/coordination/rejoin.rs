@@ -1,46 +1,34 @@
-//! A `ZooKeeper` that is ahead of the quorum: it has read, or will read, members that the others do not know of yet.
+//! The voters that a `ZooKeeper` is to know which is ahead of the quorum: it has read, or will read, voters that the others
+//! do not know of yet.
 //!
-//! Whoever looks for a leader follows one only where more than half of its own members do
-//! (`FastLeaderElection.receivedFollowingNotification`), and reads its members at its start only. Where a process dies
+//! A voter that looks for a leader follows one only where more than half of its own voters do
+//! (`FastLeaderElection.receivedFollowingNotification`), and reads its voters at its start only. Where a process dies
 //! between its file and its turn, it may come back with a list that asks for more followers than there are: it waits for
-//! the others, who cannot be restarted while it is missed. It serves nobody meanwhile, so it is the one that is restarted,
-//! with the members that the leader has; its turn comes again when it is back.
+//! the others, which cannot be restarted while it is missed. It is not in the quorum meanwhile, so it is the one that is
+//! restarted, with the voters that the leader has; its turn comes again when it is back.
 
-use plan::Facts;
 use types::HostName;
 
-use crate::rules::coordination::quorum::{self, Peer, Quorum};
-use crate::settings::{Coordination, Settings};
+use super::quorum::Quorum;
+use crate::observe::coordination::voter::VoterState;
 
-/// The settings with the members that a host is to know for now; `None` where those that are wanted will do.
-pub(crate) fn instead(settings: &Settings, host: &HostName, facts: &Facts) -> Option<Settings> {
-    settings.zookeeper()?;
-    if !matches!(
-        quorum::peer_on(settings, host, facts),
-        Peer::Waiting | Peer::Down(_)
-    ) {
+/// The voters that a host is to know for now; `None` where those of the membership will do.
+pub(crate) fn voters(quorum: &Quorum<'_>, host: &HostName) -> Option<Vec<HostName>> {
+    let view = quorum.view;
+    view.settings.zookeeper()?;
+    let state = view.voter(host).state;
+    if !matches!(state, VoterState::Looking | VoterState::Down(_)) {
         return None;
     }
-    let known = || settings.hosts.iter().chain(&settings.others);
-    let mut leaders =
-        known().filter(|host| matches!(quorum::peer_on(settings, host, facts), Peer::Leader(_)));
-    let leader = leaders.next().filter(|_| leaders.next().is_none())?;
-    let names = quorum::current(settings, &Quorum::find(settings, facts), facts)?;
+    let mut leaders = view.members.all().filter(|member| member.voter.state.is_leader());
+    let leader = leaders.next().filter(|_| leaders.next().is_none())?.host;
+    let names = quorum.current.as_ref()?;
     let current: Vec<HostName> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    let is_whole = current.len() == names.len() && current.contains(host);
-    let is_led = |members: &[HostName]| {
-        let serving = members
-            .iter()
-            .filter(|member| known().any(|known| known == *member))
-            .filter(|member| quorum::peer_on(settings, member, facts).is_serving());
-        members.contains(leader) && serving.count() > members.len() / 2
+    let is_complete = current.len() == names.len() && current.contains(host);
+    let is_led = |voters: &[HostName]| {
+        let members = voters.iter().filter_map(|host| view.member(host));
+        let serving = members.filter(|member| member.voter.state.is_serving()).count();
+        voters.contains(leader) && serving > voters.len() / 2
     };
-    if !is_whole || is_led(settings.members()) || !is_led(&current) {
-        return None;
-    }
-    let mut instead = settings.clone();
-    if let Coordination::ZooKeeper(zookeeper) = &mut instead.coordination {
-        zookeeper.members = current;
-    }
-    Some(instead)
+    (is_complete && !is_led(&quorum.membership.voters) && is_led(&current)).then_some(current)
 }

@@ -1,40 +1,27 @@
-//! What stands in zoo.cfg.
+//! The text of zoo.cfg.
 
-use formats::mark;
-use formats::zoo::{edit, servers, value};
+use formats::zoo::{edit, value};
 use types::HostName;
 
-use crate::rules::coordination::ids::{Ids, Seen};
+use super::ids::Ids;
 use crate::settings::ZooKeeper;
 
-/// The words that we ask with. `srvr` alone is allowed by default.
-pub(crate) const WORDS: [&str; 4] = ["conf", "mntr", "ruok", "srvr"];
+/// The four-letter words that are asked. `srvr` alone is allowed by default.
+const WORDS: [&str; 4] = ["conf", "mntr", "ruok", "srvr"];
 const WHITELIST: &str = "4lw.commands.whitelist";
 
-/// What a host's files say of numbers.
-pub(crate) fn seen(config: Option<&str>, myid: Option<&str>) -> Seen {
-    let servers = config.map(servers).unwrap_or_default();
-    let own = myid.and_then(|text| text.trim().parse().ok());
-    Seen {
-        // Debian's package brings a myid with a sentence in it; a number without members means that they are to come.
-        own: own.filter(|_| servers.is_empty()),
-        servers,
-        mark: config.and_then(mark::read),
-    }
-}
-
 /// The server lines as they should be.
-pub(crate) fn server_lines(settings: &ZooKeeper, ids: &Ids) -> Vec<(String, String)> {
+fn server_lines(settings: &ZooKeeper, voters: &[HostName], ids: &Ids) -> Vec<(String, String)> {
     let line = |host: &HostName| {
         let id = ids.of(host)?;
         let (peer, election) = (settings.peer_port, settings.election_port);
         Some((format!("server.{id}"), format!("{host}:{peer}:{election}")))
     };
-    settings.members.iter().filter_map(line).collect()
+    voters.iter().filter_map(line).collect()
 }
 
-/// The zoo.cfg as it should be, made of the one that is there.
-pub(crate) fn config(settings: &ZooKeeper, ids: &Ids, found: &str) -> String {
+/// The zoo.cfg as it should be with these voters, made of the one that is there.
+pub(crate) fn config(settings: &ZooKeeper, voters: &[HostName], ids: &Ids, found: &str) -> String {
     let mut wanted: Vec<(String, String)> = vec![
         ("dataDir".to_owned(), settings.data_dir.clone()),
         ("clientPort".to_owned(), settings.port.to_string()),
@@ -50,7 +37,7 @@ pub(crate) fn config(settings: &ZooKeeper, ids: &Ids, found: &str) -> String {
     if let Some(list) = whitelist(value(found, WHITELIST)) {
         wanted.push((WHITELIST.to_owned(), list));
     }
-    wanted.extend(server_lines(settings, ids));
+    wanted.extend(server_lines(settings, voters, ids));
     edit(found, &wanted, ids.spent())
 }
 

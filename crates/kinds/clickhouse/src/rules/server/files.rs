@@ -1,6 +1,6 @@
-//! The files under config.d and users.d, with the runbook's text.
+//! The texts of the files under config.d and users.d, as the runbook has them.
 //!
-//! They are wholly ours: what the server's own config.xml says stays there, and these are merged over it in alphabetical
+//! They are managed as a whole: what the server's own config.xml says stays there, and these are merged over it in alphabetical
 //! order (<https://clickhouse.com/docs/operations/configuration-files>).
 
 use formats::mark;
@@ -8,42 +8,9 @@ use protocol::{Encoding, Text};
 use types::HostName;
 
 use crate::rules::coordination::ids::Ids;
-use crate::settings::{Coordination, Keeper, Settings};
+use crate::rules::coordination::membership::Membership;
+use crate::settings::{Coordination, Keeper, Root, Settings};
 use formats::xml::Writer;
-
-/// The root element of all of the server's files: a file with another one than config.xml's stops the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Root {
-    /// Since 21.10.
-    ClickHouse,
-    /// Before.
-    Yandex,
-}
-
-impl Root {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ClickHouse => "clickhouse",
-            Self::Yandex => "yandex",
-        }
-    }
-
-    /// The root of that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::ClickHouse, Self::Yandex]
-            .into_iter()
-            .find(|root| root.name() == name)
-    }
-
-    /// What the config.xml of a version has.
-    pub(crate) fn of_version(version: (u32, u32)) -> Self {
-        if version >= (21, 10) {
-            Self::ClickHouse
-        } else {
-            Self::Yandex
-        }
-    }
-}
 
 /// The cluster with its replicas.
 pub(crate) fn clusters(settings: &Settings, root: Root) -> Text {
@@ -61,7 +28,7 @@ pub(crate) fn clusters(settings: &Settings, root: Root) -> Text {
     Text::new(xml.finish())
 }
 
-/// What stands for the member in the paths of replicated tables.
+/// The words that stand for the member in the paths of replicated tables.
 pub(crate) fn macros(settings: &Settings, root: Root, host: &HostName) -> Text {
     let mut xml = Writer::new(root.name());
     xml.open("macros");
@@ -80,17 +47,23 @@ pub(crate) fn macros_of(settings: &Settings, host: &HostName) -> [(&'static str,
     ]
 }
 
-/// Where the common state is kept, and the member's part in it.
-pub(crate) fn keeper(settings: &Settings, root: Root, host: &HostName, ids: &Ids) -> Text {
+/// The nodes that keep the common state, and the host's own Keeper.
+pub(crate) fn keeper(
+    settings: &Settings,
+    membership: &Membership,
+    root: Root,
+    host: &HostName,
+    ids: &Ids,
+) -> Text {
     let mut xml = Writer::new(root.name());
     if let Coordination::Keeper(keeper) = &settings.coordination
         && let Some(id) = ids.of(host)
     {
-        keeper_server(&mut xml, settings, keeper, id, ids);
+        keeper_server(&mut xml, settings, keeper, membership, id, ids);
         xml.blank();
     }
     xml.open("zookeeper");
-    for (name, port) in nodes(settings) {
+    for (name, port) in nodes(settings, membership) {
         xml.open("node");
         xml.leaf("host", name);
         xml.leaf("port", port);
@@ -109,21 +82,28 @@ pub(crate) fn keeper(settings: &Settings, root: Root, host: &HostName, ids: &Ids
     Text::new(xml.finish())
 }
 
-/// The nodes that ClickHouse connects to.
-pub(crate) fn nodes(settings: &Settings) -> Vec<(String, u16)> {
-    let ours = |members: &[HostName], port: u16| {
-        // Nobody turns to those that leave.
-        let members = members.iter().filter(|host| !settings.leavers.contains(host));
-        members.map(|host| (host.to_string(), port)).collect()
+/// The nodes that ClickHouse connects to: no departing ones.
+fn nodes(settings: &Settings, membership: &Membership) -> Vec<(String, u16)> {
+    let port = match &settings.coordination {
+        Coordination::Keeper(keeper) => keeper.port,
+        Coordination::ZooKeeper(zookeeper) => zookeeper.port,
+        Coordination::External(nodes) => return nodes.clone(),
     };
-    match &settings.coordination {
-        Coordination::Keeper(keeper) => ours(&keeper.members, keeper.port),
-        Coordination::ZooKeeper(zookeeper) => ours(&zookeeper.members, zookeeper.port),
-        Coordination::Named(nodes) => nodes.clone(),
-    }
+    let voters = membership
+        .voters
+        .iter()
+        .filter(|host| !membership.departing.contains(host));
+    voters.map(|host| (host.to_string(), port)).collect()
 }
 
-fn keeper_server(xml: &mut Writer, settings: &Settings, keeper: &Keeper, id: u32, ids: &Ids) {
+fn keeper_server(
+    xml: &mut Writer,
+    settings: &Settings,
+    keeper: &Keeper,
+    membership: &Membership,
+    id: u32,
+    ids: &Ids,
+) {
     xml.open("keeper_server");
     xml.leaf("tcp_port", keeper.port);
     xml.leaf("server_id", id);
@@ -141,8 +121,8 @@ fn keeper_server(xml: &mut Writer, settings: &Settings, keeper: &Keeper, id: u32
     xml.close();
     xml.blank();
     xml.open("raft_configuration");
-    let mut members: Vec<(u32, &HostName)> = keeper
-        .members
+    let mut members: Vec<(u32, &HostName)> = membership
+        .voters
         .iter()
         .filter_map(|member| Some((ids.of(member)?, member)))
         .collect();
@@ -158,7 +138,7 @@ fn keeper_server(xml: &mut Writer, settings: &Settings, keeper: &Keeper, id: u32
     xml.close();
 }
 
-/// Where the server listens.
+/// The addresses to listen on.
 pub(crate) fn listen(settings: &Settings, root: Root, host: &HostName) -> Text {
     let mut xml = Writer::new(root.name());
     for address in settings.listen_on(host) {
@@ -167,7 +147,7 @@ pub(crate) fn listen(settings: &Settings, root: Root, host: &HostName) -> Text {
     Text::new(xml.finish())
 }
 
-/// The users: the application's, and `default` kept to the cluster's hosts where that is wanted.
+/// The users: the application's, and `default` kept to the cluster's hosts where that is set.
 pub(crate) fn users(settings: &Settings, root: Root) -> Text {
     let mut xml = Writer::new(root.name());
     xml.open("users");

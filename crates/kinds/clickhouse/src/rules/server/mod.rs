@@ -1,5 +1,8 @@
-//! ClickHouse servers: their files, and what they hold.
+//! ClickHouse servers: their files, their health, and what they hold.
 
-pub(crate) mod config;
-pub(crate) mod files;
-pub(crate) mod former;
+pub(crate) mod config_files;
+pub(crate) mod config_xml;
+pub(crate) mod drop_replica;
+mod files;
+pub(crate) mod former_member;
+pub(crate) mod health;

@@ -1,0 +1,198 @@
+//! The voter on a host, as it answers.
+//!
+//! ZooKeeper and Keeper answer the same four-letter words, and only `mntr` tells of a quorum: `ruok` is answered by a
+//! member that is alone (<https://clickhouse.com/docs/guides/sre/keeper/clickhouse-keeper>, "Four letter word commands").
+
+use formats::zoo;
+use plan::Facts;
+use protocol::facts::{WordsFact, WordsQuery};
+use types::HostName;
+
+use super::queries;
+use crate::settings::{Coordination, Settings};
+
+/// A voter of the quorum.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Voter {
+    /// Its name in the configuration.
+    pub(crate) name: String,
+    /// Its host; `None` where it is managed elsewhere.
+    pub(crate) host: Option<HostName>,
+    pub(crate) state: VoterState,
+    /// The configuration that it runs with (the word `conf`), where it tells.
+    pub(crate) conf: Option<Conf>,
+}
+
+/// A voter's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum VoterState {
+    /// It leads, with so many followers in sync; `None` where it does not tell how many.
+    Leader(Option<usize>),
+    /// It follows.
+    Follower,
+    /// It is alone by configuration, with so many nodes in its tree.
+    Standalone(u64),
+    /// It runs, is not in the quorum and looks for a leader.
+    Looking,
+    /// It does not answer.
+    Down(String),
+    /// It could not be asked.
+    Unknown(String),
+}
+
+/// The configuration that a ZooKeeper runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Conf {
+    text: String,
+    /// Numbers and names of the voters.
+    pub(crate) servers: Vec<(u32, String)>,
+}
+
+impl VoterState {
+    pub(crate) fn is_leader(&self) -> bool {
+        matches!(self, Self::Leader(_))
+    }
+
+    /// Whether it is in the quorum.
+    pub(crate) fn is_serving(&self) -> bool {
+        matches!(self, Self::Leader(_) | Self::Follower)
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Leader(Some(followers)) => format!("leader, {followers} in sync"),
+            Self::Leader(None) => "leader".to_owned(),
+            Self::Follower => "follower".to_owned(),
+            Self::Standalone(_) => "it runs alone, not in the quorum".to_owned(),
+            Self::Looking => "it runs and sees no majority".to_owned(),
+            Self::Down(why) | Self::Unknown(why) => why.clone(),
+        }
+    }
+
+    /// How far the question got; of several answers the lowest counts.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Leader(_) | Self::Follower | Self::Standalone(_) => 0,
+            Self::Looking => 1,
+            Self::Down(_) => 2,
+            Self::Unknown(_) => 3,
+        }
+    }
+}
+
+impl Conf {
+    fn read(text: &str) -> Option<Self> {
+        text.contains("clientPort=").then(|| Self {
+            text: text.to_owned(),
+            servers: zoo::servers(text),
+        })
+    }
+
+    /// The value of a key.
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
+        zoo::value(&self.text, key)
+    }
+
+    /// Whether it has a voter of that name.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.servers.iter().any(|(_, server)| server == name)
+    }
+}
+
+type Answer = (VoterState, Option<Conf>);
+
+/// The voter on a host: at its addresses the first that answers.
+pub(crate) fn voter(settings: &Settings, host: &HostName, facts: &Facts) -> Voter {
+    let queries = queries::words(settings, host);
+    let (state, conf) = best(queries.iter().map(|query| answer(host, query, facts)));
+    Voter {
+        name: host.to_string(),
+        host: Some(host.clone()),
+        state,
+        conf,
+    }
+}
+
+/// The voters that are managed elsewhere: every host asks each of them, and the answer of the host that gets furthest counts.
+pub(crate) fn external_voters(settings: &Settings, facts: &Facts) -> Vec<Voter> {
+    let Coordination::External(nodes) = &settings.coordination else {
+        return Vec::new();
+    };
+    let voter = |(at, (name, _)): (usize, &(String, u16))| {
+        let ask = |host| Some(answer(host, queries::words(settings, host).get(at)?, facts));
+        let (state, conf) = best(settings.hosts.iter().filter_map(ask));
+        Voter {
+            name: name.clone(),
+            host: None,
+            state,
+            conf,
+        }
+    };
+    nodes.iter().enumerate().map(voter).collect()
+}
+
+fn best(answers: impl Iterator<Item = Answer>) -> Answer {
+    let best = answers.min_by_key(|(state, _)| state.rank());
+    best.unwrap_or_else(|| (VoterState::Unknown("it was not asked".to_owned()), None))
+}
+
+fn answer(host: &HostName, query: &WordsQuery, facts: &Facts) -> Answer {
+    match facts.get(host, query) {
+        Err(unknown) => (VoterState::Unknown(unknown.to_string()), None),
+        Ok(WordsFact::Down(why)) => (VoterState::Down(why.clone()), None),
+        Ok(WordsFact::Replies(replies)) => {
+            let word = |at: usize| replies.get(at).map_or("", |reply| reply.as_str());
+            (state(word(0), word(1)), Conf::read(word(2)))
+        }
+    }
+}
+
+/// A voter's state from `srvr` and `mntr`. Where `mntr` is not in the whitelist, `srvr` still tells the mode.
+fn state(srvr: &str, mntr: &str) -> VoterState {
+    let number = |key: &str| {
+        let line = mntr
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('\t'));
+        line.and_then(|value| value.trim().parse::<u64>().ok())
+    };
+    let mode = srvr.lines().find_map(|line| line.strip_prefix("Mode: "));
+    match mode.map(str::trim) {
+        Some("leader") => {
+            let followers = number("zk_synced_followers").and_then(|number| usize::try_from(number).ok());
+            VoterState::Leader(followers)
+        }
+        Some("follower" | "observer") => VoterState::Follower,
+        Some("standalone") => {
+            let count = srvr.lines().find_map(|line| line.strip_prefix("Node count: "));
+            let count = count.and_then(|count| count.trim().parse().ok());
+            VoterState::Standalone(number("zk_znode_count").or(count).unwrap_or(0))
+        }
+        _ => VoterState::Looking,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mode_of_a_voter_is_what_srvr_says() {
+        let mntr = "zk_version\t3.8.0\nzk_server_state\tleader\nzk_znode_count\t5\nzk_synced_followers\t2\n";
+        assert_eq!(
+            state("Zxid: 0x0\nMode: leader\nNode count: 5\n", mntr),
+            VoterState::Leader(Some(2))
+        );
+        assert_eq!(
+            state("Mode: leader\n", "mntr is not executed"),
+            VoterState::Leader(None)
+        );
+        assert_eq!(
+            state("Mode: standalone\nNode count: 80\n", ""),
+            VoterState::Standalone(80)
+        );
+        assert_eq!(state("Mode: follower\n", ""), VoterState::Follower);
+        assert_eq!(state("Mode: standalone\n", mntr), VoterState::Standalone(5));
+        let looking = "This ZooKeeper instance is not currently serving requests\n";
+        assert_eq!(state(looking, looking), VoterState::Looking);
+    }
+}

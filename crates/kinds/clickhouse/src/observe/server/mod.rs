@@ -1,0 +1,4 @@
+//! ClickHouse's own server.
+
+pub(crate) mod queries;
+pub(crate) mod replies;

@@ -1,0 +1,178 @@
+//! Queries about a host's ClickHouse server.
+
+use protocol::facts::{
+    CandidateQuery, FileQuery, HttpAccount, HttpEndpoint, HttpQuery, HttpRequest, PackageQuery,
+};
+use protocol::{Encoding, Text};
+use types::HostName;
+
+use crate::settings::Settings;
+
+/// Values of these elements do not leave the host.
+const MASKS: [&str; 1] = [
+    r"(?i)<(?:[a-z0-9_]*password[a-z0-9_]*|secret|key|access_key_id|secret_access_key)(?:\s[^>]*)?>\s*(?:<!\[CDATA\[)?(.+?)(?:\]\]>)?\s*</",
+];
+/// How long the server may take to answer, in milliseconds.
+const LIMIT: u64 = 5_000;
+
+/// The table that the round trip of distributed DDL makes and drops.
+pub(crate) const CHECK_TABLE: &str = "clusterctl_check";
+
+/// The server's package.
+pub(crate) fn package(settings: &Settings) -> PackageQuery {
+    PackageQuery {
+        name: settings.package.clone(),
+    }
+}
+
+/// Which version would be installed, where none is: the root element depends on it.
+pub(crate) fn candidate(settings: &Settings) -> CandidateQuery {
+    CandidateQuery {
+        name: settings.package.clone(),
+        unless: config(settings).path,
+    }
+}
+
+/// The server's own configuration, which is never changed.
+pub(crate) fn config(settings: &Settings) -> FileQuery {
+    FileQuery::text(format!("{}/config.xml", settings.config_dir)).masking(&MASKS)
+}
+
+/// The package's users.
+pub(crate) fn default_users(settings: &Settings) -> FileQuery {
+    FileQuery::text(format!("{}/users.xml", settings.config_dir)).masking(&MASKS)
+}
+
+/// The users as the server put them together when it last read them.
+pub(crate) fn merged_users(settings: &Settings) -> FileQuery {
+    FileQuery::text(format!("{}/preprocessed_configs/users.xml", settings.data_dir)).masking(&MASKS)
+}
+
+pub(crate) fn directory(path: &str) -> FileQuery {
+    FileQuery::meta(path)
+}
+
+/// A file under config.d.
+pub(crate) fn config_file(settings: &Settings, name: &str) -> FileQuery {
+    FileQuery::text(settings.config_file(name)).masking(&MASKS)
+}
+
+/// The files under config.d that are managed.
+pub(crate) const CONFIG_FILES: [&str; 4] = ["clusters", "macros", "keeper", "settings"];
+
+pub(crate) fn config_files(settings: &Settings) -> Vec<FileQuery> {
+    CONFIG_FILES
+        .iter()
+        .map(|name| config_file(settings, name))
+        .collect()
+}
+
+/// The file of the managed users, where there are any.
+pub(crate) fn users_file(settings: &Settings) -> Option<FileQuery> {
+    let query = FileQuery::text(settings.users_file()?).masking(&MASKS);
+    Some(query.knowing_in(Encoding::Cdata, &settings.password))
+}
+
+/// The addresses of a host's server and the accounts to log in with, the best first: the application's user, where it
+/// has a password, and `default`, which exists before that user does.
+pub(crate) fn endpoints(settings: &Settings, host: &HostName) -> Vec<HttpEndpoint> {
+    let ours = settings.password.as_ref().map(|password| HttpAccount {
+        user: settings.user.clone(),
+        password: Some(password.clone()),
+    });
+    let mut accounts = vec![None];
+    if ours.is_some() {
+        accounts.insert(0, ours);
+    }
+    let mut endpoints = Vec::new();
+    for address in settings.local_addresses(host) {
+        for account in &accounts {
+            endpoints.push(HttpEndpoint {
+                address: address.clone(),
+                port: settings.http_port,
+                account: account.clone(),
+            });
+        }
+    }
+    endpoints
+}
+
+/// A question in SQL.
+pub(crate) fn select(at: &HttpEndpoint, sql: &str) -> HttpQuery {
+    HttpQuery {
+        at: at.clone(),
+        request: HttpRequest::post("/", Text::new(sql)),
+        limit_ms: LIMIT,
+    }
+}
+
+/// Version, cluster and macros as the server has them now: a row each, with its subject first.
+pub(crate) fn state(settings: &Settings, at: &HttpEndpoint) -> HttpQuery {
+    let cluster = &settings.cluster;
+    select(
+        at,
+        &format!(
+            "SELECT 'version', version(), '', '' \
+             UNION ALL SELECT 'replica', host_name, toString(port), toString(shard_num) \
+             FROM system.clusters WHERE cluster = '{cluster}' \
+             UNION ALL SELECT 'macro', macro, substitution, '' FROM system.macros \
+             UNION ALL SELECT 'check', name, '', '' FROM system.tables \
+             WHERE database = 'default' AND name = '{CHECK_TABLE}' FORMAT TabSeparated"
+        ),
+    )
+}
+
+/// The replicated tables.
+pub(crate) fn replicas(at: &HttpEndpoint) -> HttpQuery {
+    select(
+        at,
+        "SELECT database, table, is_readonly, is_session_expired, total_replicas, active_replicas, absolute_delay, \
+         queue_size, zookeeper_path, replica_name FROM system.replicas ORDER BY database, table FORMAT TabSeparated",
+    )
+}
+
+/// The replicas that are registered in the quorum for the tables of this server: by path, a name a row. Older servers refuse
+/// such a question (18.16: error 36).
+pub(crate) fn registered(at: &HttpEndpoint) -> HttpQuery {
+    select(
+        at,
+        "SELECT path, name FROM system.zookeeper WHERE path IN \
+         (SELECT concat(zookeeper_path, '/replicas') FROM system.replicas) FORMAT TabSeparated",
+    )
+}
+
+/// Whether the server reaches the quorum: it reads the root of the common tree, and opens a new session where the old one
+/// is over, which happens to all of them when ZooKeeper restarts.
+pub(crate) fn session(at: &HttpEndpoint) -> HttpQuery {
+    select(
+        at,
+        "SELECT count() > 0 FROM system.zookeeper WHERE path = '/' FORMAT TabSeparated",
+    )
+}
+
+/// Tables that hold something and are on this server alone.
+pub(crate) fn local_tables(at: &HttpEndpoint) -> HttpQuery {
+    select(
+        at,
+        "SELECT concat(database, '.', name) FROM system.tables WHERE database != 'system' AND \
+         (engine LIKE '%MergeTree' OR engine LIKE '%Log') AND engine NOT LIKE 'Replicated%' FORMAT TabSeparated",
+    )
+}
+
+/// How many replicas a table has, and how many of them are active.
+pub(crate) fn count(at: &HttpEndpoint, (database, table): &(String, String)) -> HttpQuery {
+    select(
+        at,
+        &format!(
+            "SELECT total_replicas, active_replicas FROM system.replicas WHERE database = '{}' AND table = '{}' \
+             FORMAT TabSeparated",
+            quote(database),
+            quote(table)
+        ),
+    )
+}
+
+/// A text within single quotes of SQL.
+pub(crate) fn quote(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "\\'")
+}

@@ -1,0 +1,217 @@
+//! A host's ClickHouse server, as it answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plan::{Facts, Unknown};
+use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery};
+use types::HostName;
+
+use super::queries;
+use crate::settings::Settings;
+use kit::Probe;
+
+/// What a running server says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Live {
+    /// The address and the account that got the answer.
+    pub(crate) at: HttpEndpoint,
+    pub(crate) version: String,
+    /// Hosts and ports of the cluster's replicas as it knows them.
+    pub(crate) cluster: BTreeSet<(String, u16)>,
+    pub(crate) macros: BTreeMap<String, String>,
+    /// Whether the table of a round trip of DDL was left behind.
+    pub(crate) has_check_table: bool,
+    /// Its replicated tables; or its error, such as that its session is over.
+    pub(crate) replicas: Result<Vec<Replica>, String>,
+    /// Whether it reaches the quorum, or its error.
+    pub(crate) session: Result<(), String>,
+    /// The rows of replicas that are registered in the quorum: path and name. Older servers do not tell.
+    registered: Option<Vec<Vec<String>>>,
+    /// Tables that hold something and are on this server alone; only former members are asked.
+    pub(crate) local_tables: Option<Vec<String>>,
+}
+
+/// A replicated table on one server, from `system.replicas`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Replica {
+    /// Database and table.
+    pub(crate) table: (String, String),
+    pub(crate) is_readonly: bool,
+    pub(crate) is_session_expired: bool,
+    pub(crate) total: usize,
+    pub(crate) active: usize,
+    /// Seconds behind.
+    pub(crate) delay: u64,
+    pub(crate) queue: u64,
+    /// The path of its common state in the quorum.
+    pub(crate) path: String,
+    /// The replica's name there.
+    pub(crate) name: String,
+}
+
+impl Live {
+    /// The names under which a table's replicas are registered in the quorum; `None` where the server does not tell.
+    pub(crate) fn registered(&self, table: &Replica) -> Option<BTreeSet<&str>> {
+        let path = format!("{}/replicas", table.path);
+        let of_table = self
+            .registered
+            .as_ref()?
+            .iter()
+            .filter(|row| row.first() == Some(&path));
+        Some(
+            of_table
+                .filter_map(|row| row.get(1))
+                .map(String::as_str)
+                .collect(),
+        )
+    }
+
+    /// Whether it has replicated tables.
+    pub(crate) fn has_tables(&self) -> bool {
+        self.replicas.as_ref().is_ok_and(|tables| !tables.is_empty())
+    }
+
+    /// Its replica of the table with this common state.
+    pub(crate) fn replica_of(&self, table: &Replica) -> Option<&Replica> {
+        self.replicas
+            .iter()
+            .flatten()
+            .find(|replica| replica.path == table.path)
+    }
+}
+
+impl Replica {
+    /// Database and table in one word.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}.{}", self.table.0, self.table.1)
+    }
+}
+
+/// Asks a host's server: of the addresses and accounts the first that gets an answer.
+pub(crate) fn probe(settings: &Settings, host: &HostName, facts: &Facts) -> Probe<Live> {
+    let mut other = None;
+    for at in queries::endpoints(settings, host) {
+        let failed = match facts.get(host, &queries::state(settings, &at)) {
+            Ok(HttpFact::Reply { status: 200, body }) => {
+                return Probe::Up(live(&at, body.as_str(), host, facts));
+            }
+            Ok(HttpFact::Reply { status, body }) => Probe::Denied(error(*status, body.as_str())),
+            Ok(HttpFact::Down(why)) => Probe::Down(why.clone()),
+            Err(unknown) => return Probe::Unknown(unknown.to_string()),
+        };
+        // A refusal says more than a port where nobody listens.
+        if !matches!(other, Some(Probe::Denied(_))) {
+            other = Some(failed);
+        }
+    }
+    other.unwrap_or_else(|| Probe::Unknown("it was not asked".to_owned()))
+}
+
+/// An error in one line.
+fn error(status: u16, body: &str) -> String {
+    let line = body
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
+    let line: String = line.chars().take(200).collect();
+    format!("it answers {status}: {line}")
+}
+
+/// The body of a good answer, or its error.
+fn body(fact: Result<&HttpFact, Unknown>) -> Result<&str, String> {
+    match fact {
+        Ok(HttpFact::Reply { status: 200, body }) => Ok(body.as_str()),
+        Ok(HttpFact::Reply { status, body }) => Err(error(*status, body.as_str())),
+        Ok(HttpFact::Down(why)) => Err(why.clone()),
+        Err(unknown) => Err(unknown.to_string()),
+    }
+}
+
+fn live(at: &HttpEndpoint, state: &str, host: &HostName, facts: &Facts) -> Live {
+    let answer = |query: &HttpQuery| body(facts.get(host, query));
+    let replicas = answer(&queries::replicas(at));
+    let registered = answer(&queries::registered(at)).ok();
+    let local_tables = answer(&queries::local_tables(at)).ok();
+    let lines = |body: &str| {
+        body.lines()
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut live = Live {
+        at: at.clone(),
+        version: String::new(),
+        cluster: BTreeSet::new(),
+        macros: BTreeMap::new(),
+        has_check_table: false,
+        replicas: replicas.map(|body| rows(body).iter().filter_map(|row| replica(row)).collect()),
+        session: answer(&queries::session(at)).map(|_| ()),
+        registered: registered.map(rows),
+        local_tables: local_tables.map(lines),
+    };
+    for row in rows(state) {
+        let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
+        match cell(0).as_str() {
+            "version" => live.version = cell(1),
+            "replica" => {
+                live.cluster.insert((cell(1), cell(2).parse().unwrap_or(0)));
+            }
+            "macro" => {
+                live.macros.insert(cell(1), cell(2));
+            }
+            "check" => live.has_check_table = true,
+            _ => {}
+        }
+    }
+    live
+}
+
+fn replica(row: &[String]) -> Option<Replica> {
+    let number = |at: usize| row.get(at)?.parse::<u64>().ok();
+    let count = |at: usize| number(at).and_then(|number| usize::try_from(number).ok());
+    Some(Replica {
+        table: (row.first()?.clone(), row.get(1)?.clone()),
+        is_readonly: number(2)? != 0,
+        is_session_expired: number(3)? != 0,
+        total: count(4)?,
+        active: count(5)?,
+        delay: number(6)?,
+        queue: number(7)?,
+        path: row.get(8)?.clone(),
+        name: row.get(9)?.clone(),
+    })
+}
+
+/// Rows of `TabSeparated` (<https://clickhouse.com/docs/interfaces/formats/TabSeparated>).
+fn rows(body: &str) -> Vec<Vec<String>> {
+    let rows = body.lines().filter(|line| !line.is_empty());
+    rows.map(|line| line.split('\t').map(unescape).collect())
+        .collect()
+}
+
+fn unescape(cell: &str) -> String {
+    let mut out = String::with_capacity(cell.len());
+    let mut chars = cell.chars();
+    while let Some(c) = chars.next() {
+        match (c, c == '\\') {
+            (_, true) => match chars.next() {
+                Some('t') => out.push('\t'),
+                Some('n') => out.push('\n'),
+                Some(other) => out.push(other),
+                None => out.push('\\'),
+            },
+            (c, false) => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_unescaped() {
+        assert_eq!(rows("a\\tb\tc\\\\d\n\n"), [["a\tb", "c\\d"]]);
+    }
+}

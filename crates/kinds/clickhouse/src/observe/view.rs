@@ -1,0 +1,104 @@
+//! The view: what is known of a cluster, host by host. It is built once a step, and handed down.
+
+use plan::{Facts, Unknown};
+use protocol::facts::{UnitFact, UnitQuery};
+use types::HostName;
+
+use super::coordination::on_disk::{OnDisk, has_past, on_disk};
+use super::coordination::voter::{self, Voter};
+use super::server::replies::{self as server, Live};
+use crate::settings::Settings;
+use kit::{Members, Probe};
+
+/// What is known of a cluster.
+pub(crate) struct View<'a> {
+    pub(crate) settings: &'a Settings,
+    /// For what is planned file by file.
+    pub(crate) facts: &'a Facts,
+    /// Its hosts, and other hosts, which may be former members.
+    pub(crate) members: Members<Member<'a>>,
+    /// The voters of a quorum that is managed elsewhere.
+    pub(crate) external: Vec<Voter>,
+}
+
+/// What is known of one host.
+pub(crate) struct Member<'a> {
+    pub(crate) host: &'a HostName,
+    /// The server's unit.
+    pub(crate) unit: Result<&'a UnitFact, Unknown>,
+    pub(crate) server: Probe<Live>,
+    /// The unit of its voter.
+    pub(crate) voter_unit: Result<&'a UnitFact, Unknown>,
+    /// Its voter, whether the quorum has it or not.
+    pub(crate) voter: Voter,
+    /// What its files say of the quorum.
+    pub(crate) on_disk: Option<OnDisk>,
+    /// Whether its voter was ever in a quorum, as far as its disk tells.
+    pub(crate) has_past: bool,
+}
+
+impl kit::Member for Member<'_> {
+    fn host(&self) -> &HostName {
+        self.host
+    }
+}
+
+impl Member<'_> {
+    /// What its server says, or why it does not: denied, down and unknown alike.
+    pub(crate) fn live(&self) -> Result<&Live, &str> {
+        match &self.server {
+            Probe::Up(live) => Ok(live),
+            Probe::Denied(why) | Probe::Down(why) | Probe::Unknown(why) => Err(why),
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    /// Decodes the facts.
+    pub(crate) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
+        let observe = |host| Member {
+            host,
+            unit: facts.get(host, &UnitQuery::new(&settings.unit)),
+            server: server::probe(settings, host, facts),
+            voter_unit: facts.get(host, &UnitQuery::new(settings.quorum_unit())),
+            voter: voter::voter(settings, host, facts),
+            on_disk: on_disk(settings, host, facts),
+            has_past: has_past(settings, host, facts),
+        };
+        Self {
+            settings,
+            facts,
+            members: Members::observe(&settings.hosts, &settings.others, observe),
+            external: voter::external_voters(settings, facts),
+        }
+    }
+
+    /// A host of the cluster, or one that may be a former member.
+    pub(crate) fn member(&self, host: &HostName) -> Option<&Member<'a>> {
+        self.members.any(host)
+    }
+
+    /// A host by its name in a configuration.
+    pub(crate) fn named(&self, name: &str) -> Option<&Member<'a>> {
+        self.members.all().find(|member| member.host.as_str() == name)
+    }
+
+    /// The voter on any host, be it one of another cluster by now.
+    pub(crate) fn voter(&self, host: &HostName) -> Voter {
+        match self.member(host) {
+            Some(member) => member.voter.clone(),
+            None => voter::voter(self.settings, host, self.facts),
+        }
+    }
+
+    /// The hosts of the cluster whose server answers.
+    pub(crate) fn answering(&self) -> impl Iterator<Item = (&Member<'a>, &Live)> {
+        let members = self.members.listed.iter();
+        members.filter_map(|member| Some((member, member.server.up()?)))
+    }
+
+    /// Whether any server holds replicated tables: then a quorum of blank members would make all of them read-only for good.
+    pub(crate) fn has_tables(&self) -> bool {
+        self.answering().any(|(_, live)| live.has_tables())
+    }
+}

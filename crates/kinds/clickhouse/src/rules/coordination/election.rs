@@ -1,0 +1,49 @@
+//! Elections that come to no choice.
+
+use std::collections::BTreeSet;
+
+use types::HostName;
+
+use super::quorum::Quorum;
+use crate::observe::coordination::queries;
+use crate::observe::coordination::voter::VoterState;
+use crate::settings::ZooKeeper;
+use kit::{Cx, is_newer};
+
+/// Whether all voters run and none leads, and some may run with other voters than the others: such lists may never come to a
+/// choice (`FastLeaderElection`). There is nothing to take away then, and servers that died of it come back only when one
+/// leads. A voter that knows all voters may have to wait for the last to learn.
+pub(crate) fn is_in_vain(quorum: &Quorum<'_>, zookeeper: &ZooKeeper, cx: &Cx<'_>) -> bool {
+    let view = quorum.view;
+    let query = queries::zoo_cfg(zookeeper);
+    let is_unread = |host: &HostName| {
+        let unit = view
+            .member(host)
+            .and_then(|member| member.voter_unit.as_ref().ok());
+        let file = cx.facts.get(host, &query).ok();
+        let is_newer = unit.zip(file).is_some_and(|(unit, file)| is_newer(file, unit));
+        is_newer || cx.writes(host, &query.path)
+    };
+    let files = view.members.all().filter_map(|member| member.on_disk.as_ref());
+    let lists = files.map(|files| {
+        let mut names: Vec<&str> = files.servers.iter().map(|(_, name)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    });
+    let lists: BTreeSet<Vec<&str>> = lists.filter(|names| !names.is_empty()).collect();
+    quorum
+        .voters
+        .iter()
+        .all(|voter| voter.state == VoterState::Looking)
+        && (lists.len() > 1 || quorum.membership.voters.iter().any(is_unread))
+}
+
+/// Whether a restart of a voter takes something away from somebody. During an election, one that looks for a leader is as
+/// good as one that follows.
+pub(crate) fn is_needed(quorum: &Quorum<'_>, host: &HostName) -> bool {
+    let Some(voter) = quorum.on(host) else {
+        return false;
+    };
+    let is_electing = voter.state == VoterState::Looking && !quorum.is_led();
+    quorum.is_in_use() && (voter.state.is_serving() || is_electing)
+}

@@ -1,0 +1,35 @@
+//! The servers that the steps `start` and `restart` plan.
+
+use types::HostName;
+
+use crate::rules::coordination::quorum::Quorum;
+use crate::rules::need;
+use kit::{Cx, Need, StepPlan};
+
+/// Whether a cluster is formed: some server knows it, and there is a quorum, or was.
+pub(super) fn is_formed(quorum: &Quorum<'_>) -> bool {
+    quorum.is_in_use() && quorum.view.answering().any(|(_, live)| !live.cluster.is_empty())
+}
+
+/// Whether servers start only after the voters were restarted, for there is no quorum: an old server would not survive its
+/// start.
+pub(super) fn start_late(quorum: &Quorum<'_>) -> bool {
+    quorum.view.settings.zookeeper().is_some() && !quorum.is_available() && is_formed(quorum)
+}
+
+/// Whether a host's Keeper is outside the quorum that is available.
+pub(super) fn joins(quorum: &Quorum<'_>, host: &HostName) -> bool {
+    quorum.view.settings.keeper().is_some() && quorum.lacks(host)
+}
+
+/// The need of each host's server.
+pub(super) fn needs<'c>(quorum: &Quorum<'_>, cx: &Cx<'c>, plan: &mut StepPlan) -> Vec<(&'c HostName, Need)> {
+    let mut needs = Vec::new();
+    for host in cx.hosts {
+        match need::server(quorum, host, cx) {
+            Ok(need) => needs.extend(need.map(|need| (host, need))),
+            Err(why) => plan.unplanned.push((host.clone(), why.to_string())),
+        }
+    }
+    needs
+}

@@ -1,0 +1,22 @@
+//! The step `zookeeper-config`: zoo.cfg, the voter's number and the heap.
+
+use crate::observe::view::View;
+use crate::rules::coordination::{interim_membership, zookeeper_files};
+use crate::rules::file_change::Stop;
+use crate::settings::Settings;
+use kit::{Cx, StepPlan};
+
+/// Plans the step.
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+    let mut plan = StepPlan::nothing();
+    let Some(zookeeper) = settings.zookeeper() else {
+        return plan;
+    };
+    let view = View::new(settings, cx.facts);
+    let quorum = interim_membership::quorum(&view);
+    for host in cx.hosts.iter().filter(|host| quorum.membership.has(host)) {
+        let tasks = Stop::unless_refused(zookeeper_files::tasks(&quorum, zookeeper, host, cx));
+        plan.add(host, tasks.map(Option::unwrap_or_default));
+    }
+    plan
+}
