@@ -8,7 +8,10 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use standins::mongod::config::{CommandLine, DEFAULT_VERSION, Options, StartError};
+use standins::mongod::config::{CommandLine, DEFAULT_VERSION, Options};
+use standins::mongod::control::Times;
+use standins::mongod::log::Log;
+use standins::mongod::refusal::StartError;
 use standins::mongod::server::Server;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,7 +36,9 @@ fn main() -> ExitCode {
     match run(&line, &version) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            if error.logged.is_none() {
+                eprintln!("{error}");
+            }
             ExitCode::from(error.exit)
         }
     }
@@ -49,7 +54,16 @@ fn run(line: &CommandLine, version: &str) -> Result<(), StartError> {
             )
         })?),
     };
-    let options = Options::read(line, file.as_deref(), std::env::args().collect(), version)?;
+    let options = Options::read(line, file.as_deref(), std::env::args().collect(), version);
+    // What is found out so early stands in no log file yet.
+    let mut options = options.inspect_err(|error| {
+        if let (Some(line), Ok(log)) = (&error.logged, Log::open(None, false)) {
+            log.line(line);
+        }
+    })?;
+    if std::env::var("STANDIN_MONGOD_TIMES").is_ok_and(|times| times == "real") {
+        options.times = Times::Real;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()

@@ -1,4 +1,4 @@
-//! mongod's command line and its configuration file, with the real one's refusals.
+//! mongod's command line and its options, with the real one's refusals.
 //!
 //! clusterctl edits this file, so a stand-in that took more than the real server takes would hide its mistakes:
 //! tabs, unknown keys and keys that a version no longer knows end the start, as they do in production.
@@ -9,101 +9,13 @@ use bson::{Bson, Document, doc};
 use clap::Parser;
 use serde_json::Value;
 
+use super::config_file;
+use super::control::Times;
+use super::log::Line;
+use super::refusal::{EXIT_BAD_INIT, EXIT_BAD_OPTIONS, StartError, bad};
+
 /// The version that is told when nothing else is asked for.
 pub const DEFAULT_VERSION: &str = "7.0.14";
-
-/// The keys that mongod knows, beside those below `setParameter`. After
-/// <https://www.mongodb.com/docs/manual/reference/configuration-options/>.
-const KNOWN: &[&str] = &[
-    "cloud.monitoring.free.state",
-    "net.bindIp",
-    "net.bindIpAll",
-    "net.compression.compressors",
-    "net.ipv6",
-    "net.listenBacklog",
-    "net.maxIncomingConnections",
-    "net.port",
-    "net.serviceExecutor",
-    "net.tls.CAFile",
-    "net.tls.certificateKeyFile",
-    "net.tls.certificateKeyFilePassword",
-    "net.tls.clusterFile",
-    "net.tls.mode",
-    "net.tls.allowConnectionsWithoutCertificates",
-    "net.tls.allowInvalidHostnames",
-    "net.unixDomainSocket.enabled",
-    "net.unixDomainSocket.filePermissions",
-    "net.unixDomainSocket.pathPrefix",
-    "net.wireObjectCheck",
-    "operationProfiling.mode",
-    "operationProfiling.slowOpSampleRate",
-    "operationProfiling.slowOpThresholdMs",
-    "processManagement.fork",
-    "processManagement.pidFilePath",
-    "processManagement.timeZoneInfo",
-    "replication.enableMajorityReadConcern",
-    "replication.oplogMinRetentionHours",
-    "replication.oplogSizeMB",
-    "replication.replSetName",
-    "security.authorization",
-    "security.clusterAuthMode",
-    "security.clusterIpSourceAllowlist",
-    "security.javascriptEnabled",
-    "security.keyFile",
-    "security.redactClientLogData",
-    "security.transitionToAuth",
-    "sharding.clusterRole",
-    "storage.dbPath",
-    "storage.directoryPerDB",
-    "storage.engine",
-    "storage.journal.commitIntervalMs",
-    "storage.journal.enabled",
-    "storage.oplogMinRetentionHours",
-    "storage.syncPeriodSecs",
-    "storage.wiredTiger.collectionConfig.blockCompressor",
-    "storage.wiredTiger.engineConfig.cacheSizeGB",
-    "storage.wiredTiger.engineConfig.directoryForIndexes",
-    "storage.wiredTiger.engineConfig.journalCompressor",
-    "storage.wiredTiger.indexConfig.prefixCompression",
-    "systemLog.component.replication.verbosity",
-    "systemLog.component.verbosity",
-    "systemLog.destination",
-    "systemLog.logAppend",
-    "systemLog.logRotate",
-    "systemLog.path",
-    "systemLog.quiet",
-    "systemLog.syslogFacility",
-    "systemLog.timeStampFormat",
-    "systemLog.traceAllExceptions",
-    "systemLog.verbosity",
-];
-
-/// Why mongod does not start: what it says to its standard error, with the exit code that goes with it.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct StartError {
-    /// mongod's exit code of it.
-    pub exit: u8,
-    /// What it says.
-    pub message: String,
-}
-
-/// Exit code of a wrong option or configuration file.
-pub const EXIT_BAD_OPTIONS: u8 = 2;
-/// Exit code of an address that cannot be listened on.
-pub const EXIT_NET_ERROR: u8 = 48;
-/// Exit code of an uncaught error, such as a data directory in use.
-pub const EXIT_UNCAUGHT: u8 = 100;
-
-impl StartError {
-    /// The end of a start with this exit code.
-    pub fn new(exit: u8, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: message.into(),
-        }
-    }
-}
 
 /// The command line, under mongod's own names.
 #[derive(Debug, Default, Parser)]
@@ -169,11 +81,29 @@ pub struct Options {
     pub parsed: Document,
     /// The version that it pretends to have.
     pub version: String,
+    /// How long elections, heartbeats and stops take, unless a test says otherwise.
+    pub times: Times,
 }
 
 impl Options {
     /// Reads the options of a command line and of its configuration file's text.
     pub fn read(
+        line: &CommandLine,
+        file: Option<&str>,
+        argv: Vec<String>,
+        version: &str,
+    ) -> Result<Self, StartError> {
+        let program = argv.first().cloned().unwrap_or("mongod".into());
+        let options = Self::parse(line, file, argv, version);
+        options.map_err(|mut error| {
+            if error.logged.is_none() {
+                error.message = format!("{}\ntry '{program} --help' for more information", error.message);
+            }
+            error
+        })
+    }
+
+    fn parse(
         line: &CommandLine,
         file: Option<&str>,
         argv: Vec<String>,
@@ -185,9 +115,9 @@ impl Options {
         }
         let mut flat = Vec::new();
         if let Some(text) = file {
-            let tree = parse_yaml(text)?;
-            flatten("", &tree, &mut flat);
-            check(&flat, version)?;
+            let tree = config_file::parse(text)?;
+            config_file::flatten("", &tree, &mut flat);
+            config_file::check(&flat, release(version))?;
             if let Bson::Document(nested) = to_bson(tree) {
                 parsed.extend(nested);
             }
@@ -205,7 +135,13 @@ impl Options {
         parsed: Document,
         version: &str,
     ) -> Result<Self, StartError> {
-        let get = |key: &str| flat.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value);
+        let get = |key: &str| {
+            let mut found = flat.iter().rev().filter(|(k, _)| k == key);
+            found
+                .next()
+                .map(|(_, value)| value)
+                .filter(|value| !value.is_null())
+        };
         let text =
             |key: &str| get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         let is_set = |key: &str| get(key).and_then(Value::as_bool).unwrap_or(false);
@@ -215,19 +151,27 @@ impl Options {
         match text("systemLog.destination").as_deref() {
             None | Some("syslog") => {}
             Some("file") if log_path.is_some() => {}
-            Some("file") => return bad("systemLog.path is required when destination is \"file\""),
+            Some("file") => {
+                return bad("BadValue: systemLog.path is required if systemLog.destination is to a file");
+            }
             _ => return bad("systemLog.destination expects one of \"syslog\" or \"file\""),
         }
         let authorization = text("security.authorization");
         let repl_set = text("replication.replSetName").filter(|name| !name.is_empty());
         if repl_set.is_some() && key_file.is_none() && authorization.as_deref() == Some("enabled") {
             return bad(
-                "BadValue: security.keyFile is required when authorization is enabled with replica sets\ntry 'mongod \
-                 --help' for more information",
+                "BadValue: security.keyFile is required when authorization is enabled with replica sets",
             );
         }
         if !matches!(authorization.as_deref(), None | Some("enabled" | "disabled")) {
-            return bad("security.authorization expects one of \"enabled\" or \"disabled\"");
+            let why = "security.authorization expects either 'enabled' or 'disabled'";
+            return Err(StartError::new(EXIT_BAD_INIT, why).logged(Line::init(2, "BadValue", why)));
+        }
+        let journal = get("storage.journal.enabled").and_then(Value::as_bool);
+        if repl_set.is_some() && journal == Some(false) {
+            let why = "Running wiredTiger without journaling in a replica set is not supported. Make sure you are not \
+                       using --nojournal and that storage.journal.enabled is not set to 'false'.";
+            return Err(StartError::new(EXIT_BAD_OPTIONS, why).logged(Line::storage(why)));
         }
         if text("systemLog.logRotate").as_deref() == Some("reopen") && !is_set("systemLog.logAppend") {
             return bad("logRotate=\"reopen\" requires logAppend=true");
@@ -239,8 +183,12 @@ impl Options {
         };
         Ok(Self {
             db_path: text("storage.dbPath").unwrap_or("/data/db".into()).into(),
-            port: port
-                .map_err(|_| StartError::new(EXIT_BAD_OPTIONS, "Error parsing option \"net.port\" as int"))?,
+            port: port.map_err(|_| {
+                StartError::new(
+                    EXIT_BAD_OPTIONS,
+                    "Error parsing option \"net.port\" as int: Did not consume whole string.",
+                )
+            })?,
             bind: bind
                 .split(',')
                 .map(str::trim)
@@ -256,6 +204,7 @@ impl Options {
             argv,
             parsed,
             version: version.to_owned(),
+            times: Times::Lab,
         })
     }
 
@@ -298,62 +247,7 @@ impl CommandLine {
     }
 }
 
-fn bad<T>(message: impl Into<String>) -> Result<T, StartError> {
-    Err(StartError::new(EXIT_BAD_OPTIONS, message))
-}
-
-fn parse_yaml(text: &str) -> Result<Value, StartError> {
-    for (at, line) in text.lines().enumerate() {
-        let content = line.trim_start();
-        let indent = &line[..line.len() - content.len()];
-        if indent.contains('\t') && !content.is_empty() && !content.starts_with('#') {
-            let column = indent.find('\t').unwrap_or(0) + 1;
-            return bad(format!(
-                "Error parsing YAML config file: yaml-cpp: error at line {}, column {column}: illegal tab when \
-                 looking for indentation",
-                at + 1
-            ));
-        }
-    }
-    match serde_saphyr::from_str::<Option<Value>>(text) {
-        Ok(None) => Ok(Value::Object(serde_json::Map::new())),
-        Ok(Some(tree @ Value::Object(_))) => Ok(tree),
-        Ok(Some(_)) => bad("Error parsing YAML config file: the root must be a map"),
-        Err(error) => bad(format!("Error parsing YAML config file: yaml-cpp: {error}")),
-    }
-}
-
-fn flatten(prefix: &str, value: &Value, into: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let path = if prefix.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{prefix}.{key}")
-                };
-                flatten(&path, value, into);
-            }
-        }
-        // A section without keys says nothing.
-        Value::Null => {}
-        leaf => into.push((prefix.to_owned(), leaf.clone())),
-    }
-}
-
-fn check(flat: &[(String, Value)], version: &str) -> Result<(), StartError> {
-    for (key, _) in flat {
-        let gone = key == "storage.journal.enabled" && release(version) >= (6, 1);
-        let known = KNOWN.contains(&key.as_str()) || key.starts_with("setParameter.");
-        if gone || !known {
-            return bad(format!(
-                "Unrecognized option: {key}\ntry 'mongod --help' for more information"
-            ));
-        }
-    }
-    Ok(())
-}
-
+/// The first two numbers of a version.
 fn release(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
@@ -420,13 +314,24 @@ mod tests {
     #[test]
     fn tabs_unknown_keys_and_half_logs_end_the_start() {
         for (text, says) in [
-            ("net:\n\tport: 1\n", "error at line 2, column 1: illegal tab"),
+            (
+                "net:\n\tport: 1\n",
+                "error at line 2, column 6: illegal map value",
+            ),
+            (
+                "net:\n  port: 1\t# one\n",
+                "error at line 2, column 10: illegal tab",
+            ),
+            ("security:\n  javascriptEnabled: yes\n", "Expected boolean switch"),
             ("net:\n  prot: 1\n", "Unrecognized option: net.prot"),
             (
                 "replication:\nreplSetName: rs0\n",
-                "Unrecognized option: replSetName",
+                "Unrecognized option: replication\n",
             ),
-            ("systemLog:\n  destination: file\n", "systemLog.path is required"),
+            (
+                "systemLog:\n  destination: file\n",
+                "systemLog.path is required if",
+            ),
             ("net: [\n", "Error parsing YAML"),
             (
                 "replication:\n  replSetName: rs0\nsecurity:\n  authorization: enabled\n",

@@ -14,7 +14,7 @@ use super::errors::{Code, Reply, fail};
 use super::node::{Node, State};
 use super::optime::OpTime;
 use super::repl::{MemberState, Repl};
-use super::setconfig::SetConfig;
+use super::setconfig::{Member, SetConfig};
 
 /// When to miss the primary that was just heard of: a little later the lower a member's priority is, and never at
 /// the same time as another.
@@ -32,11 +32,11 @@ pub fn next_time(repl: &Repl, election: Duration) -> Instant {
 /// Looks after this member's role, several times a second.
 pub async fn run(node: Arc<Node>) {
     loop {
-        let pause = { node.lock().control.heartbeat() / 4 };
+        let pause = { node.lock().control.tick() };
         tokio::time::sleep(pause).await;
         let stands = {
             let state = &mut *node.lock();
-            state.control = super::control::Control::read(&node.options.db_path);
+            state.control = super::control::Control::read(&node.options.db_path, node.options.times);
             settle(&node, state);
             wants_election(state)
         };
@@ -61,6 +61,7 @@ fn settle(node: &Node, state: &mut State) {
             );
             node.become_state(state, MemberState::Secondary);
         }
+        MemberState::Primary => grant_vote(node, state),
         MemberState::Startup2 | MemberState::Recovering
             if state.repl.synced && !state.repl.too_stale && Instant::now() >= state.repl.ready_at =>
         {
@@ -71,16 +72,34 @@ fn settle(node: &Node, state: &mut State) {
     }
 }
 
+/// Gives a new member the vote that was held back, once it has done its initial sync.
+fn grant_vote(node: &Node, state: &mut State) {
+    let repl = &state.repl;
+    let is_ready = |member: &&Member| {
+        let peer = repl.peers.get(&member.id);
+        member.newly_added && peer.is_some_and(|peer| peer.state == MemberState::Secondary)
+    };
+    let Some(config) = &repl.config else { return };
+    let Some(new) = config.members.iter().find(is_ready) else {
+        return;
+    };
+    if !repl.reconfiguring && repl.config_committed() {
+        let (config, me) = (config.grant_vote(new.id), repl.me);
+        node.install(state, config, me);
+    }
+}
+
 fn wants_election(state: &mut State) -> bool {
     let election = state.control.election();
     let now = Instant::now();
     let mine = state.oplog.last();
+    let is_ending = state.stopping || state.quiescing.is_some();
+    let waits = state.control.lone_voter_waits();
     let repl = &mut state.repl;
     let Some(me) = repl.my_member().cloned() else {
         return false;
     };
-    let may =
-        repl.state == MemberState::Secondary && me.electable() && now >= repl.not_before && !state.stopping;
+    let may = repl.state == MemberState::Secondary && me.electable() && now >= repl.not_before && !is_ending;
     if !may {
         repl.takeover_at = None;
         return false;
@@ -91,7 +110,7 @@ fn wants_election(state: &mut State) -> bool {
             || repl
                 .config
                 .as_ref()
-                .is_some_and(|config| config.voters().count() == 1);
+                .is_some_and(|config| config.members.len() == 1 || !waits && config.voters().count() == 1);
     };
     // A primary of a lower priority is replaced, once this member has all its writes (to two seconds).
     let higher = repl

@@ -41,10 +41,10 @@ pub enum Code {
     NodeNotElectable = 104,
     InconsistentReplicaSetNames = 108,
     ConfigurationInProgress = 109,
-    CannotInitializeNodeWithData = 110,
     OplogStartMissing = 120,
     CommandFailed = 125,
     PrimarySteppedDown = 189,
+    UnknownFeatureCompatibilityVersion = 258,
     ExceededTimeLimit = 262,
     CurrentConfigNotCommittedYet = 308,
     MechanismUnavailable = 334,
@@ -54,7 +54,7 @@ pub enum Code {
     NotPrimaryNoSecondaryOk = 13435,
     NotPrimaryOrSecondary = 13436,
     Location17347 = 17347,
-    Location40415 = 40415,
+    Location40414 = 40414,
     Location51003 = 51003,
 }
 
@@ -85,6 +85,19 @@ impl CommandError {
     pub fn with(mut self, key: &str, value: impl Into<bson::Bson>) -> Self {
         self.extra.insert(key, value.into());
         self
+    }
+
+    /// Whether it says that the client should look for another server.
+    pub fn is_of_the_topology(&self) -> bool {
+        matches!(
+            self.code,
+            Code::NotWritablePrimary
+                | Code::NotPrimaryNoSecondaryOk
+                | Code::NotPrimaryOrSecondary
+                | Code::PrimarySteppedDown
+                | Code::InterruptedDueToReplStateChange
+                | Code::ShutdownInProgress
+        )
     }
 
     /// The reply that tells a client of it.

@@ -73,6 +73,9 @@ fn take_answer(
 ) -> Option<Document> {
     let state = &mut *node.lock();
     let election = state.control.election();
+    if state.control.deaf {
+        return None;
+    }
     let peer = state.repl.peers.get_mut(&member.id)?;
     peer.last_heartbeat = Some(DateTime::now());
     let answer = match answer {
@@ -111,7 +114,9 @@ fn take_answer(
     if is_primary && term == state.repl.term && state.repl.state != MemberState::Primary {
         let commit = OpTime::read(answer.get("commit"));
         // What this member wrote in another term may be nobody else's: that is no part of what the primary speaks of.
-        if commit.term == state.oplog.last().term {
+        if state.repl.state == MemberState::Arbiter {
+            state.repl.commit = state.repl.commit.max(commit);
+        } else if commit.term == state.oplog.last().term {
             learn_commit(state, commit);
         }
         state.repl.election_at = super::election::next_time(&state.repl, election);
@@ -196,9 +201,6 @@ pub fn answer(node: &Arc<Node>, command: &Document) -> Reply {
     }
     if let Some((elected, _)) = repl.elected {
         reply.insert("elected", elected.document());
-    }
-    if command.contains_key("checkEmpty") {
-        reply.insert("hasData", state.store.has_data());
     }
     if let (Some(config), true) = (&repl.config, mine.is_some_and(|mine| mine > rank)) {
         reply.insert("config", config.document.clone());

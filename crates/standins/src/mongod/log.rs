@@ -56,9 +56,66 @@ impl Log {
         };
     }
 
+    /// Writes a line that is made already.
+    pub fn line(&self, line: &Line) {
+        self.write(
+            line.severity,
+            line.component,
+            line.id,
+            line.message,
+            &line.attributes,
+        );
+    }
+
     /// Writes one line of the replication component.
     pub fn repl(&self, id: u32, message: &str, attributes: &Value) {
         self.write("I", "REPL", id, message, attributes);
+    }
+}
+
+/// One line before it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    severity: &'static str,
+    component: &'static str,
+    id: u32,
+    message: &'static str,
+    attributes: Value,
+}
+
+impl Line {
+    /// The line of this severity, component and number.
+    pub fn new(
+        severity: &'static str,
+        component: &'static str,
+        id: u32,
+        message: &'static str,
+        attributes: Value,
+    ) -> Self {
+        Self {
+            severity,
+            component,
+            id,
+            message,
+            attributes,
+        }
+    }
+
+    /// A wrong value that is found out while starting.
+    pub fn init(code: i32, name: &str, why: &str) -> Self {
+        let error = json!({"error": {"code": code, "codeName": name, "errmsg": why}});
+        Self::new("F", "CONTROL", 20574, "Error during global initialization", error)
+    }
+
+    /// A data directory that cannot be used.
+    pub fn storage(why: &str) -> Self {
+        Self::new(
+            "E",
+            "STORAGE",
+            20557,
+            "DBException in initAndListen, terminating",
+            json!({"error": why}),
+        )
     }
 }
 

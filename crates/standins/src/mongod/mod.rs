@@ -10,6 +10,7 @@
 
 mod commands;
 pub mod config;
+mod config_file;
 pub mod control;
 pub mod election;
 pub mod errors;
@@ -21,11 +22,14 @@ pub mod oplog;
 pub mod optime;
 pub mod peer;
 pub mod query;
+pub mod refusal;
 pub mod repl;
 pub mod rights;
 pub mod scram;
 pub mod server;
 pub mod setconfig;
+pub mod setmember;
+mod show;
 pub mod store;
 pub mod sync;
 pub mod wire;

@@ -8,13 +8,14 @@ use bson::{Document, doc};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
-use super::config::{EXIT_UNCAUGHT, Options, StartError};
+use super::config::Options;
 use super::control::Control;
 use super::errors::{Code, CommandError, fail};
 use super::log::Log;
 use super::oplog::{Entry, Op, Oplog};
 use super::optime::OpTime;
 use super::peer::Peers;
+use super::refusal::{EXIT_UNCAUGHT, StartError};
 use super::repl::{MemberState, Repl};
 use super::setconfig::SetConfig;
 use super::store::Store;
@@ -32,6 +33,8 @@ pub struct State {
     pub control: Control,
     /// Whether the server is on its way out.
     pub stopping: bool,
+    /// Since when the server was told to stop, while it goes on as a secondary.
+    pub quiescing: Option<Instant>,
     /// What clients were last told of the set, and how often that has changed: `topologyVersion`.
     topology: (Topology, i64),
 }
@@ -49,7 +52,7 @@ impl State {
             Some(repl.state),
             repl.primary(self.control.election()),
             config,
-            self.stopping,
+            self.stopping || self.quiescing.is_some(),
         );
         if self.topology.0 != seen {
             self.topology = (seen, self.topology.1 + 1);
@@ -92,7 +95,7 @@ impl Node {
         let oplog = Oplog::open(&options.db_path).map_err(failed)?;
         let store = Store::replay(oplog.entries());
         let mut repl = Repl::load(&options.db_path, options.release());
-        let control = Control::read(&options.db_path);
+        let control = Control::read(&options.db_path, options.times);
         repl.ready_at = Instant::now() + Duration::from_secs(control.slow_start_s);
         if repl.config.is_some() && options.repl_set.is_none() {
             log.write(
@@ -117,6 +120,7 @@ impl Node {
                 repl,
                 control,
                 stopping: false,
+                quiescing: None,
                 topology: ((None, None, None, false), -1),
             }),
             changed: watch::Sender::new(()),
@@ -132,6 +136,12 @@ impl Node {
     /// Whether clients and members are let in with and without a login.
     pub fn lenient(&self) -> bool {
         self.options.transition_to_auth
+    }
+
+    /// How long the server still goes on after it was told to stop; nothing where it was not told.
+    pub fn quiesces(&self, state: &State) -> Option<Duration> {
+        let since = state.quiescing?;
+        Some(state.control.quiesce().saturating_sub(since.elapsed()))
     }
 
     /// Asks who runs the server to stop it.
@@ -181,20 +191,30 @@ impl Node {
             return;
         }
         if let Err(error) = state.repl.save(&self.options.db_path) {
-            self.log.write(
-                "F",
-                "STORAGE",
-                23095,
-                "Fatal assertion",
-                &json!({"error": error.to_string()}),
-            );
-            std::process::exit(14);
+            self.give_up(&error);
         }
+    }
+
+    /// Ends the program where the disk fails it.
+    fn give_up(&self, error: &std::io::Error) -> ! {
+        let attributes = json!({"error": error.to_string()});
+        self.log
+            .write("F", "STORAGE", 23095, "Fatal assertion", &attributes);
+        std::process::exit(14);
+    }
+
+    /// Forgets all changes from this one on.
+    pub fn truncate(&self, state: &mut State, length: usize) {
+        if let Err(error) = state.oplog.truncate(length) {
+            self.give_up(&error);
+        }
+        state.store = Store::replay(state.oplog.entries());
     }
 
     /// Makes a change: appends it to the oplog and applies it. Only the primary's, or a standalone's, to make.
     pub fn write(&self, state: &mut State, op: &Op) -> Result<OpTime, CommandError> {
-        let term = if self.options.repl_set.is_some() {
+        // A set that is being made has no term yet.
+        let term = if self.options.repl_set.is_some() && state.repl.config.is_some() {
             state.repl.term
         } else {
             -1
@@ -296,6 +316,10 @@ impl Node {
             (Some(_), state) => state,
         };
         repl.election_at = Instant::now() + state.control.election();
+        // An initial sync begins with dropping what there is.
+        if new == MemberState::Startup2 && !repl.synced {
+            self.truncate(state, 0);
+        }
         self.save(state);
         self.become_state(state, new);
         state.repl.advance_commit(last);

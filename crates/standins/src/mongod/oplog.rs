@@ -34,7 +34,10 @@ impl Entry {
             document.insert("txnNumber", *number);
             document.insert("stmtId", *statement);
         }
-        document.extend(doc! {"ts": at.timestamp(), "t": at.term, "v": 2_i64, "wall": DateTime::now()});
+        document.extend(doc! {"ts": at.timestamp(), "v": 2_i64, "wall": DateTime::now()});
+        if at.term != OpTime::NULL.term {
+            document.insert("t", at.term);
+        }
         Self { at, document }
     }
 

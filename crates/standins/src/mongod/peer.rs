@@ -117,8 +117,12 @@ impl Peers {
     }
 
     async fn connect(&self, host: &str) -> Result<TcpStream, PeerError> {
-        let unreachable =
-            |error: std::io::Error| lost(format!("Error connecting to {host} :: caused by :: {error}"));
+        let unreachable = |error: std::io::Error| {
+            lost(format!(
+                "Error connecting to {host} :: caused by :: {}",
+                error_text(&error)
+            ))
+        };
         let mut connection = TcpStream::connect(host).await.map_err(unreachable)?;
         connection.set_nodelay(true).map_err(unreachable)?;
         if let Some(key) = &self.key
@@ -145,6 +149,12 @@ async fn log_in(connection: &mut TcpStream, key: &MemberKey) -> Result<(), PeerE
     let id = reply.get("conversationId").cloned().unwrap_or(1.into());
     let last = doc! {"saslContinue": 1, "conversationId": id, "payload": binary(&proof), "$db": "local"};
     succeeded(exchange(connection, &last).await?).map(drop)
+}
+
+/// An error of the system in its own words alone, as the real server tells it.
+pub fn error_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// A SASL payload.

@@ -262,6 +262,15 @@ impl Repl {
         }
     }
 
+    /// How far this member speaks of itself: an arbiter holds nothing, and knows how far the majority is.
+    pub fn applied(&self, mine: OpTime) -> OpTime {
+        if self.state == MemberState::Arbiter {
+            self.commit
+        } else {
+            mine
+        }
+    }
+
     /// How far a member is; `mine` is this one's place.
     pub fn optime_of(&self, id: i32, mine: OpTime) -> OpTime {
         if Some(id) == self.me {

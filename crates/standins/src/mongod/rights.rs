@@ -95,6 +95,7 @@ pub enum Need {
     Config,
     Manage,
     Monitor,
+    Inspect,
     CreateUser(String),
     Users(String),
     SeeUsers(String),
@@ -145,7 +146,7 @@ fn grants(role: &Role, need: &Need) -> bool {
         }
         Need::Status => is(&["root", "clusterAdmin", "clusterManager", "clusterMonitor"]),
         Need::Manage => is(&["root", "clusterAdmin", "clusterManager", "hostManager"]),
-        Need::Monitor => is(&["root", "clusterAdmin", "clusterMonitor"]),
+        Need::Monitor | Need::Inspect => is(&["root", "clusterAdmin", "clusterMonitor"]),
         Need::CreateUser(on) | Need::Users(on) => {
             is(&["root", "userAdminAnyDatabase"]) || is(&["userAdmin", "dbOwner"]) && role.database == *on
         }
@@ -211,6 +212,7 @@ mod tests {
             assert!(!may(&[], &need, Exception::Bootstrap), "{need:?}");
         }
         assert!(may(&[], &Need::Monitor, Exception::Arbiter));
+        assert!(!may(&[], &Need::Inspect, Exception::Arbiter));
     }
 
     #[test]

@@ -4,17 +4,18 @@ use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::commands::{self, Session};
-use super::config::{EXIT_NET_ERROR, EXIT_UNCAUGHT, Options, StartError};
-use super::log::Log;
+use super::config::Options;
+use super::log::{Line, Log};
 use super::node::Node;
-use super::peer::{MemberKey, Peers};
+use super::peer::{MemberKey, Peers, error_text};
+use super::refusal::{EXIT_NET_ERROR, EXIT_UNCAUGHT, StartError};
 use super::repl::MemberState;
 use super::{election, heartbeat, keyfile, sync, wire};
 
@@ -55,13 +56,9 @@ impl Server {
                 })
             }
             Err(error) => {
-                log.write(
-                    "F",
-                    "CONTROL",
-                    20574,
-                    "Error during global initialization",
-                    &json!({"error": error.message}),
-                );
+                if let Some(line) = &error.logged {
+                    log.line(line);
+                }
                 Err(error)
             }
         }
@@ -73,16 +70,7 @@ impl Server {
     ) -> Result<(Vec<SocketAddr>, Vec<TcpListener>, Peers, File, Options), StartError> {
         let attributes = json!({"pid": std::process::id(), "port": options.port, "dbPath": options.db_path, "standIn": true});
         log.write("I", "CONTROL", 4_615_611, "MongoDB starting", &attributes);
-        let key = options
-            .key_file
-            .as_deref()
-            .map(keyfile::read)
-            .transpose()
-            .inspect_err(|error| {
-                let attributes =
-                    json!({"error": {"code": 30, "codeName": "InvalidPath", "errmsg": error.message}});
-                log.write("I", "ACCESS", 20254, "Read security file failed", &attributes);
-            })?;
+        let key = options.key_file.as_deref().map(keyfile::read).transpose()?;
         let lock = lock_directory(&options)?;
         let (addresses, listeners) = listen(&options).await?;
         let peers = Peers::new(key.map(MemberKey::new), options.transition_to_auth);
@@ -96,6 +84,7 @@ impl Server {
 
     /// Stops in order: a primary hands over first, as the real one does on `SIGTERM`.
     pub async fn stop(mut self) {
+        let begun = Instant::now();
         let node = &self.node;
         node.log.write(
             "I",
@@ -125,6 +114,7 @@ impl Server {
             node.wait_until(Some(missed), |state| state.repl.primary(missed).is_some())
                 .await;
         }
+        quiesce(node, begun).await;
         node.lock().stopping = true;
         node.touch();
         self.tasks.shutdown().await;
@@ -145,20 +135,36 @@ impl Drop for Server {
     }
 }
 
+/// Goes on as a secondary for a while, so that clients hear of the end before their questions fail.
+async fn quiesce(node: &Node, begun: Instant) {
+    {
+        let state = &mut *node.lock();
+        if state.repl.state != MemberState::Secondary {
+            return;
+        }
+        state.quiescing = Some(begun);
+    }
+    node.touch();
+    while node.quiesces(&node.lock()).is_some_and(|rest| !rest.is_zero()) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 fn lock_directory(options: &Options) -> Result<File, StartError> {
     let path = &options.db_path;
+    let failed = |why: String| {
+        let line = Line::storage(&why);
+        StartError::new(EXIT_UNCAUGHT, why).logged(line)
+    };
     if !path.is_dir() {
-        return Err(StartError::new(
-            EXIT_UNCAUGHT,
-            format!(
-                "NonExistentPath: Data directory {} not found. Create the missing directory or specify another path \
-                 using (1) the --dbpath command line option, or (2) by adding the 'storage.dbPath' option in the \
-                 configuration file.",
-                path.display()
-            ),
-        ));
+        return Err(failed(format!(
+            "NonExistentPath: Data directory {} not found. Create the missing directory or specify another path using \
+             (1) the --dbpath command line option, or (2) by adding the 'storage.dbPath' option in the configuration \
+             file.",
+            path.display()
+        )));
     }
-    let failed = |why: String| StartError::new(EXIT_UNCAUGHT, format!("DBPathInUse: {why}"));
+    let failed = |why: String| failed(format!("DBPathInUse: {why}"));
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -166,8 +172,11 @@ fn lock_directory(options: &Options) -> Result<File, StartError> {
         .open(path.join("mongod.lock"));
     let file = file.map_err(|error| failed(format!("Unable to create/open the lock file: {error}")))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        failed("Unable to lock the lock file: mongod.lock (Resource temporarily unavailable). Another mongod instance \
-                is already running on the directory".into())
+        let path = path.display();
+        failed(format!(
+            "Unable to lock the lock file: {path}/mongod.lock (Resource temporarily unavailable). Another mongod \
+             instance is already running on the {path} directory"
+        ))
     })?;
     // As WiredTiger does when it makes a database, and never again.
     let made = path.join("WiredTiger");
@@ -181,15 +190,23 @@ fn lock_directory(options: &Options) -> Result<File, StartError> {
 async fn listen(options: &Options) -> Result<(Vec<SocketAddr>, Vec<TcpListener>), StartError> {
     let (mut addresses, mut listeners) = (Vec::new(), Vec::new());
     for name in &options.bind {
-        let failed =
-            |why: String| StartError::new(EXIT_NET_ERROR, format!("Error setting up listener: {why}"));
+        let failed = |code: i32, kind: &str, why: String| {
+            let error = json!({"error": {"code": code, "codeName": kind, "errmsg": why}});
+            let line = Line::new("E", "CONTROL", 20568, "Error setting up listener", error);
+            StartError::new(
+                EXIT_NET_ERROR,
+                format!("Error setting up listener: {kind}: {why}"),
+            )
+            .logged(line)
+        };
         let found = tokio::net::lookup_host((name.as_str(), options.port)).await;
         let found: Vec<_> = found
             .map_err(|_| {
-                failed(format!(
-                    "HostNotFound: Could not find address for {name}:{}: SocketException: Host not found",
+                let why = format!(
+                    "Could not find address for {name}:{}: SocketException: Host not found",
                     options.port
-                ))
+                );
+                failed(7, "HostNotFound", why)
             })?
             .filter(SocketAddr::is_ipv4)
             .collect();
@@ -198,7 +215,7 @@ async fn listen(options: &Options) -> Result<(Vec<SocketAddr>, Vec<TcpListener>)
                 continue;
             }
             let listener = TcpListener::bind(address).await;
-            listeners.push(listener.map_err(|error| failed(format!("SocketException: {address}: {error}")))?);
+            listeners.push(listener.map_err(|error| failed(9001, "SocketException", error_text(&error)))?);
             addresses.push(address);
         }
     }

@@ -9,27 +9,9 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
 use super::errors::{Code, CommandError, fail};
-use super::query::{truthy, whole};
+use super::setmember::{self, integer, invalid, known, text};
 
-/// One member of the set.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the fields of a member document")]
-pub struct Member {
-    pub id: i32,
-    pub host: String,
-    pub arbiter: bool,
-    pub hidden: bool,
-    pub priority: f64,
-    pub votes: bool,
-    pub delay: i64,
-}
-
-impl Member {
-    /// Whether it can become primary.
-    pub fn electable(&self) -> bool {
-        !self.arbiter && self.votes && self.priority > 0.0
-    }
-}
+pub use super::setmember::Member;
 
 /// A configuration that obeys its own rules.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,21 +38,6 @@ const FIELDS: &[&str] = &[
     "writeConcernMajorityJournalDefault",
     "configsvr",
 ];
-const MEMBER_FIELDS: &[&str] = &[
-    "_id",
-    "host",
-    "arbiterOnly",
-    "buildIndexes",
-    "hidden",
-    "priority",
-    "tags",
-    "votes",
-    "horizons",
-    "newlyAdded",
-    "secondaryDelaySecs",
-    "slaveDelay",
-];
-
 impl SetConfig {
     /// Reads a configuration; `release` is the server's, which decides how the delay is called.
     pub fn parse(from: &Document, release: (u32, u32)) -> Result<Self, CommandError> {
@@ -97,7 +64,7 @@ impl SetConfig {
             let Some(entry) = entry.as_document() else {
                 return invalid("a member is no document");
             };
-            let (member, document) = parse_member(entry, delay)?;
+            let (member, document) = setmember::parse(entry, delay)?;
             members.push(member);
             documents.push(document);
         }
@@ -105,23 +72,22 @@ impl SetConfig {
             "_id": &name, "version": version, "term": term, "members": documents, "protocolVersion": 1_i64,
             "writeConcernMajorityJournalDefault": true, "settings": settings(from),
         };
-        let config = Self {
+        Ok(Self {
             document,
             name,
             version,
             term,
             members,
-        };
-        config.validate()?;
-        Ok(config)
+        })
     }
 
-    fn validate(&self) -> Result<(), CommandError> {
+    /// The rules that a configuration obeys by itself.
+    pub fn validate(&self) -> Result<(), CommandError> {
         let members = &self.members;
         let count = members.len();
         if !(1..=50).contains(&count) {
             return invalid(format!(
-                "Number of replica set members must be between 1 and 50, but {count} were given"
+                "Replica set configuration contains {count} members, but must have at least 1 and no more than  50"
             ));
         }
         let local = members.iter().filter(|member| is_localhost(&member.host)).count();
@@ -132,16 +98,18 @@ impl SetConfig {
             ));
         }
         for (at, member) in members.iter().enumerate() {
-            for other in &members[..at] {
+            for (before, other) in members[..at].iter().enumerate() {
                 if other.id == member.id {
                     return invalid(format!(
-                        "Found two member configurations with same _id field: {}",
+                        "Found two member configurations with same _id field, members.{before}._id == members.{at}._id \
+                         == MemberId({})",
                         member.id
                     ));
                 }
                 if other.host == member.host {
                     return invalid(format!(
-                        "Found two member configurations with same host field: {}",
+                        "Found two member configurations with same host field, members.{before}.host == \
+                         members.{at}.host == {}",
                         member.host
                     ));
                 }
@@ -150,7 +118,8 @@ impl SetConfig {
         let voters = members.iter().filter(|member| member.votes).count();
         if !(1..=7).contains(&voters) {
             return invalid(format!(
-                "Replica set configuration contains {voters} voting members, but must be 1 to 7"
+                "Replica set configuration contains {voters} voting members, but must be at least 1 and no more than \
+                 7"
             ));
         }
         if !members.iter().any(Member::electable) {
@@ -223,6 +192,41 @@ impl SetConfig {
         }
     }
 
+    /// The document as clients see it: who waits for a vote is not told.
+    pub fn shown(&self) -> Document {
+        let mut shown = self.document.clone();
+        for member in member_documents(&mut shown) {
+            member.remove("newlyAdded");
+        }
+        shown
+    }
+
+    /// Holds back the votes of members that are new since `old`, until they have done their initial sync.
+    pub fn hold_back_votes(&mut self, old: &Self) {
+        for (member, document) in self.members.iter_mut().zip(member_documents(&mut self.document)) {
+            let is_new = old.member(member.id).is_none_or(|was| was.newly_added);
+            if is_new && member.votes && !member.arbiter {
+                (member.votes, member.newly_added) = (false, true);
+                document.insert("newlyAdded", true);
+            }
+        }
+    }
+
+    /// The next version, in which this member has its vote.
+    #[must_use]
+    pub fn grant_vote(&self, id: i32) -> Self {
+        let mut new = self.clone();
+        new.version += 1;
+        new.document.insert("version", new.version);
+        for (member, document) in new.members.iter_mut().zip(member_documents(&mut new.document)) {
+            if member.id == id {
+                (member.votes, member.newly_added) = (true, false);
+                document.remove("newlyAdded");
+            }
+        }
+        new
+    }
+
     /// The rules of a first configuration.
     pub fn check_initial(&self) -> Result<(), CommandError> {
         if self.version != 1 {
@@ -249,7 +253,9 @@ impl SetConfig {
 
     /// Whether this configuration may follow `old`. All of it is 103 to the client, whatever rule is broken.
     pub fn check_follows(&self, old: &Self, force: bool) -> Result<(), CommandError> {
-        self.follows(old, force)
+        self.validate()
+            .map_err(|error| error.message)
+            .and_then(|()| self.follows(old, force))
             .or_else(|reason| fail(Code::NewReplicaSetConfigurationIncompatible, reason))
     }
 
@@ -268,7 +274,10 @@ impl SetConfig {
             ));
         }
         if self.set_id() != old.set_id() {
-            return Err("New and old configurations differ in replica set ID".into());
+            let [was, new] = [old, self].map(|config| config.set_id().unwrap_or_default());
+            return Err(format!(
+                "New and old configurations differ in replica set ID; old was {was}, and new is {new}"
+            ));
         }
         for (new, was) in self
             .members
@@ -278,7 +287,7 @@ impl SetConfig {
             if new.host == was.host && new.id != was.id {
                 return Err(format!(
                     "New and old configurations both have members with host of {} but in the new configuration the \
-                     _id field is {} and in the old configuration it is {} for replica set {}",
+                     _id field is MemberId({}) and in the old configuration it is MemberId({}) for replica set {}",
                     was.host, new.id, was.id, self.name
                 ));
             }
@@ -300,75 +309,16 @@ impl SetConfig {
 }
 
 fn voting(config: &SetConfig) -> BTreeSet<i32> {
-    config.voters().map(|member| member.id).collect()
+    let members = config.members.iter();
+    members
+        .filter(|member| member.votes || member.newly_added)
+        .map(|member| member.id)
+        .collect()
 }
 
-fn parse_member(from: &Document, delay_name: &str) -> Result<(Member, Document), CommandError> {
-    known(from, MEMBER_FIELDS, "MemberConfig")?;
-    if let Some(wrong) = ["secondaryDelaySecs", "slaveDelay"]
-        .iter()
-        .find(|n| **n != delay_name && from.contains_key(n))
-    {
-        return invalid(format!("BSON field 'MemberConfig.{wrong}' is an unknown field."));
-    }
-    let id = integer(from, "_id")
-        .and_then(|id| i32::try_from(id).ok())
-        .filter(|id| (0..=255).contains(id));
-    let Some(id) = id else {
-        return invalid("_id field value must be an integer between 0 and 255");
-    };
-    let host = text(from, "host", "MemberConfig")?;
-    let host = if host.contains(':') {
-        host
-    } else {
-        format!("{host}:27017")
-    };
-    let arbiter = truthy(from.get("arbiterOnly"));
-    let votes = integer(from, "votes").unwrap_or(1);
-    let priority = from.get("priority").and_then(super::query::number);
-    let member = Member {
-        id,
-        arbiter,
-        hidden: truthy(from.get("hidden")),
-        // An arbiter's default of 1 is read as 0.
-        priority: priority
-            .filter(|p| !(arbiter && (*p - 1.0).abs() < f64::EPSILON))
-            .unwrap_or(f64::from(u8::from(!arbiter))),
-        votes: votes == 1,
-        delay: integer(from, delay_name).unwrap_or(0),
-        host,
-    };
-    if !(0..=1).contains(&votes) {
-        return invalid(format!("votes field value is {votes} but must be 0 or 1"));
-    }
-    if !(0.0..=1000.0).contains(&member.priority) {
-        return invalid(format!(
-            "priority field value of {} is out of range",
-            member.priority
-        ));
-    }
-    if member.priority > 0.0 {
-        for (is_broken, why) in [
-            (!member.votes, "when non-voting (votes:0)"),
-            (member.hidden, "when hidden=true"),
-            (member.delay > 0, "when secondaryDelaySecs is used"),
-        ] {
-            if is_broken {
-                return invalid(format!("priority must be 0 {why}"));
-            }
-        }
-    }
-    if arbiter && !member.votes {
-        return invalid("Arbiter must vote (cannot have 0 votes)");
-    }
-    let document = doc! {
-        "_id": id, "host": &member.host, "arbiterOnly": arbiter,
-        "buildIndexes": from.get("buildIndexes").is_none_or(|flag| truthy(Some(flag))),
-        "hidden": member.hidden, "priority": plain(member.priority),
-        "tags": from.get_document("tags").cloned().unwrap_or_default(),
-        delay_name: member.delay, "votes": i32::from(member.votes),
-    };
-    Ok((member, document))
+fn member_documents(config: &mut Document) -> impl Iterator<Item = &mut Document> {
+    let members = config.get_array_mut("members").into_iter().flatten();
+    members.filter_map(Bson::as_document_mut)
 }
 
 fn settings(from: &Document) -> Document {
@@ -381,43 +331,9 @@ fn settings(from: &Document) -> Document {
     settings
 }
 
-/// A number as the server would store it: whole ones as integers.
-#[expect(clippy::cast_possible_truncation, reason = "a priority is at most 1000")]
-fn plain(number: f64) -> Bson {
-    if number.fract() == 0.0 {
-        Bson::Int32(number as i32)
-    } else {
-        Bson::Double(number)
-    }
-}
-
 fn is_localhost(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     name == "localhost" || name.starts_with("127.") || name == "[::1]"
-}
-
-fn known(from: &Document, fields: &[&str], what: &str) -> Result<(), CommandError> {
-    match from.keys().find(|key| !fields.contains(&key.as_str())) {
-        None => Ok(()),
-        Some(key) => invalid(format!("BSON field '{what}.{key}' is an unknown field.")),
-    }
-}
-
-fn text(from: &Document, key: &str, what: &str) -> Result<String, CommandError> {
-    match from.get_str(key) {
-        Ok(text) if !text.is_empty() => Ok(text.to_owned()),
-        _ => invalid(format!(
-            "BSON field '{what}.{key}' is missing but a required field"
-        )),
-    }
-}
-
-fn integer(from: &Document, key: &str) -> Option<i64> {
-    from.get(key).and_then(whole)
-}
-
-fn invalid<T>(reason: impl Into<String>) -> Result<T, CommandError> {
-    fail(Code::InvalidReplicaSetConfig, reason)
 }
 
 #[cfg(test)]
@@ -425,10 +341,10 @@ mod tests {
     use super::*;
 
     fn config(version: i32, members: Vec<Document>) -> Result<SetConfig, CommandError> {
-        SetConfig::parse(
-            &doc! {"_id": "rs0", "version": version, "members": members},
-            (7, 0),
-        )
+        let document = doc! {"_id": "rs0", "version": version, "members": members};
+        let config = SetConfig::parse(&document, (7, 0))?;
+        config.validate()?;
+        Ok(config)
     }
 
     fn three(version: i32) -> SetConfig {
@@ -450,14 +366,14 @@ mod tests {
         assert_eq!(
             *member,
             doc! {"_id": 0, "host": "db1:27017", "arbiterOnly": false, "buildIndexes": true, "hidden": false,
-            "priority": 1, "tags": {}, "secondaryDelaySecs": 0_i64, "votes": 1}
+            "priority": 1.0, "tags": {}, "secondaryDelaySecs": 0_i64, "votes": 1}
         );
     }
 
     #[test]
     fn wrong_documents_are_93() {
         for (members, says) in [
-            (vec![], "between 1 and 50"),
+            (vec![], "at least 1 and no more than  50"),
             (
                 vec![doc! {"_id": 0, "host": "a"}, doc! {"_id": 0, "host": "b"}],
                 "same _id",
@@ -512,12 +428,30 @@ mod tests {
             check(&renumber, 2)
                 .unwrap_err()
                 .message
-                .contains("the _id field is 7")
+                .contains("the _id field is MemberId(7)")
         );
         let arbiter = |members: &mut Vec<Bson>| {
             members[2] = doc! {"_id": 2, "host": "db3:27017", "arbiterOnly": true, "priority": 0}.into();
         };
         assert!(check(&arbiter, 2).unwrap_err().message.contains("arbiterOnly"));
+    }
+
+    #[test]
+    fn a_new_voter_counts_once_it_is_granted_its_vote_and_nobody_is_told_of_it() {
+        let old = three(1);
+        let mut document = old.document.clone();
+        document.insert("version", 2);
+        let members = document.get_array_mut("members").unwrap();
+        members.push(doc! {"_id": 3, "host": "db4:27017"}.into());
+        let mut new = SetConfig::parse(&document, (7, 0)).unwrap();
+        new.hold_back_votes(&old);
+        assert_eq!((new.voters().count(), new.majority()), (3, 2));
+        assert_eq!(new.shown(), SetConfig::parse(&document, (7, 0)).unwrap().document);
+        let read = SetConfig::parse(&new.document, (7, 0)).unwrap();
+        assert_eq!(read, new, "it travels with the configuration");
+        let granted = new.grant_vote(3);
+        assert_eq!((granted.version, granted.voters().count()), (3, 4));
+        assert_eq!(granted.shown(), granted.document);
     }
 
     #[test]

@@ -157,13 +157,6 @@ impl Store {
     pub fn has_users(&self) -> bool {
         self.all(USERS).next().is_some()
     }
-
-    /// Whether there is data of its own, which a member that joins by an initiate must not have.
-    pub fn has_data(&self) -> bool {
-        self.collections
-            .iter()
-            .any(|(name, _)| !name.starts_with("local."))
-    }
 }
 
 fn keep<'a>(

@@ -18,7 +18,6 @@ use super::optime::OpTime;
 use super::peer::PeerError;
 use super::repl::MemberState;
 use super::setconfig::Member;
-use super::store::Store;
 
 /// How many entries go over at once.
 const BATCH: usize = 1000;
@@ -214,17 +213,7 @@ async fn roll_back(node: &Node, source: &Member, mine: OpTime, theirs: OpTime) -
         "Rollback",
         &json!({"entries": state.oplog.entries().len() - length}),
     );
-    if let Err(error) = state.oplog.truncate(length) {
-        node.log.write(
-            "F",
-            "STORAGE",
-            23095,
-            "Fatal assertion",
-            &json!({"error": error.to_string()}),
-        );
-        std::process::exit(14);
-    }
-    state.store = Store::replay(state.oplog.entries());
+    node.truncate(state, length);
     Ok(())
 }
 
@@ -270,6 +259,9 @@ fn note_position(node: &Node, command: &Document, after: OpTime) {
     node.learn_term(state, command.get_i64("term").unwrap_or(0));
     let mine = state.oplog.last();
     let id = command.get_i32("fromId").unwrap_or(-1);
+    if state.control.deaf {
+        return;
+    }
     if let Some(peer) = state.repl.peers.get_mut(&id)
         && after > peer.optime
     {

@@ -100,15 +100,31 @@ async fn without_a_set_name_there_is_no_replication_and_writes_stay() {
     assert_eq!(cluster.client(0).await.insert(1).await, Ok(None));
     cluster.kill(0).await;
     cluster.boot(0).await;
-    // Somebody else's initiate must not take its data away; its own may.
     let config = cluster.config(1, &[0, 1]);
-    assert_eq!(
-        cluster.ask(1, doc! {"replSetInitiate": config.clone()}).await,
-        Err(110)
-    );
     cluster.ask(0, doc! {"replSetInitiate": config}).await.unwrap();
     cluster.await_states(2, "SECONDARY", 1).await;
     assert_eq!(cluster.client(1).await.ids().await, [1]);
+}
+
+/// As a real one does, it asks nobody whether they have data; who has some drops it for the set's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_initiate_elsewhere_takes_the_data_of_a_member_away() {
+    let mut cluster = Cluster::start(2, false).await;
+    cluster.kill(0).await;
+    let alone = standins::mongod::config::Options {
+        repl_set: None,
+        ..cluster.options(0)
+    };
+    cluster.boot_with(0, alone).await;
+    assert_eq!(cluster.client(0).await.insert(1).await, Ok(None));
+    cluster.kill(0).await;
+    cluster.boot(0).await;
+    let mut config = cluster.config(1, &[0, 1]);
+    let other = config.get_array_mut("members").unwrap()[0].as_document_mut();
+    other.unwrap().extend(doc! {"votes": 0, "priority": 0});
+    cluster.ask(1, doc! {"replSetInitiate": config}).await.unwrap();
+    cluster.await_states(2, "SECONDARY", 1).await;
+    assert_eq!(cluster.client(0).await.ids().await, [0; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

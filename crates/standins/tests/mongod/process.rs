@@ -25,7 +25,7 @@ fn it_says_what_it_is_and_refuses_like_the_real_one() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("mongod.conf");
     for (text, version, says) in [
-        ("net:\n\tport: 1\n", "7.0.14", "illegal tab"),
+        ("net:\n\tport: 1\n", "7.0.14", "illegal map value"),
         (
             "storage:\n  journal:\n    enabled: true\n",
             "6.1.0",
@@ -45,7 +45,8 @@ fn it_says_what_it_is_and_refuses_like_the_real_one() {
             .arg(&config)
             .output()
             .unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let error = String::from_utf8(said).unwrap();
         assert!(error.contains(says), "{error}");
         let expected = if says == "NonExistentPath" { 100 } else { 2 };
         assert_eq!(output.status.code(), Some(expected));

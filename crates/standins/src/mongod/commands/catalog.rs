@@ -7,6 +7,7 @@ use bson::{Document, doc};
 use crate::mongod::errors::{Code, Reply, fail};
 use crate::mongod::node::{Node, State};
 use crate::mongod::oplog::Op;
+use crate::mongod::query::truthy;
 use crate::mongod::repl::MemberState;
 use crate::mongod::rights::{Exception, Need, may};
 
@@ -103,13 +104,18 @@ pub(super) fn list_databases(node: &Node, session: &Session, command: &Document)
         *sizes.entry(database).or_default() += 4096;
     }
     sizes.entry("local").or_insert(4096);
-    let all = !node.options.auth || may(&session.users, &Need::Monitor, Exception::None);
+    // Where a set keeps its sessions, from the first primary on.
+    if node.options.repl_set.is_some() {
+        sizes.entry("config").or_insert(4096);
+    }
+    let all = !node.options.auth || may(&session.users, &Need::Inspect, Exception::None);
     if !all && matches!(command.get_bool("authorizedDatabases"), Ok(false)) {
         return fail(
             Code::Unauthorized,
             "Insufficient permissions to list all databases",
         );
     }
+    let names_only = truthy(command.get("nameOnly"));
     let seen = |name: &str| {
         all || may(
             &session.users,
@@ -120,8 +126,17 @@ pub(super) fn list_databases(node: &Node, session: &Session, command: &Document)
     let shown: Vec<_> = sizes
         .iter()
         .filter(|(name, _)| seen(name))
-        .map(|(name, size)| doc! {"name": *name, "sizeOnDisk": *size, "empty": false})
+        .map(|(name, size)| {
+            if names_only {
+                doc! {"name": *name}
+            } else {
+                doc! {"name": *name, "sizeOnDisk": *size, "empty": false}
+            }
+        })
         .collect();
+    if names_only {
+        return Ok(doc! {"databases": shown});
+    }
     let total: i64 = sizes.values().sum();
     Ok(doc! {"databases": shown, "totalSize": total, "totalSizeMb": total / 1_048_576})
 }

@@ -23,34 +23,38 @@ enum Wanted {
 
 /// The cluster-wide default that somebody set.
 pub(super) fn set_by_hand(state: &State) -> Option<Document> {
-    state
-        .store
-        .get(SETTINGS, &DEFAULTS_ID.into())?
-        .get_document("defaultWriteConcern")
-        .ok()
-        .cloned()
+    settings(state)?.get_document("defaultWriteConcern").ok().cloned()
 }
 
-/// What `getDefaultRWConcern` tells.
+fn settings(state: &State) -> Option<&Document> {
+    state.store.get(SETTINGS, &DEFAULTS_ID.into())
+}
+
+/// Whether writes wait for the majority where nobody says anything else; before 5.0 they never do.
+fn implicit_majority(node: &Node, config: Option<&SetConfig>) -> bool {
+    node.options.release() >= (5, 0) && config.is_none_or(SetConfig::implicit_majority)
+}
+
+/// What `getDefaultRWConcern` tells; before 5.0 it does not say where a default comes from.
 pub(super) fn get_default(node: &Node) -> Document {
     let state = node.lock();
-    let read = doc! {"level": "local"};
-    if let Some(write) = set_by_hand(&state) {
-        return doc! {
-            "defaultReadConcern": read, "defaultWriteConcern": write, "defaultWriteConcernSource": "global",
-            "defaultReadConcernSource": "implicit",
-        };
+    let mut reply = Document::new();
+    let set = set_by_hand(&state);
+    if node.options.release() >= (5, 0) {
+        reply.extend(doc! {
+            "defaultReadConcern": {"level": "local"}, "defaultReadConcernSource": "implicit",
+            "defaultWriteConcernSource": if set.is_some() { "global" } else { "implicit" },
+        });
     }
-    let mut reply = doc! {"defaultReadConcern": read};
-    if state
-        .repl
-        .config
-        .as_ref()
-        .is_some_and(SetConfig::implicit_majority)
-    {
+    if let Some(write) = set {
+        reply.insert("defaultWriteConcern", write);
+    } else if implicit_majority(node, state.repl.config.as_ref()) {
         reply.insert("defaultWriteConcern", doc! {"w": "majority", "wtimeout": 0});
     }
-    reply.extend(doc! {"defaultWriteConcernSource": "implicit", "defaultReadConcernSource": "implicit"});
+    for key in ["updateOpTime", "updateWallClockTime"] {
+        reply.extend(settings(&state).and_then(|set| Some((key.to_owned(), set.get(key)?.clone()))));
+    }
+    reply.insert("localUpdateWallClockTime", bson::DateTime::now());
     reply
 }
 
@@ -59,14 +63,7 @@ pub(super) async fn set_default(node: &Node, command: &Document) -> Reply {
     let at = {
         let state = &mut *node.lock();
         require_primary(node, state, "config")?;
-        let Some(mut document) = state
-            .store
-            .get(SETTINGS, &DEFAULTS_ID.into())
-            .cloned()
-            .or(Some(doc! {}))
-        else {
-            return Ok(doc! {});
-        };
+        let mut document = settings(state).cloned().unwrap_or_default();
         for key in ["defaultWriteConcern", "defaultReadConcern"] {
             if let Ok(value) = command.get_document(key) {
                 document.insert(key, value.clone());
@@ -79,6 +76,7 @@ pub(super) async fn set_default(node: &Node, command: &Document) -> Reply {
             );
         }
         document.insert("_id", DEFAULTS_ID);
+        document.insert("updateOpTime", state.oplog.last().timestamp());
         document.insert("updateWallClockTime", bson::DateTime::now());
         node.write(state, &Op::replace(SETTINGS, DEFAULTS_ID.into(), document))?
     };
@@ -97,7 +95,12 @@ pub(super) fn require_primary(node: &Node, state: &State, database: &str) -> Res
     if node.options.repl_set.is_none() || state.repl.state == MemberState::Primary || database == "local" {
         return Ok(());
     }
-    fail(Code::NotWritablePrimary, "not primary")
+    let word = if node.options.release() < (5, 0) {
+        "not master"
+    } else {
+        "not primary"
+    };
+    fail(Code::NotWritablePrimary, word)
 }
 
 /// Waits as long as the command's write concern wants it; adds the `writeConcernError` where that fails.
@@ -159,7 +162,7 @@ fn wanted(node: &Node, state: &State, concern: Option<&Document>) -> Result<Want
     let w = concern.and_then(|concern| concern.get("w"));
     let config = state.repl.config.as_ref();
     match w {
-        None if config.is_none_or(SetConfig::implicit_majority) => Ok(Wanted::Majority),
+        None if implicit_majority(node, config) => Ok(Wanted::Majority),
         None => Ok(Wanted::Members(1)),
         Some(Bson::String(w)) if w == "majority" => Ok(Wanted::Majority),
         Some(Bson::String(w)) => fail(

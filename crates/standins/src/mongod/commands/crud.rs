@@ -11,6 +11,7 @@ use crate::mongod::repl::MemberState;
 use crate::mongod::sync;
 
 use super::concern::{await_write, label, require_primary};
+use super::hello;
 
 /// What a batch of writes comes to.
 #[derive(Default)]
@@ -69,6 +70,7 @@ async fn batch(
         }
     }
     await_write(node, command, done.at.unwrap_or(OpTime::NULL), &mut reply).await;
+    reply.extend(hello::election_id(&node.lock()).map(|id| ("electionId".to_owned(), id.into())));
     Ok(reply)
 }
 

@@ -1,12 +1,13 @@
 //! Questions about the server itself: its version, options, figures and parameters.
 
-use bson::{Bson, DateTime, Document, doc};
+use bson::{DateTime, Document, doc};
 
 use crate::mongod::errors::{Code, Reply, fail};
 use crate::mongod::node::Node;
 use crate::mongod::repl::MemberState;
 use crate::mongod::sync;
 
+use super::hello;
 use super::session::Session;
 
 /// `buildInfo`; its module list says that this is none of MongoDB's builds.
@@ -41,26 +42,17 @@ pub(super) fn connection_status(session: &Session) -> Document {
 pub(super) fn server_status(node: &Node, command: &Document) -> Reply {
     let uptime = node.started.elapsed();
     let millis = i64::try_from(uptime.as_millis()).unwrap_or(i64::MAX);
-    let state = node.lock();
+    let state = &mut *node.lock();
     let host = format!("{}:{}", host_name(), node.options.port);
     let mut reply = doc! {
         "host": host, "version": &node.options.version, "process": "mongod", "pid": i64::from(std::process::id()),
-        "uptime": uptime.as_secs_f64().floor(), "uptimeMillis": millis, "uptimeEstimate": millis / 1000,
-        "localTime": DateTime::now(), "storageEngine": {"name": "stand-in", "persistent": true},
+        "uptime": uptime.as_secs_f64().floor(), "uptimeMillis": millis, "localTime": DateTime::now(),
+        "storageEngine": {"name": "stand-in", "persistent": true},
     };
-    let repl = &state.repl;
-    if let Some(config) = &repl.config {
-        let member = repl.my_member();
-        let primary = repl
-            .primary(state.control.election())
-            .and_then(|id| config.member(id));
-        reply.insert("repl", doc! {
-            "setName": &config.name, "setVersion": config.version,
-            "isWritablePrimary": repl.state == MemberState::Primary, "secondary": repl.state == MemberState::Secondary,
-            "primary": primary.map_or(Bson::Null, |member| member.host.clone().into()),
-            "me": member.map_or(Bson::Null, |member| member.host.clone().into()),
-        });
-        reply.insert("electionMetrics", doc! {});
+    if node.options.repl_set.is_some() {
+        let mut repl = doc! {"topologyVersion": hello::topology(node, state)};
+        hello::describe_set(state, "isWritablePrimary", &mut repl);
+        reply.insert("repl", repl);
     }
     if node.options.release() >= (5, 1) {
         let own = ["admin.", "config.", "local."];
@@ -71,8 +63,8 @@ pub(super) fn server_status(node: &Node, command: &Document) -> Reply {
     }
     if crate::mongod::query::truthy(command.get("oplog")) && node.options.repl_set.is_some() {
         // Without an oplog the question is refused as a whole (4.9, an arbiter and a server that waits for its set).
-        let first = state.oplog.entries().get(sync::window_start(&state));
-        let Some(first) = first.filter(|_| repl.config.is_some()) else {
+        let first = state.oplog.entries().get(sync::window_start(state));
+        let Some(first) = first.filter(|_| state.repl.config.is_some()) else {
             return fail(Code::Location17347, "Problem reading earliest entry from oplog");
         };
         let latest = state.oplog.last().timestamp();
@@ -100,6 +92,13 @@ fn host_name() -> String {
 pub(super) fn get_parameter(node: &Node, command: &Document) -> Reply {
     let (major, minor) = node.options.release();
     let minor = if major >= 5 { 0 } else { minor };
+    let is_arbiter = node.lock().repl.state == MemberState::Arbiter;
+    if is_arbiter && command.contains_key("featureCompatibilityVersion") {
+        return fail(
+            Code::UnknownFeatureCompatibilityVersion,
+            "featureCompatibilityVersion is not yet known.",
+        );
+    }
     let known = doc! {
         "featureCompatibilityVersion": {"version": format!("{major}.{minor}")},
         "authenticationMechanisms": ["SCRAM-SHA-256"], "enableLocalhostAuthBypass": true,

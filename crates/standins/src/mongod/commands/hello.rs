@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
 
+use crate::mongod::errors::{Code, CommandError, Reply};
 use crate::mongod::node::{Node, State};
 use crate::mongod::query::{truthy, whole};
 use crate::mongod::repl::MemberState;
@@ -15,7 +17,7 @@ use super::session::Session;
 
 /// Answers `hello`, `isMaster` or `ismaster`: at once, or where the client knows the present state already, when it
 /// changes.
-pub(super) async fn hello(node: &Node, session: &Session, command: &Document, name: &str) -> Document {
+pub(super) async fn hello(node: &Node, session: &Session, command: &Document, name: &str) -> Reply {
     let known = command.get_document("topologyVersion").ok();
     let patience = command
         .get("maxAwaitTimeMS")
@@ -30,13 +32,25 @@ pub(super) async fn hello(node: &Node, session: &Session, command: &Document, na
         node.await_topology(counter, Duration::from_millis(patience))
             .await;
     }
-    describe(node, session, command, name)
+    if let Some(rest) = node.quiesces(&node.lock()) {
+        let error = CommandError::new(
+            Code::ShutdownInProgress,
+            "The server is in quiesce mode and will shut down",
+        );
+        let rest = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
+        return Err(error.with("remainingQuiesceTimeMillis", rest));
+    }
+    Ok(describe(node, session, command, name))
+}
+
+/// `topologyVersion`: which process answers, and how often what it says of the set has changed.
+pub(super) fn topology(node: &Node, state: &mut State) -> Document {
+    doc! {"processId": node.instance, "counter": state.topology_version()}
 }
 
 fn describe(node: &Node, session: &Session, command: &Document, name: &str) -> Document {
     let state = &mut *node.lock();
-    let counter = state.topology_version();
-    let mut reply = Document::new();
+    let mut reply = doc! {"topologyVersion": topology(node, state)};
     let writable = if name == "hello" {
         "isWritablePrimary"
     } else {
@@ -47,14 +61,14 @@ fn describe(node: &Node, session: &Session, command: &Document, name: &str) -> D
     } else {
         describe_set(state, writable, &mut reply);
     }
-    if name != "hello" || truthy(command.get("helloOk")) {
+    if truthy(command.get("helloOk")) {
         reply.insert("helloOk", true);
     }
     reply.extend(doc! {
         "maxBsonObjectSize": 16 * 1024 * 1024, "maxMessageSizeBytes": i32::try_from(MAX_MESSAGE).unwrap_or(i32::MAX),
         "maxWriteBatchSize": 100_000, "localTime": DateTime::now(), "logicalSessionTimeoutMinutes": 30,
         "connectionId": session.id, "minWireVersion": 0, "maxWireVersion": wire_version(node.options.release()),
-        "readOnly": false, "topologyVersion": {"processId": node.instance, "counter": counter},
+        "readOnly": false,
     });
     if let Ok(user) = command.get_str("saslSupportedMechs") {
         let known = state.store.get(USERS, &Bson::from(user)).is_some();
@@ -69,6 +83,7 @@ fn describe(node: &Node, session: &Session, command: &Document, name: &str) -> D
 fn wire_version((major, minor): (u32, u32)) -> i32 {
     match (major, minor) {
         (4, 2) => 8,
+        (4, 9) => 12,
         (4, _) => 9,
         (5, _) => 13,
         (6, _) => 17,
@@ -77,7 +92,8 @@ fn wire_version((major, minor): (u32, u32)) -> i32 {
     }
 }
 
-fn describe_set(state: &State, writable: &str, reply: &mut Document) {
+/// What the server says of its set, here and in `serverStatus`.
+pub(super) fn describe_set(state: &State, writable: &str, reply: &mut Document) {
     let repl = &state.repl;
     let (Some(config), Some(me)) = (&repl.config, repl.my_member()) else {
         reply.extend(doc! {
@@ -108,13 +124,8 @@ fn describe_set(state: &State, writable: &str, reply: &mut Document) {
         reply.insert("hidden", true);
     }
     reply.insert("me", &me.host);
-    if let Some((at, _)) = repl.elected {
-        let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
-        bytes[4..].copy_from_slice(&at.term.to_be_bytes());
-        reply.insert("electionId", bson::oid::ObjectId::from_bytes(bytes));
-    }
-    let last = state.oplog.last();
+    reply.extend(election_id(state).map(|id| ("electionId".to_owned(), id.into())));
+    let last = repl.applied(state.oplog.last());
     reply.insert(
         "lastWrite",
         doc! {
@@ -122,6 +133,15 @@ fn describe_set(state: &State, writable: &str, reply: &mut Document) {
             "majorityOpTime": repl.commit.document(), "majorityWriteDate": repl.commit.date(),
         },
     );
+}
+
+/// `electionId`: the term of this primary.
+pub(super) fn election_id(state: &State) -> Option<ObjectId> {
+    let (at, _) = state.repl.elected?;
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
+    bytes[4..].copy_from_slice(&at.term.to_be_bytes());
+    Some(ObjectId::from_bytes(bytes))
 }
 
 fn name_members(config: &SetConfig, reply: &mut Document) {

@@ -13,16 +13,17 @@ mod users;
 
 use std::sync::Arc;
 
-use bson::{Document, doc};
+use bson::spec::BinarySubtype;
+use bson::{Binary, Document, doc};
 
 use super::errors::{Code, CommandError, Reply, fail};
 pub(super) use replset::step_down_primary;
 pub(super) use session::Session;
 
-use super::node::Node;
+use super::node::{Node, State};
 use super::repl::MemberState;
 use super::rights::{Exception, Need, may};
-use super::{election, heartbeat, sync};
+use super::{election, heartbeat, show, sync};
 
 /// Answers one command.
 pub(super) async fn answer(node: &Arc<Node>, session: &mut Session, command: &Document) -> Document {
@@ -32,12 +33,36 @@ pub(super) async fn answer(node: &Arc<Node>, session: &mut Session, command: &Do
         Ok(()) => run(node, session, &name, &database, command).await,
         Err(error) => Err(error),
     };
-    match result {
+    let mut reply = match result {
         Ok(mut reply) => {
             reply.insert("ok", 1.0);
             reply
         }
+        Err(error) if error.is_of_the_topology() && node.options.repl_set.is_some() => {
+            let mut reply = doc! {"topologyVersion": hello::topology(node, &mut node.lock())};
+            reply.extend(error.reply());
+            reply
+        }
         Err(error) => error.reply(),
+    };
+    if node.options.repl_set.is_some() {
+        gossip(&node.lock(), &mut reply);
+    }
+    reply
+}
+
+/// The set's time, which its members tell once a primary has written anything.
+fn gossip(state: &State, reply: &mut Document) {
+    let now = state.oplog.last();
+    if now.term > 0 {
+        let hash = Binary {
+            subtype: BinarySubtype::Generic,
+            bytes: vec![0; 20],
+        };
+        let signature = doc! {"hash": hash, "keyId": 0_i64};
+        reply.extend(doc! {
+            "$clusterTime": {"clusterTime": now.timestamp(), "signature": signature}, "operationTime": now.timestamp(),
+        });
     }
 }
 
@@ -63,13 +88,18 @@ fn authorize(
     if may(&session.users, &need, exception) {
         return Ok(());
     }
-    if session.users.is_empty() {
+    if session.users.is_empty() && exception == Exception::None {
+        let word = if node.options.release() < (6, 0) {
+            "command"
+        } else {
+            "Command"
+        };
         return fail(
             Code::Unauthorized,
-            format!("Command {name} requires authentication"),
+            format!("{word} {name} requires authentication"),
         );
     }
-    let shown = doc! {name: command.get(name).cloned().unwrap_or(1.into()), "$db": database};
+    let shown = show::command(command);
     fail(
         Code::Unauthorized,
         format!("not authorized on {database} to execute command {shown}"),
@@ -90,13 +120,8 @@ fn need(name: &str, database: &str, command: &Document) -> Need {
         "replSetStepDown" | "replSetFreeze" | "setParameter" | "setDefaultRWConcern" | "shutdown" => {
             Need::Manage
         }
-        "serverStatus"
-        | "getCmdLineOpts"
-        | "getParameter"
-        | "hostInfo"
-        | "getLog"
-        | "getDefaultRWConcern"
-        | "features" => Need::Monitor,
+        "serverStatus" | "getCmdLineOpts" | "getParameter" => Need::Monitor,
+        "hostInfo" | "getLog" | "getDefaultRWConcern" | "features" => Need::Inspect,
         "listDatabases" => Need::LoggedIn,
         "createUser" => Need::CreateUser(on),
         "updateUser" | "dropUser" | "grantRolesToUser" => Need::Users(on),
@@ -117,7 +142,7 @@ async fn run(
     command: &Document,
 ) -> Reply {
     match name {
-        "hello" | "isMaster" | "ismaster" => Ok(hello::hello(node, session, command, name).await),
+        "hello" | "isMaster" | "ismaster" => hello::hello(node, session, command, name).await,
         "ping" | "endSessions" | "killCursors" => Ok(doc! {}),
         "buildInfo" | "buildinfo" => Ok(diagnostic::build_info(node)),
         "connectionStatus" => Ok(diagnostic::connection_status(session)),
@@ -126,7 +151,7 @@ async fn run(
         "getCmdLineOpts" => Ok(doc! {"argv": &node.options.argv, "parsed": node.options.parsed.clone()}),
         "hostInfo" => Ok(diagnostic::host_info()),
         "getParameter" => diagnostic::get_parameter(node, command),
-        "setParameter" => Ok(doc! {"was": bson::Bson::Null}),
+        "setParameter" => Ok(doc! {"was": 0}),
         "saslStart" => sasl::start(node, session, database, command),
         "saslContinue" => sasl::proceed(node, session, command),
         "logout" => {
@@ -142,7 +167,7 @@ async fn run(
         "createUser" => users::create(node, database, command).await,
         "updateUser" => users::update(node, database, command).await,
         "dropUser" => users::drop_user(node, database, command).await,
-        "usersInfo" => Ok(users::info(node, database, command)),
+        "usersInfo" => users::info(node, database, command),
         "setDefaultRWConcern" => concern::set_default(node, command).await,
         "getDefaultRWConcern" => Ok(concern::get_default(node)),
         "insert" => crud::insert(node, database, command).await,

@@ -51,15 +51,8 @@ pub(super) async fn initiate(node: &Arc<Node>, command: &Document) -> Reply {
         document.insert("version", 1);
     }
     let mut config = SetConfig::parse(&document, node.options.release())?;
-    if config.name != name {
-        return fail(
-            Code::InvalidReplicaSetConfig,
-            format!(
-                "Attempting to initiate a replica set with name {}, but command line reports {name}; rejecting",
-                config.name
-            ),
-        );
-    }
+    require_name(&config, &name, "initiate with a set name that", "initiate")?;
+    config.validate()?;
     config.check_initial()?;
     let me = find_me(node, &config, Code::InvalidReplicaSetConfig).await?;
     config = config.in_term(0);
@@ -80,10 +73,18 @@ pub(super) async fn initiate(node: &Arc<Node>, command: &Document) -> Reply {
 }
 
 fn already_initialized() -> CommandError {
-    CommandError::new(Code::AlreadyInitialized, "already initialized").with(
-        "info",
-        "try querying local.system.replset to see current configuration",
-    )
+    CommandError::new(Code::AlreadyInitialized, "already initialized")
+}
+
+fn require_name(config: &SetConfig, name: &str, refusal: &str, whose: &str) -> Result<(), CommandError> {
+    if config.name == name {
+        return Ok(());
+    }
+    let message = format!(
+        "Rejecting {refusal} differs from command line set name, {whose} set name: {}, command line set name: {name}",
+        config.name
+    );
+    fail(Code::InvalidReplicaSetConfig, message)
 }
 
 async fn find_me(node: &Node, config: &SetConfig, code: Code) -> Result<i32, CommandError> {
@@ -103,7 +104,10 @@ async fn find_me(node: &Node, config: &SetConfig, code: Code) -> Result<i32, Com
             } else {
                 code
             },
-            format!("This node, with _id {me} is not electable under the new configuration with {described}"),
+            format!(
+                "This node, {}, with _id MemberId({me}) is not electable under the new configuration with {described}",
+                config.member(*me).map_or("", |member| &member.host)
+            ),
         ),
         several => fail(
             Code::InvalidReplicaSetConfig,
@@ -123,13 +127,10 @@ async fn check_quorum(
         .member(me)
         .map(|member| member.host.clone())
         .unwrap_or_default();
-    let mut request = doc! {
+    let request = doc! {
         "replSetHeartbeat": &config.name, "$db": "admin", "configVersion": -1, "configTerm": -1_i64,
-        "term": node.lock().repl.term, "from": "", "fromId": me, "sender": my_host,
+        "term": node.lock().repl.term, "from": "", "fromId": me, "sender": &my_host,
     };
-    if initial {
-        request.insert("checkEmpty", true);
-    }
     let mut asked = tokio::task::JoinSet::new();
     for member in config.members.iter().filter(|member| member.id != me).cloned() {
         let (node, request) = (Arc::clone(node), request.clone());
@@ -144,12 +145,15 @@ async fn check_quorum(
     let mine = config
         .member(me)
         .map_or((false, false), |member| (member.votes, member.electable()));
-    let (mut voters, mut electable, mut failed) = (usize::from(mine.0), usize::from(mine.1), Vec::new());
-    for (member, answer) in asked.join_all().await {
+    let (mut electable, mut failed) = (usize::from(mine.1), Vec::new());
+    let mut voters: Vec<String> = mine.0.then_some(my_host).into_iter().collect();
+    let mut answers = asked.join_all().await;
+    answers.sort_by_key(|(member, _)| config.members.iter().position(|known| known.id == member.id));
+    for (member, answer) in answers {
         match answer {
             Ok(answer) => {
-                veto(config, &member, &answer, initial)?;
-                voters += usize::from(member.votes);
+                veto(config, &member, &answer)?;
+                voters.extend(member.votes.then_some(member.host.clone()));
                 electable += usize::from(member.electable());
             }
             Err(error) if error.code == Code::InconsistentReplicaSetNames as i32 => {
@@ -174,21 +178,23 @@ async fn check_quorum(
             "Quorum check failed because no electable nodes responded; at least one required for config";
         return fail(Code::NodeNotFound, message);
     }
-    if voters < config.majority() {
+    if voters.len() < config.majority() {
         return fail(
             Code::NodeNotFound,
             format!(
-                "Quorum check failed because not enough voting nodes responded; required {} but only the following \
-                 {voters} voting nodes responded; the following nodes did not respond affirmatively: {failed}",
-                config.majority()
+                "Quorum check failed because not enough voting nodes responded; required {} but only the following {} \
+                 voting nodes responded: {}; the following nodes did not respond affirmatively: {failed}",
+                config.majority(),
+                voters.len(),
+                voters.join(", ")
             ),
         );
     }
     Ok(())
 }
 
-/// What forbids a configuration whoever else agrees.
-fn veto(config: &SetConfig, member: &Member, answer: &Document, initial: bool) -> Result<(), CommandError> {
+/// What forbids a configuration whoever else agrees. That a member has data of its own does not: it loses it.
+fn veto(config: &SetConfig, member: &Member, answer: &Document) -> Result<(), CommandError> {
     let host = &member.host;
     let theirs = answer.get_i32("configVersion").unwrap_or(-1);
     if theirs >= config.version {
@@ -210,10 +216,6 @@ fn veto(config: &SetConfig, member: &Member, answer: &Document, initial: bool) -
     if id.is_some() && id != config.set_id() {
         let message = format!("Our replica set ID did not match that of {host}");
         return fail(Code::NewReplicaSetConfigurationIncompatible, message);
-    }
-    if initial && truthy(answer.get("hasData")) {
-        let message = format!("'{host}' has data already, cannot initiate set.");
-        return fail(Code::CannotInitializeNodeWithData, message);
     }
     Ok(())
 }
@@ -273,10 +275,7 @@ fn not_committed(state: &State) -> String {
 
 fn check_may_reconfigure(state: &State, force: bool) -> Result<(), CommandError> {
     if state.repl.config.is_none() {
-        return fail(
-            Code::NotYetInitialized,
-            "Node not yet initialized; use the replSetInitiate command",
-        );
+        return fail(Code::NotYetInitialized, "no replset config has been received");
     }
     if state.repl.reconfiguring {
         let message = "Cannot run replSetReconfig because the node is currently updating its configuration";
@@ -284,7 +283,8 @@ fn check_may_reconfigure(state: &State, force: bool) -> Result<(), CommandError>
     }
     if !force && !is_primary(state) {
         let message = format!(
-            "New config is rejected :: caused by :: Safe reconfig is only allowed on a writable PRIMARY. Current state {}",
+            "New config is rejected :: caused by :: replSetReconfig should only be run on a writable PRIMARY. Current \
+             state {};",
             state.repl.state.name()
         );
         return fail(Code::NotWritablePrimary, message);
@@ -329,10 +329,24 @@ async fn carry_out(
     document: &Document,
     force: bool,
 ) -> Result<(), CommandError> {
-    let config = SetConfig::parse(document, node.options.release())?;
+    let mut config = SetConfig::parse(document, node.options.release())?;
+    require_name(
+        &config,
+        &old.name,
+        "reconfig where new config set name",
+        "new config",
+    )?;
     config.check_follows(old, force)?;
+    if !force {
+        config.hold_back_votes(old);
+    }
     let default = concern::set_by_hand(&node.lock());
-    if !force && default.is_none() && old.implicit_majority() != config.implicit_majority() {
+    // Before 5.0 nothing waits for the majority unasked.
+    if node.options.release() >= (5, 0)
+        && !force
+        && default.is_none()
+        && old.implicit_majority() != config.implicit_majority()
+    {
         return fail(
             Code::NewReplicaSetConfigurationIncompatible,
             "Reconfig attempted to install a config that would change the implicit default write concern. Use the \
@@ -398,6 +412,11 @@ pub(in crate::mongod) async fn step_down_primary(
     let found = node
         .wait_until(Some(catch_up), |state| ready(state) || !is_primary(state))
         .await;
+    if !found && !force && catch_up >= period {
+        let why = "By the time we were ready to step down, we were already past the time we were supposed to step \
+                   down until";
+        return fail(Code::ExceededTimeLimit, why);
+    }
     if !found && !force {
         let now = bson::DateTime::now().try_to_rfc3339_string().unwrap_or_default();
         return fail(
@@ -460,7 +479,8 @@ pub(super) async fn step_up(node: &Arc<Node>) -> Reply {
         let state = node.lock();
         let electable = state.repl.my_member().is_some_and(Member::electable);
         // A member that stepped down or is frozen does not run for election, even when asked to.
-        electable && state.repl.state == MemberState::Secondary && Instant::now() >= state.repl.not_before
+        let may_run = Instant::now() >= state.repl.not_before && state.quiescing.is_none();
+        electable && state.repl.state == MemberState::Secondary && may_run
     };
     if able && election::stand(node, false).await {
         return Ok(doc! {});
@@ -474,12 +494,9 @@ pub(super) fn freeze(node: &Node, command: &Document) -> Reply {
     status::config(node, state)?;
     let seconds = command.get("replSetFreeze").and_then(whole).unwrap_or(0);
     if is_primary(state) {
-        if seconds == 0 {
-            return Ok(doc! {"info": "unfreezing"});
-        }
         return fail(
             Code::NotSecondary,
-            "cannot freeze node when primary or running for election. state: Primary",
+            "Cannot freeze node when primary or running for election, state: Primary",
         );
     }
     state.repl.not_before = Instant::now() + Duration::from_secs(seconds.unsigned_abs());

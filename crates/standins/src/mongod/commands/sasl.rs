@@ -16,8 +16,12 @@ use super::users;
 pub(super) fn start(node: &Node, session: &mut Session, database: &str, command: &Document) -> Reply {
     let mechanism = command.get_str("mechanism").unwrap_or_default();
     if mechanism != "SCRAM-SHA-256" {
-        let message = format!("Received authentication for mechanism {mechanism} which is not enabled");
-        return fail(Code::MechanismUnavailable, message);
+        let received = format!("Received authentication for mechanism {mechanism} which is");
+        return if node.options.release() < (5, 0) {
+            fail(Code::BadValue, format!("{received} unknown or not enabled"))
+        } else {
+            fail(Code::MechanismUnavailable, format!("{received} not enabled"))
+        };
     }
     let payload = payload(command)?;
     let Ok((name, bare)) = parse_client_first(&payload) else {

@@ -26,7 +26,7 @@ pub(super) fn config<'a>(node: &Node, state: &'a State) -> Result<&'a SetConfig,
 /// `replSetGetConfig`.
 pub(super) fn get_config(node: &Node, command: &Document) -> Reply {
     let state = node.lock();
-    let mut reply = doc! {"config": config(node, &state)?.document.clone()};
+    let mut reply = doc! {"config": config(node, &state)?.shown()};
     if truthy(command.get("commitmentStatus")) {
         if state.repl.state != MemberState::Primary {
             return fail(
@@ -50,7 +50,7 @@ pub(super) fn get_status(node: &Node) -> Reply {
         );
     };
     let repl = &state.repl;
-    let last = state.oplog.last();
+    let (last, durable) = (repl.applied(state.oplog.last()), state.oplog.last());
     let source = repl.sync_source.and_then(|id| config.member(id));
     let members: Vec<Document> = config
         .members
@@ -59,11 +59,16 @@ pub(super) fn get_status(node: &Node) -> Reply {
             if member.id == me {
                 myself(node, &state, config, member)
             } else {
-                other(&state, member)
+                other(&state, member, node.options.release())
             }
         })
         .collect();
     let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    let stable = if repl.state == MemberState::Arbiter {
+        OpTime::NULL
+    } else {
+        repl.commit
+    };
     Ok(doc! {
         "set": &config.name, "date": DateTime::now(), "myState": repl.state as i32, "term": repl.term,
         "syncSourceHost": source.map_or("", |member| &member.host),
@@ -75,9 +80,10 @@ pub(super) fn get_status(node: &Node) -> Reply {
         "optimes": {
             "lastCommittedOpTime": repl.commit.document(), "lastCommittedWallTime": repl.commit.date(),
             "readConcernMajorityOpTime": repl.commit.document(), "appliedOpTime": last.document(),
-            "durableOpTime": last.document(), "lastAppliedWallTime": last.date(), "lastDurableWallTime": last.date(),
+            "durableOpTime": durable.document(), "lastAppliedWallTime": last.date(),
+            "lastDurableWallTime": durable.date(),
         },
-        "members": members,
+        "lastStableRecoveryTimestamp": stable.timestamp(), "members": members,
     })
 }
 
@@ -94,9 +100,11 @@ fn myself(node: &Node, state: &State, config: &SetConfig, member: &Member) -> Do
     let last = state.oplog.last();
     if !member.arbiter {
         shown.extend(doc! {
-            "optime": last.document(), "optimeDate": last.date(), "lastAppliedWallTime": last.date(),
-            "lastDurableWallTime": last.date(),
+            "optime": last.document(), "optimeDate": last.date(),
         });
+        if node.options.release() >= (5, 0) {
+            shown.extend(doc! {"lastAppliedWallTime": last.date(), "lastDurableWallTime": last.date()});
+        }
     }
     let source = repl.sync_source.and_then(|id| config.member(id));
     shown.extend(doc! {
@@ -111,7 +119,7 @@ fn myself(node: &Node, state: &State, config: &SetConfig, member: &Member) -> Do
     shown
 }
 
-fn other(state: &State, member: &Member) -> Document {
+fn other(state: &State, member: &Member, release: (u32, u32)) -> Document {
     let peer = state.repl.peers.get(&member.id).cloned().unwrap_or_default();
     let healthy = peer.up_since.is_some();
     let shown_state = if healthy || peer.last_heartbeat.is_none() {
@@ -125,9 +133,13 @@ fn other(state: &State, member: &Member) -> Document {
     if !member.arbiter {
         shown.extend(doc! {
             "optime": place.document(), "optimeDurable": place.document(), "optimeDate": place.date(),
-            "optimeDurableDate": place.date(), "lastAppliedWallTime": peer.optime.date(),
-            "lastDurableWallTime": peer.optime.date(),
+            "optimeDurableDate": place.date(),
         });
+        if release >= (5, 0) {
+            shown.extend(doc! {
+                "lastAppliedWallTime": peer.optime.date(), "lastDurableWallTime": peer.optime.date(),
+            });
+        }
     }
     describe_link(&peer, state, &mut shown);
     elected(

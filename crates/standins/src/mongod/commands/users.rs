@@ -8,6 +8,7 @@ use crate::mongod::errors::{Code, CommandError, Reply, fail};
 use crate::mongod::node::{Node, State};
 use crate::mongod::oplog::Op;
 use crate::mongod::query::{truthy, whole};
+use crate::mongod::repl::MemberState;
 use crate::mongod::rights::{Role, User};
 use crate::mongod::scram::{Credentials, ITERATIONS};
 use crate::mongod::store::USERS;
@@ -20,7 +21,7 @@ pub(super) async fn create(node: &Node, database: &str, command: &Document) -> R
     let Ok(password) = command.get_str("pwd") else {
         return fail(
             Code::BadValue,
-            "Must provide a 'pwd' field for all user documents, except those with '$external'",
+            "Must provide a 'pwd' field for all user documents, except those with '$external' as the user's source db",
         );
     };
     if name.is_empty() || password.is_empty() {
@@ -100,8 +101,21 @@ pub(super) async fn drop_user(node: &Node, database: &str, command: &Document) -
 }
 
 /// `usersInfo`: one user, several, those of a database, or all.
-pub(super) fn info(node: &Node, database: &str, command: &Document) -> Document {
+pub(super) fn info(node: &Node, database: &str, command: &Document) -> Reply {
     let state = node.lock();
+    let is_open = matches!(state.repl.state, MemberState::Primary | MemberState::Secondary);
+    if node.options.repl_set.is_some() && !is_open {
+        let word = if node.options.release() < (5, 0) {
+            "master"
+        } else {
+            "primary"
+        };
+        let why = format!(
+            "PlanExecutor error during aggregation :: caused by :: not {word} or secondary; cannot currently read \
+             from this replSet member"
+        );
+        return fail(Code::NotPrimaryOrSecondary, why);
+    }
     let secrets = truthy(command.get("showCredentials"));
     let wanted = command.get("usersInfo").cloned().unwrap_or(Bson::Null);
     let is_wanted = |user: &Document, wanted: &Bson| match wanted {
@@ -119,7 +133,7 @@ pub(super) fn info(node: &Node, database: &str, command: &Document) -> Document 
         })
         .map(|user| show(user, secrets))
         .collect();
-    doc! {"users": users}
+    Ok(doc! {"users": users})
 }
 
 fn is(user: &Document, key: &str, value: &str) -> bool {
@@ -183,7 +197,7 @@ fn roles(command: &Document, database: &str) -> Result<Option<Vec<Document>>, Co
     let Some(roles) = command.get("roles") else {
         if command.contains_key("createUser") {
             return fail(
-                Code::Location40415,
+                Code::Location40414,
                 "BSON field 'createUser.roles' is missing but a required field",
             );
         }
@@ -207,5 +221,5 @@ fn roles(command: &Document, database: &str) -> Result<Option<Vec<Document>>, Co
 }
 
 fn not_found<T>(name: &str, database: &str) -> Result<T, CommandError> {
-    fail(Code::UserNotFound, format!("User '{name}@{database}' not found"))
+    fail(Code::UserNotFound, format!("User {name}@{database} not found"))
 }
