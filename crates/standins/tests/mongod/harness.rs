@@ -2,11 +2,12 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bson::{Bson, Document, doc};
 use standins::mongod::config::Options;
+use standins::mongod::node::Node;
 use standins::mongod::peer::binary;
 use standins::mongod::scram::{ClientExchange, salted};
 use standins::mongod::server::Server;
@@ -28,6 +29,16 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// This many servers that know of no set yet.
     pub(crate) async fn start(count: usize, key: bool) -> Self {
+        let mut cluster = Self::prepare(count, key);
+        for at in 0..count {
+            cluster.control(at, "");
+            cluster.boot(at).await;
+        }
+        cluster
+    }
+
+    /// Ports and directories of this many servers.
+    pub(crate) fn prepare(count: usize, key: bool) -> Self {
         let held: Vec<_> = (0..count)
             .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
             .collect();
@@ -37,8 +48,8 @@ impl Cluster {
             .collect();
         drop(held);
         let dir = tempfile::tempdir().unwrap();
-        let mut cluster = Self {
-            servers: Vec::new(),
+        let cluster = Self {
+            servers: (0..count).map(|_| None).collect(),
             dir,
             key,
             ports,
@@ -46,11 +57,27 @@ impl Cluster {
         cluster.write_key(0, "Y2x1c3RlcmN0bA==");
         for at in 0..count {
             std::fs::create_dir(cluster.db_path(at)).unwrap();
-            cluster.control(at, "");
-            cluster.servers.push(None);
-            cluster.boot(at).await;
         }
         cluster
+    }
+
+    /// Where everything stands.
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What a running server knows.
+    pub(crate) fn node(&self, at: usize) -> &Node {
+        self.servers[at].as_ref().unwrap().node()
+    }
+
+    pub(crate) fn is_running(&self, at: usize) -> bool {
+        self.servers[at].is_some()
+    }
+
+    /// Takes a server out of the cluster, to stop it while it is asked.
+    pub(crate) fn take(&mut self, at: usize) -> Server {
+        self.servers[at].take().unwrap()
     }
 
     /// A set of this many, with a primary.
@@ -228,11 +255,16 @@ impl Client {
         Ok(Self { stream })
     }
 
-    /// The reply, or the error's number.
-    pub(crate) async fn ask(&mut self, database: &str, mut command: Document) -> Result<Document, i32> {
+    /// The reply, whatever it says; nothing where the server closed the connection.
+    pub(crate) async fn reply(&mut self, database: &str, mut command: Document) -> Option<Document> {
         command.insert("$db", database);
         wire::write_request(&mut self.stream, 1, &command).await.unwrap();
-        let reply = wire::read(&mut self.stream).await.unwrap().ok_or(-1)?.body;
+        Some(wire::read(&mut self.stream).await.unwrap()?.body)
+    }
+
+    /// The reply, or the error's number.
+    pub(crate) async fn ask(&mut self, database: &str, command: Document) -> Result<Document, i32> {
+        let reply = self.reply(database, command).await.ok_or(-1)?;
         if reply.get_f64("ok").is_ok_and(|ok| ok > 0.0) {
             Ok(reply)
         } else {
@@ -240,16 +272,36 @@ impl Client {
         }
     }
 
-    pub(crate) async fn log_in(&mut self, user: &str, password: &str) -> Result<(), i32> {
+    /// Sends a name and the proof of a password; the last reply.
+    pub(crate) async fn prove(
+        &mut self,
+        database: &str,
+        user: &str,
+        password: &str,
+        skip_empty: bool,
+    ) -> Document {
         let (client, first) = ClientExchange::start(user);
-        let start = doc! {"saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": binary(&first)};
-        let reply = self.ask("admin", start).await?;
-        let challenge = String::from_utf8(reply.get_binary_generic("payload").unwrap().clone()).unwrap();
+        let start = doc! {
+            "saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": binary(&first),
+            "options": {"skipEmptyExchange": skip_empty},
+        };
+        let reply = self.reply(database, start).await.unwrap();
+        let Ok(challenge) = reply.get_binary_generic("payload") else {
+            return reply;
+        };
+        let challenge = String::from_utf8(challenge.clone()).unwrap();
         let proof = client
             .prove(&challenge, |salt, rounds| salted(password, salt, rounds))
             .unwrap();
         let proof = doc! {"saslContinue": 1, "conversationId": 1, "payload": binary(&proof)};
-        let reply = self.ask("admin", proof).await?;
+        self.reply(database, proof).await.unwrap()
+    }
+
+    pub(crate) async fn log_in(&mut self, user: &str, password: &str) -> Result<(), i32> {
+        let reply = self.prove("admin", user, password, false).await;
+        if let Ok(code) = reply.get_i32("code") {
+            return Err(code);
+        }
         // Without `skipEmptyExchange` an empty exchange follows.
         assert!(!reply.get_bool("done").unwrap());
         let last = doc! {"saslContinue": 1, "conversationId": 1, "payload": binary("")};

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bootstrap;
+mod conformance;
 mod elections;
 mod harness;
 mod process;
