@@ -1,283 +1,248 @@
-//! Whether a member, and the cluster, is as it should be: gates, budget and status.
+//! Gates: the conditions that steps wait for.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
-use plan::{Facts, Gate, Health, MemberStatus, ServiceStatus, Unknown, Verdict};
+use plan::{Facts, Gate, Verdict};
 use protocol::{FactQuery, Query};
 use types::HostName;
 
-use crate::observe::view::{self, Broker, Node};
-use crate::rules::departing;
-use crate::settings::Settings;
-use crate::steps::grow;
-use crate::steps::restart;
-
-/// The member's broker runs.
-pub(crate) const RUNNING: &str = "running";
-/// The member runs in the cluster, sees its members, and nothing is wrong.
-pub(crate) const JOINED: &str = "joined";
-
-/// The cluster that a newcomer joins has all of its members that stay: each newcomer raises the number that a majority
-/// takes, and with one of three away it would be out of reach of those that run (`pause_minority` counts members).
-pub(crate) const WHOLE: &str = "whole";
-/// No queue would go away with the member.
-pub(crate) const DISPENSABLE: &str = "dispensable";
-/// The member is back: it is as one that joined, and no queue would go away with any of the others.
-pub(crate) const BACK: &str = "back";
-/// Ends the name of such a check where queues can have no mirrors.
-const NO_MIRRORS: &str = "-without-mirrors";
-
-/// How long mirrors may take to be filled.
-const SYNCHRONISED: u64 = 3_600_000;
+use crate::observe::{Broker, Member, Queues, View, calls, critical_queues, queries, quorum_queues};
+use crate::rules::consents::{FORGET, LEAVE, RESTART};
+use crate::rules::health::{running, trouble, unseen};
+use crate::rules::last_copy::{has_quorum_member, last_copy};
+use crate::settings::{NodeName, Settings};
+use kit::checks::until;
 
 /// How long a broker may take to start: after a full stop each member waits ten times 30 s for its peers.
-const LIMIT: u64 = 600_000;
+const START_MS: u64 = 600_000;
+/// How long mirrors may take to be filled.
+const MIRRORS_MS: u64 = 3_600_000;
 
-/// A gate on one member. It watches that member alone: what it sees of the others is part of what it says.
-pub(crate) fn gate(settings: &Settings, check: &str, host: &HostName, title: String) -> Gate {
-    let queries: Vec<FactQuery> = view::queries(settings, host)
-        .into_iter()
-        // The package does not change while a broker starts.
-        .filter(|query| !matches!(query, FactQuery::Package(_)))
-        .collect();
-    debug_assert!(queries.contains(&view::node_query(settings, host).wrap()));
-    Gate {
-        service: Some(settings.name.clone()),
-        check: check.to_owned(),
-        host: Some(host.clone()),
-        title,
-        watch: BTreeMap::from([(host.clone(), queries)]),
-        limit_ms: LIMIT,
-    }
+/// A condition on a member, or on the cluster as a member tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// The member's broker runs.
+    Running,
+    /// The member runs in the cluster, sees its members, and nothing is wrong.
+    Joined,
+    /// The member sees all members that stay: each new member raises the number that a majority takes, and with one of
+    /// three down it would be out of reach of those that run (`pause_minority` counts members).
+    Whole,
+    /// No queue would go away with the member. Where queues can have no mirrors, none is asked for.
+    Dispensable {
+        /// Whether queues can have mirrors.
+        has_mirrors: bool,
+    },
+    /// The member is back: it is as one that joined, and no queue would go away with any of the others.
+    Back {
+        /// Whether queues can have mirrors.
+        has_mirrors: bool,
+    },
+    /// Every quorum queue has a member on the node.
+    Grown(NodeName),
+    /// All hosts of the service run in the cluster; the node departs.
+    RestRuns(NodeName),
+    /// No quorum queue counts on the departing node.
+    Shrunk(NodeName),
+    /// The others run, and have all that the departing node has.
+    Free(NodeName),
+    /// The node is no member.
+    Left(NodeName),
 }
 
-/// A gate that asks every member which queues would go away with it.
-pub(crate) fn cluster_gate(
-    settings: &Settings,
-    check: &str,
-    host: &HostName,
-    title: String,
-    has_mirrors: bool,
-) -> Gate {
-    let mut gate = gate(settings, check, host, title);
-    let watched = settings
-        .hosts
-        .iter()
-        .filter(|other| check == BACK || *other == host);
-    for other in watched {
-        let query = view::critical_query(settings, other, has_mirrors).wrap();
-        gate.watch.entry(other.clone()).or_default().push(query);
-    }
-    if !has_mirrors {
-        gate.check.push_str(NO_MIRRORS);
-    }
-    gate.limit_ms = SYNCHRONISED;
-    gate
-}
-
-pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-    let Some(host) = host else {
-        return Verdict::Fail(format!("the check {check} is about a host"));
-    };
-    let verdict = grow::judge(settings, check, host, facts);
-    if let Some(verdict) = verdict.or_else(|| departing::judge(settings, check, host, facts)) {
-        return verdict;
-    }
-    let broker = match view::node(settings, host, facts) {
-        Ok(Node::Up(broker)) => broker,
-        Ok(other) => return Verdict::Wait(describe(&other)),
-        Err(unknown) => return Verdict::Wait(unknown.to_string()),
-    };
-    let (check, has_mirrors) = match check.strip_suffix(NO_MIRRORS) {
-        Some(check) => (check, false),
-        None => (check, true),
-    };
-    let critical = |host: &HostName| match view::critical(settings, host, has_mirrors, facts) {
-        Ok(queues) if queues.is_empty() => None,
-        Ok(queues) => Some(format!("would go away with {host}: {}", queues.join(", "))),
-        Err(why) => Some(why),
-    };
-    // Who leaves is not waited for.
-    let counts = |node: &String| settings.lists(node);
-    let wrong = match check {
-        RUNNING => None,
-        WHOLE => unseen(&broker, counts),
-        DISPENSABLE => critical(host).map(|why| {
-            format!(
-                "{why} (give them more members, or --allow {}={host})",
-                restart::CONSENT
-            )
-        }),
-        _ => trouble(&broker, counts)
-            .or_else(|| (broker.members.len() < 2).then(|| "it is alone".to_owned()))
-            .or_else(|| settings.hosts.iter().filter(|_| check == BACK).find_map(critical)),
-    };
-    wrong.map_or(Verdict::Pass, Verdict::Wait)
-}
-
-fn describe(node: &Node) -> String {
-    match node {
-        Node::Off(_) => "it does not run",
-        Node::OtherCookie => "it runs with another cookie than its file's",
-        Node::Halted(_) => "the node runs without its broker",
-        Node::Up(_) => "it runs",
-    }
-    .to_owned()
-}
-
-/// Members that count and that a running member does not see.
-fn unseen(broker: &Broker, counts: impl Fn(&String) -> bool) -> Option<String> {
-    let missing = broker.members.difference(&broker.running);
-    let missing: Vec<&str> = missing.filter(|node| counts(node)).map(String::as_str).collect();
-    (!missing.is_empty()).then(|| format!("does not see {}", missing.join(", ")))
-}
-
-/// What is wrong with a running member, and with those of the others that count; `None` where nothing is.
-fn trouble(broker: &Broker, counts: impl Fn(&String) -> bool) -> Option<String> {
-    if !broker.partitions.is_empty() {
-        let list: Vec<&str> = broker.partitions.iter().map(String::as_str).collect();
-        return Some(format!("partitioned from {}", list.join(", ")));
-    }
-    if let Some(unseen) = unseen(broker, counts) {
-        return Some(unseen);
-    }
-    if !broker.alarms.is_empty() {
-        return Some(format!("alarm {}", broker.alarms.join(", ")));
-    }
-    if !broker.unsynchronised.is_empty() {
-        return Some(format!(
-            "without a synchronised mirror: {}",
-            broker.unsynchronised.join(", ")
-        ));
-    }
-    None
-}
-
-/// The members that do not serve: their broker does not run, or the others do not see it.
-///
-/// A host that is not in the cluster yet is no member, and nobody relies on it; where no cluster is seen, any host may be
-/// one.
-pub(crate) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
-    let node = |host: &HostName| view::node(settings, host, facts);
-    let brokers: Vec<Broker> = settings
-        .hosts
-        .iter()
-        .filter_map(|host| match node(host) {
-            Ok(Node::Up(broker)) if broker.members.len() > 1 => Some(*broker),
-            _ => None,
-        })
-        .collect();
-    let serves = |host: &&HostName| {
-        let name = Settings::node(host);
-        if brokers.is_empty() {
-            return matches!(node(host), Ok(Node::Up(_)));
-        }
-        let mut members = brokers.iter().filter(|broker| broker.members.contains(&name));
-        let is_member = members.clone().next().is_some();
-        let is_up = matches!(node(host), Ok(Node::Up(broker)) if broker.members.len() > 1);
-        !is_member || is_up && members.all(|broker| broker.running.contains(&name))
-    };
-    settings
-        .hosts
-        .iter()
-        .filter(|host| !serves(host))
-        .cloned()
-        .collect()
-}
-
-pub(crate) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
-    let mut largest = Broker::default();
-    // What each running member sees running: a cluster is what all of them see.
-    let mut seen: Vec<BTreeSet<String>> = Vec::new();
-    let mut members = Vec::new();
-    for host in &settings.hosts {
-        let node = view::node(settings, host, facts);
-        members.push(member(settings, host, node.as_ref(), facts));
-        let Ok(Node::Up(broker)) = node else { continue };
-        seen.push(broker.running.clone());
-        if broker.members.len() > largest.members.len() {
-            largest = *broker;
-        }
-    }
-    let worst = members
-        .iter()
-        .map(|member| member.health)
-        .max()
-        .unwrap_or(Health::Unknown);
-    let all = settings.hosts.len();
-    let running = settings
-        .hosts
-        .iter()
-        .filter(|host| seen.iter().all(|seen| seen.contains(&Settings::node(host))));
-    let running = if seen.is_empty() { 0 } else { running.count() };
-    let mut summary = format!("{running} of {all} running in one cluster");
-    for policy in &settings.policies {
-        let with = largest
-            .policies
-            .iter()
-            .filter(|seen| seen.name == policy.name)
-            .count();
-        let all = largest.vhosts.len();
-        // Writing to a string does not fail.
-        let _ = write!(
-            summary,
-            ", policy {} in {with} of {all} virtual hosts",
-            policy.name
-        );
-    }
-    let health = if worst == Health::Healthy {
-        Health::Healthy
-    } else if running > 0 {
-        Health::Degraded
-    } else {
-        worst
-    };
-    ServiceStatus {
-        service: settings.name.clone(),
-        kind: "rabbitmq".to_owned(),
-        health,
-        summary,
-        members,
-    }
-}
-
-fn member(
-    settings: &Settings,
-    host: &HostName,
-    node: Result<&Node, &Unknown>,
-    facts: &Facts,
-) -> MemberStatus {
-    let (health, detail) = match &node {
-        Ok(Node::Up(broker)) => match trouble(broker, |_| true) {
-            Some(trouble) => (Health::Degraded, trouble),
-            None if broker.members.len() < 2 && settings.hosts.len() > 1 => {
-                (Health::Degraded, "it is alone".to_owned())
+impl Check {
+    /// A gate on a member. It watches that member alone, but for queues that would go away with others.
+    pub(crate) fn gate(&self, settings: &Settings, host: &HostName, title: impl Into<String>) -> Gate {
+        let critical = |host, has_mirrors| calls::critical_queues(settings, host, has_mirrors).wrap();
+        let mut queries = match self {
+            Self::Grown(_) => vec![calls::quorum_queues(settings, host).wrap()],
+            Self::RestRuns(_) | Self::Left(_) => vec![calls::node(settings, host).wrap()],
+            Self::Shrunk(_) | Self::Free(_) => vec![
+                calls::node(settings, host).wrap(),
+                calls::queues(settings, host).wrap(),
+            ],
+            Self::Running | Self::Joined | Self::Whole | Self::Dispensable { .. } | Self::Back { .. } => {
+                let mut queries = queries::of_host(settings, host);
+                // The package does not change while a broker starts.
+                queries.retain(|query| !matches!(query, FactQuery::Package(_)));
+                queries
             }
-            None => (
-                Health::Healthy,
-                format!("{}, {} queues", broker.version, broker.queues.len()),
-            ),
-        },
-        Ok(other) => (Health::Down, describe(other)),
-        Err(unknown) => (Health::Unknown, unknown.to_string()),
-    };
-    let started = view::unit(settings, host, facts)
-        .ok()
-        .filter(|unit| unit.is_active())
-        .map(|unit| unit.started_us);
-    MemberStatus {
-        host: host.clone(),
-        process: "rabbitmq".to_owned(),
-        role: if matches!(node, Ok(Node::Up(_))) {
-            "disc"
-        } else {
-            ""
+        };
+        let mut watch: BTreeMap<HostName, Vec<FactQuery>> = BTreeMap::new();
+        match *self {
+            Self::Dispensable { has_mirrors } => queries.push(critical(host, has_mirrors)),
+            Self::Back { has_mirrors } => {
+                for host in &settings.hosts {
+                    watch.insert(host.clone(), vec![critical(host, has_mirrors)]);
+                }
+            }
+            _ => {}
         }
-        .to_owned(),
-        health,
-        lag: String::new(),
-        since_us: started.filter(|&started| started > 0),
-        detail,
+        watch.entry(host.clone()).or_default().splice(0..0, queries);
+        let limit_ms = match self {
+            Self::Running | Self::Joined | Self::Whole | Self::Grown(_) => START_MS,
+            _ => MIRRORS_MS,
+        };
+        kit::checks::gate(&settings.name, self, Some(host), title, watch, limit_ms)
+    }
+
+    fn judge(&self, view: &View<'_>, member: &Member<'_>) -> Verdict {
+        match (self, self.judge_member(view, member)) {
+            (Self::Free(node), Ok(())) => judge_last_copy(view, member, node),
+            (_, judged) => until(judged),
+        }
+    }
+
+    /// The error says what is missing, for people.
+    fn judge_member(&self, view: &View<'_>, member: &Member<'_>) -> Result<(), String> {
+        match self {
+            Self::Running => running(member).map(|_| ()),
+            Self::Joined => is_joined(view, running(member)?),
+            // Departing members are not waited for.
+            Self::Whole => none(unseen(running(member)?, |node| view.settings.lists(node))),
+            Self::Dispensable { has_mirrors } => {
+                running(member)?;
+                let host = member.host;
+                is_dispensable(view, host, *has_mirrors)
+                    .map_err(|why| format!("{why} (give them more members, or --allow {RESTART}={host})"))
+            }
+            Self::Back { has_mirrors } => {
+                is_joined(view, running(member)?)?;
+                let mut hosts = view.settings.hosts.iter();
+                hosts.try_for_each(|host| is_dispensable(view, host, *has_mirrors))
+            }
+            // Its gate asks for queues only.
+            Self::Grown(node) => {
+                let queues = quorum_queues(view, member.host)?;
+                let lacking = queues.iter().find(|queue| !queue.is_on(node));
+                none(lacking.map(|queue| format!("the {} has none", queue.name)))
+            }
+            Self::RestRuns(_) => rest_runs(view, running(member)?),
+            Self::Shrunk(node) => {
+                running(member)?;
+                is_shrunk(view, member, node)
+            }
+            Self::Free(node) => {
+                rest_runs(view, running(member)?)?;
+                is_shrunk(view, member, node)
+            }
+            Self::Left(node) => {
+                let is_member = running(member)?.members.contains(node);
+                none(is_member.then(|| "it is a member".to_owned()))
+            }
+        }
+    }
+}
+
+/// Judges a gate's check by its spelling.
+pub(crate) fn judge(settings: &Settings, spelling: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+    kit::checks::judge(spelling, |check: Check| {
+        let Some(host) = host else {
+            return Verdict::Fail(format!("the check {check} is about a host"));
+        };
+        let view = View::new(settings, facts);
+        match view.member(host) {
+            Ok(member) => check.judge(&view, member),
+            Err(unknown) => Verdict::Wait(unknown.to_string()),
+        }
+    })
+}
+
+fn none(wrong: Option<String>) -> Result<(), String> {
+    wrong.map_or(Ok(()), Err)
+}
+
+fn is_joined(view: &View<'_>, broker: &Broker) -> Result<(), String> {
+    let alone = || (!broker.is_clustered()).then(|| "it is alone".to_owned());
+    none(trouble(broker, |node| view.settings.lists(node)).or_else(alone))
+}
+
+fn is_dispensable(view: &View<'_>, host: &HostName, has_mirrors: bool) -> Result<(), String> {
+    let queues = critical_queues(view, host, has_mirrors)?;
+    let would_go = || format!("would go away with {host}: {}", queues.join(", "));
+    none((!queues.is_empty()).then(would_go))
+}
+
+/// Other departing members may be down: they are forgotten one after another.
+fn rest_runs(view: &View<'_>, broker: &Broker) -> Result<(), String> {
+    let mut listed = view.hosts.listed.iter();
+    let missing = listed.find(|member| !broker.running.contains(&member.name));
+    none(missing.map(|member| format!("{} does not run in the cluster", member.name)))
+}
+
+fn is_shrunk(view: &View<'_>, member: &Member<'_>, node: &NodeName) -> Result<(), String> {
+    let has_quorum_member = has_quorum_member(&Queues::of_member(view, member.host)?, node);
+    none(has_quorum_member.then(|| "quorum queues count on it".to_owned()))
+}
+
+/// A mirror of a node that runs may be filled yet; a queue that one that is down has alone stays so.
+fn judge_last_copy(view: &View<'_>, member: &Member<'_>, node: &NodeName) -> Verdict {
+    let queues = match Queues::of_member(view, member.host) {
+        Ok(queues) => queues,
+        Err(why) => return Verdict::Wait(why),
+    };
+    let Some(queue) = last_copy(&queues, node, false) else {
+        return Verdict::Pass;
+    };
+    let text = format!("the {queue} is on {node} alone");
+    if member
+        .broker()
+        .is_some_and(|broker| broker.running.contains(node))
+    {
+        return Verdict::Wait(text);
+    }
+    let host = node.short_host();
+    Verdict::Fail(format!(
+        "{text}: start it there, or lose it with --allow {FORGET}={host} or {LEAVE}={host}"
+    ))
+}
+
+/// As in plans. Saved plans have these spellings.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Joined => "joined",
+            Self::Whole => "whole",
+            Self::Dispensable { has_mirrors: true } => "dispensable",
+            Self::Dispensable { has_mirrors: false } => "dispensable-without-mirrors",
+            Self::Back { has_mirrors: true } => "back",
+            Self::Back { has_mirrors: false } => "back-without-mirrors",
+            Self::Grown(node) => return write!(f, "grown:{node}"),
+            Self::RestRuns(node) => return write!(f, "rest-runs:{node}"),
+            Self::Shrunk(node) => return write!(f, "shrunk:{node}"),
+            Self::Free(node) => return write!(f, "free:{node}"),
+            Self::Left(node) => return write!(f, "left:{node}"),
+        })
+    }
+}
+
+impl FromStr for Check {
+    type Err = ();
+
+    fn from_str(spelling: &str) -> Result<Self, ()> {
+        if let Some((check, node)) = spelling.split_once(':') {
+            let of_node = match check {
+                "grown" => Self::Grown,
+                "rest-runs" => Self::RestRuns,
+                "shrunk" => Self::Shrunk,
+                "free" => Self::Free,
+                "left" => Self::Left,
+                _ => return Err(()),
+            };
+            return Ok(of_node(NodeName::told(node)));
+        }
+        Ok(match spelling {
+            "running" => Self::Running,
+            "joined" => Self::Joined,
+            "whole" => Self::Whole,
+            "dispensable" => Self::Dispensable { has_mirrors: true },
+            "dispensable-without-mirrors" => Self::Dispensable { has_mirrors: false },
+            "back" => Self::Back { has_mirrors: true },
+            "back-without-mirrors" => Self::Back { has_mirrors: false },
+            _ => return Err(()),
+        })
     }
 }

@@ -31,8 +31,8 @@ static STEPS: Steps<Settings> = Steps::new(&[
     ("check", steps::check::plan),
     ("cookie", steps::cookie::plan),
     ("config", steps::config::plan),
-    ("stop", steps::start::plan_stop),
-    ("start", steps::start::plan_start),
+    ("stop", steps::stop::plan),
+    ("start", steps::start::plan),
     ("join", steps::join::plan),
     ("vhosts", steps::vhosts::plan),
     ("users", steps::users::plan),
@@ -96,7 +96,7 @@ impl Service for Cluster {
     }
 
     fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        observe::view::queries(&self.settings, host)
+        observe::queries::of_host(&self.settings, host)
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
@@ -108,7 +108,7 @@ impl Service for Cluster {
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        checks::unavailable(&self.settings, facts)
+        status::unavailable(&self.settings, facts)
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {
@@ -116,7 +116,7 @@ impl Service for Cluster {
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
-        checks::status(&self.settings, facts)
+        status::status(&self.settings, facts)
     }
 
     fn offer(&self) -> Option<Offer> {

@@ -1,4 +1,13 @@
-//! What is asked of hosts, and what their answers say.
+//! The questions to hosts, their answers, and the view of the cluster that these make.
 
-pub(crate) mod queues;
-pub(crate) mod view;
+mod broker;
+pub(crate) mod calls;
+pub(crate) mod queries;
+mod queues;
+mod replies;
+mod terms;
+mod view;
+
+pub(crate) use broker::{Broker, SeenPermission, SeenPolicy, SeenUser};
+pub(crate) use queues::{Queue, Queues, critical_queues, quorum_queues};
+pub(crate) use view::{Member, Node, View};

@@ -1,22 +1,22 @@
-//! The Erlang cookie: the same bytes on all members.
+//! The step `cookie`: the Erlang cookie is the same on all members.
 //!
 //! Members with different cookies do not talk to each other, so on a formed cluster a new cookie takes effect on all
 //! of them at once or not at all. That stops the service, and needs consent.
 
-use plan::{Consent, Refusal};
+use plan::Refusal;
 use protocol::{FileState, Operation, Text};
 use types::HostName;
 
-use crate::observe::view::{self, Node};
+use crate::observe::{View, queries};
+use crate::rules::consents::COOKIE;
+use crate::rules::cookie::changes_for_all;
 use crate::settings::Settings;
-use kit::{Cx, StepPlan, Task};
-use kit::{DesiredFile, each_host};
+use kit::{Cx, DesiredFile, StepPlan, Task, each_host};
 
-/// The consent to stop a formed cluster for a new cookie.
-const CONSENT: &str = "rabbitmq.cookie";
-
+/// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
-    let query = view::cookie_query(settings);
+    let view = View::new(settings, cx.facts);
+    let query = queries::cookie(settings);
     let mut plan = each_host(cx, |host| {
         let desired = DesiredFile {
             query: &query,
@@ -35,31 +35,14 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         }
         Ok(task.into_iter().collect())
     });
-    let changing: Vec<&HostName> = cx
-        .hosts
-        .iter()
-        .filter(|host| changes_for_all(settings, host, cx))
-        .collect();
-    let refused: Vec<&HostName> = changing
-        .iter()
-        .copied()
-        .filter(|host| !cx.is_allowed(CONSENT, host))
-        .collect();
-    if !refused.is_empty() {
+    let changing = view.on(cx.hosts).filter(|member| changes_for_all(&view, member));
+    let changing: Vec<&HostName> = changing.map(|member| member.host).collect();
+    let refused = changing.iter().filter(|host| !cx.is_allowed(COOKIE, host));
+    let refusals: Vec<Refusal> = refused.map(|host| refusal(host)).collect();
+    if !refusals.is_empty() {
         plan.tasks.retain(|task| !changing.contains(&&task.host));
     }
-    for host in refused {
-        plan.refusals.push(Refusal {
-            service: None,
-            host: Some(host.clone()),
-            what: format!("{host} does not get another Erlang cookie"),
-            why: "it is a member of a formed cluster, and another cookie means that all members are stopped at the \
-                  same time"
-                .to_owned(),
-            way_out: "put the cookie that the cluster runs with back, or allow the change on every member".to_owned(),
-            consent: Some(Consent { action: CONSENT.to_owned(), host: host.clone() }),
-        });
-    }
+    plan.refusals.extend(refusals);
     plan
 }
 
@@ -67,36 +50,11 @@ fn operation(task: &mut Option<Task>) -> Option<&mut Operation> {
     Some(&mut task.as_mut()?.action.as_mut()?.operation)
 }
 
-/// Whether a host is a running member of a formed cluster and gets, or got and does not run with, another cookie.
-///
-/// A node that answered runs with the cookie of its file, for the agent proved itself with it; so nothing needs to be
-/// known of when the file was written.
-pub(crate) fn changes_for_all(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
-    if !is_clustered(settings, host, cx) {
-        return false;
-    }
-    match view::node(settings, host, cx.facts) {
-        Ok(Node::OtherCookie) => true,
-        Ok(Node::Up(_) | Node::Halted(_)) => text_differs(settings, host, cx),
-        Ok(Node::Off(_)) | Err(_) => false,
-    }
-}
-
-/// Whether a node is a member of a cluster with others.
-pub(crate) fn is_clustered(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
-    match view::node(settings, host, cx.facts) {
-        Ok(Node::Up(broker)) => broker.members.len() > 1,
-        Ok(Node::Halted(members) | Node::Off(Some(members))) => members.len() > 1,
-        // It cannot be asked; what its disk says is the best there is.
-        Ok(Node::OtherCookie) => {
-            view::disk_members(settings, host, cx.facts).is_ok_and(|members| members.len() > 1)
-        }
-        Ok(Node::Off(None)) | Err(_) => false,
-    }
-}
-
-/// Whether the cookie's file holds another cookie than ours, or is not there.
-pub(crate) fn text_differs(settings: &Settings, host: &HostName, cx: &Cx<'_>) -> bool {
-    let fact = cx.facts.get(host, &view::cookie_query(settings));
-    fact.is_ok_and(|fact| fact.text() != Some(&Text::secret(&settings.cookie)))
+fn refusal(host: &HostName) -> Refusal {
+    let refusal = Refusal::new(
+        format!("{host} does not get another Erlang cookie"),
+        "it is a member of a formed cluster, and another cookie means that all members are stopped at the same time",
+        "put the cookie that the cluster runs with back, or allow the change on every member",
+    );
+    refusal.on(host).unless_allowed(COOKIE, host)
 }

@@ -4,19 +4,15 @@
 //! get smaller with each that leaves; `rabbitmq-queues grow` gives it a member on a node
 //! (<https://www.rabbitmq.com/docs/quorum-queues#member-management>).
 
-use plan::{Facts, Gate, Preview, Verdict};
-use protocol::{Command, Operation, Query};
+use protocol::{Command, Operation};
 use types::HostName;
 
-use crate::checks;
-use crate::observe::view::{self, Node};
-use crate::settings::Settings;
-use crate::steps::policies::spokesman;
-use kit::{Cx, StepPlan, Task};
-use kit::{UNIT, action};
-
-/// Begins the name of a check; a node's name follows.
-const GROWN: &str = "grown:";
+use crate::checks::Check;
+use crate::observe::{Queue, View, quorum_queues};
+use crate::rules::commands::{queues_ctl, run};
+use crate::rules::contact::contact;
+use crate::settings::{NodeName, Settings};
+use kit::{Cx, StepPlan, Task, UNIT};
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
@@ -24,44 +20,26 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     if !settings.grow_quorum_queues {
         return plan;
     }
-    let Some((teller, _)) = spokesman(settings, cx, &mut StepPlan::nothing()) else {
+    let view = View::new(settings, cx.facts);
+    let is_up = |host: &HostName| view.member(host).is_ok_and(|member| member.broker().is_some());
+    // A cluster that this plan begins has no queues.
+    let contact = contact(&view, cx).ok().filter(|contact| is_up(contact.host));
+    let Some(contact) = contact else {
         return plan;
     };
-    let is_up = |host: &HostName| matches!(view::node(settings, host, cx.facts), Ok(Node::Up(_)));
-    if !is_up(teller) {
-        // A cluster that this plan begins has no queues.
-        return plan;
-    }
-    let queues = match view::quorum_queues(settings, teller, cx.facts) {
+    let queues = match quorum_queues(&view, contact.host) {
         Ok(queues) => queues,
         Err(why) => {
-            plan.unplanned.push((teller.clone(), why));
+            plan.unplanned.push((contact.host.clone(), why));
             return plan;
         }
     };
-    for host in cx.hosts {
-        let node = Settings::node(host);
-        let lacks = queues.iter().find(|queue| !queue.is_on(&node));
-        let is_coming = || cx.earlier_on(host).any(starts);
-        let Some(queue) = lacks.filter(|_| is_up(host) || is_coming()) else {
-            continue;
-        };
-        let words = ["rabbitmq-queues", "-q", "grow", &node, "all"];
-        let operation = Operation::Run {
-            commands: vec![Command::new(words)],
-        };
-        let reason = format!("the {} has no member there", queue.name);
-        let task = Task::new(
-            teller,
-            format!("give quorum queues a member on {host}"),
-            reason,
-            action(operation, UNIT),
-        );
-        plan.tasks.push(
-            task.part(format!("grow-{host}"))
-                .preview(Preview::Commands(vec![words.join(" ")]))
-                .gate(gate(settings, teller, &node)),
-        );
+    for member in view.on(cx.hosts) {
+        let lacking = queues.iter().find(|queue| !queue.is_on(&member.name));
+        let is_started = || cx.earlier_on(member.host).any(starts);
+        if let Some(queue) = lacking.filter(|_| is_up(member.host) || is_started()) {
+            plan.tasks.push(grow(settings, contact.host, member.host, queue));
+        }
     }
     plan
 }
@@ -76,22 +54,13 @@ fn starts(operation: &Operation) -> bool {
     }
 }
 
-fn gate(settings: &Settings, teller: &HostName, node: &str) -> Gate {
-    let title = format!("every quorum queue has a member on {node}");
-    let mut gate = checks::gate(settings, &format!("{GROWN}{node}"), teller, title);
-    let query = view::quorum_query(settings, teller).wrap();
-    gate.watch.insert(teller.clone(), vec![query]);
-    gate
-}
-
-/// Judges this step's gate; `None` for the check of another.
-pub(crate) fn judge(settings: &Settings, check: &str, host: &HostName, facts: &Facts) -> Option<Verdict> {
-    let node = check.strip_prefix(GROWN)?;
-    Some(match view::quorum_queues(settings, host, facts) {
-        Ok(queues) => match queues.iter().find(|queue| !queue.is_on(node)) {
-            Some(queue) => Verdict::Wait(format!("the {} has none", queue.name)),
-            None => Verdict::Pass,
-        },
-        Err(why) => Verdict::Wait(why),
-    })
+fn grow(settings: &Settings, contact: &HostName, host: &HostName, lacking: &Queue) -> Task {
+    let node = NodeName::of(host);
+    let commands = vec![queues_ctl(&["grow", node.as_str(), "all"])];
+    let title = format!("give quorum queues a member on {host}");
+    let reason = format!("the {} has no member there", lacking.name);
+    let grown = format!("every quorum queue has a member on {node}");
+    run(contact, title, reason, commands, UNIT)
+        .part(format!("grow-{host}"))
+        .gate(Check::Grown(node).gate(settings, contact, grown))
 }

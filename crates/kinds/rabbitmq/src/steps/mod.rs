@@ -9,5 +9,6 @@ pub(crate) mod leave;
 pub(crate) mod policies;
 pub(crate) mod restart;
 pub(crate) mod start;
+pub(crate) mod stop;
 pub(crate) mod users;
 pub(crate) mod vhosts;

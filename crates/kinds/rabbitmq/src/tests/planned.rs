@@ -257,19 +257,53 @@ fn what_cannot_be_asked_is_not_taken_for_missing() {
 
 #[test]
 fn gates_pass_when_the_member_sees_all_others() {
-    use super::super::checks::{JOINED, RUNNING};
+    use crate::checks::Check::{Joined, Running};
     let service = service(INVENTORY);
-    let verdict = |check: &str, node: Host| {
-        service.judge(check, Some(&host("db2")), &facts([member(), node, member()]))
+    let verdict = |check: crate::checks::Check, node: Host| {
+        service.judge(
+            &check.to_string(),
+            Some(&host("db2")),
+            &facts([member(), node, member()]),
+        )
     };
     let verdicts = [
-        verdict(RUNNING, fresh()),
-        verdict(RUNNING, member()),
-        verdict(JOINED, member()),
-        verdict(JOINED, alone("rabbit@db2")),
-        verdict(JOINED, up(|broker| broker.running = vec!["rabbit@db2"])),
+        verdict(Running, fresh()),
+        verdict(Running, member()),
+        verdict(Joined, member()),
+        verdict(Joined, alone("rabbit@db2")),
+        verdict(Joined, up(|broker| broker.running = vec!["rabbit@db2"])),
     ];
     assert_snapshot!(verdicts.map(|verdict| format!("{verdict:?}")).join("\n"));
+}
+
+#[test]
+fn every_check_of_a_saved_plan_is_read_and_an_unknown_one_fails() {
+    use crate::checks::Check;
+    for spelling in [
+        "running",
+        "joined",
+        "whole",
+        "dispensable",
+        "dispensable-without-mirrors",
+        "back",
+        "back-without-mirrors",
+        "grown:rabbit@db1",
+        "rest-runs:rabbit@db1",
+        "shrunk:rabbit@db1",
+        "free:rabbit@db1",
+        "left:rabbit@db1",
+    ] {
+        let check: Result<Check, ()> = spelling.parse();
+        assert_eq!(check.map(|check| check.to_string()), Ok(spelling.to_owned()));
+    }
+    let facts = facts([member(), member(), member()]);
+    for unknown in ["", "join", "joined-without-mirrors", "gone:rabbit@db1"] {
+        let verdict = service(INVENTORY).judge(unknown, Some(&host("db2")), &facts);
+        assert!(
+            matches!(verdict, plan::Verdict::Fail(_)),
+            "{unknown}: {verdict:?}"
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,56 @@
+//! The questions that are asked of each host, and of its files.
+
+use protocol::facts::{FileQuery, PackageQuery, UnitQuery};
+use protocol::{FactQuery, Query};
+use types::HostName;
+
+use super::calls;
+use crate::settings::Settings;
+
+/// Values that look like passwords do not leave the host.
+const MASK: &str = r"(?i)^\s*[\w.]*(?:pass|secret|cookie)[\w.]*\s*=\s*(\S.*)$";
+
+/// The facts that are needed of a host, a member or one that may have been.
+pub(crate) fn of_host(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+    let unit = UnitQuery::new(&settings.unit).wrap();
+    let (members, node) = (members(settings, host).wrap(), calls::node(settings, host).wrap());
+    if !settings.hosts.contains(host) {
+        return vec![unit, former_cookie(settings).wrap(), members, node];
+    }
+    let name = settings.package.clone();
+    let mut queries = vec![
+        PackageQuery { name }.wrap(),
+        unit,
+        cookie(settings).wrap(),
+        members,
+        node,
+    ];
+    queries.extend(config(settings).map(|query| query.wrap()));
+    if settings.grow_quorum_queues {
+        queries.push(calls::quorum_queues(settings, host).wrap());
+    }
+    queries
+}
+
+/// rabbitmq.conf, where the inventory names keys of it.
+pub(crate) fn config(settings: &Settings) -> Option<FileQuery> {
+    let query = || FileQuery::text(&settings.config_path).masking(&[MASK]);
+    (!settings.config.is_empty()).then(query)
+}
+
+/// The cookie's file, with its text.
+pub(crate) fn cookie(settings: &Settings) -> FileQuery {
+    FileQuery::text(settings.cookie_path())
+        .knowing([&settings.cookie])
+        .masking(&["^(.*)$"])
+}
+
+/// The cookie's file of a host that may be a former member: its hash tells whether the cookie is that of the members.
+pub(super) fn former_cookie(settings: &Settings) -> FileQuery {
+    FileQuery::meta(settings.cookie_path())
+}
+
+/// The file in which a node keeps the names of its cluster's members.
+pub(super) fn members(settings: &Settings, host: &HostName) -> FileQuery {
+    FileQuery::text(settings.members_path(host))
+}

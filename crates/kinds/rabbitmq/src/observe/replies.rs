@@ -1,0 +1,144 @@
+//! Replies of nodes and files, decoded.
+
+use std::collections::BTreeSet;
+
+use protocol::facts::Term;
+
+use super::broker::{Broker, SeenPermission, SeenPolicy, SeenUser};
+use super::calls;
+use super::terms::{json, show, text, texts};
+use crate::settings::{NodeName, Permission};
+
+/// The results of the calls of one query.
+pub(super) type Results = [Result<Term, String>];
+
+/// The members named in `cluster_nodes.config`: `{[rabbit@db1,rabbit@db2],[rabbit@db1]}.`, where a name that is no
+/// plain atom is quoted. The first list is of all members, the second of those that keep data on disk.
+pub(super) fn members_on_disk(text: &str) -> BTreeSet<NodeName> {
+    let names = text
+        .split([',', '[', ']', '{', '}', '.', '\'', '\n', ' '])
+        .filter(|word| word.contains('@'));
+    names.map(NodeName::told).collect()
+}
+
+/// Whether the broker of a node runs.
+pub(super) fn is_running(results: &Results) -> bool {
+    matches!(results.get(calls::IS_RUNNING), Some(Ok(term)) if term.as_str() == Some("true"))
+}
+
+/// Whether a process waits for the broker of a node to see more members (`rabbit_node_monitor`).
+pub(super) fn is_paused(results: &Results) -> bool {
+    matches!(results.get(calls::PAUSE), Some(Ok(Term::Other(_))))
+}
+
+/// A broker as its node tells it.
+pub(super) fn broker(results: &Results) -> Broker {
+    let answer = |at: usize| results.get(at).and_then(|result| result.as_ref().ok());
+    let items = |at: usize| answer(at).map(Term::items).unwrap_or_default().iter();
+    let status = answer(calls::NEW_STATUS).or(answer(calls::STATUS));
+    let part = |key: &str| status.and_then(|status| status.get(key));
+    let parts = |key: &str| part(key).map(Term::items).unwrap_or_default().iter();
+    Broker {
+        version: answer(calls::VERSION)
+            .and_then(Term::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+        // [{disc, [rabbit@db1, ...]}, ...]
+        members: parts("nodes")
+            .flat_map(|sort| names(sort.items().get(1)))
+            .collect(),
+        running: names(part("running_nodes")).collect(),
+        // [{rabbit@db1, [rabbit@db2]}]: each node that saw a partition, and those that it was cut off from.
+        partitions: parts("partitions")
+            .flat_map(|pair| names(pair.items().last()))
+            .collect(),
+        alarms: items(calls::ALARMS).map(show).collect(),
+        vhosts: texts(answer(calls::VHOSTS)),
+        policies: items(calls::POLICIES).filter_map(policy).collect(),
+        queues: items(calls::QUEUES).filter_map(queue).collect(),
+        users: items(calls::USERS).filter_map(user).collect(),
+        permissions: items(calls::PERMISSIONS).filter_map(permission).collect(),
+        passwords: results.iter().skip(calls::PASSWORDS).map(has_password).collect(),
+        unsynchronised: readable_names(answer(calls::UNSYNCHRONISED)),
+    }
+}
+
+/// Queues as the functions for the command line tell them: maps or property lists with a readable name.
+pub(super) fn readable_names(queues: Option<&Term>) -> Vec<String> {
+    let items = queues.map(Term::items).unwrap_or_default().iter();
+    items
+        .map(|item| text(item, "readable_name").unwrap_or_else(|| "?".to_owned()))
+        .collect()
+}
+
+fn names(list: Option<&Term>) -> impl Iterator<Item = NodeName> {
+    texts(list).into_iter().map(|name| NodeName::told(&name))
+}
+
+/// `{resource, <<"/">>, queue, <<"orders">>}`
+fn queue(term: &Term) -> Option<(String, String)> {
+    match term.items() {
+        [_, vhost, _, name] => Some((vhost.as_str()?.to_owned(), name.as_str()?.to_owned())),
+        _ => None,
+    }
+}
+
+fn user(term: &Term) -> Option<SeenUser> {
+    let mut tags = texts(term.get("tags"));
+    tags.sort_unstable();
+    let name = text(term, "user")?;
+    Some(SeenUser { name, tags })
+}
+
+fn permission(term: &Term) -> Option<SeenPermission> {
+    let pattern = |key: &str| text(term, key).unwrap_or_default();
+    Some(SeenPermission {
+        user: text(term, "user")?,
+        permission: Permission {
+            vhost: text(term, "vhost")?,
+            configure: pattern("configure"),
+            write: pattern("write"),
+            read: pattern("read"),
+        },
+    })
+}
+
+/// `{ok, ...}` or `{refused, ...}`.
+fn has_password(result: &Result<Term, String>) -> Option<bool> {
+    match result.as_ref().ok()?.items().first()?.as_str()? {
+        "ok" => Some(true),
+        "refused" => Some(false),
+        _ => None,
+    }
+}
+
+fn policy(term: &Term) -> Option<SeenPolicy> {
+    let definition = match json(term.get("definition")?) {
+        serde_json::Value::Object(map) => map,
+        // An empty definition looks like an empty list.
+        _ => serde_json::Map::new(),
+    };
+    Some(SeenPolicy {
+        vhost: text(term, "vhost")?,
+        name: text(term, "name")?,
+        pattern: text(term, "pattern")?,
+        definition,
+        priority: match term.get("priority") {
+            Some(Term::Int(number)) => *number,
+            _ => 0,
+        },
+        apply_to: text(term, "apply-to").unwrap_or_else(|| "all".to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_read_from_the_disk_whether_quoted_or_not() {
+        let text = "{[rabbit@db1,'rabbit@db-2'],[rabbit@db1]}.\n";
+        let names = ["rabbit@db1", "rabbit@db-2"].map(NodeName::told);
+        assert_eq!(members_on_disk(text), BTreeSet::from(names));
+    }
+}
