@@ -1,7 +1,7 @@
 //! A replicated store behind Redis Sentinel: Kvrocks, Redis or Valkey.
 //!
 //! The inventory says who the members are and which password they share; it does not say who is the master, for that
-//! changes while the cluster lives. The order of thought is in [`roles`].
+//! changes while the cluster runs. How it is found is in [`rules::find_roles`].
 
 mod checks;
 mod observe;
@@ -19,22 +19,22 @@ use plan::{Basis, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
-use kit::Offer;
-use kit::{Cx, StepPlan};
-use kit::{Kind, ReadCx, Service, Steps};
-use observe::view::View;
+use kit::{Cx, Kind, Offer, ReadCx, Service, StepPlan, Steps};
+use observe::View;
+use rules::availability::unavailable;
+use rules::find_roles::find_roles;
 use settings::{Place, Settings};
 
 /// The steps, in the order of the built-in playbook.
 static STEPS: Steps<Settings> = Steps::new(&[
     ("check", steps::check::plan),
+    ("sentinel-set", steps::sentinel_set::plan),
     ("config", steps::config::plan),
     ("set", steps::config_set::plan),
     ("restart", steps::restart::plan),
     ("sentinel-seed", steps::sentinel_seed::plan),
     ("sentinel-start", steps::sentinel_start::plan),
-    ("sentinel-set", steps::sentinel_set::plan),
-    ("sentinel-quorum", steps::sentinel_set::plan_quorum),
+    ("sentinel-quorum", steps::sentinel_quorum::plan),
     ("leave", steps::leave::plan),
 ]);
 
@@ -115,7 +115,8 @@ impl Service for Store {
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        rules::availability::unavailable(&View::new(&self.settings, facts))
+        let view = View::new(&self.settings, facts);
+        unavailable(&view, &find_roles(&view))
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {

@@ -1,34 +1,36 @@
 //! The state that `clusterctl status` shows, and what a plan rests on.
 
 use plan::{Basis, Facts, Health, MemberStatus, ServiceStatus};
+use protocol::facts::UnitFact;
 
-use crate::observe::replies::{Talk, field, is_flagged_down};
-use crate::observe::view::{Member, View};
-use crate::rules::health::lag;
-use crate::rules::roles::{Roles, endpoint};
+use crate::observe::{Engine, Member, View};
+use crate::rules::find_roles::find_roles;
+use crate::rules::replication::lag;
+use crate::rules::roles::Roles;
 use crate::settings::Settings;
+use kit::Probe;
 
 /// Its state.
 pub(crate) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let view = View::new(settings, facts);
-    let roles = Roles::find(&view);
-    let mut members = Vec::new();
-    for member in &view.members {
-        members.push(engine_status(&view, &roles, member));
-        members.push(sentinel_status(&view, member));
-    }
-    let worst = |health| members.iter().any(|member| member.health == health);
-    let master_serves = match &roles {
-        Roles::Known { master, .. } => view
-            .member(master)
-            .is_some_and(|master| master.engine.up().is_some()),
-        _ => false,
-    };
-    let health = if matches!(roles, Roles::Refused(_)) || (!master_serves && !worst(Health::Unknown)) {
+    let roles = find_roles(&view);
+    let members = view.members.listed.iter();
+    let members: Vec<MemberStatus> = members
+        .flat_map(|member| {
+            [
+                engine_status(&view, &roles, member),
+                sentinel_status(&view, member),
+            ]
+        })
+        .collect();
+    let any = |health| members.iter().any(|member| member.health == health);
+    let master = roles.known().and_then(|master| view.members.any(master));
+    let has_master = master.is_some_and(|master| master.engine.is_up());
+    let health = if roles.agree().is_err() || (!has_master && !any(Health::Unknown)) {
         Health::Down
     } else if members.iter().all(|member| member.health == Health::Healthy) {
         Health::Healthy
-    } else if master_serves {
+    } else if has_master {
         Health::Degraded
     } else {
         Health::Unknown
@@ -49,16 +51,15 @@ fn summary(view: &View<'_>, roles: &Roles) -> String {
         Roles::Refused(refusal) => return refusal.why.clone(),
         Roles::Unknown(why) => return why.clone(),
     };
-    let engines = view.members.iter().filter_map(|member| member.engine.up());
-    let replicas = engines.filter(|engine| !engine.is_master()).count();
+    let replicas = view.engines().filter(|(_, engine)| !engine.is_master()).count();
     let watching = view.watching();
     let sentinels = match watching.first() {
         None => "no sentinel watches it".to_owned(),
-        Some((_, _, fields)) => format!(
+        Some(watch) => format!(
             "{} {}, quorum {}",
             count(watching.len(), "sentinel"),
             if watching.len() == 1 { "watches" } else { "agree" },
-            field(fields, "quorum")
+            watch.master.get("quorum")
         ),
     };
     format!("master {master}, {}, {sentinels}", count(replicas, "replica"))
@@ -78,44 +79,43 @@ fn engine_status(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> MemberS
         since_us: since(member.unit.as_ref().ok().copied()),
         detail: String::new(),
     };
-    let engine = match (&member.engine, member.unreachable) {
-        (_, Some(why)) => {
-            row.health = Health::Unknown;
-            why.clone_into(&mut row.detail);
-            return row;
+    match (&member.engine, member.unreachable) {
+        (_, Some(why)) => (row.health, row.detail) = (Health::Unknown, why.to_owned()),
+        (Probe::Up(engine), None) => running_engine(view, roles, member, engine, &mut row),
+        (Probe::Down(why) | Probe::Unknown(why), None) => {
+            (row.health, row.detail) = (Health::Down, why.clone());
         }
-        (Talk::Up(engine), None) => engine,
-        (Talk::Down(why), None) => {
-            row.health = Health::Down;
-            row.detail.clone_from(why);
-            return row;
+        (Probe::Denied(why), None) => {
+            (row.health, row.detail) = (Health::Unknown, format!("it refuses the password: {why}"));
         }
-        (Talk::Denied(why), None) => {
-            row.health = Health::Unknown;
-            row.detail = format!("it refuses the password: {why}");
-            return row;
-        }
-    };
-    let master = roles.master().and_then(|master| view.member(master));
+    }
+    row
+}
+
+fn running_engine(
+    view: &View<'_>,
+    roles: &Roles,
+    member: &Member<'_>,
+    engine: &Engine,
+    row: &mut MemberStatus,
+) {
     if engine.is_master() {
         "master".clone_into(&mut row.role);
-        row.detail = count_text(engine.number("connected_slaves"), "connected replica");
-        if let Roles::Known { master, .. } = roles
-            && master != member.host
-        {
+        let replicas = engine.number("connected_slaves");
+        let replicas = replicas.and_then(|replicas| usize::try_from(replicas).ok());
+        row.detail = replicas.map_or(String::new(), |replicas| count(replicas, "connected replica"));
+        if let Some(master) = roles.known().filter(|master| *master != member.host) {
             row.health = Health::Degraded;
-            row.detail = format!("{master} is the master, and this one follows nobody");
+            row.detail = format!("{master} is the master, and this one is no replica");
         }
     } else {
         "replica".clone_into(&mut row.role);
-        let lag = master.and_then(|master| lag(engine, master.engine.up()?));
-        row.lag = lag.map_or(String::new(), |lag| {
-            format!("{lag} {}", view.settings.engine.lag_unit())
-        });
+        let unit = view.settings.engine.lag_unit();
+        let lag = roles.master().and_then(|master| lag(view, master, engine));
+        row.lag = lag.map_or(String::new(), |lag| format!("{lag} {unit}"));
         if !engine.has_link() {
             row.health = Health::Degraded;
-            let followed = endpoint(engine.info("master_host"), engine.info("master_port"));
-            row.detail = format!("its link to {followed} is down");
+            row.detail = format!("its link to {} is down", engine.follows());
         }
     }
     if engine.is_loading() {
@@ -125,37 +125,14 @@ fn engine_status(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> MemberS
         row.health = Health::Degraded;
         "it asks for no password".clone_into(&mut row.detail);
     }
-    row
-}
-
-fn count_text(number: Option<i64>, what: &str) -> String {
-    let number = number.and_then(|number| usize::try_from(number).ok());
-    number.map_or(String::new(), |number| count(number, what))
 }
 
 fn sentinel_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
     let (health, detail) = match (&member.sentinel, member.unreachable) {
         (_, Some(why)) => (Health::Unknown, why.to_owned()),
-        (Talk::Down(why), None) => (Health::Down, why.clone()),
-        (Talk::Denied(why), None) => (Health::Unknown, why.clone()),
-        (Talk::Up(sentinel), None) => match view.watched(sentinel) {
-            None => (
-                Health::Degraded,
-                format!("it does not watch {}", view.settings.sentinel.master_name),
-            ),
-            Some(master) => {
-                let address = endpoint(field(master, "ip"), field(master, "port"));
-                let others = field(master, "num-other-sentinels");
-                let detail = format!("master {address}, {others} other sentinels");
-                match &sentinel.quorum {
-                    Err(words) => (Health::Degraded, words.clone()),
-                    Ok(_) if is_flagged_down(master) => {
-                        (Health::Degraded, format!("{detail}, {}", field(master, "flags")))
-                    }
-                    Ok(_) => (Health::Healthy, detail),
-                }
-            }
-        },
+        (Probe::Down(why) | Probe::Unknown(why), None) => (Health::Down, why.clone()),
+        (Probe::Denied(why), None) => (Health::Unknown, why.clone()),
+        (Probe::Up(_), None) => running_sentinel(view, member),
     };
     MemberStatus {
         host: member.host.clone(),
@@ -168,24 +145,35 @@ fn sentinel_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
     }
 }
 
-fn since(unit: Option<&protocol::facts::UnitFact>) -> Option<i64> {
+fn running_sentinel(view: &View<'_>, member: &Member<'_>) -> (Health, String) {
+    let Some(watch) = view.watch(member) else {
+        let name = &view.settings.sentinel.master_name;
+        return (Health::Degraded, format!("it does not watch {name}"));
+    };
+    let master = watch.master;
+    let others = master.get("num-other-sentinels");
+    let detail = format!("master {}, {others} other sentinels", master.endpoint());
+    match &watch.sentinel.quorum {
+        Err(words) => (Health::Degraded, words.clone()),
+        Ok(_) if master.is_down() => (Health::Degraded, format!("{detail}, {}", master.flags())),
+        Ok(_) => (Health::Healthy, detail),
+    }
+}
+
+fn since(unit: Option<&UnitFact>) -> Option<i64> {
     unit.filter(|unit| unit.is_active()).map(|unit| unit.started_us)
 }
 
-/// What a plan rests on: who is the master, and since which failover, as far as engines and sentinels tell; nothing where
-/// nobody has a role yet.
+/// What a plan rests on: the master, and the failovers since, as far as engines and sentinels tell; nothing where no member
+/// has a role yet.
 pub(crate) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
     let view = View::new(settings, facts);
-    let mut basis = Vec::new();
-    if let Roles::Known { master, .. } = Roles::find(&view) {
-        basis.push(Basis::new("the master", &master));
-    }
+    let roles = find_roles(&view);
+    let master = roles.known().map(|master| Basis::new("the master", master));
     // Each failover has a new epoch, and the sentinels agree on it
     // (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>, "Configuration epochs").
-    let epochs = view
-        .watching()
-        .into_iter()
-        .filter_map(|(_, _, master)| field(master, "config-epoch").parse::<u64>().ok());
-    basis.extend(epochs.max().map(|epoch| Basis::new("Sentinel's epoch", &epoch)));
-    basis
+    let watching = view.watching().into_iter();
+    let epochs = watching.filter_map(|watch| watch.master.get("config-epoch").parse::<u64>().ok());
+    let epoch = epochs.max().map(|epoch| Basis::new("Sentinel's epoch", &epoch));
+    master.into_iter().chain(epoch).collect()
 }

@@ -1,5 +1,14 @@
-//! Questions to the hosts, and what their answers say.
+//! Questions to the hosts, their answers decoded once, and one view of them all.
 
+mod addresses;
+mod engine;
+mod member;
 pub(crate) mod queries;
-pub(crate) mod replies;
-pub(crate) mod view;
+mod sentinel;
+mod view;
+
+pub(crate) use addresses::is_loopback;
+pub(crate) use engine::{Content, Endpoint, Engine};
+pub(crate) use member::Member;
+pub(crate) use sentinel::Instance;
+pub(crate) use view::{View, Watch};

@@ -1,4 +1,4 @@
-//! What is asked of each host.
+//! The questions to each host.
 
 use protocol::FactQuery;
 use protocol::facts::{FileQuery, Query, ResolveQuery, RespCommand, RespQuery, UnitQuery};
@@ -17,11 +17,14 @@ const MASKS: [&str; 4] = [
     r#"(?i)^\s*sentinel\s+(?:auth-pass\s+\S+|sentinel-pass)\s+["']?(.*?)["']?\s*$"#,
 ];
 
+/// Where a host reaches its own sentinel.
+pub(crate) const LOOPBACK: &str = "127.0.0.1";
+
 /// Says `master` or `slave`, and nothing that changes from one moment to the next: a script, because an action can
 /// only be made to depend on an answer that is known beforehand, and ROLE and INFO count bytes.
 const ROLE_SCRIPT: &str = "return redis.call('info','replication'):match('role:(%a+)')";
 
-/// Everything that is asked of a host.
+/// All questions to a host.
 pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let sentinel = &settings.sentinel;
     if !settings.hosts.contains(host) {
@@ -39,7 +42,7 @@ pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     queries
 }
 
-/// What running servers and resolvers are asked: what gates watch.
+/// The questions to running servers and resolvers, which gates watch.
 pub(crate) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut queries: Vec<FactQuery> = engines(settings, host).iter().map(Query::wrap).collect();
     queries.push(sentinel(settings).wrap());
@@ -90,20 +93,31 @@ pub(crate) fn engines(settings: &Settings, host: &HostName) -> Vec<RespQuery> {
         .as_ref()
         .is_none_or(|bind| bind.iter().any(|one| covers_loopback(one)))
     {
-        places.push(("127.0.0.1", settings.port));
+        places.push((LOOPBACK, settings.port));
     }
     places.push((own, settings.port));
     let default_port = settings.engine.defaults().port;
     if default_port != settings.port && settings.hosts.contains(host) {
-        places.push(("127.0.0.1", default_port));
+        places.push((LOOPBACK, default_port));
     }
-    let queries = places.into_iter().map(|(address, port)| RespQuery {
-        address: address.to_owned(),
+    let ask = |(address, port): (&str, u16)| {
+        of_engine(settings, (address.to_owned(), port), engine_commands(settings))
+    };
+    places.into_iter().map(ask).collect()
+}
+
+/// Commands to the engine at an address and port.
+pub(crate) fn of_engine(
+    settings: &Settings,
+    (address, port): (String, u16),
+    commands: Vec<RespCommand>,
+) -> RespQuery {
+    RespQuery {
+        address,
         port,
         password: Some(settings.password.clone()),
-        commands: engine_commands(settings),
-    });
-    queries.collect()
+        commands,
+    }
 }
 
 fn covers_loopback(address: &str) -> bool {
@@ -114,10 +128,9 @@ fn covers_loopback(address: &str) -> bool {
 
 /// The directives whose live value is asked for.
 pub(crate) fn live_keys(settings: &Settings) -> Vec<String> {
-    let mut keys: Vec<String> = ["port", "bind", "masterauth", "requirepass"]
-        .iter()
-        .map(|&key| key.to_owned())
-        .collect();
+    let mut keys = ["port", "bind", "masterauth", "requirepass"]
+        .map(str::to_owned)
+        .to_vec();
     if settings.engine == Engine::Kvrocks {
         keys.push("use-rsid-psync".to_owned());
     }
@@ -136,15 +149,15 @@ fn engine_commands(settings: &Settings) -> Vec<RespCommand> {
         RespCommand::new(["INFO", "replication"]),
         RespCommand::new(["INFO", "persistence"]),
         // DBSIZE counts the selected database only, and on Kvrocks what the last DBSIZE SCAN found: neither proves
-        // emptiness. The key space counts all databases of Redis, and SCAN looks into Kvrocks. Names of keys are
-        // nobody's business.
+        // emptiness. The key space counts all databases of Redis, and SCAN looks into Kvrocks. Names of keys stay on
+        // the host.
         RespCommand::new(["INFO", "keyspace"]),
         RespCommand::new(["DBSIZE"]),
         RespCommand::new(["SCAN", "0", "COUNT", "1"]).sensitive([]),
         role(),
     ];
     if settings.engine == Engine::Kvrocks {
-        // What is in a namespace is seen with its token only, so that there is one is all that can be known.
+        // The keys of a namespace are seen with its token only, so it is only known whether there are namespaces.
         commands.push(RespCommand::new(["NAMESPACE", "GET", "*"]).sensitive([]));
     }
     commands.extend(live_keys(settings).iter().map(|key| config_get(settings, key)));
@@ -170,29 +183,24 @@ pub(crate) fn config_get(settings: &Settings, key: &str) -> RespCommand {
 /// The sentinel.
 pub(crate) fn sentinel(settings: &Settings) -> RespQuery {
     let name = settings.sentinel.master_name.as_str();
-    ask_sentinel(
-        settings,
-        "127.0.0.1",
-        vec![
-            RespCommand::new(["SENTINEL", "MASTERS"]),
-            RespCommand::new(["SENTINEL", "SENTINELS", name]),
-            RespCommand::new(["SENTINEL", "REPLICAS", name]),
-            RespCommand::new(["SENTINEL", "CKQUORUM", name]),
-        ],
-    )
+    let commands = vec![
+        RespCommand::new(["SENTINEL", "MASTERS"]),
+        RespCommand::new(["SENTINEL", "SENTINELS", name]),
+        RespCommand::new(["SENTINEL", "REPLICAS", name]),
+        RespCommand::new(["SENTINEL", "CKQUORUM", name]),
+    ];
+    of_sentinel(settings, LOOPBACK, commands)
 }
 
 /// Asks a sentinel for the master's address.
 pub(crate) fn master_address(settings: &Settings, at: &str) -> RespQuery {
     let name = settings.sentinel.master_name.as_str();
-    ask_sentinel(
-        settings,
-        at,
-        vec![RespCommand::new(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name])],
-    )
+    let command = RespCommand::new(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]);
+    of_sentinel(settings, at, vec![command])
 }
 
-fn ask_sentinel(settings: &Settings, at: &str, commands: Vec<RespCommand>) -> RespQuery {
+/// Commands to the sentinel at an address.
+pub(crate) fn of_sentinel(settings: &Settings, at: &str, commands: Vec<RespCommand>) -> RespQuery {
     RespQuery {
         address: at.to_owned(),
         port: settings.sentinel.port,

@@ -1,120 +1,101 @@
-//! What the engine's file should say, and the process run with.
+//! The desired directives of the engine's file, and of its process.
 
-use protocol::Text;
+use protocol::{FileState, Operation, Text};
+use thiserror::Error;
 use types::HostName;
 
-use crate::observe::view::{Member, View};
-use crate::rules::roles::Roles;
-use crate::settings::{OWN_ADDRESS, Settings};
+use super::roles::Roles;
+use crate::observe::{Member, View};
+use crate::settings::{Directive, OWN_ADDRESS};
 use formats::directives::{Directives, normal, unquoted};
 use formats::engine::Engine;
+use kit::Task;
 
-/// A directive as it should be, each value a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) key: String,
-    pub(crate) values: Vec<String>,
+/// A file needs the address of a host, which is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "the address of {0} is not known: give it in the inventory, or let the name resolve to an address that the other hosts \
+     reach"
+)]
+pub(crate) struct NoAddress(HostName);
+
+/// The member's own address.
+pub(crate) fn address<'m>(member: &'m Member<'_>) -> Result<&'m str, NoAddress> {
+    member.address().ok_or_else(|| NoAddress(member.host.clone()))
 }
 
-/// The value of the directive that makes a node follow the master.
+/// The value of the directive that makes a member follow the master.
 pub(crate) fn follow(view: &View<'_>, roles: &Roles) -> Result<String, String> {
-    let master = roles.master().and_then(|master| view.member(master));
-    let master = master.ok_or("the master is not known")?;
-    let port = view.settings.port;
-    match master.address() {
-        Some(address) => Ok(format!("{address} {port}")),
-        None => Err(unresolved(master.host)),
-    }
+    let master = roles.master().and_then(|master| view.members.any(master));
+    let master = address(master.ok_or("the master is not known")?);
+    let master = master.map_err(|unknown| unknown.to_string())?;
+    Ok(format!("{master} {}", view.settings.port))
 }
 
-/// Everything that we want in the file beside roles.
-pub(crate) fn wanted(
-    settings: &Settings,
-    member: &Member<'_>,
-    file: &Directives,
-) -> Result<Vec<Wanted>, String> {
-    let one = |key: &str, value: String| Wanted {
+/// The desired directives of the file, beside roles.
+pub(crate) fn desired(member: &Member<'_>, file: &Directives) -> Result<Vec<Directive>, NoAddress> {
+    let settings = member.settings;
+    let one = |key: &str, value: String| Directive {
         key: key.to_owned(),
         values: vec![value],
     };
     // Quoted: a password may hold spaces and number signs.
     let password = format!("\"{}\"", Text::secret(&settings.password));
-    let mut wanted = vec![one("port", settings.port.to_string())];
-    if let Some(bind) = bind(settings, member, file)? {
-        wanted.push(one("bind", bind));
-    }
+    let mut desired = vec![one("port", settings.port.to_string())];
+    desired.extend(bind(member, file)?.map(|bind| one("bind", bind)));
     // On all members, for each can become a master or a replica.
-    wanted.push(one("masterauth", password.clone()));
-    wanted.push(one("requirepass", password));
+    desired.push(one("masterauth", password.clone()));
+    desired.push(one("requirepass", password));
     if settings.engine == Engine::Kvrocks {
         // Without it Kvrocks tells two histories apart by sequence number alone: a restarted old master kept a stray
         // write, missed newer ones, and still showed an up link and equal offsets (seen).
-        wanted.push(one("use-rsid-psync", "yes".to_owned()));
+        desired.push(one("use-rsid-psync", "yes".to_owned()));
     }
-    wanted.extend(settings.directives.iter().map(|directive| Wanted {
-        key: directive.key.clone(),
-        values: directive.values.clone(),
-    }));
-    Ok(wanted)
+    desired.extend(settings.directives.iter().cloned());
+    Ok(desired)
 }
 
 /// The addresses to listen on; `None` where those in the file (or the engine's default) already reach the member's own.
-fn bind(settings: &Settings, member: &Member<'_>, file: &Directives) -> Result<Option<String>, String> {
-    let own = || member.address().ok_or_else(|| unresolved(member.host));
+fn bind(member: &Member<'_>, file: &Directives) -> Result<Option<String>, NoAddress> {
+    let settings = member.settings;
     if let Some(bind) = &settings.bind {
-        let addresses: Result<Vec<&str>, String> = bind
-            .iter()
-            .map(|address| {
-                if address == OWN_ADDRESS {
-                    own()
-                } else {
-                    Ok(address.as_str())
-                }
-            })
-            .collect();
-        return Ok(Some(addresses?.join(" ")));
+        let own = |bind: &'_ String| match bind.as_str() {
+            OWN_ADDRESS => address(member).map(str::to_owned),
+            other => Ok(other.to_owned()),
+        };
+        let addresses: Vec<String> = bind.iter().map(own).collect::<Result<_, _>>()?;
+        return Ok(Some(addresses.join(" ")));
     }
-    let current = file
-        .last("bind")
-        .map_or_else(|| settings.engine.default_bind().to_owned(), normal);
+    let default = || settings.engine.default_bind().to_owned();
+    let current = file.last("bind").map_or_else(default, normal);
     let reaches = current.split_whitespace().any(|address| {
         let address = address.strip_prefix('-').unwrap_or(address);
-        matches!(address, "0.0.0.0" | "*" | "::" | "::*")
-            || address == member.host.as_str()
-            || member.addresses.iter().any(|own| own == address)
+        matches!(address, "0.0.0.0" | "*" | "::" | "::*") || member.is_at(address)
     });
     if reaches {
         return Ok(None);
     }
-    Ok(Some(format!("127.0.0.1 {}", own()?)))
+    Ok(Some(format!("127.0.0.1 {}", address(member)?)))
 }
 
-/// The values that the process should run with: what we want, and what is kept of `bind`.
-pub(crate) fn wanted_live(
-    settings: &Settings,
-    member: &Member<'_>,
-    file: &Directives,
-) -> Result<Vec<Wanted>, String> {
-    let mut wanted = wanted(settings, member, file)?;
-    if !wanted.iter().any(|wanted| wanted.key == "bind")
+/// The directives that the process should run with: the desired ones, and what is kept of `bind`.
+pub(crate) fn desired_live(member: &Member<'_>, file: &Directives) -> Result<Vec<Directive>, NoAddress> {
+    let mut desired = desired(member, file)?;
+    if !desired.iter().any(|directive| directive.key == "bind")
         && let Some(bind) = file.last("bind")
     {
-        wanted.push(Wanted {
+        desired.push(Directive {
             key: "bind".to_owned(),
             values: vec![unquoted(bind).to_owned()],
         });
     }
-    Ok(wanted)
+    Ok(desired)
 }
 
-pub(crate) fn unresolved(host: &HostName) -> String {
-    format!(
-        "the address of {host} is not known: give it in the inventory, or let the name resolve to an address that \
-         the other hosts reach"
-    )
-}
-
-/// User and group of `owner`: `redis` or `redis:redis`.
-pub(crate) fn owner(owner: &str) -> (&str, &str) {
-    owner.split_once(':').unwrap_or((owner, owner))
+/// Writes over whatever stands there by then: a package of this plan brings the file, and starts what rewrites it.
+pub(crate) fn over_any_file(task: &mut Task) {
+    let action = task.action.as_mut();
+    if let Some(Operation::WriteFile { was, .. }) = action.map(|action| &mut action.operation) {
+        *was = FileState::Any;
+    }
 }

@@ -1,98 +1,91 @@
-//! What becomes of each member under the roles that were found, and what must not be lost on the way.
+//! The role that each member gets under the roles that were found, without losing data.
 
-use plan::{Consent, Refusal};
+use plan::Refusal;
 use types::HostName;
 
-use crate::observe::replies::{Content, Talk, field, is_flagged_down};
-use crate::observe::view::{Member, View};
-use crate::rules::data_loss::holds_nothing;
-use crate::rules::roles::Roles;
-use kit::Cx;
+use super::data_loss::has_no_data;
+use super::roles::Roles;
+use crate::observe::{Content, Instance, Member, View};
+use kit::{Cx, Probe};
 
-/// The consent that lets a node's own data be replaced by the master's.
+/// The consent that lets a member's own data be replaced by the master's.
 pub(crate) const RESYNC: &str = "kvrocks.resync";
 
 /// What becomes of a member.
-pub(crate) enum Fate {
+pub(crate) enum Assignment {
     /// It is the master, or becomes it.
     Master,
     /// It follows the master, or will once it runs; its file is not touched.
     Replica,
-    /// Sentinel knows it as a replica, it does not run or is about to start, and its file would make it a master: it was the
-    /// master, and another was elected meanwhile. Its file gets the role that Sentinel would give it some ten seconds after
-    /// its start.
-    Returns,
-    /// It runs and follows a member, present or former, that is the master no more, and no sentinel knows it: they learn of
-    /// replicas from the master alone (`sentinelRefreshInstanceInfo` in `sentinel.c`), so none of them would ever turn it.
-    Astray,
-    /// Nobody has a role for it: it is made to follow the master.
-    Joins,
+    /// It was the master, and another was elected while it was down: Sentinel knows it as a replica, and its file would
+    /// make it a master. Its file gets the role that Sentinel would give it some ten seconds after its start.
+    OldMaster,
+    /// It runs and follows a member, present or former, that is not the master any more, and no sentinel knows it: they
+    /// learn of replicas from the master alone (`sentinelRefreshInstanceInfo` in `sentinel.c`), so none of them would ever
+    /// reconfigure it.
+    Orphan,
+    /// It has no role yet: it is made to follow the master.
+    Joining,
     /// That would cost data.
     Refused(Box<Refusal>),
-    /// It cannot be told.
+    /// It is not known.
     Unknown(String),
 }
 
-/// What becomes of a member under these roles.
-pub(crate) fn fate(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> Fate {
-    let master = match roles {
-        Roles::Known { master, .. } | Roles::First(master) => master,
-        Roles::Refused(refusal) => return Fate::Unknown(refusal.why.clone()),
-        Roles::Unknown(why) => return Fate::Unknown(why.clone()),
-    };
-    if let (Talk::Denied(words), true) = (&member.engine, member.is_denied()) {
-        return Fate::Unknown(format!("it refuses the password: {words}"));
-    }
-    if member.host == master {
-        return Fate::Master;
-    }
-    let listed = listing(view, member);
-    match &member.engine {
-        Talk::Up(_) if is_astray(view, roles, member) => Fate::Astray,
-        Talk::Up(engine) if !engine.is_master() => Fate::Replica,
-        Talk::Up(engine) if engine.is_empty() => Fate::Joins,
-        // Right after a failover: Sentinel turns the old master into a replica within seconds.
-        Talk::Up(_) if listed == Listing::Up => Fate::Replica,
-        Talk::Up(engine) => {
-            let holds = match engine.content {
-                Content::Keys(0) => "a scan finds keys in it".to_owned(),
-                Content::Keys(keys) => format!("dbsize is {keys}"),
-                Content::Namespaces => "it has namespaces, whose keys cannot be counted".to_owned(),
-                Content::Nothing | Content::Unknown => "it does not tell how much it holds".to_owned(),
-            };
-            consented(member, master, &holds, cx)
+impl Assignment {
+    /// The role of a member under these roles.
+    pub(crate) fn of(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> Self {
+        let master = match roles.decided() {
+            Ok(master) => master,
+            Err(why) => return Self::Unknown(why.to_owned()),
+        };
+        if let Some(words) = member.denial() {
+            return Self::Unknown(format!("it refuses the password: {words}"));
         }
-        Talk::Down(_) if is_astray(view, roles, member) => Fate::Joins,
-        _ if member.follows_by_file(view.settings).is_some() => Fate::Replica,
-        // Sentinel may know its address from a former life; it would serve as a master until Sentinel notices.
-        _ if holds_nothing(view, member) => Fate::Joins,
-        Talk::Down(_) if listed != Listing::Unknown => Fate::Returns,
-        _ if listed != Listing::Unknown => Fate::Replica,
-        _ => consented(
-            member,
-            master,
-            "it does not answer, so nobody knows what it holds",
-            cx,
-        ),
+        if member.host == master {
+            return Self::Master;
+        }
+        let listing = listing(view, member);
+        match &member.engine {
+            Probe::Up(_) if is_orphan(view, roles, member) => Self::Orphan,
+            Probe::Up(engine) if !engine.is_master() => Self::Replica,
+            Probe::Up(engine) if engine.is_empty() => Self::Joining,
+            // Right after a failover: Sentinel turns the old master into a replica within seconds.
+            Probe::Up(_) if listing == Listing::Up => Self::Replica,
+            Probe::Up(engine) => replaced(member, master, &keys(&engine.content), cx),
+            Probe::Down(_) | Probe::Unknown(_) if is_orphan(view, roles, member) => Self::Joining,
+            _ if member.follows_by_file().is_some() => Self::Replica,
+            // Sentinel may know its address from an earlier member; it would be a master until Sentinel notices.
+            _ if has_no_data(view, member) => Self::Joining,
+            Probe::Down(_) | Probe::Unknown(_) if listing != Listing::Unknown => Self::OldMaster,
+            _ if listing != Listing::Unknown => Self::Replica,
+            _ => replaced(
+                member,
+                master,
+                "it does not answer, so its data are not known",
+                cx,
+            ),
+        }
     }
 }
 
 /// Whether nothing more is done on a member's host, because its role or its data are in doubt.
-pub(crate) fn is_stopped(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> bool {
-    matches!(fate(view, roles, member, cx), Fate::Refused(_) | Fate::Unknown(_))
+pub(crate) fn is_in_doubt(view: &View<'_>, roles: &Roles, member: &Member<'_>, cx: &Cx<'_>) -> bool {
+    let assignment = Assignment::of(view, roles, member, cx);
+    matches!(assignment, Assignment::Refused(_) | Assignment::Unknown(_))
 }
 
-/// Whether a member follows one that is the master no more, or would once it runs, and the sentinels, which name another,
-/// do not know it.
-pub(crate) fn is_astray(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> bool {
+/// Whether a member follows one that is not the master any more, or would once it runs, and the sentinels, which name
+/// another, do not know it.
+pub(crate) fn is_orphan(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> bool {
     let followed = match &member.engine {
-        Talk::Up(engine) if engine.is_master() => None,
-        Talk::Up(engine) => Some(engine.info("master_host").to_owned()),
-        Talk::Down(_) => member.follows_by_file(view.settings).map(|(address, _)| address),
-        Talk::Denied(_) => None,
+        Probe::Up(engine) if engine.is_master() => None,
+        Probe::Up(engine) => Some(engine.follows()),
+        Probe::Down(_) | Probe::Unknown(_) => member.follows_by_file(),
+        Probe::Denied(_) => None,
     };
-    // What is copied from elsewhere is nobody's to replace.
-    let followed = followed.and_then(|address| view.at(&address));
+    // A copy of another store is not replaced.
+    let followed = followed.and_then(|endpoint| view.at(&endpoint.address));
     let master = roles.master().filter(|_| roles.are_sentinels());
     let (Some(followed), Some(master)) = (followed, master) else {
         return false;
@@ -113,34 +106,39 @@ enum Listing {
 /// How the sentinels list a member among the replicas.
 fn listing(view: &View<'_>, member: &Member<'_>) -> Listing {
     let watching = view.watching();
-    let rows = watching.iter().flat_map(|(_, sentinel, _)| &sentinel.replicas);
-    let mut listing = Listing::Unknown;
-    for row in rows.filter(|row| member.addresses.iter().any(|own| own == field(row, "ip"))) {
-        if !is_flagged_down(row) {
-            return Listing::Up;
-        }
-        listing = Listing::Down;
+    let replicas = watching.iter().flat_map(|watch| &watch.sentinel.replicas);
+    let own: Vec<&Instance> = replicas
+        .filter(|replica| member.addresses.iter().any(|own| own == replica.ip()))
+        .collect();
+    match own.iter().all(|replica| replica.is_down()) {
+        _ if own.is_empty() => Listing::Unknown,
+        true => Listing::Down,
+        false => Listing::Up,
     }
-    listing
 }
 
-fn consented(member: &Member<'_>, master: &HostName, holds: &str, cx: &Cx<'_>) -> Fate {
+fn keys(content: &Content) -> String {
+    match content {
+        Content::Keys(0) => "a scan finds keys in it".to_owned(),
+        Content::Keys(keys) => format!("dbsize is {keys}"),
+        Content::Namespaces => "it has namespaces, whose keys cannot be counted".to_owned(),
+        Content::Nothing | Content::Unknown => "it does not tell how many keys it has".to_owned(),
+    }
+}
+
+/// A member joins although it may have data, where the operator consents.
+fn replaced(member: &Member<'_>, master: &HostName, data: &str, cx: &Cx<'_>) -> Assignment {
     let host = member.host;
     if cx.is_allowed(RESYNC, host) {
-        return Fate::Joins;
+        return Assignment::Joining;
     }
-    Fate::Refused(Box::new(Refusal {
-        service: None,
-        host: Some(host.clone()),
-        what: format!("{host} does not become a replica of {master}"),
-        why: format!("it would lose what it holds to a copy of {master}, and {holds}"),
-        way_out: format!(
-            "if that can go, allow it; if the data on {host} is the one that counts and no member has a role yet, list \
+    let refusal = Refusal::new(
+        format!("{host} does not become a replica of {master}"),
+        format!("its data would be replaced by a copy of {master}, and {data}"),
+        format!(
+            "if its data can go, allow it; if the data on {host} is the one that counts and no member has a role yet, list \
              {host} first under hosts; if it is only stopped, start it and plan again"
         ),
-        consent: Some(Consent {
-            action: RESYNC.to_owned(),
-            host: host.clone(),
-        }),
-    }))
+    );
+    Assignment::Refused(Box::new(refusal.on(host).unless_allowed(RESYNC, host)))
 }

@@ -1,72 +1,55 @@
-//! A change that makes members unavailable one after another, under a known master: who can be elected in its place, by
-//! which sentinels.
+//! A change that makes members unavailable one after another, under a known master.
 
+use plan::Refusal;
 use types::HostName;
 
-use crate::observe::replies::{field, is_flagged_down};
-use crate::observe::view::{Member, View};
-use crate::rules::role_assignment::is_stopped;
-use crate::rules::roles::Roles;
-use crate::settings::Settings;
+use super::role_assignment::is_in_doubt;
+use super::roles::Roles;
+use super::sentinels::{candidates, quorum};
+use crate::observe::{Member, View};
 use kit::Cx;
 
 /// A rolling change.
 pub(crate) struct Rollout<'v, 'a, 'c> {
-    pub(crate) settings: &'v Settings,
     pub(crate) cx: &'v Cx<'c>,
     pub(crate) view: &'v View<'a>,
     pub(crate) roles: &'v Roles,
     pub(crate) master: &'v HostName,
 }
 
-impl Rollout<'_, '_, '_> {
-    /// What CKQUORUM says on a sentinel; `None` where no sentinel watches.
-    pub(crate) fn quorum(&self) -> Option<Result<(), String>> {
-        let watching = self.view.watching();
-        let mut verdicts = watching
-            .iter()
-            .map(|(member, sentinel, _)| match &sentinel.quorum {
-                Ok(_) => Ok(()),
-                Err(words) => Err(format!("the sentinel on {} says {words}", member.host)),
-            });
-        let first = verdicts.next()?;
-        Some(verdicts.fold(first, Result::and))
+impl<'v, 'a> Rollout<'v, 'a, '_> {
+    /// The refusal to restart a host while the sentinels reach no quorum.
+    pub(crate) fn without_quorum(&self, host: &HostName) -> Option<Refusal> {
+        let why = quorum(self.view).err()?;
+        let refusal = Refusal::new(
+            format!("{host} is not restarted"),
+            format!("no master could be elected while it is down: {why}"),
+            "bring the missing sentinels back first",
+        );
+        Some(refusal.on(host))
     }
 
-    /// A sentinel that watches the master on another host, on which nothing is in doubt.
-    pub(crate) fn other_sentinel(&self, host: &HostName) -> Option<&Member<'_>> {
-        let watching = self.view.watching();
-        let other = watching.iter().find(|(member, ..)| member.host != host)?;
-        self.view.member(other.0.host)
+    /// A member of another host whose sentinel watches the master.
+    pub(crate) fn other_sentinel(&self, host: &HostName) -> Option<&'v Member<'a>> {
+        let mut watching = self.view.watching().into_iter().map(|watch| watch.member);
+        watching.find(|member| member.host != host)
     }
 
-    /// The sentinel that is told to fail over: not the old master's, where there is another, and on a host on which
-    /// nothing is refused.
-    pub(crate) fn sentinel_to_ask(&self) -> Option<&Member<'_>> {
-        let watching = self.view.watching();
-        let mut hosts: Vec<&HostName> = watching.iter().map(|(member, ..)| member.host).collect();
-        hosts.retain(|host| self.cx.hosts.contains(host));
-        hosts.retain(|host| {
-            let member = self.view.member(host);
-            member.is_some_and(|member| !is_stopped(self.view, self.roles, member, self.cx))
-        });
-        let other = hosts
-            .iter()
-            .find(|host| **host != self.master)
-            .or(hosts.first())?;
-        self.view.member(other)
+    /// The member whose sentinel is told to fail over: not the old master's, where there is another, and one with whose
+    /// role and data nothing is wrong.
+    pub(crate) fn sentinel_to_ask(&self) -> Option<&'v Member<'a>> {
+        let watching = self.view.watching().into_iter().map(|watch| watch.member);
+        let usable: Vec<&Member<'_>> = watching
+            .filter(|member| self.cx.hosts.contains(member.host))
+            .filter(|member| !is_in_doubt(self.view, self.roles, member, self.cx))
+            .collect();
+        let mut others = usable.iter().filter(|member| member.host != self.master);
+        others.next().or(usable.first()).copied()
     }
 
-    /// Whether a replica could become the master as Sentinel sees it: up, linked, with a priority that is not 0
-    /// (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>, "Replica selection and priority").
+    /// Whether a replica can become the master, as a sentinel sees it.
     pub(crate) fn has_candidate(&self) -> bool {
         let watching = self.view.watching();
-        watching.iter().any(|(_, sentinel, _)| {
-            sentinel.replicas.iter().any(|row| {
-                !is_flagged_down(row)
-                    && field(row, "master-link-status") == "ok"
-                    && field(row, "slave-priority") != "0"
-            })
-        })
+        watching.iter().any(|watch| candidates(watch).next().is_some())
     }
 }

@@ -1,17 +1,16 @@
-//! Handing the master's role over: Sentinel is told to, once every replica has caught up, while writes are held back.
+//! The failover: Sentinel is told to make another member the master, once every replica has caught up, while writes are
+//! paused.
 
-use ::plan::Preview;
 use protocol::facts::RespCommand;
-use protocol::{Action, Operation};
 
+use super::pause_writes;
 use crate::checks;
-use crate::observe::view::{Member, View};
+use crate::observe::{Member, View};
+use crate::rules::commands::to_sentinel;
 use crate::rules::preconditions::same_master;
-use crate::steps::pause_writes;
-use kit::QUICK;
 use kit::{Cx, StepPlan, Task};
 
-/// Plans it: `sentinel` is asked to let another take over from `master`, and all follow the new one in the end.
+/// Plans it: `sentinel` is asked to make a replica the master in place of `master`, and all follow the new one in the end.
 pub(crate) fn plan(
     view: &View<'_>,
     cx: &Cx<'_>,
@@ -21,29 +20,16 @@ pub(crate) fn plan(
     all: &mut StepPlan,
 ) {
     let (settings, host) = (view.settings, master.host);
-    let name = &settings.sentinel.master_name;
-    let operation = Operation::Resp {
-        address: "127.0.0.1".to_owned(),
-        port: settings.sentinel.port,
-        password: None,
-        commands: vec![RespCommand::new(["SENTINEL", "FAILOVER", name])],
-    };
-    let failover = Action {
-        only_if: same_master(view, host, sentinel.host, sentinel)
-            .into_iter()
-            .collect(),
-        operation,
-        limit_ms: QUICK,
-    };
-    let title = format!("let Sentinel hand the master's role of {host} to a replica");
-    let failover = Task::new(sentinel.host, title, reason, failover)
+    let command = RespCommand::new(["SENTINEL", "FAILOVER", &settings.sentinel.master_name]);
+    let title = format!("fail over from {host} to a replica");
+    let failover = to_sentinel(settings, sentinel.host, title, reason, vec![command])
         .part("failover")
-        .preview(Preview::Commands(vec![format!("SENTINEL FAILOVER {name}")]))
+        .only_if(same_master(view, host, sentinel.host, sentinel))
         .gate(checks::new_master(view, cx, host))
         .gate(checks::followers(view, cx));
-    let hold = pause_writes::plan(view, cx, master, all);
-    // Waiting comes before writes are held back, for that has an end.
-    let mut tasks: Vec<Task> = hold.into_iter().chain([failover]).collect();
+    let pause = pause_writes::plan(view, cx, master, all);
+    // The wait comes before the pause, because the pause ends by itself.
+    let mut tasks: Vec<Task> = pause.into_iter().chain([failover]).collect();
     if let Some(first) = tasks.first_mut() {
         first.before.push(checks::followers(view, cx));
     }

@@ -1,13 +1,15 @@
-//! The steps, and the tasks that several of them share.
+//! The steps of the playbook, and the parts that `restart` and `leave` share: a failover, with a pause of writes, and
+//! what it undoes.
 
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod config_set;
-pub(crate) mod failover;
+mod failover;
 pub(crate) mod leave;
-pub(crate) mod pause_writes;
-pub(crate) mod reapply_config;
+mod pause_writes;
+mod reapply_config;
 pub(crate) mod restart;
+pub(crate) mod sentinel_quorum;
 pub(crate) mod sentinel_seed;
 pub(crate) mod sentinel_set;
 pub(crate) mod sentinel_start;

@@ -1,50 +1,37 @@
-//! What a failover undoes in the old master's file is written again before its restart.
+//! Directives that a failover removes from the old master's file, written again before its restart.
 //!
 //! When Sentinel makes a master a replica it sends CONFIG REWRITE along, and the engine writes what it *runs* with: a
 //! `databases 32` that waited in the file for the restart became 16 again, and a `tcp-backlog` was gone (ran, Redis
 //! 7.0.15; `Config::Rewrite` of Kvrocks does the same). The file as it will be then is not known when the plan is made,
-//! its role least of all, so only these directives are put in, by the agent, into the file as it stands then. No secret is
+//! its role least of all, so only these directives are set, by the agent, in the file as it stands then. No secret is
 //! among them: passwords are set at run time, and survive.
 
-use ::plan::Preview;
-use protocol::{Action, Directive, Operation, Precondition};
+use plan::Preview;
+use protocol::{Directive, Operation};
 
-use crate::observe::view::Member;
+use crate::observe::Member;
 use crate::rules::drift::Drift;
-use crate::settings::Settings;
-use kit::QUICK;
-use kit::Task;
+use kit::{QUICK, Task, action};
 
-/// The task; `None` where nothing waits for a restart.
-pub(crate) fn plan(
-    settings: &Settings,
-    member: &Member<'_>,
-    waiting: &[Drift],
-    only_if: Vec<Precondition>,
-) -> Option<Task> {
+/// The task; `None` where no directive waits for a restart.
+pub(super) fn plan(member: &Member<'_>, waiting: &[Drift]) -> Option<Task> {
     if waiting.is_empty() {
         return None;
     }
-    let path = settings.config.as_str();
+    let path = member.settings.config.as_str();
     let directives = waiting.iter().map(|drift| Directive {
-        name: drift.wanted.key.clone(),
-        values: drift.wanted.values.clone(),
+        name: drift.desired.key.clone(),
+        values: drift.desired.values.clone(),
     });
     let directives: Vec<Directive> = directives.collect();
-    let shown = vec![as_typed(path, &directives)];
-    let keys: Vec<&str> = waiting.iter().map(|drift| drift.wanted.key.as_str()).collect();
-    let action = Action {
-        only_if,
-        operation: Operation::SetDirectives {
-            path: path.to_owned(),
-            directives,
-        },
-        limit_ms: QUICK,
-    };
+    let preview = Preview::Commands(vec![as_typed(path, &directives)]);
+    let keys: Vec<&str> = waiting.iter().map(Drift::key).collect();
     let title = format!("write {} into {path} again", keys.join(", "));
     let reason = "the failover makes the engine rewrite its file with what it runs with";
+    let path = path.to_owned();
+    let action = action(Operation::SetDirectives { path, directives }, QUICK);
     let task = Task::new(member.host, title, reason, action);
-    Some(task.part("config").preview(Preview::Commands(shown)))
+    Some(task.part("config").preview(preview))
 }
 
 /// The edit as an operator would type it. What is added comes first: sed runs no more commands on a line that it deletes,

@@ -1,26 +1,22 @@
-//! The step `sentinel-seed`.
+//! The step `sentinel-seed`: sentinels come to know the master.
 //!
-//! sentinel.conf is written once. From then on it is Sentinel's: it rewrites the file at its first start, drops lines
-//! that say what is the default, and adds what it learns (seen). So a sentinel that knows the master, or a file that
-//! names it, is never written again, and what differs later is changed in the running process, on every sentinel, for
-//! SENTINEL SET speaks to one only
-//! (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>).
+//! sentinel.conf is written once. From then on it is Sentinel's: it rewrites the file at its first start, drops lines that
+//! say what is the default, and adds what it learns (seen). So a sentinel that knows the master, or a file that names it,
+//! is never written again, and what differs later is changed in the running process, on every sentinel, because SENTINEL
+//! SET is for one only (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>).
 
 use plan::{Level, Unknown};
-use protocol::{Action, FileState, Operation, Text};
-use types::HostName;
+use protocol::{Operation, Text};
 
-use crate::observe::queries;
-use crate::observe::replies::{Talk, field};
-use crate::observe::view::{Member, View, is_loopback, monitored_by_file};
-use crate::rules::desired_config::{owner, unresolved};
-use crate::rules::role_assignment::is_stopped;
+use crate::observe::{Member, View, is_loopback, queries};
+use crate::rules::commands::{monitor, to_sentinel};
+use crate::rules::desired_config::{address, over_any_file};
+use crate::rules::find_roles::find_roles;
+use crate::rules::role_assignment::is_in_doubt;
 use crate::rules::roles::Roles;
-use crate::rules::sentinel_commands::{resp, watch};
-use crate::settings::Settings;
+use crate::settings::{Settings, owner};
 use formats::directives::unquoted;
-use kit::DesiredFile;
-use kit::{Cx, StepPlan, Task};
+use kit::{Cx, DesiredFile, Probe, StepPlan, Task};
 
 /// How a sentinel comes to know the master.
 enum Seed {
@@ -32,147 +28,124 @@ enum Seed {
     Live,
 }
 
-fn seed(view: &View<'_>, member: &Member<'_>) -> Result<Seed, String> {
-    let name = view.settings.sentinel.master_name.as_str();
-    match &member.sentinel {
-        Talk::Up(sentinel) if view.watched(sentinel).is_some() => return Ok(Seed::Known),
-        Talk::Denied(words) => {
-            return Err(format!(
-                "the sentinel asks for a password, which is not supported: {words}"
-            ));
-        }
-        _ => {}
-    }
-    let directives = member.sentinel_directives();
-    if directives
-        .as_ref()
-        .is_some_and(|directives| monitored_by_file(directives, name).is_some())
-    {
-        return Ok(Seed::Known);
-    }
-    // What a package watches by default is nobody's master.
-    let is_real = |address: &str| !is_loopback(address);
-    if let Talk::Up(sentinel) = &member.sentinel {
-        let others = sentinel.masters.iter().any(|master| is_real(field(master, "ip")));
-        return Ok(if others { Seed::Live } else { Seed::File });
-    }
-    let monitored = directives
-        .as_ref()
-        .map(|directives| directives.after(&["sentinel", "monitor"]));
-    let mut addresses = monitored
-        .iter()
-        .flatten()
-        .filter_map(|line| line.split_whitespace().nth(1));
-    if addresses.any(|address| is_real(unquoted(address))) {
-        return Err(
-            "the sentinel's file names other masters, and it does not run: start it, and plan again"
-                .to_owned(),
-        );
-    }
-    Ok(Seed::File)
-}
-
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
-    let roles = Roles::find(&view);
+    let roles = find_roles(&view);
     let mut all = StepPlan::nothing();
-    for host in cx.hosts {
-        let Some(member) = view.member(host) else {
-            continue;
-        };
-        match seed_host(&view, &roles, member, cx) {
-            Ok(task) => all.tasks.extend(task),
-            Err(why) => all.unplanned.push((host.clone(), why)),
-        }
+    for member in view.on(cx) {
+        all.add(member.host, plan_member(&view, &roles, member, cx));
     }
-    let writes = |task: &Task| {
-        matches!(
-            task.action.as_ref().map(|action| &action.operation),
-            Some(Operation::WriteFile { .. })
-        )
-    };
-    if all.tasks.iter().any(writes) {
-        all.note(
-            Level::Info,
-            None,
-            format!(
-                "sentinels will be reachable, without a password, on port {} of all addresses of their hosts, as in the \
-                 runbook: let a firewall keep others out",
-                settings.sentinel.port
-            ),
+    let mut actions = all.tasks.iter().filter_map(|task| task.action.as_ref());
+    if actions.any(|action| matches!(action.operation, Operation::WriteFile { .. })) {
+        let text = format!(
+            "sentinels will be reachable, without a password, on port {} of all addresses of their hosts, as in the runbook: \
+             restrict it with a firewall",
+            settings.sentinel.port
         );
+        all.note(Level::Info, None, text);
     }
     all
 }
 
-fn seed_host(
+fn plan_member(
     view: &View<'_>,
     roles: &Roles,
     member: &Member<'_>,
     cx: &Cx<'_>,
 ) -> Result<Option<Task>, String> {
     let (settings, host) = (view.settings, member.host);
-    let how = seed(view, member)?;
-    if matches!(how, Seed::Known) {
+    let seed = seed(view, member)?;
+    if matches!(seed, Seed::Known) {
         return Ok(None);
     }
-    if roles.master().is_some() && is_stopped(view, roles, member, cx) {
+    if roles.master().is_some() && is_in_doubt(view, roles, member, cx) {
         // Refused or left open by an earlier step; a sentinel follows its engine.
         return Ok(None);
     }
-    if !cx.installs(host, &settings.sentinel.package) {
-        let unit = member.sentinel_unit.as_ref().map_err(Unknown::to_string)?;
-        if !unit.exists() {
-            // `sentinel-start` says so.
-            return Ok(None);
-        }
+    let is_installed = cx.installs(host, &settings.sentinel.package);
+    if !is_installed
+        && !member
+            .sentinel_unit
+            .as_ref()
+            .map_err(Unknown::to_string)?
+            .exists()
+    {
+        // `sentinel-start` says so.
+        return Ok(None);
     }
-    let address = master_address(view, roles)?;
-    let reason = format!("it does not watch {}", settings.sentinel.master_name);
-    if matches!(how, Seed::Live) {
-        return Ok(Some(monitor(settings, host, &address, &reason)));
+    let master = master_address(view, roles)?;
+    let name = &settings.sentinel.master_name;
+    let reason = format!("it does not watch {name}");
+    if matches!(seed, Seed::Live) {
+        let title = format!("have the running sentinel watch {name}");
+        let reason = format!("{reason}, and watches other masters");
+        return Ok(Some(to_sentinel(
+            settings,
+            host,
+            title,
+            reason,
+            monitor(settings, &master),
+        )));
     }
     let (user, group) = owner(&settings.sentinel.owner);
-    let desired = DesiredFile {
+    let file = DesiredFile {
         query: &queries::sentinel_config(settings),
-        text: Text::new(file(settings, &address)),
+        text: Text::new(file(settings, &master)),
         mode: 0o640,
         owner: user,
         group,
     };
-    let mut task = desired
-        .plan(host, cx.facts)
-        .map_err(|unknown| unknown.to_string())?;
-    if let Some(task) = &mut task {
+    let task = file.plan(host, cx.facts).map_err(|unknown| unknown.to_string())?;
+    Ok(task.map(|mut task| {
         task.reason = reason;
-        if cx.installs(host, &settings.sentinel.package)
-            && let Some(Action {
-                operation: Operation::WriteFile { was, .. },
-                ..
-            }) = &mut task.action
-        {
-            // The package brings a file, and starts a sentinel that rewrites it.
-            *was = FileState::Any;
+        if is_installed {
+            over_any_file(&mut task);
         }
+        task
+    }))
+}
+
+fn seed(view: &View<'_>, member: &Member<'_>) -> Result<Seed, String> {
+    if let Probe::Denied(words) = &member.sentinel {
+        return Err(format!(
+            "the sentinel asks for a password, which is not supported: {words}"
+        ));
     }
-    Ok(task)
+    if view.watch(member).is_some() || member.monitors_by_file().is_some() {
+        return Ok(Seed::Known);
+    }
+    // What a package watches by default is no master of others.
+    if let Probe::Up(sentinel) = &member.sentinel {
+        let others = sentinel.masters.iter().any(|master| !is_loopback(master.ip()));
+        return Ok(if others { Seed::Live } else { Seed::File });
+    }
+    let directives = member.sentinel_directives.as_ref();
+    let monitored = directives.map(|directives| directives.after(&["sentinel", "monitor"]));
+    let mut addresses = monitored
+        .iter()
+        .flatten()
+        .filter_map(|line| line.split_whitespace().nth(1));
+    if addresses.any(|address| !is_loopback(unquoted(address))) {
+        let why = "the sentinel's file names other masters, and it does not run: start it, and plan again";
+        return Err(why.to_owned());
+    }
+    Ok(Seed::File)
 }
 
 /// The master's address: the one that the other sentinels use, else that of the member.
 fn master_address(view: &View<'_>, roles: &Roles) -> Result<String, String> {
     if roles.are_sentinels()
-        && let Some((_, _, master)) = view.watching().first()
+        && let Some(watch) = view.watching().first()
     {
-        return Ok(field(master, "ip").to_owned());
+        return Ok(watch.master.ip().to_owned());
     }
-    let master = match roles {
-        Roles::Known { master, .. } | Roles::First(master) => master,
-        Roles::Refused(refusal) => return Err(refusal.why.clone()),
-        Roles::Unknown(why) => return Err(why.clone()),
-    };
-    let address = view.member(master).and_then(Member::address);
-    address.map(str::to_owned).ok_or_else(|| unresolved(master))
+    let master = view
+        .members
+        .any(roles.decided()?)
+        .ok_or("the master is not known")?;
+    let address = address(master).map_err(|unknown| unknown.to_string())?;
+    Ok(address.to_owned())
 }
 
 /// The runbook's file, with the master's address instead of its name: a name needs `resolve-hostnames`, is turned into
@@ -181,8 +154,8 @@ fn master_address(view: &View<'_>, roles: &Roles) -> Result<String, String> {
 fn file(settings: &Settings, master: &str) -> String {
     let sentinel = &settings.sentinel;
     let name = &sentinel.master_name;
-    let (run, log, lib) = match sentinel.owner.split(':').next() {
-        Some("valkey") => ("valkey-sentinel", "valkey", "valkey"),
+    let (run, log, lib) = match owner(&sentinel.owner).0 {
+        "valkey" => ("valkey-sentinel", "valkey", "valkey"),
         _ => ("redis-sentinel", "redis", "redis"),
     };
     let mut text = format!(
@@ -195,14 +168,6 @@ fn file(settings: &Settings, master: &str) -> String {
         Text::secret(&settings.password),
     );
     let options = sentinel.options.iter();
-    let options = options.map(|(option, value)| format!("sentinel {option} {name} {value}\n"));
-    text.extend(options);
+    text.extend(options.map(|(option, value)| format!("sentinel {option} {name} {value}\n")));
     text
-}
-
-fn monitor(settings: &Settings, host: &HostName, master: &str, reason: &str) -> Task {
-    let name = &settings.sentinel.master_name;
-    let reason = format!("{reason}, and watches other masters");
-    let title = format!("let the running sentinel watch {name}");
-    resp(settings, host, title, reason, watch(settings, master))
 }

@@ -2,41 +2,33 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Level, Unknown};
-use protocol::{Operation, UnitVerb};
+use plan::Level;
+use protocol::UnitVerb;
 use types::HostName;
 
 use crate::checks;
-use crate::observe::view::monitored_by_file;
-use crate::observe::view::{Member, View, newer};
-use crate::rules::role_assignment::is_stopped;
-use crate::rules::roles::Roles;
+use crate::observe::{Member, View};
+use crate::rules::find_roles::find_roles;
+use crate::rules::role_assignment::is_in_doubt;
 use crate::settings::Settings;
-use kit::{Cx, StepPlan, Task};
-use kit::{UNIT, action, verbs_to_run};
+use kit::{Cx, Need, Reason, StepPlan, Task, Undecided};
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
-    let roles = Roles::find(&view);
+    let roles = find_roles(&view);
     let mut all = StepPlan::nothing();
-    let mut sentinels: BTreeSet<&HostName> = view.watching().iter().map(|(member, ..)| member.host).collect();
+    let watching = view.watching();
+    let mut sentinels: BTreeSet<&HostName> = watching.iter().map(|watch| watch.member.host).collect();
     let mut last = None;
-    for host in cx.hosts {
-        let Some(member) = view.member(host) else {
-            continue;
-        };
-        let is_stopped = is_stopped(&view, &roles, member, cx);
-        match start_host(&view, member, cx) {
-            Ok(task) => {
-                if !is_stopped && task.as_ref().is_some_and(|task| !task.gates.is_empty()) {
-                    sentinels.insert(member.host);
-                    last = Some(member.host);
-                }
-                all.tasks.extend(task);
-            }
-            Err(why) => all.unplanned.push((host.clone(), why)),
+    for member in view.on(cx) {
+        let task = plan_member(&view, member, cx);
+        let is_gated = matches!(&task, Ok(Some(task)) if !task.gates.is_empty());
+        if is_gated && !is_in_doubt(&view, &roles, member, cx) {
+            sentinels.insert(member.host);
+            last = Some(member.host);
         }
+        all.add(member.host, task);
     }
     let Some(host) = last else {
         return all;
@@ -57,69 +49,64 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     all
 }
 
-fn start_host(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Task>, String> {
+fn plan_member(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Task>, Undecided> {
     let (settings, host) = (view.settings, member.host);
-    let sentinel = &settings.sentinel;
-    let is_written = cx.writes(host, &sentinel.config);
-    let task = |verbs: Vec<UnitVerb>, word: &str, reason: &str| {
-        let name = sentinel.unit.trim_end_matches(".service");
-        let operation = Operation::Unit {
-            name: sentinel.unit.clone(),
-            verbs,
-        };
-        let task = Task::new(host, format!("{word} {name}"), reason, action(operation, UNIT));
-        if word == "enable" {
-            task
+    let process = settings.sentinel_process(host);
+    let is_written = cx.writes(host, &settings.sentinel.config);
+    let is_starting = !is_written && is_starting(member);
+    let restart = || -> Result<Option<String>, Undecided> {
+        Ok(if is_written {
+            Some("its file is written by this plan".to_owned())
         } else {
-            task.gate(checks::sentinel_knows(view, cx, host))
-        }
+            unread_file(view, member).filter(|_| !is_starting)
+        })
     };
-    if cx.installs(host, &sentinel.package) {
-        let verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
-        return Ok(Some(task(verbs, "restart", "its file is written by this plan")));
+    let need = process.need(cx, restart)?;
+    let need =
+        need.and_then(|need| without_restart_step(need, cx.tells(host, process.unit, UnitVerb::Start)));
+    let gate = checks::sentinel_knows(view, cx, host);
+    Ok(match need {
+        Some(need) if need.starts() => Some(process.task(&need).gate(gate)),
+        _ if is_starting => {
+            let title = format!("wait for {}", process.unit);
+            Some(Task::wait(
+                host,
+                title,
+                "it was started, and does not answer yet",
+                gate,
+            ))
+        }
+        need => need.map(|need| process.task(&need)),
+    })
+}
+
+/// What remains to be done after the step `restart`, which starts sentinels before it disrupts any member, and restarts
+/// them on request.
+fn without_restart_step(mut need: Need, is_started: bool) -> Option<Need> {
+    if is_started || need.reason == Reason::Requested {
+        need.verbs
+            .retain(|verb| !matches!(verb, UnitVerb::Start | UnitVerb::Restart));
+        need.reason = Reason::Disabled;
     }
-    let unit = member.sentinel_unit.as_ref().map_err(Unknown::to_string)?;
-    if !unit.exists() {
-        return Err(format!("there is no unit {} on {host}", sentinel.unit));
-    }
-    let mut verbs = verbs_to_run(host, &sentinel.unit, cx.facts).map_err(|unknown| unknown.to_string())?;
-    if cx.tells(host, &sentinel.unit, UnitVerb::Start) {
-        // The step `restart` does so, before it disrupts anybody.
-        verbs.retain(|verb| *verb != UnitVerb::Start);
-        return Ok((!verbs.is_empty()).then(|| task(verbs, "enable", "it does not start at boot")));
-    }
-    if verbs.contains(&UnitVerb::Start) {
-        return Ok(Some(task(verbs, "start", "it does not run")));
-    }
-    let knows = member
-        .sentinel
-        .up()
-        .is_some_and(|sentinel| view.watched(sentinel).is_some());
-    let is_newer = newer(&member.sentinel_file, &member.sentinel_unit);
-    // A file that was seeded before names the master; one that Sentinel itself rewrote is newer than the process too.
-    let is_seeded = member
-        .sentinel_directives()
-        .is_some_and(|directives| monitored_by_file(&directives, &sentinel.master_name).is_some());
-    let wrote_itself = member
-        .sentinel_directives()
-        .is_some_and(|directives| !directives.after(&["sentinel", "myid"]).is_empty());
-    if !is_written && is_seeded && (!is_newer || wrote_itself) && member.sentinel.up().is_none() {
-        // It has read the file: one that is newer it wrote itself.
-        let mut wait = task(Vec::new(), "wait for", "it was started, and does not answer yet");
-        wait.action = None;
-        return Ok(Some(wait));
-    }
-    if is_written || (!knows && is_newer && is_seeded) {
-        verbs.push(UnitVerb::Restart);
-        let reason = if is_written {
-            "its file is written by this plan"
-        } else {
-            "its file names the master, and the running sentinel does not watch it"
-        };
-        return Ok(Some(task(verbs, "restart", reason)));
-    }
-    if verbs.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(task(verbs, "enable", "it does not start at boot")))
+    (!need.verbs.is_empty()).then_some(need)
+}
+
+/// Whether it runs, has read the file that names the master, and does not answer yet. A file that is newer than the
+/// process was read too, where Sentinel wrote it itself.
+fn is_starting(member: &Member<'_>) -> bool {
+    let directives = member.sentinel_directives.as_ref();
+    let wrote_itself = directives.is_some_and(|all| !all.after(&["sentinel", "myid"]).is_empty());
+    member.sentinel_unit.as_ref().is_ok_and(|unit| unit.is_active())
+        && !member.sentinel.is_up()
+        && member.monitors_by_file().is_some()
+        && (wrote_itself || !member.has_newer_sentinel_file())
+}
+
+/// Why a file that was seeded by an earlier run must be read. One that Sentinel itself rewrote is newer than the process
+/// too, but then it watches the master.
+fn unread_file(view: &View<'_>, member: &Member<'_>) -> Option<String> {
+    let is_unread = view.watch(member).is_none()
+        && member.has_newer_sentinel_file()
+        && member.monitors_by_file().is_some();
+    is_unread.then(|| "its file names the master, and the running sentinel does not watch it".to_owned())
 }

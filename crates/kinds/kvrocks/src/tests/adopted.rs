@@ -29,11 +29,11 @@ fn a_sentinel_that_is_told_a_name_is_left_alone() {
         world.sentinel_off(name);
     }
     assert_snapshot!(shown(&*service, &world), @r"
-    db1: start redis-sentinel, because it does not run
+    db1: start redis-sentinel.service, because it does not run
         then the sentinel on db1 watches altcraft
-    db2: start redis-sentinel, because it does not run
+    db2: start redis-sentinel.service, because it does not run
         then the sentinel on db2 watches altcraft
-    db3: start redis-sentinel, because it does not run
+    db3: start redis-sentinel.service, because it does not run
         then the sentinel on db3 watches altcraft
     db3 [agree]: wait until the sentinels agree, because sentinels find each other and the replicas through the master
         then the sentinels see each other and all replicas, and have a quorum

@@ -191,7 +191,7 @@ fn a_replica_whose_user_line_opens_it_is_restarted() {
     world.restart("db3");
     let found = shown(&*service, &world);
     assert!(
-        found.contains("it asks for no password, for a line of its file opens"),
+        found.contains("it asks for no password, because a line of its file opens"),
         "{found}"
     );
     converge_from_everywhere(&*service, &world);

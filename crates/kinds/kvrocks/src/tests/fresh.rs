@@ -53,9 +53,9 @@ fn bare() -> Cluster {
 #[test]
 fn without_packages_nothing_is_planned() {
     assert_snapshot!(shown(&*service("redis", ""), &bare()), @r"
-    not planned on db1: /etc/redis/redis.conf is not there: install redis first, and plan again
-    not planned on db2: /etc/redis/redis.conf is not there: install redis first, and plan again
-    not planned on db3: /etc/redis/redis.conf is not there: install redis first, and plan again
+    not planned on db1: /etc/redis/redis.conf does not exist: install redis first, and plan again
+    not planned on db2: /etc/redis/redis.conf does not exist: install redis first, and plan again
+    not planned on db3: /etc/redis/redis.conf does not exist: install redis first, and plan again
     not planned on db1: there is no unit redis-server.service on db1
     not planned on db2: there is no unit redis-server.service on db2
     not planned on db3: there is no unit redis-server.service on db3
@@ -106,7 +106,7 @@ fn the_first_host_keeps_what_it_holds() {
     world.fill("db1", 5);
     let found = render(&plan(&*service, &world));
     assert!(
-        found.contains("Warning db1: it is restarted, and holds data"),
+        found.contains("Warning db1: it is restarted, and has data"),
         "{found}"
     );
     converge(&*service, &mut world);
@@ -136,8 +136,8 @@ fn a_sentinel_that_watches_other_masters_keeps_them() {
         only,
         [
             "change /etc/redis/redis.conf",
-            "restart redis-server",
-            "let the running sentinel watch altcraft"
+            "restart redis-server.service",
+            "have the running sentinel watch altcraft"
         ]
     );
     converge(&*service, &mut world);
@@ -178,7 +178,7 @@ fn a_master_that_its_replicas_wait_for_is_restarted_first() {
     let restarts: Vec<_> = found
         .tasks
         .iter()
-        .filter(|task| task.title == "restart redis-server")
+        .filter(|task| task.title == "restart redis-server.service")
         .map(|task| (task.host.as_str(), task.disrupts))
         .collect();
     assert_eq!(restarts, [("db1", false)]);
@@ -211,7 +211,7 @@ fn a_master_that_nobody_finds_is_restarted_though_a_sentinel_watches_it() {
     let restarts = found
         .tasks
         .iter()
-        .filter(|task| task.title == "restart redis-server");
+        .filter(|task| task.title == "restart redis-server.service");
     let restarts: Vec<_> = restarts.map(|task| (task.host.as_str(), task.disrupts)).collect();
     assert_eq!(restarts, [("db1", false)]);
     converge_from_everywhere(&*service, &world);

@@ -85,7 +85,7 @@ fn a_second_master_does_not_pass() {
     let (service, mut world) = redis();
     world.server_mut("db2").follows = None;
     let found = judge(&*service, &world, "member-serving", "db2");
-    assert_eq!(found, "db2 takes itself for a master, and the master is db1");
+    assert_eq!(found, "db2 reports the role master, and the master is db1");
 }
 
 #[test]

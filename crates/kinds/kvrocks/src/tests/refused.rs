@@ -66,7 +66,7 @@ fn a_password_that_was_written_and_is_not_in_force_yet_needs_a_restart() {
     world.restart("db3");
     world.write("db3", "/etc/redis/redis.conf", &ours);
     assert_snapshot!(shown(&*service, &world), @r"
-    db3: restart redis-server, because it asks for another password, and its file is newer than its process
+    db3: restart redis-server.service, because it asks for another password, and its file is newer than its process
         only if db1 is still the master
         then db3 serves and has caught up
     Warning db1: its sentinel says that db3 is slave,s_down,disconnected

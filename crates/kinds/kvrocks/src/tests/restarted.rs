@@ -91,10 +91,10 @@ fn who_is_off_is_started_before_anybody_is_restarted() {
     assert_eq!(
         order,
         [
-            "db3 start redis-server",
-            "db2 start redis-sentinel",
-            "db2 restart redis-server",
-            "db1 restart redis-server"
+            "db3 start redis-server.service",
+            "db2 start redis-sentinel.service",
+            "db2 restart redis-server.service",
+            "db1 restart redis-server.service"
         ]
     );
     converge_from_everywhere(&*service, &world);
@@ -176,7 +176,9 @@ fn a_sentinel_that_is_about_to_answer_is_waited_for() {
     world.restart_sentinel("db2");
     let found = shown(&*service, &world);
     assert!(
-        found.starts_with("db2: wait for redis-sentinel, because it was started, and does not answer yet"),
+        found.starts_with(
+            "db2: wait for redis-sentinel.service, because it was started, and does not answer yet"
+        ),
         "{found}"
     );
     converge(&*service, &mut world);

@@ -207,7 +207,7 @@ fn the_quorum_rises_when_the_newcomer_votes() {
         render(&found)
     );
     assert!(
-        place("restart redis-sentinel") < place("set the quorum"),
+        place("restart redis-sentinel.service") < place("set the quorum"),
         "{}",
         render(&found)
     );
@@ -218,7 +218,7 @@ fn a_sentinel_that_hears_of_nobody_watches_anew() {
     let members = ["db2", "db3", "db4"];
     for kind in ["redis", "kvrocks"] {
         let service = on(kind, &members);
-        let mut world = joining(kind, &*service, "restart redis-sentinel");
+        let mut world = joining(kind, &*service, "restart redis-sentinel.service");
         // It starts when the only engine that it could hear the others on is gone.
         world.stop("db1");
         world.fail_over();
@@ -233,7 +233,7 @@ fn a_sentinel_that_hears_of_nobody_watches_anew() {
 #[test]
 fn a_newcomer_counts_in_the_quorum_once_it_answers() {
     let service = on("redis", &["db1", "db2", "db3", "db4"]);
-    let mut world = joining("redis", &*service, "restart redis-sentinel");
+    let mut world = joining("redis", &*service, "restart redis-sentinel.service");
     world.tempo.start = 3_000_000;
     world.restart_sentinel("db4");
     assert_eq!(FakeCluster::needed(&world), 2);

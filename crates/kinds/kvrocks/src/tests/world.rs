@@ -41,7 +41,7 @@ pub(super) trait Rig: Sized {
     /// The engine of a host comes to hold so many keys.
     fn fill(&mut self, name: &str, keys: u64);
 
-    /// Somebody lets Sentinel hand the master's role over.
+    /// Sentinel fails over.
     fn fail_over(&mut self);
 
     /// Answers every query of a service.

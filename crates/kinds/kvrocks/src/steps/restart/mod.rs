@@ -1,78 +1,72 @@
 //! The step `restart`: units run, and processes run with what their files say.
 //!
-//! A member that serves is restarted only for what it cannot take at run time, or because somebody asked for it. What
-//! does not run is started first, sentinels too, for a member that is away counts. Then replicas go, each until it has
-//! caught up; then Sentinel hands the master's role over, and the old master goes last, as a replica. Where nobody
-//! serves yet, the master goes first, for the others copy from it. Sentinels are restarted only where somebody asked.
+//! A member that is available is restarted only for what it cannot accept at run time, or on request. What is down is
+//! started first, sentinels too, for the others count on it. Then replicas are restarted, each until it has caught up; then
+//! Sentinel fails over, and the old master is restarted last, as a replica. Where no member is available yet, the master is
+//! first, for the others copy from it. Sentinels are restarted on request only.
 
+mod master;
 mod members;
 mod need;
 mod sentinels;
 
 use plan::Level;
-use protocol::UnitVerb;
 
-use crate::observe::view::View;
-use crate::rules::roles::Roles;
+use crate::observe::View;
+use crate::rules::find_roles::find_roles;
 use crate::rules::rollout::Rollout;
 use crate::settings::Settings;
-use kit::{Cx, StepPlan};
-use need::{Need, need};
+use kit::{Cx, StepPlan, Turn};
+use need::{EngineNeed, engine_need};
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
-    let roles = Roles::find(&view);
+    let roles = find_roles(&view);
     let mut all = StepPlan::nothing();
     let mut needs = Vec::new();
-    for host in cx.hosts {
-        let Some(member) = view.member(host) else {
-            continue;
-        };
-        match need(&view, &roles, member, cx) {
+    for member in view.on(cx) {
+        match engine_need(&view, &roles, member, cx) {
             Ok(need) => needs.extend(need),
-            Err(why) => all.unplanned.push((host.clone(), why)),
+            Err(why) => all.unplanned.push((member.host.clone(), why.to_string())),
         }
     }
-    let Some(master) = roles.master().cloned() else {
+    let Some(master) = roles.master() else {
         return all;
     };
-    // A member that is away is none that another may join.
-    needs.sort_by_key(|need| need.disrupts);
-    let is_master = |need: &Need<'_, '_>| *need.member.host == master;
-    let mut last = None;
-    if let Some(at) = needs.iter().position(is_master) {
-        let need = needs.remove(at);
-        if need.disrupts && view.members.len() > 1 {
-            last = Some(need);
-        } else {
-            // Nobody depends on it now, and the replicas will.
-            let engine = need.member.engine.up();
-            if need.verbs.contains(&UnitVerb::Restart) && engine.is_some_and(|engine| !engine.is_empty()) {
-                let text = "it is restarted, and holds data: whoever uses it already is interrupted";
-                all.note(Level::Warning, Some(need.member.host), text);
-            }
-            needs.insert(0, need);
-        }
+    let is_master = |need: &EngineNeed<'_, '_>| need.member.host == master;
+    let turn = |need: &EngineNeed<'_, '_>| match need.disrupts {
+        false => Turn::Down,
+        true if is_master(need) && settings.hosts.len() > 1 => Turn::Leader,
+        true => Turn::Follower,
+    };
+    // A master that is down is before its replicas, which will depend on it.
+    needs.sort_by_key(|need| (turn(need), !is_master(need)));
+    if let Some(need) = needs.iter().find(|need| is_master(need))
+        && turn(need) != Turn::Leader
+        && need.need.restarts()
+        && need.member.engine.up().is_some_and(|engine| !engine.is_empty())
+    {
+        let text = "it is restarted, and has data: clients that use it already are interrupted";
+        all.note(Level::Warning, Some(need.member.host), text);
     }
-    let run = Rollout {
-        settings,
+    let rollout = Rollout {
         cx,
         view: &view,
         roles: &roles,
-        master: &master,
+        master,
     };
-    let starts = needs.iter().take_while(|need| !need.disrupts).count();
-    for need in &needs[..starts] {
-        run.one(need, &mut all);
+    let down = needs.partition_point(|need| turn(need) == Turn::Down);
+    for need in &needs[..down] {
+        members::plan(&rollout, need, &mut all);
     }
-    sentinels::start(&run, &mut all);
-    for need in &needs[starts..] {
-        run.one(need, &mut all);
+    sentinels::start(&rollout, &mut all);
+    for need in &needs[down..] {
+        match turn(need) {
+            Turn::Leader => master::plan(&rollout, need, &mut all),
+            Turn::Down | Turn::Follower => members::plan(&rollout, need, &mut all),
+        }
     }
-    if let Some(need) = last {
-        run.master(&need, &mut all);
-    }
-    sentinels::restart(&run, &mut all);
+    sentinels::restart(&rollout, &mut all);
     all
 }

@@ -1,132 +1,121 @@
 //! What the engine of a member needs: to be started, restarted, or only enabled.
 
-use protocol::UnitVerb;
+use thiserror::Error;
 
-use crate::observe::replies::{Engine, Talk, is_flagged_down};
-use crate::observe::view::{Member, View};
+use crate::checks;
+use crate::observe::{Engine, Member, View};
+use crate::rules::desired_config::NoAddress;
 use crate::rules::drift::{Drift, drifts};
-use crate::rules::role_assignment::{Fate, fate};
+use crate::rules::role_assignment::Assignment;
 use crate::rules::roles::Roles;
-use crate::settings::Settings;
-use kit::{ASKED, Cx, verbs_to_run};
+use crate::rules::rollout::Rollout;
+use kit::{Cx, Need, Probe, Reason, Task, Undecided};
 
-/// What a host needs.
-pub(crate) struct Need<'v, 'a> {
-    pub(crate) member: &'v Member<'a>,
-    pub(crate) verbs: Vec<UnitVerb>,
-    pub(crate) reason: String,
-    pub(crate) is_joining: bool,
-    /// Whether it serves now, and will not for a while.
-    pub(crate) disrupts: bool,
+/// What the engine of a member needs.
+pub(super) struct EngineNeed<'v, 'a> {
+    pub(super) member: &'v Member<'a>,
+    pub(super) need: Need,
+    pub(super) is_joining: bool,
+    /// Whether the member is available now, and will not be for a while.
+    pub(super) disrupts: bool,
 }
 
-impl Need<'_, '_> {
-    /// Whether a process is started, as opposed to what systemd is only told for later.
-    pub(crate) fn starts(&self) -> bool {
-        self.verbs
-            .iter()
-            .any(|verb| matches!(verb, UnitVerb::Start | UnitVerb::Restart))
-    }
+/// Why it is not known what an engine needs.
+#[derive(Debug, Error)]
+pub(super) enum NotKnown {
+    /// Its role is not.
+    #[error("{0}")]
+    Role(String),
+    #[error(transparent)]
+    Unit(#[from] Undecided),
+    #[error(transparent)]
+    Config(#[from] NoAddress),
 }
 
-pub(super) fn need<'v, 'a>(
-    view: &'v View<'a>,
+/// What the engine of a member needs; `None` where it needs nothing.
+pub(super) fn engine_need<'v, 'a>(
+    view: &View<'a>,
     roles: &Roles,
     member: &'v Member<'a>,
     cx: &Cx<'_>,
-) -> Result<Option<Need<'v, 'a>>, String> {
-    let (settings, host) = (view.settings, member.host);
-    let is_joining = match fate(view, roles, member, cx) {
-        Fate::Master | Fate::Replica | Fate::Returns | Fate::Astray => false,
-        Fate::Joins => true,
-        // The step `config` says so, and this one plans nothing there.
-        Fate::Refused(_) => return Ok(None),
-        Fate::Unknown(why) => return Err(why),
+) -> Result<Option<EngineNeed<'v, 'a>>, NotKnown> {
+    let is_joining = match Assignment::of(view, roles, member, cx) {
+        Assignment::Master | Assignment::Replica | Assignment::OldMaster | Assignment::Orphan => false,
+        Assignment::Joining => true,
+        // The step `config` refuses, and this one plans nothing there.
+        Assignment::Refused(_) => return Ok(None),
+        Assignment::Unknown(why) => return Err(NotKnown::Role(why)),
     };
-    let with = |verbs: Vec<UnitVerb>, reason: String, disrupts: bool| {
-        Ok(Some(Need {
-            member,
-            verbs,
-            reason,
-            is_joining,
-            disrupts,
-        }))
-    };
-    if cx.installs(host, &settings.package) {
-        let verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
-        return with(
-            verbs,
-            format!("{} is installed by this plan", settings.package),
-            false,
-        );
-    }
-    let unit = member.unit.as_ref().map_err(ToString::to_string)?;
-    if !unit.exists() {
-        return Err(format!("there is no unit {} on {host}", settings.unit));
-    }
-    let mut verbs = verbs_to_run(host, &settings.unit, cx.facts).map_err(|unknown| unknown.to_string())?;
-    if verbs.contains(&UnitVerb::Start) {
-        return with(verbs, "it does not run".to_owned(), false);
-    }
-    // Where only files know of roles, nobody replicates yet.
-    let is_part = roles.are_in_force() && !is_joining && !is_waited_for(view, roles, member);
-    let serves = member.engine.up().is_some() && is_part;
-    if let Some(reason) = restart_reason(settings, member, is_joining, cx)? {
-        verbs.push(UnitVerb::Restart);
-        return with(verbs, reason, serves);
-    }
-    if verbs.is_empty() {
+    let process = view.settings.engine_process(member.host);
+    let restart = || restart_reason(member, is_joining, cx);
+    let Some(need) = process.need::<NotKnown>(cx, restart)? else {
         return Ok(None);
-    }
-    let reason = if verbs.contains(&UnitVerb::Enable) {
-        "it does not start at boot"
-    } else {
-        "the unit's file was changed since systemd read it"
     };
-    with(verbs, reason.to_owned(), false)
+    let is_available = member.engine.is_up()
+        // Where only files tell roles, no member replicates yet.
+        && roles.are_in_force()
+        && !is_joining
+        && !is_waited_for(view, roles, member);
+    Ok(Some(EngineNeed {
+        member,
+        disrupts: is_available && matches!(need.reason, Reason::Restart(_) | Reason::Requested),
+        need,
+        is_joining,
+    }))
 }
 
 /// Whether a member is the master of replicas none of which has found it yet, as where it listens on the loopback only: its
 /// start is what they wait for, and the sentinels, if they watch it already, with them.
 fn is_waited_for(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> bool {
-    let mut engines = view.members.iter().filter_map(|other| other.engine.up());
-    let watching = view.watching();
     roles.master() == Some(member.host)
-        && !engines.any(Engine::has_link)
-        && watching.iter().all(|(.., master)| is_flagged_down(master))
+        && !view.engines().any(|(_, engine)| engine.has_link())
+        && view.watching().iter().all(|watch| watch.master.is_down())
 }
 
 /// Why the process must be started again; `None` where it need not.
-fn restart_reason(
-    settings: &Settings,
-    member: &Member<'_>,
-    is_joining: bool,
-    cx: &Cx<'_>,
-) -> Result<Option<String>, String> {
-    // What a process does not run with although it was started after its file was written, another start will not
+fn restart_reason(member: &Member<'_>, is_joining: bool, cx: &Cx<'_>) -> Result<Option<String>, NotKnown> {
+    let settings = member.settings;
+    // A directive that a process ignores although it was started after its file was written, another start does not
     // change: that is a note of the step `check`.
     let is_pending = cx.writes(member.host, &settings.config) || member.has_newer_file();
-    let asked = cx
-        .asks_restart(member.host, &settings.unit)
-        .then(|| ASKED.to_owned());
-    match &member.engine {
-        Talk::Up(_) if is_joining => Ok(Some("it runs as a master, and becomes a replica".to_owned())),
-        Talk::Up(engine) if is_pending => {
-            let found = drifts(settings, member, engine)?;
-            let reasons: Vec<String> = found
-                .iter()
-                .filter(|drift| !drift.is_settable)
-                .map(Drift::describe)
-                .collect();
-            Ok((!reasons.is_empty()).then(|| reasons.join("; ")).or(asked))
+    Ok(match &member.engine {
+        Probe::Up(_) if is_joining => Some("it runs as a master, and becomes a replica".to_owned()),
+        _ if !is_pending => None,
+        Probe::Up(engine) => {
+            let found = drifts(member, engine)?;
+            let waiting = found.iter().filter(|drift| !drift.is_settable);
+            let reasons: Vec<String> = waiting.map(Drift::describe).collect();
+            (!reasons.is_empty()).then(|| reasons.join("; "))
         }
-        Talk::Down(why) if is_pending => Ok(Some(format!(
+        Probe::Down(why) | Probe::Unknown(why) => Some(format!(
             "it does not answer on port {} ({why}), and its file is newer than its process",
             settings.port
-        ))),
-        Talk::Denied(_) if is_pending => Ok(Some(
-            "it asks for another password, and its file is newer than its process".to_owned(),
         )),
-        _ => Ok(asked),
+        Probe::Denied(_) => {
+            Some("it asks for another password, and its file is newer than its process".to_owned())
+        }
+    })
+}
+
+impl EngineNeed<'_, '_> {
+    /// Whether it was the master, another was elected, and it still reports the role master.
+    pub(super) fn is_old_master(&self, rollout: &Rollout<'_, '_, '_>) -> bool {
+        self.disrupts
+            && rollout.roles.are_sentinels()
+            && self.member.host != rollout.master
+            && self.member.engine.up().is_some_and(Engine::is_master)
+    }
+
+    /// The task that gives it that.
+    pub(super) fn task(&self, rollout: &Rollout<'_, '_, '_>) -> Task {
+        let (view, host) = (rollout.view, self.member.host);
+        let task = view.settings.engine_process(host).task(&self.need);
+        if !self.need.starts() {
+            return task;
+        }
+        // A master that disrupts is a replica by then, or stays the master where no sentinel watches.
+        let is_master = host == rollout.master && !(self.disrupts && rollout.roles.are_sentinels());
+        task.disrupting(self.disrupts)
+            .gate(checks::member_serving(view, rollout.cx, host, is_master))
     }
 }

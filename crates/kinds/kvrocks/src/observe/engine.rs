@@ -1,0 +1,188 @@
+//! What an engine answers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use protocol::Text;
+use protocol::facts::RespValue;
+
+use super::queries;
+use crate::settings::Settings;
+
+/// An engine that answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Engine {
+    /// Address and port at which it answered.
+    pub(crate) at: (String, u16),
+    /// Whether it asked for our password.
+    pub(crate) authenticated: bool,
+    info: BTreeMap<String, String>,
+    /// Its keys.
+    pub(crate) content: Content,
+    /// Whether it can be asked for its role in a form that an action can depend on.
+    pub(crate) tells_role: bool,
+    /// Live values; a directive that it does not know is missing.
+    config: BTreeMap<String, Vec<String>>,
+}
+
+/// The keys of an engine, as far as it tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// None for certain: neither a count nor a scan finds a key.
+    Nothing,
+    /// So many; 0 where only a scan finds some.
+    Keys(i64),
+    /// Namespaces of Kvrocks, whose keys cannot be counted without their tokens.
+    Namespaces,
+    /// It does not tell.
+    Unknown,
+}
+
+/// An engine as others name it: address and port, in their words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Endpoint {
+    pub(crate) address: String,
+    pub(crate) port: String,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, port } = self;
+        if address.contains(':') {
+            write!(f, "[{address}]:{port}")
+        } else {
+            write!(f, "{address}:{port}")
+        }
+    }
+}
+
+impl Engine {
+    /// Decodes the replies to [`queries::engines`].
+    pub(super) fn read(
+        settings: &Settings,
+        at: (String, u16),
+        authenticated: bool,
+        replies: &[RespValue],
+    ) -> Self {
+        let mut info = BTreeMap::new();
+        for text in replies.iter().take(4).filter_map(RespValue::as_str) {
+            let pairs = text.lines().filter_map(|line| line.trim().split_once(':'));
+            info.extend(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())));
+        }
+        let fixed = queries::before_keys(settings.engine);
+        let keys = queries::live_keys(settings).into_iter();
+        let config = keys.zip(replies.iter().skip(fixed)).filter_map(|(key, reply)| {
+            let pairs = reply.pairs().into_iter();
+            let values: Vec<String> = pairs.map(|(_, value)| value.to_owned()).collect();
+            (!values.is_empty()).then_some((key, values))
+        });
+        Self {
+            at,
+            authenticated,
+            content: content(&info, &replies[..fixed.min(replies.len())]),
+            tells_role: matches!(
+                replies.get(6).and_then(RespValue::as_str),
+                Some("master" | "slave")
+            ),
+            config: config.collect(),
+            info,
+        }
+    }
+
+    /// A field of INFO; empty where it is missing.
+    pub(crate) fn info(&self, field: &str) -> &str {
+        self.info.get(field).map_or("", String::as_str)
+    }
+
+    /// A number of INFO.
+    pub(crate) fn number(&self, field: &str) -> Option<i64> {
+        self.info(field).parse().ok()
+    }
+
+    /// Whether it accepts everybody although `requirepass` is set, because a `user default` line of its file says so.
+    pub(crate) fn has_open_user(&self, settings: &Settings) -> bool {
+        let ours = Text::secret(&settings.password);
+        let requirepass = self.config("requirepass").unwrap_or_default();
+        !self.authenticated && requirepass.first().is_some_and(|live| live == ours.as_str())
+    }
+
+    /// Whether it reports the role master.
+    pub(crate) fn is_master(&self) -> bool {
+        self.info("role") == "master"
+    }
+
+    /// The master that it follows.
+    pub(crate) fn follows(&self) -> Endpoint {
+        Endpoint {
+            address: self.info("master_host").to_owned(),
+            port: self.info("master_port").to_owned(),
+        }
+    }
+
+    /// Whether it is a replica whose link to its master is up.
+    pub(crate) fn has_link(&self) -> bool {
+        !self.is_master() && self.info("master_link_status") == "up"
+    }
+
+    /// Whether it still reads its data in, or is being sent a copy.
+    pub(crate) fn is_loading(&self) -> bool {
+        ["loading", "async_loading", "master_sync_in_progress"]
+            .iter()
+            .any(|field| self.info(field) == "1")
+    }
+
+    /// Whether it has no keys for certain.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.content == Content::Nothing
+    }
+
+    /// Its offset in the replication stream.
+    pub(crate) fn offset(&self) -> Option<i64> {
+        let field = if self.is_master() {
+            "master_repl_offset"
+        } else {
+            "slave_repl_offset"
+        };
+        self.number(field)
+    }
+
+    /// The live values of a directive; `None` where the engine does not know it.
+    pub(crate) fn config(&self, key: &str) -> Option<&[String]> {
+        self.config.get(key).map(Vec::as_slice)
+    }
+}
+
+/// Its keys, by INFO and by the fixed replies.
+fn content(info: &BTreeMap<String, String>, replies: &[RespValue]) -> Content {
+    let list = |at: usize| replies.get(at).and_then(RespValue::as_list).unwrap_or_default();
+    // Names and tokens in turn; the default namespace is always there.
+    if list(7).len() > 2 {
+        return Content::Namespaces;
+    }
+    let Some(RespValue::Int(counted)) = replies.get(4) else {
+        return Content::Unknown;
+    };
+    let is_database = |name: &str| {
+        name.strip_prefix("db")
+            .is_some_and(|rest| rest.parse::<u32>().is_ok())
+    };
+    // `db0:keys=12,expires=0,avg_ttl=0`
+    let keys = |value: &str| {
+        value
+            .strip_prefix("keys=")?
+            .split(',')
+            .next()?
+            .parse::<i64>()
+            .ok()
+    };
+    let databases = info.iter().filter(|(name, _)| is_database(name));
+    let in_databases = databases
+        .filter_map(|(_, value)| keys(value))
+        .fold(0, i64::saturating_add);
+    let scan_finds_nothing =
+        matches!(list(5), [cursor, RespValue::List(keys)] if cursor.as_str() == Some("0") && keys.is_empty());
+    match in_databases.max(*counted) {
+        0 if scan_finds_nothing => Content::Nothing,
+        keys => Content::Keys(keys),
+    }
+}

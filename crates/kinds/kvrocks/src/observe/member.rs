@@ -1,0 +1,180 @@
+//! One host of the service.
+
+use plan::{Facts, Unknown};
+use protocol::Text;
+use protocol::facts::{FileFact, RespFact, UnitFact, UnitQuery};
+use types::HostName;
+
+use super::addresses::{addresses, is_loopback};
+use super::engine::{Endpoint, Engine};
+use super::queries;
+use super::sentinel::Sentinel;
+use crate::settings::Settings;
+use formats::directives::{Directives, unquoted};
+use kit::{Probe, is_newer};
+
+/// One host of the service, or one that may have been.
+pub(crate) struct Member<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) host: &'a HostName,
+    /// Why it cannot be reached.
+    pub(crate) unreachable: Option<&'a str>,
+    /// Its own address first, then others under which it is known. Empty where nothing resolves.
+    pub(crate) addresses: Vec<String>,
+    pub(crate) unit: Result<&'a UnitFact, Unknown>,
+    pub(crate) file: Result<&'a FileFact, Unknown>,
+    /// The directives of its file; `None` where there is no file.
+    pub(crate) directives: Option<Directives>,
+    pub(crate) engine: Probe<Engine>,
+    pub(crate) sentinel_unit: Result<&'a UnitFact, Unknown>,
+    sentinel_file: Result<&'a FileFact, Unknown>,
+    /// The directives of its sentinel's file; `None` where there is no file.
+    pub(crate) sentinel_directives: Option<Directives>,
+    pub(crate) sentinel: Probe<Sentinel>,
+    /// Whether nothing stands where a packaged engine keeps its data.
+    pub(crate) has_no_data_files: bool,
+}
+
+impl<'a> Member<'a> {
+    pub(super) fn observe(settings: &'a Settings, host: &'a HostName, facts: &'a Facts) -> Self {
+        let mut data = queries::data(settings).into_iter();
+        let is_absent = |fact: &FileFact| *fact == FileFact::Absent;
+        let file = facts.get(host, &queries::config(settings));
+        let sentinel_file = facts.get(host, &queries::sentinel_config(settings));
+        let mut member = Self {
+            settings,
+            host,
+            unreachable: facts.unreachable(host),
+            addresses: addresses(settings, host, facts),
+            unit: facts.get(host, &UnitQuery::new(&settings.unit)),
+            directives: directives(&file, settings.engine.has_aliases()),
+            file,
+            engine: Probe::Unknown("it was not asked".to_owned()),
+            sentinel_unit: facts.get(host, &UnitQuery::new(&settings.sentinel.unit)),
+            sentinel_directives: directives(&sentinel_file, true),
+            sentinel_file,
+            sentinel: Sentinel::ask(settings, host, facts),
+            has_no_data_files: data.all(|query| facts.get(host, &query).is_ok_and(is_absent)),
+        };
+        member.engine = member.find_engine(facts);
+        member
+    }
+
+    /// Whether this is one of its addresses, or a name that stands for one.
+    pub(crate) fn is_at(&self, address: &str) -> bool {
+        self.host.as_str() == address || self.addresses.iter().any(|own| own == address)
+    }
+
+    /// Its own address.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.addresses.first().map(String::as_str)
+    }
+
+    /// The master that its file makes it follow.
+    pub(crate) fn follows_by_file(&self) -> Option<Endpoint> {
+        let directives = self.directives.as_ref()?;
+        // Newer Kvrocks takes both names; the one that we write comes first.
+        let value = match directives.last(self.settings.engine.replica_directive()) {
+            Some(value) => value,
+            None => directives.last("replicaof")?,
+        };
+        let endpoint = endpoint(unquoted(value))?;
+        // `slaveof "no one"` is how Kvrocks writes that a node is a master (seen).
+        (!endpoint.address.eq_ignore_ascii_case("no")).then_some(endpoint)
+    }
+
+    /// The master that its sentinel's file names; `None` where the file does not name our master, or names one at a
+    /// loopback address as a packaged file does.
+    pub(crate) fn monitors_by_file(&self) -> Option<Endpoint> {
+        let name = self.settings.sentinel.master_name.as_str();
+        let directives = self.sentinel_directives.as_ref()?;
+        let endpoint = endpoint(directives.after(&["sentinel", "monitor", name]).pop()?)?;
+        (!is_loopback(&endpoint.address)).then_some(endpoint)
+    }
+
+    /// Whether the engine's file was changed after its process was started.
+    pub(crate) fn has_newer_file(&self) -> bool {
+        matches!((&self.file, &self.unit), (Ok(file), Ok(unit)) if is_newer(file, unit))
+    }
+
+    /// Whether the sentinel's file was changed after its process was started.
+    pub(crate) fn has_newer_sentinel_file(&self) -> bool {
+        matches!((&self.sentinel_file, &self.sentinel_unit), (Ok(file), Ok(unit)) if is_newer(file, unit))
+    }
+
+    /// Whether its file asks for our password.
+    pub(crate) fn has_our_password(&self) -> bool {
+        let directives = self.directives.as_ref();
+        let asked = directives.and_then(|directives| directives.last("requirepass"));
+        asked.map(unquoted) == Some(Text::secret(&self.settings.password).as_str())
+    }
+
+    /// The words in which the engine refuses our password, where its file gives no hope that a restart changes that.
+    pub(crate) fn denial(&self) -> Option<&str> {
+        match &self.engine {
+            Probe::Denied(words) if !(self.has_newer_file() && self.has_our_password()) => Some(words),
+            _ => None,
+        }
+    }
+
+    /// Whether the engine's unit runs.
+    pub(crate) fn is_active(&self) -> bool {
+        self.unit.as_ref().is_ok_and(|unit| unit.is_active())
+    }
+
+    fn find_engine(&self, facts: &Facts) -> Probe<Engine> {
+        let mut silent = Probe::Unknown("it was not asked".to_owned());
+        for (at, query) in queries::engines(self.settings, self.host).into_iter().enumerate() {
+            // An engine at the default port is ours only if our file says so, or said so when the process was started.
+            if query.port != self.settings.port && !self.may_listen_at(query.port) {
+                continue;
+            }
+            match facts.get(self.host, &query) {
+                Ok(RespFact::Replies {
+                    authenticated,
+                    replies,
+                }) => {
+                    let at = (query.address.clone(), query.port);
+                    return Probe::Up(Engine::read(self.settings, at, *authenticated, replies));
+                }
+                Ok(RespFact::Denied(words)) => return Probe::Denied(words.clone()),
+                Ok(RespFact::Down(words)) if at == 0 => silent = Probe::Down(words.clone()),
+                Err(unknown) if at == 0 => silent = Probe::Unknown(unknown.to_string()),
+                Ok(RespFact::Down(_)) | Err(_) => {}
+            }
+        }
+        silent
+    }
+
+    fn may_listen_at(&self, port: u16) -> bool {
+        let Ok(file) = &self.file else {
+            return false;
+        };
+        if file.meta().is_none() || (self.is_active() && self.has_newer_file()) {
+            return true;
+        }
+        let directives = self.directives.as_ref();
+        let said = directives.and_then(|directives| directives.last("port"));
+        said.is_none_or(|said| unquoted(said) == port.to_string())
+    }
+}
+
+impl kit::Member for Member<'_> {
+    fn host(&self) -> &HostName {
+        self.host
+    }
+}
+
+fn directives(file: &Result<&FileFact, Unknown>, aliases: bool) -> Option<Directives> {
+    let text = file.as_ref().ok()?.text()?;
+    Some(Directives::parse(text.as_str(), aliases))
+}
+
+/// The endpoint that a directive begins with: `10.0.0.1 6666 2`.
+fn endpoint(value: &str) -> Option<Endpoint> {
+    let mut words = value.split_whitespace().map(|word| unquoted(word).to_owned());
+    Some(Endpoint {
+        address: words.next()?,
+        port: words.next()?,
+    })
+}

@@ -1,0 +1,104 @@
+//! The settings of a replicated store, with the runbook's defaults.
+
+mod directives;
+mod read;
+mod sentinel;
+
+use types::{HostName, SecretId, ServiceName};
+
+use formats::engine::Engine;
+use kit::Process;
+pub(crate) use read::read;
+
+/// What the inventory says of a store.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) name: ServiceName,
+    pub(crate) hosts: Vec<HostName>,
+    /// Where each of `hosts` is to be found.
+    pub(crate) places: Vec<Place>,
+    /// The inventory's other hosts, without the members of other stores: each may have been a member.
+    pub(crate) others: Vec<HostName>,
+    /// Where each of `others` is to be found.
+    pub(crate) other_places: Vec<Place>,
+    pub(crate) engine: Engine,
+    pub(crate) port: u16,
+    /// The password of the engine: what it asks for (`requirepass`) and what it shows its master (`masterauth`).
+    pub(crate) password: SecretId,
+    pub(crate) config: String,
+    pub(crate) unit: String,
+    /// Empty where it is not installed by us.
+    pub(crate) package: String,
+    pub(crate) owner: String,
+    /// The addresses to listen on; `address` stands for the member's own one.
+    pub(crate) bind: Option<Vec<String>>,
+    /// More directives of the engine, in the order in which they are written.
+    pub(crate) directives: Vec<Directive>,
+    pub(crate) sentinel: Sentinel,
+}
+
+/// How a host's address is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The inventory has it.
+    Address(String),
+    /// The hosts resolve this name.
+    Name(String),
+}
+
+/// A directive with the values of its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Directive {
+    pub(crate) key: String,
+    pub(crate) values: Vec<String>,
+}
+
+/// What the inventory says of the sentinels.
+#[derive(Debug, Clone)]
+pub(crate) struct Sentinel {
+    pub(crate) master_name: String,
+    pub(crate) port: u16,
+    pub(crate) quorum: usize,
+    pub(crate) unit: String,
+    /// Empty where it is not installed by us.
+    pub(crate) package: String,
+    pub(crate) config: String,
+    pub(crate) owner: String,
+    /// The options that the inventory names, in Sentinel's words.
+    pub(crate) options: Vec<(&'static str, i64)>,
+}
+
+/// The word that stands for the member's own address in `bind`.
+pub(crate) const OWN_ADDRESS: &str = "address";
+
+impl Settings {
+    /// The place of a host.
+    pub(crate) fn place(&self, host: &HostName) -> Option<&Place> {
+        let places = self.places.iter().chain(&self.other_places);
+        let mut known = self.hosts.iter().chain(&self.others).zip(places);
+        known.find(|(known, _)| *known == host).map(|(_, place)| place)
+    }
+
+    /// The engine's process on a host.
+    pub(crate) fn engine_process<'s>(&'s self, host: &'s HostName) -> Process<'s> {
+        Process {
+            host,
+            unit: &self.unit,
+            package: &self.package,
+        }
+    }
+
+    /// The sentinel's process on a host.
+    pub(crate) fn sentinel_process<'s>(&'s self, host: &'s HostName) -> Process<'s> {
+        Process {
+            host,
+            unit: &self.sentinel.unit,
+            package: &self.sentinel.package,
+        }
+    }
+}
+
+/// User and group of an `owner`: `redis` or `redis:redis`.
+pub(crate) fn owner(owner: &str) -> (&str, &str) {
+    owner.split_once(':').unwrap_or((owner, owner))
+}
