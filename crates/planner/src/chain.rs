@@ -5,6 +5,7 @@
 //! - In a serial step it also needs an earlier node of that step ([`SerialOrder`]).
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
 use config::Rollout as Mode;
 use kit::{Cx, Service, StepPlan, Task};
@@ -12,10 +13,11 @@ use plan::{Level, Node, Note, Refusal, SkippedSteps, StepGraph, Unplanned};
 use types::{GroupId, HostName, NodeId, ServiceName};
 
 use crate::bind::{Bound, BoundStep};
+use crate::checks::Check;
 use crate::request::PlanCx;
 use crate::serial_order::SerialOrder;
 use crate::stages::{Predecessors, Readiness, Rollout};
-use crate::{budget, health_gate};
+use crate::{budget, checks};
 
 /// Why what comes after a refusal is not planned.
 const AFTER_REFUSAL: &str = "depends on a refused step";
@@ -186,7 +188,13 @@ impl<'a> Chain<'a> {
                 needs.extend(serial.add(&id, task.disrupts));
             }
             let disrupted = service.filter(|_| task.disrupts);
-            before.extend(disrupted.map(|(service, most)| budget::precondition(service, &task.host, most)));
+            // A budget of none makes no graph.
+            let most = disrupted.and_then(|(_, most)| NonZeroUsize::new(most));
+            before.extend(
+                disrupted
+                    .zip(most)
+                    .map(|((service, _), most)| Check::Budget(most).gate(service, Some(&task.host))),
+            );
             before.extend(task.before.iter().cloned());
             self.latest.last.insert(task.host.clone(), id.clone());
             self.nodes.push(Node {
@@ -219,10 +227,10 @@ impl<'a> Chain<'a> {
             return Readiness::Ready;
         };
         let is_unreachable = |host: &HostName| self.cx.facts.unreachable(host).is_some();
-        match health_gate::problem(service, self.cx.facts) {
+        match checks::problem(service, self.cx.facts) {
             None => Readiness::Ready,
             Some(why) if service.hosts().iter().any(is_unreachable) => Readiness::Blocked(why),
-            Some(_) => Readiness::Awaited(health_gate::gate(service)),
+            Some(_) => Readiness::Awaited(Check::Healthy.gate(service, None)),
         }
     }
 

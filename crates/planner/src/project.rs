@@ -11,9 +11,10 @@ use types::{Diagnostic, HostName, SourceId, Sources};
 
 use crate::assemble;
 use crate::bind::{self, Bound};
+use crate::checks::Check;
+use crate::former_members;
 use crate::input::Input;
 use crate::request::{Options, PlanCx, Scope};
-use crate::{budget, former_members, health_gate};
 
 /// Everything that the operator wrote, read and checked.
 pub struct Project {
@@ -212,9 +213,10 @@ impl Judge for Project {
             return generic::judge(gate, facts);
         };
         match self.services.iter().find(|service| service.name() == name) {
-            Some(service) if budget::is_precondition(gate) => budget::judge(gate, &**service, facts),
-            Some(service) if health_gate::is_gate(gate) => health_gate::judge(&**service, facts),
-            Some(service) => service.judge(&gate.check, gate.host.as_ref(), facts),
+            Some(service) => match gate.check.parse::<Check>() {
+                Ok(check) => check.judge(&**service, gate.host.as_ref(), facts),
+                Err(()) => service.judge(&gate.check, gate.host.as_ref(), facts),
+            },
             None => Verdict::Fail(format!("there is no service {name}")),
         }
     }

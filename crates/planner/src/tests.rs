@@ -6,10 +6,12 @@ mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config::Findings;
+use config::{Findings, Inventory};
+use kit::{ReadCx, Service};
 use plan::{Facts, HostFacts, StepGraph};
 use protocol::facts::{CommandFact, FileFact, ResolveFact};
 use protocol::{Fact, FactError, FactQuery};
+use services::KINDS;
 use types::{Diagnostic, HostName, SecretId, Sources};
 
 use crate::{Input, Options, PlaybookText, Project, Scope};
@@ -52,6 +54,22 @@ fn command(id: &str, more: &str) -> String {
 /// A step that refuses where its file is missing.
 fn line(id: &str) -> String {
     format!("[[steps]]\nid = \"{id}\"\nuses = \"line\"\nwith = {{ path = \"/etc/{id}\", line = \"x\" }}\n")
+}
+
+/// A service of three members.
+pub(crate) fn service() -> Box<dyn Service> {
+    let text = "[hosts]\ndb1 = \"10.0.0.1\"\ndb2 = \"10.0.0.2\"\ndb3 = \"10.0.0.3\"\n[services.mq]\n\
+                kind = \"rabbitmq\"\nhosts = [\"db1\", \"db2\", \"db3\"]\ncookie = { file = \"mq\" }\n";
+    let mut sources = Sources::new();
+    let id = sources.add("inventory.toml", text);
+    let findings = Findings::default();
+    let inventory = Inventory::read(&sources, id, &[], &findings);
+    let cx = ReadCx {
+        inventory: &inventory,
+        kinds: KINDS,
+        findings: &findings,
+    };
+    cx.read(&inventory.services[0]).unwrap()
 }
 
 struct Case {
