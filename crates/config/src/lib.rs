@@ -5,6 +5,7 @@
 //! place where they were written ([`Value`]), through overlays too, so that a kind that reads its own settings
 //! much later can still point at the line.
 
+pub mod findings;
 pub mod inventory;
 mod merge;
 pub mod playbook;
@@ -15,9 +16,10 @@ pub mod site;
 mod tests;
 pub mod value;
 
+pub use findings::Findings;
 pub use inventory::{Host, Inventory, ServiceDecl, SshSettings};
 pub use playbook::{Playbook, Rollout, StepDecl};
-pub use reader::{Findings, Reader};
+pub use reader::Reader;
 pub use secret::{SecretRef, SecretRule, SecretSource, Takes};
 pub use site::{Site, Stage};
 pub use value::{Table, Value, ValueKind};

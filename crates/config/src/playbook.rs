@@ -6,7 +6,8 @@
 
 use types::{Diagnostic, SourceId, Sources, Span, StepId};
 
-use crate::reader::{Findings, Reader, bad_name};
+use crate::findings::{Findings, bad_name, wrong_value};
+use crate::reader::Reader;
 use crate::value::{self, Table, ValueKind};
 
 /// A playbook.
@@ -92,13 +93,13 @@ fn read_steps(reader: &Reader<'_>, findings: &Findings) -> Vec<StepDecl> {
         return steps;
     };
     let ValueKind::Array(items) = &value.kind else {
-        findings.report(Diagnostic::error("steps is not a list").at(value.span, "expected [[steps]]"));
+        findings.report(wrong_value("steps", value.span, "[[steps]]", &value.kind));
         return steps;
     };
     let mut seen: Vec<(StepId, Span)> = Vec::new();
     for item in items {
         let ValueKind::Table(table) = &item.kind else {
-            findings.report(Diagnostic::error("a step is not a table").at(item.span, "expected [[steps]]"));
+            findings.report(wrong_value("a step", item.span, "[[steps]]", &item.kind));
             continue;
         };
         let Some(step) = read_step(table, findings) else {

@@ -3,9 +3,10 @@
 //! Playbooks say how one service is done; the site says in which order services are. It is the one file of playbooks/
 //! that has no steps.
 
-use types::{Diagnostic, SourceId, Sources, Span};
+use types::{SourceId, Sources, Span};
 
-use crate::reader::{Findings, Reader};
+use crate::findings::{Findings, wrong_value};
+use crate::reader::Reader;
 use crate::value::{self, Table, ValueKind};
 
 /// The order of playbooks.
@@ -43,8 +44,7 @@ impl Site {
             .filter_map(|(span, kind)| match kind {
                 ValueKind::Table(table) => Some(read_stage(table, findings)),
                 other => {
-                    let found = format!("a stage is {}", other.describe());
-                    findings.report(Diagnostic::error(found).at(span, "expected [[stages]]"));
+                    findings.report(wrong_value("a stage", span, "[[stages]]", other));
                     None
                 }
             });
