@@ -6,7 +6,10 @@
 //! it from the tree (Keeper), so that a change of members that is not made one by one splits this quorum as it would a
 //! real one.
 
+mod cluster;
 mod node;
+mod paths;
+mod place;
 mod play;
 mod quorum;
 mod sql;
@@ -14,158 +17,24 @@ mod table;
 mod units;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use protocol::facts::{CandidateFact, PackageFact};
 use protocol::{ActionError, Fact, FactError, FactQuery, Operation};
 use types::HostName;
 
-use crate::{Fault, Pace};
+use crate::Fault;
 
+pub use cluster::Cluster;
+use cluster::{failed, unheard};
 pub use node::{Node, Tree};
+pub use paths::{
+    CONFIG, CONFIG_D, ENVIRONMENT, EPOCH, KEEPER_LOG, MYID, SERVER, TABLE, USERS, USERS_D, ZK, ZOO_CFG,
+};
+use paths::{HTTP_PORT, OURS, PACKAGES, WORD_PORTS};
+pub use place::Place;
 pub use play::{DEBIAN, MODERN};
 pub use play::{KEEPER, ZOOKEEPER};
-pub use quorum::Place;
-use sql::Ddl;
-
-pub const CONFIG: &str = "/etc/clickhouse-server/config.xml";
-pub const CONFIG_D: &str = "/etc/clickhouse-server/config.d";
-pub const USERS_D: &str = "/etc/clickhouse-server/users.d";
-pub const ZOO_CFG: &str = "/etc/zookeeper/conf/zoo.cfg";
-pub const MYID: &str = "/etc/zookeeper/conf/myid";
-pub const USERS: &str = "/etc/clickhouse-server/users.d/altcraft.xml";
-pub const ENVIRONMENT: &str = "/etc/default/zookeeper";
-/// There once a ZooKeeper has taken part in an election.
-pub const EPOCH: &str = "/var/lib/zookeeper/version-2/currentEpoch";
-/// There once a Keeper has run.
-pub const KEEPER_LOG: &str = "/var/lib/clickhouse/coordination/log";
-/// The server's unit.
-pub const SERVER: &str = "clickhouse-server.service";
-/// ZooKeeper's unit.
-pub const ZK: &str = "zookeeper.service";
-/// The client's table.
-pub const TABLE: &str = "events";
-/// Where the files of the two packages are.
-const OURS: [&str; 5] = [
-    "/etc/clickhouse-server",
-    "/var/lib/clickhouse",
-    "/etc/zookeeper",
-    "/var/lib/zookeeper",
-    "/etc/default/zookeeper",
-];
-
-/// All hosts of the cluster.
-#[derive(Clone)]
-pub struct Cluster {
-    pub nodes: Vec<Node>,
-    pub version: &'static str,
-    pub pace: Pace,
-    pub now: i64,
-    /// Statements on the whole cluster that some hosts have not carried out yet.
-    ddl: Vec<Ddl>,
-    /// What a majority has agreed upon.
-    agreed: Tree,
-    /// The members as the last leader had them.
-    members: Vec<(u32, String)>,
-    /// Whether most of them served ever: until then nothing can be lost.
-    is_formed: bool,
-    /// Those that served ever.
-    joined: BTreeSet<HostName>,
-    /// Whose each number is, since the first process ran with it.
-    numbers: BTreeMap<u32, String>,
-    /// Whom the client turns to; anybody where it was told nothing.
-    clients: Vec<HostName>,
-    violations: Vec<String>,
-}
-
-impl Cluster {
-    /// Hosts without packages.
-    pub fn new(names: &[&str], version: &'static str) -> Self {
-        Self::with_pace(names, version, Pace::default())
-    }
-
-    fn with_pace(names: &[&str], version: &'static str, pace: Pace) -> Self {
-        Self {
-            nodes: names.iter().filter_map(|name| Node::new(name)).collect(),
-            version,
-            pace,
-            now: 1_000,
-            ddl: Vec::new(),
-            agreed: Tree::default(),
-            members: Vec::new(),
-            is_formed: false,
-            joined: BTreeSet::new(),
-            numbers: BTreeMap::new(),
-            clients: Vec::new(),
-            violations: Vec::new(),
-        }
-    }
-
-    fn at(&self, name: &str) -> Option<usize> {
-        self.nodes.iter().position(|node| node.name() == name)
-    }
-
-    /// A host that is there and runs.
-    fn reached(&self, host: &HostName) -> Result<usize, String> {
-        match self.at(host.as_str()) {
-            Some(at) if self.nodes[at].is_up => Ok(at),
-            _ => Err(format!("{host} cannot be reached")),
-        }
-    }
-
-    /// The next moment at which something happens by itself.
-    fn next_due(&self) -> Option<i64> {
-        let dues = self.nodes.iter().flat_map(|node| self.dues(node));
-        dues.filter(|&due| due > self.now).min()
-    }
-
-    fn dues(&self, node: &Node) -> Vec<i64> {
-        let mut dues = vec![node.fetches_from];
-        dues.extend(node.server.as_ref().map(|process| process.ready_us));
-        dues.extend(node.zookeeper.as_ref().map(|process| process.ready_us));
-        dues.extend(node.place.due(self.pace));
-        dues
-    }
-
-    /// Everything that follows from what is, without time going on.
-    pub fn settle(&mut self) {
-        self.come_up();
-        self.agree();
-        self.die_without_quorum();
-        self.catch_up();
-        let whole: Vec<HostName> = crate::FakeCluster::serving(self).into_iter().collect();
-        self.is_formed |= !self.members.is_empty() && whole.len() * 2 > self.members.len();
-        self.joined.extend(whole);
-    }
-
-    /// The majority of members that have answered clients ever: a newcomer votes before its server is a part of the cluster.
-    fn majority(&self) -> usize {
-        let is_expected = |name: &String| self.joined.iter().any(|host| host.as_str() == name);
-        self.members.iter().filter(|(_, name)| is_expected(name)).count() / 2 + 1
-    }
-
-    fn is_serving(&self, node: &Node) -> bool {
-        node.knows_cluster() && self.counts(node)
-    }
-
-    fn wrong(&mut self, what: String) {
-        if !self.violations.contains(&what) {
-            self.violations.push(what);
-        }
-    }
-}
-
-fn failed(message: impl Into<String>) -> ActionError {
-    ActionError::Failed {
-        message: message.into(),
-    }
-}
-
-/// Something that the kind says and this world has never heard of: a defect of one of the two.
-#[expect(clippy::panic, reason = "no world answers what it does not know")]
-fn unheard(what: &str) -> ! {
-    panic!("nobody knows {what}")
-}
 
 impl crate::FakeCluster for Cluster {
     fn advance(&mut self, now_us: i64) {
@@ -180,11 +49,11 @@ impl crate::FakeCluster for Cluster {
     fn answer(&self, host: &HostName, query: &FactQuery) -> Option<Result<Fact, FactError>> {
         let is_ours = match query {
             FactQuery::File(query) => OURS.iter().any(|ours| query.path.starts_with(ours)),
-            FactQuery::Package(query) => units::PACKAGES.contains(&query.name.as_str()),
+            FactQuery::Package(query) => PACKAGES.contains(&query.name.as_str()),
             FactQuery::Candidate(query) => query.unless == CONFIG,
             FactQuery::Unit(query) => [SERVER, ZK].contains(&query.name.as_str()),
-            FactQuery::Http(query) => query.at.port == sql::PORT,
-            FactQuery::Words(query) => words::PORTS.contains(&query.port),
+            FactQuery::Http(query) => query.at.port == HTTP_PORT,
+            FactQuery::Words(query) => WORD_PORTS.contains(&query.port),
             _ => false,
         };
         if !is_ours {
@@ -223,9 +92,9 @@ impl crate::FakeCluster for Cluster {
             | Operation::SetAccess { path, .. } => OURS.iter().any(|ours| path.starts_with(ours)),
             Operation::Unit { name, .. } => [SERVER, ZK].contains(&name.as_str()),
             Operation::InstallPackages { names } => {
-                names.iter().any(|name| units::PACKAGES.contains(&name.as_str()))
+                names.iter().any(|name| PACKAGES.contains(&name.as_str()))
             }
-            Operation::Http { at, .. } => at.port == sql::PORT,
+            Operation::Http { at, .. } => at.port == HTTP_PORT,
             _ => false,
         };
         if !is_ours {
@@ -274,8 +143,7 @@ impl crate::FakeCluster for Cluster {
     }
 
     fn serving(&self) -> BTreeSet<HostName> {
-        let serving = self.nodes.iter().filter(|node| self.is_serving(node));
-        serving.map(|node| node.host.clone()).collect()
+        self.serving_hosts()
     }
 
     fn needed(&self) -> usize {

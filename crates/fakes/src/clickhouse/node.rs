@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use types::HostName;
 
-use super::quorum::Place;
-use super::{CONFIG_D, SERVER, ZK};
+use super::paths::{CONFIG_D, MYID, OURS, SERVER, ZK, ZOO_CFG};
+use super::place::Place;
 use crate::Machine;
 use formats::{xml, zoo};
 
@@ -185,7 +185,7 @@ impl Process {
                 .unwrap_or_default();
             (process.id, process.members) = keeper.unwrap_or_default();
         } else {
-            machine.text(super::ZOO_CFG).clone_into(&mut process.zoo_cfg);
+            machine.text(ZOO_CFG).clone_into(&mut process.zoo_cfg);
             process.members = zoo::servers(&process.zoo_cfg);
             process.id = own_number(machine, &process.zoo_cfg).unwrap_or(0);
         }
@@ -218,10 +218,7 @@ impl Process {
 
 /// The server's own files.
 pub(super) fn texts(machine: &Machine) -> BTreeMap<String, String> {
-    let ours = machine
-        .files
-        .iter()
-        .filter(|(path, _)| path.starts_with(super::OURS[0]));
+    let ours = machine.files.iter().filter(|(path, _)| path.starts_with(OURS[0]));
     ours.map(|(path, file)| (path.clone(), file.text.clone()))
         .collect()
 }
@@ -271,6 +268,6 @@ fn own_number(machine: &Machine, config: &str) -> Option<u32> {
         .files
         .get(&path)
         .is_some_and(|file| file.kind == protocol::facts::FileKind::Link);
-    let path = if is_link { super::MYID } else { &path };
+    let path = if is_link { MYID } else { &path };
     machine.text(path).trim().parse().ok()
 }

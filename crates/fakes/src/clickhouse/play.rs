@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Cluster;
+use super::cluster::Cluster;
 use crate::Play;
 
 /// A new server, with Keeper in it.

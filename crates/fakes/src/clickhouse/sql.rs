@@ -6,23 +6,13 @@ use std::fmt::Write as _;
 use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, HttpRequest};
 use protocol::{ActionError, Encoding, Text};
 
-use super::{Cluster, Node, TABLE, USERS_D, failed, unheard};
+use super::cluster::{Cluster, Ddl, failed, unheard};
+use super::node::Node;
+use super::paths::{TABLE, USERS_D};
 use formats::xml;
 
 /// The table with which it is checked that statements reach every server.
 const CHECK_TABLE: &str = "clusterctl_check";
-
-/// Where the servers speak HTTP.
-pub(super) const PORT: u16 = 8123;
-
-/// A statement on the whole cluster.
-#[derive(Debug, Clone)]
-pub(super) struct Ddl {
-    /// Whether the check's table is made, or dropped.
-    creates: bool,
-    /// Who has not done so yet.
-    left: BTreeSet<String>,
-}
 
 fn exception(code: u16, text: &str) -> HttpFact {
     HttpFact::Reply {

@@ -4,7 +4,9 @@
 //! acknowledged once a majority of the replicas that are registered have it; the others fetch it when they can
 //! (<https://clickhouse.com/docs/operations/settings/settings#insert_quorum>).
 
-use super::{Cluster, Node, TABLE};
+use super::cluster::Cluster;
+use super::node::{Node, Tree};
+use super::paths::TABLE;
 
 impl Cluster {
     /// Whether a server reaches the quorum: one of those that its file names serves.
@@ -20,7 +22,7 @@ impl Cluster {
     }
 
     /// What the quorum has in common, as a server sees it.
-    pub fn tree_of(&self, node: &Node) -> Option<&super::Tree> {
+    pub fn tree_of(&self, node: &Node) -> Option<&Tree> {
         let serving = node.coordinators().iter().filter_map(|name| self.at(name));
         let mut serving = serving.filter(|&at| self.nodes[at].place.serves());
         serving.next().map(|at| &self.nodes[at].tree)

@@ -4,13 +4,13 @@ use protocol::facts::FileKind;
 use protocol::{ActionError, UnitVerb};
 use types::HostName;
 
+use super::cluster::{Cluster, failed};
 use super::node::{Process, Tree, texts};
-use super::quorum::Place;
-use super::{CONFIG, Cluster, ENVIRONMENT, EPOCH, KEEPER_LOG, MYID, SERVER, ZK, ZOO_CFG, failed};
+use super::paths::{CONFIG, ENVIRONMENT, EPOCH, KEEPER_LOG, MYID, PACKAGES, SERVER, ZK, ZOO_CFG};
+use super::place::Place;
 use crate::File;
 use formats::xml;
 
-pub(super) const PACKAGES: [&str; 2] = ["clickhouse-server", "zookeeperd"];
 /// Where Debian's package links the number of the member into its configuration.
 const DATA_MYID: &str = "/var/lib/zookeeper/myid";
 /// How long after a change the server reads its files by itself (18.16 and later look every two seconds).

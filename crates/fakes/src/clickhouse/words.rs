@@ -5,19 +5,19 @@ use std::fmt::Write as _;
 use protocol::Text;
 use protocol::facts::{WordsFact, WordsQuery};
 
-use super::quorum::Place;
-use super::{Cluster, Node};
+use super::cluster::Cluster;
+use super::node::Node;
+use super::paths::WORD_PORTS;
+use super::place::Place;
 use formats::zoo;
 
-/// `ZooKeeper`'s, and Keeper's.
-pub(super) const PORTS: [u16; 2] = [2181, 9181];
 /// How many nodes the tree of a `ZooKeeper` has that was never used, and of one that was.
 const NODES: [u32; 2] = [5, 80];
 
 impl Cluster {
     pub fn words(&self, at: usize, query: &WordsQuery) -> WordsFact {
         let node = &self.nodes[at];
-        let is_asked = |is_zookeeper: bool| PORTS[usize::from(!is_zookeeper)] == query.port;
+        let is_asked = |is_zookeeper: bool| WORD_PORTS[usize::from(!is_zookeeper)] == query.port;
         let member = node
             .member()
             .filter(|(process, is_zookeeper)| process.is_ready && is_asked(*is_zookeeper));
