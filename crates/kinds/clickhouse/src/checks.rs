@@ -1,4 +1,4 @@
-//! What is waited for.
+//! The checks of gates, and the gates.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use kit::checks::until;
 use kit::{Cx, Task};
 
-/// What a gate asks of the facts.
+/// A question of a gate to the facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Check {
     /// The quorum has one leader, and all members that can be asked follow it.
@@ -83,7 +83,7 @@ impl FromStr for Check {
     }
 }
 
-/// What a check says of the facts.
+/// Judges a check by its spelling.
 pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     kit::checks::judge(check, |check: Check| {
         let view = View::new(settings, facts);

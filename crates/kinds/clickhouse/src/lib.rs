@@ -1,8 +1,8 @@
 //! A ClickHouse cluster: one shard, replicated on all hosts, with Keeper or ZooKeeper for the common state.
 //!
 //! The quorum comes first: a server with replicated tables that finds none dies at its start (18.16) or stays read-only.
-//! What a server takes at run time, clusters, macros and users, never restarts it; where it listens and whom it asks for
-//! the common state does, one member after another. Sources: the runbook, <https://clickhouse.com/docs/operations/>, and
+//! What a server takes at run time, clusters, macros and users, never restarts it; the addresses that it listens on and
+//! the nodes of the quorum do, one member after another. Sources: the runbook, <https://clickhouse.com/docs/operations/>, and
 //! ClickHouse 18.16 with ZooKeeper 3.8 as they behaved.
 
 mod checks;

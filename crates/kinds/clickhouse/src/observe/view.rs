@@ -10,10 +10,10 @@ use super::server::replies::{self as server, Live};
 use crate::settings::Settings;
 use kit::{Members, Probe};
 
-/// What is known of a cluster.
+/// All that is known of a cluster.
 pub(crate) struct View<'a> {
     pub(crate) settings: &'a Settings,
-    /// For what is planned file by file.
+    /// The facts themselves, for files that are planned one by one.
     pub(crate) facts: &'a Facts,
     /// Its hosts, and other hosts, which may be former members.
     pub(crate) members: Members<Member<'a>>,
@@ -21,7 +21,7 @@ pub(crate) struct View<'a> {
     pub(crate) external: Vec<Voter>,
 }
 
-/// What is known of one host.
+/// All that is known of one host.
 pub(crate) struct Member<'a> {
     pub(crate) host: &'a HostName,
     /// The server's unit.
@@ -31,7 +31,7 @@ pub(crate) struct Member<'a> {
     pub(crate) voter_unit: Result<&'a UnitFact, Unknown>,
     /// Its voter, whether the quorum has it or not.
     pub(crate) voter: Voter,
-    /// What its files say of the quorum.
+    /// The quorum in its files.
     pub(crate) on_disk: Option<OnDisk>,
     /// Whether its voter was ever in a quorum, as far as its disk tells.
     pub(crate) has_past: bool,
@@ -44,7 +44,7 @@ impl kit::Member for Member<'_> {
 }
 
 impl Member<'_> {
-    /// What its server says, or why it does not: denied, down and unknown alike.
+    /// Its server's answers, or why there are none: denied, down and unknown alike.
     pub(crate) fn live(&self) -> Result<&Live, &str> {
         match &self.server {
             Probe::Up(live) => Ok(live),

@@ -24,7 +24,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    /// What was planned, and nothing where the step `check` refuses it.
+    /// The tasks, and none where the step `check` refuses them.
     pub(crate) fn unless_refused<T>(planned: Result<T, Self>) -> Result<Option<T>, Unknown> {
         match planned {
             Ok(planned) => Ok(Some(planned)),

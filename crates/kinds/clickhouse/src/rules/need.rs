@@ -14,7 +14,7 @@ use crate::rules::coordination::zookeeper_files;
 use crate::rules::file_change::Stop;
 use crate::rules::server::config_files;
 use crate::settings::{Settings, ZooKeeper};
-use kit::{Cx, Need, Process, Task, Undecided, is_newer};
+use kit::{Cx, Need, Process, StepPlan, Task, Undecided, is_newer};
 
 /// The unit of a host's ClickHouse.
 pub(crate) fn server_process<'a>(settings: &'a Settings, host: &'a HostName) -> Process<'a> {
@@ -38,6 +38,22 @@ pub(crate) fn zookeeper_process<'a>(zookeeper: &'a ZooKeeper, host: &'a HostName
 pub(crate) fn starts(cx: &Cx<'_>, host: &HostName, unit: &str) -> bool {
     let verbs = [UnitVerb::Start, UnitVerb::Restart];
     verbs.into_iter().any(|verb| cx.tells(host, unit, verb))
+}
+
+/// The hosts with a need; of a host whose need is not known, the plan says why.
+pub(crate) fn of_each<'h>(
+    hosts: impl Iterator<Item = &'h HostName>,
+    plan: &mut StepPlan,
+    need: impl Fn(&HostName) -> Result<Option<Need>, Undecided>,
+) -> Vec<(&'h HostName, Need)> {
+    let mut needs = Vec::new();
+    for host in hosts {
+        match need(host) {
+            Ok(need) => needs.extend(need.map(|need| (host, need))),
+            Err(why) => plan.unplanned.push((host.clone(), why.to_string())),
+        }
+    }
+    needs
 }
 
 /// The need of a host's ClickHouse; `None` where it is as it should be.
@@ -119,7 +135,7 @@ fn differs(settings: &ZooKeeper, ids: &Ids, host: &HostName, conf: &Conf) -> Opt
     let mut want: Vec<(u32, String)> = ids.all().map(|(host, id)| (id, host.to_string())).collect();
     live.sort();
     want.sort();
-    // One alone runs as no member of anything, without a number (`QuorumPeerConfig.isDistributed`).
+    // A single voter runs standalone, without a number (`QuorumPeerConfig.isDistributed`).
     let is_alone = want.len() < 2 && live.is_empty();
     differs("clientPort", &settings.port.to_string())
         .or_else(|| differs("dataDir", &format!("{}/version-2", settings.data_dir)))

@@ -11,7 +11,7 @@ use types::{HostName, SecretId, ServiceName};
 pub(crate) use read::read;
 pub(crate) use root::Root;
 
-/// What the inventory says of a cluster.
+/// A cluster as the inventory describes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) name: ServiceName,
@@ -49,7 +49,7 @@ pub(crate) struct Settings {
     pub(crate) server_ids: BTreeMap<HostName, u32>,
 }
 
-/// What keeps the replicas' common state.
+/// The program that keeps the replicas' common state.
 #[derive(Debug, Clone)]
 pub(crate) enum Coordination {
     /// ClickHouse Keeper, within the server.

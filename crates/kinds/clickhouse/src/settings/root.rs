@@ -24,7 +24,7 @@ impl Root {
             .find(|root| root.name() == name)
     }
 
-    /// What the config.xml of a version has.
+    /// The root element in the config.xml of a version.
     pub(crate) fn of_version(version: (u32, u32)) -> Self {
         if version >= (21, 10) {
             Self::ClickHouse

@@ -1,4 +1,4 @@
-//! The step `check`: what forbids every change, and what is worth knowing before anything is touched.
+//! The step `check`: refusals of every change, and warnings before the first one.
 
 use formats::xml;
 use plan::{Level, Refusal};

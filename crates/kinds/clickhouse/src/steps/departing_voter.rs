@@ -111,7 +111,7 @@ fn introduce_on(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> Result<Vec
         return Err(Box::new(refusal));
     }
     let mut restart = voter_list::restart(quorum, host, reason, cx).part("introduce");
-    // One that follows nobody takes nothing away, and joining voters may be waiting for it.
+    // A voter without a leader is not missed, and joining voters may be waiting for it.
     if quorum.is_available() && voter.state == VoterState::Looking {
         restart = only_idle(restart, settings, cx).disrupting(false);
     }

@@ -36,7 +36,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     if !interim_membership::quorum(&view).membership.departing.is_empty() {
         member_removal::plan(&quorum, cx, &mut plan);
     } else if settings.keeper().is_some() {
-        // It may have been chosen again since the others have learned; a leader never removes itself.
+        // The former voter may have been elected again since the others have learned; a leader never removes itself.
         let is_told = |task: &Task| cx.tells(&task.host, &settings.unit, UnitVerb::Restart);
         let task = departing_voter::step_down(&quorum, cx).filter(|task| !is_told(task));
         plan.tasks
@@ -122,7 +122,7 @@ fn forget(view: &View<'_>, former: &FormerMember<'_>, cx: &Cx<'_>, plan: &mut St
             let its = running.and_then(|live| live.replica_of(replica));
             let name = its.map_or(former.member.host.as_str(), |own| own.name.as_str());
             if live.registered(replica).is_some_and(|names| names.contains(name)) {
-                // It is active until its server stops, right before.
+                // The replica is active until its server stops, right before.
                 let active = replica.active - usize::from(its.is_some()).min(replica.active);
                 plan.tasks
                     .extend(drop(host, former.member.host, live, replica, name, active));

@@ -22,14 +22,7 @@ pub(super) fn joins(quorum: &Quorum<'_>, host: &HostName) -> bool {
     quorum.view.settings.keeper().is_some() && quorum.lacks(host)
 }
 
-/// The need of each host's server.
+/// The servers with a need.
 pub(super) fn needs<'c>(quorum: &Quorum<'_>, cx: &Cx<'c>, plan: &mut StepPlan) -> Vec<(&'c HostName, Need)> {
-    let mut needs = Vec::new();
-    for host in cx.hosts {
-        match need::server(quorum, host, cx) {
-            Ok(need) => needs.extend(need.map(|need| (host, need))),
-            Err(why) => plan.unplanned.push((host.clone(), why.to_string())),
-        }
-    }
-    needs
+    need::of_each(cx.hosts.iter(), plan, |host| need::server(quorum, host, cx))
 }

@@ -9,21 +9,15 @@ use crate::rules::need;
 use crate::settings::{Settings, ZooKeeper};
 use kit::{Cx, Need, StepPlan, Task};
 
-/// The need of each host's voter.
+/// The voters with a need.
 pub(super) fn needs<'c>(
     quorum: &Quorum<'_>,
     zookeeper: &ZooKeeper,
     cx: &Cx<'c>,
     plan: &mut StepPlan,
 ) -> Vec<(&'c HostName, Need)> {
-    let mut needs = Vec::new();
-    for host in cx.hosts.iter().filter(|host| quorum.membership.has(host)) {
-        match need::zookeeper(quorum, zookeeper, host, cx) {
-            Ok(need) => needs.extend(need.map(|need| (host, need))),
-            Err(why) => plan.unplanned.push((host.clone(), why.to_string())),
-        }
-    }
-    needs
+    let voters = cx.hosts.iter().filter(|host| quorum.membership.has(host));
+    need::of_each(voters, plan, |host| need::zookeeper(quorum, zookeeper, host, cx))
 }
 
 /// Restarts a voter only while it is in the same state as when the plan was made: it may have come back by itself.

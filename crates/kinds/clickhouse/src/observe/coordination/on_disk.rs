@@ -1,4 +1,4 @@
-//! What a host's files say of the quorum.
+//! The quorum in a host's files.
 
 use formats::{mark, xml, zoo};
 use plan::Facts;
@@ -9,7 +9,7 @@ use super::queries;
 use crate::observe::server::queries::config_file;
 use crate::settings::{Coordination, Settings};
 
-/// What one host's files say of the quorum.
+/// The quorum in one host's files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct OnDisk {
     /// Numbers and names of the voters.
@@ -32,7 +32,7 @@ fn text<'f>(host: &HostName, query: &FileQuery, facts: &'f Facts) -> Option<&'f 
     text.map(protocol::Text::as_str)
 }
 
-/// What a host's files say of the quorum. A host that is no member tells only of a quorum that it shares with members.
+/// Reads a host's files. A host that is no member tells only of a quorum that it shares with members.
 pub(crate) fn on_disk(settings: &Settings, host: &HostName, facts: &Facts) -> Option<OnDisk> {
     let found = match &settings.coordination {
         Coordination::Keeper(_) => text(host, &config_file(settings, "keeper"), facts).map(seen_in_keeper),

@@ -10,7 +10,7 @@ use super::queries;
 use crate::settings::Settings;
 use kit::Probe;
 
-/// What a running server says.
+/// A running server's answers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Live {
     /// The address and the account that got the answer.

@@ -38,7 +38,7 @@ pub(crate) fn is_in_vain(quorum: &Quorum<'_>, zookeeper: &ZooKeeper, cx: &Cx<'_>
         && (lists.len() > 1 || quorum.membership.voters.iter().any(is_unread))
 }
 
-/// Whether a restart of a voter takes something away from somebody. During an election, one that looks for a leader is as
+/// Whether the quorum misses a voter while it restarts. During an election, one that looks for a leader is as
 /// good as one that follows.
 pub(crate) fn is_needed(quorum: &Quorum<'_>, host: &HostName) -> bool {
     let Some(voter) = quorum.on(host) else {

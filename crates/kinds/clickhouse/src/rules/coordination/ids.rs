@@ -1,9 +1,9 @@
 //! The numbers of the coordination members: each is bound to its endpoint for ever.
 //!
-//! A member that comes back under another number is another voter with somebody else's past, so a number is never taken
+//! A member that comes back under another number is another voter with a foreign past, so a number is never taken
 //! from a place in a list. Those in use are read from the hosts' own files; a new member gets the next one above the
 //! highest that was ever given. When the member with the highest number leaves, a comment in the files that are left
-//! remembers it, for there is nobody else to ask.
+//! remembers it, for no other place does.
 
 use std::collections::BTreeMap;
 

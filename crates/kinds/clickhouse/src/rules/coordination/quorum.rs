@@ -12,7 +12,7 @@ pub(crate) struct Quorum<'v> {
     pub(crate) membership: Membership,
     /// The voters of the membership; of a quorum that is managed elsewhere, those that the inventory names.
     pub(crate) voters: Vec<Voter>,
-    /// The names of the hosts that it consists of, as its leader has them, or a follower; `None` where nobody tells.
+    /// The names of the hosts that it consists of, as its leader has them, or a follower; `None` where no voter tells.
     pub(crate) current: Option<Vec<String>>,
 }
 
@@ -135,7 +135,7 @@ impl<'v> Quorum<'v> {
         current.iter().filter(serves).count() * 2 > current.len()
     }
 
-    /// Whether servers rely on it, be it available at this moment or not: during an election nobody leads, and voters
+    /// Whether servers rely on it, be it available at this moment or not: during an election there is no leader, and voters
     /// that run are no less in use.
     pub(crate) fn is_in_use(&self) -> bool {
         self.is_available() || self.view.has_tables()

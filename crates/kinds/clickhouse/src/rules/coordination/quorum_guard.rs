@@ -41,7 +41,7 @@ pub(crate) fn refusal(
         return None;
     }
     let why = format!(
-        "the quorum of {} would be lost while it is down, for {} is unavailable",
+        "the quorum of {} would be lost while it is down (unavailable: {})",
         names.join(", "),
         missing.join(", ")
     );

@@ -26,7 +26,7 @@ pub(crate) fn config(settings: &ZooKeeper, voters: &[HostName], ids: &Ids, found
         ("dataDir".to_owned(), settings.data_dir.clone()),
         ("clientPort".to_owned(), settings.port.to_string()),
     ];
-    // A quorum does not start without these; where they are set they are somebody's decision.
+    // A quorum does not start without these; where they are set, an operator has decided.
     for (key, default) in [("tickTime", "2000"), ("initLimit", "10"), ("syncLimit", "5")] {
         let is_named = settings.options.iter().any(|(named, _)| named == key);
         if value(found, key).is_none() && !is_named {

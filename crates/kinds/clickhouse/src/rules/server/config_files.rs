@@ -84,7 +84,7 @@ fn make_directory(view: &View<'_>, host: &HostName, path: &str) -> Result<Option
 }
 
 /// Writes a file that is managed as a whole, unless it says the same already. One with a password belongs to the server's
-/// user, and nobody else may read it.
+/// user, and no other user reads it.
 fn write(
     view: &View<'_>,
     host: &HostName,

@@ -14,7 +14,7 @@ use crate::observe::view::{Member, View};
 use crate::rules::coordination::quorum::Quorum;
 use crate::settings::Settings;
 
-/// What is left of a former member.
+/// A former member, and the processes that are left of it.
 pub(crate) struct FormerMember<'v> {
     pub(crate) member: &'v Member<'v>,
     /// Whether its server runs, or would at the next boot.

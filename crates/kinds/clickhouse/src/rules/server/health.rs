@@ -11,7 +11,7 @@ use crate::rules::coordination::health::{has_quorum, member_serves};
 use crate::rules::coordination::quorum::Quorum;
 use crate::settings::Settings;
 
-/// What a running server has not taken from its files; `None` where nothing is missing.
+/// The setting that a running server has not taken from its files; `None` where none is missing.
 pub(crate) fn lacks(settings: &Settings, host: &HostName, live: &Live) -> Option<String> {
     lacks_cluster(settings, live)
         .or_else(|| lacks_macro(settings, host, live))
@@ -56,7 +56,7 @@ fn lacks_macro(settings: &Settings, host: &HostName, live: &Live) -> Option<Stri
     })
 }
 
-/// What is wrong with a server's session and its replicated tables; `None` where nothing is.
+/// The trouble of a server's session or of its replicated tables; `None` where they are healthy.
 pub(crate) fn table_trouble(settings: &Settings, live: &Live) -> Option<String> {
     if let Err(why) = &live.session {
         return Some(format!("it does not reach the quorum: {why}"));
