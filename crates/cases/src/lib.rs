@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use config::{Findings, Inventory};
-use plan::{Consent, Facts, HostFacts, Running};
+use plan::{Consent, Facts, HostFacts, RunningUnits};
 use protocol::{Fact, FactError, FactQuery, Operation};
 use types::{Diagnostic, HostName, Sources};
 
@@ -115,7 +115,7 @@ pub fn plan_steps_after(
 /// The same where a restart was asked for when these facts were observed, which may be earlier than those planned on.
 pub fn plan_restart(service: &dyn Service, steps: &[&str], facts: &Facts, then: &Facts) -> StepPlan {
     let asked = Asked {
-        restart: Some(Running::of(then)),
+        restart: Some(RunningUnits::of(then)),
         ..Asked::default()
     };
     plan_steps_asked(service, steps, facts, asked)
@@ -129,7 +129,7 @@ pub struct Asked<'a> {
     /// Consents, each `ACTION=HOST`.
     pub allow: &'a [&'a str],
     /// What ran when a restart was asked for.
-    pub restart: Option<Running>,
+    pub restart: Option<RunningUnits>,
 }
 
 /// Plans steps one after another, as the planner does.
@@ -273,7 +273,7 @@ pub fn render(plan: &StepPlan) -> String {
             .unwrap_or_default();
         lines.push(format!(
             "refused: {}, because {}; {}{consent}",
-            refusal.what, refusal.why, refusal.way_out
+            refusal.what, refusal.why, refusal.resolve
         ));
     }
     for (host, why) in &plan.unplanned {
@@ -285,7 +285,7 @@ pub fn render(plan: &StepPlan) -> String {
 /// What a plan would rest on, as text; what moves by itself bears a `~`.
 pub fn basis(service: &dyn Service, facts: &Facts) -> Vec<String> {
     let lines = service.basis(facts).into_iter().map(|basis| {
-        let mark = if basis.moves { "~" } else { "" };
+        let mark = if basis.is_volatile { "~" } else { "" };
         format!("{mark}{}: {}", basis.what, basis.value)
     });
     lines.collect()

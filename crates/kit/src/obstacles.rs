@@ -40,7 +40,7 @@ pub fn obstructed(host: &HostName, path: &str, obstacle: &Obstacle) -> Refusal {
         host: Some(host.clone()),
         what: format!("{path} is not changed on {host}"),
         why: obstacle.to_string(),
-        way_out: obstacle.way_out(),
+        resolve: obstacle.resolve(),
         consent: None,
     }
 }

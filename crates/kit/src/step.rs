@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Consent, Facts, Gate, Level, Note, Preview, Refusal, Running, Unknown};
+use plan::{Consent, Facts, Gate, Level, Note, Preview, Refusal, RunningUnits, Unknown};
 use protocol::facts::UnitQuery;
 use protocol::{Action, FactQuery, Operation, Precondition, Text, UnitVerb};
 use types::HostName;
@@ -32,7 +32,7 @@ pub struct Cx<'a> {
     /// What the operator consented to.
     pub consents: &'a BTreeSet<Consent>,
     /// What ran when the operator asked for a restart of the service; `None` where nobody did.
-    pub restart: Option<&'a Running>,
+    pub restart: Option<&'a RunningUnits>,
 }
 
 /// Work on one host.
@@ -164,7 +164,7 @@ impl Cx<'_> {
 
     /// Whether the operator asked for a restart of a unit, and it still runs as it did then.
     pub fn asks_restart(&self, host: &HostName, unit: &str) -> bool {
-        let runs_as_noted = |noted: &Running| {
+        let runs_as_noted = |noted: &RunningUnits| {
             let fact = self.facts.get(host, &UnitQuery::new(unit));
             fact.is_ok_and(|fact| fact.is_active() && noted.has(host, unit, &fact.invocation))
         };

@@ -17,8 +17,8 @@ pub struct Basis {
     /// Whether it is volatile: it changes while nothing else does, such as the number of the last write. Then it does not
     /// count, and a node with its value counts as the same with the new one; `volatile` says in which places. The value is
     /// of ASCII letters, digits and hyphens.
-    #[serde(default)]
-    pub moves: bool,
+    #[serde(default, rename = "moves")]
+    pub is_volatile: bool,
 }
 
 impl Basis {
@@ -27,14 +27,14 @@ impl Basis {
         Self {
             what: what.into(),
             value: value.to_string(),
-            moves: false,
+            is_volatile: false,
         }
     }
 
     /// Something volatile, whose value is part of nodes.
-    pub fn moving(what: impl Into<String>, value: &(impl Display + ?Sized)) -> Self {
+    pub fn volatile(what: impl Into<String>, value: &(impl Display + ?Sized)) -> Self {
         Self {
-            moves: true,
+            is_volatile: true,
             ..Self::new(what, value)
         }
     }

@@ -28,7 +28,7 @@ pub enum Comparison {
 ///
 /// - Words about what was observed, which have figures that change: the reasons of steps, the notes, and why something is
 ///   refused or cannot be planned.
-/// - Volatile values ([`Basis::moves`]), where [`volatile`] allows it.
+/// - Volatile values ([`Basis::is_volatile`]), where [`volatile`] allows it.
 pub fn compare(earlier: &StepGraph, now: &StepGraph) -> Comparison {
     let was = comparable(earlier.clone());
     let is = comparable(volatile::align(now.clone(), earlier));
@@ -116,7 +116,7 @@ fn bases(was: &StepGraph, is: &StepGraph) -> Vec<Difference> {
 }
 
 fn fixed(bases: &[Basis]) -> BTreeMap<&str, &str> {
-    let fixed = bases.iter().filter(|basis| !basis.moves);
+    let fixed = bases.iter().filter(|basis| !basis.is_volatile);
     fixed
         .map(|basis| (basis.what.as_str(), basis.value.as_str()))
         .collect()

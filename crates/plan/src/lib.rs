@@ -23,5 +23,5 @@ pub use facts::{Facts, HostFacts, Unknown};
 pub use gate::{Gate, Judge, Verdict};
 pub use graph::{Budget, GraphError, Node, Preview, StepGraph};
 pub use note::{Consent, Level, Note, Refusal, SkippedSteps, Unplanned};
-pub use running_units::Running;
+pub use running_units::RunningUnits;
 pub use status::{Health, MemberStatus, ServiceStatus};

@@ -38,20 +38,21 @@ pub struct Refusal {
     /// The proof that failed: `it holds the queue "orders" in the virtual host "/"`.
     pub why: String,
     /// How to resolve it.
-    pub way_out: String,
+    #[serde(rename = "way_out")]
+    pub resolve: String,
     /// The consent that would allow it, where one can.
     pub consent: Option<Consent>,
 }
 
 impl Refusal {
     /// A refusal: what is not done, why, and what the operator can do.
-    pub fn new(what: impl Into<String>, why: impl Into<String>, way_out: impl Into<String>) -> Self {
+    pub fn new(what: impl Into<String>, why: impl Into<String>, resolve: impl Into<String>) -> Self {
         Self {
             service: None,
             host: None,
             what: what.into(),
             why: why.into(),
-            way_out: way_out.into(),
+            resolve: resolve.into(),
             consent: None,
         }
     }

@@ -14,11 +14,11 @@ use crate::facts::{Facts, HostFacts};
 
 /// The running units of every host, with the `InvocationID` by which systemd tells one start from another.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Running {
+pub struct RunningUnits {
     units: BTreeMap<HostName, BTreeMap<String, String>>,
 }
 
-impl Running {
+impl RunningUnits {
     /// What runs by these facts.
     pub fn of(facts: &Facts) -> Self {
         let mut units = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Volatile values change while nothing else does, such as the number of the last write: where a plan may differ by them.
 //!
-//! A plan names them in its basis ([`crate::Basis::moves`]). The same plan, made later, has another value; a step with it
+//! A plan names them in its basis ([`crate::Basis::is_volatile`]). The same plan, made later, has another value; a step with it
 //! counts as the same where nothing else about it is different. So that nothing else can hide behind such a value, it may
 //! differ in few places only:
 //!
@@ -58,7 +58,7 @@ fn has_moved(now: &Basis, was: &Basis) -> bool {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         !value.is_empty() && value.len() <= LONGEST && value.chars().all(plain)
     };
-    now.what == was.what && now.moves && was.moves && is_plain(&now.value) && is_plain(&was.value)
+    now.what == was.what && now.is_volatile && was.is_volatile && is_plain(&now.value) && is_plain(&was.value)
 }
 
 /// Aligns the texts of a step that may have a volatile value. Whether they agree with the changed values.

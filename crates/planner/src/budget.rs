@@ -47,7 +47,7 @@ pub(crate) fn refusals(
                 service.name(),
                 service.hosts().len()
             ),
-            way_out: format!("pass --max-unavailable {most}, or allow the outage on every member"),
+            resolve: format!("pass --max-unavailable {most}, or allow the outage on every member"),
             consent: Some(consent),
         })
         .collect()

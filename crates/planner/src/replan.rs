@@ -111,7 +111,7 @@ mod tests {
             host: None,
             what: "no member is restarted".to_owned(),
             why: "a majority is lost".to_owned(),
-            way_out: String::new(),
+            resolve: String::new(),
             consent: None,
         });
         assert!(!may_continue(&approved(), &[changed()], &now));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use plan::{Consent, Facts, Running};
+use plan::{Consent, Facts, RunningUnits};
 use serde::{Deserialize, Serialize};
 use types::{HostName, ServiceName};
 
@@ -25,7 +25,7 @@ pub struct Options {
     /// Destructive actions that are consented to.
     pub consents: BTreeSet<Consent>,
     /// What ran when the operator requested a restart of the services in scope.
-    pub restart: Option<Running>,
+    pub restart: Option<RunningUnits>,
     /// How many members of each service may be unavailable at once, instead of what its kind says.
     pub max_unavailable: Option<NonZeroUsize>,
 }

@@ -62,7 +62,7 @@ pub fn plan_json(graph: &StepGraph) -> String {
                 host: refusal.host.as_ref(),
                 what: &refusal.what,
                 why: &refusal.why,
-                way_out: &refusal.way_out,
+                resolve: &refusal.resolve,
                 consent: refusal.consent.as_ref().map(ToString::to_string),
             })
             .collect(),
@@ -248,7 +248,8 @@ struct RefusalDocument<'a> {
     host: Option<&'a HostName>,
     what: &'a str,
     why: &'a str,
-    way_out: &'a str,
+    #[serde(rename = "way_out")]
+    resolve: &'a str,
     consent: Option<String>,
 }
 

@@ -63,7 +63,7 @@ fn draw_refusal(refusal: &Refusal, screen: &Screen) -> String {
         out.push_str(&wrapped(&first, first.len(), &one_line(text), screen.width));
     };
     line("because", &refusal.why);
-    line("to resolve:", &refusal.way_out);
+    line("to resolve:", &refusal.resolve);
     if let Some(consent) = &refusal.consent {
         line("override with", &format!("--allow {consent}"));
     }

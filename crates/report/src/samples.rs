@@ -182,7 +182,7 @@ fn remarks(graph: &mut StepGraph) {
         what: "db4 does not join the cluster".to_owned(),
         why: "it holds the queue \"orders\" with 12 messages in the virtual host \"/\", which joining would delete"
             .to_owned(),
-        way_out: "move the messages away, or delete the queue on db4".to_owned(),
+        resolve: "move the messages away, or delete the queue on db4".to_owned(),
         consent: Some(Consent {
             action: "rabbitmq.reset".to_owned(),
             host: "db4".parse().unwrap(),

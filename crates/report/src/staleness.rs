@@ -296,7 +296,7 @@ mod tests {
                 host: Some("db2".parse().unwrap()),
                 what: "db2 is not restarted".to_owned(),
                 why: "the quorum would be lost".to_owned(),
-                way_out: "start db3".to_owned(),
+                resolve: "start db3".to_owned(),
                 consent: None,
             }),
             unplanned("set"),

@@ -173,7 +173,7 @@ fn left(graph: &StepGraph) -> End {
     let by_hand = graph
         .refusals
         .iter()
-        .any(|refusal| refusal.way_out.contains("restart"));
+        .any(|refusal| refusal.resolve.contains("restart"));
     End::Left {
         what: all.join("; "),
         by_hand,

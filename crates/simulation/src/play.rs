@@ -7,7 +7,7 @@ use std::time::Duration;
 use executor::Stop;
 use fakes::Fault;
 use futures::future::join_all;
-use plan::Running;
+use plan::RunningUnits;
 use planner::Options;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -237,9 +237,9 @@ impl<'a> Stage<'a> {
     }
 
     /// What runs now: what a restart that is asked for is about.
-    async fn running(&self, read: &Read) -> Running {
+    async fn running(&self, read: &Read) -> RunningUnits {
         let connections = self.operator.connections(read);
-        Running::of(&observe(&connections, read).await)
+        RunningUnits::of(&observe(&connections, read).await)
     }
 
     /// Applies while troubles come and go, and a client writes.

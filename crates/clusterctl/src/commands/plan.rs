@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ::plan::{Facts, Running, StepGraph};
+use ::plan::{Facts, RunningUnits, StepGraph};
 use planner::{Options, Project, Scope};
 use report::{ColourChoice, PlanView, Screen};
 
@@ -59,7 +59,7 @@ fn announce(path: &Path, replaced: bool) -> Result<(), Error> {
 pub(crate) fn options(args: &ConsentArgs, restarts: bool, facts: &Facts) -> Options {
     Options {
         consents: args.allow.iter().cloned().collect(),
-        restart: restarts.then(|| Running::of(facts)),
+        restart: restarts.then(|| RunningUnits::of(facts)),
         max_unavailable: args.max_unavailable,
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use clap::Parser as _;
 use plan::{
-    Basis, Budget, Consent, Facts, Gate, Level, Node, Note, Preview, Refusal, Running, SkippedSteps,
+    Basis, Budget, Consent, Facts, Gate, Level, Node, Note, Preview, Refusal, RunningUnits, SkippedSteps,
     StepGraph, Unplanned,
 };
 use protocol::facts::{
@@ -301,7 +301,7 @@ fn graph() -> StepGraph {
         host: None,
         what: "nothing".to_owned(),
         why: "no".to_owned(),
-        way_out: "yes".to_owned(),
+        resolve: "yes".to_owned(),
         consent: Some(consent()),
     });
     graph.unplanned.push(Unplanned {
@@ -312,7 +312,7 @@ fn graph() -> StepGraph {
     });
     let bases = vec![
         Basis::new("the term of the replica set", &3),
-        Basis::moving("the last change of db1", "41-ab-"),
+        Basis::volatile("the last change of db1", "41-ab-"),
     ];
     graph.basis.insert("set".parse().unwrap(), bases);
     graph
@@ -351,7 +351,7 @@ fn sample() -> SavedPlan {
         },
         options: planner::Options {
             consents: BTreeSet::from([consent()]),
-            restart: Some(Running::of(&facts)),
+            restart: Some(RunningUnits::of(&facts)),
             max_unavailable: NonZeroUsize::new(2),
         },
         plan: graph(),

@@ -31,13 +31,13 @@ pub(super) fn plan_check(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 
 pub(super) fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
     let settings = view.settings;
-    let refuse = |why: String, way_out: String| {
+    let refuse = |why: String, resolve: String| {
         Some(Refusal {
             service: None,
             host: Some(node.host.clone()),
             what: format!("nothing is changed on {}", node.host),
             why,
-            way_out,
+            resolve,
             consent: None,
         })
     };
@@ -46,11 +46,11 @@ pub(super) fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
         .iter()
         .find(|run| run.unit.as_ref().is_ok_and(|unit| !unit.exists()));
     if let Some(run) = missing {
-        let way_out = format!(
+        let resolve = format!(
             "install the Altcraft Platform there, or name the unit there is: {} = {{ unit = \"...\" }}",
             run.process.name
         );
-        return refuse(format!("there is no unit {}", run.process.unit), way_out);
+        return refuse(format!("there is no unit {}", run.process.unit), resolve);
     }
     let path = &settings.config;
     match node.texts(settings) {
@@ -59,7 +59,7 @@ pub(super) fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
             format!("there is no {path}"),
             "install the Altcraft Platform there, or name its file: config = \"...\"".to_owned(),
         ),
-        Err(FileTrouble::Obstacle(obstacle)) => refuse(format!("{path}: {obstacle}"), obstacle.way_out()),
+        Err(FileTrouble::Obstacle(obstacle)) => refuse(format!("{path}: {obstacle}"), obstacle.resolve()),
         Err(FileTrouble::Odd(what)) => refuse(
             format!("{path}: {what}"),
             "name the file itself: config = \"...\"".to_owned(),
@@ -128,7 +128,7 @@ fn master_moves_unseen(view: &View<'_>, cx: &Cx<'_>) -> Option<Refusal> {
         host: None,
         what: format!("the master does not move to {wanted}"),
         why,
-        way_out: "plan for all hosts when they can be reached; or make sure that the processes there are stopped, and \
+        resolve: "plan for all hosts when they can be reached; or make sure that the processes there are stopped, and \
                   allow it"
             .to_owned(),
         consent: Some(Consent {

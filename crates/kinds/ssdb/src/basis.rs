@@ -24,7 +24,10 @@ pub(super) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
             ));
         }
         let mark = canary::mark(&view, node.host);
-        basis.push(Basis::moving(format!("the last change of {}", node.host), &mark));
+        basis.push(Basis::volatile(
+            format!("the last change of {}", node.host),
+            &mark,
+        ));
     }
     basis
 }

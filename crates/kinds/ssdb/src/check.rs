@@ -42,33 +42,33 @@ pub(super) fn stops(view: &View<'_>, node: &Node<'_>) -> bool {
 
 fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
     let (settings, host) = (view.settings, node.host);
-    let refuse = |why: String, way_out: String| {
+    let refuse = |why: String, resolve: String| {
         Some(Refusal {
             service: None,
             host: Some(host.clone()),
             what: format!("nothing is changed on {host}"),
             why,
-            way_out,
+            resolve,
             consent: None,
         })
     };
     if node.unit.as_ref().is_ok_and(|unit| !unit.exists()) {
         let why = format!("there is no unit {}", settings.unit);
-        let way_out = format!(
+        let resolve = format!(
             "install SSDB and make a unit that runs `ssdb-server {}` in the foreground, or name the unit there is: \
              unit = \"...\"",
             settings.config
         );
-        return refuse(why, way_out);
+        return refuse(why, resolve);
     }
     match (&node.conf, node.file.as_ref().map(|file| file.meta())) {
         (Some(Err(error)), _) => {
-            let way_out = "put one TAB a level, and plan again; a server that is started with this file exits with status 1";
-            return refuse(format!("{}: {error}", settings.config), way_out.to_owned());
+            let resolve = "put one TAB a level, and plan again; a server that is started with this file exits with status 1";
+            return refuse(format!("{}: {error}", settings.config), resolve.to_owned());
         }
         (None, Ok(Some(meta))) => {
             if let Some(obstacle) = meta.obstacle() {
-                return refuse(format!("{}: {obstacle}", settings.config), obstacle.way_out());
+                return refuse(format!("{}: {obstacle}", settings.config), obstacle.resolve());
             }
             return refuse(
                 format!("{} is not a text file", settings.config),
@@ -83,8 +83,8 @@ fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
             "{} keeps its data in {told}, and the inventory says {}",
             settings.config, settings.work_dir
         );
-        let way_out = "name the directory that is in use, or stop the server, move its data and change the file by hand";
-        return refuse(why, way_out.to_owned());
+        let resolve = "name the directory that is in use, or stop the server, move its data and change the file by hand";
+        return refuse(why, resolve.to_owned());
     }
     None
 }
@@ -115,12 +115,12 @@ fn both_hold_data(view: &View<'_>, cx: &Cx<'_>) -> Vec<Refusal> {
     let conflicts = conflicts(view);
     let is_given_up = |host: &HostName| conflicts.contains(host) && cx.is_allowed(WIPE, host);
     let left = holders(view).filter(|node| !is_given_up(node.host)).count();
-    let refuse = |what: String, why: String, way_out: String, consent| Refusal {
+    let refuse = |what: String, why: String, resolve: String, consent| Refusal {
         service: None,
         host: None,
         what,
         why,
-        way_out,
+        resolve,
         consent,
     };
     match left {
@@ -144,16 +144,16 @@ fn mixed(view: &View<'_>, host: &HostName) -> Refusal {
     let (reached, lost): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
         others.partition(|node| node.unreachable.is_none());
     let lost: Vec<&str> = lost.iter().map(|node| node.host.as_str()).collect();
-    let (way_out, consent) = if reached.is_empty() {
+    let (resolve, consent) = if reached.is_empty() {
         (
             format!("bring {} back first: what it holds is not known", lost.join(", ")),
             None,
         )
     } else {
-        let way_out = format!(
+        let resolve = format!(
             "decide whose data are kept; with consent the data of {host} are moved aside, and it copies those of the others"
         );
-        (way_out, Some(consent(WIPE, host)))
+        (resolve, Some(consent(WIPE, host)))
     };
     Refusal {
         service: None,
@@ -162,7 +162,7 @@ fn mixed(view: &View<'_>, host: &HostName) -> Refusal {
         why: format!(
             "{host} and others hold, or may hold, data of their own: they would be mixed, and what stands in queues doubled"
         ),
-        way_out,
+        resolve,
         consent,
     }
 }
@@ -214,7 +214,7 @@ fn all_at_once(view: &View<'_>, cx: &Cx<'_>) -> Vec<Refusal> {
         what: format!("the password or port of {host} is not changed"),
         why: "mirrors reach each other with it, so all members are restarted at the same time, and none serves meanwhile"
             .to_owned(),
-        way_out: "name the password and port that are in use, or stop the applications and allow it on every member"
+        resolve: "name the password and port that are in use, or stop the applications and allow it on every member"
             .to_owned(),
         consent: Some(consent(TOGETHER, host)),
     });
@@ -228,7 +228,7 @@ fn out_of_sync(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<Refusal>
         .nodes
         .iter()
         .find(|other| other.host != host && view.serves(other));
-    let refusal = |way_out: String, consent| {
+    let refusal = |resolve: String, consent| {
         Some(Refusal {
             service: None,
             host: Some(host.clone()),
@@ -237,7 +237,7 @@ fn out_of_sync(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<Refusal>
                 "it is out of sync: it needs changes of {master} that are no longer in the binlog there, so only a full copy helps, \
                  which its old data must not meet",
             ),
-            way_out,
+            resolve,
             consent,
         })
     };
@@ -248,12 +248,12 @@ fn out_of_sync(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<Refusal>
         ),
         Some(_) if cx.is_allowed(WIPE, host) => None,
         Some(healthy) => {
-            let way_out = format!(
+            let resolve = format!(
                 "with consent its data are moved aside, and it copies everything from {}; writes that only it has are lost \
                  to the others then",
                 healthy.host
             );
-            refusal(way_out, Some(consent(WIPE, host)))
+            refusal(resolve, Some(consent(WIPE, host)))
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn plan_leave(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 fn refusal(name: &str, host: Option<&HostName>, why: String) -> Refusal {
-    let way_out = match host {
+    let resolve = match host {
         Some(_) => {
             "bring it back as a host of the inventory that can be asked, and plan again; with consent it goes, and what \
                     only it has is lost to the others"
@@ -68,7 +68,7 @@ fn refusal(name: &str, host: Option<&HostName>, why: String) -> Refusal {
         host: host.cloned(),
         what: format!("{name} does not leave the mirrors"),
         why,
-        way_out: way_out.to_owned(),
+        resolve: resolve.to_owned(),
         consent: host.map(|host| Consent {
             action: LEAVE.to_owned(),
             host: host.clone(),

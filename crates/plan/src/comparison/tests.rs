@@ -227,7 +227,7 @@ fn what_is_refused_or_out_of_reach_by_now_explains_the_steps_that_are_gone() {
         host: Some("db1".parse().unwrap()),
         what: "db1 is not restarted".to_owned(),
         why: "no majority would be left".to_owned(),
-        way_out: "start db2".to_owned(),
+        resolve: "start db2".to_owned(),
         consent: None,
     };
     now.refusals.push(refusal.clone());
@@ -266,7 +266,7 @@ fn canary(seq: &str, args: &[&str]) -> StepGraph {
         ..node("set/canary@db1", operation)
     };
     let mut graph = graph(vec![node], &[]);
-    let bases = vec![Basis::moving("the last change of db1", seq)];
+    let bases = vec![Basis::volatile("the last change of db1", seq)];
     graph.basis.insert("set".parse().unwrap(), bases);
     graph
 }
@@ -294,7 +294,7 @@ fn a_command_cannot_hide_behind_a_value_that_is_said_to_move() {
             commands: vec![Command::new(argv.iter().copied())],
         };
         let mut graph = graph(vec![node("set/x@db1", operation)], &[]);
-        let bases = bases.iter().map(|(what, value)| Basis::moving(*what, *value));
+        let bases = bases.iter().map(|(what, value)| Basis::volatile(*what, *value));
         graph.basis.insert("set".parse().unwrap(), bases.collect());
         graph
     };
@@ -315,7 +315,7 @@ fn a_command_cannot_hide_behind_a_value_that_is_said_to_move() {
     // What moves by one of the plans only does not move.
     let mut saved = canary("41-ab-", &["set", "canary", "41-ab-all"]);
     for basis in saved.basis.values_mut().flatten() {
-        basis.moves = false;
+        basis.is_volatile = false;
     }
     let now = canary("97-ab-", &["set", "canary", "97-ab-all"]);
     assert_ne!(compare(&saved, &now), Comparison::Same);
@@ -328,7 +328,7 @@ fn what_is_possible_by_now_counts_too() {
         host: None,
         what: "db1 is not restarted".to_owned(),
         why: "no majority would be left".to_owned(),
-        way_out: "start db2".to_owned(),
+        resolve: "start db2".to_owned(),
         consent: None,
     };
     let mut saved = plan();

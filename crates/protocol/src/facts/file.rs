@@ -140,7 +140,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// What the operator can do about it.
-    pub fn way_out(&self) -> String {
+    pub fn resolve(&self) -> String {
         match self {
             Self::Link(target) => format!("use {target} instead, or remove the link"),
             Self::Directory | Self::File => "move it away, or choose another path".to_owned(),

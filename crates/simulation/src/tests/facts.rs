@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use fakes::{FakeCluster, Fault, PLAYS, Pace, Play};
-use plan::{Consent, Facts, Gate, HostFacts, Judge, Running, StepGraph};
+use plan::{Consent, Facts, Gate, HostFacts, Judge, RunningUnits, StepGraph};
 use planner::{Options, Project, Scope};
 use protocol::facts::ResolveFact;
 use protocol::{Fact, FactError, FactQuery};
@@ -192,7 +192,7 @@ fn try_one(project: &Project, situation: &Situation, pool: &Pool, chance: &mut C
         } else {
             BTreeSet::new()
         },
-        restart: chance.one_in(3).then(|| Running::of(&facts)),
+        restart: chance.one_in(3).then(|| RunningUnits::of(&facts)),
         max_unavailable: None,
     };
     // A graph that is not sound is told as an error.

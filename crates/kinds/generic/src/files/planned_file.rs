@@ -85,7 +85,7 @@ impl PlannedFile {
                 host,
                 path,
                 obstacle.to_string(),
-                obstacle.way_out(),
+                obstacle.resolve(),
             ));
         }
         Ok(Self::Exists {

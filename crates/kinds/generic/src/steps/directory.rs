@@ -50,7 +50,7 @@ impl OnHost for Directory {
                     host,
                     format!("the directory {path} is not created on {host}"),
                     obstacle.to_string(),
-                    obstacle.way_out(),
+                    obstacle.resolve(),
                 ));
             }
             Some(meta) => {

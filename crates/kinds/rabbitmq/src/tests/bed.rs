@@ -1,6 +1,6 @@
 //! A service and its hosts in memory: plans are made and carried out, or cut off anywhere.
 
-use plan::{Facts, Gate, HostFacts, Running, Verdict};
+use plan::{Facts, Gate, HostFacts, RunningUnits, Verdict};
 use protocol::{Action, ActionError, FactError, Operation};
 use types::HostName;
 
@@ -110,7 +110,7 @@ impl Bed {
         self.plan_asked(None)
     }
 
-    pub(super) fn plan_asked(&self, restart: Option<Running>) -> StepPlan {
+    pub(super) fn plan_asked(&self, restart: Option<RunningUnits>) -> StepPlan {
         let asked = Asked {
             earlier: self.packages(),
             allow: &self.allow,

@@ -1,7 +1,7 @@
 //! Members are restarted one at a time, and no queue goes away with one.
 
 use insta::assert_snapshot;
-use plan::Running;
+use plan::RunningUnits;
 use protocol::ActionError;
 
 use super::bed::{Bed, crash};
@@ -43,7 +43,7 @@ fn a_key_of_the_configuration_is_rolled_out_one_member_at_a_time() {
 #[test]
 fn a_restart_that_is_asked_for_ends_once_every_member_was_restarted() {
     let mut bed = in_use();
-    let then = Running::of(&bed.facts());
+    let then = RunningUnits::of(&bed.facts());
     let mut left = bed.plan_asked(Some(then.clone()));
     assert_snapshot!(render(&left));
     let mut restarted = 0;
@@ -61,7 +61,7 @@ fn a_restart_that_is_asked_for_ends_once_every_member_was_restarted() {
 #[test]
 fn a_member_is_not_restarted_while_a_mirror_is_not_synchronised() {
     let mut bed = in_use();
-    let then = Running::of(&bed.facts());
+    let then = RunningUnits::of(&bed.facts());
     let plan = bed.plan_asked(Some(then));
     // The leader of the mirrored queue is the last that has all of it.
     let last = plan
