@@ -4,22 +4,14 @@
 //! (<https://ideawu.github.io/ssdb-docs/replication.html>) and source (<https://github.com/ideawu/ssdb>), and what was
 //! seen on a running one. What each host needs is decided in [`need`], what proves that changes flow in [`canary`].
 
-mod basis;
-mod canary;
-mod check;
-mod files;
-mod former;
-mod health;
-mod info;
-mod leave;
-mod need;
-mod queries;
-mod run;
+mod checks;
+mod observe;
+mod rules;
 mod settings;
+mod status;
+mod steps;
 #[cfg(test)]
 mod tests;
-mod view;
-mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,15 +27,15 @@ use settings::Settings;
 
 /// The steps, in the order of the built-in playbook.
 static STEPS: Steps<Settings> = Steps::new(&[
-    ("check", check::plan),
-    ("directory", files::plan_directory),
-    ("config", files::plan_config),
-    ("start", run::plan_start),
-    ("link", run::plan_link),
-    ("restart", run::plan_restart),
-    ("canary", canary::plan),
-    ("leave", leave::plan_leave),
-    ("forget", leave::plan_forget),
+    ("check", steps::check::plan),
+    ("directory", steps::config::plan_directory),
+    ("config", steps::config::plan_config),
+    ("start", steps::restart::plan_start),
+    ("link", steps::restart::plan_link),
+    ("restart", steps::restart::plan_restart),
+    ("canary", steps::canary::plan),
+    ("leave", steps::leave::plan_leave),
+    ("forget", steps::leave::plan_forget),
 ]);
 
 /// The kind.
@@ -104,30 +96,30 @@ impl Service for Mirrors {
     }
 
     fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        queries::all(&self.settings, host)
+        observe::queries::all(&self.settings, host)
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        if step != "check" && check::refuses_all(&self.settings, cx) {
+        if step != "check" && steps::check::refuses_all(&self.settings, cx) {
             return StepPlan::nothing();
         }
         STEPS.plan(step, &self.settings, cx)
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        health::judge(&self.settings, check, host, facts)
+        checks::judge(&self.settings, check, host, facts)
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        health::unavailable(&self.settings, facts)
+        checks::unavailable(&self.settings, facts)
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {
-        basis::basis(&self.settings, facts)
+        status::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
-        health::status(&self.settings, facts)
+        checks::status(&self.settings, facts)
     }
 
     fn offer(&self) -> Option<Offer> {
@@ -141,6 +133,6 @@ impl Service for Mirrors {
     }
 
     fn budget(&self, facts: &Facts) -> Budget {
-        health::budget(&self.settings, facts)
+        checks::budget(&self.settings, facts)
     }
 }

@@ -7,43 +7,43 @@ use kit::ReadCx;
 
 /// What the inventory says of a service.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) name: ServiceName,
-    pub(super) hosts: Vec<HostName>,
+pub(crate) struct Settings {
+    pub(crate) name: ServiceName,
+    pub(crate) hosts: Vec<HostName>,
     /// Where each of `hosts` is to be found: numeric, or a name that the hosts resolve.
-    pub(super) places: Vec<String>,
+    pub(crate) places: Vec<String>,
     /// The inventory's other hosts, of which some may have been members, and where they are.
-    pub(super) others: Vec<HostName>,
+    pub(crate) others: Vec<HostName>,
     other_places: Vec<String>,
-    pub(super) port: u16,
-    pub(super) password: SecretId,
-    pub(super) config: String,
-    pub(super) unit: String,
-    pub(super) owner: String,
-    pub(super) group: String,
-    pub(super) work_dir: String,
+    pub(crate) port: u16,
+    pub(crate) password: SecretId,
+    pub(crate) config: String,
+    pub(crate) unit: String,
+    pub(crate) owner: String,
+    pub(crate) group: String,
+    pub(crate) work_dir: String,
     /// Whether the inventory names the directory, so that another one in a file contradicts it.
-    pub(super) is_work_dir_named: bool,
+    pub(crate) is_work_dir_named: bool,
     /// How many changes the binlog keeps: how far a mirror may fall behind before it is out of sync.
-    pub(super) capacity: u64,
+    pub(crate) capacity: u64,
     /// MB/s that are sent to each mirror; -1 for no limit. Kept as it is in a file where the inventory is silent.
-    pub(super) sync_speed: Option<i64>,
+    pub(crate) sync_speed: Option<i64>,
     /// Seconds without a word after which a mirror connects again.
-    pub(super) recv_timeout: u64,
+    pub(crate) recv_timeout: u64,
     /// How many changes behind still counts as caught up. A mirror is told where it stands at least every 1000 changes
     /// that it does not get itself (`backend_sync.cpp`), so under load the numbers never meet; the canaries are the proof.
-    pub(super) max_lag: u64,
+    pub(crate) max_lag: u64,
     /// Seconds within which a started server must answer; it replays what it had not written away.
-    pub(super) start_timeout: u64,
+    pub(crate) start_timeout: u64,
     /// Seconds that a copy of everything may take.
-    pub(super) sync_timeout: u64,
+    pub(crate) sync_timeout: u64,
     /// Seconds within which a canary must have reached all mirrors.
-    pub(super) canary_timeout: u64,
+    pub(crate) canary_timeout: u64,
 }
 
 impl Settings {
     /// The name or address under which a host is to be found.
-    pub(super) fn place<'h>(&'h self, host: &'h HostName) -> &'h str {
+    pub(crate) fn place<'h>(&'h self, host: &'h HostName) -> &'h str {
         let places = self.places.iter().chain(&self.other_places);
         let mut known = self.hosts.iter().chain(&self.others).zip(places);
         known
@@ -52,7 +52,7 @@ impl Settings {
     }
 
     /// The others.
-    pub(super) fn peers<'s>(&'s self, host: &'s HostName) -> impl Iterator<Item = &'s HostName> {
+    pub(crate) fn peers<'s>(&'s self, host: &'s HostName) -> impl Iterator<Item = &'s HostName> {
         self.hosts.iter().filter(move |other| *other != host)
     }
 }
@@ -61,7 +61,7 @@ impl Settings {
 /// (`util/config.cpp`).
 const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::Trimmed);
 
-pub(super) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
+pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let reader = Reader::new(&decl.settings, "a setting of ssdb", cx.findings);
     let password = reader.secret("password", PASSWORD);
     let password = reader.required(

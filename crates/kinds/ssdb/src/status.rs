@@ -2,12 +2,12 @@
 
 use plan::{Basis, Facts};
 
-use super::canary;
-use super::settings::Settings;
-use super::view::View;
+use crate::observe::view::View;
+use crate::settings::Settings;
+use crate::steps::canary;
 
 /// As far as the servers tell. The number of the last change goes into the canaries' values, and moves with each write.
-pub(super) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
+pub(crate) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
     let view = View::new(settings, facts);
     let mut basis = Vec::new();
     for node in &view.nodes {

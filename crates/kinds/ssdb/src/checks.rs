@@ -5,29 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use plan::{Budget, Facts, Gate, Health, MemberStatus, ServiceStatus, Verdict};
 use types::HostName;
 
-use super::info::Info;
-use super::queries;
-use super::settings::Settings;
-use super::view::{Node, View};
+use crate::observe::queries;
+use crate::observe::replies::Info;
+use crate::observe::view::{Node, View};
+use crate::settings::Settings;
 
 /// The member answers.
-pub(super) const ANSWERS: &str = "answers";
+pub(crate) const ANSWERS: &str = "answers";
 /// The member answers, and all links from and to it say SYNC and have caught up.
-pub(super) const LINKED: &str = "linked";
+pub(crate) const LINKED: &str = "linked";
 /// The member answers, and its own links say SYNC and have caught up; what its peers make of it is another matter.
-pub(super) const FILLED: &str = "filled";
+pub(crate) const FILLED: &str = "filled";
 /// The canary of this value, written on the member, is on all that are watched; the value follows.
-pub(super) const CANARY: &str = "canary ";
+pub(crate) const CANARY: &str = "canary ";
 /// The member's canary is nowhere any more.
-pub(super) const NO_CANARY: &str = "no-canary";
+pub(crate) const NO_CANARY: &str = "no-canary";
 /// The farewell of this value, written on a host that leaves, is on all members that are watched; the value follows.
-pub(super) const FAREWELL: &str = "farewell ";
+pub(crate) const FAREWELL: &str = "farewell ";
 /// No member has a farewell any more.
-pub(super) const NO_FAREWELL: &str = "no-farewell";
+pub(crate) const NO_FAREWELL: &str = "no-farewell";
 
 /// A gate about a member. It looks at the hosts that are named, and at no others: a link to one that cannot be asked
 /// says nothing.
-pub(super) fn gate(
+pub(crate) fn gate(
     settings: &Settings,
     check: &str,
     host: &HostName,
@@ -74,7 +74,7 @@ pub(super) fn gate(
     }
 }
 
-pub(super) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     let view = View::new(settings, facts);
     let watched: BTreeSet<&HostName> = facts.hosts().map(|(host, _)| host).collect();
     let Some(node) = host.and_then(|host| view.any(host)) else {
@@ -242,7 +242,7 @@ fn no_farewell(view: &View<'_>, watched: &BTreeSet<&HostName>) -> Verdict {
 }
 
 /// The members that do not serve now, or have not caught up since they came back.
-pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
+pub(crate) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
     let view = View::new(settings, facts);
     view.nodes
         .iter()
@@ -254,7 +254,7 @@ pub(super) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
 /// One member at a time. Of those that do not serve only the unreachable count: the others are started or filled
 /// anew by the same plan, before anybody that serves has its turn and with a gate in between, or else nobody's turn is
 /// planned.
-pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
+pub(crate) fn budget(settings: &Settings, facts: &Facts) -> Budget {
     let unreachable = settings
         .hosts
         .iter()
@@ -266,7 +266,7 @@ pub(super) fn budget(settings: &Settings, facts: &Facts) -> Budget {
     }
 }
 
-pub(super) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
+pub(crate) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
     let view = View::new(settings, facts);
     let members: Vec<MemberStatus> = view.nodes.iter().map(|node| member(&view, node)).collect();
     let healthy = members

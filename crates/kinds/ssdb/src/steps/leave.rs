@@ -12,14 +12,16 @@ use protocol::facts::SsdbCommand;
 use protocol::{FileState, Operation, Text, UnitVerb};
 use types::HostName;
 
-use super::files::MODE;
-use super::former::Leaving;
-use super::need::{How, Need};
-use super::queries::FAREWELL;
-use super::run::{on_server, tell};
-use super::settings::Settings;
-use super::view::{Node, View};
-use super::{canary, health, wanted};
+use crate::checks;
+use crate::observe::queries::FAREWELL;
+use crate::observe::view::{Node, View};
+use crate::rules::desired_config;
+use crate::rules::former_members::Leaving;
+use crate::rules::need::{How, Need};
+use crate::settings::Settings;
+use crate::steps::canary;
+use crate::steps::config::MODE;
+use crate::steps::restart::{on_server, tell};
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, UNIT, action};
 
@@ -27,7 +29,7 @@ use kit::{QUICK, UNIT, action};
 const LEAVE: &str = "ssdb.leave";
 
 /// Stops the hosts that are no members any more, or says why not.
-pub(super) fn plan_leave(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_leave(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     for former in view.staying() {
@@ -137,8 +139,8 @@ fn go(view: &View<'_>, former: &Node<'_>, cx: &Cx<'_>, is_proven: bool) -> Vec<T
     let value = format!("{host}-{value}");
     let mut watched: Vec<&HostName> = cx.hosts.iter().collect();
     watched.push(host);
-    let check = format!("{}{value}", health::FAREWELL);
-    let gate = |limit_s| health::gate(settings, &check, host, &watched, limit_s);
+    let check = format!("{}{value}", checks::FAREWELL);
+    let gate = |limit_s| checks::gate(settings, &check, host, &watched, limit_s);
     let commands = vec![SsdbCommand::new(["set", FAREWELL, &value])];
     let write = Task::new(
         host,
@@ -157,7 +159,7 @@ fn go(view: &View<'_>, former: &Node<'_>, cx: &Cx<'_>, is_proven: bool) -> Vec<T
 }
 
 /// Lets the members stop to mirror those that go with this plan.
-pub(super) fn plan_forget(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_forget(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     let strangers = view.strangers();
@@ -221,7 +223,7 @@ fn mirrors_one(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>) -> bool 
         .others
         .iter()
         .filter(|other| leaving.has(other.host.as_str()));
-    let text = |leaving| wanted::file(view, node, leaving).map(|wanted| wanted.text);
+    let text = |leaving| desired_config::file(view, node, leaving).map(|wanted| wanted.text);
     going.any(|other| view.mirrors(node, other.host)) || text(&Leaving::default()) != text(leaving)
 }
 
@@ -235,8 +237,8 @@ fn forget(
 ) -> Result<Vec<Task>, String> {
     let (settings, host) = (view.settings, node.host);
     let fact = node.file.as_ref().map_err(ToString::to_string)?;
-    let before = Text::new(wanted::file(view, node, &Leaving::default())?.text);
-    let after = Text::new(wanted::file(view, node, leaving)?.text);
+    let before = Text::new(desired_config::file(view, node, &Leaving::default())?.text);
+    let after = Text::new(desired_config::file(view, node, leaving)?.text);
     // An earlier step of this plan, which looked at what was there, writes what this one is made from.
     let is_written_before = fact.text() != Some(&before);
     let names: Vec<&str> = leaving.0.iter().copied().collect();
@@ -276,7 +278,7 @@ fn forget(
         verbs: vec![UnitVerb::Restart],
         reason,
     };
-    let gate = health::gate(settings, health::LINKED, host, everybody, settings.sync_timeout);
+    let gate = checks::gate(settings, checks::LINKED, host, everybody, settings.sync_timeout);
     tasks.push(
         tell(settings, host, &need)
             .part("restart")

@@ -6,13 +6,13 @@ use protocol::FactQuery;
 use protocol::facts::{FileQuery, Query, ResolveQuery, SsdbCommand, SsdbQuery, TcpQuery, UnitQuery};
 use types::HostName;
 
-use super::settings::Settings;
+use crate::settings::Settings;
 
 /// Passwords of other instances and masters do not leave the host.
 const MASK: &str = r"^\s*auth\s*[:=]\s*(.*?)\s*$";
 
 /// Everything that is asked of a host; of one that is no member only what tells whether it was one.
-pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     if !settings.hosts.contains(host) {
         let mut queries = vec![config(settings).wrap(), pid_file(settings).wrap()];
         queries.extend(live(settings, host));
@@ -31,7 +31,7 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 }
 
 /// Whether a host reaches a peer's server. Of one that fell silent a link says SYNC for long.
-pub(super) fn reach(settings: &Settings, peer: &HostName) -> TcpQuery {
+pub(crate) fn reach(settings: &Settings, peer: &HostName) -> TcpQuery {
     TcpQuery {
         host: settings.place(peer).to_owned(),
         port: settings.port,
@@ -39,31 +39,31 @@ pub(super) fn reach(settings: &Settings, peer: &HostName) -> TcpQuery {
 }
 
 /// What gates watch: the unit and the running server.
-pub(super) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+pub(crate) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut queries = vec![UnitQuery::new(&settings.unit).wrap()];
     queries.extend(servers(settings, host).iter().map(Query::wrap));
     queries
 }
 
 /// The configuration file.
-pub(super) fn config(settings: &Settings) -> FileQuery {
+pub(crate) fn config(settings: &Settings) -> FileQuery {
     FileQuery::text(&settings.config)
         .knowing([&settings.password])
         .masking(&[MASK])
 }
 
 /// Where the server keeps its data: it is there once the server ran.
-pub(super) fn data_dir(settings: &Settings) -> FileQuery {
+pub(crate) fn data_dir(settings: &Settings) -> FileQuery {
     FileQuery::meta(format!("{}/data", settings.work_dir))
 }
 
 /// The file that stops a start with `-d` where a killed server left it.
-pub(super) fn pid_file(settings: &Settings) -> FileQuery {
+pub(crate) fn pid_file(settings: &Settings) -> FileQuery {
     FileQuery::meta(format!("{}/ssdb.pid", settings.work_dir))
 }
 
 /// Names that stand for addresses.
-pub(super) fn names(settings: &Settings) -> Vec<ResolveQuery> {
+pub(crate) fn names(settings: &Settings) -> Vec<ResolveQuery> {
     let names = settings
         .places
         .iter()
@@ -72,7 +72,7 @@ pub(super) fn names(settings: &Settings) -> Vec<ResolveQuery> {
 }
 
 /// The server where its peers reach it, and where a server that is not clustered yet listens.
-pub(super) fn servers(settings: &Settings, host: &HostName) -> [SsdbQuery; 2] {
+pub(crate) fn servers(settings: &Settings, host: &HostName) -> [SsdbQuery; 2] {
     [settings.place(host), "127.0.0.1"].map(|address| SsdbQuery {
         address: address.to_owned(),
         port: settings.port,
@@ -104,18 +104,18 @@ fn commands(settings: &Settings) -> Vec<SsdbCommand> {
 }
 
 /// How many replies come before the one that tells the farewell; those that tell the canaries come after it.
-pub(super) const BEFORE_FAREWELL: usize = 5;
+pub(crate) const BEFORE_FAREWELL: usize = 5;
 
 /// The key that is written on a member that leaves.
-pub(super) const FAREWELL: &str = "clusterctl.farewell";
+pub(crate) const FAREWELL: &str = "clusterctl.farewell";
 
 /// The key of the canary that is written on a host.
-pub(super) fn canary_key(host: &HostName) -> String {
+pub(crate) fn canary_key(host: &HostName) -> String {
     format!("clusterctl.canary.{host}")
 }
 
 /// Asks a server for one host's canary.
-pub(super) fn canary(settings: &Settings, at: &str, host: &HostName) -> SsdbQuery {
+pub(crate) fn canary(settings: &Settings, at: &str, host: &HostName) -> SsdbQuery {
     SsdbQuery {
         address: at.to_owned(),
         port: settings.port,

@@ -8,18 +8,18 @@ use formats::ssdb_conf::slaveofs;
 use protocol::Text;
 use types::HostName;
 
-use super::former::Leaving;
-use super::settings::Settings;
-use super::view::{Node, View};
+use crate::observe::view::{Node, View};
+use crate::rules::former_members::Leaving;
+use crate::settings::Settings;
 use formats::ssdb_conf::{Conf, Place};
 
 /// A file as it should be, and what there is to say about it.
-pub(super) struct Wanted {
-    pub(super) text: String,
+pub(crate) struct Wanted {
+    pub(crate) text: String,
     /// Worth knowing about what changes.
-    pub(super) infos: Vec<String>,
+    pub(crate) infos: Vec<String>,
     /// Worth a look.
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What a server without a file gets: upstream's sample with our directories.
@@ -51,7 +51,7 @@ fn base(settings: &Settings) -> String {
 }
 
 /// Makes the file of a host, without the masters that leave; the error says why it cannot be made.
-pub(super) fn file(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>) -> Result<Wanted, String> {
+pub(crate) fn file(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>) -> Result<Wanted, String> {
     let settings = view.settings;
     let mut conf = match &node.conf {
         Some(Ok(conf)) => conf.clone(),

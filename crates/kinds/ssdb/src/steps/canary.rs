@@ -10,16 +10,16 @@ use plan::{Level, Preview};
 use protocol::facts::SsdbCommand;
 use types::HostName;
 
-use super::health;
-use super::queries::{FAREWELL, canary_key};
-use super::run::{on_server, starts};
-use super::settings::Settings;
-use super::view::{Node, View};
+use crate::checks;
+use crate::observe::queries::{FAREWELL, canary_key};
+use crate::observe::view::{Node, View};
+use crate::settings::Settings;
+use crate::steps::restart::{on_server, starts};
 use kit::{Cx, StepPlan, Task};
 
 /// Writes the canary of every host, to be read on all others that mirror it by now; `renewed` are those that run with
 /// their new files, and `after` is the host whose restart it follows.
-pub(super) fn write(
+pub(crate) fn write(
     view: &View<'_>,
     hosts: &[&HostName],
     renewed: &BTreeSet<&HostName>,
@@ -47,7 +47,7 @@ pub(super) fn write(
 }
 
 /// Writes them before the first member is taken away; of the doubtful nothing is expected.
-pub(super) fn write_first(
+pub(crate) fn write_first(
     view: &View<'_>,
     hosts: &[&HostName],
     renewed: &BTreeSet<&HostName>,
@@ -80,8 +80,8 @@ fn readers<'h>(
 fn one(view: &View<'_>, host: &HostName, readers: &[&HostName], after: Option<&HostName>) -> Task {
     let settings = view.settings;
     let (key, value) = (canary_key(host), value(view, host, after));
-    let check = format!("{}{value}", health::CANARY);
-    let gate = health::gate(settings, &check, host, readers, settings.canary_timeout);
+    let check = format!("{}{value}", checks::CANARY);
+    let gate = checks::gate(settings, &check, host, readers, settings.canary_timeout);
     let reason = "before another member is away, all must have what clients wrote";
     let shown = format!("set {key} {value}");
     let action = on_server(settings, host, vec![SsdbCommand::new(["set", &key, &value])]);
@@ -90,13 +90,13 @@ fn one(view: &View<'_>, host: &HostName, readers: &[&HostName], after: Option<&H
 }
 
 /// A value that stands nowhere yet, whatever an earlier run left.
-pub(super) fn value(view: &View<'_>, host: &HostName, after: Option<&HostName>) -> String {
+pub(crate) fn value(view: &View<'_>, host: &HostName, after: Option<&HostName>) -> String {
     format!("{}{}", mark(view, host), after.map_or("all", HostName::as_str))
 }
 
 /// What the values of a host's canaries begin with: the number of the last change there, or where the server does not
 /// run, the name of its last run.
-pub(super) fn mark(view: &View<'_>, host: &HostName) -> String {
+pub(crate) fn mark(view: &View<'_>, host: &HostName) -> String {
     let node = view.any(host);
     let seen = node
         .and_then(|node| node.server.up())
@@ -109,7 +109,7 @@ pub(super) fn mark(view: &View<'_>, host: &HostName) -> String {
 }
 
 /// Plans the step `canary`: what was started is proven, what raises doubts is tried, and no canary stays.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     let ready: Vec<&HostName> = cx
@@ -174,9 +174,9 @@ fn will_answer(view: &View<'_>, host: &HostName, cx: &Cx<'_>) -> bool {
     is_started || view.node(host).is_some_and(|node| view.serves(node))
 }
 
-pub(super) fn delete(view: &View<'_>, host: &HostName, hosts: &[&HostName], reason: &str) -> Task {
+pub(crate) fn delete(view: &View<'_>, host: &HostName, hosts: &[&HostName], reason: &str) -> Task {
     let (settings, key) = (view.settings, canary_key(host));
-    let gate = health::gate(settings, health::NO_CANARY, host, hosts, settings.canary_timeout);
+    let gate = checks::gate(settings, checks::NO_CANARY, host, hosts, settings.canary_timeout);
     let action = on_server(settings, host, vec![SsdbCommand::new(["del", &key])]);
     let task = Task::new(host, format!("delete the canary of {host}"), reason, action).part("delete");
     task.preview(Preview::Commands(vec![format!("del {key}")]))
@@ -184,11 +184,11 @@ pub(super) fn delete(view: &View<'_>, host: &HostName, hosts: &[&HostName], reas
 }
 
 /// Deletes the farewell of hosts that have left.
-pub(super) fn delete_farewell(view: &View<'_>, hosts: &[&HostName], reason: &str) -> Option<Task> {
+pub(crate) fn delete_farewell(view: &View<'_>, hosts: &[&HostName], reason: &str) -> Option<Task> {
     let (&first, settings) = (hosts.first()?, view.settings);
-    let gate = health::gate(
+    let gate = checks::gate(
         settings,
-        health::NO_FAREWELL,
+        checks::NO_FAREWELL,
         first,
         hosts,
         settings.canary_timeout,

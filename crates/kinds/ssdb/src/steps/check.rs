@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use plan::{Consent, Level, Refusal};
 use types::HostName;
 
-use super::info::Info;
-use super::settings::Settings;
-use super::view::{Node, Server, View};
+use crate::observe::replies::Info;
+use crate::observe::view::{Node, Server, View};
+use crate::settings::Settings;
 use kit::{Cx, StepPlan};
 
 /// The consent to set a host's data aside and fill it anew.
-pub(super) const WIPE: &str = "ssdb.wipe";
+pub(crate) const WIPE: &str = "ssdb.wipe";
 /// The consent to restart all members at the same time.
-pub(super) const TOGETHER: &str = "ssdb.restart-all";
+pub(crate) const TOGETHER: &str = "ssdb.restart-all";
 
 /// Plans the step: it has no tasks.
-pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     for host in cx.hosts {
@@ -36,7 +36,7 @@ pub(super) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 /// Whether nothing can be planned for a host, as `unusable` says.
-pub(super) fn stops(view: &View<'_>, node: &Node<'_>) -> bool {
+pub(crate) fn stops(view: &View<'_>, node: &Node<'_>) -> bool {
     unusable(view, node).is_some()
 }
 
@@ -91,7 +91,7 @@ fn unusable(view: &View<'_>, node: &Node<'_>) -> Option<Refusal> {
 
 /// Newcomers whose data would be mixed with those of others. Where a newcomer's data are the only ones, the others
 /// copy them.
-pub(super) fn conflicts<'n>(view: &'n View<'_>) -> BTreeSet<&'n HostName> {
+pub(crate) fn conflicts<'n>(view: &'n View<'_>) -> BTreeSet<&'n HostName> {
     let holders: Vec<&Node<'_>> = holders(view).collect();
     // What is out of reach may hold data, but nothing is known of it that would make it a newcomer.
     let newcomers = holders.iter().filter(|node| {
@@ -168,7 +168,7 @@ fn mixed(view: &View<'_>, host: &HostName) -> Refusal {
 }
 
 /// Whether something stands in the way of everything: then no other step plans anything.
-pub(super) fn refuses_all(settings: &Settings, cx: &Cx<'_>) -> bool {
+pub(crate) fn refuses_all(settings: &Settings, cx: &Cx<'_>) -> bool {
     let view = View::new(settings, cx.facts);
     !both_hold_data(&view, cx).is_empty() || !all_at_once(&view, cx).is_empty()
 }
@@ -181,7 +181,7 @@ fn consent(action: &str, host: &HostName) -> Consent {
 }
 
 /// Members of running mirrors whose password or port changes: each restarted one would be cut off from all others.
-pub(super) fn changes_for_all<'n>(view: &'n View<'_>) -> BTreeSet<&'n HostName> {
+pub(crate) fn changes_for_all<'n>(view: &'n View<'_>) -> BTreeSet<&'n HostName> {
     let settings = view.settings;
     let is_changing = |node: &&Node<'_>| {
         let port = node

@@ -4,20 +4,21 @@ use plan::{Level, Preview};
 use protocol::facts::FileFact;
 use protocol::{DirectoryState, Operation, Text};
 
-use super::former::Leaving;
-use super::queries;
-use super::settings::Settings;
-use super::view::{Node, View};
-use super::{check, wanted};
+use crate::observe::queries;
+use crate::observe::view::{Node, View};
+use crate::rules::desired_config;
+use crate::rules::former_members::Leaving;
+use crate::settings::Settings;
+use crate::steps::check;
 use kit::{Cx, StepPlan, Task};
 use kit::{DesiredFile, QUICK, action};
 
 /// The file holds passwords.
-pub(super) const MODE: u32 = 0o640;
+pub(crate) const MODE: u32 = 0o640;
 
 /// Makes the directory of the data, without which the server exits with status 1 (seen). One that is there stays as it
 /// is; one that a file of the operator's names is the operator's.
-pub(super) fn plan_directory(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_directory(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     for node in planned(&view, cx) {
@@ -43,7 +44,7 @@ pub(super) fn plan_directory(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 /// Writes the file, or only closes its access.
-pub(super) fn plan_config(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_config(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     for node in planned(&view, cx) {
@@ -69,7 +70,7 @@ fn plan_file(
     let settings = view.settings;
     let fact = node.file.as_ref().map_err(ToString::to_string)?;
     // Whoever leaves is mirrored until it has left, which comes later.
-    let wanted = wanted::file(view, node, &Leaving::default())?;
+    let wanted = desired_config::file(view, node, &Leaving::default())?;
     let text = Text::new(wanted.text);
     if let Some(task) = close_access(settings, node, fact, &text) {
         return Ok(Some(task));

@@ -8,22 +8,22 @@ use std::collections::BTreeSet;
 use protocol::UnitVerb;
 use types::HostName;
 
-use super::check::{self, TOGETHER, WIPE};
-use super::info::Info;
-use super::view::{Node, Server, View};
+use crate::observe::replies::Info;
+use crate::observe::view::{Node, Server, View};
+use crate::steps::check::{self, TOGETHER, WIPE};
 use kit::verbs_to_run;
 use kit::{ASKED, Cx};
 
 /// What is done to a process, and why.
-pub(super) struct Need {
-    pub(super) how: How,
-    pub(super) verbs: Vec<UnitVerb>,
-    pub(super) reason: String,
+pub(crate) struct Need {
+    pub(crate) how: How,
+    pub(crate) verbs: Vec<UnitVerb>,
+    pub(crate) reason: String,
 }
 
 /// When and how it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(crate) enum How {
     /// At once, beside others: nobody is served by it, or all members change at the same time.
     Start,
     /// At once, on an empty directory: its own data are set aside first.
@@ -43,7 +43,7 @@ pub(super) enum How {
 }
 
 /// What a host needs; the error says why it cannot be told.
-pub(super) fn need(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Result<Option<Need>, String> {
+pub(crate) fn need(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Result<Option<Need>, String> {
     let settings = view.settings;
     let unit = node.unit.as_ref().map_err(ToString::to_string)?;
     let file = node.file.as_ref().map_err(ToString::to_string)?;
@@ -183,7 +183,7 @@ fn describe_stall(from: &HostName) -> String {
 
 /// The master from which nothing comes over a link that says SYNC; the proof is a canary of an earlier run that stands
 /// there and not here. Connecting again heals it (seen).
-pub(super) fn stalled(view: &View<'_>, node: &Node<'_>, info: &Info) -> Option<HostName> {
+pub(crate) fn stalled(view: &View<'_>, node: &Node<'_>, info: &Info) -> Option<HostName> {
     view.settings.peers(node.host).find_map(|peer| {
         let master = view.node(peer)?.server.up()?;
         let canary = master.canaries.get(peer)?;
@@ -194,7 +194,7 @@ pub(super) fn stalled(view: &View<'_>, node: &Node<'_>, info: &Info) -> Option<H
 }
 
 /// The hosts that the needs of one kind are about, among those that are planned.
-pub(super) fn hosts_with<'h>(view: &View<'_>, cx: &Cx<'h>, hows: &[How]) -> BTreeSet<&'h HostName> {
+pub(crate) fn hosts_with<'h>(view: &View<'_>, cx: &Cx<'h>, hows: &[How]) -> BTreeSet<&'h HostName> {
     let has = |host: &&HostName| {
         let node = view.node(host);
         let need = node.and_then(|node| need(view, node, cx).ok().flatten());

@@ -10,22 +10,22 @@ use std::collections::BTreeSet;
 
 use types::HostName;
 
-use super::view::{Node, Server, View};
+use crate::observe::view::{Node, Server, View};
 use formats::ssdb_conf::Conf;
 
 /// Those that leave with this plan: names of hosts, or where the inventory has none, what the files say.
 #[derive(Default)]
-pub(super) struct Leaving<'a>(pub(super) BTreeSet<&'a str>);
+pub(crate) struct Leaving<'a>(pub(crate) BTreeSet<&'a str>);
 
 impl Leaving<'_> {
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains(name)
     }
 }
 
 impl<'a> View<'a> {
     /// Former members that have not left.
-    pub(super) fn staying(&self) -> impl Iterator<Item = &Node<'a>> {
+    pub(crate) fn staying(&self) -> impl Iterator<Item = &Node<'a>> {
         let formers = self.others.iter().filter(|other| self.is_former(other));
         formers.filter(|former| !former.has_left())
     }
@@ -38,7 +38,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether members get the changes of a former member: they mirror it, or are all as new as can be, and will.
-    pub(super) fn is_source(&self, former: &Node<'_>) -> bool {
+    pub(crate) fn is_source(&self, former: &Node<'_>) -> bool {
         let is_new = |node: &Node<'_>| !node.may_hold_data(self.settings) && !self.is_mirror(node);
         match former.server {
             Server::Up(_) => self.is_mirrored(former) || self.nodes.iter().all(is_new),
@@ -48,7 +48,7 @@ impl<'a> View<'a> {
 
     /// Whether a former member is started once more, so that it hands over what members may lack: it is off, and would be on
     /// after a boot.
-    pub(super) fn is_to_start(&self, former: &Node<'_>) -> bool {
+    pub(crate) fn is_to_start(&self, former: &Node<'_>) -> bool {
         let is_off = |unit: &protocol::facts::UnitFact| unit.exists() && !unit.is_active();
         former.unreachable.is_none()
             && former.unit.as_ref().is_ok_and(|unit| is_off(unit))
@@ -57,13 +57,14 @@ impl<'a> View<'a> {
     }
 
     /// Whether a member mirrors a host that is none.
-    pub(super) fn is_mirrored(&self, other: &Node<'_>) -> bool {
+    pub(crate) fn is_mirrored(&self, other: &Node<'_>) -> bool {
         self.nodes.iter().any(|member| self.mirrors(member, other.host))
     }
 
     /// Whether a host mirrors another, or will when it starts. One that copies in one direction only is no member.
-    pub(super) fn mirrors(&self, from: &Node<'_>, to: &HostName) -> bool {
-        let runs_so = |info: &super::info::Info| self.link(info, to).is_some_and(|link| link.is_mirror);
+    pub(crate) fn mirrors(&self, from: &Node<'_>, to: &HostName) -> bool {
+        let runs_so =
+            |info: &crate::observe::replies::Info| self.link(info, to).is_some_and(|link| link.is_mirror);
         let says_so = |conf: &Conf| {
             let mut lines = slaveofs(conf).into_iter();
             lines.any(|at| conf.child(at, "type") == Some("mirror") && self.line_leads_to(conf, at, to))
@@ -73,7 +74,7 @@ impl<'a> View<'a> {
     }
 
     /// The masters in members' files that are no host of the inventory, so that nobody can look there.
-    pub(super) fn strangers(&self) -> BTreeSet<String> {
+    pub(crate) fn strangers(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for node in &self.nodes {
             let Some(Ok(conf)) = &node.conf else { continue };
@@ -92,7 +93,7 @@ impl<'a> View<'a> {
 
 impl Node<'_> {
     /// Whether it is stopped for good.
-    pub(super) fn has_left(&self) -> bool {
+    pub(crate) fn has_left(&self) -> bool {
         let is_off = |unit: &protocol::facts::UnitFact| !unit.is_active() && !unit.is_enabled();
         self.unreachable.is_none()
             && self.unit.as_ref().is_ok_and(|unit| is_off(unit))

@@ -9,52 +9,52 @@ use std::collections::BTreeMap;
 use protocol::facts::SsdbReply;
 use types::HostName;
 
-use super::queries::BEFORE_FAREWELL;
-use super::settings::Settings;
+use crate::observe::queries::BEFORE_FAREWELL;
+use crate::settings::Settings;
 
 /// A running server.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Info {
+pub(crate) struct Info {
     /// The address at which it was asked.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// Whether it asks for a password.
-    pub(super) asks_password: bool,
-    pub(super) version: String,
+    pub(crate) asks_password: bool,
+    pub(crate) version: String,
     /// How many changes its binlog keeps.
-    pub(super) capacity: Option<u64>,
+    pub(crate) capacity: Option<u64>,
     /// The number of the oldest change in its binlog.
-    pub(super) min_seq: u64,
+    pub(crate) min_seq: u64,
     /// The number of its last change.
-    pub(super) max_seq: u64,
+    pub(crate) max_seq: u64,
     /// The masters that it mirrors.
-    pub(super) links: Vec<Link>,
+    pub(crate) links: Vec<Link>,
     /// Whether it holds anything but canaries; `None` where it does not tell.
-    pub(super) has_data: Option<bool>,
+    pub(crate) has_data: Option<bool>,
     /// Whether it holds queues.
-    pub(super) has_queues: bool,
+    pub(crate) has_queues: bool,
     /// The canaries that it holds, by the host that they were written on.
-    pub(super) canaries: BTreeMap<HostName, String>,
+    pub(crate) canaries: BTreeMap<HostName, String>,
     /// The farewell of a member that leaves.
-    pub(super) farewell: Option<String>,
+    pub(crate) farewell: Option<String>,
 }
 
 /// A master, as its mirror sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Link {
+pub(crate) struct Link {
     /// `HOST:PORT` as the file has it.
-    pub(super) at: String,
+    pub(crate) at: String,
     /// The name under which the mirror remembers how far it is.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Whether it is a mirror's, and not one that copies in one direction.
-    pub(super) is_mirror: bool,
+    pub(crate) is_mirror: bool,
     /// `DISCONNECTED`, `INIT`, `COPY`, `SYNC` or `OUT_OF_SYNC`.
-    pub(super) status: String,
+    pub(crate) status: String,
     /// The number of the last change that came from there.
-    pub(super) last_seq: u64,
+    pub(crate) last_seq: u64,
 }
 
 /// Reads the replies to the commands of `queries`.
-pub(super) fn read(settings: &Settings, address: &str, asks_password: bool, replies: &[SsdbReply]) -> Info {
+pub(crate) fn read(settings: &Settings, address: &str, asks_password: bool, replies: &[SsdbReply]) -> Info {
     let mut info = Info {
         address: address.to_owned(),
         asks_password,

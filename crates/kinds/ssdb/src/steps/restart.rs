@@ -11,10 +11,12 @@ use protocol::facts::{Query, SsdbCommand, SsdbFact, SsdbReach, SsdbReply};
 use protocol::{Action, Fact, FileChange, FileState, Operation, Precondition, UnitVerb};
 use types::HostName;
 
-use super::need::{How, Need, hosts_with, need, stalled};
-use super::settings::Settings;
-use super::view::{Node, Server, View};
-use super::{canary, health, queries};
+use crate::checks;
+use crate::observe::queries;
+use crate::observe::view::{Node, Server, View};
+use crate::rules::need::{How, Need, hosts_with, need, stalled};
+use crate::settings::Settings;
+use crate::steps::canary;
 use kit::{Cx, StepPlan, Task};
 use kit::{QUICK, UNIT, action};
 
@@ -22,7 +24,7 @@ use kit::{QUICK, UNIT, action};
 const OVERTAKE: u64 = 3_600_000;
 
 /// Starts what serves nobody, side by side.
-pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     for host in cx.hosts {
@@ -49,7 +51,7 @@ pub(super) fn plan_start(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 fn start(view: &View<'_>, node: &Node<'_>, need: &Need, notes: &mut Vec<plan::Note>) -> Option<Task> {
     let (settings, host) = (view.settings, node.host);
     // Of the others nothing is asked before all are started.
-    let gate = health::gate(settings, health::ANSWERS, host, &[host], settings.start_timeout);
+    let gate = checks::gate(settings, checks::ANSWERS, host, &[host], settings.start_timeout);
     match need.how {
         How::Start => {
             if node.is_active() && view.serves(node) {
@@ -74,7 +76,7 @@ fn start(view: &View<'_>, node: &Node<'_>, need: &Need, notes: &mut Vec<plan::No
 
 /// Plans the step `link`: waits until what was started is linked with all that serve, and until what copies still has all.
 /// No gate of it passes before every link of every member is in sync, for what is written before that may be doubled.
-pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     let started = hosts_with(&view, cx, &[How::Start, How::StartEmpty]);
@@ -92,9 +94,9 @@ pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             Ok(Some(need)) if started.contains(host) && watched.len() > 1 => {
                 let is_forgotten = forgotten(&view, node, &need) > 0;
                 let check = if is_forgotten {
-                    health::FILLED
+                    checks::FILLED
                 } else {
-                    health::LINKED
+                    checks::LINKED
                 };
                 all.tasks
                     .push(wait(settings, host, "it was started", check, &watched));
@@ -104,7 +106,7 @@ pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
                 if !masters.is_empty() {
                     let reason = "it copies still, and does not serve before it has all";
                     all.tasks
-                        .push(wait(settings, host, reason, health::FILLED, &masters));
+                        .push(wait(settings, host, reason, checks::FILLED, &masters));
                 }
             }
             _ => {}
@@ -114,7 +116,7 @@ pub(super) fn plan_link(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 fn wait(settings: &Settings, host: &HostName, reason: &str, check: &str, watched: &[&HostName]) -> Task {
-    let gate = health::gate(settings, check, host, watched, settings.sync_timeout);
+    let gate = checks::gate(settings, check, host, watched, settings.sync_timeout);
     Task::wait(host, format!("wait for the links of {host}"), reason, gate)
 }
 
@@ -204,7 +206,7 @@ fn shown(operation: &Operation) -> Vec<String> {
 }
 
 /// Restarts what serves, one member after another.
-pub(super) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan_restart(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
     // Those that lack data first: until they have them, nobody else may go; then those whose links stall. The one that
@@ -278,11 +280,11 @@ fn one(view: &View<'_>, node: &Node<'_>, need: &Need, cx: &Cx<'_>, all: &mut Ste
     }
     let changes = forgotten(view, node, need);
     let check = if changes > 0 {
-        health::FILLED
+        checks::FILLED
     } else {
-        health::LINKED
+        checks::LINKED
     };
-    let gate: Gate = health::gate(settings, check, host, &everybody, settings.sync_timeout);
+    let gate: Gate = checks::gate(settings, check, host, &everybody, settings.sync_timeout);
     let mut task = match need.how {
         How::Refill => refill(view, node, need),
         _ => tell(settings, host, need),
@@ -339,7 +341,7 @@ fn overtake(view: &View<'_>, host: &HostName, last: u64, everybody: &[&HostName]
         verbs: vec![UnitVerb::Restart],
         reason: "its peers connect to it again".to_owned(),
     };
-    let gate = health::gate(settings, health::LINKED, host, everybody, settings.sync_timeout);
+    let gate = checks::gate(settings, checks::LINKED, host, everybody, settings.sync_timeout);
     tasks.push(
         tell(settings, host, &need)
             .part("again")
@@ -390,7 +392,7 @@ fn is_refilled(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> bool {
 }
 
 /// Whether an operation starts our unit.
-pub(super) fn starts(settings: &Settings, operation: &Operation) -> bool {
+pub(crate) fn starts(settings: &Settings, operation: &Operation) -> bool {
     match operation {
         Operation::Unit { name, verbs } | Operation::UnitFiles { name, verbs, .. } => {
             *name == settings.unit
@@ -402,7 +404,7 @@ pub(super) fn starts(settings: &Settings, operation: &Operation) -> bool {
     }
 }
 
-pub(super) fn tell(settings: &Settings, host: &HostName, need: &Need) -> Task {
+pub(crate) fn tell(settings: &Settings, host: &HostName, need: &Need) -> Task {
     let name = settings.unit.trim_end_matches(".service");
     let word = if need.verbs.contains(&UnitVerb::Restart) {
         "restart"
@@ -509,7 +511,7 @@ fn still_stalled(view: &View<'_>, node: &Node<'_>, need: &Need) -> Option<Precon
 }
 
 /// An action on a server, as quick as it should be.
-pub(super) fn on_server(
+pub(crate) fn on_server(
     settings: &Settings,
     host: &HostName,
     commands: Vec<protocol::facts::SsdbCommand>,

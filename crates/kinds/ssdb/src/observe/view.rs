@@ -8,42 +8,42 @@ use protocol::facts::{FileFact, FileQuery, ResolveQuery, SsdbFact, UnitFact, Uni
 use protocol::{FileState, Text};
 use types::HostName;
 
-use super::info::{self, Info, Link};
-use super::queries;
-use super::settings::Settings;
+use crate::observe::queries;
+use crate::observe::replies::{self, Info, Link};
+use crate::settings::Settings;
 use formats::ssdb_conf::{Conf, ConfError};
 use kit::is_reached_by_none;
 
 /// All hosts.
-pub(super) struct View<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) nodes: Vec<Node<'a>>,
+pub(crate) struct View<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) nodes: Vec<Node<'a>>,
     /// The inventory's other hosts.
-    pub(super) others: Vec<Node<'a>>,
+    pub(crate) others: Vec<Node<'a>>,
 }
 
 /// A host.
-pub(super) struct Node<'a> {
-    pub(super) host: &'a HostName,
+pub(crate) struct Node<'a> {
+    pub(crate) host: &'a HostName,
     /// Why it cannot be reached.
-    pub(super) unreachable: Option<&'a str>,
-    pub(super) unit: Result<&'a UnitFact, Unknown>,
-    pub(super) file: Result<&'a FileFact, Unknown>,
+    pub(crate) unreachable: Option<&'a str>,
+    pub(crate) unit: Result<&'a UnitFact, Unknown>,
+    pub(crate) file: Result<&'a FileFact, Unknown>,
     /// What the file says; `None` where there is none.
-    pub(super) conf: Option<Result<Conf, ConfError>>,
-    pub(super) server: Server,
+    pub(crate) conf: Option<Result<Conf, ConfError>>,
+    pub(crate) server: Server,
     /// Its own addresses, as far as they are known.
-    pub(super) addresses: Vec<String>,
+    pub(crate) addresses: Vec<String>,
     /// Whether there are data on its disk, where the inventory says that they are kept.
     has_data_dir: bool,
     /// Whether some of its peers do not reach its server, and none does.
     is_out_of_reach: bool,
-    pub(super) has_work_dir: bool,
-    pub(super) pid_file: FileState,
+    pub(crate) has_work_dir: bool,
+    pub(crate) pid_file: FileState,
 }
 
 /// A server's answer.
-pub(super) enum Server {
+pub(crate) enum Server {
     Up(Box<Info>),
     /// It refuses our password, with its words.
     Denied(String),
@@ -52,7 +52,7 @@ pub(super) enum Server {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
+    pub(crate) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
         let nodes = |hosts: &'a [HostName]| {
             hosts
                 .iter()
@@ -66,12 +66,12 @@ impl<'a> View<'a> {
         }
     }
 
-    pub(super) fn node(&self, host: &HostName) -> Option<&Node<'a>> {
+    pub(crate) fn node(&self, host: &HostName) -> Option<&Node<'a>> {
         self.nodes.iter().find(|node| node.host == host)
     }
 
     /// A host, be it a member or not.
-    pub(super) fn any(&self, host: &HostName) -> Option<&Node<'a>> {
+    pub(crate) fn any(&self, host: &HostName) -> Option<&Node<'a>> {
         self.nodes
             .iter()
             .chain(&self.others)
@@ -79,7 +79,7 @@ impl<'a> View<'a> {
     }
 
     /// The link of a running mirror to a peer.
-    pub(super) fn link<'i>(&self, from: &'i Info, to: &HostName) -> Option<&'i Link> {
+    pub(crate) fn link<'i>(&self, from: &'i Info, to: &HostName) -> Option<&'i Link> {
         from.links.iter().find(|link| self.leads_to(link, to))
     }
 
@@ -90,7 +90,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether a name or address is a host's.
-    pub(super) fn is_at(&self, host: &HostName, place: &str) -> bool {
+    pub(crate) fn is_at(&self, host: &HostName, place: &str) -> bool {
         place == host.as_str()
             || place == self.settings.place(host)
             || self
@@ -100,7 +100,7 @@ impl<'a> View<'a> {
 
     /// Whether a host mirrors at least one of the others, or would if it ran: it is no newcomer. Those that are about to
     /// leave are among them.
-    pub(super) fn is_mirror(&self, node: &Node<'_>) -> bool {
+    pub(crate) fn is_mirror(&self, node: &Node<'_>) -> bool {
         let formers = self.staying().map(|former| former.host);
         let mut peers = self.settings.peers(node.host).chain(formers);
         match (&node.server, &node.conf) {
@@ -111,18 +111,18 @@ impl<'a> View<'a> {
     }
 
     /// Whether a file has a line `slaveof` that leads to a host.
-    pub(super) fn names(&self, conf: &Conf, peer: &HostName) -> bool {
+    pub(crate) fn names(&self, conf: &Conf, peer: &HostName) -> bool {
         let mut lines = slaveofs(conf).into_iter();
         lines.any(|at| self.line_leads_to(conf, at, peer))
     }
 
     /// Whether a line `slaveof` leads to a host.
-    pub(super) fn line_leads_to(&self, conf: &Conf, at: formats::ssdb_conf::Place, to: &HostName) -> bool {
+    pub(crate) fn line_leads_to(&self, conf: &Conf, at: formats::ssdb_conf::Place, to: &HostName) -> bool {
         self.is_at(to, place(conf, at)) || conf.child(at, "id") == Some(to.as_str())
     }
 
     /// Whether a host serves now, as a mirror with all the data that it can have.
-    pub(super) fn serves(&self, node: &Node<'_>) -> bool {
+    pub(crate) fn serves(&self, node: &Node<'_>) -> bool {
         let Server::Up(info) = &node.server else {
             return false;
         };
@@ -134,7 +134,7 @@ impl<'a> View<'a> {
     /// Whether a member that answers is alone all the same: connected to none of the others that answer, as right after its
     /// start, so that it does not have what they took meanwhile; or no other host reaches it, whatever links say. One whose
     /// password the others refuse stays so, and waiting does not help.
-    pub(super) fn is_cut_off(&self, node: &Node<'_>) -> bool {
+    pub(crate) fn is_cut_off(&self, node: &Node<'_>) -> bool {
         let Server::Up(info) = &node.server else {
             return false;
         };
@@ -149,7 +149,7 @@ impl<'a> View<'a> {
 
     /// The running masters that a mirror copies from. One that was started anew in the middle of it sends nothing more, and
     /// the mirror notices when `recv_timeout` has passed.
-    pub(super) fn copied(&self, node: &Node<'_>) -> Vec<&'a HostName> {
+    pub(crate) fn copied(&self, node: &Node<'_>) -> Vec<&'a HostName> {
         let Some(info) = node.server.up() else {
             return Vec::new();
         };
@@ -163,7 +163,7 @@ impl<'a> View<'a> {
     }
 
     /// The peer whose binlog no longer has the changes that this mirror needs next: only a full copy helps.
-    pub(super) fn fell_behind(&self, node: &Node<'_>) -> Option<&'a HostName> {
+    pub(crate) fn fell_behind(&self, node: &Node<'_>) -> Option<&'a HostName> {
         let mut links = self.out_of_sync(node);
         links
             .find(|(_, master, link)| link.last_seq < master.min_seq)
@@ -172,7 +172,7 @@ impl<'a> View<'a> {
 
     /// The change that this master must go past, because peers are out of sync with it although they lack nothing:
     /// they remember more changes of it than it made since it was rebuilt (`backend_sync.cpp`).
-    pub(super) fn is_overtaken(&self, node: &Node<'_>) -> Option<u64> {
+    pub(crate) fn is_overtaken(&self, node: &Node<'_>) -> Option<u64> {
         let info = node.server.up()?;
         let peers = self.nodes.iter().filter(|peer| peer.host != node.host);
         let positions = peers.filter_map(|peer| {
@@ -183,7 +183,7 @@ impl<'a> View<'a> {
     }
 
     /// The number of the last change of a host that a running peer remembers.
-    pub(super) fn remembered(&self, host: &HostName) -> u64 {
+    pub(crate) fn remembered(&self, host: &HostName) -> u64 {
         let peers = self.nodes.iter().filter(|peer| peer.host != host);
         let links = peers.filter_map(|peer| self.link(peer.server.up()?, host));
         links.map(|link| link.last_seq).max().unwrap_or_default()
@@ -230,12 +230,12 @@ impl<'a> Node<'a> {
         }
     }
 
-    pub(super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.unit.as_ref().is_ok_and(|unit| unit.is_active())
     }
 
     /// Whether the file was changed after the process was started.
-    pub(super) fn has_newer_file(&self) -> bool {
+    pub(crate) fn has_newer_file(&self) -> bool {
         match (&self.file, &self.unit) {
             (Ok(FileFact::Present(meta)), Ok(unit)) => {
                 unit.started_us > 0 && meta.modified_us > unit.started_us
@@ -245,7 +245,7 @@ impl<'a> Node<'a> {
     }
 
     /// The directory of the data: what the file says, relative to the file, or else what the inventory says.
-    pub(super) fn work_dir(&self, settings: &Settings) -> String {
+    pub(crate) fn work_dir(&self, settings: &Settings) -> String {
         let told = self
             .conf
             .as_ref()
@@ -257,7 +257,7 @@ impl<'a> Node<'a> {
     }
 
     /// Whether it may hold data: it says so, or nothing says that it does not.
-    pub(super) fn may_hold_data(&self, settings: &Settings) -> bool {
+    pub(crate) fn may_hold_data(&self, settings: &Settings) -> bool {
         match &self.server {
             _ if self.unreachable.is_some() => true,
             Server::Up(info) => info.has_data.unwrap_or(true),
@@ -269,7 +269,7 @@ impl<'a> Node<'a> {
     }
 
     /// Whether its file names another password than ours, or none.
-    pub(super) fn has_other_password(&self, settings: &Settings) -> bool {
+    pub(crate) fn has_other_password(&self, settings: &Settings) -> bool {
         let ours = Text::secret(&settings.password);
         let told = self
             .conf
@@ -289,7 +289,7 @@ impl Server {
                     asks_password,
                     replies,
                 }) => {
-                    let info = info::read(settings, &query.address, *asks_password, replies);
+                    let info = replies::read(settings, &query.address, *asks_password, replies);
                     return Self::Up(Box::new(info));
                 }
                 Ok(SsdbFact::Denied(why)) => return Self::Denied(why.clone()),
@@ -301,7 +301,7 @@ impl Server {
         first.unwrap_or_else(|| Self::Down("nobody asked".to_owned()))
     }
 
-    pub(super) fn up(&self) -> Option<&Info> {
+    pub(crate) fn up(&self) -> Option<&Info> {
         match self {
             Self::Up(info) => Some(info),
             _ => None,
@@ -309,7 +309,7 @@ impl Server {
     }
 
     /// Why it does not answer us; `None` where it does.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         match self {
             Self::Up(_) => None,
             Self::Denied(why) => Some(format!("it refuses the password: {why}")),
