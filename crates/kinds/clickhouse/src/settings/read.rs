@@ -7,81 +7,57 @@ use config::{Findings, Reader, SecretRule, ServiceDecl, Takes, ValueKind};
 use types::{Diagnostic, HostName};
 
 use super::coordination::{package, read_coordination};
-use super::{Coordination, OWN_ADDRESS, Root, Settings};
+use super::{OWN_ADDRESS, Root, Settings};
 use kit::ReadCx;
 
 /// Readers of XML differ in whether they keep blanks at the ends of a text.
 const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::Trimmed);
 
+/// Reads a cluster of the inventory; `None` where its coordination cannot be read.
 pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let findings = cx.findings;
     let reader = Reader::new(&decl.settings, "a setting of clickhouse", findings);
     let text = |key, default: &str| reader.string(key).unwrap_or(default).to_owned();
+    let addresses = decl
+        .hosts
+        .iter()
+        .map(|host| cx.inventory.reached_at(host).to_owned());
     let cluster = word(&reader, "cluster", "altcraft");
-    let shard = word(&reader, "shard", "01");
-    let user = word(&reader, "user", "altcraft");
-    let (tcp_port, http_port) = (
-        reader.port("tcp_port").unwrap_or(9000),
-        reader.port("http_port").unwrap_or(8123),
-    );
-    let listen = read_listen(&reader, findings);
-    let password = reader.secret("password", PASSWORD);
-    let restrict_default_user = reader.bool("restrict_default_user").unwrap_or(false);
-    let ddl_path = text("ddl_path", &format!("/clickhouse/{cluster}/task_queue/ddl"));
-    let max_delay = reader.seconds("max_delay").unwrap_or(300);
     let roots = [Root::ClickHouse, Root::Yandex].map(|root| (root.name(), root));
-    let root = reader.choice("root", &roots);
-    let (package, unit) = (
-        package(&reader, "clickhouse-server"),
-        text("unit", "clickhouse-server.service"),
-    );
-    let (config_dir, data_dir) = (
-        text("config_dir", "/etc/clickhouse-server"),
-        text("data_dir", "/var/lib/clickhouse"),
-    );
-    let coordination = read_coordination(&reader, decl, findings)?;
-    let members: Vec<HostName> = match &coordination {
-        Coordination::Keeper(keeper) => keeper.members.clone(),
-        Coordination::ZooKeeper(zookeeper) => zookeeper.members.clone(),
-        Coordination::External(_) => Vec::new(),
+    let mut settings = Settings {
+        name: decl.name.clone(),
+        hosts: decl.hosts.clone(),
+        others: cx.inventory.hosts_without(&decl.kind),
+        addresses: addresses.collect(),
+        shard: word(&reader, "shard", "01"),
+        user: word(&reader, "user", "altcraft"),
+        tcp_port: reader.port("tcp_port").unwrap_or(9000),
+        http_port: reader.port("http_port").unwrap_or(8123),
+        listen: read_listen(&reader, findings),
+        password: reader.secret("password", PASSWORD),
+        restrict_default_user: reader.bool("restrict_default_user").unwrap_or(false),
+        ddl_path: text("ddl_path", &format!("/clickhouse/{cluster}/task_queue/ddl")),
+        cluster,
+        max_delay: reader.seconds("max_delay").unwrap_or(300),
+        root: reader.choice("root", &roots),
+        package: package(&reader, "clickhouse-server"),
+        unit: text("unit", "clickhouse-server.service"),
+        config_dir: text("config_dir", "/etc/clickhouse-server"),
+        data_dir: text("data_dir", "/var/lib/clickhouse"),
+        coordination: read_coordination(&reader, decl, findings)?,
+        server_ids: BTreeMap::new(),
     };
-    let server_ids = read_ids(&reader, &members, findings);
+    settings.server_ids = read_ids(&reader, settings.members(), findings);
     reader.finish();
-    if !members.is_empty() && members.len().is_multiple_of(2) {
-        let found = format!("{} coordination members", members.len());
+    let voters = settings.members().len();
+    if voters > 0 && voters.is_multiple_of(2) {
         findings.report(
-            Diagnostic::warning(found)
+            Diagnostic::warning(format!("{voters} coordination members"))
                 .at(decl.kind_span, "an even number survives no more than one less")
                 .hint("name an odd number of hosts with coordination_hosts"),
         );
     }
-    Some(Settings {
-        name: decl.name.clone(),
-        hosts: decl.hosts.clone(),
-        others: cx.inventory.hosts_without(&decl.kind),
-        addresses: decl
-            .hosts
-            .iter()
-            .map(|host| cx.inventory.reached_at(host).to_owned())
-            .collect(),
-        cluster,
-        shard,
-        tcp_port,
-        http_port,
-        listen,
-        user,
-        password,
-        restrict_default_user,
-        ddl_path,
-        max_delay,
-        package,
-        unit,
-        config_dir,
-        data_dir,
-        root,
-        coordination,
-        server_ids,
-    })
+    Some(settings)
 }
 
 /// A string that goes into XML as a name, into macros and into paths of ZooKeeper.
