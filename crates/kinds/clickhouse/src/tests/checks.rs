@@ -29,8 +29,8 @@ fn every_released_spelling_is_read_and_no_other() {
 #[test]
 fn an_unknown_check_and_one_without_its_host_fail() {
     let service = keeper("");
-    let world = built(&*service, MODERN);
-    let facts = world.facts(&*service);
+    let cluster = built(&*service, MODERN);
+    let facts = cluster.facts(&*service);
     for check in [
         "healthy",
         "serving",

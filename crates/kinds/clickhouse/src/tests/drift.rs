@@ -6,145 +6,145 @@ use super::*;
 use crate::tests::rig::Rig as _;
 use fakes::clickhouse::{CONFIG_D, ENVIRONMENT, MYID, SERVER, USERS, ZK, ZOO_CFG};
 
-fn assert_drift(service: &dyn Service, world: &Cluster) -> String {
-    let shown = shown(service, world);
-    converge_from_everywhere(service, world);
+fn assert_drift(service: &dyn Service, cluster: &Cluster) -> String {
+    let shown = shown(service, cluster);
+    converge_from_everywhere(service, cluster);
     shown
 }
 
 #[test]
 fn clusters_and_macros_are_reloaded() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
-    world.write_file(
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.write_file(
         "db2",
         &format!("{CONFIG_D}/macros.xml"),
         "<yandex><macros><shard>02</shard></macros></yandex>",
     );
-    world.write_file("db3", &format!("{CONFIG_D}/clusters.xml"), "<yandex></yandex>");
-    assert_snapshot!(assert_drift(&*service, &world));
+    cluster.write_file("db3", &format!("{CONFIG_D}/clusters.xml"), "<yandex></yandex>");
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn a_server_that_has_not_read_its_files_is_told_to() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
-    world.unread("db1", &format!("{CONFIG_D}/clusters.xml"));
-    assert_snapshot!(assert_drift(&*service, &world));
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.unread("db1", &format!("{CONFIG_D}/clusters.xml"));
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn another_listen_host_restarts_one_server_after_another() {
     let service = zookeeper("");
-    let world = built(&*service, DEBIAN);
+    let cluster = built(&*service, DEBIAN);
     let service = zookeeper("listen = [\"127.0.0.1\", \"address\"]");
-    assert_snapshot!(assert_drift(&*service, &world));
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn a_file_newer_than_its_server_restarts_it() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
+    let mut cluster = built(&*service, DEBIAN);
     let path = format!("{CONFIG_D}/keeper.xml");
-    let text = world.node("db2").machine.text(&path).to_owned();
-    world.write_file("db2", &path, &text);
-    assert_snapshot!(assert_drift(&*service, &world));
+    let text = cluster.node("db2").machine.text(&path).to_owned();
+    cluster.write_file("db2", &path, &text);
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn a_password_that_others_can_read_is_closed() {
     let service = zookeeper("password = { file = \"pw\" }");
-    let mut world = built(&*service, DEBIAN);
-    world.node_mut("db1").machine.files.get_mut(USERS).unwrap().mode = 0o644;
-    assert_snapshot!(assert_drift(&*service, &world));
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.node_mut("db1").machine.files.get_mut(USERS).unwrap().mode = 0o644;
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn a_user_is_added_without_a_restart() {
-    let world = built(&*zookeeper(""), DEBIAN);
+    let cluster = built(&*zookeeper(""), DEBIAN);
     let service = zookeeper("password = { file = \"pw\" }");
-    assert_snapshot!(assert_drift(&*service, &world));
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn a_stopped_server_is_started() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
-    world.stop("db3", SERVER);
-    assert_snapshot!(assert_drift(&*service, &world));
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.stop("db3", SERVER);
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn a_stopped_zookeeper_is_started_and_a_disabled_one_enabled() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
-    world.stop("db3", ZK);
-    world.node_mut("db1").machine.unit(ZK).is_enabled = false;
-    assert_snapshot!(assert_drift(&*service, &world));
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.stop("db3", ZK);
+    cluster.node_mut("db1").machine.unit(ZK).is_enabled = false;
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn after_a_power_cut_the_quorum_comes_before_the_servers() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
+    let mut cluster = built(&*service, DEBIAN);
     for host in DB {
-        world.stop(host, SERVER);
-        world.stop(host, ZK);
+        cluster.stop(host, SERVER);
+        cluster.stop(host, ZK);
     }
-    assert_snapshot!(assert_drift(&*service, &world));
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn another_heap_restarts_zookeeper_leader_last() {
-    let world = built(&*zookeeper(""), DEBIAN);
+    let cluster = built(&*zookeeper(""), DEBIAN);
     let service = zookeeper("zookeeper = { heap = \"512m\", options = { maxClientCnxns = 200 } }");
-    assert!(!world.node("db1").machine.text(ENVIRONMENT).contains("512m"));
-    assert_snapshot!(assert_drift(&*service, &world));
+    assert!(!cluster.node("db1").machine.text(ENVIRONMENT).contains("512m"));
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn a_wrong_number_on_disk_is_put_right() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
-    world.write_file("db2", MYID, "7\n");
-    assert_snapshot!(assert_drift(&*service, &world));
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.write_file("db2", MYID, "7\n");
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
-fn what_an_operator_tuned_in_zoo_cfg_stays() {
+fn an_operators_settings_in_zoo_cfg_stay() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
-    let text = world
+    let mut cluster = built(&*service, DEBIAN);
+    let text = cluster
         .node("db1")
         .machine
         .text(ZOO_CFG)
         .replace("syncLimit=5", "syncLimit=20");
-    world.write_file("db1", ZOO_CFG, &(text + "autopurge.purgeInterval=1\n"));
-    world.restart("db1", ZK);
-    let left = plan(&*service, &world);
+    cluster.write_file("db1", ZOO_CFG, &(text + "autopurge.purgeInterval=1\n"));
+    cluster.restart("db1", ZK);
+    let left = plan(&*service, &cluster);
     assert!(is_settled(&left), "{}", render(&left));
 }
 
 #[test]
 fn keeper_restarts_with_its_server_leader_last() {
-    let world = built(&*keeper(""), MODERN);
+    let cluster = built(&*keeper(""), MODERN);
     let service = keeper("ddl_path = \"/clickhouse/other/ddl\"");
-    assert_snapshot!(assert_drift(&*service, &world));
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn the_table_of_a_round_trip_that_died_is_dropped() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
-    world.node_mut("db2").has_check_table = true;
-    assert_snapshot!(assert_drift(&*service, &world));
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.node_mut("db2").has_check_table = true;
+    assert_snapshot!(assert_drift(&*service, &cluster));
 }
 
 #[test]
 fn the_order_of_hosts_means_nothing_to_numbers() {
-    let world = built(&*zookeeper(""), DEBIAN);
+    let cluster = built(&*zookeeper(""), DEBIAN);
     let service = service_on(&["db3", "db1", "db2"], "coordination = \"zookeeper\"");
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &cluster);
     let texts: Vec<String> = found
         .tasks
         .iter()
@@ -165,25 +165,25 @@ fn the_order_of_hosts_means_nothing_to_numbers() {
 #[test]
 fn after_a_restart_of_zookeeper_the_servers_have_their_sessions_again() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
-    world.write_file("db1", MYID, "7\n");
-    let found = plan(&*service, &world);
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.write_file("db1", MYID, "7\n");
+    let found = plan(&*service, &cluster);
     let gates = found
         .tasks
         .iter()
         .find(|task| task.title.contains("restart zookeeper"))
         .map(|task| &task.gates);
     let gate = &gates.expect("a restart")[0];
-    world.node_mut("db2").has_lost_session = true;
-    let verdict = service.judge(&gate.check, gate.host.as_ref(), &world.facts(&*service));
+    cluster.node_mut("db2").has_lost_session = true;
+    let verdict = service.judge(&gate.check, gate.host.as_ref(), &cluster.facts(&*service));
     assert!(
         matches!(&verdict, Verdict::Wait(why) if why.contains("db2: it does not reach the quorum")),
         "{verdict:?}"
     );
-    let status = service.status(&world.facts(&*service));
+    let status = service.status(&cluster.facts(&*service));
     assert_eq!(status.health, ::plan::Health::Degraded);
     // A server that reaches none beforehand is what a later step mends: nothing waits for it.
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &cluster);
     let gates = found
         .tasks
         .iter()
@@ -195,10 +195,10 @@ fn after_a_restart_of_zookeeper_the_servers_have_their_sessions_again() {
 #[test]
 fn a_file_of_ours_that_nests_without_a_bound_is_written_anew() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
+    let mut cluster = built(&*service, DEBIAN);
     let nested = ["<a>".repeat(100_000), "</a>".repeat(100_000)].concat();
-    world.write_file("db2", &format!("{CONFIG_D}/macros.xml"), &nested);
-    let shown = assert_drift(&*service, &world);
+    cluster.write_file("db2", &format!("{CONFIG_D}/macros.xml"), &nested);
+    let shown = assert_drift(&*service, &cluster);
     assert!(
         shown.contains("db2 [macros]: change /etc/clickhouse-server/config.d/macros.xml"),
         "{shown}"

@@ -16,35 +16,35 @@ fn bare_hosts_get_packages_zookeeper_and_then_servers() {
 #[test]
 fn installed_packages_become_a_cluster_from_wherever_a_run_died() {
     let service = zookeeper("password = { file = \"pw\" }\nrestrict_default_user = true");
-    let world = packaged(&DB, DEBIAN);
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    let cluster = packaged(&DB, DEBIAN);
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster);
 }
 
 #[test]
 fn packages_that_start_their_services_are_taken_over() {
     let service = zookeeper("");
-    let mut world = packaged(&DB, DEBIAN);
+    let mut cluster = packaged(&DB, DEBIAN);
     for host in DB {
-        world.restart(host, SERVER);
-        world.restart(host, ZK);
-        world.node_mut(host).machine.unit(SERVER).is_enabled = true;
-        world.node_mut(host).machine.unit(ZK).is_enabled = true;
+        cluster.restart(host, SERVER);
+        cluster.restart(host, ZK);
+        cluster.node_mut(host).machine.unit(SERVER).is_enabled = true;
+        cluster.node_mut(host).machine.unit(ZK).is_enabled = true;
     }
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster);
 }
 
 #[test]
 fn a_quorum_of_keeper_comes_up_together() {
     let service = keeper("password = { file = \"pw\" }");
-    let mut world = packaged(&DB, MODERN);
+    let mut cluster = packaged(&DB, MODERN);
     for host in DB {
-        world.restart(host, SERVER);
-        world.node_mut(host).machine.unit(SERVER).is_enabled = true;
+        cluster.restart(host, SERVER);
+        cluster.node_mut(host).machine.unit(SERVER).is_enabled = true;
     }
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster);
     converge_from_everywhere(&*service, &Cluster::new(&DB, MODERN));
 }
 
@@ -59,11 +59,11 @@ fn a_single_host_is_a_cluster_of_one() {
 #[test]
 fn a_cluster_made_by_hand_from_the_runbook_is_adopted() {
     let service = zookeeper("");
-    let mut world = built(&*service, DEBIAN);
+    let mut cluster = built(&*service, DEBIAN);
     for host in DB {
         for name in ["clusters", "macros", "keeper", "settings"] {
             let path = format!("{CONFIG_D}/{name}.xml");
-            let node = world.node_mut(host);
+            let node = cluster.node_mut(host);
             let file = node.machine.files.get_mut(&path).unwrap();
             // As the runbook writes it: no indentation, no blank lines.
             let lines: Vec<&str> = file
@@ -74,13 +74,13 @@ fn a_cluster_made_by_hand_from_the_runbook_is_adopted() {
                 .collect();
             file.text = lines.join("\n") + "\n";
         }
-        let node = world.node_mut(host);
+        let node = cluster.node_mut(host);
         let zoo = node.machine.files.get_mut(ZOO_CFG).unwrap();
         zoo.text = zoo.text.replace(
             "4lw.commands.whitelist=conf,mntr,ruok,srvr",
             "4lw.commands.whitelist = *",
         );
     }
-    let left = plan(&*service, &world);
+    let left = plan(&*service, &cluster);
     assert!(is_settled(&left), "{}", render(&left));
 }

@@ -12,67 +12,67 @@ const QUIET: &str = "coordination = \"zookeeper\"\n";
 
 /// The cluster of three, with a fourth host beside it.
 fn with_fourth(service: &dyn Service, version: &'static str) -> Cluster {
-    let mut world = built(service, version);
+    let mut cluster = built(service, version);
     let mut fourth = Cluster::new(&["db4"], version);
     fourth.install_both("db4");
-    world.nodes.extend(fourth.nodes);
-    world
+    cluster.nodes.extend(fourth.nodes);
+    cluster
 }
 
 #[test]
 fn a_replica_joins_without_the_quorum() {
-    let world = with_fourth(&*zookeeper(""), DEBIAN);
+    let cluster = with_fourth(&*zookeeper(""), DEBIAN);
     let service = service_on(
         &FOUR,
         &format!("{QUIET}coordination_hosts = [\"db1\", \"db2\", \"db3\"]"),
     );
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster);
 }
 
 #[test]
-fn a_member_joins_the_quorum_first_as_a_newcomer_then_the_others_learn_of_it() {
+fn a_member_joins_the_quorum_before_the_others_learn_of_it() {
     let three = format!("{QUIET}coordination_hosts = [\"db1\", \"db2\"]");
     let service = testing_quietly(&DB, &three);
-    let world = built(&*service, DEBIAN);
+    let cluster = built(&*service, DEBIAN);
     let service = zookeeper("");
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster);
 }
 
 #[test]
 fn a_member_leaves_the_quorum_and_its_number_is_not_given_again() {
-    let mut world = built(&*zookeeper(""), DEBIAN);
+    let mut cluster = built(&*zookeeper(""), DEBIAN);
     let service = testing_quietly(&DB, &format!("{QUIET}coordination_hosts = [\"db1\", \"db2\"]"));
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
-    converge(&*service, &mut world);
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster);
+    converge(&*service, &mut cluster);
     assert!(
-        world
+        cluster
             .node("db1")
             .machine
             .text(ZOO_CFG)
             .contains("# highest server number ever given: 3")
     );
-    assert!(world.node("db3").zookeeper.is_none());
+    assert!(cluster.node("db3").zookeeper.is_none());
 
     // A host of another name gets the next number.
     let mut fourth = Cluster::new(&["db4"], DEBIAN);
     fourth.install_both("db4");
-    world.nodes.extend(fourth.nodes);
-    world.nodes.retain(|node| node.name() != "db3");
-    world.forget("db3");
+    cluster.nodes.extend(fourth.nodes);
+    cluster.nodes.retain(|node| node.name() != "db3");
+    cluster.forget("db3");
     let service = service_on(&["db1", "db2", "db4"], QUIET);
-    converge(&*service, &mut world);
+    converge(&*service, &mut cluster);
     assert!(
-        world
+        cluster
             .node("db4")
             .machine
             .text(ZOO_CFG)
             .contains("server.4=db4:2888:3888")
     );
     assert!(
-        !world
+        !cluster
             .node("db4")
             .machine
             .text(ZOO_CFG)
@@ -83,19 +83,22 @@ fn a_member_leaves_the_quorum_and_its_number_is_not_given_again() {
 #[test]
 fn a_member_joins_keeper() {
     let three = "coordination_hosts = [\"db1\", \"db2\"]";
-    let world = built(&*testing_quietly(&DB, three), MODERN);
+    let cluster = built(&*testing_quietly(&DB, three), MODERN);
     let service = keeper("");
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster);
 }
 
 #[test]
 fn a_host_of_the_highest_number_that_left_keeper_is_remembered() {
-    let mut world = built(&*keeper(""), MODERN);
+    let mut cluster = built(&*keeper(""), MODERN);
     let service = testing_quietly(&DB, "coordination_hosts = [\"db1\", \"db2\"]");
-    converge_from_everywhere(&*service, &world);
-    converge(&*service, &mut world);
-    let text = world.node("db1").machine.text(&format!("{CONFIG_D}/keeper.xml"));
+    converge_from_everywhere(&*service, &cluster);
+    converge(&*service, &mut cluster);
+    let text = cluster
+        .node("db1")
+        .machine
+        .text(&format!("{CONFIG_D}/keeper.xml"));
     assert!(
         text.contains("<!-- highest server number ever given: 3 -->"),
         "{text}"
@@ -104,17 +107,17 @@ fn a_host_of_the_highest_number_that_left_keeper_is_remembered() {
 
 #[test]
 fn a_leader_that_the_inventory_does_not_name_is_stopped_by_hand() {
-    let mut world = built(&*zookeeper(""), DEBIAN);
-    world.inject(&Fault::Handover);
+    let mut cluster = built(&*zookeeper(""), DEBIAN);
+    cluster.inject(&Fault::Handover);
     let service = testing_quietly(&["db1", "db2"], QUIET);
-    assert_snapshot!(shown(&*service, &world));
+    assert_snapshot!(shown(&*service, &cluster));
 }
 
 #[test]
-fn a_replica_that_is_gone_is_told_of() {
-    let mut world = built(&*zookeeper(""), DEBIAN);
-    world.register("db9");
-    assert_snapshot!(shown(&*zookeeper(""), &world));
+fn a_replica_that_is_gone_is_reported() {
+    let mut cluster = built(&*zookeeper(""), DEBIAN);
+    cluster.register("db9");
+    assert_snapshot!(shown(&*zookeeper(""), &cluster));
 }
 
 /// A service whose inventory gives a warning (an even quorum).

@@ -4,15 +4,15 @@ mod basis;
 mod checks;
 mod drift;
 mod fresh;
+mod in_time;
 mod members;
-mod played;
 mod refused;
+mod rejoin;
 mod restart;
 mod rig;
 mod runbook;
 mod scale;
 mod settings;
-mod stranded;
 
 use ::plan::{Level, Verdict};
 use protocol::{Action, Operation};
@@ -101,11 +101,11 @@ fn among(hosts: &[&str], more: &str) -> Box<dyn Service> {
 }
 
 /// The cluster on these hosts, with all four there.
-fn cluster(hosts: &[&str], more: &str, version: &'static str) -> Cluster {
-    let mut world = packaged(&ALL, version);
-    converge(&*among(hosts, more), &mut world);
-    assert!(world.write(WRITTEN));
-    world
+fn built_among(hosts: &[&str], more: &str, version: &'static str) -> Cluster {
+    let mut cluster = packaged(&ALL, version);
+    converge(&*among(hosts, more), &mut cluster);
+    assert!(cluster.write(WRITTEN));
+    cluster
 }
 
 fn service_on(hosts: &[&str], more: &str) -> Box<dyn Service> {
@@ -123,32 +123,32 @@ fn keeper(more: &str) -> Box<dyn Service> {
 
 /// Hosts whose packages were installed and never started.
 fn packaged(hosts: &[&str], version: &'static str) -> Cluster {
-    let mut world = Cluster::new(hosts, version);
+    let mut cluster = Cluster::new(hosts, version);
     for host in hosts {
-        world.install_both(host);
+        cluster.install_both(host);
     }
-    world
+    cluster
 }
 
 /// A cluster that was built by our own plan, with a replicated table.
 fn built(service: &dyn Service, version: &'static str) -> Cluster {
     let hosts: Vec<&str> = service.hosts().iter().map(types::HostName::as_str).collect();
-    let mut world = packaged(&hosts, version);
-    converge(service, &mut world);
+    let mut cluster = packaged(&hosts, version);
+    converge(service, &mut cluster);
     // The client makes its table and writes into it.
-    assert!(world.write(WRITTEN));
-    world
+    assert!(cluster.write(WRITTEN));
+    cluster
 }
 
-fn plan(service: &dyn Service, world: &Cluster) -> StepPlan {
-    plan_allowing(service, world, &[])
+fn plan(service: &dyn Service, cluster: &Cluster) -> StepPlan {
+    plan_allowing(service, cluster, &[])
 }
 
-fn plan_allowing(service: &dyn Service, world: &Cluster, allow: &[&str]) -> StepPlan {
-    let facts = world.facts(service);
+fn plan_allowing(service: &dyn Service, cluster: &Cluster, allow: &[&str]) -> StepPlan {
+    let facts = cluster.facts(service);
     let mut earlier: Vec<Task> = Vec::new();
     for host in service.hosts() {
-        let node = world.node(host.as_str());
+        let node = cluster.node(host.as_str());
         if node.is_up && node.machine.packages.is_empty() {
             let mut names = vec![
                 service.vars()["package"].clone(),
@@ -167,12 +167,12 @@ fn plan_allowing(service: &dyn Service, world: &Cluster, allow: &[&str]) -> Step
 }
 
 /// The plan as text, without what is only good to know.
-fn shown(service: &dyn Service, world: &Cluster) -> String {
-    shown_allowing(service, world, &[])
+fn shown(service: &dyn Service, cluster: &Cluster) -> String {
+    shown_allowing(service, cluster, &[])
 }
 
-fn shown_allowing(service: &dyn Service, world: &Cluster, allow: &[&str]) -> String {
-    let mut plan = plan_allowing(service, world, allow);
+fn shown_allowing(service: &dyn Service, cluster: &Cluster, allow: &[&str]) -> String {
+    let mut plan = plan_allowing(service, cluster, allow);
     plan.notes
         .retain(|note| note.level == Level::Warning && !note.text.contains("has no password"));
     for task in &mut plan.tasks {
@@ -186,34 +186,34 @@ fn is_settled(plan: &StepPlan) -> bool {
 }
 
 /// Plans, carries the plan out, and expects that all gates pass and nothing is left to do.
-fn converge(service: &dyn Service, world: &mut Cluster) {
-    converge_allowing(service, world, &[]);
+fn converge(service: &dyn Service, cluster: &mut Cluster) {
+    converge_allowing(service, cluster, &[]);
 }
 
-fn converge_allowing(service: &dyn Service, world: &mut Cluster, allow: &[&str]) {
-    let found = plan_allowing(service, world, allow);
-    perform(service, world, &found.tasks);
-    let facts = world.facts(service);
+fn converge_allowing(service: &dyn Service, cluster: &mut Cluster, allow: &[&str]) {
+    let found = plan_allowing(service, cluster, allow);
+    perform(service, cluster, &found.tasks);
+    let facts = cluster.facts(service);
     let gates = found.tasks.iter().flat_map(|task| &task.gates);
     for gate in gates.filter(|gate| gate.check != "votes") {
         let verdict = service.judge(&gate.check, gate.host.as_ref(), &facts);
         assert_eq!(verdict, Verdict::Pass, "{}", gate.title);
     }
-    let left = plan_allowing(service, world, allow);
+    let left = plan_allowing(service, cluster, allow);
     assert!(is_settled(&left), "{}", render(&left));
     if allow.is_empty() {
-        assert!(world.violations().is_empty(), "{:?}", world.violations());
-        assert!(world.has_value(WRITTEN) || !world.has_tables());
+        assert!(cluster.violations().is_empty(), "{:?}", cluster.violations());
+        assert!(cluster.has_value(WRITTEN) || !cluster.has_tables());
     }
 }
 
 /// Carries tasks out under the budget of one, as the executor does: a host that is missed blocks the disruption of others
 /// until a node that disrupts it has passed its gates.
-fn perform(service: &dyn Service, world: &mut Cluster, tasks: &[Task]) {
-    let mut missed = service.unavailable(&world.facts(service));
+fn perform(service: &dyn Service, cluster: &mut Cluster, tasks: &[Task]) {
+    let mut missed = service.unavailable(&cluster.facts(service));
     for task in tasks {
         for gate in &task.before {
-            wait(service, world, gate, &task.title);
+            wait(service, cluster, gate, &task.title);
         }
         if task.disrupts {
             let others: Vec<_> = missed.iter().filter(|host| **host != task.host).collect();
@@ -225,32 +225,32 @@ fn perform(service: &dyn Service, world: &mut Cluster, tasks: &[Task]) {
             );
             missed.remove(&task.host);
         }
-        world.perform(task);
+        cluster.perform(task);
         // What is true only until a later task.
         for gate in task.gates.iter().filter(|gate| gate.check == "votes") {
-            wait(service, world, gate, &task.title);
+            wait(service, cluster, gate, &task.title);
         }
     }
 }
 
 /// Waits until a gate passes.
-fn wait(service: &dyn Service, world: &mut Cluster, gate: &::plan::Gate, title: &str) {
+fn wait(service: &dyn Service, cluster: &mut Cluster, gate: &::plan::Gate, title: &str) {
     for left in (0..5).rev() {
-        match service.judge(&gate.check, gate.host.as_ref(), &world.facts(service)) {
+        match service.judge(&gate.check, gate.host.as_ref(), &cluster.facts(service)) {
             Verdict::Pass => return,
             verdict => assert!(left > 0, "{title}: {}: {verdict:?}", gate.title),
         }
-        world.tick();
+        cluster.tick();
     }
 }
 
 /// The same, but the run dies after each of its actions in turn: the next plan always finishes the work.
-fn converge_from_everywhere(service: &dyn Service, world: &Cluster) {
-    let tasks = plan(service, world).tasks;
+fn converge_from_everywhere(service: &dyn Service, cluster: &Cluster) {
+    let tasks = plan(service, cluster).tasks;
     for survived in 0..=tasks.len() {
-        let mut world = world.clone();
-        perform(service, &mut world, &tasks[..survived]);
-        world.tick();
-        converge(service, &mut world);
+        let mut cluster = cluster.clone();
+        perform(service, &mut cluster, &tasks[..survived]);
+        cluster.tick();
+        converge(service, &mut cluster);
     }
 }

@@ -7,13 +7,13 @@ use crate::tests::rig::Rig as _;
 use cases::plan_restart;
 
 /// What is left of a restart that was asked for then, wherever the run died.
-fn restarted(service: &dyn Service, world: &Cluster) -> String {
-    let then = world.facts(service);
+fn restarted(service: &dyn Service, cluster: &Cluster) -> String {
+    let then = cluster.facts(service);
     let whole = plan_restart(service, &STEPS, &then, &then);
     for survived in 0..=whole.tasks.len() {
-        let mut world = world.clone();
-        perform(service, &mut world, &whole.tasks[..survived]);
-        let rest = plan_restart(service, &STEPS, &world.facts(service), &then);
+        let mut cluster = cluster.clone();
+        perform(service, &mut cluster, &whole.tasks[..survived]);
+        let rest = plan_restart(service, &STEPS, &cluster.facts(service), &then);
         let restarts = |tasks: &[Task]| {
             tasks
                 .iter()
@@ -26,10 +26,10 @@ fn restarted(service: &dyn Service, world: &Cluster) -> String {
             "{}",
             render(&rest)
         );
-        perform(service, &mut world, &rest.tasks);
-        let left = plan_restart(service, &STEPS, &world.facts(service), &then);
+        perform(service, &mut cluster, &rest.tasks);
+        let left = plan_restart(service, &STEPS, &cluster.facts(service), &then);
         assert!(is_settled(&left), "{}", render(&left));
-        assert!(world.has_value(WRITTEN) && world.violations().is_empty());
+        assert!(cluster.has_value(WRITTEN) && cluster.violations().is_empty());
     }
     let mut whole = whole;
     whole.notes.clear();
@@ -51,10 +51,10 @@ fn the_server_whose_keeper_leads_restarts_last() {
 #[test]
 fn a_server_that_does_not_run_is_only_started() {
     let service = keeper("");
-    let mut world = built(&*service, MODERN);
-    let then = world.facts(&*service);
-    world.stop("db3", fakes::clickhouse::SERVER);
-    let plan = plan_restart(&*service, &STEPS, &world.facts(&*service), &then);
+    let mut cluster = built(&*service, MODERN);
+    let then = cluster.facts(&*service);
+    cluster.stop("db3", fakes::clickhouse::SERVER);
+    let plan = plan_restart(&*service, &STEPS, &cluster.facts(&*service), &then);
     let on_db3: Vec<&str> = plan
         .tasks
         .iter()
@@ -62,11 +62,11 @@ fn a_server_that_does_not_run_is_only_started() {
         .map(|task| task.title.as_str())
         .collect();
     assert_eq!(on_db3, ["start clickhouse-server.service"]);
-    perform(&*service, &mut world, &plan.tasks);
+    perform(&*service, &mut cluster, &plan.tasks);
     assert!(is_settled(&plan_restart(
         &*service,
         &STEPS,
-        &world.facts(&*service),
+        &cluster.facts(&*service),
         &then
     )));
 }

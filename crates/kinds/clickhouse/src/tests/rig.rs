@@ -1,4 +1,4 @@
-//! What tests do with a world beside carrying out plans.
+//! Operations of tests on a cluster, beside performing plans.
 
 use plan::{Facts, HostFacts};
 use protocol::{Operation, UnitVerb};
@@ -9,7 +9,7 @@ use fakes::clickhouse::{Cluster, Node};
 use kit::Service;
 use kit::Task;
 
-/// What tests do with one beside what the fake itself offers.
+/// Operations of tests, beside those of the fake itself.
 pub(super) trait Rig: Sized {
     fn node(&self, name: &str) -> &Node;
 
@@ -26,7 +26,7 @@ pub(super) trait Rig: Sized {
 
     fn does(&mut self, name: &str, operation: &Operation);
 
-    /// What installing the packages comes to.
+    /// Installs the packages of both services.
     fn install_both(&mut self, name: &str);
 
     fn tell_unit(&mut self, name: &str, unit: &str, verb: UnitVerb);
@@ -35,7 +35,7 @@ pub(super) trait Rig: Sized {
 
     fn stop(&mut self, name: &str, unit: &str);
 
-    /// A replica that the quorum has on its books.
+    /// Registers a replica in the quorum.
     fn register(&mut self, replica: &str);
 
     fn forget(&mut self, replica: &str);
@@ -44,7 +44,7 @@ pub(super) trait Rig: Sized {
 
     fn has_quorum(&self) -> bool;
 
-    /// Does what an action does, after checking what it relies on, as the agent does.
+    /// Performs an action after its preconditions, as the agent does.
     fn perform(&mut self, task: &Task);
 
     fn facts(&self, service: &dyn Service) -> Facts;
@@ -167,7 +167,7 @@ impl Rig for Cluster {
             let is_up = self.nodes.iter().any(|node| node.host == *host && node.is_up);
             let observed = if is_up {
                 let answers = service.queries(host).into_iter().map(|query| {
-                    let fact = self.answer(host, &query).expect("a question for this world");
+                    let fact = self.answer(host, &query).expect("a question for this fake");
                     (query, fact)
                 });
                 HostFacts::Observed(answers.collect())

@@ -24,25 +24,34 @@ fn flat(text: &str) -> String {
 
 #[test]
 fn every_file_is_the_runbooks_but_for_its_indentation() {
-    let world = built(&*keeper(""), MODERN);
+    let cluster = built(&*keeper(""), MODERN);
     for name in ["clusters", "macros", "keeper", "settings"] {
-        let ours = world.node("db1").machine.text(&format!("{CONFIG_D}/{name}.xml"));
+        let ours = cluster
+            .node("db1")
+            .machine
+            .text(&format!("{CONFIG_D}/{name}.xml"));
         assert_eq!(flat(ours), example(name), "{name}.xml");
     }
-    let other = world.node("db3").machine.text(&format!("{CONFIG_D}/macros.xml"));
+    let other = cluster
+        .node("db3")
+        .machine
+        .text(&format!("{CONFIG_D}/macros.xml"));
     assert_eq!(flat(other), example("macros").replace("db1", "db3"));
-    let other = world.node("db3").machine.text(&format!("{CONFIG_D}/keeper.xml"));
+    let other = cluster
+        .node("db3")
+        .machine
+        .text(&format!("{CONFIG_D}/keeper.xml"));
     let id = |id: u32| format!("<server_id>{id}</server_id>");
     assert_eq!(flat(other), example("keeper").replace(&id(1), &id(3)));
 }
 
 #[test]
 fn the_files_as_they_are_written() {
-    let world = built(
+    let cluster = built(
         &*keeper("password = { file = \"pw\" }\nrestrict_default_user = true"),
         MODERN,
     );
-    let files = &world.node("db2").machine.files;
+    let files = &cluster.node("db2").machine.files;
     let ours: Vec<String> = files
         .iter()
         .filter(|(path, _)| path.contains(".d/"))
@@ -58,8 +67,8 @@ fn the_files_as_they_are_written() {
 
 #[test]
 fn old_servers_get_the_old_root_element() {
-    let world = built(&*zookeeper(""), DEBIAN);
-    let ours = world
+    let cluster = built(&*zookeeper(""), DEBIAN);
+    let ours = cluster
         .node("db1")
         .machine
         .text(&format!("{CONFIG_D}/clusters.xml"));
@@ -81,12 +90,12 @@ fn the_engine_of_a_new_server_takes_the_files() {
     let Some(python) = std::env::var_os("CLUSTERCTL_TEST_CHDB") else {
         return;
     };
-    let world = built(
+    let cluster = built(
         &*keeper("password = { file = \"pw\" }\nrestrict_default_user = true"),
         MODERN,
     );
     let dir = tempfile::tempdir().unwrap();
-    for (path, file) in &world.node("db2").machine.files {
+    for (path, file) in &cluster.node("db2").machine.files {
         if let Some(name) = path.strip_prefix("/etc/clickhouse-server/") {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -9,12 +9,12 @@ use fakes::clickhouse::{KEEPER_LOG, Place, SERVER, ZK, ZOO_CFG};
 
 const KEEPER_FILE: &str = "/etc/clickhouse-server/config.d/keeper.xml";
 
-fn settled(service: &dyn Service, world: &Cluster, hosts: &[&str]) {
-    let mut world = world.clone();
-    converge(service, &mut world);
-    assert!(world.write(2), "a write is acknowledged");
+fn settled(service: &dyn Service, cluster: &Cluster, hosts: &[&str]) {
+    let mut cluster = cluster.clone();
+    converge(service, &mut cluster);
+    assert!(cluster.write(2), "a write is acknowledged");
     for host in ALL {
-        let node = world.node(host);
+        let node = cluster.node(host);
         let is_member = hosts.contains(&host);
         assert_eq!(node.answers(), is_member, "{host}");
         assert_eq!(node.machine.unit_fact(SERVER).is_enabled(), is_member, "{host}");
@@ -29,11 +29,11 @@ fn settled(service: &dyn Service, world: &Cluster, hosts: &[&str]) {
 
 /// Snapshot, convergence from wherever a run dies, and the state at the end.
 fn scaled(from: &[&str], to: &[&str], more: &str, version: &'static str) -> String {
-    let world = cluster(from, more, version);
+    let cluster = built_among(from, more, version);
     let service = among(to, more);
-    let found = shown(&*service, &world);
-    converge_from_everywhere(&*service, &world);
-    settled(&*service, &world, to);
+    let found = shown(&*service, &cluster);
+    converge_from_everywhere(&*service, &cluster);
+    settled(&*service, &cluster, to);
     found
 }
 
@@ -52,22 +52,22 @@ fn a_host_is_removed() {
 }
 
 /// All hosts but the one that leads.
-fn but_the_leader(world: &Cluster) -> Vec<&'static str> {
-    let mut nodes = world.nodes.iter();
+fn but_the_leader(cluster: &Cluster) -> Vec<&'static str> {
+    let mut nodes = cluster.nodes.iter();
     let leader = nodes.find(|node| node.place == Place::Leading).unwrap().name();
     ALL.into_iter().filter(|host| *host != leader).collect()
 }
 
 #[test]
-fn whoever_leads_hands_over_before_it_is_removed() {
+fn a_leader_steps_down_before_it_is_removed() {
     for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
-        let world = cluster(&ALL, more, version);
-        let rest = but_the_leader(&world);
+        let cluster = built_among(&ALL, more, version);
+        let rest = but_the_leader(&cluster);
         let service = among(&rest, more);
-        let found = shown(&*service, &world);
+        let found = shown(&*service, &cluster);
         assert!(found.contains("another one leads before"), "{found}");
-        converge_from_everywhere(&*service, &world);
-        settled(&*service, &world, &rest);
+        converge_from_everywhere(&*service, &cluster);
+        settled(&*service, &cluster, &rest);
     }
 }
 
@@ -81,90 +81,90 @@ fn one_host_takes_the_place_of_another() {
 fn a_dead_host_is_replaced() {
     // Keeper's leader lets it go by itself; ZooKeeper has nothing to spare while its members learn of the newcomer.
     for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
-        let mut world = cluster(&DB, more, version);
-        world.inject(&Fault::Down(cases::host("db1")));
+        let mut cluster = built_among(&DB, more, version);
+        cluster.inject(&Fault::Down(cases::host("db1")));
         let service = among(&["db2", "db3", "db4"], more);
-        assert_snapshot!(shown(&*service, &world));
+        assert_snapshot!(shown(&*service, &cluster));
         let allowed = ["clickhouse.outage=db2", "clickhouse.outage=db3"];
-        converge_allowing(&*service, &mut world, &allowed);
-        assert!(world.write(2) && world.has_value(WRITTEN) && world.violations().is_empty());
+        converge_allowing(&*service, &mut cluster, &allowed);
+        assert!(cluster.write(2) && cluster.has_value(WRITTEN) && cluster.violations().is_empty());
     }
 }
 
 #[test]
-fn what_a_host_alone_holds_is_not_left_behind() {
-    let mut world = cluster(&DB, "", MODERN);
-    world.node_mut("db1").local_table = Some("default.notes".to_owned());
+fn data_on_one_host_alone_is_not_left_behind() {
+    let mut cluster = built_among(&DB, "", MODERN);
+    cluster.node_mut("db1").local_table = Some("default.notes".to_owned());
     let service = among(&["db2", "db3"], "");
-    assert_snapshot!(shown(&*service, &world));
-    converge_allowing(&*service, &mut world, &["clickhouse.abandon=db1"]);
-    assert!(!world.node("db1").answers());
-    assert!(world.node("db1").machine.files.contains_key(KEEPER_LOG));
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_allowing(&*service, &mut cluster, &["clickhouse.abandon=db1"]);
+    assert!(!cluster.node("db1").answers());
+    assert!(cluster.node("db1").machine.files.contains_key(KEEPER_LOG));
 
     // The only replica of a table.
-    let mut world = cluster(&DB, "", MODERN);
+    let mut cluster = built_among(&DB, "", MODERN);
     for host in ["db2", "db3"] {
-        world.node_mut(host).table = None;
-        world.forget(host);
+        cluster.node_mut(host).table = None;
+        cluster.forget(host);
     }
-    assert_snapshot!(shown(&*service, &world));
+    assert_snapshot!(shown(&*service, &cluster));
 }
 
 #[test]
-fn a_host_that_has_what_others_lack_goes_only_when_they_have_it() {
+fn a_host_with_data_that_others_lack_is_removed_when_they_have_it() {
     let service = among(&["db2", "db3"], "");
-    let mut world = cluster(&DB, "", MODERN);
+    let mut cluster = built_among(&DB, "", MODERN);
     for host in ["db2", "db3"] {
-        world.node_mut(host).fetches_from = i64::MAX;
-        world.node_mut(host).table.as_mut().unwrap().clear();
+        cluster.node_mut(host).fetches_from = i64::MAX;
+        cluster.node_mut(host).table.as_mut().unwrap().clear();
     }
-    let gates: Vec<::plan::Gate> = plan(&*service, &world)
+    let gates: Vec<::plan::Gate> = plan(&*service, &cluster)
         .tasks
         .iter()
         .filter(|task| task.title.contains("disable and stop"))
         .flat_map(|task| task.before.clone())
         .collect();
-    let facts = world.facts(&*service);
+    let facts = cluster.facts(&*service);
     let verdict = service.judge(&gates[0].check, gates[0].host.as_ref(), &facts);
     assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
 }
 
 #[test]
 fn hosts_that_never_were_members_are_left_alone() {
-    let mut world = cluster(&DB, ZOO, DEBIAN);
-    world.restart("db4", ZK);
-    world.restart("db4", SERVER);
-    let left = plan(&*among(&DB, ZOO), &world);
+    let mut cluster = built_among(&DB, ZOO, DEBIAN);
+    cluster.restart("db4", ZK);
+    cluster.restart("db4", SERVER);
+    let left = plan(&*among(&DB, ZOO), &cluster);
     assert!(is_settled(&left), "{}", render(&left));
 }
 
 /// The leader takes newcomers in when its own file names them, and so does one that is to leave.
 #[test]
-fn whoever_leads_is_replaced() {
+fn a_leader_is_replaced() {
     for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
-        let world = cluster(&DB, more, version);
-        let rest = but_the_leader(&world);
+        let cluster = built_among(&DB, more, version);
+        let rest = but_the_leader(&cluster);
         let service = among(&rest, more);
-        converge_from_everywhere(&*service, &world);
-        settled(&*service, &world, &rest);
+        converge_from_everywhere(&*service, &cluster);
+        settled(&*service, &cluster, &rest);
     }
 }
 
 /// Seen: the file that it has still is from before the one that goes had come, and looked as if the others were to do
 /// without that one already. It led, and who came back did not know it.
 #[test]
-fn whoever_comes_back_takes_the_place_of_who_had_taken_its() {
+fn a_former_member_replaces_its_replacement() {
     for (more, version, path) in [(ZOO, DEBIAN, ZOO_CFG), ("", MODERN, KEEPER_FILE)] {
-        let mut world = cluster(&DB, more, version);
-        world.inject(&Fault::Down(cases::host("db1")));
+        let mut cluster = built_among(&DB, more, version);
+        cluster.inject(&Fault::Down(cases::host("db1")));
         let without = among(&["db2", "db3", "db4"], more);
         let allowed = ["clickhouse.outage=db2", "clickhouse.outage=db3"];
-        converge_allowing(&*without, &mut world, &allowed);
-        world.inject(&Fault::Up(cases::host("db1")));
-        world.tick();
-        converge(&*without, &mut world);
+        converge_allowing(&*without, &mut cluster, &allowed);
+        cluster.inject(&Fault::Up(cases::host("db1")));
+        cluster.tick();
+        converge(&*without, &mut cluster);
         let service = among(&DB, more);
-        let found = plan(&*service, &world);
+        let found = plan(&*service, &cluster);
         for host in DB {
             let mut written = found
                 .tasks
@@ -179,21 +179,21 @@ fn whoever_comes_back_takes_the_place_of_who_had_taken_its() {
                 });
             assert!(written.next().unwrap().contains("db4"), "{}", render(&found));
         }
-        converge_from_everywhere(&*service, &world);
-        settled(&*service, &world, &DB);
+        converge_from_everywhere(&*service, &cluster);
+        settled(&*service, &cluster, &DB);
     }
 }
 
 /// Seen with a host that was cut off: while a leader was chosen, all servers were restarted at once.
 #[test]
-fn while_a_leader_is_chosen_members_are_restarted_one_after_another() {
+fn members_are_restarted_one_after_another_during_an_election() {
     for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
-        let mut world = cluster(&DB, more, version);
+        let mut cluster = built_among(&DB, more, version);
         for host in DB {
-            world.inject(&Fault::Cut(cases::host(host)));
+            cluster.inject(&Fault::Cut(cases::host(host)));
         }
         let service = among(&DB, &format!("{more}ddl_path = \"/clickhouse/other/ddl\"\n"));
-        let found = plan(&*service, &world);
+        let found = plan(&*service, &cluster);
         let restarts = found.tasks.iter().filter(|task| task.title.contains("restart"));
         assert!(
             restarts.into_iter().all(|task| task.disrupts),

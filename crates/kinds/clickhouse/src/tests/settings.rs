@@ -6,7 +6,7 @@ use super::*;
 use crate::tests::errors;
 
 #[test]
-fn what_is_wrong_is_told_all_at_once() {
+fn all_errors_are_reported_at_once() {
     let found = errors(&inventory(
         &DB,
         "cluster = \"a b\"\nlisten = [\"db1\"]\ncoordination = \"zookeper\"\ncoordination_hosts = [\"db9\"]\npasword = 1\n",
@@ -27,7 +27,7 @@ fn an_even_quorum_is_warned_of() {
 }
 
 #[test]
-fn a_named_ensemble_is_asked_and_not_touched() {
+fn an_external_quorum_is_observed_and_not_changed() {
     let service = zookeeper("zookeeper = { nodes = [\"zk1\", \"zk2:2182\"] }");
     let queries = service.queries(&cases::host("db1"));
     let asked: Vec<String> = queries

@@ -23,48 +23,49 @@ fn up_to_restart<'p>(plan: &'p StepPlan, name: &str) -> &'p [Task] {
 
 /// Seen where the leader's host went down right before: none served, and so none was missed.
 #[test]
-fn while_a_leader_is_looked_for_no_member_is_spared() {
-    let mut world = cluster(&ALL, ZOO, DEBIAN);
+fn no_member_is_spared_during_an_election() {
+    let mut cluster = built_among(&ALL, ZOO, DEBIAN);
     let service = other_heap();
-    let mut nodes = world.nodes.iter();
+    let mut nodes = cluster.nodes.iter();
     let leader = nodes
         .find(|node| node.place == Place::Leading)
         .unwrap()
         .host
         .clone();
     let other = ALL.into_iter().find(|name| *name != leader.as_str()).unwrap();
-    let restart = restart_on(&plan(&*service, &world), other);
-    world.pace = Pace {
+    let restart = restart_on(&plan(&*service, &cluster), other);
+    cluster.pace = Pace {
         elect_us: 2_000_000,
-        ..world.pace
+        ..cluster.pace
     };
-    world.inject(&Fault::Down(leader.clone()));
+    cluster.inject(&Fault::Down(leader.clone()));
     let gate = restart.before.last().unwrap();
-    let verdict = |world: &Cluster| service.judge(&gate.check, gate.host.as_ref(), &world.facts(&*service));
+    let verdict =
+        |cluster: &Cluster| service.judge(&gate.check, gate.host.as_ref(), &cluster.facts(&*service));
     let waits = |looking: usize| Verdict::Wait(format!("{looking} of 4 members look for a leader"));
-    assert_eq!(verdict(&world), waits(3));
+    assert_eq!(verdict(&cluster), waits(3));
     // Nor when the last is back: the others could choose without it, if nothing keeps them apart, which nobody sees.
-    world.inject(&Fault::Up(leader));
-    assert_eq!(verdict(&world), waits(4));
+    cluster.inject(&Fault::Up(leader));
+    assert_eq!(verdict(&cluster), waits(4));
 }
 
 /// Seen where the leader died while the members were asked: two that looked for the next were restarted at once, for a third
 /// had said that it followed.
 #[test]
-fn members_that_look_for_a_leader_are_in_use_though_one_still_told_of_the_last() {
-    let mut world = cluster(&ALL, ZOO, DEBIAN);
+fn members_in_an_election_are_in_use_though_one_still_named_the_last_leader() {
+    let mut cluster = built_among(&ALL, ZOO, DEBIAN);
     let service = other_heap();
     let is_leading = |node: &&fakes::clickhouse::Node| node.place == Place::Leading;
-    let leader = world.nodes.iter().find(is_leading).unwrap().host.clone();
+    let leader = cluster.nodes.iter().find(is_leading).unwrap().host.clone();
     let mut others = ALL.iter().filter(|name| **name != leader.as_str());
     let (early, late) = (others.next().unwrap(), others.next().unwrap());
-    let before = world.facts(&*service);
-    world.pace = Pace {
+    let before = cluster.facts(&*service);
+    cluster.pace = Pace {
         elect_us: 2_000_000,
-        ..world.pace
+        ..cluster.pace
     };
-    world.inject(&Fault::Crash(leader));
-    let mut facts = world.facts(&*service);
+    cluster.inject(&Fault::Crash(leader));
+    let mut facts = cluster.facts(&*service);
     let said = before
         .hosts()
         .find(|(host, _)| host.as_str() == *early)
@@ -77,154 +78,158 @@ fn members_that_look_for_a_leader_are_in_use_though_one_still_told_of_the_last()
 
 /// Seen after partitions that had healed before the plan came that far: two of five were restarted at once.
 #[test]
-fn who_served_nobody_is_restarted_only_while_that_is_so() {
-    let mut world = cluster(&ALL, ZOO, DEBIAN);
+fn a_voter_outside_the_quorum_is_restarted_only_while_it_is() {
+    let mut cluster = built_among(&ALL, ZOO, DEBIAN);
     let service = other_heap();
-    world.inject(&Fault::Cut(cases::host("db1")));
-    let restart = restart_on(&plan(&*service, &world), "db1");
-    let holds = |world: &Cluster| {
+    cluster.inject(&Fault::Cut(cases::host("db1")));
+    let restart = restart_on(&plan(&*service, &cluster), "db1");
+    let holds = |cluster: &Cluster| {
         let conditions = &restart.action.as_ref().unwrap().only_if;
         assert!(!conditions.is_empty());
         let mut conditions = conditions.iter();
         conditions.all(|condition| {
-            world.answer(&restart.host, &condition.query) == Some(Ok(condition.fact.clone()))
+            cluster.answer(&restart.host, &condition.query) == Some(Ok(condition.fact.clone()))
         })
     };
-    assert!(holds(&world));
-    world.inject(&Fault::Heal(cases::host("db1")));
-    world.tick();
-    assert!(!holds(&world));
+    assert!(holds(&cluster));
+    cluster.inject(&Fault::Heal(cases::host("db1")));
+    cluster.tick();
+    assert!(!holds(&cluster));
 }
 
 /// Seen where a process died and came back between its file and the newcomer's start: with the new members it needs more
 /// followers than there are, and the others could not be restarted without it.
 #[test]
-fn a_member_that_is_ahead_of_the_quorum_is_led_back_to_it() {
+fn a_member_that_is_ahead_of_the_quorum_rejoins_it() {
     for from in [DB, ["db1", "db2", "db4"]] {
-        let mut world = cluster(&from, ZOO, DEBIAN);
+        let mut cluster = built_among(&from, ZOO, DEBIAN);
         let joins = ALL.into_iter().find(|name| !from.contains(name)).unwrap();
         let service = among(&ALL, ZOO);
-        let found = plan(&*service, &world);
+        let found = plan(&*service, &cluster);
         for task in found
             .tasks
             .iter()
             .filter(|task| task.title.contains("/etc/zookeeper/conf/"))
         {
-            world.perform(task);
+            cluster.perform(task);
         }
-        world.restart("db1", ZK);
-        world.restart(joins, ZK);
+        cluster.restart("db1", ZK);
+        cluster.restart(joins, ZK);
         assert!(
-            !world.node("db1").place.serves(),
+            !cluster.node("db1").place.serves(),
             "it does not find most of its members"
         );
         // Back to the quorum as it is; then it learns of the newcomer like the others.
-        let found = plan(&*service, &world);
-        perform(&*service, &mut world, &found.tasks);
-        world.tick();
-        converge(&*service, &mut world);
-        assert!(world.write(2), "a write is acknowledged");
-        assert!(ALL.iter().all(|name| world.node(name).place.serves()));
+        let found = plan(&*service, &cluster);
+        perform(&*service, &mut cluster, &found.tasks);
+        cluster.tick();
+        converge(&*service, &mut cluster);
+        assert!(cluster.write(2), "a write is acknowledged");
+        assert!(ALL.iter().all(|name| cluster.node(name).place.serves()));
     }
 }
 
 /// Seen where one that leaves died right before: it came back with a newcomer among its members, and each of the two found
 /// too few with the leader. Nobody may wait for the newcomer then.
 #[test]
-fn whoever_leaves_and_is_ahead_of_the_quorum_is_led_back_to_it() {
-    let mut world = cluster(&DB, ZOO, DEBIAN);
+fn a_departing_member_that_is_ahead_of_the_quorum_rejoins_it() {
+    let mut cluster = built_among(&DB, ZOO, DEBIAN);
     let service = among(&["db2", "db3", "db4"], ZOO);
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &cluster);
     let first = found.tasks.iter().take_while(|task| !task.disrupts);
     for task in first.filter(|task| task.title.contains("/etc/")) {
-        world.perform(task);
+        cluster.perform(task);
     }
-    world.restart("db1", ZK);
-    world.restart("db4", ZK);
-    world.restart("db4", SERVER);
-    assert!(["db1", "db4"].iter().all(|name| !world.node(name).place.serves()));
-    let found = plan(&*service, &world);
+    cluster.restart("db1", ZK);
+    cluster.restart("db4", ZK);
+    cluster.restart("db4", SERVER);
+    assert!(
+        ["db1", "db4"]
+            .iter()
+            .all(|name| !cluster.node(name).place.serves())
+    );
+    let found = plan(&*service, &cluster);
     // Led by a newcomer, it would follow nobody: the others learn of that one when it has.
     assert_eq!(found.refusals.len(), 2, "{}", render(&found));
-    perform(&*service, &mut world, up_to_restart(&found, "db1"));
-    world.tick();
-    converge(&*service, &mut world);
-    assert!(world.write(2), "a write is acknowledged");
-    assert!(world.node("db1").zookeeper.is_none());
+    perform(&*service, &mut cluster, up_to_restart(&found, "db1"));
+    cluster.tick();
+    converge(&*service, &mut cluster);
+    assert!(cluster.write(2), "a write is acknowledged");
+    assert!(cluster.node("db1").zookeeper.is_none());
 }
 
 /// Seen where one that leaves was led back to the quorum, and its newcomer led next, right before the second round: that
 /// had begun in a file only, and who leaves was never told of the newcomer.
 #[test]
-fn who_leaves_and_does_not_know_who_leads_learns_it_before_the_others_do_without_it() {
-    let mut world = cluster(&DB, ZOO, DEBIAN);
-    let old = world.node("db1").machine.text(ZOO_CFG).to_owned();
+fn a_departing_member_learns_the_leader_before_the_others_do_without_it() {
+    let mut cluster = built_among(&DB, ZOO, DEBIAN);
+    let old = cluster.node("db1").machine.text(ZOO_CFG).to_owned();
     let service = among(&["db2", "db3", "db4"], ZOO);
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &cluster);
     let is_second = |task: &Task| task.reason.contains("a member leaves, now");
     let mut tasks = found.tasks.iter();
     let at = tasks.position(|task| is_second(task) && task.host.as_str() != "db1");
-    perform(&*service, &mut world, &found.tasks[..=at.unwrap()]);
-    world.write_file("db1", ZOO_CFG, &old);
-    world.restart("db1", ZK);
-    assert_eq!(world.node("db4").place, Place::Leading);
-    assert!(!world.node("db1").place.serves());
-    let found = plan(&*service, &world);
+    perform(&*service, &mut cluster, &found.tasks[..=at.unwrap()]);
+    cluster.write_file("db1", ZOO_CFG, &old);
+    cluster.restart("db1", ZK);
+    assert_eq!(cluster.node("db4").place, Place::Leading);
+    assert!(!cluster.node("db1").place.serves());
+    let found = plan(&*service, &cluster);
     assert!(found.refusals.is_empty(), "{}", render(&found));
-    converge(&*service, &mut world);
-    assert!(world.node("db1").zookeeper.is_none());
+    converge(&*service, &mut cluster);
+    assert!(cluster.node("db1").zookeeper.is_none());
 }
 
 /// Seen where a process died right after the inventory had let it go: nobody started it, and its vote was missed.
 #[test]
-fn whoever_leaves_and_died_votes_until_the_others_do_without_it() {
-    let mut world = cluster(&DB, ZOO, DEBIAN);
-    world.stop("db1", ZK);
+fn a_departing_member_that_died_votes_until_the_others_do_without_it() {
+    let mut cluster = built_among(&DB, ZOO, DEBIAN);
+    cluster.stop("db1", ZK);
     let service = among(&["db2", "db3", "db4"], ZOO);
-    converge(&*service, &mut world);
-    assert!(world.write(2), "a write is acknowledged");
-    assert!(world.node("db1").zookeeper.is_none());
+    converge(&*service, &mut cluster);
+    assert!(cluster.write(2), "a write is acknowledged");
+    assert!(cluster.node("db1").zookeeper.is_none());
 }
 
 /// Replicas are independent of each other, and most of a cluster's servers need not be there; the members of the quorum
 /// must (<https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication>).
 #[test]
-fn a_quorum_is_there_without_most_of_the_servers() {
-    let mut world = cluster(&DB, ZOO, DEBIAN);
+fn a_quorum_is_available_without_most_of_the_servers() {
+    let mut cluster = built_among(&DB, ZOO, DEBIAN);
     for name in ["db1", "db2"] {
-        world.node_mut(name).server = None;
+        cluster.node_mut(name).server = None;
     }
-    assert_eq!(world.serving().len(), 1);
-    assert!(world.needed() <= 1);
-    world.stop("db1", ZK);
-    assert!(world.needed() <= 1);
-    world.node_mut("db2").place = Place::Away;
-    assert!(world.needed() > world.serving().len());
+    assert_eq!(cluster.serving().len(), 1);
+    assert!(cluster.needed() <= 1);
+    cluster.stop("db1", ZK);
+    assert!(cluster.needed() <= 1);
+    cluster.node_mut("db2").place = Place::Away;
+    assert!(cluster.needed() > cluster.serving().len());
 }
 
 /// Seen where two knew of a newcomer and two did not: each two voted for one whom the others could not choose.
 #[test]
-fn members_that_look_for_a_leader_in_vain_are_restarted_before_the_servers() {
-    let mut world = cluster(&DB, ZOO, DEBIAN);
+fn members_that_elect_in_vain_are_restarted_before_the_servers() {
+    let mut cluster = built_among(&DB, ZOO, DEBIAN);
     let service = among(&ALL, ZOO);
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &cluster);
     let of_newcomer =
         |task: &&Task| task.title.contains("/etc/zookeeper/conf/") && task.host.as_str() == "db4";
     for task in found.tasks.iter().filter(of_newcomer) {
-        world.perform(task);
+        cluster.perform(task);
     }
-    world.stop("db2", SERVER);
-    world.restart("db4", ZK);
-    world.pace = Pace {
+    cluster.stop("db2", SERVER);
+    cluster.restart("db4", ZK);
+    cluster.pace = Pace {
         elect_us: 3_600_000_000,
-        ..world.pace
+        ..cluster.pace
     };
-    let since = world.now;
-    for node in &mut world.nodes {
+    let since = cluster.now;
+    for node in &mut cluster.nodes {
         node.place = Place::Looking { since };
     }
-    assert!(!world.has_quorum());
-    let found = plan(&*service, &world);
+    assert!(!cluster.has_quorum());
+    let found = plan(&*service, &cluster);
     let restart = restart_on(&found, "db1");
     let is_start = |task: &Task| task.host.as_str() == "db2" && task.tells(SERVER, protocol::UnitVerb::Start);
     let at = |found_at: Option<usize>| found_at.expect("a task");
@@ -235,49 +240,49 @@ fn members_that_look_for_a_leader_in_vain_are_restarted_before_the_servers() {
         render(&found)
     );
     let gate = restart.before.last().unwrap();
-    let verdict = service.judge(&gate.check, gate.host.as_ref(), &world.facts(&*service));
+    let verdict = service.judge(&gate.check, gate.host.as_ref(), &cluster.facts(&*service));
     assert_eq!(verdict, Verdict::Pass);
 }
 
 /// Seen where a host went down while the first learned of a newcomer: a server had died without a quorum, and the budget
 /// kept those from being restarted whom the others needed for one.
 #[test]
-fn members_that_look_for_a_leader_in_vain_do_not_wait_for_servers_that_died_of_it() {
-    let mut world = cluster(&DB, ZOO, DEBIAN);
+fn members_that_elect_in_vain_do_not_wait_for_servers_that_died_of_it() {
+    let mut cluster = built_among(&DB, ZOO, DEBIAN);
     let service = among(&ALL, ZOO);
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &cluster);
     for task in found.tasks.iter().filter(|task| task.title.contains("/etc/")) {
-        world.perform(task);
+        cluster.perform(task);
     }
     for (name, unit) in [("db4", ZK), ("db3", ZK), ("db4", SERVER)] {
-        world.restart(name, unit);
+        cluster.restart(name, unit);
     }
-    world.stop("db2", SERVER);
-    let since = world.now;
-    for node in &mut world.nodes {
+    cluster.stop("db2", SERVER);
+    let since = cluster.now;
+    for node in &mut cluster.nodes {
         node.place = Place::Looking { since };
     }
-    world.tick();
-    assert!(!world.has_quorum(), "two and two vote for different ones");
-    let found = plan(&*service, &world);
-    perform(&*service, &mut world, up_to_restart(&found, "db2"));
-    world.tick();
-    converge(&*service, &mut world);
-    assert!(world.write(2), "a write is acknowledged");
+    cluster.tick();
+    assert!(!cluster.has_quorum(), "two and two vote for different ones");
+    let found = plan(&*service, &cluster);
+    perform(&*service, &mut cluster, up_to_restart(&found, "db2"));
+    cluster.tick();
+    converge(&*service, &mut cluster);
+    assert!(cluster.write(2), "a write is acknowledged");
 }
 
 /// Seen where an election came while the last members learned that it leaves.
 #[test]
-fn a_keeper_that_leads_again_when_all_have_let_it_go_hands_over_once_more() {
-    let mut world = cluster(&DB, "", MODERN);
+fn a_former_keeper_that_leads_again_steps_down_again() {
+    let mut cluster = built_among(&DB, "", MODERN);
     let service = among(&["db1", "db2", "db4"], "");
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &cluster);
     let stop = found
         .tasks
         .iter()
         .position(|task| task.title.contains("disable and stop"));
-    perform(&*service, &mut world, &found.tasks[..stop.unwrap()]);
-    for (node, id) in world.nodes.iter_mut().zip(1..) {
+    perform(&*service, &mut cluster, &found.tasks[..stop.unwrap()]);
+    for (node, id) in cluster.nodes.iter_mut().zip(1..) {
         assert_eq!(node.name(), format!("db{id}"));
         node.tree.raft = (1..).zip(ALL.map(str::to_owned)).collect();
         node.place = match node.name() {
@@ -289,33 +294,38 @@ fn a_keeper_that_leads_again_when_all_have_let_it_go_hands_over_once_more() {
             },
         };
     }
-    world.tick();
-    assert_eq!(world.node("db3").place, Place::Leading);
-    converge(&*service, &mut world);
-    assert!(!world.node("db3").answers());
+    cluster.tick();
+    assert_eq!(cluster.node("db3").place, Place::Leading);
+    converge(&*service, &mut cluster);
+    assert!(!cluster.node("db3").answers());
 }
 
 /// Seen: db2 was to make room for db4 and died; of the four members that the leader's file has, three served, and the next
 /// restart took the majority.
 #[test]
-fn a_keeper_is_not_restarted_while_one_that_leaves_is_dead() {
-    let mut world = cluster(&DB, "", MODERN);
+fn a_keeper_is_not_restarted_while_a_departing_one_is_dead() {
+    let mut cluster = built_among(&DB, "", MODERN);
     let service = among(&["db1", "db3", "db4"], "");
-    let tasks = plan(&*service, &world).tasks;
+    let tasks = plan(&*service, &cluster).tasks;
     let is_restart = |task: &Task| task.title == format!("restart {SERVER}");
     let at = tasks.iter().position(is_restart).expect("a restart");
     for task in &tasks[..at] {
-        world.perform(task);
+        cluster.perform(task);
     }
     let gate = tasks[at].before.last().expect("a gate").clone();
-    let judged = |world: &Cluster| service.judge(&gate.check, gate.host.as_ref(), &world.facts(&*service));
-    assert_eq!(judged(&world), Verdict::Pass);
+    let judged =
+        |cluster: &Cluster| service.judge(&gate.check, gate.host.as_ref(), &cluster.facts(&*service));
+    assert_eq!(judged(&cluster), Verdict::Pass);
     let rounds = tasks
         .iter()
         .filter(|task| is_restart(task) && task.host.as_str() != "db4");
     for task in rounds {
         assert!(task.before.iter().any(|gate| gate.check == "spare"), "{task:?}");
     }
-    world.inject(&Fault::Crash(cases::host("db2")));
-    assert!(matches!(judged(&world), Verdict::Wait(_)), "{:?}", judged(&world));
+    cluster.inject(&Fault::Crash(cases::host("db2")));
+    assert!(
+        matches!(judged(&cluster), Verdict::Wait(_)),
+        "{:?}",
+        judged(&cluster)
+    );
 }

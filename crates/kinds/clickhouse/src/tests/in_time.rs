@@ -18,7 +18,7 @@ const SECOND: i64 = 1_000_000;
 /// A cluster in time.
 struct Stage {
     play: Play,
-    world: Box<dyn fakes::FakeCluster>,
+    cluster: Box<dyn fakes::FakeCluster>,
     now: i64,
     written: u64,
     /// Whether a lost quorum is a fault: not where a trouble takes it.
@@ -31,7 +31,7 @@ impl Stage {
     fn new(play: Play) -> Self {
         Self {
             play,
-            world: (play.world)(&["db1", "db2", "db3", "db4"], PACE),
+            cluster: (play.world)(&["db1", "db2", "db3", "db4"], PACE),
             now: 1_000 * SECOND,
             written: 0,
             is_watched: true,
@@ -53,13 +53,13 @@ impl Stage {
 
     fn wait(&mut self) {
         self.now += SECOND;
-        self.world.advance(self.now);
+        self.cluster.advance(self.now);
         assert!(
-            self.world.violations().is_empty(),
+            self.cluster.violations().is_empty(),
             "{:?}",
-            self.world.violations()
+            self.cluster.violations()
         );
-        let (serving, needed) = (self.world.serving(), self.world.needed());
+        let (serving, needed) = (self.cluster.serving(), self.cluster.needed());
         assert!(
             !self.is_watched || serving.len() >= needed,
             "{serving:?} of {needed} at {}, after {:#?}",
@@ -70,7 +70,7 @@ impl Stage {
 
     /// Plans and carries the plan out once, under the eyes of its gates; how much there was to do.
     fn apply(&mut self, service: &dyn Service) -> usize {
-        let facts = facts_of(&*self.world, service);
+        let facts = facts_of(&*self.cluster, service);
         let mut done = 0;
         for many in 1..=STEPS.len() {
             let found = cases::plan_steps_allowing(service, &STEPS[..many], &facts, &[]);
@@ -89,7 +89,7 @@ impl Stage {
                     let operation = &task.action.as_ref().expect("an action").operation;
                     let title = format!("{}: {} on {}", self.now / SECOND, task.title, task.host);
                     self.done.push(title);
-                    let done = self.world.operate(&task.host, operation);
+                    let done = self.cluster.operate(&task.host, operation);
                     assert_eq!(done, Some(Ok(())), "{} on {}", task.title, task.host);
                     self.wait();
                 }
@@ -106,7 +106,7 @@ impl Stage {
         for gate in gates {
             let mut left = gate.limit_ms / 1000;
             loop {
-                let facts = facts_of(&*self.world, service);
+                let facts = facts_of(&*self.cluster, service);
                 match service.judge(&gate.check, gate.host.as_ref(), &facts) {
                     Verdict::Pass => break,
                     verdict => assert!(
@@ -133,7 +133,7 @@ impl Stage {
     fn write(&mut self) {
         self.written += 1;
         for _ in 0..60 {
-            if self.world.write(self.written) {
+            if self.cluster.write(self.written) {
                 return;
             }
             self.wait();
@@ -142,18 +142,18 @@ impl Stage {
     }
 
     fn assert_whole(&self) {
-        assert!((1..=self.written).all(|value| self.world.has_value(value)));
+        assert!((1..=self.written).all(|value| self.cluster.has_value(value)));
     }
 
     fn inject(&mut self, trouble: &Fault) {
-        self.world.inject(trouble);
+        self.cluster.inject(trouble);
     }
 
     fn built(play: Play, hosts: &[&str]) -> Self {
         let mut stage = Self::new(play);
         let names = vec!["clickhouse-server".to_owned(), "zookeeperd".to_owned()];
         for host in ["db1", "db2", "db3", "db4"] {
-            stage.world.operate(
+            stage.cluster.operate(
                 &cases::host(host),
                 &Operation::InstallPackages { names: names.clone() },
             );
@@ -165,11 +165,11 @@ impl Stage {
     }
 }
 
-fn facts_of(world: &dyn fakes::FakeCluster, service: &dyn Service) -> ::plan::Facts {
+fn facts_of(cluster: &dyn fakes::FakeCluster, service: &dyn Service) -> ::plan::Facts {
     let mut facts = ::plan::Facts::default();
     for host in service.hosts().iter().chain(&service.others()) {
         let answers = service.queries(host).into_iter().map(|query| {
-            let fact = world.answer(host, &query).expect("a question for this world");
+            let fact = cluster.answer(host, &query).expect("a question for this cluster");
             (query, fact)
         });
         facts.add(host.clone(), ::plan::HostFacts::Observed(answers.collect()));
@@ -192,7 +192,7 @@ fn a_cluster_comes_up_and_rolls_in_time() {
 }
 
 #[test]
-fn what_died_is_started_and_whoever_was_away_catches_up() {
+fn dead_processes_start_and_members_that_were_down_catch_up() {
     for play in [KEEPER, ZOOKEEPER] {
         let mut stage = Stage::built(play, &DB);
         let service = stage.service(&DB, 0);
@@ -218,7 +218,7 @@ fn what_died_is_started_and_whoever_was_away_catches_up() {
             stage.wait();
         }
         stage.converge(&*service);
-        assert_eq!(stage.world.serving().len(), 3);
+        assert_eq!(stage.cluster.serving().len(), 3);
         stage.assert_whole();
     }
 }
@@ -231,9 +231,9 @@ fn without_a_majority_nothing_is_acknowledged() {
         for host in ["db1", "db3"] {
             stage.inject(&Fault::Crash(cases::host(host)));
         }
-        assert!(stage.world.serving().len() < stage.world.needed());
+        assert!(stage.cluster.serving().len() < stage.cluster.needed());
         stage.wait();
-        assert!(!stage.world.write(99));
+        assert!(!stage.cluster.write(99));
         for host in ["db1", "db3"] {
             stage.inject(&Fault::Revive(cases::host(host)));
         }
@@ -249,7 +249,7 @@ fn without_a_majority_nothing_is_acknowledged() {
 }
 
 #[test]
-fn a_number_that_is_given_twice_is_a_wrong() {
+fn a_number_that_is_given_twice_is_a_violation() {
     let mut stage = Stage::built(ZOOKEEPER, &DB);
     let write = |path: &str, text: &str| Operation::WriteFile {
         path: path.to_owned(),
@@ -263,18 +263,20 @@ fn a_number_that_is_given_twice_is_a_wrong() {
         "dataDir=/var/lib/zookeeper\nclientPort=2181\nserver.1=db1:1:1\nserver.2=db3:1:1\nserver.3=db2:1:1\n";
     let db2 = cases::host("db2");
     stage
-        .world
+        .cluster
         .operate(&db2, &write(fakes::clickhouse::ZOO_CFG, text));
-    stage.world.operate(&db2, &write(fakes::clickhouse::MYID, "3\n"));
+    stage
+        .cluster
+        .operate(&db2, &write(fakes::clickhouse::MYID, "3\n"));
     let operation = Operation::Unit {
         name: "zookeeper.service".to_owned(),
         verbs: vec![UnitVerb::Restart],
     };
-    stage.world.operate(&db2, &operation);
-    stage.world.advance(stage.now + 10 * SECOND);
+    stage.cluster.operate(&db2, &operation);
+    stage.cluster.advance(stage.now + 10 * SECOND);
     assert!(
         stage
-            .world
+            .cluster
             .violations()
             .iter()
             .any(|wrong| wrong.contains("was given to"))
@@ -294,10 +296,10 @@ fn hosts_join_and_leave_in_time_and_nothing_is_lost() {
             let service = stage.service(hosts, 0);
             stage.converge(&*service);
             let told: Vec<HostName> = hosts.iter().map(|host| cases::host(host)).collect();
-            stage.world.clients(&told);
+            stage.cluster.clients(&told);
             stage.write();
             stage.inject(&Fault::Handover);
-            assert_eq!(stage.world.serving().len(), hosts.len(), "{hosts:?}");
+            assert_eq!(stage.cluster.serving().len(), hosts.len(), "{hosts:?}");
         }
         stage.assert_whole();
     }
