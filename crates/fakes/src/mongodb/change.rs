@@ -1,12 +1,12 @@
 //! Commands that change something, with what the server refuses and by which number.
 //!
 //! After `replication_coordinator_impl.cpp`. What waits for a majority on a real server is refused here where no majority
-//! has it at once: to whoever sent it, that is the same.
+//! has it at once: to the client, that is the same.
 
 use protocol::facts::{Bson, MongoCommand, MongoError};
 
-use super::Set;
 use super::reply::bad;
+use super::set::Set;
 use formats::replset::{MemberConfig, SetConfig};
 
 type Done = Result<(), MongoError>;
@@ -41,7 +41,7 @@ impl Set {
             }
             #[expect(
                 clippy::panic,
-                reason = "a command that this world does not know is a defect of whoever sends it"
+                reason = "a command that the fake does not know is a defect of the caller"
             )]
             other => panic!("no server here does {other}"),
         }
@@ -236,7 +236,7 @@ impl Set {
     }
 
     fn step_down_for(&mut self, at: usize, seconds: i64) -> Done {
-        if self.heir(at).is_none() || !self.is_majority_served(at) {
+        if self.next_primary(at).is_none() || !self.is_majority_served(at) {
             let message = "No electable secondaries caught up; please use the replSetStepDown command with the argument \
                            {force: true} to force node to step down";
             return Err(bad(262, "ExceededTimeLimit", message));

@@ -83,9 +83,9 @@ pub struct Process {
     /// Since when it hears of no primary.
     pub leaderless_us: Option<i64>,
     /// Since when it is the primary of no majority.
-    pub lonely_us: Option<i64>,
+    pub without_majority_us: Option<i64>,
     /// Since when it could take over from a primary of less weight.
-    pub eager_us: Option<i64>,
+    pub takeover_us: Option<i64>,
     /// Until when it does not stand for election.
     pub stands_back_us: i64,
 }
@@ -122,8 +122,8 @@ impl Process {
             is_synced: false,
             synced_us: None,
             leaderless_us: None,
-            lonely_us: None,
-            eager_us: None,
+            without_majority_us: None,
+            takeover_us: None,
             stands_back_us: 0,
         })
     }
@@ -185,8 +185,8 @@ impl Node {
         }
     }
 
-    /// The server starts, anew where it runs. One that finds something wrong with its files dies at once, which systemd
-    /// does not tell who started it.
+    /// The server starts, again where it runs. One that finds something wrong with its files dies at once, and systemd
+    /// reports success all the same.
     pub fn start(&mut self, version: &str, now_us: i64, start_us: i64) {
         self.machine.unit(UNIT).start(now_us);
         self.process = Process::start(&self.machine, version, now_us + start_us).ok();

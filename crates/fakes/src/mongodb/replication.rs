@@ -6,8 +6,8 @@
 
 use std::cmp::Reverse;
 
-use super::Set;
 use super::node::{Disk, Node};
+use super::set::Set;
 use formats::replset::{MemberConfig, SetConfig};
 
 impl Set {
@@ -35,8 +35,8 @@ impl Set {
                 Some(process.answers_us),
                 process.synced_us,
                 process.leaderless_us.map(|since| since + elect),
-                process.lonely_us.map(|since| since + self.notice_us()),
-                process.eager_us.map(|since| since + elect),
+                process.without_majority_us.map(|since| since + self.notice_us()),
+                process.takeover_us.map(|since| since + elect),
                 Some(process.stands_back_us),
             ]
         });
@@ -118,12 +118,14 @@ impl Set {
             let Some(process) = &mut node.process else {
                 continue;
             };
-            let since = process.lonely_us.unwrap_or(now);
-            process.lonely_us = (!has_majority).then_some(since);
-            let is_left = process.lonely_us.is_some_and(|since| since + notice <= now);
+            let since = process.without_majority_us.unwrap_or(now);
+            process.without_majority_us = (!has_majority).then_some(since);
+            let is_left = process
+                .without_majority_us
+                .is_some_and(|since| since + notice <= now);
             if is_out || is_left || process.leads < Some(node.disk.term) {
                 process.leads = None;
-                process.lonely_us = None;
+                process.without_majority_us = None;
                 is_changed = true;
             }
         }
@@ -167,15 +169,15 @@ impl Set {
         for at in 0..self.nodes.len() {
             let leader = self.leader_of(at);
             let is_member = self.nodes[at].own().is_some() && self.nodes[at].server(self.now_us).is_some();
-            let is_eager = leader.is_some_and(|leader| {
+            let may_take_over = leader.is_some_and(|leader| {
                 leader != at && self.nodes[at].keeps_up() && self.weight(at) > self.weight(leader)
             });
             let now = self.now_us;
             if let Some(process) = &mut self.nodes[at].process {
                 let since = process.leaderless_us.unwrap_or(now);
                 process.leaderless_us = (leader.is_none() && is_member).then_some(since);
-                let since = process.eager_us.unwrap_or(now);
-                process.eager_us = is_eager.then_some(since);
+                let since = process.takeover_us.unwrap_or(now);
+                process.takeover_us = may_take_over.then_some(since);
             }
         }
     }
@@ -197,7 +199,7 @@ impl Set {
         };
         let is_due =
             |since: Option<i64>| since.is_some_and(|since| since + self.pace.elect_us <= self.now_us);
-        (is_due(process.leaderless_us) || is_due(process.eager_us))
+        (is_due(process.leaderless_us) || is_due(process.takeover_us))
             && process.leads.is_none()
             && process.stands_back_us <= self.now_us
     }
@@ -239,8 +241,8 @@ impl Set {
                 process.is_synced = node.disk.has_data && node.disk.data.at == before;
                 process.synced_us = None;
                 process.leaderless_us = None;
-                process.eager_us = None;
-                process.lonely_us = None;
+                process.takeover_us = None;
+                process.without_majority_us = None;
             }
         }
         let disk = &mut self.nodes[at].disk;
@@ -326,7 +328,7 @@ impl Set {
     }
 
     /// Who could take over from the primary at once, and would have a majority without it.
-    pub(super) fn heir(&self, primary: usize) -> Option<usize> {
+    pub(super) fn next_primary(&self, primary: usize) -> Option<usize> {
         let could = |at: &usize| {
             let node = &self.nodes[*at];
             let Some(config) = &node.disk.config else {

@@ -2,8 +2,8 @@
 
 use protocol::facts::{Bson, Login, MongoCommand, MongoError, MongoFact, MongoQuery};
 
-use super::Set;
 use super::node::{Node, Process};
+use super::set::Set;
 use formats::replset::SetConfig;
 
 /// An error of a server.
@@ -84,7 +84,7 @@ impl Set {
             }
             #[expect(
                 clippy::panic,
-                reason = "a command that this world does not know is a defect of whoever asks it"
+                reason = "a command that the fake does not know is a defect of the caller"
             )]
             other => panic!("no server here answers {other}"),
         }
@@ -205,7 +205,7 @@ impl Set {
     }
 }
 
-/// Whether a command is allowed: to who logged in, to everybody, or by the localhost exception.
+/// Whether a command is allowed: after a login, without one, or by the localhost exception.
 pub(super) fn may(node: &Node, process: &Process, login: &Login, command: &MongoCommand) -> bool {
     // The real server's exception holds for an arbiter too; what if it did not?
     let has_no_user = node.disk.data.users.is_empty() && !node.is_arbiter();
