@@ -114,7 +114,7 @@ impl Server {
             committed: replies.committed(),
             options: replies.field(Question::Options, "parsed").cloned(),
             requires_login,
-            // An arbiter has no users, so nobody can log in there.
+            // An arbiter has no users, so no user can log in there.
             rejects_admin: is_unauthorized && role != Some(Role::Arbiter),
             has_localhost_exception: !is_known && !is_unauthorized && requires_login == Some(true),
             users: replies.users(),

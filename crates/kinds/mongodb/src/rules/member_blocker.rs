@@ -46,7 +46,7 @@ pub(crate) fn member_blocker(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) 
     }
 }
 
-/// A joining member's data would be replaced by the set's. Where nobody knows what it stores, the operator may.
+/// A joining member's data would be replaced by the set's. Where what it stores is unproven, the operator may consent.
 fn data_at_risk(member: &Member<'_>, cx: &Cx<'_>) -> Option<Refusal> {
     let host = member.host;
     let what = format!("{host} does not join the set");

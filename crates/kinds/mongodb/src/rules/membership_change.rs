@@ -141,7 +141,7 @@ fn changes(view: &View<'_>, from: &SetConfig, has_write_concern: bool, cx: &Cx<'
     reconfig_plan(view.settings, from, &situation)
 }
 
-/// Members that the inventory does not list and that are not available are removed at once: nobody uses them, and as long
+/// Members that the inventory does not list and that are not available are removed at once: no client uses them, and as long
 /// as their votes count, the set can do without fewer others. Available ones leave in the step `leave`.
 fn removals(
     view: &View<'_>,
@@ -163,7 +163,7 @@ fn removals(
     removals.collect()
 }
 
-/// The configuration of a set whose primary shows it to nobody yet, for there is no user: the initial one, if the members
+/// The configuration of a set whose primary hides it, for there is no user yet: the initial one, if the members
 /// of the set fit it.
 fn hidden_config(view: &View<'_>, primary: &Member<'_>, server: &Server) -> Option<SetConfig> {
     if !server.has_localhost_exception {

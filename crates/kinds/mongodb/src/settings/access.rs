@@ -75,7 +75,7 @@ pub(super) fn read_keyfile(reader: &Reader<'_>, has_admin: bool) -> Result<Optio
                 Diagnostic::error("a key file needs an admin")
                     .at(
                         entry.key_span,
-                        "it switches access control on, and nobody could log in",
+                        "it switches access control on, and no user could log in",
                     )
                     .hint("admin = { password = { file = \"secrets/mongodb.admin\" } }"),
             );

@@ -18,7 +18,7 @@ pub(crate) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
     {
         findings.report(
             Diagnostic::error("users need an admin")
-                .at(value.span, "nobody could make them")
+                .at(value.span, "no user could create them")
                 .hint("admin = { password = { file = \"secrets/mongodb.admin\" } }"),
         );
     }

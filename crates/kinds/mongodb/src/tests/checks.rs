@@ -22,8 +22,8 @@ fn every_spelling_of_saved_plans_is_read_and_written() {
 #[test]
 fn an_unknown_check_fails() {
     let service = super::service("");
-    let world = super::packaged();
-    let facts = crate::tests::world::Rig::facts(&world, &*service);
+    let cluster = super::packaged();
+    let facts = crate::tests::rig::Rig::facts(&cluster, &*service);
     for spelling in ["", "Answers", "committed:", "committed:x", "committed", "joined"] {
         assert!(spelling.parse::<Check>().is_err(), "{spelling}");
         let verdict = service.judge(spelling, Some(&cases::host("db1")), &facts);

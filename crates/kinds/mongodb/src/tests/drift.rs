@@ -3,49 +3,49 @@
 use insta::assert_snapshot;
 
 use super::{
-    AUTH, CONF, KEY, STEPS, UNIT, World, built, by_hand, converge, converge_from_everywhere, plan, service,
+    AUTH, CONF, Cluster, KEY, STEPS, UNIT, built, by_hand, converge, converge_from_everywhere, plan, service,
     shown,
 };
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use cases::{plan_restart, render};
 
 #[test]
 fn a_new_option_is_rolled_out_secondaries_first() {
-    let world = built(&*service(AUTH));
+    let cluster = built(&*service(AUTH));
     let service = service(&format!("{AUTH}config.net.maxIncomingConnections = 500\n"));
-    assert_snapshot!(cases::render(&plan(&*service, &world)));
-    converge_from_everywhere(&*service, &world, &[]);
+    assert_snapshot!(cases::render(&plan(&*service, &cluster)));
+    converge_from_everywhere(&*service, &cluster, &[]);
 }
 
 #[test]
-fn a_restart_that_is_asked_for_ends_once_every_member_was_started_again() {
+fn a_requested_restart_ends_once_every_member_was_started_again() {
     let service = service("");
-    let mut world = by_hand();
-    let then = world.facts(&*service);
-    let rest = |world: &World| plan_restart(&*service, &STEPS, &world.facts(&*service), &then);
-    let whole = rest(&world);
+    let mut cluster = by_hand();
+    let then = cluster.facts(&*service);
+    let rest = |cluster: &Cluster| plan_restart(&*service, &STEPS, &cluster.facts(&*service), &then);
+    let whole = rest(&cluster);
     assert_snapshot!(render(&whole));
     for task in &whole.tasks {
-        world.perform(&*service, task);
-        // Whoever was started again is not due any more, wherever the run stops.
+        cluster.perform(&*service, task);
+        // A member that was restarted is not due any more, wherever the run stops.
         let restarted = task.title == "restart mongod.service";
         assert!(
             !restarted
-                || !rest(&world)
+                || !rest(&cluster)
                     .tasks
                     .iter()
                     .any(|left| left.host == task.host && left.title == task.title)
         );
     }
-    assert!(rest(&world).tasks.is_empty());
+    assert!(rest(&cluster).tasks.is_empty());
 }
 
 #[test]
-fn whoever_is_the_primary_goes_last() {
+fn the_primary_is_restarted_last() {
     let service = service("config.net.maxIncomingConnections = 500\n");
-    let mut world = by_hand();
-    world.step_down();
-    let found = plan(&*service, &world);
+    let mut cluster = by_hand();
+    cluster.step_down();
+    let found = plan(&*service, &cluster);
     let order: Vec<String> = found
         .tasks
         .iter()
@@ -61,101 +61,101 @@ fn whoever_is_the_primary_goes_last() {
             "db2 restart mongod.service"
         ]
     );
-    converge_from_everywhere(&*service, &world, &[]);
+    converge_from_everywhere(&*service, &cluster, &[]);
 }
 
 #[test]
 fn a_file_that_was_changed_and_not_followed_by_a_restart() {
     let service = service("");
-    let mut world = by_hand();
-    world.edit("db3", |text| text.replace("127.0.0.1,db3", "0.0.0.0"));
-    world.restart("db3");
-    world.edit("db3", |text| text.replace("0.0.0.0", "127.0.0.1,db3"));
-    assert_snapshot!(shown(&*service, &world));
-    converge(&*service, &mut world);
+    let mut cluster = by_hand();
+    cluster.edit("db3", |text| text.replace("127.0.0.1,db3", "0.0.0.0"));
+    cluster.restart("db3");
+    cluster.edit("db3", |text| text.replace("0.0.0.0", "127.0.0.1,db3"));
+    assert_snapshot!(shown(&*service, &cluster));
+    converge(&*service, &mut cluster);
 }
 
 #[test]
 fn a_foreign_key_of_the_file_needs_no_restart_of_ours() {
     let service = service("");
-    let mut world = by_hand();
-    world.edit("db3", |text| {
+    let mut cluster = by_hand();
+    cluster.edit("db3", |text| {
         format!("{text}setParameter:\n  ttlMonitorSleepSecs: 30\n")
     });
-    super::assert_settled(&*service, &world);
+    super::assert_settled(&*service, &cluster);
 }
 
 #[test]
 fn a_key_file_that_others_may_read_is_protected_without_a_restart() {
     let service = service(AUTH);
-    let mut world = built(&*service);
-    let key = world.node_mut("db2").machine.files.get_mut(KEY).unwrap();
+    let mut cluster = built(&*service);
+    let key = cluster.node_mut("db2").machine.files.get_mut(KEY).unwrap();
     (key.mode, key.owner, key.group) = (0o644, "root".to_owned(), "root".to_owned());
-    assert_snapshot!(shown(&*service, &world));
-    converge(&*service, &mut world);
+    assert_snapshot!(shown(&*service, &cluster));
+    converge(&*service, &mut cluster);
 }
 
 #[test]
 fn a_lost_key_file_is_written_again() {
     let service = service(AUTH);
-    let mut world = built(&*service);
-    world.node_mut("db2").machine.files.remove(KEY);
-    let found = shown(&*service, &world);
+    let mut cluster = built(&*service);
+    cluster.node_mut("db2").machine.files.remove(KEY);
+    let found = shown(&*service, &cluster);
     assert!(
         found.contains("db2: restart mongod.service (disrupts), because its key file is newer"),
         "{found}"
     );
-    converge_from_everywhere(&*service, &world, &[]);
+    converge_from_everywhere(&*service, &cluster, &[]);
 }
 
 #[test]
 fn a_lost_mongod_conf_is_written_again() {
     let service = service(AUTH);
-    let mut world = built(&*service);
-    world.node_mut("db2").machine.files.remove(CONF);
-    converge_from_everywhere(&*service, &world, &[]);
+    let mut cluster = built(&*service);
+    cluster.node_mut("db2").machine.files.remove(CONF);
+    converge_from_everywhere(&*service, &cluster, &[]);
 }
 
 #[test]
 fn a_member_that_is_off_is_started_and_one_that_does_not_start_at_boot_is_enabled() {
     let service = service(AUTH);
-    let mut world = built(&*service);
-    world.stop("db2");
-    world.node_mut("db3").machine.unit(UNIT).is_enabled = false;
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world, &[]);
+    let mut cluster = built(&*service);
+    cluster.stop("db2");
+    cluster.node_mut("db3").machine.unit(UNIT).is_enabled = false;
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster, &[]);
 }
 
 #[test]
 fn a_whole_set_that_is_off_is_started() {
     let service = service(AUTH);
-    let mut world = built(&*service);
+    let mut cluster = built(&*service);
     for name in super::THREE {
-        world.stop(name);
+        cluster.stop(name);
     }
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &cluster);
     assert!(!found.contains("initiate the set"), "{found}");
-    converge_from_everywhere(&*service, &world, &[]);
+    converge_from_everywhere(&*service, &cluster, &[]);
 }
 
 #[test]
 fn without_a_majority_stopped_members_are_started_and_nothing_else_is_done() {
     let own = service(AUTH);
-    let mut world = built(&*own);
-    world.stop("db1");
-    world.stop("db2");
+    let mut cluster = built(&*own);
+    cluster.stop("db1");
+    cluster.stop("db2");
     let service = service(&format!(
         "{AUTH}config.net.maxIncomingConnections = 500\nmembers.db3.priority = 2\n"
     ));
-    assert_snapshot!(shown(&*service, &world));
+    assert_snapshot!(shown(&*service, &cluster));
 }
 
 #[test]
 fn users_that_are_missing_or_cannot_log_in_or_have_other_roles() {
     let own = service(AUTH);
-    let mut world = built(&*own);
+    let mut cluster = built(&*own);
     for name in super::THREE {
-        let users = &mut world.node_mut(name).disk.data.users;
+        let users = &mut cluster.node_mut(name).disk.data.users;
         users.get_mut("altcraft").unwrap().0 = "another".to_owned();
         let roles = vec![("root".to_owned(), "admin".to_owned())];
         users.insert("report".to_owned(), ("⟪secret:file:report⟫".to_owned(), roles));
@@ -163,39 +163,39 @@ fn users_that_are_missing_or_cannot_log_in_or_have_other_roles() {
     let more = "users.report = { password = { file = \"report\" }, roles = [\"read@control\"] }\n\
                 users.stats = { password = { file = \"stats\" }, roles = [\"read@control\", \"read@filedb\"] }\n";
     let service = service(&format!("{AUTH}{more}"));
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world, &[]);
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster, &[]);
 }
 
 #[test]
-fn a_set_of_two_is_restarted_with_a_warning_only_where_nobody_takes_over() {
+fn a_set_of_two_is_restarted_with_a_warning_only_where_no_member_takes_over() {
     let settings = format!("{AUTH}members.db2 = {{ priority = 0 }}\nmembers.db3 = {{ priority = 0 }}\n");
     let own = service(&settings);
-    let world = built(&*own);
+    let cluster = built(&*own);
     let service = service(&format!("{settings}config.net.maxIncomingConnections = 500\n"));
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &cluster);
     assert!(found.contains("no other member could take over"), "{found}");
-    converge_from_everywhere(&*service, &world, &[]);
+    converge_from_everywhere(&*service, &cluster, &[]);
 }
 
 #[test]
 fn the_budget_leaves_a_majority() {
     let service = service(AUTH);
-    let mut world = built(&*service);
-    let budget = |world: &super::World| service.budget(&world.facts(&*service));
-    assert_eq!(budget(&world).max_unavailable, 1);
-    assert!(budget(&world).unavailable.is_empty());
-    world.stop("db3");
-    assert_eq!(budget(&world).unavailable.len(), 1);
+    let mut cluster = built(&*service);
+    let budget = |cluster: &super::Cluster| service.budget(&cluster.facts(&*service));
+    assert_eq!(budget(&cluster).max_unavailable, 1);
+    assert!(budget(&cluster).unavailable.is_empty());
+    cluster.stop("db3");
+    assert_eq!(budget(&cluster).unavailable.len(), 1);
 }
 
 #[test]
 fn status_of_a_set() {
     let service = service(AUTH);
-    let mut world = built(&*service);
-    world.node_mut("db2").lag_s = 30;
-    world.stop("db3");
-    let status = service.status(&world.facts(&*service));
+    let mut cluster = built(&*service);
+    cluster.node_mut("db2").lag_s = 30;
+    cluster.stop("db3");
+    let status = service.status(&cluster.facts(&*service));
     let rows = status.members.iter().map(|row| {
         format!(
             "{} {:?} {} {:?} {}",

@@ -1,4 +1,4 @@
-//! Nobody is in a set yet.
+//! No host is in a set yet.
 
 use insta::assert_snapshot;
 
@@ -6,7 +6,7 @@ use super::{
     AUTH, CONF, DISCARDS, KEY, LOCK, MADE, OUR_KEY, UNIT, assert_settled, built, converge,
     converge_from_everywhere, packaged, plan, service, shown, untouched,
 };
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use cases::render;
 
 #[test]
@@ -31,20 +31,20 @@ fn a_run_that_dies_anywhere_is_finished_by_the_next() {
 fn a_built_set_is_left_alone() {
     for more in [AUTH, ""] {
         let service = service(more);
-        let world = built(&*service);
-        assert_settled(&*service, &world);
-        assert_eq!(world.primary(), Some("db1"));
+        let cluster = built(&*service);
+        assert_settled(&*service, &cluster);
+        assert_eq!(cluster.primary(), Some("db1"));
     }
 }
 
 #[test]
 fn the_files_are_the_runbooks() {
     let service = service(AUTH);
-    let world = built(&*service);
-    let file = &world.node("db2").machine.files[CONF];
+    let cluster = built(&*service);
+    let file = &cluster.node("db2").machine.files[CONF];
     assert_snapshot!(file.text);
     assert_eq!((file.mode, file.owner.as_str()), (0o644, "root"));
-    let key = &world.node("db2").machine.files[KEY];
+    let key = &cluster.node("db2").machine.files[KEY];
     assert_eq!(
         (key.text.as_str(), key.mode, key.owner.as_str()),
         (OUR_KEY, 0o400, "mongodb")
@@ -54,62 +54,62 @@ fn the_files_are_the_runbooks() {
 #[test]
 fn every_member_votes_in_the_end() {
     let service = service("members.db3 = { priority = 0.5, tags = { dc = \"b\" } }\n");
-    let world = built(&*service);
-    let config = world.node("db3").disk.config.clone().unwrap();
+    let cluster = built(&*service);
+    let config = cluster.node("db3").disk.config.clone().unwrap();
     assert_snapshot!(config.document().to_string());
 }
 
 #[test]
 fn who_holds_data_is_the_seed() {
     let service = service("");
-    let mut world = packaged();
-    world.node_mut("db2").disk.data.databases = vec!["control"];
-    let found = shown(&*service, &world);
+    let mut cluster = packaged();
+    cluster.node_mut("db2").disk.data.databases = vec!["control"];
+    let found = shown(&*service, &cluster);
     assert!(found.contains("db2: initiate the set rs0"), "{found}");
     assert!(
         found.contains("Warning db2: it is restarted, and holds the database \"control\""),
         "{found}"
     );
-    converge_from_everywhere(&*service, &world, &[]);
-    converge(&*service, &mut world);
-    assert_eq!(world.node("db1").disk.data.databases, ["control"]);
+    converge_from_everywhere(&*service, &cluster, &[]);
+    converge(&*service, &mut cluster);
+    assert_eq!(cluster.node("db1").disk.data.databases, ["control"]);
 }
 
 #[test]
 fn a_single_server_with_access_control_becomes_a_set() {
     let service = service(AUTH);
-    let mut world = packaged();
+    let mut cluster = packaged();
     let text = super::PACKAGED.replace("#security:\n", "security:\n  authorization: enabled\n");
-    world.write_file("db1", CONF, &text, 0o644, "root");
+    cluster.write_file("db1", CONF, &text, 0o644, "root");
     let root = vec![("root".to_owned(), "admin".to_owned())];
     let users = [("admin", root.clone()), ("altcraft", root)];
     let users = users.map(|(name, roles)| (name.to_owned(), (format!("⟪secret:file:{name}⟫"), roles)));
-    world.node_mut("db1").disk.data.users = users.into();
-    world.node_mut("db1").disk.data.databases = vec!["control"];
-    world.restart("db1");
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world, &DISCARDS);
+    cluster.node_mut("db1").disk.data.users = users.into();
+    cluster.node_mut("db1").disk.data.databases = vec!["control"];
+    cluster.restart("db1");
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster, &DISCARDS);
 }
 
 #[test]
 fn servers_that_are_off_are_started_first() {
     let service = service(AUTH);
-    let mut world = packaged();
+    let mut cluster = packaged();
     for name in super::THREE {
-        world.stop(name);
-        world.node_mut(name).machine.unit(UNIT).is_enabled = false;
-        world.node_mut(name).machine.files.remove(LOCK);
-        world.node_mut(name).machine.files.remove(MADE);
+        cluster.stop(name);
+        cluster.node_mut(name).machine.unit(UNIT).is_enabled = false;
+        cluster.node_mut(name).machine.files.remove(LOCK);
+        cluster.node_mut(name).machine.files.remove(MADE);
     }
-    converge_from_everywhere(&*service, &world, &[]);
+    converge_from_everywhere(&*service, &cluster, &[]);
 }
 
 #[test]
 fn a_server_that_has_run_before_is_asked_first_what_it_is() {
     let service = service(AUTH);
-    let mut world = packaged();
-    world.stop("db2");
-    let found = plan(&*service, &world);
+    let mut cluster = packaged();
+    cluster.stop("db2");
+    let found = plan(&*service, &cluster);
     let text = render(&found);
     assert!(!text.contains("initiate the set"), "{text}");
     assert!(
@@ -117,25 +117,25 @@ fn a_server_that_has_run_before_is_asked_first_what_it_is() {
         "{text}"
     );
     for task in &found.tasks {
-        world.perform(&*service, task);
+        cluster.perform(&*service, task);
     }
-    converge_from_everywhere(&*service, &world, &DISCARDS);
+    converge_from_everywhere(&*service, &cluster, &DISCARDS);
 }
 
 #[test]
 fn without_the_package_nothing_is_planned() {
-    let mut world = packaged();
+    let mut cluster = packaged();
     for name in super::THREE {
-        world.uninstall(name);
+        cluster.uninstall(name);
     }
-    assert_snapshot!(shown(&*service(""), &world));
+    assert_snapshot!(shown(&*service(""), &cluster));
 }
 
 #[test]
 fn a_host_that_is_out_of_reach_keeps_the_set_from_being_made() {
-    let mut world = packaged();
-    world.node_mut("db3").is_reachable = false;
-    let found = shown(&*service(""), &world);
+    let mut cluster = packaged();
+    cluster.node_mut("db3").is_reachable = false;
+    let found = shown(&*service(""), &cluster);
     assert!(!found.contains("initiate the set"), "{found}");
     assert!(
         found.contains(
@@ -162,17 +162,17 @@ fn another_port_is_found_on_the_packages_own() {
 fn versions_before_five_call_the_delay_by_its_old_name() {
     let service = service("members.db3 = { delay_s = 3600, hidden = true }\n");
     for (version, name) in [("4.4.29", "slaveDelay"), ("7.0.14", "secondaryDelaySecs")] {
-        let mut world = packaged();
-        world.version = version;
+        let mut cluster = packaged();
+        cluster.version = version;
         // It is known before any server runs, too.
         for host in super::THREE {
-            world.stop(host);
-            world.node_mut(host).machine.files.remove(LOCK);
-            world.node_mut(host).machine.files.remove(MADE);
+            cluster.stop(host);
+            cluster.node_mut(host).machine.files.remove(LOCK);
+            cluster.node_mut(host).machine.files.remove(MADE);
         }
-        let found = shown(&*service, &world);
+        let found = shown(&*service, &cluster);
         assert!(found.contains(&format!("hidden: true, {name}: 3600")), "{found}");
         // What is delayed is behind, and not late.
-        converge(&*service, &mut world);
+        converge(&*service, &mut cluster);
     }
 }

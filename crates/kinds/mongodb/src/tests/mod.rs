@@ -5,13 +5,13 @@ mod basis;
 mod checks;
 mod drift;
 mod fresh;
-mod holding;
 mod members;
 mod refused;
+mod rig;
 mod scale;
 mod settings;
+mod stored_data;
 mod troubled;
-mod world;
 
 use crate::MongoDb;
 use cases::{self, is_settled, plan_steps_allowing, render};
@@ -22,10 +22,10 @@ use formats::replset::{MemberConfig as Id, SetConfig};
 use protocol::ActionError;
 use protocol::facts::Bson;
 
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use fakes::Pace;
-use fakes::mongodb::{CONF, LOCK, MADE, PACKAGED, Set as World, UNIT};
-use world::{KEY, OUR_KEY};
+use fakes::mongodb::{CONF, LOCK, MADE, PACKAGED, Set as Cluster, UNIT};
+use rig::{KEY, OUR_KEY};
 
 /// The kinds that inventories here may name.
 const KINDS: kit::Kinds = kit::Kinds::new(&[&super::MongoDb]);
@@ -77,8 +77,8 @@ fn service(more: &str) -> Box<dyn Service> {
 }
 
 /// Five hosts on which the package was just installed, which neither starts nor enables its server.
-fn untouched() -> World {
-    World::packaged(
+fn untouched() -> Cluster {
+    Cluster::packaged(
         &["db1", "db2", "db3", "db4", "db5"],
         Pace::default(),
         1_000_000_000_000,
@@ -86,35 +86,35 @@ fn untouched() -> World {
 }
 
 /// The same hosts, with a standalone server running on three of them.
-fn packaged() -> World {
-    let mut world = untouched();
+fn packaged() -> Cluster {
+    let mut cluster = untouched();
     for name in THREE {
-        world.node_mut(name).machine.unit(UNIT).is_enabled = true;
-        world.restart(name);
+        cluster.node_mut(name).machine.unit(UNIT).is_enabled = true;
+        cluster.restart(name);
     }
-    world
+    cluster
 }
 
 /// A set that was built from scratch by our own plan.
-fn built(service: &dyn Service) -> World {
-    let mut world = packaged();
-    converge(service, &mut world);
-    for node in &mut world.nodes[..3] {
+fn built(service: &dyn Service) -> Cluster {
+    let mut cluster = packaged();
+    converge(service, &mut cluster);
+    for node in &mut cluster.nodes[..3] {
         node.disk.data.databases = vec!["control"];
     }
-    world
+    cluster
 }
 
 /// A set that an operator built by hand from the runbook: no access control, all members vote at once.
-fn by_hand() -> World {
-    let mut world = packaged();
+fn by_hand() -> Cluster {
+    let mut cluster = packaged();
     for name in THREE {
         let text = format!(
             "storage:\n  dbPath: /var/lib/mongodb\n\nreplication:\n  replSetName: rs0\n\nnet:\n  port: 27017\n  \
              bindIp: \"127.0.0.1,{name}\"\n"
         );
-        world.write_file(name, CONF, &text, 0o644, "root");
-        world.restart(name);
+        cluster.write_file(name, CONF, &text, 0o644, "root");
+        cluster.restart(name);
     }
     let members: Vec<_> = (0..3)
         .map(|id| Bson::doc([("_id", id.into()), ("host", format!("db{}:27017", id + 1).into())]))
@@ -125,10 +125,10 @@ fn by_hand() -> World {
         ("members", Bson::Array(members)),
     ]);
     let command = protocol::facts::MongoCommand::new("replSetInitiate", config);
-    world.command("db1", &command);
-    world.node_mut("db1").disk.data.databases = vec!["control"];
-    world.settle();
-    world
+    cluster.command("db1", &command);
+    cluster.node_mut("db1").disk.data.databases = vec!["control"];
+    cluster.settle();
+    cluster
 }
 
 /// The configuration of a set that a host is alone in.
@@ -146,8 +146,8 @@ fn single(name: &str) -> SetConfig {
 }
 
 /// Changes each member's document on all disks, as `rs.reconfig()` does.
-fn reconfigure(world: &mut World, change: impl Fn(usize, &mut Vec<(String, Bson)>)) {
-    let config = world.node("db1").disk.config.clone().expect("a configuration");
+fn reconfigure(cluster: &mut Cluster, change: impl Fn(usize, &mut Vec<(String, Bson)>)) {
+    let config = cluster.node("db1").disk.config.clone().expect("a configuration");
     let mut document = config.document();
     if let Bson::Doc(fields) = &mut document {
         for (name, value) in fields {
@@ -163,43 +163,43 @@ fn reconfigure(world: &mut World, change: impl Fn(usize, &mut Vec<(String, Bson)
             }
         }
     }
-    world.node_mut("db1").disk.config = Some(SetConfig::read(&document));
-    world.settle();
+    cluster.node_mut("db1").disk.config = Some(SetConfig::read(&document));
+    cluster.settle();
 }
 
-fn plan(service: &dyn Service, world: &World) -> StepPlan {
-    plan_allowing(service, world, &[])
+fn plan(service: &dyn Service, cluster: &Cluster) -> StepPlan {
+    plan_allowing(service, cluster, &[])
 }
 
-fn plan_allowing(service: &dyn Service, world: &World, allow: &[&str]) -> StepPlan {
-    plan_steps_allowing(service, &STEPS, &world.facts(service), allow)
+fn plan_allowing(service: &dyn Service, cluster: &Cluster, allow: &[&str]) -> StepPlan {
+    plan_steps_allowing(service, &STEPS, &cluster.facts(service), allow)
 }
 
 /// The plan as text, without what is only good to know.
-fn shown(service: &dyn Service, world: &World) -> String {
-    shown_allowing(service, world, &[])
+fn shown(service: &dyn Service, cluster: &Cluster) -> String {
+    shown_allowing(service, cluster, &[])
 }
 
-fn shown_allowing(service: &dyn Service, world: &World, allow: &[&str]) -> String {
-    let mut plan = plan_allowing(service, world, allow);
+fn shown_allowing(service: &dyn Service, cluster: &Cluster, allow: &[&str]) -> String {
+    let mut plan = plan_allowing(service, cluster, allow);
     plan.notes.retain(|note| note.level == ::plan::Level::Warning);
     render(&plan)
 }
 
 /// Plans, carries the plan out, and expects that nothing is left to do. Where something changes in the middle, such as
 /// the primary, it plans again, as an apply does.
-fn converge(service: &dyn Service, world: &mut World) {
-    converge_allowing(service, world, &[]);
+fn converge(service: &dyn Service, cluster: &mut Cluster) {
+    converge_allowing(service, cluster, &[]);
 }
 
-fn converge_allowing(service: &dyn Service, world: &mut World, allow: &[&str]) {
+fn converge_allowing(service: &dyn Service, cluster: &mut Cluster, allow: &[&str]) {
     let is_done = (0..5).any(|_| {
-        let plan = plan_allowing(service, world, allow);
+        let plan = plan_allowing(service, cluster, allow);
         let mut tasks = plan.tasks.iter();
-        tasks.all(|task| performs(service, world, task))
+        tasks.all(|task| performs(service, cluster, task))
     });
     assert!(is_done, "something changes with each plan");
-    assert_settled(service, world);
+    assert_settled(service, cluster);
 }
 
 /// Consents for standalone servers that this very plan restarts into a set: killed right then, they show nothing any more.
@@ -212,8 +212,8 @@ const DISCARDS: [&str; 5] = [
 ];
 
 /// Carries a task out, unless something changed since the plan.
-fn performs(service: &dyn Service, world: &mut World, task: &Task) -> bool {
-    match world.try_perform(service, task) {
+fn performs(service: &dyn Service, cluster: &mut Cluster, task: &Task) -> bool {
+    match cluster.try_perform(service, task) {
         Ok(()) => true,
         Err(ActionError::Changed { .. }) => false,
         Err(error) => panic!("{}: {error}", task.title),
@@ -221,18 +221,18 @@ fn performs(service: &dyn Service, world: &mut World, task: &Task) -> bool {
 }
 
 /// The same, but the run dies after each of its actions in turn: the next plan always finishes the work.
-fn converge_from_everywhere(service: &dyn Service, world: &World, allow: &[&str]) {
-    let steps = plan_allowing(service, world, allow).tasks.len();
+fn converge_from_everywhere(service: &dyn Service, cluster: &Cluster, allow: &[&str]) {
+    let steps = plan_allowing(service, cluster, allow).tasks.len();
     for survived in 0..=steps {
-        let mut world = world.clone();
-        let plan = plan_allowing(service, &world, allow);
+        let mut cluster = cluster.clone();
+        let plan = plan_allowing(service, &cluster, allow);
         let mut tasks = plan.tasks.iter().take(survived);
-        tasks.all(|task| performs(service, &mut world, task));
-        converge_allowing(service, &mut world, allow);
+        tasks.all(|task| performs(service, &mut cluster, task));
+        converge_allowing(service, &mut cluster, allow);
     }
 }
 
-fn assert_settled(service: &dyn Service, world: &World) {
-    let left = plan(service, world);
+fn assert_settled(service: &dyn Service, cluster: &Cluster) {
+    let left = plan(service, cluster);
     assert!(is_settled(&left), "{}", render(&left));
 }

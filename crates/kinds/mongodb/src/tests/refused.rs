@@ -3,14 +3,14 @@
 use insta::assert_snapshot;
 use protocol::facts::FileKind;
 
-use super::world::KEY;
-use super::{AUTH, CONF, World, built, by_hand, inventory, packaged, service, shown, shown_allowing};
-use crate::tests::world::Rig as _;
+use super::rig::KEY;
+use super::{AUTH, CONF, Cluster, built, by_hand, inventory, packaged, service, shown, shown_allowing};
+use crate::tests::rig::Rig as _;
 
-fn with_conf(text: &str) -> World {
-    let mut world = by_hand();
-    world.write_file("db2", CONF, text, 0o644, "root");
-    world
+fn with_conf(text: &str) -> Cluster {
+    let mut cluster = by_hand();
+    cluster.write_file("db2", CONF, text, 0o644, "root");
+    cluster
 }
 
 #[test]
@@ -30,11 +30,11 @@ fn a_file_with_tabs_or_broken_yaml() {
 #[test]
 fn a_link_of_the_service_account_in_the_place_of_the_key_file() {
     let service = service(AUTH);
-    let mut world = built(&*service);
-    let key = world.node_mut("db2").machine.files.get_mut(KEY).unwrap();
+    let mut cluster = built(&*service);
+    let key = cluster.node_mut("db2").machine.files.get_mut(KEY).unwrap();
     (key.kind, key.mode) = (FileKind::Link, 0o777);
     "/etc/shadow".clone_into(&mut key.text);
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &cluster);
     let refusal =
         "refused: /etc/mongod.keyfile is not changed on db2, because it is a symbolic link to /etc/shadow";
     assert!(found.contains(refusal), "{found}");
@@ -43,31 +43,31 @@ fn a_link_of_the_service_account_in_the_place_of_the_key_file() {
 
 #[test]
 fn members_of_another_set() {
-    let mut world = by_hand();
+    let mut cluster = by_hand();
     let service = service("replica_set = \"main\"\n");
-    assert_snapshot!(shown(&*service, &world));
-    world.stop("db1");
+    assert_snapshot!(shown(&*service, &cluster));
+    cluster.stop("db1");
 }
 
 #[test]
 fn two_sets_of_one_name() {
-    let mut world = by_hand();
+    let mut cluster = by_hand();
     // db3 was initiated by itself.
     let config = super::single("db3");
-    world.node_mut("db3").disk.config = Some(config);
-    assert_snapshot!(shown(&*service(""), &world));
+    cluster.node_mut("db3").disk.config = Some(config);
+    assert_snapshot!(shown(&*service(""), &cluster));
 }
 
 #[test]
-fn a_newcomer_with_data_of_its_own() {
-    let mut world = built(&*service(AUTH));
-    world.restart("db4");
-    world.node_mut("db4").disk.data.databases = vec!["old"];
+fn a_joining_member_with_data_of_its_own() {
+    let mut cluster = built(&*service(AUTH));
+    cluster.restart("db4");
+    cluster.node_mut("db4").disk.data.databases = vec!["old"];
     let service = cases::service(
         crate::tests::KINDS,
         &inventory(&["db1", "db2", "db3", "db4", "db5"], AUTH),
     );
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &cluster);
     assert!(
         found.contains("refused: db4 does not join the set, because it holds the database \"old\""),
         "{found}"
@@ -78,10 +78,10 @@ fn a_newcomer_with_data_of_its_own() {
 
 #[test]
 fn data_on_two_hosts_before_there_is_a_set() {
-    let mut world = packaged();
-    world.node_mut("db1").disk.data.databases = vec!["control"];
-    world.node_mut("db3").disk.data.databases = vec!["old"];
-    let found = shown(&*service(""), &world);
+    let mut cluster = packaged();
+    cluster.node_mut("db1").disk.data.databases = vec!["control"];
+    cluster.node_mut("db3").disk.data.databases = vec!["old"];
+    let found = shown(&*service(""), &cluster);
     assert!(
         found.contains("refused: the set is not initiated, because db1 holds the database \"control\" and db3 holds the database \"old\""),
         "{found}"
@@ -91,9 +91,9 @@ fn data_on_two_hosts_before_there_is_a_set() {
 #[test]
 fn access_control_for_a_set_that_is_in_use_without() {
     assert_snapshot!(shown(&*service(AUTH), &by_hand()));
-    let mut world = packaged();
-    world.node_mut("db1").disk.data.databases = vec!["control"];
-    let found = shown(&*service(AUTH), &world);
+    let mut cluster = packaged();
+    cluster.node_mut("db1").disk.data.databases = vec!["control"];
+    let found = shown(&*service(AUTH), &cluster);
     assert!(
         found.starts_with("refused: access control is not switched on"),
         "{found}"
@@ -102,30 +102,30 @@ fn access_control_for_a_set_that_is_in_use_without() {
 
 #[test]
 fn an_admin_whose_password_is_another_or_who_is_not_named() {
-    let world = built(&*service(AUTH));
+    let cluster = built(&*service(AUTH));
     let other = AUTH.replace("\"admin\"", "\"other\"");
-    assert_snapshot!(shown(&*service(&other), &world));
-    assert_snapshot!(shown(&*service(""), &world));
+    assert_snapshot!(shown(&*service(&other), &cluster));
+    assert_snapshot!(shown(&*service(""), &cluster));
 }
 
 #[test]
 fn a_set_without_a_primary_that_nothing_can_be_started_for() {
-    let mut world = built(&*service(AUTH));
+    let mut cluster = built(&*service(AUTH));
     for name in ["db2", "db3"] {
-        world.node_mut(name).is_reachable = false;
-        world.stop(name);
+        cluster.node_mut(name).is_reachable = false;
+        cluster.stop(name);
     }
-    assert_snapshot!(shown(&*service(AUTH), &world));
+    assert_snapshot!(shown(&*service(AUTH), &cluster));
 }
 
 #[test]
 fn a_restart_that_would_leave_no_majority() {
     let own = service(AUTH);
-    let mut world = built(&*own);
-    world.stop("db3");
-    world.node_mut("db3").is_reachable = false;
+    let mut cluster = built(&*own);
+    cluster.stop("db3");
+    cluster.node_mut("db3").is_reachable = false;
     let service = service(&format!("{AUTH}config.net.maxIncomingConnections = 500\n"));
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &cluster);
     assert!(
         found.contains(
             "refused: no member is restarted, because 1 of 3 voting members are not available (db3)"
@@ -136,7 +136,7 @@ fn a_restart_that_would_leave_no_majority() {
 
 #[test]
 fn the_primary_does_not_remove_itself() {
-    let world = built(&*cases::service(
+    let cluster = built(&*cases::service(
         crate::tests::KINDS,
         &inventory(&["db1", "db2", "db3", "db4", "db5"], AUTH),
     ));
@@ -147,7 +147,7 @@ fn the_primary_does_not_remove_itself() {
             &format!("{AUTH}members.db1.priority = 0\n"),
         ),
     );
-    let found = shown_allowing(&*service, &world, &["mongodb.remove=db4"]);
+    let found = shown_allowing(&*service, &cluster, &["mongodb.remove=db4"]);
     assert!(
         found.contains("db1 is the primary, and would not be eligible any more"),
         "{found}"
@@ -156,9 +156,9 @@ fn the_primary_does_not_remove_itself() {
 
 #[test]
 fn a_version_that_is_too_old() {
-    let mut world = by_hand();
-    world.version = "4.2.24";
-    let found = shown(&*service(""), &world);
+    let mut cluster = by_hand();
+    cluster.version = "4.2.24";
+    let found = shown(&*service(""), &cluster);
     assert!(
         found.starts_with("refused: nothing is changed in the set, because MongoDB 4.2"),
         "{found}"
@@ -167,19 +167,19 @@ fn a_version_that_is_too_old() {
 
 #[test]
 fn a_journal_key_that_new_servers_do_not_take_is_warned_of() {
-    let mut world = by_hand();
-    world.edit("db2", |text| {
+    let mut cluster = by_hand();
+    cluster.edit("db2", |text| {
         text.replace("storage:\n", "storage:\n  journal:\n    enabled: true\n")
     });
-    assert_snapshot!(shown(&*service(""), &world));
-    world.version = "5.0.9";
-    assert_snapshot!(shown(&*service(""), &world));
+    assert_snapshot!(shown(&*service(""), &cluster));
+    cluster.version = "5.0.9";
+    assert_snapshot!(shown(&*service(""), &cluster));
 }
 
 #[test]
 fn another_port_for_a_member() {
-    let world = by_hand();
-    let found = shown(&*service("port = 27018\n"), &world);
+    let cluster = by_hand();
+    let found = shown(&*service("port = 27018\n"), &cluster);
     assert!(
         found.contains("the set knows db1 as db1:27017, and the inventory says port 27018"),
         "{found}"

@@ -1,4 +1,4 @@
-//! What case tests do with the world: look at hosts by name, change them by hand, carry tasks out.
+//! What case tests do with the cluster: look at hosts by name, change them by hand, carry tasks out.
 
 use plan::{Facts, Gate, HostFacts, Verdict};
 use protocol::facts::MongoCommand;
@@ -36,7 +36,7 @@ pub(super) trait Rig: Sized {
 
     fn stop(&mut self, name: &str);
 
-    /// A host on which nobody installed MongoDB.
+    /// A host without MongoDB.
     fn uninstall(&mut self, name: &str);
 
     /// Lets another member become the primary.
@@ -143,7 +143,7 @@ impl Rig for Set {
             let fact = self.answer(host, query);
             (
                 query.clone(),
-                fact.unwrap_or_else(|| panic!("nobody answers {query:?}")),
+                fact.unwrap_or_else(|| panic!("no fake answers {query:?}")),
             )
         });
         HostFacts::Observed(answers.collect())
@@ -165,7 +165,7 @@ impl Rig for Set {
             }
             let operation = &action.operation;
             let done = self.operate(&task.host, operation);
-            done.unwrap_or_else(|| panic!("nobody does {operation:?}"))?;
+            done.unwrap_or_else(|| panic!("no fake does {operation:?}"))?;
         }
         self.pass(service, &task.gates);
         assert_eq!(self.violations, [""; 0], "{}", task.title);

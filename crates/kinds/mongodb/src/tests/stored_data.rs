@@ -6,44 +6,44 @@
 use plan::Verdict;
 
 use super::{
-    AUTH, CONF, DISCARDS, World, built, converge, converge_allowing, inventory, plan, service, shown,
+    AUTH, CONF, Cluster, DISCARDS, built, converge, converge_allowing, inventory, plan, service, shown,
     shown_allowing, untouched,
 };
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 
 const OLD: &str = "4.9.0";
 
 /// A host whose standalone server took a database in, and was then started with the name of a set.
-fn told_of_its_set_later(world: &mut World, name: &str) {
-    world.restart(name);
-    world.node_mut(name).disk.data.databases = vec!["control"];
+fn told_of_its_set_later(cluster: &mut Cluster, name: &str) {
+    cluster.restart(name);
+    cluster.node_mut(name).disk.data.databases = vec!["control"];
     let text = format!(
         "{}replication:\n  replSetName: rs0\n",
         super::PACKAGED.replace("127.0.0.1", &format!("127.0.0.1,{name}"))
     );
-    world.write_file(name, CONF, &text, 0o644, "root");
-    world.restart(name);
+    cluster.write_file(name, CONF, &text, 0o644, "root");
+    cluster.restart(name);
 }
 
-fn world_of(version: &'static str, holding: &[&str]) -> World {
-    let mut world = untouched();
-    world.version = version;
+fn world_of(version: &'static str, holding: &[&str]) -> Cluster {
+    let mut cluster = untouched();
+    cluster.version = version;
     for name in holding {
-        told_of_its_set_later(&mut world, name);
+        told_of_its_set_later(&mut cluster, name);
     }
-    world
+    cluster
 }
 
 #[test]
 fn the_only_host_that_may_hold_data_is_the_seed() {
     for more in ["", AUTH] {
         let service = service(more);
-        let mut world = world_of(OLD, &["db2"]);
-        let found = shown(&*service, &world);
+        let mut cluster = world_of(OLD, &["db2"]);
+        let found = shown(&*service, &cluster);
         assert!(found.contains("db2: initiate the set rs0"), "{found}");
         assert!(found.contains("and db2 alone may hold data"), "{found}");
-        converge(&*service, &mut world);
-        assert_eq!(world.node("db1").disk.data.databases, ["control"]);
+        converge(&*service, &mut cluster);
+        assert_eq!(cluster.node("db1").disk.data.databases, ["control"]);
     }
 }
 
@@ -51,24 +51,24 @@ fn the_only_host_that_may_hold_data_is_the_seed() {
 fn of_two_that_may_hold_data_the_operator_names_the_one_that_does_not() {
     for more in ["", AUTH] {
         let service = service(more);
-        let mut world = world_of(OLD, &["db2", "db3"]);
-        world.node_mut("db3").disk.data.databases.clear();
-        let found = shown(&*service, &world);
+        let mut cluster = world_of(OLD, &["db2", "db3"]);
+        cluster.node_mut("db3").disk.data.databases.clear();
+        let found = shown(&*service, &cluster);
         assert!(!found.contains("initiate the set"), "{found}");
         assert!(found.contains("db2, db3 may hold data"), "{found}");
         assert!(found.contains("--allow mongodb.discard=db3"), "{found}");
         let allow = ["mongodb.discard=db3"];
-        let found = shown_allowing(&*service, &world, &allow);
+        let found = shown_allowing(&*service, &cluster, &allow);
         assert!(found.contains("db2: initiate the set rs0"), "{found}");
-        converge_allowing(&*service, &mut world, &allow);
-        assert_eq!(world.node("db1").disk.data.databases, ["control"]);
+        converge_allowing(&*service, &mut cluster, &allow);
+        assert_eq!(cluster.node("db1").disk.data.databases, ["control"]);
     }
 }
 
 #[test]
 fn servers_since_5_1_tell_that_they_hold_collections() {
-    let world = world_of("7.0.14", &["db2", "db3"]);
-    let found = shown(&*service(""), &world);
+    let cluster = world_of("7.0.14", &["db2", "db3"]);
+    let found = shown(&*service(""), &cluster);
     assert!(
         found.contains("db2 holds 1 collections and db3 holds 1 collections"),
         "{found}"
@@ -78,45 +78,45 @@ fn servers_since_5_1_tell_that_they_hold_collections() {
 #[test]
 fn a_host_that_may_hold_data_does_not_join_without_consent() {
     let own = service(AUTH);
-    let mut world = built(&*own);
-    world.version = OLD;
-    told_of_its_set_later(&mut world, "db4");
+    let mut cluster = built(&*own);
+    cluster.version = OLD;
+    told_of_its_set_later(&mut cluster, "db4");
     let service = cases::service(
         crate::tests::KINDS,
         &inventory(&["db1", "db2", "db3", "db4", "db5"], AUTH),
     );
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &cluster);
     assert!(!found.contains("add db4"), "{found}");
     assert!(
         found.contains("refused: db4 does not join the set, because it may hold data"),
         "{found}"
     );
-    let found = shown_allowing(&*service, &world, &DISCARDS);
+    let found = shown_allowing(&*service, &cluster, &DISCARDS);
     assert!(found.contains("add db4"), "{found}");
 }
 
 #[test]
 fn a_host_that_was_off_joins_only_if_its_start_shows_that_it_holds_nothing() {
     let own = service(AUTH);
-    let mut world = built(&*own);
-    world.version = OLD;
-    world.restart("db4");
-    world.node_mut("db4").disk.data.databases = vec!["old"];
-    world.stop("db4");
+    let mut cluster = built(&*own);
+    cluster.version = OLD;
+    cluster.restart("db4");
+    cluster.node_mut("db4").disk.data.databases = vec!["old"];
+    cluster.stop("db4");
     let service = cases::service(
         crate::tests::KINDS,
         &inventory(&["db1", "db2", "db3", "db4", "db5"], AUTH),
     );
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &cluster);
     let joins = found.tasks.iter().position(|task| task.title.contains("add db4"));
     let joins = joins.expect("db4 joins once it is started");
     for task in &found.tasks[..joins] {
-        world.perform(&*service, task);
+        cluster.perform(&*service, task);
     }
     let verdicts: Vec<Verdict> = found.tasks[joins]
         .before
         .iter()
-        .map(|gate| world.judge(&*service, gate))
+        .map(|gate| cluster.judge(&*service, gate))
         .collect();
     assert!(
         verdicts
@@ -124,7 +124,7 @@ fn a_host_that_was_off_joins_only_if_its_start_shows_that_it_holds_nothing() {
             .any(|verdict| matches!(verdict, Verdict::Fail(why) if why.contains("db4 may hold data"))),
         "{verdicts:?}"
     );
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &cluster);
     assert!(found.contains("refused: db4 does not join the set"), "{found}");
-    assert_eq!(world.node("db4").disk.data.databases, ["old"]);
+    assert_eq!(cluster.node("db4").disk.data.databases, ["old"]);
 }
