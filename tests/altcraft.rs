@@ -183,7 +183,7 @@ fn the_master_moves_and_there_are_never_two(bed: &Bed) {
     bed.clusterctl("plan", &with("port.toml", &["--host", "app1"]))
         .says(&[
             "the master does not move to app1",
-            "app2 cannot be looked at, or changed, in this plan",
+            "app2 cannot be observed or changed by this plan",
         ]);
     let _ = apply(bed, "port.toml").expect(0);
 }

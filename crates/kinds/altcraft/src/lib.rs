@@ -5,38 +5,31 @@
 //! (the blocks of main.json, "Altcraft Platform Cluster Setup", "Configuring Custom Reader Groups"); where main.json is:
 //! <https://guides.altcraft.com/en/admin-guide/platform-configuration>.
 
-mod basis;
-mod blocks;
-mod config;
-mod groups;
-mod health;
-mod leave;
-mod line;
-mod queries;
-mod restart;
+mod checks;
+mod observe;
+mod rules;
 mod settings;
+mod status;
+mod steps;
 #[cfg(test)]
 mod tests;
-mod uses;
-mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::config::ServiceDecl;
+use config::ServiceDecl;
 use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
 
-use kit::{Cx, StepPlan};
-use kit::{Kind, ReadCx, Service, Steps};
+use kit::{Cx, Kind, ReadCx, Service, StepPlan, Steps};
 use settings::Settings;
 
 /// The steps, in the order of the built-in playbook.
 static STEPS: Steps<Settings> = Steps::new(&[
-    ("check", config::plan_check),
-    ("config", config::plan_config),
-    ("restart", restart::plan),
-    ("leave", leave::plan),
+    ("check", steps::check::plan),
+    ("config", steps::config::plan),
+    ("restart", steps::restart::plan),
+    ("leave", steps::leave::plan),
 ]);
 
 /// The kind.
@@ -88,7 +81,7 @@ impl Service for Platform {
         BTreeMap::from([("config".to_owned(), self.settings.config.clone())])
     }
 
-    /// main.json names all by their names, as the runbook does.
+    /// main.json has names, as the runbook does.
     fn names(&self) -> Vec<HostName> {
         let used = self.settings.uses.all().flat_map(|used| &used.offer.endpoints);
         let mut names = self.settings.hosts.clone();
@@ -101,7 +94,7 @@ impl Service for Platform {
     }
 
     fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        queries::all(&self.settings, host)
+        observe::queries::all(&self.settings, host)
     }
 
     fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
@@ -109,19 +102,19 @@ impl Service for Platform {
     }
 
     fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        health::judge(&self.settings, check, host, facts)
+        checks::judge(&self.settings, check, host, facts)
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        health::unavailable(&self.settings, facts)
+        status::unavailable(&self.settings, facts)
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {
-        basis::basis(&self.settings, facts)
+        status::basis(&self.settings, facts)
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
-        health::status(&self.settings, facts)
+        status::status(&self.settings, facts)
     }
 
     fn uses(&self) -> Vec<ServiceName> {
@@ -135,6 +128,6 @@ impl Service for Platform {
     }
 
     fn budget(&self, facts: &Facts) -> Budget {
-        health::budget(&self.settings, facts)
+        status::budget(&self.settings, facts)
     }
 }

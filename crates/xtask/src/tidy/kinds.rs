@@ -18,7 +18,7 @@ const REGISTRY: &str = "crates/services/src/lib.rs";
 const ALSO_WORDS: [&str; 1] = ["altcraft"];
 
 /// The one file of an application that says which kinds it is made to use: main.json has a block for each, by name.
-const USES: [&str; 1] = ["crates/kinds/altcraft/src/uses.rs"];
+const USES: [&str; 1] = ["crates/kinds/altcraft/src/settings/find_uses.rs"];
 
 /// Describes servers' files: their owners, packages and units bear the server's name, which is the kind's too.
 const OF_SERVERS: &str = "formats";

@@ -3,14 +3,12 @@
 use insta::assert_snapshot;
 
 use super::{INVENTORY, converged, fresh, outline, plan_of};
-use crate::blocks;
-use crate::settings::{self, Settings};
-use crate::uses::Use;
+use crate::observe::queries;
+use crate::rules::main_json::desired;
+use crate::settings::{self, Settings, Use};
 use config::{Findings, Inventory};
-use formats::main_json::{MergeError, merge};
-use formats::main_json::{Want, has, is};
-use kit::ReadCx;
-use kit::{Endpoint, Login, Offer};
+use formats::main_json::{MergeError, Want, Wants, has, is, merge};
+use kit::{Endpoint, Login, Offer, ReadCx};
 use types::Sources;
 
 /// The one that the lab's hosts have.
@@ -44,9 +42,14 @@ fn settings() -> Settings {
     settings
 }
 
+/// The desired keys on a host.
+fn wants(settings: &Settings, host: &str) -> Wants {
+    desired(settings, &settings.hosts, &host.parse().unwrap())
+}
+
 #[test]
 fn a_file_of_nothing_gets_the_runbooks_blocks() {
-    let wants = blocks::wants(&settings(), &"app1".parse().unwrap());
+    let wants = wants(&settings(), "app1");
     assert_snapshot!(merge("{}", &wants).unwrap());
 }
 
@@ -65,7 +68,7 @@ fn a_password_of_any_characters_is_what_the_platform_reads() {
             login.password = id.clone();
         }
     }
-    let wants = blocks::wants(&settings, &"app1".parse().unwrap());
+    let wants = wants(&settings, "app1");
     let merged = protocol::Text::new(merge("{}", &wants).unwrap());
     for value in [
         "\"quoted\" \\ and \\u0041",
@@ -89,7 +92,7 @@ fn a_password_of_any_characters_is_what_the_platform_reads() {
 
 #[test]
 fn a_file_that_is_there_keeps_everything_else() {
-    let wants = blocks::wants(&settings(), &"app2".parse().unwrap());
+    let wants = wants(&settings(), "app2");
     let merged = merge(MAIN, &wants).unwrap();
     assert_snapshot!(merged);
     for foreign in [
@@ -237,7 +240,7 @@ fn all_places_at_once_are_warned_of_where_the_old_ones_are_nobodys_hosts() {
 
 #[test]
 fn passwords_are_masked_whatever_the_formatting() {
-    let query = crate::queries::config(&settings());
+    let query = queries::config(&settings());
     let hidden = |line: &str| {
         let found = query.masks.iter().find_map(|mask| {
             let regex = regex_lite::Regex::new(mask).unwrap();

@@ -5,6 +5,7 @@ use plan::Verdict;
 use types::HostName;
 
 use super::{Host, INVENTORY, Role, STARTED, converged, facts, fresh, inventory, outline, plan_of};
+use crate::checks::Check;
 use crate::tests::service;
 use cases::{host, plan_steps};
 
@@ -163,6 +164,38 @@ fn gates_pass_on_what_the_processes_say() {
             .iter()
             .any(|verdict| matches!(verdict, Verdict::Fail(_)))
     );
+}
+
+#[test]
+fn every_spelling_of_saved_plans_is_read() {
+    for spelling in [
+        "started proctask",
+        "started procworkflow",
+        "serving proctask",
+        "serving procworkflow",
+        "others-serve",
+        "one-master proctask",
+        "one-master procworkflow",
+    ] {
+        let check: Check = spelling.parse().unwrap();
+        assert_eq!(check.to_string(), spelling);
+    }
+    let service = service(INVENTORY);
+    let facts = facts(INVENTORY, &both(INVENTORY));
+    for unknown in [
+        "",
+        "started",
+        "started akd",
+        "serving",
+        "others-serve proctask",
+        "one-master",
+    ] {
+        assert!(unknown.parse::<Check>().is_err(), "{unknown}");
+        let verdict = service.judge(unknown, Some(&host("app1")), &facts);
+        assert!(matches!(verdict, Verdict::Fail(_)), "{unknown}: {verdict:?}");
+    }
+    let verdict = service.judge("started proctask", Some(&host("db9")), &facts);
+    assert!(matches!(verdict, Verdict::Fail(_)), "{verdict:?}");
 }
 
 #[test]

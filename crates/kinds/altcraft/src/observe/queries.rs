@@ -1,26 +1,17 @@
-//! What is asked of each host.
+//! The questions to each host.
 
 use protocol::facts::{FileQuery, LogQuery, Query, TcpQuery, UnitQuery};
 use protocol::{Encoding, FactQuery};
 use types::{HostName, SecretId};
 
-use super::line;
-use super::settings::{Process, Settings};
+use super::log_line;
+use crate::settings::{Process, SECRET_WORDS, Settings};
 
-/// Words of keys whose values are nobody's business. A value that merely has such a key is not shown, and stays as it is.
-const SECRET_WORDS: [&str; 5] = ["PASS", "SECRET", "TOKEN", "_KEY", "CREDENTIAL"];
-
-/// How much of a log's end is looked at. The line of a start that was longer ago is not seen, and not needed.
+/// How much of a log's end is read. The line of a start that was longer ago is not seen, and not needed.
 const TAIL: u64 = 4 << 20;
 
-/// Whether a key's value is a secret, by its name.
-pub(super) fn names_a_secret(key: &str) -> bool {
-    let key = key.to_ascii_uppercase();
-    SECRET_WORDS.iter().any(|word| key.contains(word))
-}
-
-/// Everything that is asked of a host.
-pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
+/// All questions to a host.
+pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut queries = vec![config(settings).wrap()];
     for process in &settings.processes {
         queries.extend(live(process, host));
@@ -33,12 +24,12 @@ pub(super) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 }
 
 /// Whether a host reaches a process of another one.
-pub(super) fn reach(settings: &Settings, peer: &HostName) -> TcpQuery {
+pub(crate) fn reach(settings: &Settings, peer: &HostName) -> TcpQuery {
     port(&settings.processes[0], peer)
 }
 
-/// What tells whether a process runs, and as what.
-pub(super) fn live(process: &Process, host: &HostName) -> Vec<FactQuery> {
+/// Whether a process runs, and in which role.
+pub(crate) fn live(process: &Process, host: &HostName) -> Vec<FactQuery> {
     vec![
         unit(process).wrap(),
         port(process, host).wrap(),
@@ -47,8 +38,8 @@ pub(super) fn live(process: &Process, host: &HostName) -> Vec<FactQuery> {
 }
 
 /// main.json, without its secrets.
-pub(super) fn config(settings: &Settings) -> FileQuery {
-    // What stands in the places of other users' passwords is masked.
+pub(crate) fn config(settings: &Settings) -> FileQuery {
+    // Passwords of other users are masked.
     let logins = settings.uses.all().filter_map(|used| used.login(&settings.user));
     let secrets: Vec<&SecretId> = logins.map(|login| &login.password).collect();
     let words = SECRET_WORDS.join("|");
@@ -65,12 +56,13 @@ pub(super) fn config(settings: &Settings) -> FileQuery {
         .masking(&masks.each_ref().map(String::as_str))
 }
 
-pub(super) fn unit(process: &Process) -> UnitQuery {
+/// The process's unit.
+pub(crate) fn unit(process: &Process) -> UnitQuery {
     UnitQuery::new(&process.unit)
 }
 
 /// The RPC port, at the name under which the others reach it.
-pub(super) fn port(process: &Process, host: &HostName) -> TcpQuery {
+pub(crate) fn port(process: &Process, host: &HostName) -> TcpQuery {
     TcpQuery {
         host: host.to_string(),
         port: process.port,
@@ -78,10 +70,10 @@ pub(super) fn port(process: &Process, host: &HostName) -> TcpQuery {
 }
 
 /// The lines of the latest starts, and the latest complaints.
-pub(super) fn log(process: &Process) -> LogQuery {
+pub(crate) fn log(process: &Process) -> LogQuery {
     LogQuery {
         path: process.log.clone(),
-        patterns: vec![line::START.to_owned(), line::COMPLAINT.to_owned()],
+        patterns: vec![log_line::START.to_owned(), log_line::COMPLAINT.to_owned()],
         last: 3,
         tail: TAIL,
     }

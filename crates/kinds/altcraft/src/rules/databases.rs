@@ -1,18 +1,14 @@
-//! Our keys of main.json, as the runbook's examples have them.
-
-use serde_json::Value;
-use types::HostName;
+//! The blocks of main.json about databases, as the runbook's examples have them.
 
 use protocol::{Encoding, Text};
+use serde_json::Value;
 
-use super::groups::Groups;
-use super::settings::{Process, Settings};
-use super::uses::Use;
-use formats::main_json::{Want, Wants, has, is, lay_over};
+use crate::settings::{Settings, Use};
+use formats::main_json::{Want, Wants, has, is};
 use kit::{Endpoint, Login};
 
-/// What is wanted of a host's main.json.
-pub(super) fn wants(settings: &Settings, host: &HostName) -> Wants {
+/// The desired blocks about the databases that the inventory has.
+pub(super) fn blocks(settings: &Settings) -> Wants {
     let uses = &settings.uses;
     let mut wants = Wants::new();
     if let Some(used) = &uses.mongodb {
@@ -34,23 +30,7 @@ pub(super) fn wants(settings: &Settings, host: &HostName) -> Wants {
     if let Some(used) = &uses.duplicates {
         wants.push(duplicates(settings, used));
     }
-    wants.push(cluster(settings, host));
-    lay_over(&mut wants, settings.main.clone());
     wants
-}
-
-/// Whether a main.json has the places of one of our databases.
-pub(super) fn uses_same(settings: &Settings, said: &Value) -> bool {
-    let used = settings.uses.all().any(|used| !used.offer.endpoints.is_empty());
-    let bare = Settings {
-        main: Wants::new(),
-        ..settings.clone()
-    };
-    let is_place = |(key, want): &(String, Want)| {
-        let names_places = matches!(want, Want::List(..) | Want::Has(_));
-        key != "CLUSTER" && names_places && want.holds(said.get(key))
-    };
-    used && wants(&bare, &settings.master).iter().any(is_place)
 }
 
 fn secret(login: &Login) -> Value {
@@ -147,58 +127,4 @@ fn duplicates(settings: &Settings, used: &Use) -> (String, Want) {
         wants.push(has("SENTINEL", vec![is("MASTER_NAME", name.as_str())]));
     }
     has("CAMP_DUPLICATESDB", wants)
-}
-
-fn cluster(settings: &Settings, host: &HostName) -> (String, Want) {
-    let mut wants = vec![is("HOST_ID", host.as_str())];
-    for process in &settings.processes {
-        let items = settings
-            .hosts
-            .iter()
-            .map(|member| member_wants(settings, process, member));
-        wants.push((process.key.to_owned(), Want::List("HOST_ID", items.collect())));
-    }
-    has("CLUSTER", wants)
-}
-
-fn member_wants(settings: &Settings, process: &Process, member: &HostName) -> Wants {
-    let mut wants = vec![
-        is("HOST_ID", member.as_str()),
-        is("RPC_HOST", settings.rpc_host.as_str()),
-        is("RPC_HOST_CLI", member.as_str()),
-        is("RPC_PORT", process.port),
-        is("FORCE_MASTER_ROLE", settings.is_master(member)),
-    ];
-    if let Some(groups) = settings
-        .groups
-        .as_ref()
-        .filter(|_| process.key == "PROC_WORKFLOW")
-    {
-        wants.extend(group_wants(settings, groups, member));
-    }
-    wants
-}
-
-/// The groups stand at the master, and at each host the one that it reads.
-fn group_wants(settings: &Settings, groups: &Groups, member: &HostName) -> Wants {
-    let defined = groups.groups.iter().map(|group| {
-        let accounts = vec![
-            is("INCLUDE", group.include.as_str()),
-            is("EXCLUDE", group.exclude.as_str()),
-        ];
-        (group.name.clone(), Want::Only(accounts))
-    });
-    let defined: Wants = defined.collect();
-    let all = if settings.is_master(member) && !defined.is_empty() {
-        Want::Only(defined)
-    } else {
-        Want::Gone
-    };
-    let own = groups
-        .of(member)
-        .map_or(Want::Gone, |group| Want::Is(group.into()));
-    vec![
-        ("READERS_GROUPS".to_owned(), all),
-        ("READERS_GROUP".to_owned(), own),
-    ]
 }

@@ -1,29 +1,29 @@
-//! The line that a process logs when it has started: which host it takes itself for, and whether it is the master.
+//! The line that a process logs when it has started: its host, and whether it is the master.
 //!
 //! Source: the runbook ("Altcraft Platform Cluster Setup"), which shows one of each process. A line is an object of JSON
 //! whose `pid` tells of which process it is.
 
 use serde_json::Value;
 
-/// What a line about a start looks like.
-pub(super) const START: &str = r"is master (true|false)|is_primary: (true|false)";
-/// What a line about a failure looks like.
-pub(super) const COMPLAINT: &str = r#""level":\s*"(fatal|panic|error)""#;
+/// The pattern of a line about a start.
+pub(crate) const START: &str = r"is master (true|false)|is_primary: (true|false)";
+/// The pattern of a line about a failure.
+pub(crate) const COMPLAINT: &str = r#""level":\s*"(fatal|panic|error)""#;
 
-/// What a process said when it started.
+/// A start, as the process logged it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Start {
-    pub(super) pid: u32,
+pub(crate) struct Start {
+    pub(crate) pid: u32,
     /// `HOST_ID` as it read it.
-    pub(super) host_id: String,
-    pub(super) is_master: bool,
+    pub(crate) host_id: String,
+    pub(crate) is_master: bool,
     /// The port of its RPC address.
-    pub(super) port: Option<u16>,
-    pub(super) version: String,
+    pub(crate) port: Option<u16>,
+    pub(crate) version: String,
 }
 
 /// Reads a line about a start.
-pub(super) fn start(line: &str) -> Option<Start> {
+pub(crate) fn start(line: &str) -> Option<Start> {
     let value: Value = serde_json::from_str(line).ok()?;
     let message = value.get("message")?.as_str()?;
     let word_after = |mark: &str| {
@@ -49,7 +49,7 @@ pub(super) fn start(line: &str) -> Option<Start> {
 }
 
 /// The message of a line about a failure.
-pub(super) fn complaint(line: &str) -> Option<String> {
+pub(crate) fn complaint(line: &str) -> Option<String> {
     let value: Value = serde_json::from_str(line).ok()?;
     Some(value.get("message")?.as_str()?.to_owned())
 }

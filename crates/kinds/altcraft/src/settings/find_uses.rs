@@ -1,66 +1,14 @@
-//! The databases that the platform uses: which services of the inventory they are, and what those offer.
+//! Finding the services that the platform uses, and what they offer.
 
 use config::reader::with_suggestion;
 use config::{Findings, Reader, SecretRef, ServiceDecl};
-use types::{Diagnostic, SecretId, ServiceName, Span};
+use types::{Diagnostic, SecretId, Span};
 
+use super::uses::{NONE, Use, Uses};
 use kit::ReadCx;
-use kit::{Login, Offer};
 
-/// A service that the platform uses.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Use {
-    pub(super) service: ServiceName,
-    pub(super) offer: Offer,
-}
-
-/// All of them; what the inventory has no service for is not managed.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Uses {
-    pub(super) mongodb: Option<Use>,
-    pub(super) clickhouse: Option<Use>,
-    pub(super) ssdb_hbsupp: Option<Use>,
-    pub(super) ssdb_notify: Option<Use>,
-    pub(super) rabbitmq: Option<Use>,
-    pub(super) duplicates: Option<Use>,
-}
-
-/// The word for a database that the inventory has and the platform is not to use.
-const NONE: &str = "none";
-
-impl Uses {
-    pub(super) fn all(&self) -> impl Iterator<Item = &Use> {
-        let Self {
-            mongodb,
-            clickhouse,
-            ssdb_hbsupp,
-            ssdb_notify,
-            rabbitmq,
-            duplicates,
-        } = self;
-        [
-            mongodb,
-            clickhouse,
-            ssdb_hbsupp,
-            ssdb_notify,
-            rabbitmq,
-            duplicates,
-        ]
-        .into_iter()
-        .flatten()
-    }
-}
-
-impl Use {
-    /// The login of a user. `None` where the service names no users at all: then who logs in is not managed.
-    pub(super) fn login(&self, user: &str) -> Option<&Login> {
-        let mut logins = self.offer.logins.iter();
-        logins.find(|login| login.user.as_deref().is_none_or(|own| own == user))
-    }
-}
-
-/// Reads which services are used.
-pub(super) fn read(reader: &Reader<'_>, decl: &ServiceDecl, user: &str, cx: &ReadCx<'_>) -> Uses {
+/// Finds the services that are used.
+pub(super) fn find(reader: &Reader<'_>, decl: &ServiceDecl, user: &str, cx: &ReadCx<'_>) -> Uses {
     let finder = Finder {
         reader,
         decl,

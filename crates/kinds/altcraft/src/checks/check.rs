@@ -1,0 +1,74 @@
+//! The checks of gates: spelled, read and judged here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use plan::{Facts, Verdict};
+use types::HostName;
+
+use crate::observe::View;
+use crate::rules::startup::{has_one_master, has_started, members_serve, serves};
+use crate::settings::{Program, Settings};
+
+/// What a gate asks of the facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// The process runs with the main.json that its host should have.
+    Started(Program),
+    /// The process runs, in whatever role.
+    Serving(Program),
+    /// All members serve.
+    OthersServe,
+    /// The right host is the only master.
+    OneMaster(Program),
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started(program) => write!(f, "started {program}"),
+            Self::Serving(program) => write!(f, "serving {program}"),
+            Self::OthersServe => f.write_str("others-serve"),
+            Self::OneMaster(program) => write!(f, "one-master {program}"),
+        }
+    }
+}
+
+impl FromStr for Check {
+    type Err = ();
+
+    fn from_str(spelling: &str) -> Result<Self, ()> {
+        if spelling == "others-serve" {
+            return Ok(Self::OthersServe);
+        }
+        let (check, name) = spelling.split_once(' ').ok_or(())?;
+        let mut programs = Program::ALL.into_iter();
+        let program = programs.find(|program| program.name() == name).ok_or(())?;
+        match check {
+            "started" => Ok(Self::Started(program)),
+            "serving" => Ok(Self::Serving(program)),
+            "one-master" => Ok(Self::OneMaster(program)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What a check says of the facts.
+pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+    kit::checks::judge(check, |check: Check| {
+        let view = View::new(settings, facts);
+        // A former member has gates too.
+        match (check, host.and_then(|host| view.members.any(host))) {
+            (Check::OneMaster(program), _) => has_one_master(&view, program, facts),
+            (Check::OthersServe, _) => members_serve(&view, facts),
+            (Check::Started(program), Some(member)) => has_started(settings, member, program),
+            (Check::Serving(program), Some(member)) => serves(member, program),
+            (Check::Started(_) | Check::Serving(_), None) => {
+                let name = &settings.name;
+                Verdict::Fail(format!(
+                    "the check {check} is about a host that {name} does not have"
+                ))
+            }
+        }
+    })
+}
