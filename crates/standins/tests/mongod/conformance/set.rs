@@ -111,18 +111,18 @@ impl Play {
         let mut client = self.admin(at).await.0;
         wait(async || holds(&client.reply("admin", doc! {"replSetGetStatus": 1}).await.unwrap())).await;
     }
+}
 
-    /// The configuration as a primary tells it: version, term, and whether a majority has it.
-    pub(super) async fn version(&self, at: usize) -> Vec<Bson> {
-        let ask = doc! {"replSetGetConfig": 1, "commitmentStatus": true};
-        let reply = self.admin(at).await.0.reply("admin", ask).await.unwrap();
-        let config = reply.get_document("config").unwrap();
-        vec![
-            config.get("version").unwrap().clone(),
-            config.get("term").unwrap().clone(),
-            reply.get("commitmentStatus").unwrap().clone(),
-        ]
-    }
+/// The configuration as a primary tells it: version, term, and whether a majority has it.
+pub(super) async fn version(primary: &mut Client) -> Vec<Bson> {
+    let ask = doc! {"replSetGetConfig": 1, "commitmentStatus": true};
+    let reply = primary.reply("admin", ask).await.unwrap();
+    let config = reply.get_document("config").unwrap();
+    vec![
+        config.get("version").unwrap().clone(),
+        config.get("term").unwrap().clone(),
+        reply.get("commitmentStatus").unwrap().clone(),
+    ]
 }
 
 /// Whether every member of a status is so.

@@ -3,7 +3,8 @@
 use bson::{Bson, Document, doc};
 
 use super::Play;
-use super::set::{int, members, wait};
+use super::set::{int, members, version, wait};
+use crate::harness::Client;
 
 impl Play {
     pub(super) async fn blank_server(&mut self) {
@@ -157,7 +158,7 @@ impl Play {
             .await;
         self.ask_all(&mut primary, "after vote:commitment 1s", "reconfig:vote for 3rd")
             .await;
-        let version = self.version(0).await;
+        let version = version(&mut primary).await;
         self.compare_rows("versions after vote for 3rd", vec![version]);
         self.ask(&mut primary, "reconfig:priorities").await;
         self.await_config(0, 20).await;
@@ -297,10 +298,10 @@ impl Play {
         let ask = doc! {"replSetGetConfig": 1, "commitmentStatus": true};
         let reply = second.reply("admin", ask).await.unwrap();
         self.compare_reply("config after stepdown", &reply);
-        let before = self.version(1).await;
+        let before = version(&mut second).await;
         self.tell(1, "").await;
-        wait(async || self.version(1).await[2] == Bson::Boolean(true)).await;
-        let after = self.version(1).await;
+        wait(async || version(&mut second).await[2] == Bson::Boolean(true)).await;
+        let after = version(&mut second).await;
         self.compare_rows("versions after stepdown", vec![before, after]);
     }
 
@@ -326,7 +327,8 @@ impl Play {
 
     pub(super) async fn removed_member(&mut self) {
         let (mut primary, _) = self.admin(2).await;
-        wait(async || self.version(2).await == [Bson::Int32(23), Bson::Int64(4), Bson::Boolean(true)]).await;
+        wait(async || version(&mut primary).await == [Bson::Int32(23), Bson::Int64(4), Bson::Boolean(true)])
+            .await;
         self.ask(&mut primary, "reconfig:remove member").await;
         wait(async || self.role(0).await[0] == Bson::Null).await;
         let (mut removed, reply) = self.admin(0).await;
@@ -381,11 +383,13 @@ impl Play {
         self.tell(3, "never_catch_up = true").await;
         self.boot(3).await;
         self.ask(&mut primary, "reconfig:add fresh voter at once").await;
-        let before = self.new_member().await;
+        let before = new_member(&mut primary).await;
         self.tell(3, "").await;
-        wait(async || self.new_member().await[..3] == [Bson::Int32(30), Bson::Int64(4), Bson::Boolean(true)])
-            .await;
-        let after = self.new_member().await;
+        wait(async || {
+            new_member(&mut primary).await[..3] == [Bson::Int32(30), Bson::Int64(4), Bson::Boolean(true)]
+        })
+        .await;
+        let after = new_member(&mut primary).await;
         self.compare_rows(
             "versions after adding a fresh voter",
             vec![before, after.clone(), after],
@@ -409,27 +413,6 @@ impl Play {
         let (mut primary, _) = self.admin(2).await;
         self.ask_all(&mut primary, "setDefaultRWConcern", "getDefaultRWConcern set")
             .await;
-    }
-
-    /// The configuration's version, term and commitment, and of its last member whether it is new, and its vote.
-    async fn new_member(&self) -> Vec<Bson> {
-        let mut seen = self.version(2).await;
-        let reply = self
-            .admin(2)
-            .await
-            .0
-            .reply("admin", doc! {"replSetGetConfig": 1})
-            .await
-            .unwrap();
-        let members = reply
-            .get_document("config")
-            .unwrap()
-            .get_array("members")
-            .unwrap()
-            .clone();
-        let last = members.last().unwrap().as_document().unwrap();
-        seen.extend(["newlyAdded", "votes"].map(|key| last.get(key).cloned().unwrap_or(Bson::Null)));
-        seen
     }
 
     /// Waits until a member sees all others in a version of the configuration, and up.
@@ -480,4 +463,18 @@ fn are_level(status: &Document) -> bool {
     let mut places = up.filter_map(|member| member.get("optime"));
     let first = places.next();
     places.all(|place| Some(place) == first)
+}
+
+/// The configuration's version, term and commitment, and of its last member whether it is new, and its vote.
+async fn new_member(primary: &mut Client) -> Vec<Bson> {
+    let mut seen = version(primary).await;
+    let reply = primary.ask("admin", doc! {"replSetGetConfig": 1}).await.unwrap();
+    let members = reply
+        .get_document("config")
+        .unwrap()
+        .get_array("members")
+        .unwrap();
+    let last = members.last().unwrap().as_document().unwrap();
+    seen.extend(["newlyAdded", "votes"].map(|key| last.get(key).cloned().unwrap_or(Bson::Null)));
+    seen
 }
