@@ -17,17 +17,17 @@ pub struct Cluster {
     pub now: i64,
     /// Statements on the whole cluster that some hosts have not carried out yet.
     pub(super) ddl: Vec<Ddl>,
-    /// What a majority has agreed upon.
+    /// The state that a majority has agreed upon.
     pub(super) agreed: Tree,
     /// The members as the last leader had them.
     pub(super) members: Vec<(u32, String)>,
-    /// Whether most of them served ever: until then nothing can be lost.
+    /// Whether a majority was ever available: until then nothing can be lost.
     pub(super) is_formed: bool,
-    /// Those that served ever.
+    /// The members that were ever available.
     pub(super) joined: BTreeSet<HostName>,
-    /// Whose each number is, since the first process ran with it.
+    /// The owner of each number, since the first process ran with it.
     pub(super) numbers: BTreeMap<u32, String>,
-    /// Whom the client turns to; anybody where it was told nothing.
+    /// The hosts that the client connects to; any where it was told nothing.
     pub(super) clients: Vec<HostName>,
     pub(super) violations: Vec<String>,
 }
@@ -77,7 +77,7 @@ impl Cluster {
         let mut dues = vec![node.fetches_from];
         dues.extend(node.server.as_ref().map(|process| process.ready_us));
         dues.extend(node.zookeeper.as_ref().map(|process| process.ready_us));
-        dues.extend(node.place.due(self.pace));
+        dues.extend(node.role.due(self.pace));
         dues
     }
 
@@ -108,7 +108,7 @@ impl Cluster {
         node.knows_cluster() && self.counts(node)
     }
 
-    pub(super) fn wrong(&mut self, what: String) {
+    pub(super) fn report(&mut self, what: String) {
         if !self.violations.contains(&what) {
             self.violations.push(what);
         }

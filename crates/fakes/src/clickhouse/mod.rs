@@ -1,7 +1,7 @@
 //! ClickHouse in memory, with Keeper or ZooKeeper: it answers the agent's queries and obeys its operations as the real
 //! servers do where the kind relies on it, and dies where they die.
 //!
-//! What is kept in common, replicas and what was inserted, is a tree that every member of the quorum has a copy of; a change
+//! The common state, replicas and inserted rows, is a tree of which every member of the quorum has a copy; a change
 //! of it counts when the leader and a majority have it. A member reads who the others are at its start (`ZooKeeper`), or has
 //! it from the tree (Keeper), so that a change of members that is not made one by one splits this quorum as it would a
 //! real one.
@@ -9,9 +9,9 @@
 mod cluster;
 mod node;
 mod paths;
-mod place;
 mod play;
 mod quorum;
+mod role;
 mod sql;
 mod table;
 mod units;
@@ -32,9 +32,9 @@ pub use paths::{
     CONFIG, CONFIG_D, ENVIRONMENT, EPOCH, KEEPER_LOG, MYID, SERVER, TABLE, USERS, USERS_D, ZK, ZOO_CFG,
 };
 use paths::{HTTP_PORT, OURS, PACKAGES, WORD_PORTS};
-pub use place::Place;
 pub use play::{DEBIAN, MODERN};
 pub use play::{KEEPER, ZOOKEEPER};
+pub use role::Role;
 
 impl crate::FakeCluster for Cluster {
     fn advance(&mut self, now_us: i64) {
@@ -137,7 +137,7 @@ impl crate::FakeCluster for Cluster {
                     self.nodes[at].is_cut = matches!(trouble, Fault::Cut(_));
                 }
             }
-            Fault::Handover => self.hand_over(),
+            Fault::Handover => self.step_down(),
         }
         self.settle();
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::HostName;
 
 use super::paths::{CONFIG_D, MYID, OURS, SERVER, ZK, ZOO_CFG};
-use super::place::Place;
+use super::role::Role;
 use crate::Machine;
 use formats::{xml, zoo};
 
@@ -22,11 +22,11 @@ pub struct Node {
     pub server: Option<Process>,
     /// ZooKeeper's process.
     pub zookeeper: Option<Process>,
-    /// What its member of the quorum is to the others, while it runs.
-    pub place: Place,
-    /// What its member of the quorum has on disk.
+    /// The role of its member of the quorum.
+    pub role: Role,
+    /// The common state on its disk.
     pub tree: Tree,
-    /// What the server has of the client's table, where it has it: what was inserted.
+    /// The rows of the client's table on the server, where it has the table.
     pub table: Option<BTreeSet<u64>>,
     /// When it has caught up so far that it fetches what others insert at once.
     pub fetches_from: i64,
@@ -46,30 +46,30 @@ pub struct Process {
     pub ready_us: i64,
     /// Whether it has come so far.
     pub is_ready: bool,
-    /// What it has read at last, and when.
+    /// The files that it has read at last, and when.
     pub loaded: BTreeMap<String, String>,
     pub read_us: i64,
     /// The members of the quorum that its files named at its start, and its own number.
     pub members: Vec<(u32, String)>,
     pub id: u32,
-    /// Whom it asks for the common state; read at its start.
+    /// The nodes that it asks for the common state; read at its start.
     pub coordinators: Vec<String>,
     /// `ZooKeeper`'s configuration at its start.
     pub zoo_cfg: String,
-    /// What follows from what it has read at last: hosts and ports of the cluster, macros, and Keeper's members.
+    /// The settings that it has read at last: hosts and ports of the cluster, macros, and Keeper's members.
     pub cluster: Vec<(String, String)>,
     pub macros: Vec<(String, String)>,
     pub wanted: Vec<(u32, String)>,
 }
 
-/// What the quorum keeps in common.
+/// The common state that the quorum keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tree {
     pub epoch: u64,
     pub zxid: u64,
     /// Replicas of the client's table.
     pub registered: BTreeSet<String>,
-    /// What was inserted, and when.
+    /// The inserted rows, and when.
     pub parts: BTreeMap<u64, i64>,
     /// Keeper's members.
     pub raft: Vec<(u32, String)>,
@@ -84,7 +84,7 @@ impl Node {
             machine: Machine::default(),
             server: None,
             zookeeper: None,
-            place: Place::Away,
+            role: Role::Down,
             tree: Tree::default(),
             table: None,
             fetches_from: 0,
@@ -109,7 +109,7 @@ impl Node {
         self.answers() && !self.cluster().is_empty()
     }
 
-    /// What its server's replica has.
+    /// The rows of its server's replica.
     pub fn parts(&self) -> impl Iterator<Item = u64> {
         self.table.iter().flatten().copied()
     }

@@ -1,4 +1,4 @@
-//! What the simulation plays.
+//! The clusters that the simulation plays.
 
 use std::fmt::Write as _;
 

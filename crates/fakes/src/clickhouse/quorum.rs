@@ -1,7 +1,7 @@
-//! Who leads and who follows.
+//! Elections, and the members' roles.
 //!
-//! ZooKeeper: whoever looks for a leader votes for the best that it sees of those in its own configuration, the one that
-//! knows most, and counts the votes of those only (`FastLeaderElection`); it follows one that leads already where more
+//! ZooKeeper: a member that looks for a leader votes for the best that it sees of those in its own configuration, the one
+//! that knows most, and counts the votes of those only (`FastLeaderElection`); it follows one that leads already where more
 //! than half of its configuration does, and is led to what that one has, forgetting what it had beyond. Keeper: the members
 //! are in the log; the leader takes one in that follows it, and lets one go, one after another, until they are what its file
 //! names (`KeeperServer::applyConfigurationUpdate`).
@@ -9,7 +9,7 @@
 use super::cluster::Cluster;
 use super::node::{Node, Tree};
 use super::paths::EPOCH;
-use super::place::Place;
+use super::role::Role;
 
 fn is_most(some: usize, all: usize) -> bool {
     some * 2 > all
@@ -27,7 +27,7 @@ impl Cluster {
         loop {
             let before = self.states();
             self.stand_alone();
-            self.leave();
+            self.lose_leaders();
             self.join();
             self.elect();
             self.change_members();
@@ -38,8 +38,8 @@ impl Cluster {
         }
     }
 
-    fn states(&self) -> Vec<(Place, Tree)> {
-        let state = |node: &Node| (node.place.clone(), node.tree.clone());
+    fn states(&self) -> Vec<(Role, Tree)> {
+        let state = |node: &Node| (node.role.clone(), node.tree.clone());
         self.nodes.iter().map(state).collect()
     }
 
@@ -47,19 +47,18 @@ impl Cluster {
     fn stand_alone(&mut self) {
         for node in &mut self.nodes {
             let is_alone = matches!(node.member(), Some((process, true)) if process.members.len() < 2);
-            if is_alone && matches!(node.place, Place::Looking { .. }) {
-                node.place = Place::Alone;
+            if is_alone && matches!(node.role, Role::Looking { .. }) {
+                node.role = Role::Standalone;
             }
         }
     }
 
-    /// Who follows a leader, in step or not, of those that it knows; itself too.
+    /// The hosts that follow a leader and are in sync; itself too.
     fn followers(&self, leader: usize) -> Vec<usize> {
         let name = self.nodes[leader].name();
         let follows = |&at: &usize| {
-            let place = &self.nodes[at].place;
-            at == leader
-                || matches!(place, Place::Following { leader, is_synced: true, .. } if leader == name)
+            let role = &self.nodes[at].role;
+            at == leader || matches!(role, Role::Following { leader, is_synced: true, .. } if leader == name)
         };
         (0..self.nodes.len())
             .filter(|&at| self.are_linked(leader, at))
@@ -78,16 +77,16 @@ impl Cluster {
             .count()
     }
 
-    fn leave(&mut self) {
+    fn lose_leaders(&mut self) {
         let since = self.now;
         for at in 0..self.nodes.len() {
             let view = self.nodes[at].view().len();
-            if self.nodes[at].place == Place::Leading && !is_most(self.known_followers(at, at), view) {
-                self.nodes[at].place = Place::Looking { since };
+            if self.nodes[at].role == Role::Leading && !is_most(self.known_followers(at, at), view) {
+                self.nodes[at].role = Role::Looking { since };
             }
         }
         for at in 0..self.nodes.len() {
-            let Place::Following { leader, .. } = &self.nodes[at].place else {
+            let Role::Following { leader, .. } = &self.nodes[at].role else {
                 continue;
             };
             // A member of Keeper that was let go is led no more.
@@ -96,36 +95,36 @@ impl Cluster {
                 _ => true,
             };
             let leads = |leader: usize| {
-                self.nodes[leader].place == Place::Leading && self.are_linked(at, leader) && is_led(leader)
+                self.nodes[leader].role == Role::Leading && self.are_linked(at, leader) && is_led(leader)
             };
             if !self.at(leader).is_some_and(leads) {
-                self.nodes[at].place = Place::Looking { since };
+                self.nodes[at].role = Role::Looking { since };
             }
         }
     }
 
-    /// Whoever looks finds a leader that is there, and is in step with it some time later.
+    /// A member that looks finds a leader that exists, and is in sync with it some time later.
     fn join(&mut self) {
         for at in 0..self.nodes.len() {
-            match self.nodes[at].place.clone() {
-                Place::Looking { .. } => {
+            match self.nodes[at].role.clone() {
+                Role::Looking { .. } => {
                     if let Some(leader) = (0..self.nodes.len()).find(|&leader| self.may_follow(at, leader)) {
                         let leader = self.nodes[leader].name().to_owned();
-                        self.nodes[at].place = Place::Following {
+                        self.nodes[at].role = Role::Following {
                             leader,
                             since: self.now,
                             is_synced: false,
                         };
                     }
                 }
-                Place::Following {
+                Role::Following {
                     leader,
                     since,
                     is_synced: false,
                 } if since + self.pace.copy_us <= self.now => {
                     if let Some(from) = self.at(&leader) {
                         self.sync(at, from);
-                        self.nodes[at].place = Place::Following {
+                        self.nodes[at].role = Role::Following {
                             leader,
                             since,
                             is_synced: true,
@@ -139,7 +138,7 @@ impl Cluster {
 
     fn may_follow(&self, at: usize, leader: usize) -> bool {
         let node = &self.nodes[at];
-        if self.nodes[leader].place != Place::Leading || !self.are_linked(at, leader) {
+        if self.nodes[leader].role != Role::Leading || !self.are_linked(at, leader) {
             return false;
         }
         match node.member() {
@@ -178,11 +177,11 @@ impl Cluster {
     /// Those who have looked for a leader since then, or for longer.
     fn looking(&self, since: i64) -> Vec<usize> {
         let is_due =
-            |&at: &usize| matches!(self.nodes[at].place, Place::Looking { since: from } if from <= since);
+            |&at: &usize| matches!(self.nodes[at].role, Role::Looking { since: from } if from <= since);
         (0..self.nodes.len()).filter(is_due).collect()
     }
 
-    /// Whom those who look for a leader choose, and who follows; some lists of members never come to a choice.
+    /// Members that look for a leader choose one and follow it; some lists of members never come to a choice.
     fn choice(&self, looking: &[usize]) -> Option<(usize, Vec<usize>)> {
         let vote = |voter: usize| {
             let seen = looking.iter().copied().filter(|&other| {
@@ -226,10 +225,10 @@ impl Cluster {
     }
 
     fn lead(&mut self, leader: usize, followers: &[usize]) {
-        let others = |at: &usize| self.nodes[*at].place == Place::Leading;
+        let others = |at: &usize| self.nodes[*at].role == Role::Leading;
         if let Some(other) = (0..self.nodes.len()).find(others) {
             let (one, other) = (self.nodes[leader].name(), self.nodes[other].name());
-            self.wrong(format!("{one} leads a quorum beside that of {other}"));
+            self.report(format!("{one} leads a quorum beside that of {other}"));
         }
         let epochs = followers.iter().map(|&at| self.nodes[at].tree.epoch);
         let epoch = epochs.fold(self.nodes[leader].tree.epoch, u64::max) + 1;
@@ -240,13 +239,13 @@ impl Cluster {
             node.tree.raft = process.members.clone();
         }
         self.nodes[leader].tree.epoch = epoch;
-        self.nodes[leader].place = Place::Leading;
+        self.nodes[leader].role = Role::Leading;
         self.sync(leader, leader);
         let since = self.now;
         let name = self.nodes[leader].name().to_owned();
         for &at in followers {
             self.sync(at, leader);
-            self.nodes[at].place = Place::Following {
+            self.nodes[at].role = Role::Following {
                 leader: name.clone(),
                 since,
                 is_synced: true,
@@ -259,7 +258,7 @@ impl Cluster {
             .keys()
             .filter(|part| !tree.parts.contains_key(part));
         if let Some(part) = forgotten.next() {
-            self.wrong(format!(
+            self.report(format!(
                 "the quorum that {name} leads does not know of {part}, which was agreed upon"
             ));
         }
@@ -271,9 +270,9 @@ impl Cluster {
         server.map(|server| server.wanted.clone()).unwrap_or_default()
     }
 
-    /// A Keeper that leads makes the members what its file names: first takes in whoever follows it, then lets others go.
+    /// A Keeper that leads makes the members those that its file names: first it adds its followers, then it removes others.
     fn change_members(&mut self) {
-        let Some(leader) = (0..self.nodes.len()).find(|&at| self.nodes[at].place == Place::Leading) else {
+        let Some(leader) = (0..self.nodes.len()).find(|&at| self.nodes[at].role == Role::Leading) else {
             return;
         };
         let (node, wanted) = (&self.nodes[leader], self.wanted(leader));
@@ -306,7 +305,7 @@ impl Cluster {
                     .into_iter()
                     .find(|&at| at != leader && self.may_lead(at));
                 if another.is_some() {
-                    self.nodes[leader].place = Place::Looking { since: self.now };
+                    self.nodes[leader].role = Role::Looking { since: self.now };
                 }
                 return;
             }
@@ -325,8 +324,8 @@ impl Cluster {
 
     /// Changes the tree where a leader and a majority can agree; whether they did.
     pub fn commit(&mut self, change: impl FnOnce(&mut Tree)) -> bool {
-        let alone = (0..self.nodes.len()).find(|&at| self.nodes[at].place == Place::Alone);
-        let leader = (0..self.nodes.len()).find(|&at| self.nodes[at].place == Place::Leading);
+        let alone = (0..self.nodes.len()).find(|&at| self.nodes[at].role == Role::Standalone);
+        let leader = (0..self.nodes.len()).find(|&at| self.nodes[at].role == Role::Leading);
         let Some(leader) = leader.or(alone) else {
             return false;
         };
@@ -345,11 +344,11 @@ impl Cluster {
         let mut leaders = self
             .nodes
             .iter()
-            .filter(|node| matches!(node.place, Place::Leading));
+            .filter(|node| matches!(node.role, Role::Leading));
         if let Some(leader) = leaders.next() {
             self.members = leader.view();
         } else if let [node] = self.nodes.as_slice()
-            && node.place == Place::Alone
+            && node.role == Role::Standalone
         {
             self.members = vec![(1, node.name().to_owned())];
         }
@@ -360,8 +359,8 @@ impl Cluster {
     pub fn counts(&self, node: &Node) -> bool {
         let is_member = self.members.iter().any(|(_, name)| name == node.name());
         let knows_all = || node.tree.zxid >= self.agreed.zxid;
-        let is_well = match &node.place {
-            Place::Looking { .. } => {
+        let is_well = match &node.role {
+            Role::Looking { .. } => {
                 !node.is_cut && knows_all() && self.choice(&self.looking(self.now)).is_some()
             }
             place => place.serves(),
@@ -370,8 +369,8 @@ impl Cluster {
     }
 
     /// Another member leads, where one could.
-    pub fn hand_over(&mut self) {
-        let Some(leader) = (0..self.nodes.len()).find(|&at| self.nodes[at].place == Place::Leading) else {
+    pub fn step_down(&mut self) {
+        let Some(leader) = (0..self.nodes.len()).find(|&at| self.nodes[at].role == Role::Leading) else {
             return;
         };
         let mut others = self.followers(leader);
@@ -383,12 +382,12 @@ impl Cluster {
         };
         let mut followers = self.followers(leader);
         followers.retain(|&at| at != next && self.nodes[at].knows(self.nodes[next].name()));
-        self.nodes[leader].place = Place::Looking { since: self.now };
+        self.nodes[leader].role = Role::Looking { since: self.now };
         self.lead(next, &followers);
     }
 }
 
-/// Whoever knows most is the best leader; of equals the one with the highest number.
+/// The member that knows most is the best leader; of equals the one with the highest number.
 fn rank(node: &Node) -> (u64, u64, u32) {
     (node.tree.epoch, node.tree.zxid, node.id())
 }

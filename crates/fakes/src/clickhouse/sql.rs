@@ -1,4 +1,4 @@
-//! What the servers say and do in SQL.
+//! SQL that the servers answer and carry out.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ fn exception(code: u16, text: &str) -> HttpFact {
 }
 
 impl Cluster {
-    /// What stands in the way of asking a server as somebody.
+    /// Why a server does not answer an account.
     fn refuses(&self, at: usize, endpoint: &HttpEndpoint) -> Option<HttpFact> {
         let node = &self.nodes[at];
         if !node.answers() {
@@ -143,14 +143,14 @@ impl Cluster {
         if !self.has_session(&self.nodes[at]) {
             return Err(failed("Code: 999. Coordination::Exception: Session expired"));
         }
-        // What nobody else has is gone with it.
+        // Rows that no other server has are gone with it.
         let has = |node: &&Node, part: u64| node.name() != replica && node.parts().any(|known| known == part);
         let lost = owner
             .into_iter()
             .flat_map(Node::parts)
             .find(|&part| !self.nodes.iter().any(|node| has(&node, part)));
         if let Some(part) = lost {
-            self.wrong(format!(
+            self.report(format!(
                 "the replica {replica} was dropped, and nobody else has {part}"
             ));
         }

@@ -16,15 +16,15 @@ impl Cluster {
         };
         let serves = |name: &String| {
             self.at(name)
-                .is_some_and(|other| self.nodes[other].place.serves() && self.are_linked(at, other))
+                .is_some_and(|other| self.nodes[other].role.serves() && self.are_linked(at, other))
         };
         node.answers() && !node.has_lost_session && node.coordinators().iter().any(serves)
     }
 
-    /// What the quorum has in common, as a server sees it.
+    /// The common state as a server sees it.
     pub fn tree_of(&self, node: &Node) -> Option<&Tree> {
         let serving = node.coordinators().iter().filter_map(|name| self.at(name));
-        let mut serving = serving.filter(|&at| self.nodes[at].place.serves());
+        let mut serving = serving.filter(|&at| self.nodes[at].role.serves());
         serving.next().map(|at| &self.nodes[at].tree)
     }
 
@@ -99,7 +99,7 @@ impl Cluster {
         self.carry_out();
     }
 
-    /// What a replica has not fetched yet.
+    /// The rows that a replica has not fetched yet.
     pub fn missing(&self, node: &Node) -> Vec<u64> {
         let Some(table) = &node.table else {
             return Vec::new();

@@ -7,7 +7,7 @@ use types::HostName;
 use super::cluster::{Cluster, failed};
 use super::node::{Process, Tree, texts};
 use super::paths::{CONFIG, ENVIRONMENT, EPOCH, KEEPER_LOG, MYID, PACKAGES, SERVER, ZK, ZOO_CFG};
-use super::place::Place;
+use super::role::Role;
 use crate::File;
 use formats::xml;
 
@@ -17,7 +17,7 @@ const DATA_MYID: &str = "/var/lib/zookeeper/myid";
 const RELOAD_US: i64 = 2_000_000;
 
 impl Cluster {
-    /// What installing packages comes to; their services are not started.
+    /// Installs packages; their services are not started.
     pub fn install(&mut self, at: usize, names: &[String]) {
         let root = if self.is_old() { "yandex" } else { "clickhouse" };
         let now = self.now;
@@ -110,7 +110,7 @@ impl Cluster {
             .is_some_and(|(_, is_zookeeper)| is_zookeeper == (unit == ZK));
         *node.process(unit) = None;
         if was_member {
-            node.place = Place::Away;
+            node.role = Role::Down;
         }
     }
 
@@ -178,7 +178,7 @@ impl Cluster {
             return;
         }
         let (id, members) = (process.id, process.members.clone());
-        node.place = Place::Looking { since: now };
+        node.role = Role::Looking { since: now };
         if !is_zookeeper && !node.machine.files.contains_key(KEEPER_LOG) {
             node.machine.write(KEEPER_LOG, "", 0o750, "clickhouse", now);
         }
@@ -192,7 +192,7 @@ impl Cluster {
                 .insert(number, owner.clone())
                 .filter(|other| *other != owner)
             {
-                self.wrong(format!("the number {number} of {other} was given to {owner}"));
+                self.report(format!("the number {number} of {other} was given to {owner}"));
             }
         }
     }
@@ -211,7 +211,7 @@ impl Cluster {
         }
         let fresh = texts(&node.machine);
         let root = fresh.get(CONFIG).and_then(|text| xml::parse(text).ok());
-        // What it cannot read, it does not take.
+        // A file that it cannot read changes nothing.
         if root.is_some_and(|root| has_one_root(&fresh, &root.name)) {
             server.read(fresh, now);
         }

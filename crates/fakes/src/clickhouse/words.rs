@@ -8,7 +8,7 @@ use protocol::facts::{WordsFact, WordsQuery};
 use super::cluster::Cluster;
 use super::node::Node;
 use super::paths::WORD_PORTS;
-use super::place::Place;
+use super::role::Role;
 use formats::zoo;
 
 /// How many nodes the tree of a `ZooKeeper` has that was never used, and of one that was.
@@ -25,7 +25,7 @@ impl Cluster {
             return WordsFact::Down("connection refused".to_owned());
         };
         let reply = |word: &String| {
-            if !node.place.serves() {
+            if !node.role.serves() {
                 return Text::new("This instance is not currently serving requests\n");
             }
             match word.as_str() {
@@ -53,8 +53,8 @@ impl Cluster {
             mode(node),
             count(node)
         );
-        if node.place == Place::Leading {
-            let follows = |other: &&Node| matches!(&other.place, Place::Following { leader, is_synced: true, .. } if leader == node.name());
+        if node.role == Role::Leading {
+            let follows = |other: &&Node| matches!(&other.role, Role::Following { leader, is_synced: true, .. } if leader == node.name());
             let followers = self.nodes.iter().filter(follows).count();
             let _ = write!(
                 text,
@@ -70,9 +70,9 @@ fn count(node: &Node) -> u32 {
 }
 
 fn mode(node: &Node) -> &'static str {
-    match node.place {
-        Place::Leading => "leader",
-        Place::Alone => "standalone",
+    match node.role {
+        Role::Leading => "leader",
+        Role::Standalone => "standalone",
         _ => "follower",
     }
 }
@@ -88,7 +88,7 @@ fn is_allowed(node: &Node, word: &str) -> bool {
         .any(|one| one == word || one == "*")
 }
 
-/// What it runs with; one that is alone has no number, and no members.
+/// The configuration that it runs with; a standalone one has no number, and no members.
 fn conf(node: &Node) -> String {
     let Some((process, _)) = node.member() else {
         return String::new();
@@ -98,7 +98,7 @@ fn conf(node: &Node) -> String {
         format!("clientPort={}", value("clientPort")),
         format!("dataDir={}/version-2", value("dataDir")),
     ];
-    if node.place == Place::Alone {
+    if node.role == Role::Standalone {
         lines.push("serverId=0".to_owned());
     } else {
         lines.push(format!("serverId={}", process.id));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tests::rig::Rig as _;
-use fakes::clickhouse::{Place, SERVER, ZK, ZOO_CFG};
+use fakes::clickhouse::{Role, SERVER, ZK, ZOO_CFG};
 use fakes::{Fault, Pace};
 
 fn other_heap() -> Box<dyn Service> {
@@ -28,7 +28,7 @@ fn no_member_is_spared_during_an_election() {
     let service = other_heap();
     let mut nodes = cluster.nodes.iter();
     let leader = nodes
-        .find(|node| node.place == Place::Leading)
+        .find(|node| node.role == Role::Leading)
         .unwrap()
         .host
         .clone();
@@ -55,7 +55,7 @@ fn no_member_is_spared_during_an_election() {
 fn members_in_an_election_are_in_use_though_one_still_named_the_last_leader() {
     let mut cluster = built_among(&ALL, ZOO, DEBIAN);
     let service = other_heap();
-    let is_leading = |node: &&fakes::clickhouse::Node| node.place == Place::Leading;
+    let is_leading = |node: &&fakes::clickhouse::Node| node.role == Role::Leading;
     let leader = cluster.nodes.iter().find(is_leading).unwrap().host.clone();
     let mut others = ALL.iter().filter(|name| **name != leader.as_str());
     let (early, late) = (others.next().unwrap(), others.next().unwrap());
@@ -116,7 +116,7 @@ fn a_member_that_is_ahead_of_the_quorum_rejoins_it() {
         cluster.restart("db1", ZK);
         cluster.restart(joins, ZK);
         assert!(
-            !cluster.node("db1").place.serves(),
+            !cluster.node("db1").role.serves(),
             "it does not find most of its members"
         );
         // Back to the quorum as it is; then it learns of the newcomer like the others.
@@ -125,7 +125,7 @@ fn a_member_that_is_ahead_of_the_quorum_rejoins_it() {
         cluster.tick();
         converge(&*service, &mut cluster);
         assert!(cluster.write(2), "a write is acknowledged");
-        assert!(ALL.iter().all(|name| cluster.node(name).place.serves()));
+        assert!(ALL.iter().all(|name| cluster.node(name).role.serves()));
     }
 }
 
@@ -146,7 +146,7 @@ fn a_departing_member_that_is_ahead_of_the_quorum_rejoins_it() {
     assert!(
         ["db1", "db4"]
             .iter()
-            .all(|name| !cluster.node(name).place.serves())
+            .all(|name| !cluster.node(name).role.serves())
     );
     let found = plan(&*service, &cluster);
     // Led by a newcomer, it would follow nobody: the others learn of that one when it has.
@@ -172,8 +172,8 @@ fn a_departing_member_learns_the_leader_before_the_others_do_without_it() {
     perform(&*service, &mut cluster, &found.tasks[..=at.unwrap()]);
     cluster.write_file("db1", ZOO_CFG, &old);
     cluster.restart("db1", ZK);
-    assert_eq!(cluster.node("db4").place, Place::Leading);
-    assert!(!cluster.node("db1").place.serves());
+    assert_eq!(cluster.node("db4").role, Role::Leading);
+    assert!(!cluster.node("db1").role.serves());
     let found = plan(&*service, &cluster);
     assert!(found.refusals.is_empty(), "{}", render(&found));
     converge(&*service, &mut cluster);
@@ -203,7 +203,7 @@ fn a_quorum_is_available_without_most_of_the_servers() {
     assert!(cluster.needed() <= 1);
     cluster.stop("db1", ZK);
     assert!(cluster.needed() <= 1);
-    cluster.node_mut("db2").place = Place::Away;
+    cluster.node_mut("db2").role = Role::Down;
     assert!(cluster.needed() > cluster.serving().len());
 }
 
@@ -226,7 +226,7 @@ fn members_that_elect_in_vain_are_restarted_before_the_servers() {
     };
     let since = cluster.now;
     for node in &mut cluster.nodes {
-        node.place = Place::Looking { since };
+        node.role = Role::Looking { since };
     }
     assert!(!cluster.has_quorum());
     let found = plan(&*service, &cluster);
@@ -260,7 +260,7 @@ fn members_that_elect_in_vain_do_not_wait_for_servers_that_died_of_it() {
     cluster.stop("db2", SERVER);
     let since = cluster.now;
     for node in &mut cluster.nodes {
-        node.place = Place::Looking { since };
+        node.role = Role::Looking { since };
     }
     cluster.tick();
     assert!(!cluster.has_quorum(), "two and two vote for different ones");
@@ -285,9 +285,9 @@ fn a_former_keeper_that_leads_again_steps_down_again() {
     for (node, id) in cluster.nodes.iter_mut().zip(1..) {
         assert_eq!(node.name(), format!("db{id}"));
         node.tree.raft = (1..).zip(ALL.map(str::to_owned)).collect();
-        node.place = match node.name() {
-            "db3" => Place::Leading,
-            _ => Place::Following {
+        node.role = match node.name() {
+            "db3" => Role::Leading,
+            _ => Role::Following {
                 leader: "db3".to_owned(),
                 since: 0,
                 is_synced: true,
@@ -295,7 +295,7 @@ fn a_former_keeper_that_leads_again_steps_down_again() {
         };
     }
     cluster.tick();
-    assert_eq!(cluster.node("db3").place, Place::Leading);
+    assert_eq!(cluster.node("db3").role, Role::Leading);
     converge(&*service, &mut cluster);
     assert!(!cluster.node("db3").answers());
 }

@@ -134,7 +134,7 @@ impl Rig for Cluster {
     }
 
     fn has_quorum(&self) -> bool {
-        self.nodes.iter().any(|node| node.place.serves())
+        self.nodes.iter().any(|node| node.role.serves())
     }
 
     fn perform(&mut self, task: &Task) {

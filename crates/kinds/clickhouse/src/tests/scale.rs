@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::*;
 use crate::tests::rig::Rig as _;
 use fakes::Fault;
-use fakes::clickhouse::{KEEPER_LOG, Place, SERVER, ZK, ZOO_CFG};
+use fakes::clickhouse::{KEEPER_LOG, Role, SERVER, ZK, ZOO_CFG};
 
 const KEEPER_FILE: &str = "/etc/clickhouse-server/config.d/keeper.xml";
 
@@ -54,7 +54,7 @@ fn a_host_is_removed() {
 /// All hosts but the one that leads.
 fn but_the_leader(cluster: &Cluster) -> Vec<&'static str> {
     let mut nodes = cluster.nodes.iter();
-    let leader = nodes.find(|node| node.place == Place::Leading).unwrap().name();
+    let leader = nodes.find(|node| node.role == Role::Leading).unwrap().name();
     ALL.into_iter().filter(|host| *host != leader).collect()
 }
 

@@ -1,22 +1,22 @@
-//! What a member of the quorum is to the others.
+//! The roles of the quorum's members.
 
 use crate::Pace;
 
-/// What a member is to the others.
+/// A member's role.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Role {
     /// It does not run.
-    Away,
+    Down,
     /// It looks for a leader.
     Looking {
-        /// Since when.
+        /// The time since when.
         since: i64,
     },
     /// It follows.
     Following {
-        /// Whom.
+        /// The leader's name.
         leader: String,
-        /// Since when.
+        /// The time since when.
         since: i64,
         /// Whether it has what the leader has.
         is_synced: bool,
@@ -24,11 +24,11 @@ pub enum Place {
     /// It leads.
     Leading,
     /// It is the only one by its configuration.
-    Alone,
+    Standalone,
 }
 
-impl Place {
-    /// When something comes of it.
+impl Role {
+    /// When it changes by itself.
     pub fn due(&self, pace: Pace) -> Option<i64> {
         match self {
             Self::Looking { since } => Some(since + pace.elect_us),
@@ -45,7 +45,7 @@ impl Place {
     pub fn serves(&self) -> bool {
         matches!(
             self,
-            Self::Leading | Self::Alone | Self::Following { is_synced: true, .. }
+            Self::Leading | Self::Standalone | Self::Following { is_synced: true, .. }
         )
     }
 }
