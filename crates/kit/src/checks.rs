@@ -1,8 +1,8 @@
 //! Gates: what a kind waits for, as one enum of that kind.
 //!
 //! A gate names its check in a plan that may be saved, so a check has a spelling, parameters included (`forgotten=10.0.0.3`).
-//! A kind has one enum of its checks; it is spelled in one place ([`std::fmt::Display`]), read in one place
-//! ([`FromStr`]) and judged in one place. Spellings of released versions must still be read.
+//! A kind has one enum of its checks; it is spelled in one place ([`spell_checks`](crate::spell_checks)) and judged in one
+//! place. Spellings of released versions must still be read.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -11,6 +11,53 @@ use std::str::FromStr;
 use plan::{Gate, Verdict};
 use protocol::FactQuery;
 use types::{HostName, ServiceName};
+
+/// A spelling that is no check of the kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownCheck;
+
+/// Spells an enum of checks: one line a check, from which it is written into plans and read back. A check with a parameter
+/// is its prefix and the parameter's own spelling.
+///
+/// ```
+/// #[derive(Debug, PartialEq)]
+/// enum Check { Running, Committed(i64) }
+/// kit::spell_checks!(Check { "running" => Running; "committed:" + Committed });
+/// assert_eq!(Check::Committed(3).to_string(), "committed:3");
+/// assert_eq!("committed:3".parse(), Ok(Check::Committed(3)));
+/// assert_eq!("committed:x".parse::<Check>(), Err(kit::checks::UnknownCheck));
+/// ```
+#[macro_export]
+macro_rules! spell_checks {
+    ($checks:ident {
+        $($spelling:literal => $name:ident $({ $field:ident: $value:literal })?),+
+        $(; $($prefix:literal + $with:ident),+)? $(,)?
+    }) => {
+        impl std::fmt::Display for $checks {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    $(Self::$name $({ $field: $value })? => f.write_str($spelling),)+
+                    $($(Self::$with(parameter) => write!(f, "{}{parameter}", $prefix),)+)?
+                }
+            }
+        }
+
+        impl std::str::FromStr for $checks {
+            type Err = $crate::checks::UnknownCheck;
+
+            fn from_str(spelling: &str) -> Result<Self, Self::Err> {
+                match spelling {
+                    $($spelling => return Ok(Self::$name $({ $field: $value })?),)+
+                    _ => {}
+                }
+                $($(if let Some(parameter) = spelling.strip_prefix($prefix) {
+                    return parameter.parse().map(Self::$with).map_err(|_| $crate::checks::UnknownCheck);
+                })+)?
+                Err($crate::checks::UnknownCheck)
+            }
+        }
+    };
+}
 
 /// A gate of a service.
 pub fn gate(

@@ -5,9 +5,7 @@
 //! - What a plan changes of a service has gates of its own. Where it changes nothing, and the service was not healthy when
 //!   it was observed (it was just started, for example), its users wait until it is.
 
-use std::fmt;
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 
 use kit::Service;
 use plan::{Facts, Gate, Health, Verdict};
@@ -25,29 +23,7 @@ pub(crate) enum Check {
     Healthy,
 }
 
-const BUDGET: &str = "disruption-budget=";
-const HEALTHY: &str = "service-is-well";
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Budget(most) => write!(f, "{BUDGET}{most}"),
-            Self::Healthy => f.write_str(HEALTHY),
-        }
-    }
-}
-
-impl FromStr for Check {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text.strip_prefix(BUDGET) {
-            Some(most) => most.parse().map(Self::Budget).map_err(drop),
-            None if text == HEALTHY => Ok(Self::Healthy),
-            None => Err(()),
-        }
-    }
-}
+kit::spell_checks!(Check { "service-is-well" => Healthy; "disruption-budget=" + Budget });
 
 impl Check {
     /// The gate of a service, about a member.

@@ -215,7 +215,7 @@ impl Judge for Project {
         match self.services.iter().find(|service| service.name() == name) {
             Some(service) => match gate.check.parse::<Check>() {
                 Ok(check) => check.judge(&**service, gate.host.as_ref(), facts),
-                Err(()) => service.judge(&gate.check, gate.host.as_ref(), facts),
+                Err(_) => service.judge(&gate.check, gate.host.as_ref(), facts),
             },
             None => Verdict::Fail(format!("there is no service {name}")),
         }

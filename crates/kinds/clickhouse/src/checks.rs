@@ -1,8 +1,5 @@
 //! The checks of gates, and the gates.
 
-use std::fmt;
-use std::str::FromStr;
-
 use plan::{Facts, Gate, Verdict};
 use protocol::Query as _;
 use types::HostName;
@@ -44,44 +41,18 @@ pub(crate) enum Check {
     Left,
 }
 
-const ALL: [Check; 10] = [
-    Check::Quorum,
-    Check::Reached,
-    Check::MemberUp,
-    Check::Loaded,
-    Check::Serving,
-    Check::Covered,
-    Check::Votes,
-    Check::Spare,
-    Check::SpareInVain,
-    Check::Left,
-];
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Quorum => "quorum",
-            Self::Reached => "reached",
-            Self::MemberUp => "member-up",
-            Self::Loaded => "loaded",
-            Self::Serving => "serving",
-            Self::Covered => "covered",
-            Self::Votes => "votes",
-            Self::Spare => "spare",
-            Self::SpareInVain => "spare-in-vain",
-            Self::Left => "left",
-        })
-    }
-}
-
-impl FromStr for Check {
-    type Err = ();
-
-    fn from_str(spelling: &str) -> Result<Self, ()> {
-        let mut all = ALL.into_iter();
-        all.find(|check| check.to_string() == spelling).ok_or(())
-    }
-}
+kit::spell_checks!(Check {
+    "quorum" => Quorum,
+    "reached" => Reached,
+    "member-up" => MemberUp,
+    "loaded" => Loaded,
+    "serving" => Serving,
+    "covered" => Covered,
+    "votes" => Votes,
+    "spare" => Spare,
+    "spare-in-vain" => SpareInVain,
+    "left" => Left
+});
 
 /// Judges a check by its spelling.
 pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {

@@ -1,8 +1,6 @@
 //! Gates of generic steps: a unit that runs, a port that answers.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use plan::{Facts, Gate, Unknown, Verdict};
 use protocol::facts::{TcpFact, TcpQuery, UnitQuery};
@@ -18,28 +16,7 @@ pub(crate) enum Check {
     Unit,
 }
 
-/// The spelling, which stands in saved plans.
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "generic.tcp",
-            Self::Unit => "generic.unit",
-        })
-    }
-}
-
-/// A spelling that is no check of generic steps.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct UnknownCheck;
-
-impl FromStr for Check {
-    type Err = UnknownCheck;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCheck> {
-        let mut all = [Self::Tcp, Self::Unit].into_iter();
-        all.find(|check| check.to_string() == text).ok_or(UnknownCheck)
-    }
-}
+kit::spell_checks!(Check { "generic.tcp" => Tcp, "generic.unit" => Unit });
 
 /// Judges a gate that belongs to no service by the facts.
 pub fn judge(gate: &Gate, facts: &Facts) -> Verdict {

@@ -1,8 +1,6 @@
 //! Gates: the conditions that steps wait for.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use plan::{Facts, Gate, Verdict};
 use protocol::{FactQuery, Query};
@@ -51,6 +49,22 @@ pub(crate) enum Check {
     /// The node is no member.
     Left(NodeName),
 }
+
+// Saved plans have these spellings.
+kit::spell_checks!(Check {
+    "running" => Running,
+    "joined" => Joined,
+    "whole" => Whole,
+    "dispensable" => Dispensable { has_mirrors: true },
+    "dispensable-without-mirrors" => Dispensable { has_mirrors: false },
+    "back" => Back { has_mirrors: true },
+    "back-without-mirrors" => Back { has_mirrors: false };
+    "grown:" + Grown,
+    "rest-runs:" + RestRuns,
+    "shrunk:" + Shrunk,
+    "free:" + Free,
+    "left:" + Left
+});
 
 impl Check {
     /// A gate on a member. It watches that member alone, but for queues that would go away with others.
@@ -197,52 +211,4 @@ fn judge_last_copy(view: &View<'_>, member: &Member<'_>, node: &NodeName) -> Ver
     Verdict::Fail(format!(
         "{text}: start it there, or lose it with --allow {FORGET}={host} or {LEAVE}={host}"
     ))
-}
-
-/// As in plans. Saved plans have these spellings.
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Running => "running",
-            Self::Joined => "joined",
-            Self::Whole => "whole",
-            Self::Dispensable { has_mirrors: true } => "dispensable",
-            Self::Dispensable { has_mirrors: false } => "dispensable-without-mirrors",
-            Self::Back { has_mirrors: true } => "back",
-            Self::Back { has_mirrors: false } => "back-without-mirrors",
-            Self::Grown(node) => return write!(f, "grown:{node}"),
-            Self::RestRuns(node) => return write!(f, "rest-runs:{node}"),
-            Self::Shrunk(node) => return write!(f, "shrunk:{node}"),
-            Self::Free(node) => return write!(f, "free:{node}"),
-            Self::Left(node) => return write!(f, "left:{node}"),
-        })
-    }
-}
-
-impl FromStr for Check {
-    type Err = ();
-
-    fn from_str(spelling: &str) -> Result<Self, ()> {
-        if let Some((check, node)) = spelling.split_once(':') {
-            let of_node = match check {
-                "grown" => Self::Grown,
-                "rest-runs" => Self::RestRuns,
-                "shrunk" => Self::Shrunk,
-                "free" => Self::Free,
-                "left" => Self::Left,
-                _ => return Err(()),
-            };
-            return Ok(of_node(NodeName::told(node)));
-        }
-        Ok(match spelling {
-            "running" => Self::Running,
-            "joined" => Self::Joined,
-            "whole" => Self::Whole,
-            "dispensable" => Self::Dispensable { has_mirrors: true },
-            "dispensable-without-mirrors" => Self::Dispensable { has_mirrors: false },
-            "back" => Self::Back { has_mirrors: true },
-            "back-without-mirrors" => Self::Back { has_mirrors: false },
-            _ => return Err(()),
-        })
-    }
 }

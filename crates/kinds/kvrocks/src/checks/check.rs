@@ -1,8 +1,5 @@
 //! The checks of gates: spelled, read and judged here.
 
-use std::fmt;
-use std::str::FromStr;
-
 use plan::{Facts, Verdict};
 use types::HostName;
 
@@ -39,44 +36,18 @@ pub(crate) enum Check {
     Forgotten(String),
 }
 
-/// What an address follows in the spelling of [`Check::Forgotten`].
-const FORGOTTEN: &str = "forgotten=";
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MemberServing => "member-serving",
-            Self::MasterServing => "master-serving",
-            Self::ReplicasLevel => "replicas-level",
-            Self::NewMaster => "new-master",
-            Self::Followers => "followers",
-            Self::SentinelKnows => "sentinel-knows",
-            Self::SentinelAgrees => "sentinel-agrees",
-            Self::Staying => "staying",
-            Self::Found => "found",
-            Self::Forgotten(address) => return write!(f, "{FORGOTTEN}{address}"),
-        })
-    }
-}
-
-impl FromStr for Check {
-    type Err = ();
-
-    fn from_str(spelling: &str) -> Result<Self, ()> {
-        Ok(match spelling {
-            "member-serving" => Self::MemberServing,
-            "master-serving" => Self::MasterServing,
-            "replicas-level" => Self::ReplicasLevel,
-            "new-master" => Self::NewMaster,
-            "followers" => Self::Followers,
-            "sentinel-knows" => Self::SentinelKnows,
-            "sentinel-agrees" => Self::SentinelAgrees,
-            "staying" => Self::Staying,
-            "found" => Self::Found,
-            other => Self::Forgotten(other.strip_prefix(FORGOTTEN).ok_or(())?.to_owned()),
-        })
-    }
-}
+kit::spell_checks!(Check {
+    "member-serving" => MemberServing,
+    "master-serving" => MasterServing,
+    "replicas-level" => ReplicasLevel,
+    "new-master" => NewMaster,
+    "followers" => Followers,
+    "sentinel-knows" => SentinelKnows,
+    "sentinel-agrees" => SentinelAgrees,
+    "staying" => Staying,
+    "found" => Found;
+    "forgotten=" + Forgotten
+});
 
 /// What a check says of the facts.
 pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {

@@ -1,8 +1,5 @@
 //! The checks of gates, and their spelling in plans.
 
-use std::fmt;
-use std::str::FromStr;
-
 /// A condition that a gate waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Check {
@@ -24,48 +21,14 @@ pub(crate) enum Check {
     NothingToLose,
 }
 
-const COMMITTED: &str = "committed:";
-const SPARED: &str = "spared:";
-
-/// The spelling, which stands in saved plans.
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Answers => "answers",
-            Self::Primary => "primary",
-            Self::Available => "serves",
-            Self::HasData => "has-data",
-            Self::SteppedDown => "handed-over",
-            Self::NothingToLose => "nothing-to-lose",
-            Self::Committed(version) => return write!(f, "{COMMITTED}{version}"),
-            Self::Spared(name) => return write!(f, "{SPARED}{name}"),
-        })
-    }
-}
-
-/// A spelling that is no check of this kind.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct UnknownCheck;
-
-impl FromStr for Check {
-    type Err = UnknownCheck;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCheck> {
-        if let Some(version) = text.strip_prefix(COMMITTED) {
-            return version.parse().map(Self::Committed).map_err(|_| UnknownCheck);
-        }
-        if let Some(name) = text.strip_prefix(SPARED) {
-            return Ok(Self::Spared(name.to_owned()));
-        }
-        let mut plain = [
-            Self::Answers,
-            Self::Primary,
-            Self::Available,
-            Self::HasData,
-            Self::SteppedDown,
-            Self::NothingToLose,
-        ]
-        .into_iter();
-        plain.find(|check| check.to_string() == text).ok_or(UnknownCheck)
-    }
-}
+// The spellings stand in saved plans.
+kit::spell_checks!(Check {
+    "answers" => Answers,
+    "primary" => Primary,
+    "serves" => Available,
+    "has-data" => HasData,
+    "handed-over" => SteppedDown,
+    "nothing-to-lose" => NothingToLose;
+    "committed:" + Committed,
+    "spared:" + Spared
+});

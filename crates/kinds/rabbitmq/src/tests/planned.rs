@@ -293,7 +293,7 @@ fn every_check_of_a_saved_plan_is_read_and_an_unknown_one_fails() {
         "free:rabbit@db1",
         "left:rabbit@db1",
     ] {
-        let check: Result<Check, ()> = spelling.parse();
+        let check: Result<Check, kit::checks::UnknownCheck> = spelling.parse();
         assert_eq!(check.map(|check| check.to_string()), Ok(spelling.to_owned()));
     }
     let facts = facts([member(), member(), member()]);
