@@ -74,11 +74,11 @@ impl Untrusted {
     pub(crate) fn remedy(&self) -> String {
         let path = self.path().display();
         match self {
-            Self::Owner { me, .. } => format!("chown -h {me} {path}, once what is in it was checked"),
-            Self::Writable { .. } => format!("chmod go-w {path}, once what is in it was checked"),
+            Self::Owner { me, .. } => format!("chown -h {me} {path}, once its content was checked"),
+            Self::Writable { .. } => format!("chmod go-w {path}, once its content was checked"),
             Self::Readable { .. } => format!("chmod 600 {path}"),
             Self::Link { .. } => "name the file itself".to_owned(),
-            Self::Irregular { .. } => "name a file, or hand the text over as /dev/stdin".to_owned(),
+            Self::Irregular { .. } => "name a file, or pass the text on /dev/stdin".to_owned(),
         }
     }
 }

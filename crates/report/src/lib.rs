@@ -4,7 +4,7 @@
 //! to draw with (colour, width) comes in as a [`Screen`], what time it is as a [`Clock`]. Only [`output`] and
 //! [`Progress`] write anywhere, and they alone may: nothing else in the program prints.
 //!
-//! Texts never hold secrets, only references to them; [`text`] turns those into words on the way out. Control
+//! Texts never hold secrets, only references to them; [`text`] turns those into words. Control
 //! characters are made visible, because file contents, names and error messages come from hosts: whatever is written is a
 //! [`Page`].
 

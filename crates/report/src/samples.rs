@@ -356,7 +356,7 @@ pub(crate) fn clock() -> Clock {
     }
 }
 
-/// A service that is well and one that is not.
+/// A healthy service and one that is not.
 pub(crate) fn services() -> Vec<ServiceStatus> {
     let member = |host: &str, process: &str, role: &str, health, lag: &str, detail: &str| MemberStatus {
         host: host.parse().unwrap(),
