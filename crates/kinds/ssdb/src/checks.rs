@@ -1,195 +1,204 @@
-//! Whether members are as they should be: gates, budget and status.
+//! Gates: the conditions that steps wait for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 
-use plan::{Budget, Facts, Gate, Health, MemberStatus, ServiceStatus, Verdict};
+use plan::{Facts, Gate, Verdict};
 use types::HostName;
 
-use crate::observe::queries;
-use crate::observe::replies::Info;
-use crate::observe::view::{Node, View};
+use crate::observe::{Member, View, queries};
+use crate::rules::health::{answers, flows};
 use crate::settings::Settings;
 
-/// The member answers.
-pub(crate) const ANSWERS: &str = "answers";
-/// The member answers, and all links from and to it say SYNC and have caught up.
-pub(crate) const LINKED: &str = "linked";
-/// The member answers, and its own links say SYNC and have caught up; what its peers make of it is another matter.
-pub(crate) const FILLED: &str = "filled";
-/// The canary of this value, written on the member, is on all that are watched; the value follows.
-pub(crate) const CANARY: &str = "canary ";
-/// The member's canary is nowhere any more.
-pub(crate) const NO_CANARY: &str = "no-canary";
-/// The farewell of this value, written on a host that leaves, is on all members that are watched; the value follows.
-pub(crate) const FAREWELL: &str = "farewell ";
-/// No member has a farewell any more.
-pub(crate) const NO_FAREWELL: &str = "no-farewell";
+/// A condition on a member, and on the others that its gate watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// The member answers.
+    Answers,
+    /// The member answers, and all links from and to it say SYNC and have caught up.
+    Linked,
+    /// The member answers, and its own links say SYNC and have caught up, whatever its peers make of it.
+    Filled,
+    /// The canary of this value, written on the member, is on all that are watched.
+    Canary(String),
+    /// The member's canary is nowhere any more.
+    NoCanary,
+    /// The farewell of this value, written on a departing member, is on all members that are watched.
+    Farewell(String),
+    /// No member has a farewell any more.
+    NoFarewell,
+}
 
-/// A gate about a member. It looks at the hosts that are named, and at no others: a link to one that cannot be asked
-/// says nothing.
-pub(crate) fn gate(
-    settings: &Settings,
-    check: &str,
-    host: &HostName,
-    watched: &[&HostName],
-    limit_s: u64,
-) -> Gate {
-    let others: Vec<&str> = watched
-        .iter()
-        .filter(|other| **other != host)
-        .map(|other| other.as_str())
-        .collect();
-    let title = match (check, others.is_empty()) {
-        (NO_FAREWELL, _) => "the farewell is gone everywhere".to_owned(),
-        (check, _) if check.starts_with(FAREWELL) => {
-            let have = if others.len() == 1 { "has" } else { "have" };
-            format!("{} {have} all that clients wrote on {host}", others.join(", "))
+/// Begins the spelling of a canary's check; its value follows.
+const CANARY: &str = "canary ";
+/// Begins the spelling of a farewell's check; its value follows.
+const FAREWELL: &str = "farewell ";
+
+impl Check {
+    /// The check of a member that is started, of whose changes its peers remember so many that it has forgotten: its peers
+    /// are out of sync with it until it has overtaken them.
+    pub(crate) fn after_start(forgotten: u64) -> Self {
+        if forgotten > 0 { Self::Filled } else { Self::Linked }
+    }
+
+    /// A gate about a member. It observes the hosts that are named, and no others: a link to one that cannot be asked says
+    /// nothing.
+    pub(crate) fn gate(
+        &self,
+        settings: &Settings,
+        host: &HostName,
+        watched: &[&HostName],
+        limit_s: u64,
+    ) -> Gate {
+        let hosts = watched.iter().copied().chain([host]);
+        let watch: BTreeMap<_, _> = hosts
+            .map(|host| (host.clone(), queries::live(settings, host)))
+            .collect();
+        let title = self.title(host, watched);
+        kit::checks::gate(&settings.name, self, Some(host), title, watch, limit_s * 1000)
+    }
+
+    fn title(&self, host: &HostName, watched: &[&HostName]) -> String {
+        let others = watched.iter().filter(|other| **other != host);
+        let others: Vec<&str> = others.map(|other| other.as_str()).collect();
+        let one_or_many = |one, many| if others.len() == 1 { one } else { many };
+        let list = others.join(", ");
+        match self {
+            Self::NoFarewell => "the farewell is gone everywhere".to_owned(),
+            Self::NoCanary => format!("the canary of {host} is gone everywhere"),
+            Self::Farewell(_) => {
+                format!(
+                    "{list} {} all that clients wrote on {host}",
+                    one_or_many("has", "have")
+                )
+            }
+            _ if others.is_empty() => format!("{host} answers"),
+            Self::Answers => format!("{host} answers"),
+            Self::Filled => {
+                format!(
+                    "{host} answers, and has copied what {list} {}",
+                    one_or_many("holds", "hold")
+                )
+            }
+            Self::Linked => format!("{host} answers, and its links with {list} are in sync"),
+            Self::Canary(_) => format!("the canary of {host} is read on {list}"),
         }
-        (NO_CANARY, _) => format!("the canary of {host} is gone everywhere"),
-        (_, true) => format!("{host} answers"),
-        (FILLED, _) => {
-            let hold = if others.len() == 1 { "holds" } else { "hold" };
-            format!("{host} answers, and has copied what {} {hold}", others.join(", "))
+    }
+
+    fn judge(&self, view: &View<'_>, member: &Member<'_>, watched: &BTreeSet<&HostName>) -> Verdict {
+        match self {
+            Self::Answers => answers(view, member, true).map_or_else(|verdict| verdict, |_| Verdict::Pass),
+            Self::Linked => linked(view, member, watched, true),
+            Self::Filled => linked(view, member, watched, false),
+            Self::Canary(value) => canary(view, member, Some(value), watched),
+            Self::NoCanary => canary(view, member, None, watched),
+            Self::Farewell(value) => farewell(view, member, value, watched),
+            Self::NoFarewell => no_farewell(view, watched),
         }
-        (LINKED, _) => format!(
-            "{host} answers, and its links with {} are in sync",
-            others.join(", ")
-        ),
-        _ => format!("the canary of {host} is read on {}", others.join(", ")),
-    };
-    let mut watch: BTreeMap<_, _> = watched
-        .iter()
-        .map(|&host| (host.clone(), queries::live(settings, host)))
-        .collect();
-    watch
-        .entry(host.clone())
-        .or_insert_with(|| queries::live(settings, host));
-    Gate {
-        service: Some(settings.name.clone()),
-        check: check.to_owned(),
-        host: Some(host.clone()),
-        title,
-        watch,
-        limit_ms: limit_s * 1000,
     }
 }
 
-pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-    let view = View::new(settings, facts);
-    let watched: BTreeSet<&HostName> = facts.hosts().map(|(host, _)| host).collect();
-    let Some(node) = host.and_then(|host| view.any(host)) else {
-        return Verdict::Fail(format!("the check {check} is about a host of {}", settings.name));
-    };
-    if let Some(value) = check.strip_prefix(FAREWELL) {
-        return farewell(&view, node, value, &watched);
-    }
-    if let Some(value) = check.strip_prefix(CANARY) {
-        return canary(&view, node, Some(value), &watched);
-    }
-    match check {
-        ANSWERS => answers(&view, node, true).map_or_else(|verdict| verdict, |_| Verdict::Pass),
-        LINKED => linked(&view, node, &watched, true),
-        FILLED => linked(&view, node, &watched, false),
-        NO_CANARY => canary(&view, node, None, &watched),
-        NO_FAREWELL => no_farewell(&view, &watched),
-        _ => Verdict::Fail(format!("{} has no check {check:?}", settings.name)),
+/// Judges a gate's check by its spelling.
+pub(crate) fn judge(settings: &Settings, spelling: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
+    kit::checks::judge(spelling, |check: Check| {
+        let view = View::new(settings, facts);
+        let watched = facts.hosts().map(|(host, _)| host).collect();
+        match host.and_then(|host| view.hosts.any(host)) {
+            Some(member) => check.judge(&view, member, &watched),
+            None => Verdict::Fail(format!("the check {check} is about a host of {}", settings.name)),
+        }
+    })
+}
+
+/// As in plans. Saved plans have these spellings.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Answers => "answers",
+            Self::Linked => "linked",
+            Self::Filled => "filled",
+            Self::NoCanary => "no-canary",
+            Self::NoFarewell => "no-farewell",
+            Self::Canary(value) => return write!(f, "{CANARY}{value}"),
+            Self::Farewell(value) => return write!(f, "{FAREWELL}{value}"),
+        })
     }
 }
 
-fn linked(view: &View<'_>, node: &Node<'_>, watched: &BTreeSet<&HostName>, both_ways: bool) -> Verdict {
-    let info = match answers(view, node, true) {
+impl FromStr for Check {
+    type Err = ();
+
+    fn from_str(spelling: &str) -> Result<Self, ()> {
+        if let Some(value) = spelling.strip_prefix(CANARY) {
+            return Ok(Self::Canary(value.to_owned()));
+        }
+        if let Some(value) = spelling.strip_prefix(FAREWELL) {
+            return Ok(Self::Farewell(value.to_owned()));
+        }
+        Ok(match spelling {
+            "answers" => Self::Answers,
+            "linked" => Self::Linked,
+            "filled" => Self::Filled,
+            "no-canary" => Self::NoCanary,
+            "no-farewell" => Self::NoFarewell,
+            _ => return Err(()),
+        })
+    }
+}
+
+fn linked(view: &View<'_>, member: &Member<'_>, watched: &BTreeSet<&HostName>, both_ways: bool) -> Verdict {
+    let info = match answers(view, member, true) {
         Ok(info) => info,
         Err(verdict) => return verdict,
     };
-    let leaving = view.others.iter().map(|other| other.host);
+    let leaving = view.hosts.former.iter().map(|other| other.host);
     for peer in view
         .settings
-        .peers(node.host)
+        .peers(member.host)
         .chain(leaving)
         .filter(|peer| watched.contains(peer))
     {
-        let Some(other) = view.any(peer) else { continue };
+        let Some(other) = view.hosts.any(peer) else {
+            continue;
+        };
         let other = match answers(view, other, false) {
             Ok(info) => info,
             Err(verdict) => return verdict,
         };
-        if let Err(verdict) = flows(view, node.host, info, peer, other, true) {
+        if let Err(verdict) = flows(view, member.host, info, peer, other, true) {
             return verdict;
         }
         // A peer that does not know this host yet is restarted for it later.
-        if both_ways && let Err(verdict) = flows(view, peer, other, node.host, info, false) {
+        if both_ways && let Err(verdict) = flows(view, peer, other, member.host, info, false) {
             return verdict;
         }
     }
     Verdict::Pass
 }
 
-/// What a running server says; otherwise what its silence means: the one that was just started will not come back by
-/// itself, one of the others may be about to be started.
-fn answers<'n>(view: &View<'_>, node: &'n Node<'_>, was_started: bool) -> Result<&'n Info, Verdict> {
-    let host = node.host;
-    if was_started
-        && let Ok(unit) = &node.unit
-        && matches!(unit.active.as_str(), "failed" | "inactive")
-    {
-        let unit = &view.settings.unit;
-        return Err(Verdict::Fail(format!(
-            "{unit} on {host} has ended: `journalctl -u {unit}` and its log tell why"
-        )));
-    }
-    match (node.server.up(), node.server.trouble()) {
-        (Some(info), _) if info.address != view.settings.place(host) => {
-            Err(Verdict::Wait(format!("{host} answers on {} only", info.address)))
-        }
-        (Some(info), _) if !info.asks_password => Err(Verdict::Wait(format!("{host} asks for no password"))),
-        (Some(info), _) => Ok(info),
-        (None, trouble) => Err(Verdict::Wait(format!("{host}: {}", trouble.unwrap_or_default()))),
-    }
-}
-
-/// Whether the link from a mirror to a master is in sync and has caught up.
-fn flows(
-    view: &View<'_>,
-    mirror: &HostName,
-    info: &Info,
-    master: &HostName,
-    of_master: &Info,
-    must_exist: bool,
-) -> Result<(), Verdict> {
-    let Some(link) = view.link(info, master) else {
-        return if must_exist {
-            Err(Verdict::Wait(format!("{mirror} does not mirror {master}")))
-        } else {
-            Ok(())
-        };
-    };
-    let lag = of_master.max_seq.saturating_sub(link.last_seq);
-    match link.status.as_str() {
-        "OUT_OF_SYNC" => Err(Verdict::Fail(format!(
-            "{mirror} is out of sync with {master}: the change after {} is not in the binlog there, which has {} to {}; the next \
-             plan says what helps",
-            link.last_seq, of_master.min_seq, of_master.max_seq
-        ))),
-        "SYNC" if lag > view.settings.max_lag || (link.last_seq == 0 && lag > 0) => Err(Verdict::Wait(
-            format!("{mirror} is {lag} changes behind {master}"),
-        )),
-        "SYNC" => Ok(()),
-        other => Err(Verdict::Wait(format!(
-            "the link of {mirror} to {master} is {other}"
-        ))),
-    }
-}
-
 /// Whether all that are watched have the canary of a value, or none has any.
-fn canary(view: &View<'_>, node: &Node<'_>, value: Option<&str>, watched: &BTreeSet<&HostName>) -> Verdict {
-    for other in view.nodes.iter().filter(|other| watched.contains(other.host)) {
+fn canary(
+    view: &View<'_>,
+    member: &Member<'_>,
+    value: Option<&str>,
+    watched: &BTreeSet<&HostName>,
+) -> Verdict {
+    for other in view
+        .hosts
+        .listed
+        .iter()
+        .filter(|other| watched.contains(other.host))
+    {
         let info = match answers(view, other, false) {
             Ok(info) => info,
             Err(verdict) => return verdict,
         };
-        let seen = info.canaries.get(node.host).map(String::as_str);
+        let seen = info.canaries.get(member.host).map(String::as_str);
         if seen != value {
-            let link = view.link(info, node.host).map_or("", |link| link.status.as_str());
+            let link = view
+                .link(info, member.host)
+                .map_or("", |link| link.status.as_str());
             let what = if value.is_some() {
                 "does not see"
             } else {
@@ -198,7 +207,7 @@ fn canary(view: &View<'_>, node: &Node<'_>, value: Option<&str>, watched: &BTree
             return Verdict::Wait(format!(
                 "{} {what} the canary of {}; its link says {link}, and if that lasts, it is stalled: the next plan \
                  restarts {0}",
-                other.host, node.host
+                other.host, member.host
             ));
         }
     }
@@ -207,26 +216,31 @@ fn canary(view: &View<'_>, node: &Node<'_>, value: Option<&str>, watched: &BTree
 
 /// Whether all members have what clients wrote on a host that leaves: what was written there last, and in its order all
 /// that was written before. All of them serve, for they will be without it.
-fn farewell(view: &View<'_>, node: &Node<'_>, value: &str, watched: &BTreeSet<&HostName>) -> Verdict {
-    let leaving = match answers(view, node, true) {
+fn farewell(view: &View<'_>, member: &Member<'_>, value: &str, watched: &BTreeSet<&HostName>) -> Verdict {
+    let leaving = match answers(view, member, true) {
         Ok(info) => info,
         Err(verdict) => return verdict,
     };
-    for member in view.nodes.iter().filter(|member| watched.contains(member.host)) {
-        let info = match answers(view, member, false) {
+    for peer in view
+        .hosts
+        .listed
+        .iter()
+        .filter(|peer| watched.contains(peer.host))
+    {
+        let info = match answers(view, peer, false) {
             Ok(info) => info,
             Err(verdict) => return verdict,
         };
-        if let Err(verdict) = flows(view, member.host, info, node.host, leaving, true) {
+        if let Err(verdict) = flows(view, peer.host, info, member.host, leaving, true) {
             return verdict;
         }
-        if !view.serves(member) || view.is_cut_off(member) {
-            return Verdict::Wait(format!("{} does not serve", member.host));
+        if !view.serves(peer) || view.is_cut_off(peer) {
+            return Verdict::Wait(format!("{} does not serve", peer.host));
         }
         if info.farewell.as_deref() != Some(value) {
             return Verdict::Wait(format!(
                 "{} has not yet got what was written last on {}",
-                member.host, node.host
+                peer.host, member.host
             ));
         }
     }
@@ -234,117 +248,13 @@ fn farewell(view: &View<'_>, node: &Node<'_>, value: &str, watched: &BTreeSet<&H
 }
 
 fn no_farewell(view: &View<'_>, watched: &BTreeSet<&HostName>) -> Verdict {
-    let mut members = view.nodes.iter().filter(|member| watched.contains(member.host));
-    let has_it = |member: &&Node<'_>| member.server.up().is_none_or(|info| info.farewell.is_some());
-    members.find(has_it).map_or(Verdict::Pass, |member| {
-        Verdict::Wait(format!("{} still has the farewell", member.host))
-    })
-}
-
-/// The members that do not serve now, or have not caught up since they came back.
-pub(crate) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostName> {
-    let view = View::new(settings, facts);
-    view.nodes
-        .iter()
-        .filter(|node| !view.serves(node) || view.is_cut_off(node))
-        .map(|node| node.host.clone())
-        .collect()
-}
-
-/// One member at a time. Of those that do not serve only the unreachable count: the others are started or filled
-/// anew by the same plan, before anybody that serves has its turn and with a gate in between, or else nobody's turn is
-/// planned.
-pub(crate) fn budget(settings: &Settings, facts: &Facts) -> Budget {
-    let unreachable = settings
+    let mut members = view
         .hosts
+        .listed
         .iter()
-        .filter(|host| facts.unreachable(host).is_some());
-    Budget {
-        members: settings.hosts.iter().cloned().collect(),
-        max_unavailable: 1,
-        unavailable: unreachable.cloned().collect(),
-    }
-}
-
-pub(crate) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
-    let view = View::new(settings, facts);
-    let members: Vec<MemberStatus> = view.nodes.iter().map(|node| member(&view, node)).collect();
-    let healthy = members
-        .iter()
-        .filter(|member| member.health == Health::Healthy)
-        .count();
-    let serving = view.nodes.iter().filter(|node| view.serves(node)).count();
-    let health = match members.iter().map(|member| member.health).max() {
-        Some(Health::Healthy) => Health::Healthy,
-        _ if serving > 0 => Health::Degraded,
-        worst => worst.unwrap_or(Health::Unknown),
-    };
-    ServiceStatus {
-        service: settings.name.clone(),
-        kind: "ssdb".to_owned(),
-        health,
-        summary: format!("{healthy} of {} in sync with all others", settings.hosts.len()),
-        members,
-    }
-}
-
-fn member(view: &View<'_>, node: &Node<'_>) -> MemberStatus {
-    let watched: BTreeSet<&HostName> = view.settings.hosts.iter().collect();
-    let (health, detail) = match (node.unreachable, node.server.up()) {
-        (Some(why), _) => (Health::Unknown, why.to_owned()),
-        (None, None) => (Health::Down, node.server.trouble().unwrap_or_default()),
-        (None, Some(info)) => match own_links(view, node, info, &watched) {
-            Some(trouble) => (Health::Degraded, trouble),
-            None => (
-                Health::Healthy,
-                format!("{}, {} changes", info.version, info.max_seq),
-            ),
-        },
-    };
-    let started = node
-        .unit
-        .as_ref()
-        .ok()
-        .filter(|unit| unit.is_active())
-        .map(|unit| unit.started_us);
-    MemberStatus {
-        host: node.host.clone(),
-        process: "ssdb-server".to_owned(),
-        role: if node.server.up().is_some() { "mirror" } else { "" }.to_owned(),
-        health,
-        lag: lag(view, node).map_or_else(String::new, |lag| lag.to_string()),
-        since_us: started.filter(|&started| started > 0),
-        detail,
-    }
-}
-
-/// What is wrong with the member itself: with its answers and its own links.
-fn own_links(view: &View<'_>, node: &Node<'_>, info: &Info, watched: &BTreeSet<&HostName>) -> Option<String> {
-    let words = |verdict| match verdict {
-        Verdict::Wait(why) | Verdict::Fail(why) => Some(why),
-        Verdict::Pass => None,
-    };
-    if let Err(verdict) = answers(view, node, false) {
-        return words(verdict);
-    }
-    view.settings
-        .peers(node.host)
-        .filter(|peer| watched.contains(peer))
-        .find_map(|peer| {
-            let other = view.node(peer).and_then(|other| other.server.up());
-            let unknown = Info::default();
-            flows(view, node.host, info, peer, other.unwrap_or(&unknown), true)
-                .err()
-                .and_then(words)
-        })
-}
-
-/// How far a member is behind the master that it is farthest behind.
-fn lag(view: &View<'_>, node: &Node<'_>) -> Option<u64> {
-    let info = node.server.up()?;
-    let lags = view.settings.peers(node.host).filter_map(|peer| {
-        let master = view.node(peer)?.server.up()?;
-        Some(master.max_seq.saturating_sub(view.link(info, peer)?.last_seq))
-    });
-    lags.max()
+        .filter(|peer| watched.contains(peer.host));
+    let has_it = |peer: &&Member<'_>| peer.server.up().is_none_or(|info| info.farewell.is_some());
+    members.find(has_it).map_or(Verdict::Pass, |peer| {
+        Verdict::Wait(format!("{} still has the farewell", peer.host))
+    })
 }

@@ -2,7 +2,8 @@
 //!
 //! Sources: the runbook ("SSDB Replication Configuration"), the server's own documentation
 //! (<https://ideawu.github.io/ssdb-docs/replication.html>) and source (<https://github.com/ideawu/ssdb>), and what was
-//! seen on a running one. What each host needs is decided in [`need`], what proves that changes flow in [`canary`].
+//! seen on a running one. The need of each host is decided in `rules::need`; the step
+//! `canary` proves that changes flow.
 
 mod checks;
 mod observe;
@@ -28,14 +29,14 @@ use settings::Settings;
 /// The steps, in the order of the built-in playbook.
 static STEPS: Steps<Settings> = Steps::new(&[
     ("check", steps::check::plan),
-    ("directory", steps::config::plan_directory),
-    ("config", steps::config::plan_config),
-    ("start", steps::restart::plan_start),
-    ("link", steps::restart::plan_link),
-    ("restart", steps::restart::plan_restart),
+    ("directory", steps::directory::plan),
+    ("config", steps::config::plan),
+    ("start", steps::start::plan),
+    ("link", steps::link::plan),
+    ("restart", steps::restart::plan),
     ("canary", steps::canary::plan),
-    ("leave", steps::leave::plan_leave),
-    ("forget", steps::leave::plan_forget),
+    ("leave", steps::leave::plan),
+    ("forget", steps::forget::plan),
 ]);
 
 /// The kind.
@@ -111,7 +112,7 @@ impl Service for Mirrors {
     }
 
     fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        checks::unavailable(&self.settings, facts)
+        status::unavailable(&self.settings, facts)
     }
 
     fn basis(&self, facts: &Facts) -> Vec<Basis> {
@@ -119,7 +120,7 @@ impl Service for Mirrors {
     }
 
     fn status(&self, facts: &Facts) -> ServiceStatus {
-        checks::status(&self.settings, facts)
+        status::status(&self.settings, facts)
     }
 
     fn offer(&self) -> Option<Offer> {
@@ -133,6 +134,6 @@ impl Service for Mirrors {
     }
 
     fn budget(&self, facts: &Facts) -> Budget {
-        checks::budget(&self.settings, facts)
+        status::budget(&self.settings, facts)
     }
 }

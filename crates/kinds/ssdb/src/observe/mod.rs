@@ -1,5 +1,8 @@
 //! The questions to hosts, their answers, and the view that these make.
 
 pub(crate) mod queries;
-pub(crate) mod replies;
-pub(crate) mod view;
+mod replies;
+mod view;
+
+pub(crate) use replies::{Info, Link};
+pub(crate) use view::{Member, View};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use protocol::facts::SsdbReply;
 use types::HostName;
 
-use crate::observe::queries::BEFORE_FAREWELL;
+use super::queries::BEFORE_FAREWELL;
 use crate::settings::Settings;
 
 /// A running server.

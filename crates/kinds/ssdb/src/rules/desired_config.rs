@@ -1,17 +1,20 @@
 //! The configuration file as it should be.
 //!
-//! Where there is a file, only what makes mirrors of its server is changed; everything else stays, comments included.
-//! The runbook's example is wrong in two places: its `capacity` stands beside `binlog`, where the server ignores it
-//! without a word (seen), and a file that logs at the level `debug` writes passwords into its log, world-readable (seen).
+//! Where there is a file, only the keys that make its server a mirror are changed; everything else stays, comments
+//! included. The runbook's example is wrong in two places: its `capacity` stands beside `binlog`, where the server ignores
+//! it without a word (seen), and a file that logs at the level `debug` writes passwords into its log, world-readable
+//! (seen).
 
-use formats::ssdb_conf::slaveofs;
 use protocol::Text;
 use types::HostName;
 
-use crate::observe::view::{Node, View};
-use crate::rules::former_members::Leaving;
+use super::former_members::Departing;
+use crate::observe::{Member, View};
 use crate::settings::Settings;
-use formats::ssdb_conf::{Conf, Place};
+use formats::ssdb_conf::{Conf, Place, slaveofs};
+
+/// The file holds passwords.
+pub(crate) const MODE: u32 = 0o640;
 
 /// A file as it should be, and what there is to say about it.
 pub(crate) struct Wanted {
@@ -50,10 +53,14 @@ fn base(settings: &Settings) -> String {
     )
 }
 
-/// Makes the file of a host, without the masters that leave; the error says why it cannot be made.
-pub(crate) fn file(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>) -> Result<Wanted, String> {
+/// Makes the file of a host, without the departing masters; the error says why it cannot be made.
+pub(crate) fn file(
+    view: &View<'_>,
+    member: &Member<'_>,
+    departing: &Departing<'_>,
+) -> Result<Wanted, String> {
     let settings = view.settings;
-    let mut conf = match &node.conf {
+    let mut conf = match &member.conf {
         Some(Ok(conf)) => conf.clone(),
         Some(Err(error)) => return Err(error.to_string()),
         None => Conf::parse(&base(settings)).map_err(|error| error.to_string())?,
@@ -66,11 +73,11 @@ pub(crate) fn file(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>) -> R
     if conf.get(&["work_dir"]).is_none() {
         conf.set(&["work_dir"], &settings.work_dir);
     }
-    listen(view, node, &mut conf, &mut wanted)?;
+    listen(view, member, &mut conf, &mut wanted)?;
     let password = Text::secret(&settings.password).to_string();
     conf.set(&["server", "auth"], &password);
     binlog(settings, &mut conf, &mut wanted);
-    mirrors(view, node, leaving, &mut conf, &mut wanted);
+    mirrors(view, member, departing, &mut conf, &mut wanted);
     // The server's own default is debug, too.
     if matches!(
         conf.get(&["logger", "level"]),
@@ -90,7 +97,7 @@ pub(crate) fn file(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>) -> R
 }
 
 /// Where the server listens: at the address that its peers use, unless it listens there already.
-fn listen(view: &View<'_>, node: &Node<'_>, conf: &mut Conf, wanted: &mut Wanted) -> Result<(), String> {
+fn listen(view: &View<'_>, member: &Member<'_>, conf: &mut Conf, wanted: &mut Wanted) -> Result<(), String> {
     let settings = view.settings;
     let old = (
         conf.get(&["server", "ip"]).map(str::to_owned),
@@ -99,12 +106,12 @@ fn listen(view: &View<'_>, node: &Node<'_>, conf: &mut Conf, wanted: &mut Wanted
     let reaches = old
         .0
         .as_deref()
-        .is_some_and(|ip| ip == "0.0.0.0" || node.addresses.iter().any(|own| own == ip));
+        .is_some_and(|ip| ip == "0.0.0.0" || member.addresses.iter().any(|own| own == ip));
     if !reaches {
-        let Some(own) = node.addresses.first() else {
+        let Some(own) = member.addresses.first() else {
             return Err(format!(
                 "the address of {} is not known: give it in the inventory",
-                node.host
+                member.host
             ));
         };
         conf.set(&["server", "ip"], own);
@@ -148,26 +155,32 @@ fn binlog(settings: &Settings, conf: &mut Conf, wanted: &mut Wanted) {
     }
 }
 
-/// One `slaveof` for each peer and each host that has not left yet, and none for those that have.
-fn mirrors(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>, conf: &mut Conf, wanted: &mut Wanted) {
+/// One `slaveof` for each peer and each departing host, and none for those that have.
+fn mirrors(
+    view: &View<'_>,
+    member: &Member<'_>,
+    departing: &Departing<'_>,
+    conf: &mut Conf,
+    wanted: &mut Wanted,
+) {
     let settings = view.settings;
-    for peer in settings.peers(node.host) {
+    for peer in settings.peers(member.host) {
         match of_peer(view, conf, peer) {
             Some(at) => keep(settings, conf, at),
             None => add(settings, conf, peer, peer.as_str()),
         }
     }
     // What clients still write on a host that leaves comes from there only.
-    for former in view.staying().filter(|former| view.is_source(former)) {
+    for former in view.departing().filter(|former| view.is_source(former)) {
         let host = former.host;
-        if !leaving.has(host.as_str()) && of_peer(view, conf, host).is_none() {
+        if !departing.has(host.as_str()) && of_peer(view, conf, host).is_none() {
             add(settings, conf, host, settings.place(host));
         }
     }
     // From the end, for taking one away moves those behind it.
     for at in slaveofs(conf).into_iter().rev() {
         if settings
-            .peers(node.host)
+            .peers(member.host)
             .any(|peer| of_peer(view, conf, peer) == Some(at))
         {
             continue;
@@ -178,12 +191,13 @@ fn mirrors(view: &View<'_>, node: &Node<'_>, leaving: &Leaving<'_>, conf: &mut C
             .unwrap_or_default()
             .to_owned();
         let former = view
-            .others
+            .hosts
+            .former
             .iter()
             .find(|other| of_peer(view, conf, other.host) == Some(at));
         let stays = match former {
-            Some(former) => !leaving.has(former.host.as_str()) && !former.has_left(),
-            None => !leaving.has(&place),
+            Some(former) => !departing.has(former.host.as_str()) && !former.has_left(),
+            None => !departing.has(&place),
         };
         if conf.child(at, "type") == Some("mirror") {
             if stays {

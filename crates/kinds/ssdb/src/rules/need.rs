@@ -1,24 +1,27 @@
-//! What each host's process needs, decided once for all steps.
+//! The need of each host's process, decided once for all steps.
 //!
 //! A server reads its file when it starts, and only then; whether it did is told by what it says of itself, and where
 //! it says nothing, by the file's time and the process's.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use protocol::UnitVerb;
 use types::HostName;
 
-use crate::observe::replies::Info;
-use crate::observe::view::{Node, Server, View};
-use crate::steps::check::{self, TOGETHER, WIPE};
-use kit::verbs_to_run;
-use kit::{ASKED, Cx};
+use super::consents::{TOGETHER, WIPE};
+use super::data_loss::conflicts;
+use super::shared_settings::changes_for_all;
+use super::unusable::unusable;
+use crate::observe::{Info, Member, View};
+use kit::{Cx, Reason, Undecided, verbs_to_run};
 
-/// What is done to a process, and why.
+/// The need of a host's process.
 pub(crate) struct Need {
     pub(crate) how: How,
-    pub(crate) verbs: Vec<UnitVerb>,
-    pub(crate) reason: String,
+    pub(crate) unit: kit::Need,
+    /// The master whose link stalls, where the process is restarted for that alone.
+    pub(crate) stalled: Option<HostName>,
 }
 
 /// When and how it is done.
@@ -42,114 +45,147 @@ pub(crate) enum How {
     Quiet,
 }
 
-/// What a host needs; the error says why it cannot be told.
-pub(crate) fn need(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Result<Option<Need>, String> {
-    let settings = view.settings;
-    let unit = node.unit.as_ref().map_err(ToString::to_string)?;
-    let file = node.file.as_ref().map_err(ToString::to_string)?;
-    if !unit.exists() || check::stops(view, node) {
+impl Need {
+    /// A need that only this kind knows of.
+    pub(crate) fn new(how: How, verbs: Vec<UnitVerb>, why: impl Into<String>) -> Self {
+        let reason = Reason::Restart(why.into());
+        Self {
+            how,
+            unit: kit::Need { verbs, reason },
+            stalled: None,
+        }
+    }
+
+    /// How many changes the peers remember of a host that will know of none, because it starts without data.
+    pub(crate) fn forgotten(&self, view: &View<'_>, member: &Member<'_>) -> u64 {
+        let is_empty = match self.how {
+            How::StartEmpty | How::Refill => true,
+            How::Start => !member.may_hold_data(view.settings),
+            _ => false,
+        };
+        if is_empty { view.remembered(member.host) } else { 0 }
+    }
+}
+
+/// The need of a host; the error says why it cannot be told, for people.
+pub(crate) fn need(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Need>, String> {
+    let (settings, host) = (view.settings, member.host);
+    let unit = member.unit.as_ref().map_err(ToString::to_string)?;
+    let file = member.file.as_ref().map_err(ToString::to_string)?;
+    if !unit.exists() || unusable(view, member).is_some() {
         // The step `check` says so.
         return Ok(None);
     }
-    if file.meta().is_none() && !cx.writes(node.host, &settings.config) {
-        return Err(format!("{} is not there", settings.config));
+    if file.meta().is_none() && !cx.writes(host, &settings.config) {
+        return Err(format!("{} does not exist", settings.config));
     }
-    let mut verbs =
-        verbs_to_run(node.host, &settings.unit, cx.facts).map_err(|unknown| unknown.to_string())?;
-    let is_wiped = cx.is_allowed(WIPE, node.host);
-    if view.fell_behind(node).is_some() {
-        let reason = "it is out of sync, and is filled anew by the others; this was consented to".to_owned();
-        return Ok(is_wiped.then_some(Need {
-            how: How::Refill,
-            verbs,
-            reason,
-        }));
+    let mut verbs = verbs_to_run(host, &settings.unit, cx.facts).map_err(|unknown| unknown.to_string())?;
+    let is_wiped = cx.is_allowed(WIPE, host);
+    if view.fell_behind(member).is_some() {
+        let why = "it is out of sync, and is filled again by the others; this was consented to";
+        return Ok(is_wiped.then(|| Need::new(How::Refill, verbs, why)));
     }
-    if is_wiped && check::conflicts(view).contains(&node.host) {
-        let reason =
-            "its own data are set aside, and it copies those of the others; this was consented to".to_owned();
-        return Ok(Some(Need {
-            how: How::StartEmpty,
-            verbs,
-            reason,
-        }));
+    if is_wiped && conflicts(view).contains(host) {
+        let why = "its own data are set aside, and it copies those of the others; this was consented to";
+        return Ok(Some(Need::new(How::StartEmpty, verbs, why)));
     }
-    if view.is_overtaken(node).is_some() {
+    if view.is_overtaken(member).is_some() {
         verbs.push(UnitVerb::Restart);
-        let reason = "its peers remember more changes of it than it has made since it was rebuilt, and are out of sync with it";
-        return Ok(Some(Need {
-            how: How::Overtake,
-            verbs,
-            reason: reason.to_owned(),
-        }));
+        let why = "its peers remember more changes of it than it has made since it was rebuilt, and are out of sync with it";
+        return Ok(Some(Need::new(How::Overtake, verbs, why)));
     }
-    let (how, reason) = if verbs.contains(&UnitVerb::Start) {
-        (How::Start, "it does not run".to_owned())
-    } else if let Some(reason) = restart_reason(view, node, cx) {
-        verbs.push(UnitVerb::Restart);
-        (how_to_restart(view, node, cx), reason)
-    } else if verbs.contains(&UnitVerb::Enable) {
-        (How::Quiet, "it does not start at boot".to_owned())
-    } else if verbs.is_empty() {
-        return Ok(None);
-    } else {
-        (
-            How::Quiet,
-            "the unit's file was changed since systemd read it".to_owned(),
-        )
-    };
-    Ok(Some(Need { how, verbs, reason }))
+    let cause = cause(view, member, cx);
+    let process = member.process(settings);
+    let unit = process.need(cx, || Ok::<_, Undecided>(cause.as_ref().map(ToString::to_string)));
+    let unit = unit.map_err(|undecided| undecided.to_string())?;
+    Ok(unit.map(|unit| match (unit.restarts(), cause) {
+        (true, cause) => Need {
+            how: how_to_restart(view, member, cx),
+            unit,
+            stalled: cause.and_then(Cause::stalled),
+        },
+        (false, _) => Need {
+            how: if unit.starts() { How::Start } else { How::Quiet },
+            unit,
+            stalled: None,
+        },
+    }))
 }
 
-fn how_to_restart(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> How {
-    let changes_for_all = check::changes_for_all(view);
-    if changes_for_all.contains(node.host) && changes_for_all.iter().all(|host| cx.is_allowed(TOGETHER, host))
+fn how_to_restart(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> How {
+    let changes_for_all = changes_for_all(view);
+    if changes_for_all.contains(member.host)
+        && changes_for_all.iter().all(|host| cx.is_allowed(TOGETHER, host))
     {
         How::Start
-    } else if view.is_mirror(node) {
-        match node.server.up() {
-            Some(info) if stalled(view, node, info).is_some() => How::Reconnect,
+    } else if view.is_mirror(member) {
+        match member.server.up() {
+            Some(info) if stalled(view, member, info).is_some() => How::Reconnect,
             Some(_) => How::Roll,
             None => How::Start,
         }
-    } else if node.may_hold_data(view.settings) {
+    } else if member.may_hold_data(view.settings) {
         How::Last
     } else {
         How::Start
     }
 }
 
-/// Why the process must be started again; `None` where it need not.
-fn restart_reason(view: &View<'_>, node: &Node<'_>, cx: &Cx<'_>) -> Option<String> {
-    if cx.writes(node.host, &view.settings.config) {
-        return Some("its configuration changes".to_owned());
-    }
-    if node.has_newer_file() {
-        let details = node
-            .server
-            .up()
-            .map(|info| differences(view, node, info))
-            .unwrap_or_default();
-        return Some(match details.as_slice() {
-            [] => "its file is newer than its process".to_owned(),
-            details => details.join("; "),
-        });
-    }
-    match &node.server {
-        Server::Up(info) => {
-            missing(view, node, info).or_else(|| stalled(view, node, info).map(|from| describe_stall(&from)))
-        }
-        // What a process that is younger than its file does not do, another start will not make it do.
-        Server::Denied(_) | Server::Down(_) => None,
-    }
-    .or_else(|| {
-        let is_asked = cx.asks_restart(node.host, &view.settings.unit);
-        is_asked.then(|| ASKED.to_owned())
-    })
+/// Why a running process must be restarted.
+enum Cause {
+    /// Its file changes.
+    FileChanges,
+    /// Its file is newer, and differs in this.
+    NewerFile(Vec<String>),
+    /// It lacks a mirror that its file names.
+    Lacks(String),
+    /// Its link to this master stalls.
+    Stalled(HostName),
 }
 
-/// What a running server does otherwise than its file says, as far as it tells.
-fn differences(view: &View<'_>, node: &Node<'_>, info: &Info) -> Vec<String> {
+impl Cause {
+    fn stalled(self) -> Option<HostName> {
+        match self {
+            Self::Stalled(from) => Some(from),
+            Self::FileChanges | Self::NewerFile(_) | Self::Lacks(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FileChanges => f.write_str("its configuration changes"),
+            Self::NewerFile(details) if details.is_empty() => {
+                f.write_str("its file is newer than its process")
+            }
+            Self::NewerFile(details) => f.write_str(&details.join("; ")),
+            Self::Lacks(what) => f.write_str(what),
+            Self::Stalled(from) => write!(
+                f,
+                "its link to {from} says SYNC, and the canary that was written on {from} has not come"
+            ),
+        }
+    }
+}
+
+fn cause(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Option<Cause> {
+    if cx.writes(member.host, &view.settings.config) {
+        return Some(Cause::FileChanges);
+    }
+    let info = member.server.up();
+    if member.has_newer_file() {
+        let details = info.map(|info| differences(view, member, info));
+        return Some(Cause::NewerFile(details.unwrap_or_default()));
+    }
+    // What a process that is younger than its file does not do, another start will not make it do.
+    let info = info?;
+    let lacks = missing(view, member, info).map(Cause::Lacks);
+    lacks.or_else(|| stalled(view, member, info).map(Cause::Stalled))
+}
+
+/// Differences between a running server and its file, as far as it tells.
+fn differences(view: &View<'_>, member: &Member<'_>, info: &Info) -> Vec<String> {
     let mut found = Vec::new();
     let capacity = view.settings.capacity;
     if let Some(live) = info.capacity
@@ -162,30 +198,26 @@ fn differences(view: &View<'_>, node: &Node<'_>, info: &Info) -> Vec<String> {
     if !info.asks_password {
         found.push("it runs without a password".to_owned());
     }
-    found.extend(missing(view, node, info));
+    found.extend(missing(view, member, info));
     found
 }
 
 /// A mirror that the file names and the process does not have: its file was put there with an old date.
-fn missing(view: &View<'_>, node: &Node<'_>, info: &Info) -> Option<String> {
-    let conf = node.conf.as_ref()?.as_ref().ok()?;
+fn missing(view: &View<'_>, member: &Member<'_>, info: &Info) -> Option<String> {
+    let conf = member.conf()?;
     let settings = view.settings;
     let lost = settings
-        .peers(node.host)
+        .peers(member.host)
         .filter(|peer| view.names(conf, peer) && view.link(info, peer).is_none());
     let lost: Vec<&str> = lost.map(HostName::as_str).collect();
     (!lost.is_empty()).then(|| format!("it does not mirror {}, which its file names", lost.join(", ")))
 }
 
-fn describe_stall(from: &HostName) -> String {
-    format!("its link to {from} says SYNC, and the canary that was written on {from} has not come")
-}
-
 /// The master from which nothing comes over a link that says SYNC; the proof is a canary of an earlier run that stands
 /// there and not here. Connecting again heals it (seen).
-pub(crate) fn stalled(view: &View<'_>, node: &Node<'_>, info: &Info) -> Option<HostName> {
-    view.settings.peers(node.host).find_map(|peer| {
-        let master = view.node(peer)?.server.up()?;
+fn stalled(view: &View<'_>, member: &Member<'_>, info: &Info) -> Option<HostName> {
+    view.settings.peers(member.host).find_map(|peer| {
+        let master = view.hosts.listed(peer)?.server.up()?;
         let canary = master.canaries.get(peer)?;
         let is_synchronised = view.link(info, peer)?.status == "SYNC";
         let has_come = info.canaries.get(peer) == Some(canary);
@@ -196,8 +228,8 @@ pub(crate) fn stalled(view: &View<'_>, node: &Node<'_>, info: &Info) -> Option<H
 /// The hosts that the needs of one kind are about, among those that are planned.
 pub(crate) fn hosts_with<'h>(view: &View<'_>, cx: &Cx<'h>, hows: &[How]) -> BTreeSet<&'h HostName> {
     let has = |host: &&HostName| {
-        let node = view.node(host);
-        let need = node.and_then(|node| need(view, node, cx).ok().flatten());
+        let member = view.hosts.listed(host);
+        let need = member.and_then(|member| need(view, member, cx).ok().flatten());
         need.is_some_and(|need| hows.contains(&need.how))
     };
     cx.hosts.iter().filter(has).collect()

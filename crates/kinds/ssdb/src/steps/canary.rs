@@ -1,4 +1,4 @@
-//! Canaries: the proof that changes flow.
+//! The step `canary`, and the canaries that other steps write: the proof that changes flow.
 //!
 //! A link can say SYNC while nothing flows (seen). So after a change a key is written on every member, read on all
 //! others, and deleted again. A mirror gets the changes of a master in their order, so with the canary everything that
@@ -7,14 +7,16 @@
 use std::collections::BTreeSet;
 
 use plan::{Level, Preview};
+use protocol::Operation;
 use protocol::facts::SsdbCommand;
 use types::HostName;
 
-use crate::checks;
+use crate::checks::Check;
 use crate::observe::queries::{FAREWELL, canary_key};
-use crate::observe::view::{Node, View};
+use crate::observe::{Member, View};
+use crate::rules::canary_value::value;
+use crate::rules::unit_tasks::{on_server, starts};
 use crate::settings::Settings;
-use crate::steps::restart::{on_server, starts};
 use kit::{Cx, StepPlan, Task};
 
 /// Writes the canary of every host, to be read on all others that mirror it by now; `renewed` are those that run with
@@ -46,7 +48,7 @@ pub(crate) fn write(
     tasks.filter(|_| hosts.len() > 1).collect()
 }
 
-/// Writes them before the first member is taken away; of the doubtful nothing is expected.
+/// Writes them before the first member is restarted; of the doubtful nothing is expected.
 pub(crate) fn write_first(
     view: &View<'_>,
     hosts: &[&HostName],
@@ -69,7 +71,7 @@ fn readers<'h>(
     renewed: &BTreeSet<&HostName>,
 ) -> Vec<&'h HostName> {
     let mirrors = |other: &&&HostName| {
-        let info = view.node(other).and_then(|node| node.server.up());
+        let info = view.hosts.listed(other).and_then(|member| member.server.up());
         **other == host
             || renewed.contains(*other)
             || info.is_some_and(|info| view.link(info, host).is_some())
@@ -80,35 +82,15 @@ fn readers<'h>(
 fn one(view: &View<'_>, host: &HostName, readers: &[&HostName], after: Option<&HostName>) -> Task {
     let settings = view.settings;
     let (key, value) = (canary_key(host), value(view, host, after));
-    let check = format!("{}{value}", checks::CANARY);
-    let gate = checks::gate(settings, &check, host, readers, settings.canary_timeout);
-    let reason = "before another member is away, all must have what clients wrote";
+    let gate = Check::Canary(value.clone()).gate(settings, host, readers, settings.canary_timeout);
+    let reason = "before another member is down, all must have what clients wrote";
     let shown = format!("set {key} {value}");
     let action = on_server(settings, host, vec![SsdbCommand::new(["set", &key, &value])]);
     let task = Task::new(host, format!("write a canary on {host}"), reason, action);
     task.preview(Preview::Commands(vec![shown])).gate(gate)
 }
 
-/// A value that stands nowhere yet, whatever an earlier run left.
-pub(crate) fn value(view: &View<'_>, host: &HostName, after: Option<&HostName>) -> String {
-    format!("{}{}", mark(view, host), after.map_or("all", HostName::as_str))
-}
-
-/// What the values of a host's canaries begin with: the number of the last change there, or where the server does not
-/// run, the name of its last run.
-pub(crate) fn mark(view: &View<'_>, host: &HostName) -> String {
-    let node = view.any(host);
-    let seen = node
-        .and_then(|node| node.server.up())
-        .map(|info| info.max_seq.to_string());
-    let run = node
-        .and_then(|node| node.unit.as_ref().ok())
-        .map(|unit| unit.invocation.as_str());
-    let run = run.and_then(|run| run.get(..8)).unwrap_or("first");
-    format!("{}-{run}-", seen.as_deref().unwrap_or("off"))
-}
-
-/// Plans the step `canary`: what was started is proven, what raises doubts is tried, and no canary stays.
+/// Plans the step: canaries prove the links of started members, and those that are in doubt, and no canary stays.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
@@ -117,7 +99,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         .iter()
         .filter(|host| will_answer(&view, host, cx))
         .collect();
-    let touched = |kinds: &dyn Fn(&protocol::Operation) -> bool| {
+    let touched = |kinds: &dyn Fn(&Operation) -> bool| {
         cx.earlier.iter().rposition(|task| {
             task.action
                 .as_ref()
@@ -125,9 +107,8 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         })
     };
     let last_start = touched(&|operation| starts(settings, operation));
-    let last_canary = touched(
-        &|operation| matches!(operation, protocol::Operation::Ssdb { port, .. } if *port == settings.port),
-    );
+    let last_canary =
+        touched(&|operation| matches!(operation, Operation::Ssdb { port, .. } if *port == settings.port));
     let doubt = doubt(&view);
     let is_due = last_start.is_some() && last_canary < last_start;
     if is_due || (last_start.is_none() && doubt.is_some()) {
@@ -141,9 +122,10 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let is_written = last_canary.is_some() || !all.tasks.is_empty();
     for &host in &ready {
         let is_left = view
-            .nodes
+            .hosts
+            .listed
             .iter()
-            .filter_map(|node| node.server.up())
+            .filter_map(|member| member.server.up())
             .any(|info| info.canaries.contains_key(host));
         if is_written || is_left {
             let reason = if is_written {
@@ -154,8 +136,8 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             all.tasks.push(delete(&view, host, &ready, reason));
         }
     }
-    let has_farewell = |node: &Node<'_>| node.server.up().is_some_and(|info| info.farewell.is_some());
-    if view.nodes.iter().any(has_farewell) && view.staying().next().is_none() {
+    let has_farewell = |member: &Member<'_>| member.server.up().is_some_and(|info| info.farewell.is_some());
+    if view.hosts.listed.iter().any(has_farewell) && view.departing().next().is_none() {
         all.tasks
             .extend(delete_farewell(&view, &ready, "an earlier run left it"));
     }
@@ -171,12 +153,12 @@ fn will_answer(view: &View<'_>, host: &HostName, cx: &Cx<'_>) -> bool {
     let is_started = cx
         .earlier_on(host)
         .any(|operation| starts(view.settings, operation));
-    is_started || view.node(host).is_some_and(|node| view.serves(node))
+    is_started || view.hosts.listed(host).is_some_and(|member| view.serves(member))
 }
 
 pub(crate) fn delete(view: &View<'_>, host: &HostName, hosts: &[&HostName], reason: &str) -> Task {
     let (settings, key) = (view.settings, canary_key(host));
-    let gate = checks::gate(settings, checks::NO_CANARY, host, hosts, settings.canary_timeout);
+    let gate = Check::NoCanary.gate(settings, host, hosts, settings.canary_timeout);
     let action = on_server(settings, host, vec![SsdbCommand::new(["del", &key])]);
     let task = Task::new(host, format!("delete the canary of {host}"), reason, action).part("delete");
     task.preview(Preview::Commands(vec![format!("del {key}")]))
@@ -186,13 +168,7 @@ pub(crate) fn delete(view: &View<'_>, host: &HostName, hosts: &[&HostName], reas
 /// Deletes the farewell of hosts that have left.
 pub(crate) fn delete_farewell(view: &View<'_>, hosts: &[&HostName], reason: &str) -> Option<Task> {
     let (&first, settings) = (hosts.first()?, view.settings);
-    let gate = checks::gate(
-        settings,
-        checks::NO_FAREWELL,
-        first,
-        hosts,
-        settings.canary_timeout,
-    );
+    let gate = Check::NoFarewell.gate(settings, first, hosts, settings.canary_timeout);
     let action = on_server(settings, first, vec![SsdbCommand::new(["del", FAREWELL])]);
     let task = Task::new(first, "delete the farewell", reason, action).part("farewell");
     let shown = Preview::Commands(vec![format!("del {FAREWELL}")]);
@@ -202,17 +178,17 @@ pub(crate) fn delete_farewell(view: &View<'_>, hosts: &[&HostName], reason: &str
 /// Why it should be tried whether changes flow although nothing is changed: a link that says SYNC without ever having
 /// brought anything, or one that is far behind.
 fn doubt(view: &View<'_>) -> Option<String> {
-    view.nodes.iter().find_map(|node| {
-        let info = node.server.up()?;
-        view.settings.peers(node.host).find_map(|peer| {
-            let master = view.node(peer)?.server.up()?;
+    view.hosts.listed.iter().find_map(|member| {
+        let info = member.server.up()?;
+        view.settings.peers(member.host).find_map(|peer| {
+            let master = view.hosts.listed(peer)?.server.up()?;
             let link = view.link(info, peer).filter(|link| link.status == "SYNC")?;
             let lag = master.max_seq.saturating_sub(link.last_seq);
             let is_doubtful = lag > view.settings.max_lag || (link.last_seq == 0 && master.max_seq > 0);
             is_doubtful.then(|| {
                 format!(
                     "{} is {lag} changes behind {peer}, and its link says SYNC",
-                    node.host
+                    member.host
                 )
             })
         })

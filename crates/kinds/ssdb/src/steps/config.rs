@@ -1,78 +1,44 @@
-//! The steps `directory` and `config`: where the server keeps its data, and its configuration.
+//! The step `config`: the server's configuration file.
 
 use plan::{Level, Preview};
 use protocol::facts::FileFact;
-use protocol::{DirectoryState, Operation, Text};
+use protocol::{Operation, Text};
 
-use crate::observe::queries;
-use crate::observe::view::{Node, View};
-use crate::rules::desired_config;
-use crate::rules::former_members::Leaving;
+use crate::observe::{Member, View, queries};
+use crate::rules::desired_config::{self, MODE};
+use crate::rules::former_members::Departing;
+use crate::rules::unusable::unusable;
 use crate::settings::Settings;
-use crate::steps::check;
-use kit::{Cx, StepPlan, Task};
-use kit::{DesiredFile, QUICK, action};
-
-/// The file holds passwords.
-pub(crate) const MODE: u32 = 0o640;
-
-/// Makes the directory of the data, without which the server exits with status 1 (seen). One that is there stays as it
-/// is; one that a file of the operator's names is the operator's.
-pub(crate) fn plan_directory(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
-    let view = View::new(settings, cx.facts);
-    let mut all = StepPlan::nothing();
-    for node in planned(&view, cx) {
-        if node.has_work_dir || node.work_dir(settings) != settings.work_dir {
-            continue;
-        }
-        let operation = Operation::MakeDirectory {
-            path: settings.work_dir.clone(),
-            mode: 0o750,
-            owner: settings.owner.clone(),
-            group: settings.group.clone(),
-            was: DirectoryState::Absent,
-        };
-        let title = format!("make {}", settings.work_dir);
-        all.tasks.push(Task::new(
-            node.host,
-            title,
-            "it is missing",
-            action(operation, QUICK),
-        ));
-    }
-    all
-}
+use kit::{Cx, DesiredFile, QUICK, StepPlan, Task, action};
 
 /// Writes the file, or only closes its access.
-pub(crate) fn plan_config(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
+pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut all = StepPlan::nothing();
-    for node in planned(&view, cx) {
-        match plan_file(&view, node, cx, &mut all) {
+    for member in view.on(cx.hosts) {
+        if unusable(&view, member).is_some() {
+            continue;
+        }
+        match plan_file(&view, member, cx, &mut all) {
             Ok(task) => all.tasks.extend(task),
-            Err(why) => all.unplanned.push((node.host.clone(), why)),
+            Err(why) => all.unplanned.push((member.host.clone(), why)),
         }
     }
     all
-}
-
-fn planned<'v, 'a>(view: &'v View<'a>, cx: &'v Cx<'_>) -> impl Iterator<Item = &'v Node<'a>> {
-    let nodes = cx.hosts.iter().filter_map(|host| view.node(host));
-    nodes.filter(|node| !check::stops(view, node))
 }
 
 fn plan_file(
     view: &View<'_>,
-    node: &Node<'_>,
+    member: &Member<'_>,
     cx: &Cx<'_>,
     all: &mut StepPlan,
 ) -> Result<Option<Task>, String> {
     let settings = view.settings;
-    let fact = node.file.as_ref().map_err(ToString::to_string)?;
-    // Whoever leaves is mirrored until it has left, which comes later.
-    let wanted = desired_config::file(view, node, &Leaving::default())?;
+    let fact = member.file.as_ref().map_err(ToString::to_string)?;
+    // A departing host is mirrored until it has left, which comes later.
+    let wanted = desired_config::file(view, member, &Departing::default())?;
     let text = Text::new(wanted.text);
-    if let Some(task) = close_access(settings, node, fact, &text) {
+    if let Some(task) = close_access(settings, member, fact, &text) {
         return Ok(Some(task));
     }
     let desired = DesiredFile {
@@ -83,12 +49,12 @@ fn plan_file(
         group: &settings.group,
     };
     let task = desired
-        .plan(node.host, cx.facts)
+        .plan(member.host, cx.facts)
         .map_err(|unknown| unknown.to_string())?;
     if task.is_some() {
         let infos = wanted.infos.into_iter().map(|text| (Level::Info, text));
         for (level, text) in infos.chain(wanted.warnings.into_iter().map(|text| (Level::Warning, text))) {
-            all.note(level, Some(node.host), text);
+            all.note(level, Some(member.host), text);
         }
     }
     Ok(task)
@@ -96,7 +62,7 @@ fn plan_file(
 
 /// Corrects who may read a file whose text is right. Written anew it would be newer than the process, and that would
 /// mean a restart for nothing.
-fn close_access(settings: &Settings, node: &Node<'_>, fact: &FileFact, text: &Text) -> Option<Task> {
+fn close_access(settings: &Settings, member: &Member<'_>, fact: &FileFact, text: &Text) -> Option<Task> {
     let meta = fact.meta()?;
     let Settings {
         owner, group, config, ..
@@ -122,7 +88,7 @@ fn close_access(settings: &Settings, node: &Node<'_>, fact: &FileFact, text: &Te
         meta.mode, meta.owner, meta.group
     );
     let task = Task::new(
-        node.host,
+        member.host,
         format!("close the access to {config}"),
         reason,
         action(operation, QUICK),

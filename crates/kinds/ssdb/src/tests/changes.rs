@@ -72,7 +72,7 @@ fn the_budget_is_taken_by_what_serves_and_by_nothing_else() {
         .collect();
     assert_eq!(
         disrupting,
-        ["db1", "db2", "db3"].map(|host| format!("{host}: restart ssdb-sessions"))
+        ["db1", "db2", "db3"].map(|host| format!("{host}: restart ssdb-sessions.service"))
     );
 }
 

@@ -48,6 +48,32 @@ fn the_playbook_has_these_steps() {
     assert_eq!(Ssdb.steps(), STEPS);
 }
 
+#[test]
+fn every_check_of_a_saved_plan_is_read_and_an_unknown_one_fails() {
+    use crate::checks::Check;
+    for spelling in [
+        "answers",
+        "linked",
+        "filled",
+        "canary 7-00000001-db2",
+        "no-canary",
+        "farewell db1-7-00000001-all",
+        "no-farewell",
+    ] {
+        let check: Result<Check, ()> = spelling.parse();
+        assert_eq!(check.map(|check| check.to_string()), Ok(spelling.to_owned()));
+    }
+    let service = service(3, "");
+    let facts = built(&*service).facts(&*service);
+    for unknown in ["", "link", "canary", "farewell"] {
+        let verdict = service.judge(unknown, Some(&cases::host("db1")), &facts);
+        assert!(
+            matches!(verdict, plan::Verdict::Fail(_)),
+            "{unknown}: {verdict:?}"
+        );
+    }
+}
+
 fn inventory(members: usize, more: &str) -> String {
     let hosts: Vec<String> = (1..=members)
         .map(|at| format!("db{at} = \"10.0.0.{at}\"\n"))

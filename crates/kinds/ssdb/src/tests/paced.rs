@@ -64,7 +64,7 @@ fn a_server_that_was_only_starting_when_it_was_looked_at_is_not_restarted() {
     let mut restarts = plan
         .tasks
         .iter()
-        .filter(|task| task.title == "restart ssdb-sessions");
+        .filter(|task| task.title == "restart ssdb-sessions.service");
     let first = restarts.next().unwrap();
     assert_eq!(first.host.as_str(), "db2");
     world.advance(70 * SECOND);

@@ -116,7 +116,7 @@ fn a_member_that_is_down_is_started_to_hand_over_what_it_has() {
     world.inject(&Fault::Heal(host("db1")));
     let planned = outline(&plan(&*service, &world, &[]));
     assert!(
-        planned.contains("db1: start ssdb-sessions, because it is to leave and does not run"),
+        planned.contains("db1: start ssdb-sessions.service, because it is to leave and does not run"),
         "{planned}"
     );
     converge_from_everywhere(&*service, &world, &[]);

@@ -1,0 +1,44 @@
+//! Hosts on which nothing can be planned: no unit, or a file that is not the server's.
+
+use plan::Refusal;
+
+use crate::observe::{Member, View};
+
+/// Why nothing can be planned for a host; `None` where it can.
+pub(crate) fn unusable(view: &View<'_>, member: &Member<'_>) -> Option<Refusal> {
+    let (settings, host) = (view.settings, member.host);
+    let refuse = |why: String, resolve: &str| {
+        Some(Refusal::new(format!("nothing is changed on {host}"), why, resolve).on(host))
+    };
+    if member.unit.as_ref().is_ok_and(|unit| !unit.exists()) {
+        let resolve = format!(
+            "install SSDB and make a unit that runs `ssdb-server {}` in the foreground, or name the unit that exists: \
+             unit = \"...\"",
+            settings.config
+        );
+        return refuse(format!("there is no unit {}", settings.unit), &resolve);
+    }
+    match (&member.conf, member.file.as_ref().map(|file| file.meta())) {
+        (Some(Err(error)), _) => {
+            let resolve = "put one TAB a level, and plan again; a server that is started with this file exits with status 1";
+            return refuse(format!("{}: {error}", settings.config), resolve);
+        }
+        (None, Ok(Some(meta))) => {
+            return match meta.obstacle() {
+                Some(obstacle) => refuse(format!("{}: {obstacle}", settings.config), &obstacle.resolve()),
+                None => refuse(format!("{} is not a text file", settings.config), "look at it"),
+            };
+        }
+        _ => {}
+    }
+    let told = member.work_dir(settings);
+    if settings.is_work_dir_named && told != settings.work_dir {
+        let why = format!(
+            "{} keeps its data in {told}, and the inventory says {}",
+            settings.config, settings.work_dir
+        );
+        let resolve = "name the directory that is in use, or stop the server, move its data and change the file by hand";
+        return refuse(why, resolve);
+    }
+    None
+}
