@@ -65,6 +65,7 @@ fn restarts<'c>(quorum: &Quorum<'_>, zookeeper: &ZooKeeper, cx: &Cx<'c>) -> Vec<
     restarts
 }
 
+/// Restarts voters in this order.
 fn restart(
     quorum: &Quorum<'_>,
     zookeeper: &ZooKeeper,

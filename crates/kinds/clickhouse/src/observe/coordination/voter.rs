@@ -81,6 +81,7 @@ impl VoterState {
 }
 
 impl Conf {
+    /// Reads the answer to `conf`; a ZooKeeper that does not allow the word answers a sentence.
     fn read(text: &str) -> Option<Self> {
         text.contains("clientPort=").then(|| Self {
             text: text.to_owned(),

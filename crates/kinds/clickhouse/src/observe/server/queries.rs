@@ -58,7 +58,7 @@ pub(crate) fn config_file(settings: &Settings, name: &str) -> FileQuery {
 }
 
 /// The files under config.d that are managed.
-pub(crate) const CONFIG_FILES: [&str; 4] = ["clusters", "macros", "keeper", "settings"];
+const CONFIG_FILES: [&str; 4] = ["clusters", "macros", "keeper", "settings"];
 
 pub(crate) fn config_files(settings: &Settings) -> Vec<FileQuery> {
     CONFIG_FILES

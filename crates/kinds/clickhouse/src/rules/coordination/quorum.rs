@@ -58,7 +58,7 @@ impl<'v> Quorum<'v> {
         (!servers.is_empty()).then(|| servers.iter().map(|(_, name)| name.clone()).collect())
     }
 
-    /// The names of the hosts that it consists of, as far as anybody tells; else those of its membership.
+    /// The names of the hosts that it consists of, as far as a voter tells; else those of its membership.
     pub(crate) fn names(&self) -> Vec<String> {
         let wanted = || self.membership.voters.iter().map(HostName::to_string).collect();
         self.current.clone().unwrap_or_else(wanted)
@@ -103,18 +103,10 @@ impl<'v> Quorum<'v> {
     /// Whether it is available, with all voters or not. One voter alone is a quorum; and a follower has a leader, be it
     /// one that the inventory does not name any more.
     pub(crate) fn is_available(&self) -> bool {
-        self.is_standalone() || self.voters.iter().any(|voter| voter.state.is_serving())
-    }
-
-    /// Whether it is one voter that is available alone.
-    fn is_standalone(&self) -> bool {
-        matches!(
-            self.voters.as_slice(),
-            [Voter {
-                state: VoterState::Standalone(_),
-                ..
-            }]
-        )
+        let is_alone =
+            |state: &VoterState| self.voters.len() == 1 && matches!(state, VoterState::Standalone(_));
+        let mut states = self.voters.iter().map(|voter| &voter.state);
+        states.any(|state| state.is_serving() || is_alone(state))
     }
 
     /// Whether a host's voter is outside of the quorum that is available: it was down, or it is new.

@@ -19,16 +19,15 @@ use kit::{QUICK, Task, action};
 pub(crate) fn tasks(quorum: &Quorum<'_>, host: &HostName) -> Result<Vec<Task>, Stop> {
     let (view, settings) = (quorum.view, quorum.view.settings);
     let root = root(view, host)?;
-    let keeper = keeper(quorum, host)?;
+    let files = [
+        ("clusters", files::clusters(settings, root)),
+        ("macros", files::macros(settings, root, host)),
+        ("keeper", keeper(quorum, host)?),
+        ("settings", files::listen(settings, root, host)),
+    ];
     let mut tasks = Vec::new();
     tasks.extend(make_directory(view, host, &settings.config_d())?);
-    for name in queries::CONFIG_FILES {
-        let text = match name {
-            "clusters" => files::clusters(settings, root),
-            "macros" => files::macros(settings, root, host),
-            "keeper" => keeper.clone(),
-            _ => files::listen(settings, root, host),
-        };
+    for (name, text) in files {
         let query = queries::config_file(settings, name);
         tasks.extend(write(view, host, &query, text, None)?.map(|task| task.part(name)));
     }
