@@ -5,6 +5,7 @@
 //! and goes on the same way. What a login shell prints of its own accord comes before the first of these words and is
 //! skipped; what follows `start` is the agent's, whose first byte is the zero of a short frame's length.
 
+mod error;
 mod refusal;
 mod script;
 
@@ -12,81 +13,23 @@ use std::sync::Arc;
 
 use russh::client;
 use russh::{ChannelWriteHalf, Error as Ssh};
-use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use transport::AgentStream;
 
 use crate::channel::{self, LastWords, Output};
-use crate::deadline::{Deadline, TimedOut};
+use crate::deadline::Deadline;
 use crate::dial::Connection;
-use crate::error::{Advice, excerpt, is_transient_ssh};
+use crate::error::excerpt;
 use crate::options::{AgentBinary, Privilege};
 use refusal::Refusal;
+
+pub(crate) use error::BootstrapError;
 
 /// The most that is read in search of the command's word, and of what follows an `error`. A host is not trusted: its
 /// line may never end.
 const MOST_NOISE: usize = 64 << 10;
 /// The upload goes in pieces of this size, and each of them is progress.
 const PIECE: usize = 32 << 10;
-
-/// Why a host has no agent.
-#[derive(Debug, Error)]
-pub(crate) enum BootstrapError {
-    /// The server does not open a session.
-    #[error("{label} does not open a session")]
-    Session {
-        label: String,
-        #[source]
-        source: Ssh,
-    },
-    /// The connection broke.
-    #[error("the connection to {label} broke while starting the agent: {said}")]
-    Lost { label: String, said: String },
-    /// The server runs no commands.
-    #[error("{label} does not run commands over SSH")]
-    NoExec { label: String },
-    /// The host cannot take the agent in or start it.
-    #[error("cannot start the agent on {label}: {refusal}")]
-    Refused { label: String, refusal: Refusal },
-    /// Something else than our command answered.
-    #[error("{label} did not run the command that starts the agent; it said: {said}")]
-    NotOurs { label: String, said: String },
-    /// Something writes between the command and the agent.
-    #[error("unexpected output from {label}, not from the agent: {said:?}")]
-    Noise { label: String, said: String },
-    /// The start took too long.
-    #[error(transparent)]
-    TimedOut(#[from] TimedOut),
-}
-
-impl Advice for BootstrapError {
-    fn hint(&self) -> String {
-        match self {
-            Self::NoExec { .. } => {
-                "the account may be restricted to other uses in sshd_config or authorized_keys \
-                                    (ForceCommand, command=)"
-                    .to_owned()
-            }
-            Self::Refused { label, refusal } => refusal.hint(label),
-            Self::NotOurs { label, .. } => format!(
-                "the login shell of {label} must run `sh`: look for ForceCommand, command= in authorized_keys, \
-                 /usr/sbin/nologin, or an `exit` in its start-up files"
-            ),
-            Self::Noise { .. } => {
-                "a wrapper around sudo or the shell may be printing to its standard output".to_owned()
-            }
-            Self::Session { .. } | Self::Lost { .. } | Self::TimedOut(_) => String::new(),
-        }
-    }
-
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Session { source, .. } => is_transient_ssh(source),
-            Self::Lost { .. } | Self::TimedOut(_) => true,
-            _ => false,
-        }
-    }
-}
 
 /// Starts the agent at the far end of a connection where somebody is logged in.
 pub(crate) async fn start(

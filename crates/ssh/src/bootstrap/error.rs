@@ -1,0 +1,67 @@
+//! Why a host has no agent.
+
+use russh::Error as Ssh;
+use thiserror::Error;
+
+use super::refusal::Refusal;
+use crate::deadline::TimedOut;
+use crate::error::{Advice, is_transient_ssh};
+
+/// Why a host has no agent.
+#[derive(Debug, Error)]
+pub(crate) enum BootstrapError {
+    /// The server does not open a session.
+    #[error("{label} does not open a session")]
+    Session {
+        label: String,
+        #[source]
+        source: Ssh,
+    },
+    /// The connection broke.
+    #[error("the connection to {label} broke while starting the agent: {said}")]
+    Lost { label: String, said: String },
+    /// The server runs no commands.
+    #[error("{label} does not run commands over SSH")]
+    NoExec { label: String },
+    /// The host cannot take the agent in or start it.
+    #[error("cannot start the agent on {label}: {refusal}")]
+    Refused { label: String, refusal: Refusal },
+    /// Something else than our command answered.
+    #[error("{label} did not run the command that starts the agent; it said: {said}")]
+    NotOurs { label: String, said: String },
+    /// Something writes between the command and the agent.
+    #[error("unexpected output from {label}, not from the agent: {said:?}")]
+    Noise { label: String, said: String },
+    /// The start took too long.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+}
+
+impl Advice for BootstrapError {
+    fn hint(&self) -> String {
+        match self {
+            Self::NoExec { .. } => {
+                "the account may be restricted to other uses in sshd_config or authorized_keys \
+                                    (ForceCommand, command=)"
+                    .to_owned()
+            }
+            Self::Refused { label, refusal } => refusal.hint(label),
+            Self::NotOurs { label, .. } => format!(
+                "the login shell of {label} must run `sh`: look for ForceCommand, command= in authorized_keys, \
+                 /usr/sbin/nologin, or an `exit` in its start-up files"
+            ),
+            Self::Noise { .. } => {
+                "a wrapper around sudo or the shell may be printing to its standard output".to_owned()
+            }
+            Self::Session { .. } | Self::Lost { .. } | Self::TimedOut(_) => String::new(),
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Session { source, .. } => is_transient_ssh(source),
+            Self::Lost { .. } | Self::TimedOut(_) => true,
+            _ => false,
+        }
+    }
+}
