@@ -19,7 +19,7 @@ pub struct MemberConfig {
     fields: Fields,
 }
 
-/// What the server calls the delay: the name changed with 5.0.
+/// The name of the delay, which changed with 5.0.
 pub fn delay_name(version: (u32, u32)) -> &'static str {
     if version >= (5, 0) {
         "secondaryDelaySecs"
@@ -189,7 +189,7 @@ impl SetConfig {
         self.get("term").and_then(Bson::as_int)
     }
 
-    /// What tells one set from another of the same name.
+    /// The id in which sets of one name differ.
     pub fn set_id(&self) -> Option<&Bson> {
         self.get("settings.replicaSetId")
     }

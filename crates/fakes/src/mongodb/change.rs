@@ -47,7 +47,7 @@ impl Set {
         }
     }
 
-    /// What the primary wrote goes to the others; commands wait for a majority where it is the default, since 5.0.
+    /// The others replicate a write of the primary; commands wait for a majority where it is the default, since 5.0.
     fn wrote(&mut self, at: usize) -> Done {
         self.nodes[at].disk.data.at.1 += 1;
         self.settle();

@@ -12,7 +12,7 @@ use super::reply::{bad, may};
 use super::set::{PACKAGED, Set};
 use crate::{FakeCluster, Fault, Play};
 
-/// What the simulation plays.
+/// The play of the simulation.
 pub const PLAY: Play = Play {
     kind: "mongodb",
     inventory,

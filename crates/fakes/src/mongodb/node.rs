@@ -1,4 +1,4 @@
-//! One host with its server: what it runs with, what it keeps, and what it knows of the others.
+//! One host with its server: its options, its disk, and its knowledge of the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ pub struct Node {
     pub is_reachable: bool,
 }
 
-/// What a server keeps.
+/// The disk of a server.
 #[derive(Clone, Default)]
 pub struct Disk {
     pub config: Option<SetConfig>,
@@ -51,7 +51,7 @@ pub struct Disk {
     pub reached_us: i64,
 }
 
-/// What the members of a set have in common.
+/// The data that the members of a set replicate.
 #[derive(Clone, Default, PartialEq)]
 pub struct Data {
     /// How far the oplog goes: the term of its last entry, and its number. Who has the same has the same data.
@@ -59,7 +59,7 @@ pub struct Data {
     /// Password and roles by name.
     pub users: BTreeMap<String, (String, Vec<(String, String)>)>,
     pub databases: Vec<&'static str>,
-    /// What clients wrote.
+    /// The values that clients wrote.
     pub values: BTreeSet<u64>,
     pub has_write_concern: bool,
 }
@@ -217,7 +217,7 @@ impl Node {
         format!("{}:{port}", self.name)
     }
 
-    /// What its configuration says of itself; `None` where it runs in no set.
+    /// Its own entry in its configuration; `None` where it runs in no set.
     pub fn own(&self) -> Option<MemberConfig> {
         let set = self.process.as_ref()?.set()?;
         let config = self.disk.config.as_ref()?;

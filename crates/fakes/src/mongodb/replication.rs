@@ -1,8 +1,9 @@
-//! What the members do among themselves: tell each other the configuration, elect, and copy.
+//! Replication: members tell each other the configuration, elect, and copy.
 //!
 //! After the server's rules (<https://www.mongodb.com/docs/manual/core/replica-set-elections/>): a configuration of a
-//! later term and version wins; who gets the votes of a majority, none of which has more than it, leads; a primary that
-//! hears of a later term, or of no majority, steps down, and notices later than the others elect a new one.
+//! later term and version wins; a member with the votes of a majority, none of which has more than it, becomes the
+//! primary; a primary that hears of a later term, or of no majority, steps down, and notices later than the others elect
+//! a new one.
 
 use std::cmp::Reverse;
 
@@ -327,7 +328,7 @@ impl Set {
         leaders.min_by_key(|at| (self.nodes[*at].is_cut, Reverse(self.nodes[*at].disk.term)))
     }
 
-    /// Who could take over from the primary at once, and would have a majority without it.
+    /// The member that could take over from the primary at once, and would have a majority without it.
     pub(super) fn next_primary(&self, primary: usize) -> Option<usize> {
         let could = |at: &usize| {
             let node = &self.nodes[*at];

@@ -1,4 +1,4 @@
-//! What the servers answer.
+//! The replies of servers.
 
 use protocol::facts::{Bson, Login, MongoCommand, MongoError, MongoFact, MongoQuery};
 
@@ -18,7 +18,7 @@ pub(super) fn bad(code: i32, name: &str, message: &str) -> MongoError {
 type Reply = Result<Bson, MongoError>;
 
 impl Set {
-    /// What the agent on a host hears from the server there.
+    /// The answers of the server on a host, as the agent there gets them.
     pub(super) fn talk(&self, at: usize, query: &MongoQuery) -> MongoFact {
         let node = &self.nodes[at];
         let server = node
@@ -245,7 +245,7 @@ fn users(node: &Node) -> Bson {
     Bson::doc([("users", Bson::Array(users.collect()))])
 }
 
-/// What is wanted of a reply, as the agent cuts it.
+/// The wanted fields of a reply, as the agent cuts it.
 fn project(document: &Bson, only: &[String]) -> Bson {
     if only.is_empty() {
         return document.clone();

@@ -1,4 +1,4 @@
-//! What is asked of the hosts, and the answers as one view.
+//! Questions to the hosts, and the answers as one view.
 
 pub(crate) mod member;
 pub(crate) mod queries;

@@ -25,7 +25,7 @@ impl View<'_> {
         self.witness().is_some()
     }
 
-    /// What the primary, or else any other member, sees of a host's member.
+    /// The state of a host's member as the primary, or else any other member, sees it.
     pub(crate) fn state_of(&self, host: &HostName) -> Option<&MemberState> {
         self.state_of_member(&self.settings.member_name(host))
     }

@@ -6,7 +6,7 @@ use plan::Refusal;
 use super::stored_data::{DISCARD, StoredData, stored_data};
 use crate::observe::{Member, Membership, View};
 
-/// What speaks against any change on a host.
+/// The reason against any change on a host.
 pub(crate) fn member_blocker(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Option<Refusal> {
     let (settings, host) = (view.settings, member.host);
     let refusal = |what: String, why: String, resolve: &str| Some(Refusal::new(what, why, resolve).on(host));

@@ -1,4 +1,4 @@
-//! What a mongod needs of systemd, and why a running one must be started again.
+//! The process of mongod: its needs of systemd, and why it must be restarted.
 
 use kit::{Cx, Need, Probe, Process, Reason, Undecided, is_newer};
 use protocol::facts::FileFact;
@@ -17,7 +17,7 @@ pub(crate) fn process<'a>(settings: &'a Settings, host: &'a HostName) -> Process
     }
 }
 
-/// What the step `start` gives a host's process. Members of the set that run are restarted in turns by the step `restart`.
+/// The need of a host's process that the step `start` meets. Members of the set that run are restarted in turns by the step `restart`.
 pub(crate) fn need(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Need>, Undecided> {
     let process = process(view.settings, member.host);
     let is_outside = match &member.server {

@@ -42,7 +42,7 @@ impl User {
 
 /// Other characters are normalised by servers and drivers before they are hashed (`SASLprep`), not all of them alike.
 const PASSWORD: SecretRule = SecretRule::PASSWORD.of(Takes::Ascii);
-/// What mongod takes for a key: 6 to 1024 characters of base64.
+/// The keys that mongod accepts: 6 to 1024 characters of base64.
 const KEY: SecretRule = SecretRule::PASSWORD.of(Takes::Base64).at_most(1024);
 
 pub(super) fn read_admin(table: &Table, findings: &Findings) -> Option<MongoUser> {

@@ -88,7 +88,6 @@ fn seed<'v>(view: &'v View<'_>, cx: &Cx<'_>) -> Result<&'v Member<'v>, Box<Refus
         let options = view.settings.options(member.host);
         options.is_some_and(|options| !options.is_passive())
     };
-    let give_priority = "give it a priority in the inventory";
     let mut found: Vec<(&Member<'_>, String)> = Vec::new();
     let mut unproven: Vec<(&Member<'_>, String)> = Vec::new();
     for member in view.listed() {
@@ -99,52 +98,54 @@ fn seed<'v>(view: &'v View<'_>, cx: &Cx<'_>) -> Result<&'v Member<'v>, Box<Refus
             StoredData::Unproven(why) => unproven.push((member, why)),
         }
     }
-    match (found.as_slice(), unproven.as_slice()) {
+    let (seed, data) = match (found.as_slice(), unproven.as_slice()) {
         ([], []) => {
             let first = view.listed().iter().find(|member| is_eligible(member));
-            first.ok_or_else(|| {
-                not_initiated(
-                    "no member may become the primary".to_owned(),
-                    "give one a priority",
-                )
-            })
+            let why = || "no member may become the primary".to_owned();
+            return first.ok_or_else(|| not_initiated(why(), "give one a priority"));
         }
-        ([(member, _)], []) | ([], [(member, _)]) if is_eligible(member) => Ok(member),
-        ([(member, what)], []) => Err(not_initiated(
-            format!("{} holds {what}, and may not become the primary", member.host),
-            give_priority,
-        )),
-        ([], [(member, why)]) => Err(not_initiated(
-            format!(
-                "{} may hold data, and may not become the primary: {why}",
-                member.host
-            ),
-            give_priority,
-        )),
-        ([(first, what), (second, other), ..], _) => Err(not_initiated(
+        ([(member, what)], []) => (member, format!("holds {what}, and may not become the primary")),
+        ([], [(member, why)]) => (
+            member,
+            format!("may hold data, and may not become the primary: {why}"),
+        ),
+        _ => return Err(several_with_data(&found, &unproven)),
+    };
+    if is_eligible(seed) {
+        return Ok(seed);
+    }
+    let why = format!("{} {data}", seed.host);
+    Err(not_initiated(why, "give it a priority in the inventory"))
+}
+
+/// Several hosts hold data, or may.
+fn several_with_data(found: &[(&Member<'_>, String)], unproven: &[(&Member<'_>, String)]) -> Box<Refusal> {
+    if let [(first, what), (second, other), ..] = found {
+        return not_initiated(
             format!(
                 "{} holds {what} and {} holds {other}: only one's data become the set's",
                 first.host, second.host
             ),
             "decide which data are kept, and empty the data directories of the others by hand",
-        )),
-        (_, [.., (last, why)]) => {
-            let hosts: Vec<&str> = unproven.iter().map(|(member, _)| member.host.as_str()).collect();
-            let others = found
-                .first()
-                .map_or("only one's data become".to_owned(), |(member, what)| {
-                    format!("{} holds {what}, and its data become", member.host)
-                });
-            let refusal = not_initiated(
-                format!(
-                    "{} may hold data, and {others} the set's: {why}",
-                    hosts.join(", ")
-                ),
-                "start mongod there without replication.replSetName and look with show dbs; empty the data directories that \
-                 hold nothing of worth, or name each such host in an override",
-            );
-            Err(Box::new(refusal.unless_allowed(DISCARD, last.host)))
-        }
+        );
+    }
+    let hosts: Vec<&str> = unproven.iter().map(|(member, _)| member.host.as_str()).collect();
+    let others = match found.first() {
+        Some((member, what)) => format!("{} holds {what}, and its data become", member.host),
+        None => "only one's data become".to_owned(),
+    };
+    let why = unproven.last().map_or("", |(_, why)| why);
+    let refusal = not_initiated(
+        format!(
+            "{} may hold data, and {others} the set's: {why}",
+            hosts.join(", ")
+        ),
+        "start mongod there without replication.replSetName and look with show dbs; empty the data directories that hold \
+         nothing of worth, or name each such host in an override",
+    );
+    match unproven.last() {
+        Some((last, _)) => Box::new(refusal.unless_allowed(DISCARD, last.host)),
+        None => refusal,
     }
 }
 
