@@ -1,9 +1,8 @@
 //! Step kinds that belong to no service: files, packages, units and the like.
 //!
-//! They make the tool useful beyond the built-in services, and the built-in playbooks are made of them too. Each
-//! step kind is a file here, with its place in [`STEPS`]. Its arguments are templates, rendered for every host of
-//! the step while the playbook is read; so what is wrong with them is told before any host is asked, and planning
-//! finds only text.
+//! The built-in playbooks are made of them, and so are playbooks of an operator's own. Each step kind is a file in
+//! `steps/`, with its place in [`STEPS`]. Its arguments are templates, rendered for every host of the step while the
+//! playbook is read, so mistakes in them are reported before any host is asked.
 
 mod arguments;
 mod checks;

@@ -1,4 +1,4 @@
-//! What arguments are read with.
+//! The context in which arguments are read.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use config::{Findings, Inventory};
 use kit::{Kinds, Service};
 use types::{HostName, SourceId, Sources};
 
-/// What the arguments of a step are read with.
+/// The context in which the arguments of a step are read.
 #[derive(Clone, Copy)]
 pub struct BuildCx<'a> {
     /// The inventory: its variables, and the addresses of its hosts.

@@ -106,7 +106,7 @@ mod tests {
 
     const SECRET: &str = "⟪secret:file:pw⟫";
 
-    /// What of a line a mask hides.
+    /// The parts of a line that masks hide.
     fn hidden<'a>(masks: &[String], line: &'a str) -> Vec<&'a str> {
         let regexes = masks.iter().map(|mask| Regex::new(mask).unwrap());
         let groups = regexes.flat_map(|regex| {
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(hidden(&masks, "port 1"), [""; 0]);
     }
 
-    /// What the agent reports of a file that holds the text, with this value for its secret.
+    /// A file with the text, with this value for its secret, as the agent reports it.
     fn reported(text: &Text, value: &str) -> Text {
         let secret = types::Secret::new(value);
         let content = text.reveal(|_| Some(&secret), b"").unwrap();

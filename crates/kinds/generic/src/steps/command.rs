@@ -1,5 +1,5 @@
-//! `command`: a command, with a guard that tells whether it is needed. Without one it would run every time, and no
-//! plan would ever be empty. The agent asks the guard again right before it runs the command.
+//! `command`: a command, with a precondition that tells whether it is needed. Without one it would run every time, and no
+//! plan would ever be empty. The agent asks the precondition again right before it runs the command.
 
 use config::SecretRule;
 use plan::{Preview, Unknown};
@@ -13,13 +13,13 @@ use crate::on_host::{NotPlanned, OnHost};
 use kit::{Cx, Task};
 use kit::{UNIT, action};
 
-/// Time limit of a guard, in milliseconds: every plan waits for it.
+/// Time limit of a precondition, in milliseconds: every plan waits for it.
 const GUARD: u64 = 30_000;
 
 pub(crate) struct Command {
     argv: Vec<String>,
-    guard: CommandQuery,
-    /// Whether the guard must succeed for the command to run (`only_if`), or fail (`unless`).
+    precondition: CommandQuery,
+    /// Whether the precondition must succeed for the command to run (`only_if`), or fail (`unless`).
     runs_on_success: bool,
     stdin: Option<SecretId>,
     limit_ms: u64,
@@ -40,7 +40,7 @@ impl OnHost for Command {
         let only_if = args.words("only_if").and_then(|words| command_line(args, words));
         let stdin = reader.secret("stdin", SecretRule::PASSWORD);
         let limit_ms = args.limit(UNIT);
-        let (runs_on_success, guard) = match (reader.value("unless"), reader.value("only_if")) {
+        let (runs_on_success, precondition) = match (reader.value("unless"), reader.value("only_if")) {
             (Some(_), None) => (false, unless),
             (None, Some(_)) => (true, only_if),
             (Some(_), Some(value)) => {
@@ -50,18 +50,18 @@ impl OnHost for Command {
                 return None;
             }
             (None, None) => {
-                let error = Diagnostic::error("the command has no guard")
+                let error = Diagnostic::error("the command has no precondition")
                     .at(reader.span(), "needs unless, or only_if");
                 args.report(error.hint(
-                    "a command without a guard would run every time: unless = [\"test\", \"-e\", \"/what/it/makes\"]",
+                    "a command without a precondition would run every time: unless = [\"test\", \"-e\", \"/what/it/makes\"]",
                 ));
                 return None;
             }
         };
         Some(Self {
             argv: program?,
-            guard: CommandQuery {
-                argv: guard?,
+            precondition: CommandQuery {
+                argv: precondition?,
                 limit_ms: GUARD,
             },
             runs_on_success,
@@ -71,16 +71,16 @@ impl OnHost for Command {
     }
 
     fn queries(&self) -> Vec<FactQuery> {
-        vec![self.guard.wrap()]
+        vec![self.precondition.wrap()]
     }
 
     fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
-        let fact = cx.facts.get(host, &self.guard).map_err(|unknown| {
+        let fact = cx.facts.get(host, &self.precondition).map_err(|unknown| {
             let installs = |operation: &Operation| matches!(operation, Operation::InstallPackages { .. });
             if matches!(unknown, Unknown::Failed { .. }) && cx.earlier_on(host).any(installs) {
-                let guard = shell::quote(&self.guard.argv);
+                let precondition = shell::quote(&self.precondition.argv);
                 NotPlanned::Unplanned(format!(
-                    "its guard `{guard}` may need what an earlier step installs: plan again then"
+                    "its precondition `{precondition}` may need what an earlier step installs: plan again then"
                 ))
             } else {
                 NotPlanned::from(unknown)
@@ -94,7 +94,10 @@ impl OnHost for Command {
         } else {
             format!("fails with {}", fact.status)
         };
-        let reason = format!("the guard `{}` {verb}", shell::quote(&self.guard.argv));
+        let reason = format!(
+            "the precondition `{}` {verb}",
+            shell::quote(&self.precondition.argv)
+        );
         let command = protocol::Command {
             argv: self.argv.clone(),
             stdin: self.stdin.as_ref().map(Text::secret),
@@ -106,7 +109,7 @@ impl OnHost for Command {
         let program = self.argv.first().map_or("", String::as_str);
         let still = Precondition {
             what: reason.clone(),
-            query: self.guard.wrap(),
+            query: self.precondition.wrap(),
             // What it printed is of no matter, and may differ the next time.
             fact: Fact::Command(CommandFact {
                 status: fact.status,

@@ -21,7 +21,7 @@ pub struct Setting {
     section: Option<String>,
     key: String,
     value: String,
-    /// What stands between key and value, as it is written; blanks around it do not count when it is read.
+    /// The text between key and value, as it is written; blanks around it do not count when it is read.
     separator: String,
 }
 

@@ -147,7 +147,7 @@ const COMMAND: &str = "
 ";
 
 #[test]
-fn a_command_runs_where_its_guard_says_so() {
+fn a_command_runs_where_its_precondition_says_so() {
     let mut world = World::default();
     assert_snapshot!(world.comes_to(COMMAND), @"not planned on db1: on db1: no such file or directory");
     assert_snapshot!(world.comes_to(&format!("{PACKAGES}{COMMAND}")));
@@ -163,15 +163,15 @@ fn a_command_runs_where_its_guard_says_so() {
 }
 
 #[test]
-fn a_command_is_not_run_where_its_guard_answers_otherwise_at_the_moment_of_acting() {
+fn a_command_is_not_run_where_its_precondition_differs_right_before() {
     let mut world = World::default();
     world.commands.insert("test -e /made".to_owned(), 1);
     let plan = world.plan(&steps(COMMAND));
     let action = plan.tasks[0].action.as_ref().unwrap();
-    let [guard] = action.only_if.as_slice() else {
+    let [precondition] = action.only_if.as_slice() else {
         panic!("{action:?}");
     };
-    let holds = |world: &World| guard.holds(&Ok(world.answer(&guard.query).unwrap()));
+    let holds = |world: &World| precondition.holds(&Ok(world.answer(&precondition.query).unwrap()));
     assert!(holds(&world));
     world.commands.insert("test -e /made".to_owned(), 0);
     assert!(!holds(&world), "it was run, and its answer was lost");
