@@ -1,7 +1,5 @@
 //! Rule: every kind has the same rooms, and a file imports only from its own room and from those that data comes from.
 
-use std::collections::BTreeSet;
-
 use super::modules;
 use super::problem::Problem;
 use super::tree::{Part, Tree};
@@ -32,45 +30,8 @@ const GENERIC: &[Room] = &[
     ("steps", &["arguments", "on_host", "files", "checks"]),
 ];
 
-/// Kinds that are not laid out so. The list only ever becomes shorter.
-const NOT_YET: &[&str] = &[];
-
-/// Finds files of kinds that stand outside of the rooms or import against the order, and entries of `NOT_YET` to delete.
+/// Finds files of kinds that stand outside of the rooms or import against the order.
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
-    check_but(tree, NOT_YET)
-}
-
-fn check_but(tree: &Tree, not_yet: &[&str]) -> Vec<Problem> {
-    let (mut broken, mut problems) = (BTreeSet::new(), Vec::new());
-    for (kind, problem) in found(tree) {
-        broken.insert(kind);
-        if !not_yet.contains(&kind) {
-            problems.push(problem);
-        }
-    }
-    let kinds: BTreeSet<&str> = tree
-        .sources
-        .iter()
-        .filter_map(|source| room(&source.path))
-        .map(|(kind, _)| kind)
-        .collect();
-    for kind in not_yet
-        .iter()
-        .filter(|kind| kinds.contains(*kind) && !broken.contains(*kind))
-    {
-        problems.push(Problem {
-            file: "crates/xtask/src/tidy/layers.rs".to_owned(),
-            line: 1,
-            what: format!("NOT_YET has the kind {kind}, which is laid out as it should be"),
-            why: "the list only ever becomes shorter",
-            resolve: "delete the entry".to_owned(),
-        });
-    }
-    problems
-}
-
-/// What breaks the rule, with the kind that it is in.
-fn found(tree: &Tree) -> Vec<(&str, Problem)> {
     let mut problems = Vec::new();
     for source in tree.of_part(Part::Product) {
         let Some((kind, own)) = room(&source.path) else {
@@ -84,7 +45,7 @@ fn found(tree: &Tree) -> Vec<(&str, Problem)> {
                 resolve: format!("move it into one of: {}", names.join(", ")),
                 ..Problem::at(source)
             };
-            problems.push((kind, problem));
+            problems.push(problem);
         }
     }
     for ((from, to), line) in modules::edges(tree) {
@@ -106,7 +67,7 @@ fn found(tree: &Tree) -> Vec<(&str, Problem)> {
                 ),
                 ..Problem::at(from)
             };
-            problems.push((kind, problem));
+            problems.push(problem);
         }
     }
     problems
@@ -153,11 +114,8 @@ mod tests {
         tree
     }
 
-    fn whats(tree: &Tree, not_yet: &[&str]) -> Vec<String> {
-        check_but(tree, not_yet)
-            .into_iter()
-            .map(|problem| problem.what)
-            .collect()
+    fn whats(tree: &Tree) -> Vec<String> {
+        check(tree).into_iter().map(|problem| problem.what).collect()
     }
 
     const LIB: &str = "mod settings; mod observe; mod rules; mod checks; mod steps; mod status;\n\
@@ -213,8 +171,8 @@ mod tests {
 
     #[test]
     fn a_kind_with_the_rooms_in_their_order_is_right() {
-        assert_eq!(whats(&store("", ""), &[]), [""; 0]);
-        assert_eq!(whats(&Tree::default(), &["store"]), [""; 0]);
+        assert_eq!(whats(&store("", "")), [""; 0]);
+        assert_eq!(whats(&Tree::default()), [""; 0]);
     }
 
     #[test]
@@ -241,22 +199,14 @@ mod tests {
                 "steps of store imports from crates/kinds/store/src/lib.rs",
             ),
         ] {
-            let tree = store(at, import);
-            assert_eq!(whats(&tree, &[]), [what]);
-            assert_eq!(whats(&tree, &["store"]), [""; 0]);
+            assert_eq!(whats(&store(at, import)), [what]);
         }
     }
 
     #[test]
     fn a_file_outside_of_the_rooms_is_found() {
         let tree = store("lib.rs", "mod health;").with_source("crates/kinds/store/src/health.rs", "");
-        assert_eq!(whats(&tree, &[]), ["store has no room health"]);
-    }
-
-    #[test]
-    fn a_kind_that_is_right_is_not_in_the_list() {
-        let what = "NOT_YET has the kind store, which is laid out as it should be";
-        assert_eq!(whats(&store("", ""), &["store"]), [what]);
+        assert_eq!(whats(&tree), ["store has no room health"]);
     }
 
     #[test]
@@ -267,6 +217,6 @@ mod tests {
             ("steps.rs", "pub fn step() {}"),
         ];
         let what = "files of generic imports from crates/kinds/generic/src/steps.rs";
-        assert_eq!(whats(&kind("generic", &files), &[]), [what]);
+        assert_eq!(whats(&kind("generic", &files)), [what]);
     }
 }
