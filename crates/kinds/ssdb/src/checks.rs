@@ -1,8 +1,6 @@
 //! Gates: the conditions that steps wait for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
 
 use plan::{Facts, Gate, Verdict};
 use types::HostName;
@@ -30,10 +28,16 @@ pub(crate) enum Check {
     NoFarewell,
 }
 
-/// Begins the spelling of a canary's check; its value follows.
-const CANARY: &str = "canary ";
-/// Begins the spelling of a farewell's check; its value follows.
-const FAREWELL: &str = "farewell ";
+// Saved plans have these spellings.
+kit::spell_checks!(Check {
+    "answers" => Answers,
+    "linked" => Linked,
+    "filled" => Filled,
+    "no-canary" => NoCanary,
+    "no-farewell" => NoFarewell;
+    "canary " + Canary,
+    "farewell " + Farewell
+});
 
 impl Check {
     /// The check of a member that is started, of whose changes its peers remember so many that it has forgotten: its peers
@@ -109,42 +113,6 @@ pub(crate) fn judge(settings: &Settings, spelling: &str, host: Option<&HostName>
             None => Verdict::Fail(format!("the check {check} is about a host of {}", settings.name)),
         }
     })
-}
-
-/// As in plans. Saved plans have these spellings.
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Answers => "answers",
-            Self::Linked => "linked",
-            Self::Filled => "filled",
-            Self::NoCanary => "no-canary",
-            Self::NoFarewell => "no-farewell",
-            Self::Canary(value) => return write!(f, "{CANARY}{value}"),
-            Self::Farewell(value) => return write!(f, "{FAREWELL}{value}"),
-        })
-    }
-}
-
-impl FromStr for Check {
-    type Err = ();
-
-    fn from_str(spelling: &str) -> Result<Self, ()> {
-        if let Some(value) = spelling.strip_prefix(CANARY) {
-            return Ok(Self::Canary(value.to_owned()));
-        }
-        if let Some(value) = spelling.strip_prefix(FAREWELL) {
-            return Ok(Self::Farewell(value.to_owned()));
-        }
-        Ok(match spelling {
-            "answers" => Self::Answers,
-            "linked" => Self::Linked,
-            "filled" => Self::Filled,
-            "no-canary" => Self::NoCanary,
-            "no-farewell" => Self::NoFarewell,
-            _ => return Err(()),
-        })
-    }
 }
 
 fn linked(view: &View<'_>, member: &Member<'_>, watched: &BTreeSet<&HostName>, both_ways: bool) -> Verdict {

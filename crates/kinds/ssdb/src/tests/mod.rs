@@ -60,7 +60,7 @@ fn every_check_of_a_saved_plan_is_read_and_an_unknown_one_fails() {
         "farewell db1-7-00000001-all",
         "no-farewell",
     ] {
-        let check: Result<Check, ()> = spelling.parse();
+        let check: Result<Check, kit::checks::UnknownCheck> = spelling.parse();
         assert_eq!(check.map(|check| check.to_string()), Ok(spelling.to_owned()));
     }
     let service = service(3, "");
