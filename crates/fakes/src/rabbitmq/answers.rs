@@ -8,8 +8,8 @@ use serde_json::Value;
 use types::HostName;
 
 use super::cluster::{Cluster, Name, Queue};
-use super::node::{Process, name_of};
-use super::{Hosts, unknown};
+use super::hosts::Hosts;
+use super::node::{Process, name_of, unknown};
 
 type Answer = Result<Term, String>;
 

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use types::HostName;
 
 use super::cluster::{Cluster, Copy, Policy, Queue, User};
-use super::node::{Process, name_of};
-use super::{COOKIE, Hosts, failed, unknown};
+use super::hosts::Hosts;
+use super::node::{COOKIE, Process, failed, name_of, unknown};
 
 type Done = Result<(), ActionError>;
 

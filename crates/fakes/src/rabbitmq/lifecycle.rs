@@ -1,4 +1,4 @@
-//! A host with its node, and how brokers start, stop, pause and come back.
+//! Brokers start, stop, pause and come back.
 //!
 //! Sources: `rabbit_mnesia`, `rabbit_node_monitor`, `rabbit_mirror_queue_misc` and `rabbit_amqqueue` of 3.10.8. A node
 //! that did not stop last waits for one that did; `pause_minority` stops the broker, and not the virtual machine, on
@@ -10,128 +10,10 @@ use protocol::ActionError;
 use types::HostName;
 
 use super::cluster::{Cluster, Copy, Name, Queue};
-use super::{CONFIG, COOKIE, Hosts, UNIT, failed};
-use crate::Machine;
-
-/// A host.
-#[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) machine: Machine,
-    /// Whether the host is off.
-    pub(super) is_down: bool,
-    /// Whether it and the others cannot reach each other.
-    pub(super) is_cut: bool,
-    pub(super) process: Process,
-    /// The cookie that the process was started with.
-    pub(super) cookie: String,
-    /// The configuration that the process was started with.
-    pub(super) config: String,
-    /// The members as its disk has them; empty where it never ran.
-    pub(super) view: BTreeSet<String>,
-    /// The members that ran when it stopped: one of them has newer state.
-    pub(super) awaits: BTreeSet<String>,
-    /// Its cluster; `None` where it never ran, and where the cluster forgot it.
-    pub(super) cluster: Option<usize>,
-    /// Whom it found again after it was cut off from them while it ran.
-    pub(super) partitions: BTreeSet<String>,
-}
-
-/// The node's virtual machine and its broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Process {
-    Off,
-    /// The virtual machine runs, the broker will, once its time is come and it finds whom it waits for.
-    Booting {
-        ready_us: i64,
-    },
-    /// The broker was stopped with `stop_app`.
-    Halted,
-    /// The broker stopped itself for being in a minority.
-    Paused,
-    Up,
-}
-
-impl Node {
-    pub(super) fn new() -> Self {
-        Self {
-            machine: Machine::default(),
-            is_down: false,
-            is_cut: false,
-            process: Process::Off,
-            cookie: String::new(),
-            config: String::new(),
-            view: BTreeSet::new(),
-            awaits: BTreeSet::new(),
-            cluster: None,
-            partitions: BTreeSet::new(),
-        }
-    }
-
-    pub(super) fn is_alive(&self) -> bool {
-        self.process != Process::Off
-    }
-
-    pub(super) fn pauses(&self) -> bool {
-        let mut lines = self.config.lines().filter_map(|line| line.split_once('='));
-        lines.any(|(key, value)| {
-            key.trim() == "cluster_partition_handling" && value.trim() == "pause_minority"
-        })
-    }
-}
-
-/// A node's name.
-pub(super) fn name_of(host: &HostName) -> String {
-    format!("rabbit@{}", host.short())
-}
+use super::hosts::Hosts;
+use super::node::{CONFIG, COOKIE, Process, UNIT, failed, members_path, name_of};
 
 impl Hosts {
-    pub(super) fn host_of(&self, node: &str) -> Option<HostName> {
-        self.nodes.keys().find(|host| name_of(host) == node).cloned()
-    }
-
-    /// Whether the virtual machines of two hosts can talk to each other.
-    pub(super) fn sees(&self, from: &HostName, to: &HostName) -> bool {
-        let (a, b) = (&self.nodes[from], &self.nodes[to]);
-        let is_open = from == to || !(a.is_cut || b.is_cut);
-        is_open && a.is_alive() && b.is_alive() && a.cookie == b.cookie
-    }
-
-    /// The members of a host's cluster whose broker runs, as it sees them.
-    pub(super) fn running(&self, host: &HostName) -> BTreeSet<String> {
-        let cluster = self.nodes[host].cluster;
-        let is_running = |other: &&HostName| {
-            let node = &self.nodes[*other];
-            node.cluster == cluster
-                && cluster.is_some()
-                && node.process == Process::Up
-                && self.sees(host, other)
-        };
-        self.nodes.keys().filter(is_running).map(name_of).collect()
-    }
-
-    /// The running members of a cluster; where they cannot all see each other, the largest part.
-    pub(super) fn serving_in(&self, cluster: usize) -> BTreeSet<String> {
-        let members = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.cluster == Some(cluster));
-        let up = members.filter(|(_, node)| node.process == Process::Up);
-        let parts = up.map(|(host, _)| self.running(host));
-        parts.max_by_key(BTreeSet::len).unwrap_or_default()
-    }
-
-    pub(super) fn cluster(&self, host: &HostName) -> Option<&Cluster> {
-        self.clusters.get(&self.nodes[host].cluster?)
-    }
-
-    pub(super) fn cluster_mut(&mut self, host: &HostName) -> Option<&mut Cluster> {
-        self.clusters.get_mut(&self.nodes[host].cluster?)
-    }
-
-    pub(super) fn node_mut(&mut self, host: &HostName) -> &mut Node {
-        self.nodes.entry(host.clone()).or_insert_with(Node::new)
-    }
-
     /// systemd starts the unit.
     pub(super) fn start(&mut self, host: &HostName) -> Result<(), ActionError> {
         let now = self.now_us;
@@ -346,7 +228,7 @@ impl Hosts {
         let all: Vec<&str> = members.iter().map(String::as_str).collect();
         let all = all.join(",");
         let now = self.now_us;
-        let path = super::members_path(host);
+        let path = members_path(host);
         let node = self.node_mut(host);
         node.view.clone_from(members);
         let text = format!("{{[{all}],[{all}]}}.\n");
