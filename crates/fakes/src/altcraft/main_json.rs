@@ -1,10 +1,10 @@
-//! main.json as the processes read it, what they refuse, and what they say (see the stand-in).
+//! main.json as the processes read it, with what they refuse and log (see the stand-in).
 
 use serde_json::Value;
 
-use super::Program;
+use super::program::Program;
 
-/// What a process takes itself for.
+/// The role of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
     pub(super) host_id: String,
@@ -16,7 +16,7 @@ pub struct Role {
 }
 
 impl Role {
-    /// Reads it for a program; the error is what the process says before it ends.
+    /// Reads it for a program; the error is what the process logs before it ends.
     pub(super) fn read(text: &str, program: &Program) -> Result<Self, String> {
         let root: Value =
             serde_json::from_str(text).map_err(|error| format!("cannot parse main.json: {error}"))?;

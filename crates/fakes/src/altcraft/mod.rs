@@ -1,12 +1,13 @@
-//! The platform's two processes in memory, in a time that is told from outside.
+//! The platform's two processes in memory, in a time that is set from outside.
 //!
 //! A process reads main.json when it starts, and only then: which host it is, whether it is the master, and on which port
-//! it listens. One that does not find what it needs says why in its log and ends. What it says when it has started is the
-//! runbook's line. Nothing else keeps two hosts from being master at the same time, which is what must never happen.
+//! it listens. One that misses a key logs why and ends. When it has started it logs the runbook's line. Nothing else keeps
+//! two hosts from being master at the same time, which must never happen.
 
 mod act;
 mod answer;
 mod main_json;
+mod program;
 
 use std::collections::BTreeSet;
 
@@ -15,40 +16,12 @@ use types::HostName;
 
 use crate::{FakeCluster, Fault, Machine, Pace, Play};
 pub use main_json::Role;
+pub use program::{PROGRAMS, Program};
 
 pub const CONFIG: &str = "/opt/akd/config/main.json";
 
 /// What a fresh installation has.
 pub const PLAIN: &str = "{\n  \"PRODUCT\": \"Altcraft\",\n  \"WORKERS\": 6\n}\n";
-
-/// One of the two programs.
-#[derive(Debug, Clone, Copy)]
-pub struct Program {
-    pub name: &'static str,
-    pub unit: &'static str,
-    /// Its list in main.json.
-    pub list: &'static str,
-    /// Where it listens when it is alone.
-    alone: u16,
-    pub log: &'static str,
-}
-
-pub const PROGRAMS: [Program; 2] = [
-    Program {
-        name: "proctask",
-        unit: "proctask.service",
-        list: "PROC_TASKS",
-        alone: 8962,
-        log: "/opt/akd/var/log/proctask.log",
-    },
-    Program {
-        name: "procworkflow",
-        unit: "procworkflow.service",
-        list: "PROC_WORKFLOW",
-        alone: 7962,
-        log: "/opt/akd/var/log/procworkflow.log",
-    },
-];
 
 /// What the simulation plays. The master moves now and then.
 pub const PLAY: Play = Play {
