@@ -109,7 +109,7 @@ fn a_file_that_is_there_keeps_everything_else() {
 }
 
 #[test]
-fn an_element_keeps_its_own_keys_wherever_it_goes() {
+fn an_element_keeps_its_own_keys_wherever_it_is_moved() {
     let text = r#"{"HOSTS": [{"HOST": "db2", "PORT": 1, "NOTE": "two"}, {"HOST":"gone"}, {"HOST": "db1", "ZONE": 1.50}]}"#;
     let item = |name: &str| vec![is("HOST", name), is("PORT", 5672)];
     let wants = vec![(
@@ -120,7 +120,7 @@ fn an_element_keeps_its_own_keys_wherever_it_goes() {
 }
 
 #[test]
-fn what_is_not_to_be_there_goes_and_an_owned_object_has_nothing_else() {
+fn unwanted_keys_are_removed_and_an_owned_object_has_nothing_else() {
     let text = "{\n  \"A\": 1,\n  \"GROUPS\": {\"old\": 1, \"new\": {\"X\": 1}},\n  \"B\": 2\n}";
     let wants = vec![
         ("A".to_owned(), Want::Gone),
@@ -192,7 +192,7 @@ fn what_the_inventory_has_no_service_for_is_left_alone() {
 }
 
 #[test]
-fn who_logs_in_stays_where_the_service_names_no_users() {
+fn the_login_stays_where_the_service_names_no_users() {
     let nobody = INVENTORY.replace(
         "users = { altcraft = { password = { file = \"secrets/rabbitmq\" } } }\n",
         "",
@@ -214,7 +214,7 @@ fn who_logs_in_stays_where_the_service_names_no_users() {
 }
 
 #[test]
-fn all_places_at_once_are_warned_of_where_the_old_ones_are_nobodys_hosts() {
+fn the_loss_of_all_places_is_warned_of_where_the_old_ones_are_no_hosts() {
     let moved = INVENTORY.replace(
         "[services.duplicates]\nkind = \"kvrocks\"\nhosts = [\"db1\", \"db2\", \"db3\"]",
         "[services.duplicates]\nkind = \"kvrocks\"\nhosts = [\"app1\", \"app2\", \"app3\"]",

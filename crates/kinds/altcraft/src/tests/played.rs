@@ -33,9 +33,9 @@ fn steps() -> Vec<&'static str> {
     crate::Altcraft.steps()
 }
 
-fn gather(world: &Cluster, facts: &mut Facts, name: &HostName, queries: Vec<FactQuery>) {
-    let at = world.find(name.as_str()).expect("a host");
-    if !world.nodes[at].is_up || world.nodes[at].is_cut {
+fn gather(fake: &Cluster, facts: &mut Facts, name: &HostName, queries: Vec<FactQuery>) {
+    let at = fake.find(name.as_str()).expect("a host");
+    if !fake.nodes[at].is_up || fake.nodes[at].is_cut {
         facts.add(
             name.clone(),
             HostFacts::Unreachable("no route to host".to_owned()),
@@ -46,25 +46,25 @@ fn gather(world: &Cluster, facts: &mut Facts, name: &HostName, queries: Vec<Fact
         let unknown = || FactError {
             message: format!("{query:?}"),
         };
-        let fact = world.answer(name, &query).unwrap_or_else(|| Err(unknown()));
+        let fact = fake.answer(name, &query).unwrap_or_else(|| Err(unknown()));
         (query, fact)
     });
     facts.add(name.clone(), HostFacts::Observed(answers.collect()));
 }
 
-fn facts(world: &Cluster, service: &dyn Service) -> Facts {
+fn facts(fake: &Cluster, service: &dyn Service) -> Facts {
     let mut facts = Facts::default();
     for name in service.hosts().iter().chain(&service.others()) {
-        gather(world, &mut facts, name, service.queries(name));
+        gather(fake, &mut facts, name, service.queries(name));
     }
     facts
 }
 
-fn pass(world: &Cluster, service: &dyn Service, gates: &[Gate]) -> Result<(), String> {
+fn pass(fake: &Cluster, service: &dyn Service, gates: &[Gate]) -> Result<(), String> {
     for gate in gates {
         let mut facts = Facts::default();
         for (host, queries) in &gate.watch {
-            gather(world, &mut facts, host, queries.clone());
+            gather(fake, &mut facts, host, queries.clone());
         }
         match service.judge(&gate.check, gate.host.as_ref(), &facts) {
             Verdict::Pass => {}
@@ -74,51 +74,51 @@ fn pass(world: &Cluster, service: &dyn Service, gates: &[Gate]) -> Result<(), St
     Ok(())
 }
 
-fn perform(world: &mut Cluster, service: &dyn Service, task: &Task) -> Result<(), String> {
+fn perform(fake: &mut Cluster, service: &dyn Service, task: &Task) -> Result<(), String> {
     if task.disrupts {
-        let away = service.unavailable(&facts(world, service));
+        let away = service.unavailable(&facts(fake, service));
         if away.iter().any(|away| *away != task.host) {
             return Err(format!("{away:?} are away before {}", task.title));
         }
     }
-    pass(world, service, &task.before)?;
+    pass(fake, service, &task.before)?;
     if let Some(action) = &task.action {
-        let done = world.operate(&task.host, &action.operation).expect("known");
+        let done = fake.operate(&task.host, &action.operation).expect("known");
         done.map_err(|error| error.to_string())?;
     }
-    pass(world, service, &task.gates)
+    pass(fake, service, &task.gates)
 }
 
-fn plan(world: &Cluster, service: &dyn Service) -> StepPlan {
-    plan_steps_allowing(service, &steps(), &facts(world, service), &[])
+fn plan(fake: &Cluster, service: &dyn Service) -> StepPlan {
+    plan_steps_allowing(service, &steps(), &facts(fake, service), &[])
 }
 
-fn apply(world: &mut Cluster, service: &dyn Service) -> Result<(), String> {
-    let plan = plan(world, service);
+fn apply(fake: &mut Cluster, service: &dyn Service) -> Result<(), String> {
+    let plan = plan(fake, service);
     plan.tasks
         .iter()
-        .try_for_each(|task| perform(world, service, task))
+        .try_for_each(|task| perform(fake, service, task))
 }
 
-fn assert_converged(world: &Cluster, service: &dyn Service, when: &str) {
-    let left = plan(world, service);
+fn assert_converged(fake: &Cluster, service: &dyn Service, when: &str) {
+    let left = plan(fake, service);
     assert!(
         left.tasks.is_empty() && left.refusals.is_empty() && left.unplanned.is_empty(),
         "{when}:\n{}",
         render(&left)
     );
-    assert_eq!(world.violations(), &[""; 0], "{when}");
+    assert_eq!(fake.violations(), &[""; 0], "{when}");
 }
 
-fn converge(world: &mut Cluster, service: &dyn Service) {
-    apply(world, service).expect("every gate passes");
-    assert_converged(world, service, "in the end");
+fn converge(fake: &mut Cluster, service: &dyn Service) {
+    apply(fake, service).expect("every gate passes");
+    assert_converged(fake, service, "in the end");
 }
 
 /// Cuts the plan off after each task, lets the trouble come, and lets the next plan finish it.
-fn converge_from_everywhere(world: &Cluster, service: &dyn Service, troubles: &[Fault]) {
-    let tasks = plan(world, service).tasks;
-    let mut so_far = world.clone();
+fn converge_from_everywhere(fake: &Cluster, service: &dyn Service, troubles: &[Fault]) {
+    let tasks = plan(fake, service).tasks;
+    let mut so_far = fake.clone();
     for done in 0..=tasks.len() {
         if let Some(task) = done.checked_sub(1).map(|last| &tasks[last]) {
             perform(&mut so_far, service, task).expect("it is done");
@@ -143,113 +143,113 @@ fn outline(plan: &StepPlan) -> String {
 }
 
 fn built(hosts: &[&str]) -> Cluster {
-    let mut world = Cluster::new(&["app1", "app2", "app3", "app4"], Pace::default());
-    converge(&mut world, &*on(hosts, ""));
-    world
+    let mut fake = Cluster::new(&["app1", "app2", "app3", "app4"], Pace::default());
+    converge(&mut fake, &*on(hosts, ""));
+    fake
 }
 
 #[test]
 fn fresh_hosts_become_a_platform() {
-    let world = Cluster::new(&["app1", "app2", "app3", "app4"], Pace::default());
-    converge_from_everywhere(&world, &*on(&["app1", "app2", "app3"], ""), &[]);
+    let fake = Cluster::new(&["app1", "app2", "app3", "app4"], Pace::default());
+    converge_from_everywhere(&fake, &*on(&["app1", "app2", "app3"], ""), &[]);
 }
 
 #[test]
 fn the_master_moves_whatever_crashes_or_boots_meanwhile() {
-    let world = built(&["app1", "app2", "app3"]);
+    let fake = built(&["app1", "app2", "app3"]);
     let service = on(&["app1", "app2", "app3"], "master = \"app2\"\n");
-    converge_from_everywhere(&world, &*service, &[]);
+    converge_from_everywhere(&fake, &*service, &[]);
     for name in ["app1", "app2", "app3"] {
         let name = || host(name);
         let crash = [Fault::Crash(name()), Fault::Revive(name())];
-        converge_from_everywhere(&world, &*service, &crash);
-        converge_from_everywhere(&world, &*service, &crash[..1]);
-        converge_from_everywhere(&world, &*service, &[Fault::Down(name()), Fault::Up(name())]);
+        converge_from_everywhere(&fake, &*service, &crash);
+        converge_from_everywhere(&fake, &*service, &crash[..1]);
+        converge_from_everywhere(&fake, &*service, &[Fault::Down(name()), Fault::Up(name())]);
     }
 }
 
 #[test]
-fn a_restart_that_is_asked_for_ends_with_the_master() {
-    let mut world = built(&["app1", "app2", "app3"]);
+fn a_requested_restart_ends_with_the_master() {
+    let mut fake = built(&["app1", "app2", "app3"]);
     let service = on(&["app1", "app2", "app3"], "");
-    let then = facts(&world, &*service);
-    let rest = |world: &Cluster| plan_restart(&*service, &steps(), &facts(world, &*service), &then);
-    assert_snapshot!(outline(&rest(&world)));
-    let tasks = rest(&world).tasks;
+    let then = facts(&fake, &*service);
+    let rest = |fake: &Cluster| plan_restart(&*service, &steps(), &facts(fake, &*service), &then);
+    assert_snapshot!(outline(&rest(&fake)));
+    let tasks = rest(&fake).tasks;
     for (done, task) in tasks.iter().enumerate() {
-        assert_eq!(rest(&world).tasks.len(), tasks.len() - done);
-        perform(&mut world, &*service, task).unwrap();
+        assert_eq!(rest(&fake).tasks.len(), tasks.len() - done);
+        perform(&mut fake, &*service, task).unwrap();
     }
-    assert!(rest(&world).tasks.is_empty());
+    assert!(rest(&fake).tasks.is_empty());
 }
 
 #[test]
 fn a_host_is_added() {
-    let world = built(&["app1", "app2"]);
+    let fake = built(&["app1", "app2"]);
     let service = on(&["app1", "app2", "app3"], "");
-    assert_snapshot!(outline(&plan(&world, &*service)));
-    converge_from_everywhere(&world, &*service, &[]);
+    assert_snapshot!(outline(&plan(&fake, &*service)));
+    converge_from_everywhere(&fake, &*service, &[]);
 }
 
 #[test]
 fn a_host_is_removed() {
-    let world = built(&["app1", "app2", "app3"]);
+    let fake = built(&["app1", "app2", "app3"]);
     let service = on(&["app1", "app2"], "");
-    assert_snapshot!(outline(&plan(&world, &*service)));
-    converge_from_everywhere(&world, &*service, &[]);
+    assert_snapshot!(outline(&plan(&fake, &*service)));
+    converge_from_everywhere(&fake, &*service, &[]);
 }
 
 #[test]
 fn the_masters_host_is_removed_after_the_role_has_moved() {
-    let world = built(&["app1", "app2", "app3"]);
+    let fake = built(&["app1", "app2", "app3"]);
     let service = on(&["app2", "app3"], "");
-    assert_snapshot!(outline(&plan(&world, &*service)));
+    assert_snapshot!(outline(&plan(&fake, &*service)));
     for name in ["app1", "app2", "app3"] {
         let crash = [Fault::Crash(host(name)), Fault::Revive(host(name))];
-        converge_from_everywhere(&world, &*service, &crash);
-        converge_from_everywhere(&world, &*service, &crash[..1]);
+        converge_from_everywhere(&fake, &*service, &crash);
+        converge_from_everywhere(&fake, &*service, &crash[..1]);
     }
-    let mut world = world;
-    converge(&mut world, &*service);
+    let mut fake = fake;
+    converge(&mut fake, &*service);
     // It stays off, whatever comes.
-    world.inject(&Fault::Down(host("app1")));
-    world.inject(&Fault::Up(host("app1")));
-    assert_converged(&world, &*service, "after a boot");
+    fake.inject(&Fault::Down(host("app1")));
+    fake.inject(&Fault::Up(host("app1")));
+    assert_converged(&fake, &*service, "after a boot");
 }
 
 #[test]
-fn a_host_is_replaced_and_one_of_two_goes() {
-    let world = built(&["app1", "app2"]);
+fn a_host_is_replaced_and_one_of_two_leaves() {
+    let fake = built(&["app1", "app2"]);
     for hosts in [&["app2", "app3"][..], &["app1", "app4"], &["app2"], &["app1"]] {
-        converge_from_everywhere(&world, &*on(hosts, ""), &[]);
+        converge_from_everywhere(&fake, &*on(hosts, ""), &[]);
     }
 }
 
 #[test]
-fn the_masters_host_that_cannot_be_looked_at_is_not_let_go_without_consent() {
-    let mut world = built(&["app1", "app2", "app3"]);
-    world.inject(&Fault::Cut(host("app1")));
+fn the_masters_host_that_cannot_be_observed_does_not_leave_without_consent() {
+    let mut fake = built(&["app1", "app2", "app3"]);
+    fake.inject(&Fault::Cut(host("app1")));
     let service = on(&["app2", "app3"], "");
-    let refused = plan(&world, &*service);
+    let refused = plan(&fake, &*service);
     assert!(refused.tasks.is_empty(), "{}", outline(&refused));
     assert_snapshot!(outline(&refused));
 }
 
 #[test]
-fn all_hosts_are_replaced_where_their_databases_show_whose_they_are() {
-    let mut world = built(&["app1", "app2"]);
-    let refused = plan(&world, &*on(&["app3", "app4"], ""));
+fn all_hosts_are_replaced_where_their_databases_show_the_platform() {
+    let mut fake = built(&["app1", "app2"]);
+    let refused = plan(&fake, &*on(&["app3", "app4"], ""));
     assert!(refused.tasks.is_empty(), "{}", outline(&refused));
     assert_snapshot!(outline(&refused));
-    converge(&mut world, &*with_database(&["app1", "app2"]));
+    converge(&mut fake, &*with_database(&["app1", "app2"]));
     let service = with_database(&["app3", "app4"]);
-    assert_snapshot!(outline(&plan(&world, &*service)));
-    converge_from_everywhere(&world, &*service, &[]);
+    assert_snapshot!(outline(&plan(&fake, &*service)));
+    converge_from_everywhere(&fake, &*service, &[]);
 }
 
 #[test]
 fn another_rpc_port_is_rolled_out() {
-    let world = built(&["app1", "app2", "app3"]);
+    let fake = built(&["app1", "app2", "app3"]);
     let service = on(&["app1", "app2", "app3"], "proctask = { port = 8970 }\n");
-    converge_from_everywhere(&world, &*service, &[]);
+    converge_from_everywhere(&fake, &*service, &[]);
 }

@@ -87,7 +87,7 @@ fn a_master_that_moved_on_disk_only_still_gives_the_role_up_first() {
 }
 
 #[test]
-fn readers_of_groups_come_after_the_master_who_defines_them() {
+fn readers_of_groups_come_after_the_master_that_defines_them() {
     let grouped = inventory(|text| {
         text.replace(
             "[services.ssdb-notify]",

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{assert_settled, by_hand, converge_from_everywhere, service, shown};
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 
 #[test]
 fn redis_as_in_the_runbook_needs_nothing() {
@@ -21,14 +21,14 @@ fn kvrocks_needs_what_the_runbook_forgets() {
 #[test]
 fn a_sentinel_that_is_told_a_name_is_left_alone() {
     let service = service("redis", "");
-    let mut world = by_hand("redis");
+    let mut fake = by_hand("redis");
     // Seeded and never started: the name stands for the address.
     for name in ["db1", "db2", "db3"] {
         let text = "port 26379\nsentinel resolve-hostnames yes\nsentinel monitor altcraft db1 6666 2\n";
-        world.write(name, "/etc/redis/sentinel.conf", text);
-        world.sentinel_off(name);
+        fake.write(name, "/etc/redis/sentinel.conf", text);
+        fake.sentinel_off(name);
     }
-    assert_snapshot!(shown(&*service, &world), @r"
+    assert_snapshot!(shown(&*service, &fake), @r"
     db1: start redis-sentinel.service, because it does not run
         then the sentinel on db1 watches altcraft
     db2: start redis-sentinel.service, because it does not run
@@ -43,10 +43,10 @@ fn a_sentinel_that_is_told_a_name_is_left_alone() {
 #[test]
 fn replication_without_sentinel_gets_sentinels_for_its_master() {
     let service = service("redis", "");
-    let mut world = by_hand("redis");
+    let mut fake = by_hand("redis");
     for name in ["db1", "db2", "db3"] {
-        world.write(name, "/etc/redis/sentinel.conf", fakes::kvrocks::SENTINEL_CONF);
-        world.restart_sentinel(name);
+        fake.write(name, "/etc/redis/sentinel.conf", fakes::kvrocks::SENTINEL_CONF);
+        fake.restart_sentinel(name);
     }
     // The second host is the master.
     for (name, role) in [
@@ -54,18 +54,18 @@ fn replication_without_sentinel_gets_sentinels_for_its_master() {
         ("db2", ""),
         ("db3", "replicaof 10.0.0.2 6666\n"),
     ] {
-        world.edit(name, |text| {
+        fake.edit(name, |text| {
             let mut lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("slaveof")).collect();
             lines.push(role);
             lines.join("\n")
         });
-        world.restart(name);
+        fake.restart(name);
     }
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &fake);
     assert!(
         found.contains("| sentinel monitor altcraft 10.0.0.2 6666 2"),
         "{found}"
     );
     assert!(!found.contains("redis.conf"), "{found}");
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }

@@ -24,7 +24,7 @@ fn the_last_line_holds_and_is_the_one_that_changes() {
 }
 
 #[test]
-fn a_comment_is_no_directive_and_what_is_missing_goes_to_the_end() {
+fn a_comment_is_no_directive_and_a_missing_one_is_added_at_the_end() {
     let mut file = Directives::parse("# requirepass foobared\n", true);
     assert_eq!(file.last("requirepass"), None);
     file.set("requirepass", "\"⟪secret:file:pw⟫\"");

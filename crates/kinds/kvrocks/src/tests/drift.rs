@@ -3,92 +3,92 @@
 use insta::assert_snapshot;
 
 use super::{OURS, assert_settled, built, converge, converge_from_everywhere, plan, service, shown};
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use fakes::kvrocks::{Cluster, OPEN_USER};
 use kit::Service;
 
 fn redis() -> (Box<dyn Service>, Cluster) {
     let service = service("redis", "");
-    let world = built(&*service, "redis");
-    (service, world)
+    let fake = built(&*service, "redis");
+    (service, fake)
 }
 
 #[test]
 fn masterauth_is_missing() {
-    let (service, mut world) = redis();
+    let (service, mut fake) = redis();
     let masterauth = format!("masterauth \"{OURS}\"\n");
-    world.edit("db2", |text| text.replace(&masterauth, ""));
-    world.restart("db2");
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    fake.edit("db2", |text| text.replace(&masterauth, ""));
+    fake.restart("db2");
+    assert_snapshot!(shown(&*service, &fake));
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn requirepass_is_missing_everywhere() {
-    let (service, mut world) = redis();
+    let (service, mut fake) = redis();
     let lines = [
         format!("masterauth \"{OURS}\"\n"),
         format!("requirepass \"{OURS}\"\n"),
     ];
     for name in ["db1", "db2", "db3"] {
-        world.edit(name, |text| text.replace(&lines[0], "").replace(&lines[1], ""));
-        world.restart(name);
+        fake.edit(name, |text| text.replace(&lines[0], "").replace(&lines[1], ""));
+        fake.restart(name);
     }
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &fake));
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn a_replica_listens_on_the_loopback_only() {
-    let (service, mut world) = redis();
-    world.edit("db3", |text| text.replace("127.0.0.1 10.0.0.3", "127.0.0.1"));
-    world.restart("db3");
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    let (service, mut fake) = redis();
+    fake.edit("db3", |text| text.replace("127.0.0.1 10.0.0.3", "127.0.0.1"));
+    fake.restart("db3");
+    assert_snapshot!(shown(&*service, &fake));
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn a_wider_bind_is_kept() {
-    let (service, mut world) = redis();
-    world.edit("db3", |text| text.replace("127.0.0.1 10.0.0.3", "0.0.0.0"));
-    world.restart("db3");
-    assert_settled(&*service, &world);
+    let (service, mut fake) = redis();
+    fake.edit("db3", |text| text.replace("127.0.0.1 10.0.0.3", "0.0.0.0"));
+    fake.restart("db3");
+    assert_settled(&*service, &fake);
 }
 
 #[test]
 fn bind_of_the_inventory_holds() {
     let service = service("redis", "bind = [\"127.0.0.1\", \"address\"]\n");
-    let mut world = built(&*service, "redis");
-    world.edit("db3", |text| text.replace("127.0.0.1 10.0.0.3", "0.0.0.0"));
-    world.restart("db3");
-    let found = shown(&*service, &world);
+    let mut fake = built(&*service, "redis");
+    fake.edit("db3", |text| text.replace("127.0.0.1 10.0.0.3", "0.0.0.0"));
+    fake.restart("db3");
+    let found = shown(&*service, &fake);
     assert!(found.contains("| bind 127.0.0.1 10.0.0.3"), "{found}");
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn a_setting_that_the_running_engine_takes() {
-    let (_, world) = redis();
+    let (_, fake) = redis();
     let service = service("redis", "directives = { maxmemory = \"100mb\" }\n");
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &fake));
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn a_setting_that_needs_a_restart_of_all() {
-    let (_, world) = redis();
+    let (_, fake) = redis();
     let service = service("redis", "directives = { databases = 32 }\n");
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &fake));
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn a_setting_that_kvrocks_does_not_know() {
-    let world = built(&*service("kvrocks", ""), "kvrocks");
+    let fake = built(&*service("kvrocks", ""), "kvrocks");
     let service = service("kvrocks", "directives = { max-io-mbs = 500 }\n");
-    let mut world = world;
-    converge(&*service, &mut world);
-    assert_snapshot!(shown(&*service, &world), @r"
+    let mut fake = fake;
+    converge(&*service, &mut fake);
+    assert_snapshot!(shown(&*service, &fake), @r"
     Warning db1: kvrocks does not know max-io-mbs: the line in /etc/kvrocks/kvrocks.conf has no effect
     Warning db2: kvrocks does not know max-io-mbs: the line in /etc/kvrocks/kvrocks.conf has no effect
     Warning db3: kvrocks does not know max-io-mbs: the line in /etc/kvrocks/kvrocks.conf has no effect
@@ -98,112 +98,110 @@ fn a_setting_that_kvrocks_does_not_know() {
 #[test]
 fn a_setting_that_was_changed_in_the_running_engine_only() {
     let service = service("redis", "directives = { maxmemory = \"100mb\" }\n");
-    let mut world = built(&*service, "redis");
-    world.server_mut("db3").set("maxmemory", "1").unwrap();
-    assert_snapshot!(shown(&*service, &world), @r#"
+    let mut fake = built(&*service, "redis");
+    fake.server_mut("db3").set("maxmemory", "1").unwrap();
+    assert_snapshot!(shown(&*service, &fake), @r#"
     db3: set maxmemory in the running redis, because it runs with maxmemory "1" instead of "100mb"
         only if db3 still runs with the old maxmemory
         $ CONFIG SET maxmemory "100mb"
     "#);
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn quorum_and_options_are_set_on_every_sentinel() {
-    let (_, world) = redis();
+    let (_, fake) = redis();
     let more = "[services.cache.sentinel]\nquorum = 3\ndown_after_ms = 5000\nparallel_syncs = 1\n";
     let service = service("redis", more);
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &fake));
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn a_sentinel_without_the_password() {
-    let (service, mut world) = redis();
-    let sentinel = world.node_mut("db2").sentinel.as_mut().unwrap();
+    let (service, mut fake) = redis();
+    let sentinel = fake.node_mut("db2").sentinel.as_mut().unwrap();
     sentinel.watched[0].auth_pass.clear();
     let text = sentinel.file();
-    world.write("db2", "/etc/redis/sentinel.conf", &text);
-    assert_snapshot!(shown(&*service, &world), @r"
+    fake.write("db2", "/etc/redis/sentinel.conf", &text);
+    assert_snapshot!(shown(&*service, &fake), @r"
     db2: set options of the running sentinel, because it has not our password for the engines
         $ SENTINEL SET altcraft auth-pass ⟪secret:file:pw⟫
     ");
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn units_that_do_not_run_or_do_not_start_at_boot() {
-    let (service, mut world) = redis();
-    world.stop("db2");
-    world.sentinel_off("db2");
-    world
-        .node_mut("db3")
+    let (service, mut fake) = redis();
+    fake.stop("db2");
+    fake.sentinel_off("db2");
+    fake.node_mut("db3")
         .machine
         .unit("redis-server.service")
         .is_enabled = false;
-    world
-        .node_mut("db3")
+    fake.node_mut("db3")
         .machine
         .unit("redis-sentinel.service")
         .is_enabled = false;
-    assert_snapshot!(shown(&*service, &world));
-    converge_from_everywhere(&*service, &world);
+    assert_snapshot!(shown(&*service, &fake));
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn a_file_that_everybody_can_read() {
-    let (service, mut world) = redis();
-    let files = &mut world.node_mut("db2").machine.files;
+    let (service, mut fake) = redis();
+    let files = &mut fake.node_mut("db2").machine.files;
     files.get_mut("/etc/redis/redis.conf").unwrap().mode = 0o644;
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &fake);
     assert_eq!(found.tasks.len(), 1);
     assert_eq!(
         found.tasks[0].reason,
         "it is 0644 redis:redis instead of 0640 redis:redis"
     );
-    converge(&*service, &mut world);
+    converge(&*service, &mut fake);
 }
 
 #[test]
-fn a_user_line_of_a_time_without_password_goes() {
+fn a_user_line_of_a_time_without_password_is_removed() {
     let service = service("redis", "");
-    let mut world = built(&*service, "redis");
+    let mut fake = built(&*service, "redis");
     // As Redis rewrote its file before it had a password.
     let lines = [
         format!("masterauth \"{OURS}\"\n"),
         format!("requirepass \"{OURS}\"\n"),
     ];
     for name in ["db1", "db2", "db3"] {
-        world.edit(name, |text| {
+        fake.edit(name, |text| {
             text.replace(&lines[0], "").replace(&lines[1], "") + OPEN_USER + "\n"
         });
-        world.restart(name);
+        fake.restart(name);
     }
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &fake);
     assert!(!found.contains("user default"), "{found}");
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn a_replica_whose_user_line_opens_it_is_restarted() {
-    let (service, mut world) = redis();
-    world.edit("db3", |text| format!("{text}{OPEN_USER}\n"));
-    world.restart("db3");
-    let found = shown(&*service, &world);
+    let (service, mut fake) = redis();
+    fake.edit("db3", |text| format!("{text}{OPEN_USER}\n"));
+    fake.restart("db3");
+    let found = shown(&*service, &fake);
     assert!(
         found.contains("it asks for no password, because a line of its file opens"),
         "{found}"
     );
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
-fn an_open_user_line_goes_before_it_comes_into_force() {
-    let (service, mut world) = redis();
+fn an_open_user_line_is_removed_before_it_is_in_force() {
+    let (service, mut fake) = redis();
     // The process was given its password while it ran, and its file would take it away.
-    world.edit("db3", |text| format!("{text}{OPEN_USER}\n"));
-    let found = plan(&*service, &world);
+    fake.edit("db3", |text| format!("{text}{OPEN_USER}\n"));
+    let found = plan(&*service, &fake);
     assert_eq!(found.tasks.len(), 1);
     assert_eq!(found.tasks[0].title, "change /etc/redis/redis.conf");
-    converge(&*service, &mut world);
+    converge(&*service, &mut fake);
 }

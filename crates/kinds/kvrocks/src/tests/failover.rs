@@ -3,28 +3,27 @@
 use insta::assert_snapshot;
 
 use super::{assert_settled, built, converge, converge_from_everywhere, plan, service, shown};
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use cases::render;
 
 #[test]
 fn after_a_failover_nothing_is_to_be_done() {
     for kind in ["redis", "valkey", "kvrocks"] {
         let service = service(kind, "");
-        let mut world = built(&*service, kind);
-        world.fail_over();
-        assert!(world.node("db1").engine.as_ref().unwrap().follows.is_some());
-        assert_settled(&*service, &world);
+        let mut fake = built(&*service, kind);
+        fake.fail_over();
+        assert!(fake.node("db1").engine.as_ref().unwrap().follows.is_some());
+        assert_settled(&*service, &fake);
     }
 }
 
 #[test]
 fn the_files_are_as_the_engines_rewrote_them() {
     let service = service("kvrocks", "");
-    let mut world = built(&*service, "kvrocks");
-    world.fail_over();
+    let mut fake = built(&*service, "kvrocks");
+    fake.fail_over();
     let text = |name: &str| {
-        world
-            .node(name)
+        fake.node(name)
             .machine
             .text("/etc/kvrocks/kvrocks.conf")
             .to_owned()
@@ -36,24 +35,24 @@ fn the_files_are_as_the_engines_rewrote_them() {
 #[test]
 fn settings_change_after_a_failover_and_roles_do_not() {
     for kind in ["redis", "kvrocks"] {
-        let mut world = built(&*service(kind, ""), kind);
-        world.fail_over();
+        let mut fake = built(&*service(kind, ""), kind);
+        fake.fail_over();
         let more = if kind == "redis" {
             "databases = 32"
         } else {
             "max-io-mb = 500"
         };
         let service = service(kind, &format!("directives = {{ {more} }}\n"));
-        converge_from_everywhere(&*service, &world);
+        converge_from_everywhere(&*service, &fake);
     }
 }
 
 #[test]
-fn whoever_is_master_goes_last() {
-    let mut world = built(&*service("redis", ""), "redis");
-    world.fail_over();
+fn the_master_restarts_last() {
+    let mut fake = built(&*service("redis", ""), "redis");
+    fake.fail_over();
     let service = service("redis", "directives = { databases = 32 }\n");
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &fake);
     let order: Vec<String> = found
         .tasks
         .iter()
@@ -79,91 +78,91 @@ fn whoever_is_master_goes_last() {
 }
 
 #[test]
-fn a_master_that_nobody_can_replace_is_not_restarted() {
-    let mut world = built(&*service("redis", ""), "redis");
-    world.server_mut("db2").masterauth.clear();
-    world.settle();
-    world.server_mut("db3").masterauth.clear();
-    world.settle();
+fn a_master_without_a_candidate_is_not_restarted() {
+    let mut fake = built(&*service("redis", ""), "redis");
+    fake.server_mut("db2").masterauth.clear();
+    fake.settle();
+    fake.server_mut("db3").masterauth.clear();
+    fake.settle();
     let service = service("redis", "directives = { databases = 32 }\n");
     // The passwords are set first, so only the plan itself is looked at.
-    let found = render(&plan(&*service, &world));
+    let found = render(&plan(&*service, &fake));
     assert!(found.contains("refused: db1 is not restarted"), "{found}");
     assert!(found.contains("no replica can take over"), "{found}");
 }
 
 #[test]
-fn without_a_quorum_nobody_is_restarted() {
-    let mut world = built(&*service("redis", ""), "redis");
-    world.node_mut("db2").is_down = true;
-    world.sentinel_off("db2");
-    world.sentinel_off("db3");
+fn without_a_quorum_no_member_is_restarted() {
+    let mut fake = built(&*service("redis", ""), "redis");
+    fake.node_mut("db2").is_down = true;
+    fake.sentinel_off("db2");
+    fake.sentinel_off("db3");
     let service = service("redis", "directives = { databases = 32 }\n");
-    assert_snapshot!(shown(&*service, &world));
+    assert_snapshot!(shown(&*service, &fake));
 }
 
 #[test]
-fn without_sentinels_the_master_goes_last_with_a_warning() {
-    let mut world = built(&*service("redis", ""), "redis");
+fn without_sentinels_the_master_restarts_last_with_a_warning() {
+    let mut fake = built(&*service("redis", ""), "redis");
     for name in ["db1", "db2", "db3"] {
-        world.sentinel_off(name);
-        world.write(name, "/etc/redis/sentinel.conf", fakes::kvrocks::SENTINEL_CONF);
+        fake.sentinel_off(name);
+        fake.write(name, "/etc/redis/sentinel.conf", fakes::kvrocks::SENTINEL_CONF);
     }
     let service = service("redis", "directives = { databases = 32 }\n");
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &fake);
     assert!(
         found.contains("Warning db1: the master is restarted without a failover"),
         "{found}"
     );
-    converge(&*service, &mut world);
+    converge(&*service, &mut fake);
 }
 
 #[test]
 fn a_stopped_cluster_is_started_with_the_roles_that_it_had() {
     for kind in ["redis", "kvrocks"] {
         let service = service(kind, "");
-        let mut world = built(&*service, kind);
-        world.fail_over();
+        let mut fake = built(&*service, kind);
+        fake.fail_over();
         for name in ["db1", "db2", "db3"] {
-            world.sentinel_off(name);
-            world.stop(name);
+            fake.sentinel_off(name);
+            fake.stop(name);
         }
         if kind == "redis" {
-            assert_snapshot!(shown(&*service, &world));
+            assert_snapshot!(shown(&*service, &fake));
         }
-        converge_from_everywhere(&*service, &world);
-        converge(&*service, &mut world);
-        assert!(world.node("db2").engine.as_ref().unwrap().follows.is_none());
+        converge_from_everywhere(&*service, &fake);
+        converge(&*service, &mut fake);
+        assert!(fake.node("db2").engine.as_ref().unwrap().follows.is_none());
     }
 }
 
 #[test]
 fn engines_alone_were_stopped() {
     let service = service("redis", "");
-    let mut world = built(&*service, "redis");
+    let mut fake = built(&*service, "redis");
     for name in ["db1", "db2", "db3"] {
-        world.stop(name);
+        fake.stop(name);
     }
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &fake);
     assert_eq!(found.tasks.len(), 3, "{}", render(&found));
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn an_old_master_that_was_down_during_the_failover_comes_back_as_a_replica() {
     let service = service("redis", "");
-    let mut world = built(&*service, "redis");
-    world.stop("db1");
-    world.fail_over();
-    assert_snapshot!(shown(&*service, &world));
+    let mut fake = built(&*service, "redis");
+    fake.stop("db1");
+    fake.fail_over();
+    assert_snapshot!(shown(&*service, &fake));
 }
 
 #[test]
 fn lines_that_redis_splits_are_the_same() {
     let service = service("redis", "directives = { save = \"3600 1 300 100\" }\n");
-    let mut world = built(&*service, "redis");
-    world.edit("db1", |text| {
+    let mut fake = built(&*service, "redis");
+    fake.edit("db1", |text| {
         text.replace("save 3600 1 300 100\n", "save 3600 1\nsave 300 100\n")
     });
-    assert_settled(&*service, &world);
+    assert_settled(&*service, &fake);
 }

@@ -6,7 +6,7 @@ use protocol::Operation;
 use super::{
     STEPS, assert_settled, built, converge, converge_from_everywhere, packaged, plan, service, shown,
 };
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use cases::{host, plan_steps_after, render};
 use fakes::kvrocks::Cluster;
 use kit::Task;
@@ -41,13 +41,13 @@ fn a_built_cluster_is_left_alone() {
 
 /// Hosts without any package.
 fn bare() -> Cluster {
-    let mut world = packaged("redis", 3);
-    for node in &mut world.nodes {
+    let mut fake = packaged("redis", 3);
+    for node in &mut fake.nodes {
         node.machine = fakes::Machine::default();
         node.has_data_files = false;
         (node.engine, node.sentinel) = (None, None);
     }
-    world
+    fake
 }
 
 #[test]
@@ -68,49 +68,49 @@ fn without_packages_nothing_is_planned() {
 #[test]
 fn packages_and_all_the_rest_in_one_plan() {
     let service = service("redis", "");
-    let mut world = bare();
+    let mut fake = bare();
     let names = vec!["redis-server".to_owned(), "redis-sentinel".to_owned()];
     let install = |at: &str| {
         let install = Operation::InstallPackages { names: names.clone() };
         Task::new(&host(at), "install", "it is missing", action(install, PACKAGES))
     };
     let earlier = ["db1", "db2", "db3"].map(install).to_vec();
-    let found = plan_steps_after(&*service, earlier, &STEPS, &world.facts(&*service), &[]);
+    let found = plan_steps_after(&*service, earlier, &STEPS, &fake.facts(&*service), &[]);
     assert_snapshot!(render(&found));
     for task in &found.tasks {
-        world.perform(&*service, task);
+        fake.perform(&*service, task);
     }
-    assert_settled(&*service, &world);
+    assert_settled(&*service, &fake);
 }
 
 #[test]
 fn engines_that_do_not_run_and_hold_nothing_are_started() {
     let service = service("redis", "");
-    let mut world = packaged("redis", 3);
+    let mut fake = packaged("redis", 3);
     for name in ["db1", "db2", "db3"] {
-        world.stop(name);
-        world.sentinel_off(name);
-        let node = world.node_mut(name);
+        fake.stop(name);
+        fake.sentinel_off(name);
+        let node = fake.node_mut(name);
         node.has_data_files = false;
         for unit in node.machine.units.values_mut() {
             unit.is_enabled = false;
         }
     }
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
 fn the_first_host_keeps_what_it_holds() {
     let service = service("redis", "");
-    let mut world = packaged("redis", 3);
-    world.fill("db1", 5);
-    let found = render(&plan(&*service, &world));
+    let mut fake = packaged("redis", 3);
+    fake.fill("db1", 5);
+    let found = render(&plan(&*service, &fake));
     assert!(
         found.contains("Warning db1: it is restarted, and has data"),
         "{found}"
     );
-    converge(&*service, &mut world);
-    assert_eq!(world.node("db3").data.len(), 5);
+    converge(&*service, &mut fake);
+    assert_eq!(fake.node("db3").data.len(), 5);
 }
 
 #[test]
@@ -123,13 +123,13 @@ fn a_cluster_without_packages_of_ours() {
 #[test]
 fn a_sentinel_that_watches_other_masters_keeps_them() {
     let service = service("redis", "[services.cache.sentinel]\ndown_after_ms = 5000\n");
-    let mut world = packaged("redis", 3);
+    let mut fake = packaged("redis", 3);
     for name in ["db1", "db2", "db3"] {
         let text = "port 26379\nsentinel monitor sessions 10.0.0.9 6379 2\n";
-        world.write(name, "/etc/redis/sentinel.conf", text);
-        world.restart_sentinel(name);
+        fake.write(name, "/etc/redis/sentinel.conf", text);
+        fake.restart_sentinel(name);
     }
-    let found = plan(&*service, &world);
+    let found = plan(&*service, &fake);
     let only = found.tasks.iter().filter(|task| task.host == host("db1"));
     let only: Vec<&str> = only.map(|task| task.title.as_str()).collect();
     assert_eq!(
@@ -140,8 +140,8 @@ fn a_sentinel_that_watches_other_masters_keeps_them() {
             "have the running sentinel watch altcraft"
         ]
     );
-    converge(&*service, &mut world);
-    let watched = &world.node("db2").sentinel.as_ref().unwrap().watched;
+    converge(&*service, &mut fake);
+    let watched = &fake.node("db2").sentinel.as_ref().unwrap().watched;
     assert_eq!(watched.len(), 2);
 }
 
@@ -152,29 +152,29 @@ fn hosts_without_an_address_in_the_inventory_are_resolved() {
         .replace("\"10.0.0.2\"", "{}");
     let service = cases::service(crate::tests::KINDS, &by_name);
     assert_eq!(service.names(), [host("db1"), host("db2")]);
-    let mut world = packaged("redis", 3);
-    let found = render(&plan(&*service, &world));
+    let mut fake = packaged("redis", 3);
+    let found = render(&plan(&*service, &fake));
     assert!(found.contains("| bind 127.0.0.1 10.0.0.2"), "{found}");
     assert!(found.contains("| replicaof 10.0.0.1 6666"), "{found}");
-    converge(&*service, &mut world);
+    converge(&*service, &mut fake);
 }
 
 #[test]
 fn a_master_that_its_replicas_wait_for_is_restarted_first() {
     let service = service("redis", "");
-    let mut world = packaged("redis", 3);
-    let found = plan(&*service, &world);
+    let mut fake = packaged("redis", 3);
+    let found = plan(&*service, &fake);
     let files = found
         .tasks
         .iter()
         .filter(|task| task.title.contains("redis.conf"));
     for task in files.filter(|task| task.host.as_str() != "db1") {
-        world.perform(&*service, task);
+        fake.perform(&*service, task);
     }
     // They were started while the first host was away, whose engine listens on the loopback only.
-    world.restart("db2");
-    world.restart("db3");
-    let found = plan(&*service, &world);
+    fake.restart("db2");
+    fake.restart("db3");
+    let found = plan(&*service, &fake);
     let restarts: Vec<_> = found
         .tasks
         .iter()
@@ -182,31 +182,27 @@ fn a_master_that_its_replicas_wait_for_is_restarted_first() {
         .map(|task| (task.host.as_str(), task.disrupts))
         .collect();
     assert_eq!(restarts, [("db1", false)]);
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }
 
 #[test]
-fn a_master_that_nobody_finds_is_restarted_though_a_sentinel_watches_it() {
+fn a_master_that_no_replica_finds_is_restarted_though_a_sentinel_watches_it() {
     let service = service("redis", "");
-    let mut world = packaged("redis", 3);
+    let mut fake = packaged("redis", 3);
     // The master's host was cut off before its restart, and a replica was built meanwhile, with its sentinel.
     let is_first = |task: &Task| task.host == host("db1") && task.title.starts_with("restart");
-    for task in plan(&*service, &world)
-        .tasks
-        .iter()
-        .filter(|task| !is_first(task))
-    {
+    for task in plan(&*service, &fake).tasks.iter().filter(|task| !is_first(task)) {
         if let Some(action) = &task.action {
             assert_eq!(
-                world.obey(&task.host, &action.operation),
+                fake.obey(&task.host, &action.operation),
                 Some(Ok(())),
                 "{}",
                 task.title
             );
         }
     }
-    world.pass_until(world.now + 31_000_000);
-    let found = plan(&*service, &world);
+    fake.pass_until(fake.now + 31_000_000);
+    let found = plan(&*service, &fake);
     assert!(found.refusals.is_empty(), "{}", render(&found));
     let restarts = found
         .tasks
@@ -214,5 +210,5 @@ fn a_master_that_nobody_finds_is_restarted_though_a_sentinel_watches_it() {
         .filter(|task| task.title == "restart redis-server.service");
     let restarts: Vec<_> = restarts.map(|task| (task.host.as_str(), task.disrupts)).collect();
     assert_eq!(restarts, [("db1", false)]);
-    converge_from_everywhere(&*service, &world);
+    converge_from_everywhere(&*service, &fake);
 }

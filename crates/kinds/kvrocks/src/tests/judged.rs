@@ -5,19 +5,19 @@ use plan::Verdict;
 
 use super::{built, service};
 use crate::checks::Check;
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use cases::host;
 use fakes::kvrocks::Cluster;
 use kit::Service;
 
 fn redis() -> (Box<dyn Service>, Cluster) {
     let service = service("redis", "");
-    let world = built(&*service, "redis");
-    (service, world)
+    let fake = built(&*service, "redis");
+    (service, fake)
 }
 
-fn judge(service: &dyn Service, world: &Cluster, check: &str, on: &str) -> String {
-    match service.judge(check, Some(&host(on)), &world.facts(service)) {
+fn judge(service: &dyn Service, fake: &Cluster, check: &str, on: &str) -> String {
+    match service.judge(check, Some(&host(on)), &fake.facts(service)) {
         Verdict::Pass => "pass".to_owned(),
         Verdict::Wait(why) => why,
         Verdict::Fail(why) => format!("never: {why}"),
@@ -26,107 +26,107 @@ fn judge(service: &dyn Service, world: &Cluster, check: &str, on: &str) -> Strin
 
 #[test]
 fn a_replica_that_is_behind_is_waited_for() {
-    let (service, mut world) = redis();
-    world.server_mut("db2").lag = 2_000_000;
+    let (service, mut fake) = redis();
+    fake.server_mut("db2").lag = 2_000_000;
     assert_eq!(
-        judge(&*service, &world, "member-serving", "db2"),
+        judge(&*service, &fake, "member-serving", "db2"),
         "db2 is 2000000 B behind"
     );
-    assert_eq!(judge(&*service, &world, "member-serving", "db1"), "pass");
-    assert_eq!(judge(&*service, &world, "member-serving", "db3"), "pass");
+    assert_eq!(judge(&*service, &fake, "member-serving", "db1"), "pass");
+    assert_eq!(judge(&*service, &fake, "member-serving", "db3"), "pass");
 }
 
 #[test]
 fn before_a_failover_every_replica_has_all() {
-    let (service, mut world) = redis();
-    assert_eq!(judge(&*service, &world, "replicas-level", "db1"), "pass");
-    world.node_mut("db2").engine.as_mut().unwrap().lag = 1;
-    let found = judge(&*service, &world, "replicas-level", "db1");
+    let (service, mut fake) = redis();
+    assert_eq!(judge(&*service, &fake, "replicas-level", "db1"), "pass");
+    fake.node_mut("db2").engine.as_mut().unwrap().lag = 1;
+    let found = judge(&*service, &fake, "replicas-level", "db1");
     assert_eq!(found, "db2 is 1 B behind");
     // Sentinel does not choose one that has no link.
-    world.node_mut("db2").engine = None;
-    assert_eq!(judge(&*service, &world, "replicas-level", "db1"), "pass");
-    world.node_mut("db3").engine = None;
-    let found = judge(&*service, &world, "replicas-level", "db1");
+    fake.node_mut("db2").engine = None;
+    assert_eq!(judge(&*service, &fake, "replicas-level", "db1"), "pass");
+    fake.node_mut("db3").engine = None;
+    let found = judge(&*service, &fake, "replicas-level", "db1");
     assert_eq!(found, "no replica has a link to db1");
 }
 
 #[test]
 fn a_link_that_is_down_is_waited_for() {
-    let (service, mut world) = redis();
-    world.server_mut("db2").masterauth.clear();
-    world.settle();
-    let found = judge(&*service, &world, "member-serving", "db2");
+    let (service, mut fake) = redis();
+    fake.server_mut("db2").masterauth.clear();
+    fake.settle();
+    let found = judge(&*service, &fake, "member-serving", "db2");
     assert_eq!(found, "db2 has no link to 10.0.0.1:6666");
-    world.stop("db2");
-    let found = judge(&*service, &world, "member-serving", "db2");
+    fake.stop("db2");
+    let found = judge(&*service, &fake, "member-serving", "db2");
     assert_eq!(found, "db2 does not answer: connection refused");
 }
 
 #[test]
-fn who_follows_a_former_master_unknown_to_sentinels_never_serves() {
-    let (service, mut world) = redis();
-    world.fail_over();
-    for node in &mut world.nodes {
+fn an_orphaned_replica_is_never_available() {
+    let (service, mut fake) = redis();
+    fake.fail_over();
+    for node in &mut fake.nodes {
         node.sentinel.as_mut().unwrap().watched[0]
             .replicas
             .remove("10.0.0.3");
     }
-    world.server_mut("db3").follows = Some(("10.0.0.1".to_owned(), 6666));
-    world.settle();
+    fake.server_mut("db3").follows = Some(("10.0.0.1".to_owned(), 6666));
+    fake.settle();
     assert_eq!(
-        judge(&*service, &world, "member-serving", "db3"),
+        judge(&*service, &fake, "member-serving", "db3"),
         "never: db3 follows 10.0.0.1:6666, the master is db2, and no sentinel knows db3: plan again"
     );
 }
 
 #[test]
 fn a_second_master_does_not_pass() {
-    let (service, mut world) = redis();
-    world.server_mut("db2").follows = None;
-    let found = judge(&*service, &world, "member-serving", "db2");
+    let (service, mut fake) = redis();
+    fake.server_mut("db2").follows = None;
+    let found = judge(&*service, &fake, "member-serving", "db2");
     assert_eq!(found, "db2 reports the role master, and the master is db1");
 }
 
 #[test]
 fn a_new_master_is_named_by_all_and_known_to_the_old_one() {
-    let (service, mut world) = redis();
+    let (service, mut fake) = redis();
     assert_eq!(
-        judge(&*service, &world, "new-master", "db1"),
+        judge(&*service, &fake, "new-master", "db1"),
         "the sentinels still name db1"
     );
-    world.fail_over();
-    assert_eq!(judge(&*service, &world, "new-master", "db1"), "pass");
-    world.server_mut("db1").follows = None;
-    let found = judge(&*service, &world, "new-master", "db1");
+    fake.fail_over();
+    assert_eq!(judge(&*service, &fake, "new-master", "db1"), "pass");
+    fake.server_mut("db1").follows = None;
+    let found = judge(&*service, &fake, "new-master", "db1");
     assert_eq!(found, "db2 is the master, and db1 is not a replica yet");
 }
 
 #[test]
 fn sentinels_agree_or_do_not() {
-    let (service, mut world) = redis();
-    assert_eq!(judge(&*service, &world, "sentinel-agrees", "db1"), "pass");
-    world.node_mut("db2").sentinel.as_mut().unwrap().watched[0].quorum = 4;
-    let found = judge(&*service, &world, "sentinel-agrees", "db1");
+    let (service, mut fake) = redis();
+    assert_eq!(judge(&*service, &fake, "sentinel-agrees", "db1"), "pass");
+    fake.node_mut("db2").sentinel.as_mut().unwrap().watched[0].quorum = 4;
+    let found = judge(&*service, &fake, "sentinel-agrees", "db1");
     assert!(found.contains("NOQUORUM"), "{found}");
-    world.node_mut("db2").sentinel.as_mut().unwrap().watched.clear();
-    let found = judge(&*service, &world, "sentinel-agrees", "db1");
+    fake.node_mut("db2").sentinel.as_mut().unwrap().watched.clear();
+    let found = judge(&*service, &fake, "sentinel-agrees", "db1");
     assert_eq!(found, "2 of 3 sentinels watch the master");
-    let found = judge(&*service, &world, "sentinel-knows", "db2");
+    let found = judge(&*service, &fake, "sentinel-knows", "db2");
     assert_eq!(found, "the sentinel on db2 does not watch altcraft");
 }
 
 #[test]
 fn an_unknown_check_never_passes() {
-    let (service, world) = redis();
-    let found = judge(&*service, &world, "member-happy", "db1");
+    let (service, fake) = redis();
+    let found = judge(&*service, &fake, "member-happy", "db1");
     assert_eq!(found, "never: there is no check \"member-happy\"; plan again");
 }
 
 #[test]
 fn a_check_about_a_host_of_others_never_passes() {
-    let (service, world) = redis();
-    let found = judge(&*service, &world, "member-serving", "db9");
+    let (service, fake) = redis();
+    let found = judge(&*service, &fake, "member-serving", "db9");
     assert_eq!(
         found,
         "never: the check member-serving is about a host that cache does not have"
@@ -157,18 +157,18 @@ fn every_spelling_of_saved_plans_is_read() {
 
 #[test]
 fn status_of_a_healthy_cluster_and_of_a_lame_one() {
-    let (service, mut world) = redis();
-    assert_snapshot!(status(&*service, &world));
-    world.server_mut("db2").masterauth.clear();
-    world.settle();
-    world.node_mut("db3").is_down = true;
-    assert_snapshot!(status(&*service, &world));
-    let unavailable = service.unavailable(&world.facts(&*service));
+    let (service, mut fake) = redis();
+    assert_snapshot!(status(&*service, &fake));
+    fake.server_mut("db2").masterauth.clear();
+    fake.settle();
+    fake.node_mut("db3").is_down = true;
+    assert_snapshot!(status(&*service, &fake));
+    let unavailable = service.unavailable(&fake.facts(&*service));
     assert_eq!(unavailable, [host("db2"), host("db3")].into());
 }
 
-fn status(service: &dyn Service, world: &Cluster) -> String {
-    let status = service.status(&world.facts(service));
+fn status(service: &dyn Service, fake: &Cluster) -> String {
+    let status = service.status(&fake.facts(service));
     let mut lines = vec![format!("{:?}: {}", status.health, status.summary)];
     lines.extend(status.members.iter().map(|row| {
         let since = row.since_us.is_some();

@@ -11,12 +11,12 @@ mod members;
 mod played;
 mod refused;
 mod restarted;
+mod rig;
 mod scaled;
 mod settings;
-mod world;
 
 use crate::Kvrocks;
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use cases::{self, plan_steps_allowing, render};
 use fakes::kvrocks::{Cluster, Tempo};
 use formats::engine::Engine;
@@ -92,86 +92,86 @@ fn packaged(kind: &str, members: usize) -> Cluster {
         elect: i64::MAX / 4,
         ..Tempo::default()
     };
-    let mut world = Cluster::new(engine.expect("an engine"), &names[..members], tempo);
+    let mut fake = Cluster::new(engine.expect("an engine"), &names[..members], tempo);
     for name in &names[..members] {
-        world.install(name);
+        fake.install(name);
     }
-    world
+    fake
 }
 
 /// A cluster that was built from scratch by our own plan.
 fn built(service: &dyn Service, kind: &str) -> Cluster {
-    let mut world = packaged(kind, service.hosts().len());
-    converge(service, &mut world);
-    world.fill("db1", 100);
-    world
+    let mut fake = packaged(kind, service.hosts().len());
+    converge(service, &mut fake);
+    fake.fill("db1", 100);
+    fake
 }
 
 /// A cluster that an operator built by hand from the runbook.
 fn by_hand(kind: &str) -> Cluster {
-    let mut world = packaged(kind, 3);
+    let mut fake = packaged(kind, 3);
     for at in 1..=3 {
-        let name = &world.nodes[at - 1].name.clone();
+        let name = &fake.nodes[at - 1].name.clone();
         let role = if at == 1 { "" } else { "slaveof 10.0.0.1 6666\n" };
         let text = format!(
             "# ours\nport 6666\nbind 127.0.0.1 10.0.0.{at}\nrequirepass {OURS}\nmasterauth {OURS}\n{role}maxmemory 100mb\n"
         );
-        let config = world.config();
-        world.write(name, config, &text);
-        world.restart(name);
+        let config = fake.config();
+        fake.write(name, config, &text);
+        fake.restart(name);
     }
-    world.fill("db1", 100);
+    fake.fill("db1", 100);
     for at in 1..=3 {
-        let name = &world.nodes[at - 1].name.clone();
+        let name = &fake.nodes[at - 1].name.clone();
         let text = format!(
             "bind 0.0.0.0\nport 26379\nsentinel resolve-hostnames yes\nsentinel monitor altcraft 10.0.0.1 6666 2\n\
              sentinel auth-pass altcraft {OURS}\n"
         );
-        let config = world.sentinel_config();
-        world.write(name, config, &text);
-        world.restart_sentinel(name);
+        let config = fake.sentinel_config();
+        fake.write(name, config, &text);
+        fake.restart_sentinel(name);
     }
-    world
+    fake
 }
 
-fn plan(service: &dyn Service, world: &Cluster) -> StepPlan {
-    plan_allowing(service, world, &[])
+fn plan(service: &dyn Service, fake: &Cluster) -> StepPlan {
+    plan_allowing(service, fake, &[])
 }
 
-fn plan_allowing(service: &dyn Service, world: &Cluster, allow: &[&str]) -> StepPlan {
-    plan_steps_allowing(service, &STEPS, &world.facts(service), allow)
+fn plan_allowing(service: &dyn Service, fake: &Cluster, allow: &[&str]) -> StepPlan {
+    plan_steps_allowing(service, &STEPS, &fake.facts(service), allow)
 }
 
 /// The plan as text, without what is only good to know.
-fn shown(service: &dyn Service, world: &Cluster) -> String {
-    let mut plan = plan(service, world);
+fn shown(service: &dyn Service, fake: &Cluster) -> String {
+    let mut plan = plan(service, fake);
     plan.notes.retain(|note| note.level == ::plan::Level::Warning);
     render(&plan)
 }
 
 /// Plans, carries the plan out, and expects that nothing is left to do.
-fn converge(service: &dyn Service, world: &mut Cluster) {
-    let found = plan(service, world);
+fn converge(service: &dyn Service, fake: &mut Cluster) {
+    let found = plan(service, fake);
     for task in &found.tasks {
-        world.perform(service, task);
+        fake.perform(service, task);
     }
-    let left = plan(service, world);
+    let left = plan(service, fake);
     assert!(cases::is_settled(&left), "{}", render(&left));
 }
 
 /// The same, but the run dies after each of its actions in turn: the next plan always finishes the work.
-fn converge_from_everywhere(service: &dyn Service, world: &Cluster) {
-    let steps = plan(service, world).tasks.len();
+fn converge_from_everywhere(service: &dyn Service, fake: &Cluster) {
+    let steps = plan(service, fake).tasks.len();
     for survived in 0..=steps {
-        let mut world = world.clone();
-        for task in plan(service, &world).tasks.iter().take(survived) {
-            world.perform(service, task);
+        let mut fake = fake.clone();
+        for task in plan(service, &fake).tasks.iter().take(survived) {
+            fake.perform(service, task);
         }
-        converge(service, &mut world);
+        converge(service, &mut fake);
     }
 }
 
-fn assert_settled(service: &dyn Service, world: &Cluster) {
-    let left = plan(service, world);
+fn assert_settled(service: &dyn Service, fake: &Cluster) {
+    let left = plan(service, fake);
     assert!(cases::is_settled(&left), "{}", render(&left));
 }

@@ -4,7 +4,7 @@ use plan::{Facts, HostFacts, Verdict};
 use protocol::Operation;
 
 use super::STEPS;
-use crate::tests::world::Rig;
+use crate::tests::rig::Rig;
 use cases::{self, host, plan_steps_after, render};
 use fakes::kvrocks::{KVROCKS, REDIS};
 use fakes::{FakeCluster, Fault, Pace, Play};
@@ -20,10 +20,10 @@ const PACE: Pace = Pace {
 };
 const HOSTS: [&str; 3] = ["db1", "db2", "db3"];
 
-/// A world under a client that writes each second.
+/// A fake under a client that writes each second.
 struct Game {
     play: Play,
-    world: Box<dyn FakeCluster>,
+    fake: Box<dyn FakeCluster>,
     now: i64,
     next: u64,
     acknowledged: Vec<u64>,
@@ -33,7 +33,7 @@ impl Game {
     fn new(play: Play, hosts: &[&str]) -> Self {
         Self {
             play,
-            world: (play.world)(hosts, PACE),
+            fake: (play.world)(hosts, PACE),
             now: 1_700_000_000 * SECOND,
             next: 0,
             acknowledged: Vec::new(),
@@ -54,9 +54,9 @@ impl Game {
     fn wait(&mut self, seconds: i64) {
         for _ in 0..seconds {
             self.now += SECOND;
-            self.world.advance(self.now);
+            self.fake.advance(self.now);
             self.next += 1;
-            if self.world.write(self.next) {
+            if self.fake.write(self.next) {
                 self.acknowledged.push(self.next);
             }
         }
@@ -64,7 +64,7 @@ impl Game {
 
     fn facts(&self, service: &dyn Service) -> Facts {
         cases::answer_all(service, |host, query| {
-            self.world.answer(host, query).expect("an answer").ok()
+            self.fake.answer(host, query).expect("an answer").ok()
         })
     }
 
@@ -77,7 +77,7 @@ impl Game {
                 let query = protocol::facts::PackageQuery {
                     name: (*name).clone(),
                 };
-                let fact = self.world.answer(at, &protocol::FactQuery::Package(query));
+                let fact = self.fake.answer(at, &protocol::FactQuery::Package(query));
                 matches!(fact, Some(Ok(protocol::Fact::Package(fact))) if fact.version.is_none())
             });
             let names: Vec<String> = missing.cloned().collect();
@@ -97,10 +97,10 @@ impl Game {
     fn perform(&mut self, service: &dyn Service, task: &Task) {
         if let Some(action) = &task.action {
             for condition in &action.only_if {
-                let found = self.world.answer(&task.host, &condition.query);
+                let found = self.fake.answer(&task.host, &condition.query);
                 assert_eq!(found, Some(Ok(condition.fact.clone())), "{}", condition.what);
             }
-            let done = self.world.operate(&task.host, &action.operation);
+            let done = self.fake.operate(&task.host, &action.operation);
             assert_eq!(done, Some(Ok(())), "{}", task.title);
         }
         for gate in &task.gates {
@@ -110,7 +110,7 @@ impl Game {
                 let mut facts = Facts::default();
                 for (at, queries) in &gate.watch {
                     let answers = queries.iter().map(|query| {
-                        let fact = self.world.answer(at, query).expect("an answer");
+                        let fact = self.fake.answer(at, query).expect("an answer");
                         (query.clone(), fact)
                     });
                     facts.add(at.clone(), HostFacts::Observed(answers.collect()));
@@ -136,11 +136,11 @@ impl Game {
         }
         let left = self.plan(service);
         assert!(cases::is_settled(&left), "{}", render(&left));
-        assert_eq!(self.world.violations(), [""; 0]);
+        assert_eq!(self.fake.violations(), [""; 0]);
         let lost = self
             .acknowledged
             .iter()
-            .find(|value| !self.world.has_value(**value));
+            .find(|value| !self.fake.has_value(**value));
         assert_eq!(lost, None);
     }
 }
@@ -150,9 +150,9 @@ fn a_cluster_is_built_and_changed_while_a_client_writes() {
     for play in [KVROCKS, REDIS] {
         let mut game = Game::new(play, &HOSTS);
         let first = game.service(&HOSTS, &HOSTS, 0);
-        assert_eq!((game.world.needed(), game.world.serving().len()), (0, 0));
+        assert_eq!((game.fake.needed(), game.fake.serving().len()), (0, 0));
         game.converge(&*first);
-        assert_eq!((game.world.needed(), game.world.serving().len()), (2, 3));
+        assert_eq!((game.fake.needed(), game.fake.serving().len()), (2, 3));
         game.wait(60);
         let before = game.acknowledged.len();
         assert!(before > 50, "{before}");
@@ -171,27 +171,27 @@ fn a_master_that_dies_is_replaced_and_comes_back_as_a_replica() {
         let service = game.service(&HOSTS, &HOSTS, 0);
         game.converge(&*service);
         game.wait(60);
-        game.world.inject(&Fault::Crash(host("db1")));
+        game.fake.inject(&Fault::Crash(host("db1")));
         game.wait(10);
-        assert_eq!(game.world.serving(), [host("db2"), host("db3")].into());
-        assert!(!game.world.write(10_000));
+        assert_eq!(game.fake.serving(), [host("db2"), host("db3")].into());
+        assert!(!game.fake.write(10_000));
         game.wait(60);
-        assert!(game.world.write(10_001));
-        game.world.inject(&Fault::Revive(host("db1")));
+        assert!(game.fake.write(10_001));
+        game.fake.inject(&Fault::Revive(host("db1")));
         game.wait(60);
         game.converge(&*service);
-        game.world.inject(&Fault::Cut(host("db2")));
+        game.fake.inject(&Fault::Cut(host("db2")));
         game.wait(100);
-        assert!(game.world.write(10_002));
-        game.world.inject(&Fault::Heal(host("db2")));
-        game.world.inject(&Fault::Handover);
+        assert!(game.fake.write(10_002));
+        game.fake.inject(&Fault::Heal(host("db2")));
+        game.fake.inject(&Fault::Handover);
         game.wait(60);
-        game.world.inject(&Fault::Down(host("db1")));
+        game.fake.inject(&Fault::Down(host("db1")));
         game.wait(60);
-        game.world.inject(&Fault::Up(host("db1")));
+        game.fake.inject(&Fault::Up(host("db1")));
         game.wait(60);
         game.converge(&*service);
-        assert!(game.world.write(10_003));
+        assert!(game.fake.write(10_003));
     }
 }
 
@@ -209,25 +209,25 @@ fn what_a_partition_alone_loses_in_mid_failover_is_excused() {
             "SENTINEL", "FAILOVER", "altcraft",
         ])],
     };
-    assert_eq!(game.world.operate(&host("db2"), &failover), Some(Ok(())));
-    game.world.inject(&Fault::Cut(host("db2")));
+    assert_eq!(game.fake.operate(&host("db2"), &failover), Some(Ok(())));
+    game.fake.inject(&Fault::Cut(host("db2")));
     let before = game.acknowledged.len();
     game.wait(20);
     assert!(game.acknowledged.len() > before);
-    game.world.inject(&Fault::Heal(host("db2")));
+    game.fake.inject(&Fault::Heal(host("db2")));
     game.wait(60);
     game.converge(&*service);
 }
 
 #[test]
 fn a_lone_master_beside_the_one_that_is_watched_does_not_serve() {
-    let mut world = super::packaged("redis", 3);
+    let mut fake = super::packaged("redis", 3);
     for name in HOSTS {
         let text = "port 26379\nsentinel monitor altcraft 10.0.0.1 6379 2\n";
-        Rig::write(&mut world, name, "/etc/redis/sentinel.conf", text);
-        world.restart_sentinel(name);
+        Rig::write(&mut fake, name, "/etc/redis/sentinel.conf", text);
+        fake.restart_sentinel(name);
     }
-    assert_eq!(FakeCluster::serving(&world), [host("db1")].into());
+    assert_eq!(FakeCluster::serving(&fake), [host("db1")].into());
 }
 
 #[test]
@@ -241,17 +241,17 @@ fn what_must_never_be_done_is_noticed() {
             name: "redis-server.service".to_owned(),
             verbs: vec![verb],
         };
-        game.world.operate(&host(at), &operation)
+        game.fake.operate(&host(at), &operation)
     };
     assert_eq!(tell(&mut game, "db1", protocol::UnitVerb::Stop), Some(Ok(())));
     assert_eq!(
-        game.world.violations(),
+        game.fake.violations(),
         ["the master db1 was stopped while Sentinel watches it"]
     );
     game.wait(60);
     tell(&mut game, "db1", protocol::UnitVerb::Start);
     assert_eq!(
-        game.world.violations()[1..],
+        game.fake.violations()[1..],
         ["db1 was started as a second master beside db2"]
     );
     let reset = Operation::Resp {
@@ -264,11 +264,11 @@ fn what_must_never_be_done_is_noticed() {
     };
     game.wait(60);
     for at in ["db1", "db2"] {
-        assert_eq!(game.world.operate(&host(at), &reset), Some(Ok(())));
+        assert_eq!(game.fake.operate(&host(at), &reset), Some(Ok(())));
         game.wait(10);
     }
     assert_eq!(
-        game.world.violations()[2..],
+        game.fake.violations()[2..],
         ["the sentinel on db2 was reset before the one on db1 had found all again"]
     );
 }

@@ -3,25 +3,25 @@
 use insta::assert_snapshot;
 
 use super::{OTHER, assert_settled, built, converge, packaged, plan_allowing, service, shown};
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use cases::render;
 
 #[test]
 fn sentinels_name_different_masters() {
     let service = service("redis", "");
-    let mut world = built(&*service, "redis");
-    world.node_mut("db3").sentinel.as_mut().unwrap().watched[0].ip = "10.0.0.3".to_owned();
-    assert_snapshot!(shown(&*service, &world));
+    let mut fake = built(&*service, "redis");
+    fake.node_mut("db3").sentinel.as_mut().unwrap().watched[0].ip = "10.0.0.3".to_owned();
+    assert_snapshot!(shown(&*service, &fake));
 }
 
 #[test]
 fn the_master_is_no_host_of_the_service() {
     let service = service("redis", "");
-    let mut world = built(&*service, "redis");
-    for node in &mut world.nodes {
+    let mut fake = built(&*service, "redis");
+    for node in &mut fake.nodes {
         node.sentinel.as_mut().unwrap().watched[0].ip = "10.0.0.9".to_owned();
     }
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &fake);
     assert!(
         found.contains("the master is 10.0.0.9:6666, which is no host of this service"),
         "{found}"
@@ -31,41 +31,41 @@ fn the_master_is_no_host_of_the_service() {
 #[test]
 fn two_masters_have_replicas() {
     let service = service("redis", "");
-    let mut world = built(&*service, "redis");
+    let mut fake = built(&*service, "redis");
     for name in ["db1", "db2", "db3"] {
-        world.sentinel_off(name);
-        world.write(name, "/etc/redis/sentinel.conf", fakes::kvrocks::SENTINEL_CONF);
+        fake.sentinel_off(name);
+        fake.write(name, "/etc/redis/sentinel.conf", fakes::kvrocks::SENTINEL_CONF);
     }
-    world.server_mut("db2").follows = None;
-    world.server_mut("db3").follows = Some(("10.0.0.2".to_owned(), 6666));
+    fake.server_mut("db2").follows = None;
+    fake.server_mut("db3").follows = Some(("10.0.0.2".to_owned(), 6666));
     let elsewhere = Some(("10.0.0.1".to_owned(), 6666));
-    let mut fourth = world.node("db3").clone();
+    let mut fourth = fake.node("db3").clone();
     (fourth.name, fourth.address) = ("db4".to_owned(), "10.0.0.4".to_owned());
     fourth.engine.as_mut().unwrap().follows = elsewhere;
-    world.nodes.push(fourth);
-    assert_snapshot!(shown(&*service, &world));
+    fake.nodes.push(fourth);
+    assert_snapshot!(shown(&*service, &fake));
 }
 
 #[test]
 fn another_password_is_in_force() {
     let service = service("redis", "");
-    let mut world = built(&*service, "redis");
+    let mut fake = built(&*service, "redis");
     for name in ["db1", "db2", "db3"] {
-        world.edit(name, |text| text.replace(super::OURS, OTHER));
-        world.restart(name);
+        fake.edit(name, |text| text.replace(super::OURS, OTHER));
+        fake.restart(name);
     }
-    assert_snapshot!(shown(&*service, &world));
+    assert_snapshot!(shown(&*service, &fake));
 }
 
 #[test]
 fn a_password_that_was_written_and_is_not_in_force_yet_needs_a_restart() {
     let service = service("redis", "");
-    let mut world = built(&*service, "redis");
-    let ours = world.node("db3").machine.text("/etc/redis/redis.conf").to_owned();
-    world.edit("db3", |text| text.replace(super::OURS, OTHER));
-    world.restart("db3");
-    world.write("db3", "/etc/redis/redis.conf", &ours);
-    assert_snapshot!(shown(&*service, &world), @r"
+    let mut fake = built(&*service, "redis");
+    let ours = fake.node("db3").machine.text("/etc/redis/redis.conf").to_owned();
+    fake.edit("db3", |text| text.replace(super::OURS, OTHER));
+    fake.restart("db3");
+    fake.write("db3", "/etc/redis/redis.conf", &ours);
+    assert_snapshot!(shown(&*service, &fake), @r"
     db3: restart redis-server.service, because it asks for another password, and its file is newer than its process
         only if db1 is still the master
         then db3 serves and has caught up
@@ -73,56 +73,56 @@ fn a_password_that_was_written_and_is_not_in_force_yet_needs_a_restart() {
     Warning db2: its sentinel says that db3 is slave,s_down,disconnected
     Warning db3: its sentinel says that db3 is slave,s_down,disconnected
     ");
-    converge(&*service, &mut world);
+    converge(&*service, &mut fake);
 }
 
 #[test]
-fn the_first_host_is_out_of_reach_and_nobody_has_a_role() {
+fn the_first_host_is_unreachable_and_no_member_has_a_role() {
     let service = service("redis", "");
-    let mut world = packaged("redis", 3);
-    world.node_mut("db1").is_down = true;
-    assert_snapshot!(shown(&*service, &world));
+    let mut fake = packaged("redis", 3);
+    fake.node_mut("db1").is_down = true;
+    assert_snapshot!(shown(&*service, &fake));
 }
 
 #[test]
 fn replicas_to_be_hold_data() {
     let service = service("redis", "");
-    let mut world = packaged("redis", 3);
-    world.fill("db2", 3);
-    world.stop("db3");
-    assert_snapshot!(shown(&*service, &world));
+    let mut fake = packaged("redis", 3);
+    fake.fill("db2", 3);
+    fake.stop("db3");
+    assert_snapshot!(shown(&*service, &fake));
     let allow = ["kvrocks.resync=db2", "kvrocks.resync=db3"];
-    let allowed = plan_allowing(&*service, &world, &allow);
+    let allowed = plan_allowing(&*service, &fake, &allow);
     assert!(allowed.refusals.is_empty(), "{}", render(&allowed));
     for task in &allowed.tasks {
-        world.perform(&*service, task);
+        fake.perform(&*service, task);
     }
-    assert_settled(&*service, &world);
+    assert_settled(&*service, &fake);
 }
 
 #[test]
 fn stopped_sentinels_whose_files_disagree_and_the_later_election_counts() {
     let service = service("redis", "");
-    let mut world = built(&*service, "redis");
-    let before = world
+    let mut fake = built(&*service, "redis");
+    let before = fake
         .node("db3")
         .machine
         .text("/etc/redis/sentinel.conf")
         .to_owned();
-    world.fail_over();
-    world.write("db3", "/etc/redis/sentinel.conf", &before);
-    for node in &mut world.nodes {
+    fake.fail_over();
+    fake.write("db3", "/etc/redis/sentinel.conf", &before);
+    for node in &mut fake.nodes {
         node.engine = None;
         node.sentinel = None;
     }
-    let found = render(&super::plan(&*service, &world));
+    let found = render(&super::plan(&*service, &fake));
     assert!(found.contains("the files say that db2 is the master"), "{found}");
 }
 
 #[test]
 fn a_cluster_that_lives_does_not_change_its_port() {
-    let world = built(&*service("redis", ""), "redis");
-    let found = shown(&*service("redis", "port = 6667\n"), &world);
+    let fake = built(&*service("redis", ""), "redis");
+    let found = shown(&*service("redis", "port = 6667\n"), &fake);
     assert!(
         found.contains("the port of the inventory is 6667; set port = 6666"),
         "{found}"

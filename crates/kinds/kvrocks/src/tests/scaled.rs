@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{assert_settled, converge, converge_from_everywhere, packaged, plan, plan_allowing, shown};
-use crate::tests::world::Rig as _;
+use crate::tests::rig::Rig as _;
 use cases::{self, render};
 use fakes::FakeCluster;
 use fakes::kvrocks::Cluster;
@@ -23,17 +23,17 @@ fn on(kind: &str, members: &[&str]) -> Box<dyn Service> {
 /// A cluster on the first so many of four hosts, of which the others have the packages only.
 fn cluster(kind: &str, members: usize) -> Cluster {
     let names = ["db1", "db2", "db3", "db4"];
-    let mut world = packaged(kind, 4);
-    converge(&*on(kind, &names[..members]), &mut world);
-    world.fill("db1", 100);
-    world
+    let mut fake = packaged(kind, 4);
+    converge(&*on(kind, &names[..members]), &mut fake);
+    fake.fill("db1", 100);
+    fake
 }
 
-/// Nothing was lost, nobody else is known, and who left is off for good.
-fn assert_moved(world: &Cluster, members: &[&str], left: &[&str]) {
-    assert_eq!(world.violations(), [""; 0]);
+/// No data were lost, no other host is known, and the removed member is off for good.
+fn assert_moved(fake: &Cluster, members: &[&str], left: &[&str]) {
+    assert_eq!(fake.violations(), [""; 0]);
     for name in members {
-        let node = world.node(name);
+        let node = fake.node(name);
         assert_eq!(node.data.len(), 100, "{name}");
         let watched = &node.sentinel.as_ref().unwrap().watched[0];
         assert_eq!(watched.voters(), members.len(), "{name}");
@@ -41,115 +41,115 @@ fn assert_moved(world: &Cluster, members: &[&str], left: &[&str]) {
         assert_eq!(watched.quorum, members.len() / 2 + 1, "{name}");
     }
     for name in left {
-        let node = world.node(name);
+        let node = fake.node(name);
         assert!(node.engine.is_none() && node.sentinel.is_none(), "{name}");
         assert!(node.machine.units.values().all(|unit| !unit.is_enabled), "{name}");
         assert_eq!(node.data.len(), 100, "its data stay: {name}");
     }
 }
 
-fn moves(kind: &str, world: &Cluster, members: &[&str], left: &[&str]) {
+fn moves(kind: &str, fake: &Cluster, members: &[&str], left: &[&str]) {
     let service = on(kind, members);
-    converge_from_everywhere(&*service, world);
-    let mut world = world.clone();
-    converge(&*service, &mut world);
-    assert_settled(&*service, &world);
-    assert_moved(&world, members, left);
+    converge_from_everywhere(&*service, fake);
+    let mut fake = fake.clone();
+    converge(&*service, &mut fake);
+    assert_settled(&*service, &fake);
+    assert_moved(&fake, members, left);
 }
 
 #[test]
 fn a_fourth_member_joins_and_the_quorum_follows() {
     for kind in ["redis", "kvrocks"] {
-        let world = cluster(kind, 3);
+        let fake = cluster(kind, 3);
         if kind == "redis" {
-            assert_snapshot!(shown(&*on(kind, &["db1", "db2", "db3", "db4"]), &world));
+            assert_snapshot!(shown(&*on(kind, &["db1", "db2", "db3", "db4"]), &fake));
         }
-        moves(kind, &world, &["db1", "db2", "db3", "db4"], &[]);
+        moves(kind, &fake, &["db1", "db2", "db3", "db4"], &[]);
     }
 }
 
 #[test]
 fn the_master_leaves() {
     for kind in ["redis", "kvrocks"] {
-        let world = cluster(kind, 4);
+        let fake = cluster(kind, 4);
         if kind == "redis" {
-            assert_snapshot!(shown(&*on(kind, &["db2", "db3", "db4"]), &world));
+            assert_snapshot!(shown(&*on(kind, &["db2", "db3", "db4"]), &fake));
         }
-        moves(kind, &world, &["db2", "db3", "db4"], &["db1"]);
+        moves(kind, &fake, &["db2", "db3", "db4"], &["db1"]);
     }
 }
 
 #[test]
 fn a_replica_leaves() {
-    let world = cluster("redis", 4);
-    moves("redis", &world, &["db1", "db2", "db4"], &["db3"]);
+    let fake = cluster("redis", 4);
+    moves("redis", &fake, &["db1", "db2", "db4"], &["db3"]);
     moves("redis", &cluster("redis", 3), &["db1", "db2"], &["db3"]);
 }
 
 #[test]
 fn one_host_takes_the_place_of_another() {
     for kind in ["redis", "kvrocks"] {
-        let world = cluster(kind, 3);
+        let fake = cluster(kind, 3);
         if kind == "redis" {
-            assert_snapshot!(shown(&*on(kind, &["db2", "db3", "db4"]), &world));
+            assert_snapshot!(shown(&*on(kind, &["db2", "db3", "db4"]), &fake));
         }
-        moves(kind, &world, &["db2", "db3", "db4"], &["db1"]);
+        moves(kind, &fake, &["db2", "db3", "db4"], &["db1"]);
     }
 }
 
 #[test]
 fn two_leave_one_after_the_other() {
-    let world = cluster("redis", 4);
-    moves("redis", &world, &["db3", "db4"], &["db1", "db2"]);
+    let fake = cluster("redis", 4);
+    moves("redis", &fake, &["db3", "db4"], &["db1", "db2"]);
 }
 
 #[test]
 fn a_host_that_is_dead_is_forgotten_with_consent() {
-    let mut world = cluster("redis", 4);
-    world.sentinel_off("db2");
-    world.stop("db2");
-    world.node_mut("db2").is_down = true;
-    world.settle();
+    let mut fake = cluster("redis", 4);
+    fake.sentinel_off("db2");
+    fake.stop("db2");
+    fake.node_mut("db2").is_down = true;
+    fake.settle();
     let service = on("redis", &["db1", "db3", "db4"]);
-    assert_snapshot!(shown(&*service, &world));
-    let allowed = plan_allowing(&*service, &world, &["kvrocks.leave=db2"]);
+    assert_snapshot!(shown(&*service, &fake));
+    let allowed = plan_allowing(&*service, &fake, &["kvrocks.leave=db2"]);
     assert!(allowed.refusals.is_empty(), "{}", render(&allowed));
     for task in &allowed.tasks {
-        world.perform(&*service, task);
+        fake.perform(&*service, task);
     }
-    assert_settled(&*service, &world);
-    assert_moved(&world, &["db1", "db3", "db4"], &[]);
+    assert_settled(&*service, &fake);
+    assert_moved(&fake, &["db1", "db3", "db4"], &[]);
 }
 
 #[test]
 fn one_of_two_leaves_with_consent_only() {
-    let mut world = cluster("redis", 2);
+    let mut fake = cluster("redis", 2);
     let service = crate::tests::service_with_warnings(
         "[hosts]\ndb1 = \"10.0.0.1\"\ndb2 = \"10.0.0.2\"\n[services.cache]\nkind = \"kvrocks\"\nengine = \"redis\"\n\
          hosts = [\"db1\"]\npassword = { file = \"pw\" }\n",
     );
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &fake);
     assert!(
         found.contains(
             "without it 1 of 2 sentinels are left, and 2 must agree on a master until it is forgotten"
         ),
         "{found}"
     );
-    let allowed = plan_allowing(&*service, &world, &["kvrocks.leave=db2"]);
+    let allowed = plan_allowing(&*service, &fake, &["kvrocks.leave=db2"]);
     for task in &allowed.tasks {
-        world.perform(&*service, task);
+        fake.perform(&*service, task);
     }
-    assert_settled(&*service, &world);
+    assert_settled(&*service, &fake);
 }
 
 #[test]
 fn all_hosts_are_never_replaced_at_once() {
-    let world = cluster("redis", 3);
+    let fake = cluster("redis", 3);
     let service = crate::tests::service_with_warnings(
         "[hosts]\ndb1 = \"10.0.0.1\"\ndb2 = \"10.0.0.2\"\ndb3 = \"10.0.0.3\"\ndb4 = \"10.0.0.4\"\n[services.cache]\n\
          kind = \"kvrocks\"\nengine = \"redis\"\nhosts = [\"db4\"]\npassword = { file = \"pw\" }\n",
     );
-    let found = shown(&*service, &world);
+    let found = shown(&*service, &fake);
     assert!(
         found.contains(
             "no member has a role yet, and the sentinels on db1, db2, db3, which are no hosts of this service"
@@ -161,42 +161,42 @@ fn all_hosts_are_never_replaced_at_once() {
 
 #[test]
 fn a_host_of_the_inventory_that_was_never_a_member_is_left_alone() {
-    let world = cluster("redis", 3);
-    assert!(world.node("db4").engine.is_some());
-    assert_settled(&*on("redis", &["db1", "db2", "db3"]), &world);
+    let fake = cluster("redis", 3);
+    assert!(fake.node("db4").engine.is_some());
+    assert_settled(&*on("redis", &["db1", "db2", "db3"]), &fake);
 }
 
 /// A cluster of three that a fourth joins, as far as its plan comes before a task.
 fn joining(kind: &str, service: &dyn Service, until: &str) -> Cluster {
-    let mut world = cluster(kind, 3);
-    let found = plan(service, &world);
+    let mut fake = cluster(kind, 3);
+    let found = plan(service, &fake);
     for task in found.tasks.iter().take_while(|task| !task.title.contains(until)) {
-        world.perform(service, task);
+        fake.perform(service, task);
     }
-    world
+    fake
 }
 
 #[test]
-fn a_newcomer_that_follows_a_former_master_is_turned_to_the_present_one() {
+fn an_orphaned_replica_is_reconfigured() {
     let all = ["db1", "db2", "db3", "db4"];
     for kind in ["redis", "kvrocks"] {
         let service = on(kind, &all);
-        let mut world = joining(kind, &*service, "start");
+        let mut fake = joining(kind, &*service, "start");
         // Its file names the master that was.
-        world.fail_over();
-        let mut off = world.clone();
+        fake.fail_over();
+        let mut off = fake.clone();
         off.stop("db4");
         moves(kind, &off, &all, &[]);
-        world.restart("db4");
+        fake.restart("db4");
         if kind == "redis" {
-            assert_snapshot!(shown(&*service, &world));
+            assert_snapshot!(shown(&*service, &fake));
         }
-        moves(kind, &world, &all, &[]);
+        moves(kind, &fake, &all, &[]);
     }
 }
 
 #[test]
-fn the_quorum_rises_when_the_newcomer_votes() {
+fn the_quorum_grows_when_the_new_member_votes() {
     let service = on("redis", &["db1", "db2", "db3", "db4"]);
     let found = plan(&*service, &cluster("redis", 3));
     let place = |words: &str| found.tasks.iter().position(|task| task.title.contains(words));
@@ -214,32 +214,32 @@ fn the_quorum_rises_when_the_newcomer_votes() {
 }
 
 #[test]
-fn a_sentinel_that_hears_of_nobody_watches_anew() {
+fn an_isolated_sentinel_watches_the_master_again() {
     let members = ["db2", "db3", "db4"];
     for kind in ["redis", "kvrocks"] {
         let service = on(kind, &members);
-        let mut world = joining(kind, &*service, "restart redis-sentinel.service");
+        let mut fake = joining(kind, &*service, "restart redis-sentinel.service");
         // It starts when the only engine that it could hear the others on is gone.
-        world.stop("db1");
-        world.fail_over();
-        world.restart_sentinel("db4");
+        fake.stop("db1");
+        fake.fail_over();
+        fake.restart_sentinel("db4");
         if kind == "redis" {
-            assert_snapshot!(shown(&*service, &world));
+            assert_snapshot!(shown(&*service, &fake));
         }
-        moves(kind, &world, &members, &["db1"]);
+        moves(kind, &fake, &members, &["db1"]);
     }
 }
 
 #[test]
-fn a_newcomer_counts_in_the_quorum_once_it_answers() {
+fn a_new_member_counts_in_the_quorum_once_it_answers() {
     let service = on("redis", &["db1", "db2", "db3", "db4"]);
-    let mut world = joining("redis", &*service, "restart redis-sentinel.service");
-    world.tempo.start = 3_000_000;
-    world.restart_sentinel("db4");
-    assert_eq!(FakeCluster::needed(&world), 2);
-    world.pass_until(world.now + 3_000_000);
+    let mut fake = joining("redis", &*service, "restart redis-sentinel.service");
+    fake.tempo.start = 3_000_000;
+    fake.restart_sentinel("db4");
+    assert_eq!(FakeCluster::needed(&fake), 2);
+    fake.pass_until(fake.now + 3_000_000);
     assert_eq!(
-        (FakeCluster::needed(&world), FakeCluster::serving(&world).len()),
+        (FakeCluster::needed(&fake), FakeCluster::serving(&fake).len()),
         (3, 4)
     );
 }

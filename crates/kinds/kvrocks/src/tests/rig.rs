@@ -1,4 +1,4 @@
-//! What tests do to the world, and have it do.
+//! What tests do with a fake cluster.
 
 use plan::{Facts, HostFacts, Verdict};
 
@@ -131,7 +131,7 @@ impl Rig for Cluster {
             }
             let answers = service.queries(at).into_iter().map(|query| {
                 let fact = self.tell_fact(at, &query);
-                let fact = fact.unwrap_or_else(|| panic!("nobody answers {query:?}"));
+                let fact = fact.unwrap_or_else(|| panic!("no fake answers {query:?}"));
                 (query, fact)
             });
             facts.add(at.clone(), HostFacts::Observed(answers.collect()));
