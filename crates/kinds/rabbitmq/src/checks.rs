@@ -28,12 +28,12 @@ pub(crate) enum Check {
     /// The member sees all members that stay: each new member raises the number that a majority takes, and with one of
     /// three down it would be out of reach of those that run (`pause_minority` counts members).
     Whole,
-    /// No queue would go away with the member. Where queues can have no mirrors, none is asked for.
+    /// No queue would become unavailable without the member. Where queues can have no mirrors, none is asked for.
     Dispensable {
         /// Whether queues can have mirrors.
         has_mirrors: bool,
     },
-    /// The member is back: it is as one that joined, and no queue would go away with any of the others.
+    /// The member is back: it is joined, and no queue would become unavailable without any one member.
     Back {
         /// Whether queues can have mirrors.
         has_mirrors: bool,
@@ -67,7 +67,7 @@ kit::spell_checks!(Check {
 });
 
 impl Check {
-    /// A gate on a member. It watches that member alone, but for queues that would go away with others.
+    /// A gate on a member. It observes that member alone; for `Back`, all members tell their critical queues.
     pub(crate) fn gate(&self, settings: &Settings, host: &HostName, title: impl Into<String>) -> Gate {
         let critical = |host, has_mirrors| calls::critical_queues(settings, host, has_mirrors).wrap();
         let mut queries = match self {

@@ -48,8 +48,8 @@ pub(crate) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
         .collect()
 }
 
-/// One member at a time. Of those that do not serve only the unreachable count: the others are started or filled
-/// anew by the same plan, before anybody that serves has its turn and with a gate in between, or else nobody's turn is
+/// One member at a time. Of the members that do not serve only the unreachable count: the others are started or filled
+/// again by the same plan, before a member that serves is restarted and with a gate in between, or else no restart is
 /// planned.
 pub(crate) fn budget(settings: &Settings, facts: &Facts) -> Budget {
     let unreachable = settings

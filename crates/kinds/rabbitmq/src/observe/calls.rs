@@ -75,7 +75,7 @@ pub(crate) fn pause(settings: &Settings, host: &HostName) -> ErlangQuery {
     ask(settings, host, vec![call("erlang", "whereis", [name])])
 }
 
-/// Asks a host's node which queues would go away with it: mirrored ones without a synchronised mirror elsewhere, and
+/// Asks a host's node which queues would become unavailable without it: mirrored ones without a synchronised mirror elsewhere, and
 /// quorum queues of which just a majority is up, itself included. With two members every quorum queue is such a one.
 pub(crate) fn critical_queues(settings: &Settings, host: &HostName, has_mirrors: bool) -> ErlangQuery {
     let mirrored = has_mirrors.then_some(UNSYNCHRONISED_MIRRORS);

@@ -64,7 +64,7 @@ pub(crate) fn quorum_queues(view: &View<'_>, host: &HostName) -> Result<Vec<Queu
     )
 }
 
-/// The queues that would go away with a host, as its node tells.
+/// The queues that would become unavailable without a host, as its node tells.
 pub(crate) fn critical_queues(
     view: &View<'_>,
     host: &HostName,

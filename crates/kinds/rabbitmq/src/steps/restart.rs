@@ -1,4 +1,4 @@
-//! The step `restart`: members of the cluster are restarted, one at a time, and no queue goes away with one.
+//! The step `restart`: members of the cluster are restarted, one at a time, and no queue becomes unavailable with one.
 //!
 //! A cluster has no leader, so the order is the inventory's from its end: queues gather where clients first made them.
 //! That no quorum queue would lose its quorum, nor a mirrored one its last synchronised copy, is asked of the brokers

@@ -18,7 +18,7 @@ const STEP: i64 = 1_000_000;
 #[derive(Clone)]
 pub(super) struct Bed {
     pub(super) inventory: String,
-    pub(super) world: Hosts,
+    pub(super) cluster: Hosts,
     pub(super) unreachable: Vec<HostName>,
     pub(super) allow: Vec<&'static str>,
     now_us: i64,
@@ -40,7 +40,7 @@ impl Bed {
     pub(super) fn new(hosts: &[&str], more: &str) -> Self {
         Self {
             inventory: inventory(hosts, more),
-            world: Hosts::new(&["db1", "db2", "db3", "db4", "db5", "db10"], Pace::default()),
+            cluster: Hosts::new(&["db1", "db2", "db3", "db4", "db5", "db10"], Pace::default()),
             unreachable: Vec::new(),
             allow: Vec::new(),
             now_us: 10 * STEP,
@@ -73,7 +73,7 @@ impl Bed {
                         message: format!("nobody answers {query:?}"),
                     })
                 };
-                let fact = self.world.answer(host, &query).unwrap_or_else(none);
+                let fact = self.cluster.answer(host, &query).unwrap_or_else(none);
                 (query, fact)
             });
             facts.add(host.clone(), HostFacts::Observed(answers.collect()));
@@ -130,11 +130,11 @@ impl Bed {
 
     pub(super) fn tick(&mut self) {
         self.now_us += STEP;
-        self.world.advance(self.now_us);
+        self.cluster.advance(self.now_us);
     }
 
     pub(super) fn inject(&mut self, trouble: &Fault) {
-        self.world.inject(trouble);
+        self.cluster.inject(trouble);
         self.tick();
     }
 
@@ -151,13 +151,13 @@ impl Bed {
             return Ok(());
         };
         for condition in only_if {
-            let found = self.world.answer(&task.host, &condition.query);
+            let found = self.cluster.answer(&task.host, &condition.query);
             if found != Some(Ok(condition.fact.clone())) {
                 let what = format!("{}; {found:?}", condition.what);
                 return Err(ActionError::Changed { what });
             }
         }
-        let done = self.world.operate(&task.host, operation);
+        let done = self.cluster.operate(&task.host, operation);
         self.tick();
         done.unwrap_or_else(|| panic!("nobody knows {operation:?}"))
     }
@@ -172,7 +172,10 @@ impl Bed {
                         message: "nobody answers".to_owned(),
                     })
                 };
-                (query.clone(), self.world.answer(host, query).unwrap_or_else(none))
+                (
+                    query.clone(),
+                    self.cluster.answer(host, query).unwrap_or_else(none),
+                )
             });
             facts.add(host.clone(), HostFacts::Observed(answers.collect()));
         }
@@ -223,7 +226,12 @@ impl Bed {
             bed.act(&tasks[survived]).unwrap();
             let settled = bed.plan();
             bed.converge();
-            assert_eq!(bed.world.violations(), [] as [String; 0], "{}", render(&settled));
+            assert_eq!(
+                bed.cluster.violations(),
+                [] as [String; 0],
+                "{}",
+                render(&settled)
+            );
         }
     }
 

@@ -28,7 +28,7 @@ fn service(inventory: &str) -> Box<dyn kit::Service> {
 
 mod basis;
 mod bed;
-mod leaving;
+mod leave;
 mod planned;
 mod rolling;
 mod users;

@@ -14,13 +14,13 @@ const CONFIG: &str = "config.cluster_partition_handling = \"pause_minority\"\n";
 /// A cluster with a quorum queue and a mirrored queue that hold something.
 fn in_use() -> Bed {
     let mut bed = Bed::built(&THREE, CONFIG);
-    assert!((1..=9).all(|value| bed.world.write(value)));
+    assert!((1..=9).all(|value| bed.cluster.write(value)));
     bed
 }
 
 fn assert_kept(bed: &Bed) {
-    assert!((1..=9).all(|value| bed.world.has_value(value)));
-    assert_eq!(bed.world.violations(), [] as [String; 0]);
+    assert!((1..=9).all(|value| bed.cluster.has_value(value)));
+    assert_eq!(bed.cluster.violations(), [] as [String; 0]);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_key_of_the_configuration_is_rolled_out_one_member_at_a_time() {
 }
 
 #[test]
-fn a_restart_that_is_asked_for_ends_once_every_member_was_restarted() {
+fn a_requested_restart_ends_once_every_member_was_restarted() {
     let mut bed = in_use();
     let then = RunningUnits::of(&bed.facts());
     let mut left = bed.plan_asked(Some(then.clone()));
@@ -70,7 +70,7 @@ fn a_member_is_not_restarted_while_a_mirror_is_not_synchronised() {
         .find(|task| task.host == host("db1"))
         .unwrap()
         .clone();
-    bed.world.set_pace(Pace {
+    bed.cluster.set_pace(Pace {
         copy_us: 60_000_000,
         ..Pace::default()
     });
@@ -87,7 +87,7 @@ fn a_member_is_not_restarted_while_a_mirror_is_not_synchronised() {
 }
 
 #[test]
-fn no_member_is_restarted_while_another_is_away() {
+fn no_member_is_restarted_while_another_is_down() {
     let mut bed = in_use();
     bed.inject(&Fault::Down(host("db3")));
     bed.unreachable.push(host("db3"));
@@ -107,7 +107,7 @@ fn a_departing_member_that_is_down_is_not_taken_for_a_host_whose_name_begins_its
         bed.perform(&task);
     }
     bed.converge();
-    assert_eq!(bed.world.violations(), [] as [String; 0]);
+    assert_eq!(bed.cluster.violations(), [] as [String; 0]);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_member_that_was_killed_is_started_before_others_are_restarted() {
 #[test]
 fn a_queue_of_one_member_is_restarted_with_consent_only() {
     let mut bed = Bed::built(&THREE, CONFIG);
-    bed.world
+    bed.cluster
         .declare_quorum("single", &["rabbit@db2".to_owned()].into());
     bed.tick();
     bed.say(&THREE, &format!("{CONFIG}config.channel_max = 100\n"));
@@ -140,7 +140,7 @@ fn a_queue_of_one_member_is_restarted_with_consent_only() {
 }
 
 #[test]
-fn a_member_that_nobody_sees_is_unavailable_and_a_newcomer_is_no_member() {
+fn a_member_that_nobody_sees_is_unavailable_and_a_new_host_is_no_member() {
     let mut bed = in_use();
     let unavailable = |bed: &Bed| crate::tests::service(&bed.inventory).unavailable(&bed.facts());
     assert!(unavailable(&bed).is_empty());
@@ -157,14 +157,14 @@ fn a_member_that_nobody_sees_is_unavailable_and_a_newcomer_is_no_member() {
 fn a_broker_that_paused_in_a_minority_comes_back_by_itself() {
     let mut bed = in_use();
     bed.inject(&Fault::Cut(host("db1")));
-    assert_eq!(bed.world.serving().len(), 2);
-    assert!(bed.world.write(10));
+    assert_eq!(bed.cluster.serving().len(), 2);
+    assert!(bed.cluster.write(10));
     // Started by us, it would be a second cluster.
     assert_snapshot!(bed.shown());
     bed.inject(&Fault::Heal(host("db1")));
-    assert_eq!(bed.world.serving().len(), 3);
+    assert_eq!(bed.cluster.serving().len(), 3);
     bed.assert_settled();
-    assert!(bed.world.has_value(10));
+    assert!(bed.cluster.has_value(10));
     assert_kept(&bed);
 }
 
@@ -184,7 +184,7 @@ fn a_full_stop_is_over_once_the_member_that_stopped_last_runs() {
     }
     // All wait for the last one.
     bed.inject(&Fault::Revive(host("db1")));
-    assert!(bed.world.serving().is_empty());
+    assert!(bed.cluster.serving().is_empty());
     // They are started side by side, for each waits for the others.
     for task in bed.plan().tasks {
         bed.act(&task).unwrap();
@@ -204,11 +204,11 @@ fn what_is_played_is_a_valid_inventory_and_each_turn_takes_a_restart() {
     bed.inventory = inventory(1);
     assert_eq!(bed.plan().tasks.iter().filter(|task| task.disrupts).count(), 3);
     bed.converge();
-    assert_eq!(bed.world.violations(), [] as [String; 0]);
+    assert_eq!(bed.cluster.violations(), [] as [String; 0]);
 }
 
 #[test]
-fn a_newcomer_gets_members_of_quorum_queues_only_where_the_inventory_says_so() {
+fn a_new_member_gets_quorum_queues_only_where_the_inventory_says_so() {
     let mut bed = in_use();
     bed.say(&["db1", "db2", "db3", "db4"], CONFIG);
     let without = bed.order();

@@ -34,7 +34,7 @@ impl<'a> View<'a> {
         is_unlinked || member.is_out_of_reach
     }
 
-    /// The running masters that a mirror copies from. One that was started anew in the middle of it sends nothing more, and
+    /// The running masters that a mirror copies from. One that was restarted in the middle of it sends nothing more, and
     /// the mirror notices when `recv_timeout` has passed.
     pub(crate) fn copied(&self, member: &Member<'_>) -> Vec<&'a HostName> {
         let Some(info) = member.server.up() else {

@@ -1,6 +1,6 @@
 //! Actions that the operator may consent to, each for a host.
 
-/// Set a host's data aside and fill it anew.
+/// Set a host's data aside and fill it again.
 pub(crate) const WIPE: &str = "ssdb.wipe";
 /// Restart all members at the same time.
 pub(crate) const TOGETHER: &str = "ssdb.restart-all";

@@ -177,7 +177,7 @@ fn mirrors(
             add(settings, conf, host, settings.place(host));
         }
     }
-    // From the end, for taking one away moves those behind it.
+    // From the end, for a removal moves those behind it.
     for at in slaveofs(conf).into_iter().rev() {
         if settings
             .peers(member.host)
@@ -232,7 +232,7 @@ fn of_peer(view: &View<'_>, conf: &Conf, peer: &HostName) -> Option<Place> {
 }
 
 /// Corrects a `slaveof` in place. Its id stays whatever it is: the mirror remembers under it how far it is, and another
-/// one would make it copy everything again (`slave.cpp`), which doubles what stands in queues. The same goes for its
+/// one would make it copy everything again (`slave.cpp`), which doubles the items of queues. The same goes for its
 /// host where there is no id.
 fn keep(settings: &Settings, conf: &mut Conf, at: Place) {
     let wanted = [

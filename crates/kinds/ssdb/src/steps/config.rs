@@ -60,7 +60,7 @@ fn plan_file(
     Ok(task)
 }
 
-/// Corrects who may read a file whose text is right. Written anew it would be newer than the process, and that would
+/// Corrects the access to a file whose text is right. Written again it would be newer than the process, and that would
 /// mean a restart for nothing.
 fn close_access(settings: &Settings, member: &Member<'_>, fact: &FileFact, text: &Text) -> Option<Task> {
     let meta = fact.meta()?;

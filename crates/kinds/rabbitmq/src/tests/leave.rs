@@ -1,4 +1,4 @@
-//! Hosts are taken off the inventory, and replaced by others; nothing is lost.
+//! Hosts are removed from the service, and replaced by others; nothing is lost.
 
 use insta::assert_snapshot;
 use plan::Verdict;
@@ -15,15 +15,15 @@ const CONFIG: &str = "config.cluster_partition_handling = \"pause_minority\"\ngr
 /// A cluster with a quorum queue and a mirrored queue that hold something; the inventory lists other hosts then.
 fn in_use(hosts: &[&str], then: &[&str]) -> Bed {
     let mut bed = Bed::built(hosts, CONFIG);
-    assert!((1..=9).all(|value| bed.world.write(value)));
+    assert!((1..=9).all(|value| bed.cluster.write(value)));
     bed.say(then, CONFIG);
     bed
 }
 
 fn assert_kept(bed: &Bed) {
-    assert!((1..=9).all(|value| bed.world.has_value(value)));
-    assert_eq!(bed.world.violations(), [] as [String; 0]);
-    let members: Vec<String> = bed.world.serving().iter().map(ToString::to_string).collect();
+    assert!((1..=9).all(|value| bed.cluster.has_value(value)));
+    assert_eq!(bed.cluster.violations(), [] as [String; 0]);
+    let members: Vec<String> = bed.cluster.serving().iter().map(ToString::to_string).collect();
     let hosts = service(&bed.inventory).hosts().to_vec();
     assert_eq!(members, hosts.iter().map(ToString::to_string).collect::<Vec<_>>());
 }
@@ -35,7 +35,7 @@ fn a_member_that_runs_leaves_by_itself() {
     bed.converge_from_everywhere();
     bed.converge();
     assert_kept(&bed);
-    assert!(!bed.world.runs("db1") && !bed.world.is_enabled("db1"));
+    assert!(!bed.cluster.runs("db1") && !bed.cluster.is_enabled("db1"));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_member_whose_broker_does_not_run_is_forgotten() {
     bed.converge_from_everywhere();
     bed.converge();
     assert_kept(&bed);
-    assert!(!bed.world.is_enabled("db1"));
+    assert!(!bed.cluster.is_enabled("db1"));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_member_of_which_nothing_is_known_is_forgotten_with_consent() {
     bed.inject(&Fault::Up(host("db1")));
     bed.converge();
     assert_kept(&bed);
-    assert!(!bed.world.runs("db1") && !bed.world.is_enabled("db1"));
+    assert!(!bed.cluster.runs("db1") && !bed.cluster.is_enabled("db1"));
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn a_host_that_is_no_host_of_the_inventory_any_more_is_forgotten_with_consent() 
 }
 
 #[test]
-fn a_queue_that_only_the_leaver_has_holds_it() {
+fn a_queue_that_only_the_departing_member_has_holds_it() {
     let mut bed = Bed::built(&FOUR, &format!("{CONFIG}policies = {{}}\n"));
-    bed.world
+    bed.cluster
         .declare_classic("mail", &["rabbit@db1".to_owned()].into());
     bed.tick();
     bed.say(&REST, &format!("{CONFIG}policies = {{}}\n"));
@@ -109,15 +109,15 @@ fn a_queue_that_only_the_leaver_has_holds_it() {
     bed.allow = vec!["rabbitmq.leave=db1"];
     bed.converge();
     assert_eq!(
-        bed.world.violations(),
+        bed.cluster.violations(),
         ["reset on db1 destroyed the queue mail in /"]
     );
 }
 
 #[test]
-fn what_a_dead_member_has_alone_is_not_forgotten() {
+fn a_dead_member_that_has_the_only_copy_is_not_forgotten() {
     let mut bed = Bed::built(&FOUR, &format!("{CONFIG}policies = {{}}\n"));
-    bed.world
+    bed.cluster
         .declare_classic("mail", &["rabbit@db1".to_owned()].into());
     bed.inject(&crash("db1"));
     bed.say(&REST, &format!("{CONFIG}policies = {{}}\n"));
@@ -134,7 +134,7 @@ fn what_a_dead_member_has_alone_is_not_forgotten() {
 }
 
 #[test]
-fn nobody_leaves_while_another_member_is_away() {
+fn nobody_leaves_while_another_member_is_down() {
     let mut bed = in_use(&FOUR, &REST);
     bed.inject(&Fault::Down(host("db3")));
     bed.unreachable.push(host("db3"));
@@ -155,10 +155,10 @@ fn a_broker_of_somebody_else_is_left_alone() {
     let install = protocol::Operation::InstallPackages {
         names: vec!["rabbitmq-server".to_owned()],
     };
-    assert_eq!(bed.world.operate(&host("db4"), &install), Some(Ok(())));
+    assert_eq!(bed.cluster.operate(&host("db4"), &install), Some(Ok(())));
     bed.tick();
     bed.assert_settled();
-    assert!(bed.world.runs("db4"));
+    assert!(bed.cluster.runs("db4"));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn the_gates_of_a_member_that_leaves() {
 }
 
 #[test]
-fn newcomers_that_share_no_host_with_the_old_cluster_begin_none() {
+fn new_members_that_share_no_host_with_the_old_cluster_form_none() {
     let mut bed = in_use(&["db1", "db2", "db3"], &["db4", "db5"]);
     let plan = bed.plan();
     assert_eq!(plan.refusals.len(), 1);
@@ -199,7 +199,7 @@ fn two_members_that_do_not_run_are_forgotten_one_after_another() {
 }
 
 #[test]
-fn one_that_does_not_run_is_forgotten_before_one_that_runs_leaves() {
+fn a_member_that_is_down_is_forgotten_before_one_that_runs_leaves() {
     let mut bed = in_use(&["db1", "db2", "db3", "db4", "db5"], &["db3", "db4", "db5"]);
     bed.inject(&crash("db2"));
     bed.converge_from_everywhere();
@@ -208,15 +208,15 @@ fn one_that_does_not_run_is_forgotten_before_one_that_runs_leaves() {
 }
 
 #[test]
-fn nobody_leaves_before_the_newcomer_has_joined() {
+fn nobody_leaves_before_the_new_member_has_joined() {
     let mut bed = in_use(&["db1", "db2", "db3"], &REST);
     bed.unreachable.push(host("db4"));
     assert_snapshot!(bed.shown());
 }
 
-/// Three members and a newcomer: while one of the three is away, two of four would be no majority.
+/// Three members and a new one: while one of the three is away, two of four would be no majority.
 #[test]
-fn nobody_joins_while_a_member_that_stays_is_away() {
+fn nobody_joins_while_a_member_that_stays_is_down() {
     let mut bed = in_use(&["db1", "db2", "db3"], &FOUR);
     let tasks = bed.plan().tasks;
     bed.inject(&crash("db3"));
