@@ -1,4 +1,4 @@
-//! What case tests do with the world: facts of all hosts at once, tasks carried out with their gates, and hands on the
+//! What case tests do with the cluster: facts of all hosts at once, tasks carried out with their gates, and hands on the
 //! hosts' files and servers.
 
 use plan::{Facts, Gate, HostFacts, Verdict};

@@ -99,22 +99,22 @@ fn service(members: usize, more: &str) -> Box<dyn Service> {
     cases::service(KINDS, &inventory(members, more))
 }
 
-fn plan(service: &dyn Service, world: &Cluster, allow: &[&str]) -> StepPlan {
-    plan_steps_allowing(service, &STEPS, &world.facts(service), allow)
+fn plan(service: &dyn Service, cluster: &Cluster, allow: &[&str]) -> StepPlan {
+    plan_steps_allowing(service, &STEPS, &cluster.facts(service), allow)
 }
 
 /// Carries the whole plan out; the first gate that does not pass ends it.
-fn apply(service: &dyn Service, world: &mut Cluster, allow: &[&str]) -> Result<(), String> {
-    let plan = plan(service, world, allow);
+fn apply(service: &dyn Service, cluster: &mut Cluster, allow: &[&str]) -> Result<(), String> {
+    let plan = plan(service, cluster, allow);
     plan.tasks
         .iter()
-        .try_for_each(|task| world.perform(service, task))
+        .try_for_each(|task| cluster.perform(service, task))
 }
 
 /// Carries the plan out, and finds nothing to do afterwards.
-fn converge(service: &dyn Service, world: &mut Cluster, allow: &[&str]) {
-    apply(service, world, allow).expect("every gate passes");
-    let left = plan(service, world, &[]);
+fn converge(service: &dyn Service, cluster: &mut Cluster, allow: &[&str]) {
+    apply(service, cluster, allow).expect("every gate passes");
+    let left = plan(service, cluster, &[]);
     assert!(
         left.tasks.is_empty() && left.refusals.is_empty() && left.unplanned.is_empty(),
         "{}",
@@ -123,9 +123,9 @@ fn converge(service: &dyn Service, world: &mut Cluster, allow: &[&str]) {
 }
 
 /// Cuts the plan off after each of its tasks, and lets the next plans finish it: with the same consents the first.
-fn converge_from_everywhere(service: &dyn Service, world: &Cluster, allow: &[&str]) {
-    let tasks = plan(service, world, allow).tasks;
-    let mut so_far = world.clone();
+fn converge_from_everywhere(service: &dyn Service, cluster: &Cluster, allow: &[&str]) {
+    let tasks = plan(service, cluster, allow).tasks;
+    let mut so_far = cluster.clone();
     for done in 0..=tasks.len() {
         if let Some(task) = done.checked_sub(1).map(|last| &tasks[last]) {
             // A gate is not waited for by a run that died.
@@ -148,7 +148,7 @@ fn converge_from_everywhere(service: &dyn Service, world: &Cluster, allow: &[&st
 
 /// Mirrors that our own plan has built.
 fn built(service: &dyn Service) -> Cluster {
-    let mut world = Cluster::bare(service.hosts().len());
-    converge(service, &mut world, &[]);
-    world
+    let mut cluster = Cluster::bare(service.hosts().len());
+    converge(service, &mut cluster, &[]);
+    cluster
 }

@@ -1,4 +1,4 @@
-//! The world itself, where things take time: what the kind and the simulation rely on.
+//! The cluster itself, where things take time: what the kind and the simulation rely on.
 
 use insta::assert_snapshot;
 use protocol::{Operation, UnitVerb};
@@ -15,156 +15,159 @@ const PACE: Pace = Pace {
     copy_us: 3 * SECOND,
 };
 
-/// Mirrors as our plan builds them, just started in a world in which things take time.
+/// Mirrors as our plan builds them, just started in a cluster in which things take time.
 fn started() -> Cluster {
     let quick = super::built(&*super::service(3, ""));
-    let mut world = Cluster::new(&["db1", "db2", "db3"], PACE);
-    for (node, built) in world.nodes.iter_mut().zip(&quick.nodes) {
+    let mut cluster = Cluster::new(&["db1", "db2", "db3"], PACE);
+    for (node, built) in cluster.nodes.iter_mut().zip(&quick.nodes) {
         node.machine.files.clone_from(&built.machine.files);
         node.unit().is_enabled = true;
     }
-    world.advance(SECOND);
+    cluster.advance(SECOND);
     for name in ["db1", "db2", "db3"] {
-        world.start(name);
+        cluster.start(name);
     }
-    world
+    cluster
 }
 
 /// The same, linked.
 fn paced() -> Cluster {
-    let mut world = started();
-    world.advance(60 * SECOND);
-    world
+    let mut cluster = started();
+    cluster.advance(60 * SECOND);
+    cluster
 }
 
-fn serving(world: &Cluster) -> Vec<String> {
-    world.serving().iter().map(ToString::to_string).collect()
+fn serving(cluster: &Cluster) -> Vec<String> {
+    cluster.serving().iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn a_started_server_answers_later_and_serves_once_it_has_caught_up() {
-    let mut world = paced();
-    assert_eq!((serving(&world).len(), world.needed()), (3, 2));
-    world.inject(&Fault::Crash(host("db2")));
-    assert_eq!(serving(&world), ["db1", "db3"]);
-    world.inject(&Fault::Revive(host("db2")));
-    world.advance(61 * SECOND);
-    assert_eq!(serving(&world), ["db1", "db3"]);
-    world.advance(70 * SECOND);
-    assert_eq!(serving(&world).len(), 3);
+    let mut cluster = paced();
+    assert_eq!((serving(&cluster).len(), cluster.needed()), (3, 2));
+    cluster.inject(&Fault::Crash(host("db2")));
+    assert_eq!(serving(&cluster), ["db1", "db3"]);
+    cluster.inject(&Fault::Revive(host("db2")));
+    cluster.advance(61 * SECOND);
+    assert_eq!(serving(&cluster), ["db1", "db3"]);
+    cluster.advance(70 * SECOND);
+    assert_eq!(serving(&cluster).len(), 3);
 }
 
 #[test]
-fn a_server_that_was_only_starting_when_it_was_looked_at_is_not_restarted() {
-    let (service, mut world) = (super::service(3, "capacity = 5000\n"), paced());
+fn a_server_that_was_only_starting_when_it_was_observed_is_not_restarted() {
+    let (service, mut cluster) = (super::service(3, "capacity = 5000\n"), paced());
     for trouble in [Fault::Crash, Fault::Revive] {
-        world.inject(&trouble(host("db2")));
+        cluster.inject(&trouble(host("db2")));
     }
-    let plan = super::plan(&*service, &world, &[]);
+    let plan = super::plan(&*service, &cluster, &[]);
     let mut restarts = plan
         .tasks
         .iter()
         .filter(|task| task.title == "restart ssdb-sessions.service");
     let first = restarts.next().unwrap();
     assert_eq!(first.host.as_str(), "db2");
-    world.advance(70 * SECOND);
-    assert_eq!(serving(&world).len(), 3);
+    cluster.advance(70 * SECOND);
+    assert_eq!(serving(&cluster).len(), 3);
     assert_eq!(
-        world.perform(&*service, first).unwrap_err(),
+        cluster.perform(&*service, first).unwrap_err(),
         "changed since the plan: db2 still does not answer"
     );
 }
 
 #[test]
-fn whoever_was_restarted_has_caught_up_whatever_clients_write_meanwhile() {
-    let mut world = paced();
+fn a_restarted_member_has_caught_up_whatever_clients_write_meanwhile() {
+    let mut cluster = paced();
     for name in ["db1", "db2"] {
-        world.set(name, "key", Some("x"));
+        cluster.set(name, "key", Some("x"));
     }
-    world.advance(70 * SECOND);
+    cluster.advance(70 * SECOND);
     let restart = Operation::Unit {
         name: UNIT.to_owned(),
         verbs: vec![UnitVerb::Restart],
     };
-    world.operate(&host("db3"), &restart).unwrap().unwrap();
+    cluster.operate(&host("db3"), &restart).unwrap().unwrap();
     for at in 0..100 {
-        world.set(["db1", "db2"][at % 2], "key", Some("x"));
-        world.advance(70 * SECOND + i64::try_from(at).unwrap() * SECOND / 5);
+        cluster.set(["db1", "db2"][at % 2], "key", Some("x"));
+        cluster.advance(70 * SECOND + i64::try_from(at).unwrap() * SECOND / 5);
     }
-    assert_eq!(serving(&world).len(), 3);
+    assert_eq!(serving(&cluster).len(), 3);
 }
 
 #[test]
-fn a_write_is_on_all_in_the_end_whoever_crashes_next() {
-    let mut world = paced();
+fn a_write_is_on_all_in_the_end_whichever_member_crashes_next() {
+    let mut cluster = paced();
     for value in 0..3 {
-        assert!(world.write(value));
-        world.inject(&Fault::Crash(host(&format!("db{}", value + 1))));
-        world.inject(&Fault::Revive(host(&format!("db{}", value + 1))));
+        assert!(cluster.write(value));
+        cluster.inject(&Fault::Crash(host(&format!("db{}", value + 1))));
+        cluster.inject(&Fault::Revive(host(&format!("db{}", value + 1))));
         let now = (100 + 20 * i64::try_from(value).unwrap()) * SECOND;
-        world.advance(now);
-        assert!(world.has_value(value), "{value}");
+        cluster.advance(now);
+        assert!(cluster.has_value(value), "{value}");
     }
-    assert!(!world.has_value(7));
-    assert_eq!(world.violations().len(), 0);
+    assert!(!cluster.has_value(7));
+    assert_eq!(cluster.violations().len(), 0);
 }
 
 #[test]
 fn a_link_to_a_host_that_fell_silent_says_sync_until_its_time_is_over() {
-    let mut world = paced();
-    world.inject(&Fault::Down(host("db1")));
-    world.inject(&Fault::Up(host("db1")));
-    world.advance(100 * SECOND);
-    world.set("db1", "new", Some("x"));
-    world.advance(200 * SECOND);
-    assert_eq!(world.get("db2", "new"), None);
+    let mut cluster = paced();
+    cluster.inject(&Fault::Down(host("db1")));
+    cluster.inject(&Fault::Up(host("db1")));
+    cluster.advance(100 * SECOND);
+    cluster.set("db1", "new", Some("x"));
+    cluster.advance(200 * SECOND);
+    assert_eq!(cluster.get("db2", "new"), None);
     // recv_timeout is 900 s.
-    world.advance(1_000 * SECOND);
-    assert_eq!(world.get("db2", "new").as_deref(), Some("x"));
+    cluster.advance(1_000 * SECOND);
+    assert_eq!(cluster.get("db2", "new").as_deref(), Some("x"));
 }
 
 #[test]
-fn a_copy_from_a_host_that_fell_silent_is_waited_for_until_it_is_begun_anew() {
-    let (service, mut world) = (super::service(3, ""), started());
-    let planned = |world: &Cluster| render(&super::plan(&*service, world, &[]));
-    world.advance(4 * SECOND);
-    world.inject(&Fault::Down(host("db1")));
-    world.inject(&Fault::Up(host("db1")));
-    world.advance(60 * SECOND);
-    assert_eq!(serving(&world), ["db1"]);
-    assert_snapshot!(planned(&world));
-    world.advance(1_000 * SECOND);
-    assert_eq!((planned(&world).as_str(), serving(&world).len()), ("", 3));
+fn a_copy_from_a_host_that_fell_silent_is_waited_for_until_it_begins_again() {
+    let (service, mut cluster) = (super::service(3, ""), started());
+    let planned = |cluster: &Cluster| render(&super::plan(&*service, cluster, &[]));
+    cluster.advance(4 * SECOND);
+    cluster.inject(&Fault::Down(host("db1")));
+    cluster.inject(&Fault::Up(host("db1")));
+    cluster.advance(60 * SECOND);
+    assert_eq!(serving(&cluster), ["db1"]);
+    assert_snapshot!(planned(&cluster));
+    cluster.advance(1_000 * SECOND);
+    assert_eq!((planned(&cluster).as_str(), serving(&cluster).len()), ("", 3));
 }
 
 #[test]
-fn what_was_cut_off_for_a_while_goes_on_by_itself() {
-    let mut world = paced();
-    world.inject(&Fault::Cut(host("db1")));
-    assert_eq!(serving(&world), ["db2", "db3"]);
-    world.set("db1", "new", Some("x"));
-    world.advance(90 * SECOND);
-    assert_eq!(world.get("db2", "new"), None);
-    world.inject(&Fault::Heal(host("db1")));
-    world.advance(91 * SECOND);
-    assert_eq!(world.get("db2", "new").as_deref(), Some("x"));
+fn a_host_that_was_cut_off_for_a_while_goes_on_by_itself() {
+    let mut cluster = paced();
+    cluster.inject(&Fault::Cut(host("db1")));
+    assert_eq!(serving(&cluster), ["db2", "db3"]);
+    cluster.set("db1", "new", Some("x"));
+    cluster.advance(90 * SECOND);
+    assert_eq!(cluster.get("db2", "new"), None);
+    cluster.inject(&Fault::Heal(host("db1")));
+    cluster.advance(91 * SECOND);
+    assert_eq!(cluster.get("db2", "new").as_deref(), Some("x"));
 }
 
 #[test]
-fn whoever_reached_nobody_since_its_start_does_not_serve() {
-    let (service, mut world) = (super::service(3, ""), paced());
-    let away = |world: &Cluster| -> Vec<String> {
-        let away = service.unavailable(&world.facts(&*service));
+fn a_member_that_reached_nobody_since_its_start_does_not_serve() {
+    let (service, mut cluster) = (super::service(3, ""), paced());
+    let away = |cluster: &Cluster| -> Vec<String> {
+        let away = service.unavailable(&cluster.facts(&*service));
         away.iter().map(ToString::to_string).collect()
     };
-    assert!(away(&world).is_empty());
+    assert!(away(&cluster).is_empty());
     let db2 = host("db2");
     for trouble in [Fault::Cut, Fault::Crash, Fault::Revive] {
-        world.inject(&trouble(db2.clone()));
+        cluster.inject(&trouble(db2.clone()));
     }
-    world.advance(70 * SECOND);
-    world.inject(&Fault::Heal(db2));
-    assert_eq!((away(&world), serving(&world).len()), (vec!["db2".to_owned()], 2));
-    world.advance(80 * SECOND);
-    assert_eq!((away(&world), serving(&world).len()), (Vec::new(), 3));
+    cluster.advance(70 * SECOND);
+    cluster.inject(&Fault::Heal(db2));
+    assert_eq!(
+        (away(&cluster), serving(&cluster).len()),
+        (vec!["db2".to_owned()], 2)
+    );
+    cluster.advance(80 * SECOND);
+    assert_eq!((away(&cluster), serving(&cluster).len()), (Vec::new(), 3));
 }

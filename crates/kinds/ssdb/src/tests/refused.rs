@@ -9,92 +9,92 @@ use crate::tests::hosts::{Files as _, Rig as _};
 use cases::render;
 use fakes::ssdb::{Cluster, DIR};
 
-fn standalone(world: &mut Cluster, name: &str) {
+fn standalone(cluster: &mut Cluster, name: &str) {
     let text = format!("work_dir = {DIR}\nserver:\n\tip: 127.0.0.1\n\tport: 4420\nlogger:\n\tlevel: info\n");
-    world.put_file(name, &text);
-    world.make_dir(name);
-    world.start(name);
-    world.set(name, &format!("of-{name}"), Some("x"));
+    cluster.put_file(name, &text);
+    cluster.make_dir(name);
+    cluster.start(name);
+    cluster.set(name, &format!("of-{name}"), Some("x"));
 }
 
 #[test]
 fn two_servers_with_data_are_not_mixed() {
     let service = service(3, "");
-    let mut world = Cluster::bare(3);
-    standalone(&mut world, "db1");
-    standalone(&mut world, "db2");
-    assert_snapshot!(render(&plan(&*service, &world, &[])));
-    let both = plan(&*service, &world, &["ssdb.wipe=db1", "ssdb.wipe=db2"]);
+    let mut cluster = Cluster::bare(3);
+    standalone(&mut cluster, "db1");
+    standalone(&mut cluster, "db2");
+    assert_snapshot!(render(&plan(&*service, &cluster, &[])));
+    let both = plan(&*service, &cluster, &["ssdb.wipe=db1", "ssdb.wipe=db2"]);
     assert!(both.tasks.is_empty());
     assert!(render(&both).contains("the consents cover every host that holds data"));
     let allow = ["ssdb.wipe=db2"];
-    assert_snapshot!(render(&plan(&*service, &world, &allow)));
-    converge_from_everywhere(&*service, &world, &allow);
-    converge(&*service, &mut world, &allow);
-    assert_eq!(world.get("db2", "of-db1").as_deref(), Some("x"));
-    assert_eq!(world.get("db1", "of-db2"), None);
-    assert!(world.node("db2").aside[0].1.data.contains_key("of-db2"));
+    assert_snapshot!(render(&plan(&*service, &cluster, &allow)));
+    converge_from_everywhere(&*service, &cluster, &allow);
+    converge(&*service, &mut cluster, &allow);
+    assert_eq!(cluster.get("db2", "of-db1").as_deref(), Some("x"));
+    assert_eq!(cluster.get("db1", "of-db2"), None);
+    assert!(cluster.node("db2").aside[0].1.data.contains_key("of-db2"));
 }
 
 #[test]
-fn a_newcomer_with_data_does_not_join_mirrors_that_have_some() {
-    let mut world = built(&*service(3, ""));
-    world.set("db1", "user", Some("data"));
-    world.grow(4);
-    standalone(&mut world, "db4");
+fn a_new_member_with_data_does_not_join_mirrors_that_have_some() {
+    let mut cluster = built(&*service(3, ""));
+    cluster.set("db1", "user", Some("data"));
+    cluster.grow(4);
+    standalone(&mut cluster, "db4");
     let four = service(4, "");
-    let refused = plan(&*four, &world, &[]);
+    let refused = plan(&*four, &cluster, &[]);
     assert!(refused.tasks.is_empty());
     assert_snapshot!(render(&refused));
-    converge_from_everywhere(&*four, &world, &["ssdb.wipe=db4"]);
+    converge_from_everywhere(&*four, &cluster, &["ssdb.wipe=db4"]);
 }
 
 #[test]
 fn files_that_the_server_would_not_take_are_left_alone() {
     let service = service(3, "");
-    let mut world = built(&*service);
-    let spaced = world.text("db1").replace("\tip:", "    ip:");
-    world.node("db1").file().text = spaced.clone();
-    assert_snapshot!(render(&plan(&*service, &world, &[])));
-    assert_eq!(world.text("db1"), spaced);
+    let mut cluster = built(&*service);
+    let spaced = cluster.text("db1").replace("\tip:", "    ip:");
+    cluster.node("db1").file().text = spaced.clone();
+    assert_snapshot!(render(&plan(&*service, &cluster, &[])));
+    assert_eq!(cluster.text("db1"), spaced);
 }
 
 #[test]
 fn hosts_without_a_unit_are_told_what_is_missing() {
     let service = service(3, "");
-    let mut world = Cluster::bare(3);
-    world.node("db2").machine.units.clear();
-    let rendered = render(&plan(&*service, &world, &[]));
+    let mut cluster = Cluster::bare(3);
+    cluster.node("db2").machine.units.clear();
+    let rendered = render(&plan(&*service, &cluster, &[]));
     let refused = rendered.lines().find(|line| line.starts_with("refused")).unwrap();
     assert_snapshot!(refused);
 }
 
 #[test]
 fn data_are_not_looked_for_elsewhere_than_the_file_says() {
-    let mut world = built(&*service(3, ""));
+    let mut cluster = built(&*service(3, ""));
     let moved = service(3, "work_dir = \"/data/ssdb\"\n");
-    assert_eq!(plan(&*moved, &world, &[]).refusals.len(), 3);
-    let refused = render(&plan(&*moved, &world, &[]));
+    assert_eq!(plan(&*moved, &cluster, &[]).refusals.len(), 3);
+    let refused = render(&plan(&*moved, &cluster, &[]));
     assert!(
         refused.contains("keeps its data in /usr/local/ssdb/var-sessions, and the inventory says /data/ssdb"),
         "{refused}"
     );
-    world.node("db1").machine.files.clear();
+    cluster.node("db1").machine.files.clear();
 }
 
 #[test]
 fn a_last_line_that_was_cut_gets_its_newline() {
     let service = service(3, "");
-    let mut world = built(&*service);
-    let text = world.text("db1");
-    world.put_file("db1", text.trim_end());
-    let rendered = render(&plan(&*service, &world, &[]));
+    let mut cluster = built(&*service);
+    let text = cluster.text("db1");
+    cluster.put_file("db1", text.trim_end());
+    let rendered = render(&plan(&*service, &cluster, &[]));
     assert!(
         rendered.contains("without it the server drops the line's last character"),
         "{rendered}"
     );
-    converge(&*service, &mut world, &[]);
-    assert!(world.text("db1").ends_with('\n'));
+    converge(&*service, &mut cluster, &[]);
+    assert!(cluster.text("db1").ends_with('\n'));
 }
 
 #[test]

@@ -10,120 +10,122 @@ use fakes::ssdb::Cluster;
 #[test]
 fn a_stalled_link_stops_the_rollout_at_its_canary_and_is_healed_by_the_next_plan() {
     let service = service(3, "capacity = 5000\n");
-    let mut world = built(&*super::service(3, ""));
-    world.stall("db3", "db2");
+    let mut cluster = built(&*super::service(3, ""));
+    cluster.stall("db3", "db2");
     // The link says SYNC, so nothing shows.
-    assert_eq!(render(&plan(&*super::service(3, ""), &world, &[])), "");
-    let stopped = apply(&*service, &mut world, &[]).unwrap_err();
+    assert_eq!(render(&plan(&*super::service(3, ""), &cluster, &[])), "");
+    let stopped = apply(&*service, &mut cluster, &[]).unwrap_err();
     assert_snapshot!(stopped);
-    assert_snapshot!(render(&plan(&*service, &world, &[])));
-    converge_from_everywhere(&*service, &world, &[]);
-    converge(&*service, &mut world, &[]);
+    assert_snapshot!(render(&plan(&*service, &cluster, &[])));
+    converge_from_everywhere(&*service, &cluster, &[]);
+    converge(&*service, &mut cluster, &[]);
 }
 
 #[test]
 fn a_link_that_is_far_behind_is_tried() {
     let service = service(3, "max_lag = 2\n");
-    let mut world = built(&*service);
-    world.stall("db3", "db2");
+    let mut cluster = built(&*service);
+    cluster.stall("db3", "db2");
     for at in 0..5 {
-        world.set("db2", &at.to_string(), Some("x"));
+        cluster.set("db2", &at.to_string(), Some("x"));
     }
-    assert_snapshot!(render(&plan(&*service, &world, &[])));
-    apply(&*service, &mut world, &[]).unwrap_err();
-    converge(&*service, &mut world, &[]);
-    assert_eq!(world.get("db3", "4").as_deref(), Some("x"));
+    assert_snapshot!(render(&plan(&*service, &cluster, &[])));
+    apply(&*service, &mut cluster, &[]).unwrap_err();
+    converge(&*service, &mut cluster, &[]);
+    assert_eq!(cluster.get("db3", "4").as_deref(), Some("x"));
 }
 
 /// db3 was down while the others made more changes than their binlogs keep.
 fn fallen_behind() -> Cluster {
-    let mut world = built(&*service(3, "capacity = 20\n"));
-    world.set("db3", "old", Some("x"));
-    world.stop("db3");
+    let mut cluster = built(&*service(3, "capacity = 20\n"));
+    cluster.set("db3", "old", Some("x"));
+    cluster.stop("db3");
     for at in 0..30 {
-        world.set("db1", &(at % 3).to_string(), Some("x"));
+        cluster.set("db1", &(at % 3).to_string(), Some("x"));
     }
-    world.start("db3");
-    world
+    cluster.start("db3");
+    cluster
 }
 
 #[test]
-fn a_mirror_that_fell_behind_is_filled_anew_with_consent() {
+fn a_mirror_that_fell_behind_is_filled_again_with_consent() {
     let service = service(3, "capacity = 20\n");
-    let mut world = fallen_behind();
-    assert_snapshot!(render(&plan(&*service, &world, &[])));
+    let mut cluster = fallen_behind();
+    assert_snapshot!(render(&plan(&*service, &cluster, &[])));
     let allow = ["ssdb.wipe=db3"];
-    assert_snapshot!(render(&plan(&*service, &world, &allow)));
-    converge_from_everywhere(&*service, &world, &allow);
-    converge(&*service, &mut world, &allow);
-    assert_eq!(world.get("db3", "2").as_deref(), Some("x"));
-    assert_eq!(world.get("db3", "old").as_deref(), Some("x"));
+    assert_snapshot!(render(&plan(&*service, &cluster, &allow)));
+    converge_from_everywhere(&*service, &cluster, &allow);
+    converge(&*service, &mut cluster, &allow);
+    assert_eq!(cluster.get("db3", "2").as_deref(), Some("x"));
+    assert_eq!(cluster.get("db3", "old").as_deref(), Some("x"));
     // Nothing is thrown away.
-    assert_eq!(world.node("db3").aside.len(), 1);
+    assert_eq!(cluster.node("db3").aside.len(), 1);
 }
 
 #[test]
 fn others_wait_for_a_mirror_that_fell_behind() {
     let service = service(3, "capacity = 21\n");
-    let world = fallen_behind();
-    let refused = plan(&*service, &world, &[]);
+    let cluster = fallen_behind();
+    let refused = plan(&*service, &cluster, &[]);
     assert!(
         refused.tasks.iter().all(|task| !task.disrupts),
         "{}",
         render(&refused)
     );
     assert_eq!(refused.unplanned.len(), 2, "{}", render(&refused));
-    converge_from_everywhere(&*service, &world, &["ssdb.wipe=db3"]);
+    converge_from_everywhere(&*service, &cluster, &["ssdb.wipe=db3"]);
 }
 
 #[test]
 fn of_two_that_fell_behind_none_is_filled_from_the_other() {
     let service = service(3, "capacity = 20\n");
-    let mut world = built(&*service);
+    let mut cluster = built(&*service);
     for at in 0..30 {
-        world.set("db1", &format!("a{}", at % 3), Some("x"));
+        cluster.set("db1", &format!("a{}", at % 3), Some("x"));
     }
     for name in ["db2", "db3"] {
-        world.stop(name);
+        cluster.stop(name);
     }
     for at in 0..30 {
-        world.set("db1", &format!("b{}", at % 3), Some("x"));
+        cluster.set("db1", &format!("b{}", at % 3), Some("x"));
     }
     for name in ["db2", "db3"] {
-        world.start(name);
+        cluster.start(name);
     }
-    assert_snapshot!(render(&plan(&*service, &world, &[])));
+    assert_snapshot!(render(&plan(&*service, &cluster, &[])));
     // One consent fills one; the other follows with its own.
-    let one = plan(&*service, &world, &["ssdb.wipe=db2"]);
+    let one = plan(&*service, &cluster, &["ssdb.wipe=db2"]);
     assert_eq!(one.refusals.len(), 1);
-    assert!(apply(&*service, &mut world, &["ssdb.wipe=db2"]).is_ok() || !world.node("db2").aside.is_empty());
-    let _ = apply(&*service, &mut world, &["ssdb.wipe=db3"]);
-    converge(&*service, &mut world, &[]);
-    assert_eq!(world.get("db3", "b2").as_deref(), Some("x"));
+    assert!(
+        apply(&*service, &mut cluster, &["ssdb.wipe=db2"]).is_ok() || !cluster.node("db2").aside.is_empty()
+    );
+    let _ = apply(&*service, &mut cluster, &["ssdb.wipe=db3"]);
+    converge(&*service, &mut cluster, &[]);
+    assert_eq!(cluster.get("db3", "b2").as_deref(), Some("x"));
 }
 
 #[test]
-fn a_rebuilt_member_goes_past_what_the_others_remember_of_it() {
+fn a_rebuilt_member_overtakes_the_changes_that_others_remember_of_it() {
     let service = service(3, "");
-    let mut world = built(&*service);
+    let mut cluster = built(&*service);
     for at in 0..9 {
-        world.set("db3", "key", Some(&at.to_string()));
+        cluster.set("db3", "key", Some(&at.to_string()));
     }
-    world.stop("db3");
-    *world.node("db3") = Cluster::bare(3).nodes.pop().unwrap();
-    assert_snapshot!(render(&plan(&*service, &world, &[])));
-    converge_from_everywhere(&*service, &world, &[]);
-    converge(&*service, &mut world, &[]);
-    assert_eq!(world.get("db3", "key").as_deref(), Some("8"));
-    world.set("db3", "new", Some("x"));
-    assert_eq!(world.get("db1", "new").as_deref(), Some("x"));
+    cluster.stop("db3");
+    *cluster.node("db3") = Cluster::bare(3).nodes.pop().unwrap();
+    assert_snapshot!(render(&plan(&*service, &cluster, &[])));
+    converge_from_everywhere(&*service, &cluster, &[]);
+    converge(&*service, &mut cluster, &[]);
+    assert_eq!(cluster.get("db3", "key").as_deref(), Some("8"));
+    cluster.set("db3", "new", Some("x"));
+    assert_eq!(cluster.get("db1", "new").as_deref(), Some("x"));
 }
 
 #[test]
 fn status_tells_what_is_wrong_with_whom() {
     let service = service(3, "capacity = 20\n");
-    let show = |world: &Cluster| {
-        let status = service.status(&world.facts(&*service));
+    let show = |cluster: &Cluster| {
+        let status = service.status(&cluster.facts(&*service));
         let lines = status.members.iter().map(|member| {
             format!(
                 "{} {} {:?} [{}] {}",
@@ -137,10 +139,10 @@ fn status_tells_what_is_wrong_with_whom() {
             lines.collect::<Vec<_>>().join("\n")
         )
     };
-    let mut world = built(&*service);
-    let healthy = show(&world);
-    world.stop("db2");
-    let lame = show(&world);
+    let mut cluster = built(&*service);
+    let healthy = show(&cluster);
+    cluster.stop("db2");
+    let lame = show(&cluster);
     let behind = show(&fallen_behind());
     assert_snapshot!([healthy, lame, behind].join("\n\n"));
 }
