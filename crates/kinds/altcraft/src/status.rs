@@ -1,4 +1,4 @@
-//! The state that `clusterctl status` shows, the budget, and what a plan rests on.
+//! The state that `clusterctl status` shows, the budget, and the basis of a plan.
 
 use std::collections::BTreeSet;
 
@@ -107,7 +107,7 @@ fn health(settings: &Settings, member: &Member<'_>, run: &Run<'_>) -> (Health, S
     (Health::Healthy, version.unwrap_or_default())
 }
 
-/// What a plan rests on: where the masters run, as far as the processes logged it.
+/// The basis of a plan: where the masters run, as far as the processes logged it.
 pub(crate) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
     let view = View::new(settings, facts);
     let masters = Program::ALL.map(|program| {

@@ -1,4 +1,4 @@
-//! The state that `clusterctl status` shows, and what a plan rests on.
+//! The state that `clusterctl status` shows, and the basis of a plan.
 
 use plan::{Basis, Facts, Health, MemberStatus, ServiceStatus};
 use protocol::facts::UnitFact;
@@ -164,7 +164,7 @@ fn since(unit: Option<&UnitFact>) -> Option<i64> {
     unit.filter(|unit| unit.is_active()).map(|unit| unit.started_us)
 }
 
-/// What a plan rests on: the master, and the failovers since, as far as engines and sentinels tell; nothing where no member
+/// The basis of a plan: the master, and the failovers since, as far as engines and sentinels tell; nothing where no member
 /// has a role yet.
 pub(crate) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
     let view = View::new(settings, facts);

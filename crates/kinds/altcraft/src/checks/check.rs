@@ -10,7 +10,7 @@ use crate::observe::View;
 use crate::rules::startup::{has_one_master, has_started, members_serve, serves};
 use crate::settings::{Program, Settings};
 
-/// What a gate asks of the facts.
+/// A check: the condition on facts that a gate waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Check {
     /// The process runs with the main.json that its host should have.
@@ -53,7 +53,7 @@ impl FromStr for Check {
     }
 }
 
-/// What a check says of the facts.
+/// Judges a check by the facts.
 pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     kit::checks::judge(check, |check: Check| {
         let view = View::new(settings, facts);

@@ -44,7 +44,7 @@ pub(crate) fn config(settings: &Settings) -> FileQuery {
     let secrets: Vec<&SecretId> = logins.map(|login| &login.password).collect();
     let words = SECRET_WORDS.join("|");
     let string = r#""((?:[^"\\]|\\.)*)""#;
-    // A line that is a string and nothing else is an element of an array, or a value whose key stands on another line.
+    // A line that is a string and nothing else is an element of an array, or a value whose key is on another line.
     let masks = [
         format!(r#"(?i)"[^"]*(?:{words})[^"]*"\s*:\s*{string}"#),
         format!(r"^\s*:?\s*{string}\s*,?\s*$"),

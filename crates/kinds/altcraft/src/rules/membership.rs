@@ -1,4 +1,4 @@
-//! Former members, and masters of nobody knows which platform.
+//! Former members, and masters of unknown platforms.
 
 use super::main_json::uses_same_databases;
 use crate::observe::{Member, Run, View};

@@ -119,7 +119,7 @@ impl Finder<'_> {
         }
     }
 
-    /// What the service offers. Its own mistakes are reported where it is read for itself.
+    /// The offer of the service. Mistakes in its settings are reported where it is read for itself.
     fn offered(&self, service: &ServiceDecl, kind: &str, place: Span) -> Option<Use> {
         let findings = Findings::default();
         let quiet = ReadCx {

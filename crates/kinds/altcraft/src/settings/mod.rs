@@ -16,7 +16,7 @@ pub(crate) use read::read;
 pub(crate) use reader_groups::Groups;
 pub(crate) use uses::{Use, Uses};
 
-/// What the inventory says of the platform.
+/// The settings of the platform.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) name: ServiceName,

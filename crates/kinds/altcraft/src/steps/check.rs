@@ -46,7 +46,7 @@ fn without_unit<'v, 'a>(member: &'v Member<'a>) -> Option<&'v Run<'a>> {
     runs.find(|run| run.unit.as_ref().is_ok_and(|unit| !unit.exists()))
 }
 
-/// What is wrong with a main.json, and how to resolve it; `None` where it is not known.
+/// Why a main.json cannot be changed, and how to resolve it; `None` where that is not known.
 fn file_trouble(path: &str, trouble: FileTrouble) -> Option<(String, String)> {
     let (why, resolve) = match trouble {
         FileTrouble::Unknown(_) => return None,
@@ -61,7 +61,7 @@ fn file_trouble(path: &str, trouble: FileTrouble) -> Option<(String, String)> {
         ),
         FileTrouble::Merge(error @ MergeError::NotJson { .. }) => (
             format!("{path} is not JSON: {error}"),
-            "correct it by hand: nobody can guess the meaning of a file that cannot be read",
+            "correct it by hand: a file that cannot be read is not guessed at",
         ),
         FileTrouble::Merge(error) => (format!("{path}: {error}"), "correct it by hand"),
     };

@@ -69,7 +69,7 @@ fn note(settings: &Settings, member: &Member<'_>, all: &mut StepPlan) {
 }
 
 /// Warns where none of a list's old places stays: members leave a database only when every host was restarted with the new
-/// places, and nobody waits with hosts that the inventory does not have.
+/// places, and hosts that the inventory does not have are switched off at any time.
 fn note_lost_places(settings: &Settings, member: &Member<'_>, all: &mut StepPlan) {
     let is_known = |name: &str| settings.known.iter().any(|host| host.as_str() == name);
     for (key, want) in desired(settings, &settings.hosts, member.host) {

@@ -11,12 +11,12 @@ use crate::rules::{member_removal, replication, sentinels};
 use crate::settings::Settings;
 use kit::checks::until;
 
-/// What a gate asks of the facts.
+/// A check: the condition on facts that a gate waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Check {
     /// A member answers with our password, and where it is a replica, has caught up with its master.
     MemberServing,
-    /// The same for the node that becomes the master before anybody follows it.
+    /// The same for the node that becomes the master before it has replicas.
     MasterServing,
     /// Each replica that follows the master has all that it has.
     ReplicasLevel,
@@ -49,7 +49,7 @@ kit::spell_checks!(Check {
     "forgotten=" + Forgotten
 });
 
-/// What a check says of the facts.
+/// Judges a check by the facts.
 pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
     kit::checks::judge(check, |check: Check| {
         check.judge(&View::new(settings, facts), host)

@@ -1,4 +1,4 @@
-//! What an engine answers.
+//! An engine, as it answers.
 
 use std::collections::BTreeMap;
 use std::fmt;

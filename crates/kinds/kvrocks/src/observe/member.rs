@@ -31,7 +31,7 @@ pub(crate) struct Member<'a> {
     /// The directives of its sentinel's file; `None` where there is no file.
     pub(crate) sentinel_directives: Option<Directives>,
     pub(crate) sentinel: Probe<Sentinel>,
-    /// Whether nothing stands where a packaged engine keeps its data.
+    /// Whether nothing exists where a packaged engine keeps its data.
     pub(crate) has_no_data_files: bool,
 }
 

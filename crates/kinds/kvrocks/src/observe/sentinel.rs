@@ -1,4 +1,4 @@
-//! What a sentinel answers.
+//! A sentinel, as it answers.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub(crate) struct Sentinel {
     pub(crate) others: Vec<Instance>,
     /// Our master's replicas.
     pub(crate) replicas: Vec<Instance>,
-    /// What CKQUORUM says: its words, as an error where there is no quorum.
+    /// CKQUORUM's answer; an error where there is no quorum.
     pub(crate) quorum: Result<String, String>,
 }
 

@@ -4,7 +4,7 @@ use crate::observe::{Engine, Member, View};
 use formats::directives::unquoted;
 use kit::Probe;
 
-/// Whether an engine that does not answer has no data for certain: nothing stands where its package keeps data, and its
+/// Whether an engine that does not answer has no data for certain: nothing exists where its package keeps data, and its
 /// file does not put them elsewhere.
 pub(crate) fn has_no_data(view: &View<'_>, member: &Member<'_>) -> bool {
     let says = |key: &str, value: &str| {

@@ -92,7 +92,7 @@ pub(crate) fn desired_live(member: &Member<'_>, file: &Directives) -> Result<Vec
     Ok(desired)
 }
 
-/// Writes over whatever stands there by then: a package of this plan brings the file, and starts what rewrites it.
+/// Writes over any file that exists by then: a package of this plan brings the file, and starts what rewrites it.
 pub(crate) fn over_any_file(task: &mut Task) {
     let action = task.action.as_mut();
     if let Some(Operation::WriteFile { was, .. }) = action.map(|action| &mut action.operation) {

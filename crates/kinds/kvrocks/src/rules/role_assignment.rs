@@ -11,7 +11,7 @@ use kit::{Cx, Probe};
 /// The consent that lets a member's own data be replaced by the master's.
 pub(crate) const RESYNC: &str = "kvrocks.resync";
 
-/// What becomes of a member.
+/// The role that a member gets.
 pub(crate) enum Assignment {
     /// It is the master, or becomes it.
     Master,

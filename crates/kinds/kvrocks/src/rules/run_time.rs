@@ -1,8 +1,8 @@
-//! What running engines take by CONFIG SET.
+//! Directives that running engines accept by CONFIG SET.
 
 use formats::engine::Engine;
 
-/// Whether the running engine takes the setting by CONFIG SET.
+/// Whether the running engine accepts the directive by CONFIG SET.
 ///
 /// Redis and Valkey: what is neither `IMMUTABLE_CONFIG` in `config.c` nor `port` and `bind`, which are set at run
 /// time only since 7.0 and would move the server under its clients. Kvrocks: the fields that are not `readonly` in

@@ -10,7 +10,7 @@ use formats::engine::Engine;
 use kit::Process;
 pub(crate) use read::read;
 
-/// What the inventory says of a store.
+/// The settings of a store.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) name: ServiceName,
@@ -53,7 +53,7 @@ pub(crate) struct Directive {
     pub(crate) values: Vec<String>,
 }
 
-/// What the inventory says of the sentinels.
+/// The settings of its sentinels.
 #[derive(Debug, Clone)]
 pub(crate) struct Sentinel {
     pub(crate) master_name: String,

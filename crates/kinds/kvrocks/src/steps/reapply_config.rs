@@ -3,7 +3,7 @@
 //! When Sentinel makes a master a replica it sends CONFIG REWRITE along, and the engine writes what it *runs* with: a
 //! `databases 32` that waited in the file for the restart became 16 again, and a `tcp-backlog` was gone (ran, Redis
 //! 7.0.15; `Config::Rewrite` of Kvrocks does the same). The file as it will be then is not known when the plan is made,
-//! its role least of all, so only these directives are set, by the agent, in the file as it stands then. No secret is
+//! its role least of all, so only these directives are set, by the agent, in the file as it is then. No secret is
 //! among them: passwords are set at run time, and survive.
 
 use plan::Preview;

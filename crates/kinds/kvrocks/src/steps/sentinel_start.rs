@@ -80,7 +80,7 @@ fn plan_member(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Opti
     })
 }
 
-/// What remains to be done after the step `restart`, which starts sentinels before it disrupts any member, and restarts
+/// The need that remains after the step `restart`, which starts sentinels before it disrupts any member, and restarts
 /// them on request.
 fn without_restart_step(mut need: Need, is_started: bool) -> Option<Need> {
     if is_started || need.reason == Reason::Requested {

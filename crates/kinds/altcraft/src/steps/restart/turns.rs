@@ -6,7 +6,7 @@ use crate::rules::role_move::{old_masters, role_moves};
 use crate::settings::Program;
 use kit::Cx;
 
-/// What happens on a host in its turn.
+/// A host's turn.
 pub(super) enum Turn<'v, 'a> {
     /// A former member that has the master's role gives it up.
     GiveUp(&'v Member<'a>),

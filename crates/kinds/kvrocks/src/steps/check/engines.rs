@@ -1,4 +1,4 @@
-//! What is wrong with engines, and what their files cannot change.
+//! Notes on engines, and the refusal of a changed password.
 
 use plan::{Level, Refusal};
 

@@ -1,4 +1,4 @@
-//! What is wrong with sentinels, and what they see.
+//! Notes on sentinels, and on instances that they see down.
 
 use plan::Level;
 

@@ -5,7 +5,7 @@
 //! without it, its sentinel and its engine are stopped and disabled; its data stay where they are. Then the members'
 //! sentinels forget it, one at a time and 30 s apart, for Sentinel counts a majority among all whom it ever met
 //! (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>, "Adding or removing Sentinels"). A sentinel
-//! that was reset tells when that was: `role-reported-time` begins anew (`sentinelResetMaster` in `sentinel.c`).
+//! that was reset tells when that was: `role-reported-time` starts again at 0 (`sentinelResetMaster` in `sentinel.c`).
 
 mod forget;
 mod stop;

@@ -1,4 +1,4 @@
-//! What the engine of a member needs: to be started, restarted, or only enabled.
+//! The need of an engine: to be started, restarted, or only enabled.
 
 use thiserror::Error;
 
@@ -11,7 +11,7 @@ use crate::rules::roles::Roles;
 use crate::rules::rollout::Rollout;
 use kit::{Cx, Need, Probe, Reason, Task, Undecided};
 
-/// What the engine of a member needs.
+/// The need of a member's engine.
 pub(super) struct EngineNeed<'v, 'a> {
     pub(super) member: &'v Member<'a>,
     pub(super) need: Need,
@@ -32,7 +32,7 @@ pub(super) enum NotKnown {
     Config(#[from] NoAddress),
 }
 
-/// What the engine of a member needs; `None` where it needs nothing.
+/// Finds the need of a member's engine; `None` where there is none.
 pub(super) fn engine_need<'v, 'a>(
     view: &View<'a>,
     roles: &Roles,
