@@ -1,8 +1,5 @@
 //! The checks of gates: spelled, read and judged here.
 
-use std::fmt;
-use std::str::FromStr;
-
 use plan::{Facts, Verdict};
 use types::HostName;
 
@@ -23,35 +20,12 @@ pub(crate) enum Check {
     OneMaster(Program),
 }
 
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Started(program) => write!(f, "started {program}"),
-            Self::Serving(program) => write!(f, "serving {program}"),
-            Self::OthersServe => f.write_str("others-serve"),
-            Self::OneMaster(program) => write!(f, "one-master {program}"),
-        }
-    }
-}
-
-impl FromStr for Check {
-    type Err = ();
-
-    fn from_str(spelling: &str) -> Result<Self, ()> {
-        if spelling == "others-serve" {
-            return Ok(Self::OthersServe);
-        }
-        let (check, name) = spelling.split_once(' ').ok_or(())?;
-        let mut programs = Program::ALL.into_iter();
-        let program = programs.find(|program| program.name() == name).ok_or(())?;
-        match check {
-            "started" => Ok(Self::Started(program)),
-            "serving" => Ok(Self::Serving(program)),
-            "one-master" => Ok(Self::OneMaster(program)),
-            _ => Err(()),
-        }
-    }
-}
+kit::spell_checks!(Check {
+    "others-serve" => OthersServe;
+    "started " + Started,
+    "serving " + Serving,
+    "one-master " + OneMaster
+});
 
 /// Judges a check by the facts.
 pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {

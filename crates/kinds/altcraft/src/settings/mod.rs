@@ -8,6 +8,7 @@ mod reader_groups;
 mod uses;
 
 use std::fmt;
+use std::str::FromStr;
 
 use types::{HostName, ServiceName};
 
@@ -84,6 +85,15 @@ impl Program {
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl FromStr for Program {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        let mut programs = Self::ALL.into_iter();
+        programs.find(|program| program.name() == name).ok_or(())
     }
 }
 
