@@ -63,8 +63,12 @@ pub(crate) fn drifts(member: &Member<'_>, engine: &Engine) -> Result<Vec<Drift>,
 fn is_in_force(desired: &Directive, live: &[String]) -> bool {
     let live = normal(&live.join(" "));
     if desired.key == "client-output-buffer-limit" {
-        // The live value has all classes, the desired one those that it changes.
-        return desired.values.iter().all(|value| live.contains(&normal(value)));
+        // The live value has all classes in a row, the desired one those that it changes.
+        let live = format!(" {live} ");
+        return desired
+            .values
+            .iter()
+            .all(|value| live.contains(&format!(" {} ", normal(value))));
     }
     normal(&desired.values.join(" ")) == live
 }
@@ -74,4 +78,23 @@ fn is_in_force(desired: &Directive, live: &[String]) -> bool {
 pub(crate) fn unknown_keys<'s>(settings: &'s Settings, engine: &Engine) -> Vec<&'s str> {
     let keys = settings.directives.iter().map(|directive| directive.key.as_str());
     keys.filter(|key| engine.config(key).is_none()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_only_begins_like_the_live_one_is_not_in_force() {
+        let live = ["normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60".to_owned()];
+        let is_in_force = |value: &str| {
+            let desired = Directive {
+                key: "client-output-buffer-limit".to_owned(),
+                values: vec![value.to_owned()],
+            };
+            is_in_force(&desired, &live)
+        };
+        assert!(is_in_force("pubsub 33554432 8388608 60"));
+        assert!(!is_in_force("pubsub 33554432 8388608 6"));
+    }
 }
