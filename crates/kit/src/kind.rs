@@ -18,7 +18,7 @@ pub trait Kind: Sync {
     fn steps(&self) -> Vec<&'static str>;
 
     /// Reads the settings of a service. What is wrong goes to the findings, and then there is no service.
-    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>>;
+    fn read(&'static self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>>;
 }
 
 /// What a kind may look at while it reads settings.

@@ -17,6 +17,7 @@ mod rollout;
 mod service;
 mod step;
 mod steps;
+mod table;
 mod unit;
 
 pub use file::{DesiredFile, hash};
@@ -30,6 +31,7 @@ pub use rollout::{Turn, majority};
 pub use service::Service;
 pub use step::{Cx, Step, StepPlan, Task, action, each_host};
 pub use steps::{PlanStep, Steps};
+pub use table::{Identity, KindTable, Special};
 pub use unit::{
     ASKED, Need, Process, Reason, Undecided, is_newer, is_reached_by_none, verbs_to_retire, verbs_to_run,
 };

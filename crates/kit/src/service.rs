@@ -60,7 +60,7 @@ pub trait Service: Send + Sync {
     /// How many members may be away at once while the service goes on serving: all but a majority, unless a kind knows
     /// better.
     fn tolerates(&self) -> usize {
-        self.hosts().len().saturating_sub(1) / 2
+        minority(self.hosts())
     }
 
     /// What its part of a plan rests on: a plan that was saved is not run where that changed.
@@ -70,10 +70,20 @@ pub trait Service: Send + Sync {
 
     /// How many members may be unavailable at once. One, unless a kind knows better.
     fn budget(&self, facts: &Facts) -> Budget {
-        Budget {
-            members: self.hosts().iter().cloned().collect(),
-            max_unavailable: 1,
-            unavailable: self.unavailable(facts),
-        }
+        one_at_a_time(self, facts)
+    }
+}
+
+/// All but a majority.
+pub(crate) fn minority(hosts: &[HostName]) -> usize {
+    hosts.len().saturating_sub(1) / 2
+}
+
+/// The budget of a service that can lose one member at a time.
+pub(crate) fn one_at_a_time<S: Service + ?Sized>(service: &S, facts: &Facts) -> Budget {
+    Budget {
+        members: service.hosts().iter().cloned().collect(),
+        max_unavailable: 1,
+        unavailable: service.unavailable(facts),
     }
 }

@@ -5,10 +5,10 @@ use kit::Kinds;
 
 /// Every kind.
 pub static KINDS: Kinds = Kinds::new(&[
-    &altcraft::Altcraft,
-    &clickhouse::ClickHouse,
-    &kvrocks::Kvrocks,
-    &mongodb::MongoDb,
-    &rabbitmq::RabbitMq,
-    &ssdb::Ssdb,
+    altcraft::KIND,
+    clickhouse::KIND,
+    kvrocks::KIND,
+    mongodb::KIND,
+    rabbitmq::KIND,
+    ssdb::KIND,
 ]);

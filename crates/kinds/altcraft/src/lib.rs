@@ -14,120 +14,61 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use config::ServiceDecl;
-use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
-use protocol::FactQuery;
+use kit::{Identity, Kind, KindTable, Special, Steps};
 use types::{HostName, ServiceName};
 
-use kit::{Cx, Kind, ReadCx, Service, StepPlan, Steps};
 use settings::Settings;
 
-/// The steps, in the order of the built-in playbook.
-static STEPS: Steps<Settings> = Steps::new(&[
-    ("check", steps::check::plan),
-    ("config", steps::config::plan),
-    ("restart", steps::restart::plan),
-    ("leave", steps::leave::plan),
-]);
-
 /// The kind.
-pub struct Altcraft;
+pub const KIND: &dyn Kind = &TABLE;
 
-impl Kind for Altcraft {
-    fn name(&self) -> &'static str {
-        "altcraft"
-    }
+static TABLE: KindTable<Settings> = KindTable {
+    name: "altcraft",
+    playbook: include_str!("../../../../playbooks/altcraft.toml"),
+    steps: Steps::new(&[
+        ("check", steps::check::plan),
+        ("config", steps::config::plan),
+        ("restart", steps::restart::plan),
+        ("leave", steps::leave::plan),
+    ]),
+    read: settings::read,
+    identity: |settings| Identity {
+        name: &settings.name,
+        hosts: &settings.hosts,
+        others: &settings.others,
+    },
+    vars: |settings| vec![("config", settings.config.clone())],
+    names,
+    queries: observe::queries::all,
+    judge: checks::judge,
+    unavailable: status::unavailable,
+    basis: status::basis,
+    status: status::status,
+    special: Special {
+        uses: Some(uses),
+        budget: Some(status::budget),
+        ..Special::none()
+    },
+};
 
-    fn playbook(&self) -> &'static str {
-        include_str!("../../../../playbooks/altcraft.toml")
+/// main.json has names, as the runbook does.
+fn names(settings: &Settings) -> Vec<HostName> {
+    let used = settings.uses.all().flat_map(|used| &used.offer.endpoints);
+    let mut names = settings.hosts.clone();
+    for host in used.map(|endpoint| &endpoint.host) {
+        if !names.contains(host) {
+            names.push(host.clone());
+        }
     }
-
-    fn steps(&self) -> Vec<&'static str> {
-        STEPS.names()
-    }
-
-    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
-        Some(Box::new(Platform {
-            settings: settings::read(decl, cx)?,
-        }))
-    }
+    names
 }
 
-/// One platform of the inventory.
-struct Platform {
-    settings: Settings,
-}
-
-impl Service for Platform {
-    fn name(&self) -> &ServiceName {
-        &self.settings.name
-    }
-
-    fn kind(&self) -> &'static str {
-        "altcraft"
-    }
-
-    fn hosts(&self) -> &[HostName] {
-        &self.settings.hosts
-    }
-
-    fn others(&self) -> Vec<HostName> {
-        self.settings.others.clone()
-    }
-
-    fn vars(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([("config".to_owned(), self.settings.config.clone())])
-    }
-
-    /// main.json has names, as the runbook does.
-    fn names(&self) -> Vec<HostName> {
-        let used = self.settings.uses.all().flat_map(|used| &used.offer.endpoints);
-        let mut names = self.settings.hosts.clone();
-        for host in used.map(|endpoint| &endpoint.host) {
-            if !names.contains(host) {
-                names.push(host.clone());
-            }
+fn uses(settings: &Settings) -> Vec<ServiceName> {
+    let mut names: Vec<ServiceName> = Vec::new();
+    for used in settings.uses.all() {
+        if !names.contains(&used.service) {
+            names.push(used.service.clone());
         }
-        names
     }
-
-    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        observe::queries::all(&self.settings, host)
-    }
-
-    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        STEPS.plan(step, &self.settings, cx)
-    }
-
-    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        checks::judge(&self.settings, check, host, facts)
-    }
-
-    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        status::unavailable(&self.settings, facts)
-    }
-
-    fn basis(&self, facts: &Facts) -> Vec<Basis> {
-        status::basis(&self.settings, facts)
-    }
-
-    fn status(&self, facts: &Facts) -> ServiceStatus {
-        status::status(&self.settings, facts)
-    }
-
-    fn uses(&self) -> Vec<ServiceName> {
-        let mut names: Vec<ServiceName> = Vec::new();
-        for used in self.settings.uses.all() {
-            if !names.contains(&used.service) {
-                names.push(used.service.clone());
-            }
-        }
-        names
-    }
-
-    fn budget(&self, facts: &Facts) -> Budget {
-        status::budget(&self.settings, facts)
-    }
+    names
 }

@@ -14,141 +14,82 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use kit::{Endpoint, Identity, Kind, KindTable, Login, Offer, Special, Steps};
+use plan::{Budget, Facts};
 
-use config::ServiceDecl;
-use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
-use protocol::FactQuery;
-use types::{HostName, ServiceName};
-
-use kit::{Cx, StepPlan};
-use kit::{Endpoint, Login, Offer};
-use kit::{Kind, ReadCx, Service, Steps};
 use observe::view::View;
 use rules::coordination::quorum::Quorum;
 use settings::Settings;
 
-/// The steps, in the order of the built-in playbook.
-static STEPS: Steps<Settings> = Steps::new(&[
-    ("check", steps::check::plan),
-    ("zookeeper-config", steps::zookeeper_config::plan),
-    ("zookeeper-start", steps::zookeeper_start::plan),
-    ("config", steps::config::plan),
-    ("start", steps::start::plan),
-    ("zookeeper-restart", steps::zookeeper_restart::plan),
-    ("restart", steps::restart::plan),
-    ("reload", steps::reload::plan),
-    ("replicas", steps::replicas::plan),
-    ("verify", steps::verify::plan),
-    ("leave", steps::leave::plan),
-]);
-
 /// The kind.
-pub struct ClickHouse;
+pub const KIND: &dyn Kind = &TABLE;
 
-impl Kind for ClickHouse {
-    fn name(&self) -> &'static str {
-        "clickhouse"
-    }
+static TABLE: KindTable<Settings> = KindTable {
+    name: "clickhouse",
+    playbook: include_str!("../../../../playbooks/clickhouse.toml"),
+    steps: Steps::new(&[
+        ("check", steps::check::plan),
+        ("zookeeper-config", steps::zookeeper_config::plan),
+        ("zookeeper-start", steps::zookeeper_start::plan),
+        ("config", steps::config::plan),
+        ("start", steps::start::plan),
+        ("zookeeper-restart", steps::zookeeper_restart::plan),
+        ("restart", steps::restart::plan),
+        ("reload", steps::reload::plan),
+        ("replicas", steps::replicas::plan),
+        ("verify", steps::verify::plan),
+        ("leave", steps::leave::plan),
+    ]),
+    read: settings::read,
+    identity: |settings| Identity {
+        name: &settings.name,
+        hosts: &settings.hosts,
+        others: &settings.others,
+    },
+    vars,
+    names: |settings| settings.hosts.clone(),
+    queries: observe::queries::all,
+    judge: checks::judge,
+    unavailable: |settings, facts| {
+        rules::availability::unavailable(&Quorum::of_inventory(&View::new(settings, facts)))
+    },
+    basis: |settings, facts| status::basis(&Quorum::of_inventory(&View::new(settings, facts))),
+    status: |settings, facts| status::status(&Quorum::of_inventory(&View::new(settings, facts))),
+    special: Special {
+        offer: Some(offer),
+        budget: Some(budget),
+        ..Special::none()
+    },
+};
 
-    fn playbook(&self) -> &'static str {
-        include_str!("../../../../playbooks/clickhouse.toml")
-    }
+fn vars(settings: &Settings) -> Vec<(&'static str, String)> {
+    let zookeeper = settings.zookeeper();
+    let package = zookeeper.map_or_else(String::new, |zookeeper| zookeeper.package.clone());
+    vec![
+        ("package", settings.package.clone()),
+        ("zookeeper_package", package),
+    ]
+}
 
-    fn steps(&self) -> Vec<&'static str> {
-        STEPS.names()
-    }
-
-    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
-        Some(Box::new(Cluster {
-            settings: settings::read(decl, cx)?,
-        }))
+/// A former member takes the budget as well while it is removed: it holds a replica until then.
+fn budget(settings: &Settings, facts: &Facts) -> Budget {
+    let members = settings.hosts.iter().chain(&settings.others);
+    Budget {
+        members: members.cloned().collect(),
+        max_unavailable: 1,
+        unavailable: (TABLE.unavailable)(settings, facts),
     }
 }
 
-/// One cluster of the inventory.
-struct Cluster {
-    settings: Settings,
-}
-
-impl Service for Cluster {
-    fn name(&self) -> &ServiceName {
-        &self.settings.name
-    }
-
-    fn kind(&self) -> &'static str {
-        "clickhouse"
-    }
-
-    fn hosts(&self) -> &[HostName] {
-        &self.settings.hosts
-    }
-
-    fn others(&self) -> Vec<HostName> {
-        self.settings.others.clone()
-    }
-
-    fn vars(&self) -> BTreeMap<String, String> {
-        let zookeeper = self.settings.zookeeper();
-        BTreeMap::from([
-            ("package".to_owned(), self.settings.package.clone()),
-            (
-                "zookeeper_package".to_owned(),
-                zookeeper.map_or_else(String::new, |zookeeper| zookeeper.package.clone()),
-            ),
-        ])
-    }
-
-    /// Replicas fetch from each other by name, and the members of the quorum are named as well.
-    fn names(&self) -> Vec<HostName> {
-        self.settings.hosts.clone()
-    }
-
-    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        observe::queries::all(&self.settings, host)
-    }
-
-    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        STEPS.plan(step, &self.settings, cx)
-    }
-
-    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        checks::judge(&self.settings, check, host, facts)
-    }
-
-    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        rules::availability::unavailable(&Quorum::of_inventory(&View::new(&self.settings, facts)))
-    }
-
-    /// A former member takes the budget as well while it is removed: it holds a replica until then.
-    fn budget(&self, facts: &Facts) -> Budget {
-        let members = self.settings.hosts.iter().chain(&self.settings.others);
-        Budget {
-            members: members.cloned().collect(),
-            max_unavailable: 1,
-            unavailable: self.unavailable(facts),
-        }
-    }
-
-    fn basis(&self, facts: &Facts) -> Vec<Basis> {
-        status::basis(&Quorum::of_inventory(&View::new(&self.settings, facts)))
-    }
-
-    fn status(&self, facts: &Facts) -> ServiceStatus {
-        status::status(&Quorum::of_inventory(&View::new(&self.settings, facts)))
-    }
-
-    fn offer(&self) -> Option<Offer> {
-        let settings = &self.settings;
-        let login = settings.password.as_ref().map(|password| Login {
-            user: Some(settings.user.clone()),
-            password: password.clone(),
-            database: None,
-        });
-        Some(Offer {
-            endpoints: Endpoint::all(&settings.hosts, settings.tcp_port),
-            name: None,
-            logins: login.into_iter().collect(),
-        })
+fn offer(settings: &Settings) -> Offer {
+    let login = settings.password.as_ref().map(|password| Login {
+        user: Some(settings.user.clone()),
+        password: password.clone(),
+        database: None,
+    });
+    Offer {
+        endpoints: Endpoint::all(&settings.hosts, settings.tcp_port),
+        name: None,
+        logins: login.into_iter().collect(),
     }
 }

@@ -14,140 +14,74 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use kit::{Endpoint, Identity, Kind, KindTable, Login, Offer, Special, Steps};
+use types::HostName;
 
-use ::config::ServiceDecl;
-use plan::{Basis, Budget, Facts, ServiceStatus, Verdict};
-use protocol::FactQuery;
-use types::{HostName, ServiceName};
-
-use kit::{Cx, StepPlan};
-use kit::{Endpoint, Login, Offer};
-use kit::{Kind, ReadCx, Service, Steps};
 use observe::View;
 use rules::availability;
 use settings::Settings;
 use steps::{check, config, initiate, keyfile, leave, members, restart, start, users};
 
-/// The steps, in the order of the built-in playbook.
-static STEPS: Steps<Settings> = Steps::new(&[
-    ("check", check::plan),
-    ("keyfile", keyfile::plan),
-    ("config", config::plan),
-    ("start", start::plan),
-    ("initiate", initiate::plan),
-    ("users", users::plan),
-    ("members", members::plan),
-    ("restart", restart::plan),
-    ("leave", leave::plan),
-]);
-
 /// The kind.
-pub struct MongoDb;
+pub const KIND: &dyn Kind = &TABLE;
 
-impl Kind for MongoDb {
-    fn name(&self) -> &'static str {
-        "mongodb"
-    }
+static TABLE: KindTable<Settings> = KindTable {
+    name: "mongodb",
+    playbook: include_str!("../../../../playbooks/mongodb.toml"),
+    steps: Steps::new(&[
+        ("check", check::plan),
+        ("keyfile", keyfile::plan),
+        ("config", config::plan),
+        ("start", start::plan),
+        ("initiate", initiate::plan),
+        ("users", users::plan),
+        ("members", members::plan),
+        ("restart", restart::plan),
+        ("leave", leave::plan),
+    ]),
+    read: |decl, cx| settings::read(decl, cx.inventory, cx.findings),
+    identity: |settings| Identity {
+        name: &settings.name,
+        hosts: &settings.hosts,
+        others: &settings.others,
+    },
+    vars: |settings| vec![("package", settings.package.clone())],
+    names: |settings| settings.hosts.clone(),
+    queries: observe::queries::all,
+    judge: checks::judge,
+    unavailable: |settings, facts| availability::unavailable(&View::new(settings, facts)),
+    basis: status::basis,
+    status: status::status,
+    special: Special {
+        offer: Some(offer),
+        tolerates: Some(tolerates),
+        budget: Some(status::budget),
+        ..Special::none()
+    },
+};
 
-    fn playbook(&self) -> &'static str {
-        include_str!("../../../../playbooks/mongodb.toml")
-    }
-
-    fn steps(&self) -> Vec<&'static str> {
-        STEPS.names()
-    }
-
-    fn read(&self, decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Box<dyn Service>> {
-        Some(Box::new(ReplicaSet {
-            settings: settings::read(decl, cx.inventory, cx.findings)?,
-        }))
-    }
+/// A majority of the voting members stays.
+fn tolerates(settings: &Settings) -> usize {
+    let voters = settings
+        .members
+        .iter()
+        .filter(|member| member.votes != Some(false));
+    voters.count().saturating_sub(1) / 2
 }
 
-/// One set of the inventory.
-struct ReplicaSet {
-    settings: Settings,
-}
-
-impl Service for ReplicaSet {
-    fn name(&self) -> &ServiceName {
-        &self.settings.name
-    }
-
-    fn kind(&self) -> &'static str {
-        "mongodb"
-    }
-
-    fn hosts(&self) -> &[HostName] {
-        &self.settings.hosts
-    }
-
-    fn others(&self) -> Vec<HostName> {
-        self.settings.others.clone()
-    }
-
-    fn vars(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([("package".to_owned(), self.settings.package.clone())])
-    }
-
-    /// Members know each other by name.
-    fn names(&self) -> Vec<HostName> {
-        self.settings.hosts.clone()
-    }
-
-    fn queries(&self, host: &HostName) -> Vec<FactQuery> {
-        observe::queries::all(&self.settings, host)
-    }
-
-    fn plan_step(&self, step: &str, cx: &Cx<'_>) -> StepPlan {
-        STEPS.plan(step, &self.settings, cx)
-    }
-
-    fn judge(&self, check: &str, host: Option<&HostName>, facts: &Facts) -> Verdict {
-        checks::judge(&self.settings, check, host, facts)
-    }
-
-    fn unavailable(&self, facts: &Facts) -> BTreeSet<HostName> {
-        availability::unavailable(&View::new(&self.settings, facts))
-    }
-
-    /// A majority of the voting members stays.
-    fn tolerates(&self) -> usize {
-        let voters = self
-            .settings
-            .members
-            .iter()
-            .filter(|member| member.votes != Some(false));
-        voters.count().saturating_sub(1) / 2
-    }
-
-    fn basis(&self, facts: &Facts) -> Vec<Basis> {
-        status::basis(&self.settings, facts)
-    }
-
-    fn status(&self, facts: &Facts) -> ServiceStatus {
-        status::status(&self.settings, facts)
-    }
-
-    /// Clients connect to members that hold data and are not hidden; those know the others.
-    fn offer(&self) -> Option<Offer> {
-        let members = self.settings.hosts.iter().zip(&self.settings.members);
-        let shown = members.filter(|(_, options)| !options.is_arbiter && options.hidden != Some(true));
-        let hosts: Vec<HostName> = shown.map(|(host, _)| host.clone()).collect();
-        let logins = self.settings.users.iter().map(|user| Login {
-            user: Some(user.login.name.clone()),
-            password: user.login.password.clone(),
-            database: Some(user.login.auth_db.clone()),
-        });
-        Some(Offer {
-            endpoints: Endpoint::all(&hosts, self.settings.port),
-            name: Some(self.settings.replica_set.clone()),
-            logins: logins.collect(),
-        })
-    }
-
-    fn budget(&self, facts: &Facts) -> Budget {
-        status::budget(&self.settings, facts)
+/// Clients connect to members that hold data and are not hidden; those know the others.
+fn offer(settings: &Settings) -> Offer {
+    let members = settings.hosts.iter().zip(&settings.members);
+    let shown = members.filter(|(_, options)| !options.is_arbiter && options.hidden != Some(true));
+    let hosts: Vec<HostName> = shown.map(|(host, _)| host.clone()).collect();
+    let logins = settings.users.iter().map(|user| Login {
+        user: Some(user.login.name.clone()),
+        password: user.login.password.clone(),
+        database: Some(user.login.auth_db.clone()),
+    });
+    Offer {
+        endpoints: Endpoint::all(&hosts, settings.port),
+        name: Some(settings.replica_set.clone()),
+        logins: logins.collect(),
     }
 }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use quote::ToTokens as _;
-
 use super::code::{self, Word};
 use super::map::{self, Nature};
 use super::problem::Problem;
@@ -23,14 +21,14 @@ const USES: [&str; 1] = ["crates/kinds/altcraft/src/settings/find_uses.rs"];
 /// Describes servers' files: their owners, packages and units bear the server's name, which is the kind's too.
 const OF_SERVERS: &str = "formats";
 
-/// A kind that is implemented somewhere.
+/// A kind's table.
 struct Kind<'a> {
-    /// The folder that it is in.
+    /// The crate that it is in.
     folder: String,
-    /// The type that implements it.
-    type_name: String,
     /// What it answers to.
     name: Option<String>,
+    /// The names of its steps.
+    steps: Vec<String>,
     source: &'a Source,
     line: usize,
 }
@@ -40,13 +38,13 @@ pub(crate) fn check_registered(tree: &Tree) -> Vec<Problem> {
     let list = registered(tree);
     let mut problems = Vec::new();
     for kind in kinds(tree) {
-        let path = format!("{}::{}", kind.folder, kind.type_name);
+        let path = format!("{}::KIND", kind.folder);
         if !list.iter().any(|found| found.ends_with(&path)) {
             problems.push(Problem {
                 line: kind.line,
-                what: format!("the kind {} is not in KINDS", kind.type_name),
+                what: format!("the kind {} is not in KINDS", kind.folder),
                 why: "a kind that is not registered cannot be used (docs/architecture.md, invariant 3)",
-                resolve: format!("add &{path} to KINDS in {REGISTRY}"),
+                resolve: format!("add {path} to KINDS in {REGISTRY}"),
                 ..Problem::at(kind.source)
             });
         }
@@ -56,9 +54,9 @@ pub(crate) fn check_registered(tree: &Tree) -> Vec<Problem> {
 
 /// Finds those who ask for a kind by its name.
 pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
-    let names: BTreeMap<String, String> = kinds(tree)
+    let kinds: BTreeMap<String, Kind<'_>> = kinds(tree)
         .into_iter()
-        .filter_map(|kind| Some((kind.name?, kind.folder)))
+        .filter_map(|kind| Some((kind.name.clone()?, kind)))
         .collect();
     let mut problems = Vec::new();
     for source in tree.of_part(Part::Product) {
@@ -73,13 +71,15 @@ pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
             let Word::Text(text) = word else { continue };
             // `kind = "x"`, and the step kinds `x.step`.
             let name = text.split('.').next().unwrap_or_default();
-            let Some(folder) = names.get(name) else { continue };
+            let Some(Kind { folder, steps, .. }) = kinds.get(name) else {
+                continue;
+            };
             if ALSO_WORDS.contains(&text.as_str()) {
                 continue;
             }
             let is_step = text[name.len()..]
                 .strip_prefix('.')
-                .is_some_and(|step| is_step(tree, folder, step));
+                .is_some_and(|step| steps.iter().any(|known| known == step));
             if (text == name || is_step) && !source.path.starts_with(&format!("{HOME}{folder}/")) {
                 problems.push(Problem {
                     line,
@@ -87,8 +87,8 @@ pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
                     why: "what is particular to a service stands in its crate only, so that a new kind is one \
                           crate and two lines (docs/architecture.md, invariant 3)",
                     resolve: format!(
-                        "ask the kind through the traits Kind and Service; what they lack, add there and answer in \
-                         {HOME}{folder}/"
+                        "ask the kind through the traits Kind and Service; what they lack, add to them and to \
+                         KindTable, and answer in {HOME}{folder}/"
                     ),
                     ..Problem::at(source)
                 });
@@ -96,24 +96,6 @@ pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
         }
     }
     problems
-}
-
-/// Whether a kind's sources have a step of that name.
-fn is_step(tree: &Tree, folder: &str, step: &str) -> bool {
-    let home = format!("{HOME}{folder}/src/lib.rs");
-    let Some(syntax) = tree
-        .sources
-        .iter()
-        .find(|source| source.path == home)
-        .and_then(|source| source.syntax.as_ref().ok())
-    else {
-        return false;
-    };
-    syntax
-        .items
-        .iter()
-        .filter_map(kind_impl)
-        .any(|block| texts(block, "steps").iter().any(|text| text == step))
 }
 
 fn kinds(tree: &Tree) -> Vec<Kind<'_>> {
@@ -128,35 +110,35 @@ fn kinds(tree: &Tree) -> Vec<Kind<'_>> {
         ) else {
             continue;
         };
-        for block in code::shipped(syntax).items.iter().filter_map(kind_impl) {
-            let name = texts(block, "name").into_iter().next();
+        for table in code::shipped(syntax).items.iter().filter_map(kind_table) {
             found.push(Kind {
                 folder: folder.to_owned(),
-                type_name: block.self_ty.to_token_stream().to_string(),
-                name,
+                name: texts(table, "name").into_iter().next(),
+                steps: texts(table, "steps"),
                 source,
-                line: block.impl_token.span.start().line,
+                line: table.brace_token.span.open().start().line,
             });
         }
     }
     found
 }
 
-fn kind_impl(item: &syn::Item) -> Option<&syn::ItemImpl> {
-    let syn::Item::Impl(block) = item else { return None };
-    let (path, _) = block.trait_.as_ref()?;
-    (path.segments.last()?.ident == "Kind").then_some(block)
+/// The value of a `static` that is a kind's table.
+fn kind_table(item: &syn::Item) -> Option<&syn::ExprStruct> {
+    let syn::Item::Static(item) = item else {
+        return None;
+    };
+    let syn::Expr::Struct(table) = &*item.expr else {
+        return None;
+    };
+    (table.path.segments.last()?.ident == "KindTable").then_some(table)
 }
 
-/// The strings in a function of a block.
-fn texts(block: &syn::ItemImpl, name: &str) -> Vec<String> {
-    let found = block.items.iter().find_map(|item| match item {
-        syn::ImplItem::Fn(function) if function.sig.ident == name => Some(function),
-        _ => None,
-    });
-    found
-        .map(|function| code::texts(&function.block))
-        .unwrap_or_default()
+/// The strings in a field of a table.
+fn texts(table: &syn::ExprStruct, name: &str) -> Vec<String> {
+    let is_it = |field: &&syn::FieldValue| matches!(&field.member, syn::Member::Named(own) if own == name);
+    let field = table.fields.iter().find(is_it);
+    field.map(|field| code::texts(&field.expr)).unwrap_or_default()
 }
 
 /// The paths in `KINDS`.
@@ -190,8 +172,8 @@ mod tests {
     use super::*;
 
     fn tree(list: &str) -> Tree {
-        let kind = "impl Kind for Store {\n fn name(&self) -> &'static str { \"store\" }\n \
-                    fn steps(&self) -> &'static [&'static str] { &[\"join\"] }\n}";
+        let kind = "pub const KIND: &dyn Kind = &TABLE;\nstatic TABLE: KindTable<Settings> = KindTable {\n\
+                    name: \"store\",\nsteps: Steps::new(&[(\"join\", join::plan)]),\n};";
         Tree::default()
             .with_crate("services", &[])
             .with_source(
@@ -204,17 +186,17 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_not_in_the_list_is_found() {
-        assert_eq!(check_registered(&tree("&store::Store")), []);
-        let [problem] = check_registered(&tree("&other::Store")).try_into().unwrap();
+        assert_eq!(check_registered(&tree("store::KIND")), []);
+        let [problem] = check_registered(&tree("other::KIND")).try_into().unwrap();
         assert_eq!(problem.file, "crates/kinds/store/src/lib.rs");
-        assert!(problem.resolve.contains("&store::Store"), "{}", problem.resolve);
+        assert!(problem.resolve.contains("store::KIND"), "{}", problem.resolve);
     }
 
     #[test]
     fn a_kinds_name_is_for_its_folder() {
         let text = "fn f(k: &str) {\n match k { \"store\" => {} _ => {} }\n assert!(k == \"store.join\");\n \
                     g(\"store.conf\", \"stores\");\n}\n#[cfg(test)] mod tests { const K: &str = \"store\"; }";
-        let tree = tree("&store::Store")
+        let tree = tree("store::KIND")
             .with_crate("planner", &[])
             .with_source("crates/planner/src/lib.rs", text)
             .with_crate("lab", &[])

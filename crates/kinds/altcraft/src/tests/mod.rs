@@ -12,19 +12,18 @@ use protocol::facts::{FileFact, FileKind, FileMeta, LogFact, TcpFact, UnitFact};
 use protocol::{Fact, FactQuery, Text};
 use types::HostName;
 
-use super::Altcraft;
+use super::KIND;
 use cases::{answer_all, plan_steps_allowing, render};
 use formats::main_json;
-use kit::Kind;
 
 /// The kinds that inventories here may name.
 const KINDS: kit::Kinds = kit::Kinds::new(&[
-    &super::Altcraft,
-    &clickhouse::ClickHouse,
-    &kvrocks::Kvrocks,
-    &mongodb::MongoDb,
-    &rabbitmq::RabbitMq,
-    &ssdb::Ssdb,
+    super::KIND,
+    clickhouse::KIND,
+    kvrocks::KIND,
+    mongodb::KIND,
+    rabbitmq::KIND,
+    ssdb::KIND,
 ]);
 
 /// What reading an inventory reports.
@@ -235,7 +234,7 @@ fn start_line(name: &HostName, at: usize, pid: u32, role: Role) -> Text {
 fn plan_of(inventory: &str, hosts: &[(&str, Host)], allow: &[&str]) -> String {
     render(&plan_steps_allowing(
         &*service(inventory),
-        &Altcraft.steps(),
+        &KIND.steps(),
         &facts(inventory, hosts),
         allow,
     ))

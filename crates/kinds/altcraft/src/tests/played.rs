@@ -9,7 +9,7 @@ use crate::tests::service;
 use cases::{host, plan_restart, plan_steps_allowing, render};
 use fakes::altcraft::{Cluster, PROGRAMS};
 use fakes::{FakeCluster as _, Fault, Pace};
-use kit::{Kind, Service};
+use kit::Service;
 use kit::{StepPlan, Task};
 
 fn on(hosts: &[&str], more: &str) -> Box<dyn Service> {
@@ -30,7 +30,7 @@ fn with_database(hosts: &[&str]) -> Box<dyn Service> {
 }
 
 fn steps() -> Vec<&'static str> {
-    crate::Altcraft.steps()
+    crate::KIND.steps()
 }
 
 fn gather(fake: &Cluster, facts: &mut Facts, name: &HostName, queries: Vec<FactQuery>) {

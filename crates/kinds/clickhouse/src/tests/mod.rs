@@ -17,18 +17,18 @@ mod settings;
 use ::plan::{Level, Verdict};
 use protocol::{Action, Operation};
 
-use crate::ClickHouse;
+use crate::KIND;
 use cases::{self, plan_steps_after, render};
 use fakes::FakeCluster as _;
 use fakes::clickhouse::{DEBIAN, MODERN};
-use kit::{Kind, Service};
+use kit::Service;
 use kit::{StepPlan, Task};
 
 use crate::tests::rig::Rig as _;
 use fakes::clickhouse::Cluster;
 
 /// The kinds that inventories here may name.
-const KINDS: kit::Kinds = kit::Kinds::new(&[&super::ClickHouse]);
+const KINDS: kit::Kinds = kit::Kinds::new(&[super::KIND]);
 
 /// What reading an inventory reports.
 fn errors(inventory: &str) -> Vec<String> {
@@ -62,12 +62,12 @@ const STEPS: [&str; 11] = [
 
 #[test]
 fn the_playbook_has_these_steps() {
-    let lines = ClickHouse.playbook().lines();
+    let lines = KIND.playbook().lines();
     let used: Vec<&str> = lines
         .filter_map(|line| line.strip_prefix("uses = \"clickhouse.")?.strip_suffix('"'))
         .collect();
     assert_eq!(used, STEPS);
-    assert_eq!(ClickHouse.steps(), STEPS);
+    assert_eq!(KIND.steps(), STEPS);
 }
 
 fn inventory(hosts: &[&str], more: &str) -> String {

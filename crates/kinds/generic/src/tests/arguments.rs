@@ -105,7 +105,7 @@ fn an_error_that_every_host_repeats_is_told_once() {
         let cx = BuildCx {
             inventory: &inventory,
             service: None,
-            kinds: kit::Kinds::new(&[&kvrocks::Kvrocks, &rabbitmq::RabbitMq]),
+            kinds: kit::Kinds::new(&[kvrocks::KIND, rabbitmq::KIND]),
             hosts,
             templates: &BTreeMap::new(),
             sources: &sources,

@@ -54,7 +54,7 @@ fn read(inventory: &str, playbook: &str, files: &[(&str, &str)], service: Option
     let cx = BuildCx {
         inventory: &inventory,
         service,
-        kinds: kit::Kinds::new(&[&kvrocks::Kvrocks, &rabbitmq::RabbitMq]),
+        kinds: kit::Kinds::new(&[kvrocks::KIND, rabbitmq::KIND]),
         hosts: &[host("db1")],
         templates: &templates,
         sources: &sources,

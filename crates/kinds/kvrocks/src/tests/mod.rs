@@ -15,16 +15,16 @@ mod rig;
 mod scaled;
 mod settings;
 
-use crate::Kvrocks;
+use crate::KIND;
 use crate::tests::rig::Rig as _;
 use cases::{self, plan_steps_allowing, render};
 use fakes::kvrocks::{Cluster, Tempo};
 use formats::engine::Engine;
+use kit::Service;
 use kit::StepPlan;
-use kit::{Kind, Service};
 
 /// The kinds that inventories here may name.
-const KINDS: kit::Kinds = kit::Kinds::new(&[&super::Kvrocks]);
+const KINDS: kit::Kinds = kit::Kinds::new(&[super::KIND]);
 
 /// What reading an inventory reports.
 fn errors(inventory: &str) -> Vec<String> {
@@ -56,12 +56,12 @@ const STEPS: [&str; 9] = [
 
 #[test]
 fn the_playbook_has_these_steps() {
-    let lines = Kvrocks.playbook().lines();
+    let lines = KIND.playbook().lines();
     let used: Vec<&str> = lines
         .filter_map(|line| line.strip_prefix("uses = \"kvrocks.")?.strip_suffix('"'))
         .collect();
     assert_eq!(used, STEPS);
-    assert!(STEPS.iter().all(|step| Kvrocks.steps().contains(step)));
+    assert!(STEPS.iter().all(|step| KIND.steps().contains(step)));
 }
 
 /// An inventory with an engine, its members and more settings.

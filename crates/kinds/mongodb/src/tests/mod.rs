@@ -13,9 +13,9 @@ mod settings;
 mod stored_data;
 mod troubled;
 
-use crate::MongoDb;
+use crate::KIND;
 use cases::{self, is_settled, plan_steps_allowing, render};
-use kit::{Kind, Service};
+use kit::Service;
 use kit::{StepPlan, Task};
 
 use formats::replset::{MemberConfig as Id, SetConfig};
@@ -28,7 +28,7 @@ use fakes::mongodb::{CONF, LOCK, MADE, PACKAGED, Set as Cluster, UNIT};
 use rig::{KEY, OUR_KEY};
 
 /// The kinds that inventories here may name.
-const KINDS: kit::Kinds = kit::Kinds::new(&[&super::MongoDb]);
+const KINDS: kit::Kinds = kit::Kinds::new(&[super::KIND]);
 
 /// What reading an inventory reports.
 fn errors(inventory: &str) -> Vec<String> {
@@ -47,12 +47,12 @@ const STEPS: [&str; 9] = [
 
 #[test]
 fn the_playbook_has_these_steps() {
-    let lines = MongoDb.playbook().lines();
+    let lines = KIND.playbook().lines();
     let used: Vec<&str> = lines
         .filter_map(|line| line.strip_prefix("uses = \"mongodb.")?.strip_suffix('"'))
         .collect();
     assert_eq!(used, STEPS);
-    assert_eq!(MongoDb.steps(), STEPS);
+    assert_eq!(KIND.steps(), STEPS);
 }
 
 /// Access control, with a user for the application.

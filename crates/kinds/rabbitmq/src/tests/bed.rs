@@ -4,12 +4,11 @@ use plan::{Facts, Gate, HostFacts, RunningUnits, Verdict};
 use protocol::{Action, ActionError, FactError, Operation};
 use types::HostName;
 
-use crate::RabbitMq;
+use crate::KIND;
 use crate::tests::service;
 use cases::{Asked, host, plan_steps_asked, render};
 use fakes::rabbitmq::Hosts;
 use fakes::{FakeCluster, Fault, Pace};
-use kit::Kind;
 use kit::{StepPlan, Task};
 
 /// A moment, in microseconds.
@@ -116,12 +115,7 @@ impl Bed {
             allow: &self.allow,
             restart,
         };
-        plan_steps_asked(
-            &*service(&self.inventory),
-            &RabbitMq.steps(),
-            &self.facts(),
-            asked,
-        )
+        plan_steps_asked(&*service(&self.inventory), &KIND.steps(), &self.facts(), asked)
     }
 
     pub(super) fn shown(&self) -> String {

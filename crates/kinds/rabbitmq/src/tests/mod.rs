@@ -9,12 +9,11 @@ use protocol::{Fact, FactQuery, Text};
 use types::HostName;
 
 use cases::{answer_all, host, plan_steps, plan_steps_allowing, render};
-use kit::Kind;
 
-use super::RabbitMq;
+use super::KIND;
 
 /// The kinds that inventories here may name.
-const KINDS: kit::Kinds = kit::Kinds::new(&[&super::RabbitMq]);
+const KINDS: kit::Kinds = kit::Kinds::new(&[super::KIND]);
 
 /// What reading an inventory reports.
 fn errors(inventory: &str) -> Vec<String> {
@@ -267,11 +266,7 @@ fn results(broker: &Broker) -> Vec<Result<Term, String>> {
 }
 
 fn plan(hosts: [Host; 3]) -> String {
-    render(&plan_steps(
-        &*service(INVENTORY),
-        &RabbitMq.steps(),
-        &facts(hosts),
-    ))
+    render(&plan_steps(&*service(INVENTORY), &KIND.steps(), &facts(hosts)))
 }
 
 fn up(change: impl FnOnce(&mut Broker)) -> Host {

@@ -180,7 +180,7 @@ fn a_new_cookie_for_a_formed_cluster_needs_consent_on_every_member() {
         "rabbitmq.cookie=db2",
         "rabbitmq.cookie=db3",
     ];
-    let plan = plan_steps_allowing(&*service(INVENTORY), &RabbitMq.steps(), &facts(hosts), &allow);
+    let plan = plan_steps_allowing(&*service(INVENTORY), &KIND.steps(), &facts(hosts), &allow);
     assert_snapshot!("with_consent_all_stop_before_one_starts", render(&plan));
 }
 
@@ -201,7 +201,7 @@ fn a_new_cookie_whose_restart_is_pending_on_a_formed_cluster_needs_the_consent_a
             query => answer(&denied(), query),
         })
     });
-    assert_snapshot!(render(&plan_steps(&*service, &RabbitMq.steps(), &facts)));
+    assert_snapshot!(render(&plan_steps(&*service, &KIND.steps(), &facts)));
 }
 
 #[test]
@@ -217,29 +217,21 @@ fn a_cookie_that_others_can_read_is_closed_without_a_restart() {
             other => other,
         })
     });
-    assert_snapshot!(render(&plan_steps(&*service, &RabbitMq.steps(), &facts)));
+    assert_snapshot!(render(&plan_steps(&*service, &KIND.steps(), &facts)));
 }
 
 #[test]
 fn an_unreachable_member_keeps_no_other_from_joining() {
     let mut facts = facts([alone("rabbit@db1"), alone("rabbit@db2"), alone("rabbit@db3")]);
     facts.add(host("db3"), HostFacts::Unreachable("connection refused".into()));
-    assert_snapshot!(render(&plan_steps(
-        &*service(INVENTORY),
-        &RabbitMq.steps(),
-        &facts
-    )));
+    assert_snapshot!(render(&plan_steps(&*service(INVENTORY), &KIND.steps(), &facts)));
 }
 
 #[test]
 fn without_the_first_host_no_cluster_is_begun() {
     let mut facts = facts([alone("rabbit@db1"), alone("rabbit@db2"), alone("rabbit@db3")]);
     facts.add(host("db1"), HostFacts::Unreachable("connection refused".into()));
-    assert_snapshot!(render(&plan_steps(
-        &*service(INVENTORY),
-        &RabbitMq.steps(),
-        &facts
-    )));
+    assert_snapshot!(render(&plan_steps(&*service(INVENTORY), &KIND.steps(), &facts)));
 }
 
 #[test]
@@ -250,7 +242,7 @@ fn what_cannot_be_asked_is_not_taken_for_missing() {
         FactQuery::Erlang(_) | FactQuery::File(_) => None,
         query => Some(answer(&member(), query)),
     });
-    let plan = plan_steps(&*service, &RabbitMq.steps(), &facts);
+    let plan = plan_steps(&*service, &KIND.steps(), &facts);
     assert_eq!(plan.tasks, []);
     assert!(!plan.unplanned.is_empty());
 }

@@ -73,7 +73,7 @@ fn plan_users(change: impl FnOnce(&mut Users)) -> String {
         }
         Some(fact)
     });
-    render(&plan_steps(&*service, &RabbitMq.steps(), &facts))
+    render(&plan_steps(&*service, &KIND.steps(), &facts))
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn users_and_virtual_hosts_are_made_after_all_joins_and_get_the_policy_in_the_sa
     let inventory = with_users();
     let service = service(&inventory);
     let facts = answer_all(&*service, |_, query| Some(answer(&fresh(), query)));
-    assert_snapshot!(render(&plan_steps(&*service, &RabbitMq.steps(), &facts)));
+    assert_snapshot!(render(&plan_steps(&*service, &KIND.steps(), &facts)));
 }
 
 #[test]

@@ -9,16 +9,16 @@ mod refused;
 mod scale;
 mod trouble;
 
-use crate::Ssdb;
+use crate::KIND;
 use cases::{self, plan_steps_allowing, render};
+use kit::Service;
 use kit::StepPlan;
-use kit::{Kind, Service};
 
 use crate::tests::hosts::Rig as _;
 use fakes::ssdb::Cluster;
 
 /// The kinds that inventories here may name.
-const KINDS: kit::Kinds = kit::Kinds::new(&[&super::Ssdb]);
+const KINDS: kit::Kinds = kit::Kinds::new(&[super::KIND]);
 
 /// What reading an inventory reports.
 fn errors(inventory: &str) -> Vec<String> {
@@ -40,12 +40,12 @@ const STEPS: [&str; 9] = [
 
 #[test]
 fn the_playbook_has_these_steps() {
-    let lines = Ssdb.playbook().lines();
+    let lines = KIND.playbook().lines();
     let used: Vec<&str> = lines
         .filter_map(|line| line.strip_prefix("uses = \"ssdb.")?.strip_suffix('"'))
         .collect();
     assert_eq!(used, STEPS);
-    assert_eq!(Ssdb.steps(), STEPS);
+    assert_eq!(KIND.steps(), STEPS);
 }
 
 #[test]
