@@ -1,5 +1,7 @@
 //! The replies of servers.
 
+use std::collections::BTreeSet;
+
 use protocol::facts::{Bson, Login, MongoCommand, MongoError, MongoFact, MongoQuery};
 
 use super::node::{Node, Process};
@@ -39,7 +41,8 @@ impl Set {
         }
         let replies = query.commands.iter().map(|command| {
             let reply = if may(node, process, &login, command) {
-                self.reply(at, process, command)
+                let is_known = !process.has_auth() || login == Login::Accepted;
+                self.reply(at, process, is_known, command)
             } else {
                 Err(bad(13, "Unauthorized", "command requires authentication"))
             };
@@ -51,7 +54,7 @@ impl Set {
         }
     }
 
-    fn reply(&self, at: usize, process: &Process, command: &MongoCommand) -> Reply {
+    fn reply(&self, at: usize, process: &Process, is_known: bool, command: &MongoCommand) -> Reply {
         let node = &self.nodes[at];
         let data = &node.disk.data;
         let is_open = process.set().is_none() || node.is_primary() || node.is_secondary();
@@ -62,18 +65,28 @@ impl Set {
             "replSetGetStatus" => self.status(at, process),
             "replSetGetConfig" => self.shown_config(at, process, command),
             "getCmdLineOpts" => Ok(Bson::doc([("parsed", process.parsed())])),
-            "usersInfo" | "listDatabases" | "getDefaultRWConcern" if !is_open => {
+            "usersInfo" | "listDatabases" if !is_open => {
                 let message = "node is not in primary or recovering state";
                 Err(bad(13436, "NotPrimaryOrSecondary", message))
             }
             "usersInfo" => Ok(users(node)),
             "listDatabases" => {
                 let names = ["admin", "config", "local"].into_iter();
-                let names = names.chain(data.databases.iter().copied());
-                let databases = names.map(|name| Bson::doc([("name", name.into())]));
+                let names: BTreeSet<_> = names.chain(data.databases.iter().copied()).collect();
+                // Somebody who may read nothing is shown none, which is no error.
+                let databases = names.into_iter().filter(|_| is_known);
+                let databases = databases.map(|name| Bson::doc([("name", name.into())]));
                 Ok(Bson::doc([("databases", Bson::Array(databases.collect()))]))
             }
             "serverStatus" => self.server_status(at, process, command),
+            // Before 5.0 it does not tell where a default comes from.
+            "getDefaultRWConcern" if self.version.starts_with("4.") => {
+                let majority = Bson::doc([("w", "majority".into())]);
+                let set = data
+                    .has_write_concern
+                    .then_some(("defaultWriteConcern", majority));
+                Ok(Bson::doc(set))
+            }
             "getDefaultRWConcern" => {
                 let source = if data.has_write_concern {
                     "global"
@@ -90,14 +103,14 @@ impl Set {
         }
     }
 
-    /// A server that waits for its set's configuration has no oplog, and refuses a question for it as a whole (4.9). One that
-    /// replicates nothing leaves that section out. What it holds is told by number since 5.1.
+    /// A server that waits for its set's configuration has no oplog, nor has an arbiter, and refuses a question for it as a
+    /// whole (4.9). One that replicates nothing leaves that section out. What it holds is told by number since 5.1.
     fn server_status(&self, at: usize, process: &Process, command: &MongoCommand) -> Reply {
         let disk = &self.nodes[at].disk;
         let mut sections = Vec::new();
         let wants_oplog = command.fields.iter().any(|(name, _)| name == "oplog");
         if wants_oplog && process.set().is_some() {
-            if disk.config.is_none() {
+            if disk.config.is_none() || self.nodes[at].is_arbiter() {
                 let message = "Problem reading earliest entry from oplog";
                 return Err(bad(17347, "Location17347", message));
             }
@@ -165,18 +178,23 @@ impl Set {
                 Some(node) if node.disk.has_data => (2, "SECONDARY"),
                 Some(_) => (5, "STARTUP2"),
             };
-            let message = if other.is_some() { "" } else { "Connection refused" };
-            Bson::doc([
+            let message = match other {
+                Some(_) => String::new(),
+                None => format!(
+                    "Error connecting to {} :: caused by :: Connection refused",
+                    member.name()
+                ),
+            };
+            let reached = Bson::Date(other.map_or(0, |other| self.reached_ms(other)));
+            let reached = (!member.is_arbiter()).then_some(("optimeDate", reached));
+            let fields = [
                 ("name", member.name().into()),
                 ("health", Bson::double(if other.is_some() { 1.0 } else { 0.0 })),
                 ("state", state.into()),
                 ("stateStr", words.into()),
-                (
-                    "optimeDate",
-                    Bson::Date(other.map_or(0, |other| self.reached_ms(other))),
-                ),
                 ("lastHeartbeatMessage", message.into()),
-            ])
+            ];
+            Bson::doc(fields.into_iter().chain(reached))
         });
         Ok(Bson::doc([
             ("set", config.name().into()),
@@ -214,13 +232,14 @@ pub(super) fn may(node: &Node, process: &Process, login: &Login, command: &Mongo
         "replSetInitiate",
         "replSetReconfig",
         "createUser",
+        "listDatabases",
     ];
     !process.has_auth()
         || *login == Login::Accepted
         || matches!(command.name(), "hello" | "buildInfo")
         || (has_no_user && excepted.contains(&command.name()))
         // An arbiter shows these to its own host (SERVER-5479).
-        || (node.is_arbiter() && matches!(command.name(), "getCmdLineOpts" | "serverStatus"))
+        || (node.is_arbiter() && matches!(command.name(), "getCmdLineOpts" | "serverStatus" | "listDatabases"))
 }
 
 fn config_of<'n>(node: &'n Node, process: &Process) -> Result<&'n SetConfig, MongoError> {
