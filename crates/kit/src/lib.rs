@@ -4,6 +4,9 @@
 //! of each step of its playbook. All of it is pure: no clock, no file, no network, so that every situation a
 //! cluster can be in is a value that a test can write down. Kinds know nothing of each other, and nobody else
 //! matches on a kind.
+//!
+//! A kind fills in a [`KindTable`]; [`Service`] says what each answer means. [`Cx`], [`Task`] and [`StepPlan`] are what its
+//! steps are written with, [`DesiredFile`] and [`Process`] what most of them plan. The rest is there for those that need it.
 
 pub mod checks;
 mod file;

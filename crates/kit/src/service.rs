@@ -26,7 +26,7 @@ pub trait Service: Send + Sync {
         Vec::new()
     }
 
-    /// Values for `{{ name }}` in its playbook, such as the package's name.
+    /// Values for `{{ name }}` in its playbook: what its generic steps need to know, such as the package's name.
     fn vars(&self) -> BTreeMap<String, String>;
 
     /// The names of hosts that the service's processes resolve; they must resolve on every host of the service.
@@ -58,7 +58,7 @@ pub trait Service: Send + Sync {
     }
 
     /// How many members may be away at once while the service goes on serving: all but a majority, unless a kind knows
-    /// better.
+    /// better. An operator who asks for a wider budget than that is asked for consent.
     fn tolerates(&self) -> usize {
         minority(self.hosts())
     }
@@ -68,7 +68,8 @@ pub trait Service: Send + Sync {
         Vec::new()
     }
 
-    /// How many members may be unavailable at once. One, unless a kind knows better.
+    /// How many members may be unavailable at once, and which are. One, unless a kind knows better. No member that serves
+    /// is disrupted while it is used up, so members that are down come first in a step: see [`Turn`](crate::Turn).
     fn budget(&self, facts: &Facts) -> Budget {
         one_at_a_time(self, facts)
     }

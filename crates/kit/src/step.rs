@@ -62,7 +62,7 @@ pub struct Task {
 /// What a step comes to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StepPlan {
-    /// The work, in the order of a serial rollout.
+    /// The work, in the order of a serial rollout: members that are down before those that serve.
     pub tasks: Vec<Task>,
     /// What the operator should know.
     pub notes: Vec<Note>,

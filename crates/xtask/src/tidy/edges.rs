@@ -5,6 +5,12 @@ use super::problem::Problem;
 use super::tree::{ARCHITECTURE, Krate, Tree};
 
 const WHY: &str = "an import only ever goes down the map of docs/architecture.md (invariant 1)";
+/// Where the map is.
+const MAP_FILE: &str = "crates/xtask/src/tidy/map.rs";
+/// Where the kinds are.
+const KINDS: &str = "crates/kinds/";
+/// The crate that lists them, and so uses each.
+const REGISTRY: &str = "services";
 
 /// Finds edges and crates that the map does not have, and a map that people are shown another way.
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
@@ -18,7 +24,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
                 what: format!("the map does not have the crate {}", krate.name),
                 why: WHY,
                 resolve: format!(
-                    "give it its place in MAP (crates/xtask/src/tidy/map.rs) and in {ARCHITECTURE}"
+                    "give it its place in MAP ({MAP_FILE}), above all that use it, and in {ARCHITECTURE}"
                 ),
             }),
         }
@@ -80,14 +86,24 @@ fn edges(tree: &Tree, krate: &Krate, known: &map::Crate) -> Vec<Problem> {
             line: tree.line_of_need(krate, name),
             what: format!("{}: {among} {name}, which the map does not let it", krate.name),
             why: WHY,
-            resolve: format!(
-                "let what both need stand in a crate below both ({}), or hand it in from above; where the map is \
-                 wrong, change it in crates/xtask/src/tidy/map.rs and {ARCHITECTURE}, and say why in docs/adr/",
-                known.uses.join(", ")
-            ),
+            resolve: if is_new_kind(tree, krate, name) {
+                format!("add {name} to what {REGISTRY} uses in MAP ({MAP_FILE}) and in {ARCHITECTURE}")
+            } else {
+                format!(
+                    "let what both need stand in a crate below both ({}), or hand it in from above; where the map is \
+                     wrong, change it in {MAP_FILE} and {ARCHITECTURE}, and say why in docs/adr/",
+                    known.uses.join(", ")
+                )
+            },
         });
     }
     problems
+}
+
+/// Whether the registry uses a kind.
+fn is_new_kind(tree: &Tree, krate: &Krate, used: &str) -> bool {
+    let folder = format!("{KINDS}{used}");
+    krate.name == REGISTRY && tree.crates.iter().any(|kind| kind.folder == folder)
 }
 
 fn russh(tree: &Tree, krate: &Krate) -> Vec<Problem> {
@@ -131,6 +147,22 @@ mod tests {
                 "executor: it uses services, which the map does not let it",
                 "executor: its tests use planner, which the map does not let it"
             ]
+        );
+    }
+
+    #[test]
+    fn a_kind_that_the_registry_uses_is_for_the_map() {
+        let tree = Tree::default()
+            .with_crate("kinds/store", &[])
+            .with_crate("services", &[Need::own("store", false)]);
+        let problems = check(&tree);
+        let of_registry = problems
+            .iter()
+            .find(|problem| problem.file == "crates/services/Cargo.toml");
+        let resolve = &of_registry.expect("a problem").resolve;
+        assert!(
+            resolve.starts_with("add store to what services uses in MAP"),
+            "{resolve}"
         );
     }
 
