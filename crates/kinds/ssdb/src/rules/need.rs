@@ -120,7 +120,7 @@ fn how_to_restart(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> How {
         How::Start
     } else if view.is_mirror(member) {
         match member.server.up() {
-            Some(info) if stalled(view, member, info).is_some() => How::Reconnect,
+            Some(_) if stalled(view, member).is_some() => How::Reconnect,
             Some(_) => How::Roll,
             None => How::Start,
         }
@@ -181,7 +181,7 @@ fn cause(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Option<Cause> {
     // What a process that is younger than its file does not do, another start will not make it do.
     let info = info?;
     let lacks = missing(view, member, info).map(Cause::Lacks);
-    lacks.or_else(|| stalled(view, member, info).map(Cause::Stalled))
+    lacks.or_else(|| stalled(view, member).map(|(from, _)| Cause::Stalled(from)))
 }
 
 /// Differences between a running server and its file, as far as it tells.
@@ -213,16 +213,19 @@ fn missing(view: &View<'_>, member: &Member<'_>, info: &Info) -> Option<String> 
     (!lost.is_empty()).then(|| format!("it does not mirror {}, which its file names", lost.join(", ")))
 }
 
-/// The master from which nothing comes over a link that says SYNC; the proof is a canary of an earlier run that stands
-/// there and not here. Connecting again heals it (seen).
-fn stalled(view: &View<'_>, member: &Member<'_>, info: &Info) -> Option<HostName> {
-    view.settings.peers(member.host).find_map(|peer| {
+/// The master from which nothing comes over a link that says SYNC, and how many changes have not come: of several such
+/// masters the one with most. The proof is a canary of an earlier run that stands there and not here. Connecting again
+/// heals it (seen).
+pub(crate) fn stalled(view: &View<'_>, member: &Member<'_>) -> Option<(HostName, u64)> {
+    let info = member.server.up()?;
+    let links = view.settings.peers(member.host).filter_map(|peer| {
         let master = view.hosts.listed(peer)?.server.up()?;
         let canary = master.canaries.get(peer)?;
-        let is_synchronised = view.link(info, peer)?.status == "SYNC";
+        let link = view.link(info, peer).filter(|link| link.status == "SYNC")?;
         let has_come = info.canaries.get(peer) == Some(canary);
-        (is_synchronised && !has_come).then(|| peer.clone())
-    })
+        (!has_come).then(|| (peer.clone(), master.max_seq.saturating_sub(link.last_seq)))
+    });
+    links.max_by_key(|(_, missing)| *missing)
 }
 
 /// The hosts that the needs of one kind are about, among those that are planned.

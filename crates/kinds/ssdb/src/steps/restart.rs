@@ -4,6 +4,8 @@
 //! told that everything flows again is the next one touched. Before all mirrors are linked no application may write, for
 //! what one of them copies then it may get a second time (queues double).
 
+use std::cmp::Reverse;
+
 use plan::Level;
 use protocol::facts::{Query, SsdbFact, SsdbReply};
 use protocol::{Fact, Precondition};
@@ -13,7 +15,7 @@ use super::canary;
 use super::overtake::overtake;
 use crate::checks::Check;
 use crate::observe::{Member, View, queries};
-use crate::rules::need::{How, Need, hosts_with, need};
+use crate::rules::need::{How, Need, hosts_with, need, stalled};
 use crate::rules::unit_tasks::{refill, started, starts};
 use crate::settings::Settings;
 use kit::{Cx, StepPlan};
@@ -42,9 +44,9 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     if all.tasks[begun..].iter().any(|task| task.disrupts) {
         // Before the first restart all others must have what clients wrote: a member that came back a moment ago says SYNC
         // too. Of those whose links stall it is known that they have not.
-        let stalled = hosts_with(&view, cx, &[How::Reconnect]);
+        let doubtful = hosts_with(&view, cx, &[How::Reconnect]);
         let started = started(settings, cx.earlier.iter().chain(&all.tasks[..begun]));
-        let first = canary::write_first(&view, &everybody, &started, &stalled);
+        let first = canary::write_first(&view, &everybody, &started, &doubtful);
         all.tasks.splice(begun..begun, first);
     }
     all
@@ -61,7 +63,11 @@ struct Rollout<'a> {
 impl Rollout<'_> {
     /// Plans the members that are restarted in this way.
     fn plan(&mut self, how: How) {
-        for member in self.view.on(self.cx.hosts) {
+        let mut members: Vec<&Member<'_>> = self.view.on(self.cx.hosts).collect();
+        // Of those whose links stall first the one that lacks most: it may not serve yet since its start, although its links
+        // say SYNC, and then nobody else may be away.
+        members.sort_by_key(|member| Reverse(stalled(self.view, member).map(|(_, missing)| missing)));
+        for member in members {
             // The step `start` says what cannot be told.
             if let Ok(Some(need)) = need(self.view, member, self.cx)
                 && need.how == how

@@ -22,6 +22,21 @@ fn a_stalled_link_stops_the_rollout_at_its_canary_and_is_healed_by_the_next_plan
 }
 
 #[test]
+fn of_members_whose_links_stall_the_one_that_lacks_most_is_restarted_first() {
+    let service = service(4, "capacity = 5000\n");
+    let mut cluster = built(&*super::service(4, ""));
+    for (mirror, key) in [("db3", "old"), ("db1", "new")] {
+        cluster.stall(mirror, "db4");
+        cluster.set("db4", key, Some("x"));
+    }
+    apply(&*service, &mut cluster, &[]).unwrap_err();
+    let plan = plan(&*service, &cluster, &[]);
+    let restarted = plan.tasks.iter().filter(|task| task.disrupts);
+    let restarted: Vec<&str> = restarted.map(|task| task.host.as_str()).collect();
+    assert_eq!(restarted, ["db3", "db1", "db2", "db4"], "{}", render(&plan));
+}
+
+#[test]
 fn a_link_that_is_far_behind_is_tried() {
     let service = service(3, "max_lag = 2\n");
     let mut cluster = built(&*service);
