@@ -13,7 +13,7 @@ use protocol::facts::{Bson, MongoCommand, MongoFact, MongoQuery, MongoUser};
 use protocol::{Fact, FactQuery};
 use serde_json::Value;
 
-/// What it deliberately says otherwise: the situation, the field or the reply as a whole, and why.
+/// Where it deliberately differs: the situation, the field or the reply as a whole, and why.
 const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("*", ".priority", "a configuration is kept as it was sent"),
     (

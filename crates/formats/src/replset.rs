@@ -194,7 +194,7 @@ impl SetConfig {
         self.get("settings.replicaSetId")
     }
 
-    /// The same, whoever was the primary that made it.
+    /// The same without a term: equal for each primary that could have made it.
     #[must_use]
     pub fn in_any_term(mut self) -> Self {
         self.fields.retain(|(name, _)| name != "term");

@@ -186,7 +186,7 @@ impl Node {
     }
 
     /// The server starts, again where it runs. One that finds something wrong with its files dies at once, and systemd
-    /// reports success all the same.
+    /// still reports success.
     pub fn start(&mut self, version: &str, now_us: i64, start_us: i64) {
         self.machine.unit(UNIT).start(now_us);
         self.process = Process::start(&self.machine, version, now_us + start_us).ok();

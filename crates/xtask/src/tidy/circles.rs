@@ -1,4 +1,4 @@
-//! Rule: no files of a crate use each other in a circle. What is compiled for tests only is left out.
+//! Rule: no files of a crate use each other in a circle. What is compiled for tests only does not count.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,7 +12,7 @@ const WHY: &str = "files that use each other in a circle can only be read, teste
 /// only ever becomes shorter.
 const KNOWN: &[&[&str]] = &[];
 
-/// Finds circles, and entries of `KNOWN` that are none any more.
+/// Finds circles, and entries of `KNOWN` that are no circles.
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
     check_but(tree, KNOWN)
 }

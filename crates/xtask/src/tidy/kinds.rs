@@ -84,8 +84,8 @@ pub(crate) fn check_names(tree: &Tree) -> Vec<Problem> {
                 problems.push(Problem {
                     line,
                     what: format!("{} knows the kind {name}: {text:?}", source.krate),
-                    why: "what is particular to a service stands in its crate only, so that a new kind is one \
-                          crate and two lines (docs/architecture.md, invariant 3)",
+                    why: "what is particular to a service stands in its crate only, so that a new kind changes \
+                          no other code (docs/architecture.md, invariant 3)",
                     resolve: format!(
                         "ask the kind through the traits Kind and Service; what they lack, add to them and to \
                          KindTable, and answer in {HOME}{folder}/"

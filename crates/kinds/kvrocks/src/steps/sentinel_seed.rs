@@ -149,7 +149,7 @@ fn master_address(view: &View<'_>, roles: &Roles) -> Result<String, String> {
 }
 
 /// The runbook's file, with the master's address instead of its name: a name needs `resolve-hostnames`, is turned into
-/// an address all the same, and a name that does not resolve at that moment destroys the line (seen). Debian's unit
+/// an address anyway, and a name that does not resolve at that moment destroys the line (seen). Debian's unit
 /// overrides `daemonize` and lets the process write in these directories (ran).
 fn file(settings: &Settings, master: &str) -> String {
     let sentinel = &settings.sentinel;

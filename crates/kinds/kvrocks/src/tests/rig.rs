@@ -26,10 +26,10 @@ pub(super) trait Rig: Sized {
     /// Changes the engine's file.
     fn edit(&mut self, name: &str, edit: impl Fn(&str) -> String);
 
-    /// Starts the engine anew with what its file says.
+    /// Restarts the engine with what its file says.
     fn restart(&mut self, name: &str);
 
-    /// Starts the sentinel anew.
+    /// Restarts the sentinel.
     fn restart_sentinel(&mut self, name: &str);
 
     /// The engine of a host is off.

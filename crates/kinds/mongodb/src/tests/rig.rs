@@ -31,7 +31,7 @@ pub(super) trait Rig: Sized {
     /// Changes mongod.conf as an operator would.
     fn edit(&mut self, name: &str, edit: impl Fn(&str) -> String);
 
-    /// Starts the server anew with what its files say.
+    /// Restarts the server with what its files say.
     fn restart(&mut self, name: &str);
 
     fn stop(&mut self, name: &str);

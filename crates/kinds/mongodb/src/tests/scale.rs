@@ -100,7 +100,7 @@ fn a_host_that_is_not_in_the_inventory_any_more_leaves() {
     let mut cluster = set_of(&["db1", "db2", "db3", "db4"]);
     let text = inventory(&["db2", "db3", "db4"], AUTH).replace("db1 = \"10.0.0.1\"\n", "");
     let service = crate::tests::service_with_warnings(&text);
-    // The primary cannot be told to hand over.
+    // The primary cannot be told to step down.
     assert_snapshot!(shown(&*service, &cluster));
     cluster.step_down();
     assert_snapshot!(shown(&*service, &cluster));

@@ -214,7 +214,7 @@ fn nobody_leaves_before_the_new_member_has_joined() {
     assert_snapshot!(bed.shown());
 }
 
-/// Three members and a new one: while one of the three is away, two of four would be no majority.
+/// Three members and a new one: while one of the three is down, two of four would be no majority.
 #[test]
 fn nobody_joins_while_a_member_that_stays_is_down() {
     let mut bed = in_use(&["db1", "db2", "db3"], &FOUR);

@@ -15,7 +15,7 @@ impl<'a> View<'a> {
         (is_alone || self.is_mirror(member)) && !is_copying && self.fell_behind(member).is_none()
     }
 
-    /// Whether a member that answers is alone all the same: connected to none of the others that answer, as right after its
+    /// Whether a member that answers is still alone: connected to none of the others that answer, as right after its
     /// start, so that it does not have what they took meanwhile; or no other host reaches it, whatever links say. One whose
     /// password the others refuse stays so, and waiting does not help.
     pub(crate) fn is_cut_off(&self, member: &Member<'_>) -> bool {

@@ -50,7 +50,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Whether a former member is started once more, so that it hands over what members may lack: it is off, and would be on
+    /// Whether a former member is started once more, so that members copy what they may lack: it is off, and would be on
     /// after a boot.
     pub(crate) fn is_to_start(&self, former: &Member<'_>) -> bool {
         let is_off = |unit: &UnitFact| unit.exists() && !unit.is_active();

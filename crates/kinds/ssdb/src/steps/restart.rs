@@ -155,7 +155,7 @@ impl Rollout<'_> {
 }
 
 /// A restart that heals a link is not due any more where the canary has come meanwhile. One that is due for another reason,
-/// too, is due all the same.
+/// too, stays due.
 fn still_stalled(settings: &Settings, member: &Member<'_>, need: &Need) -> Option<Precondition> {
     let (info, from) = (member.server.up()?, need.stalled.as_ref()?);
     let (status, items) = match info.canaries.get(from) {

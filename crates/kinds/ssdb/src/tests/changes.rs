@@ -53,7 +53,7 @@ fn a_restart_that_is_asked_for_rolls_through_and_ends() {
     for task in rest(&cluster).tasks {
         cluster.perform(&*service, &task).unwrap();
         due.retain(|host| !task.disrupts || *host != task.host.as_str());
-        // Wherever the run stops, whoever was started again is not due any more.
+        // Wherever the run stops, a restarted member is not due any more.
         assert_eq!(restarts(&rest(&cluster)), due);
     }
     assert!(rest(&cluster).tasks.is_empty());

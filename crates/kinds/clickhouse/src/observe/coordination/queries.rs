@@ -25,7 +25,7 @@ pub(crate) fn data_myid(settings: &ZooKeeper) -> FileQuery {
     FileQuery::text(format!("{}/myid", settings.data_dir))
 }
 
-/// The file that Debian's init script reads last of all: the heap is set there, for the file is one line and may be made anew.
+/// The file that Debian's init script reads last of all: the heap is set there, for the file is one line and may be written again.
 pub(crate) fn environment(settings: &ZooKeeper) -> FileQuery {
     FileQuery::text(&settings.environment)
 }
