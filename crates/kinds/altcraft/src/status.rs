@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kit::process_status;
 use plan::{Basis, Budget, Facts, Health, MemberStatus, ServiceStatus};
 use types::HostName;
 
@@ -73,15 +74,12 @@ fn process(settings: &Settings, member: &Member<'_>, run: &Run<'_>) -> MemberSta
         (true, true) => "master",
         (true, false) => "slave",
     };
-    let unit = run.unit.as_ref().ok().filter(|unit| unit.is_active());
+    let unit = run.unit.as_ref().ok().copied();
     MemberStatus {
-        host: member.host.clone(),
-        process: run.process.program.to_string(),
         role: role.to_owned(),
         health,
-        lag: String::new(),
-        since_us: unit.map(|unit| unit.started_us).filter(|&started| started > 0),
         detail,
+        ..process_status(member.host, run.process.program.to_string(), unit)
     }
 }
 

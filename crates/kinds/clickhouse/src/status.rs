@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use plan::{Basis, Health, MemberStatus, ServiceStatus};
-use protocol::facts::UnitFact;
 
 use crate::observe::coordination::voter::{Voter, VoterState};
 use crate::observe::view::{Member, View};
 use crate::rules::coordination::quorum::Quorum;
 use crate::rules::server::health::{lacks, table_trouble};
 use crate::settings::Settings;
-use kit::Probe;
+use kit::{Probe, process_status};
 
 /// The leader and the members of the quorum, as far as the voters tell; nothing where there is no quorum yet.
 pub(crate) fn basis(quorum: &Quorum<'_>) -> Vec<Basis> {
@@ -77,20 +76,10 @@ fn summary(quorum: &Quorum<'_>, answering: usize) -> String {
     format!("{answering} of {all} answer, {tables}, {state}")
 }
 
-/// When an active unit was started.
-fn since(unit: &UnitFact) -> Option<i64> {
-    (unit.is_active() && unit.started_us > 0).then_some(unit.started_us)
-}
-
 fn server_status(settings: &Settings, member: &Member<'_>) -> MemberStatus {
     let mut row = MemberStatus {
-        host: member.host.clone(),
-        process: "clickhouse".to_owned(),
-        role: String::new(),
         health: Health::Down,
-        lag: String::new(),
-        since_us: member.unit.as_ref().ok().and_then(|unit| since(unit)),
-        detail: String::new(),
+        ..process_status(member.host, "clickhouse", member.unit.as_ref().ok().copied())
     };
     match &member.server {
         Probe::Up(live) => {
@@ -122,16 +111,14 @@ fn voter_status(view: &View<'_>, member: &Member<'_>, voter: &Voter) -> MemberSt
         VoterState::Down(_) => ("", Health::Down),
         VoterState::Unknown(_) => ("", Health::Unknown),
     };
+    let unit = member.voter_unit.as_ref().ok().copied();
     MemberStatus {
-        host: member.host.clone(),
-        process: view.settings.coordinator().to_owned(),
         role: role.to_owned(),
         health,
-        lag: String::new(),
-        since_us: member.voter_unit.as_ref().ok().and_then(|unit| since(unit)),
         detail: match &voter.state {
             VoterState::Follower => String::new(),
             state => state.describe(),
         },
+        ..process_status(member.host, view.settings.coordinator(), unit)
     }
 }

@@ -1,14 +1,13 @@
 //! The state that `clusterctl status` shows, and the basis of a plan.
 
 use plan::{Basis, Facts, Health, MemberStatus, ServiceStatus};
-use protocol::facts::UnitFact;
 
 use crate::observe::{Engine, Member, View};
 use crate::rules::find_roles::find_roles;
 use crate::rules::replication::lag;
 use crate::rules::roles::Roles;
 use crate::settings::Settings;
-use kit::Probe;
+use kit::{Probe, process_status};
 
 /// Its state.
 pub(crate) fn status(settings: &Settings, facts: &Facts) -> ServiceStatus {
@@ -70,15 +69,8 @@ fn count(number: usize, what: &str) -> String {
 }
 
 fn engine_status(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> MemberStatus {
-    let mut row = MemberStatus {
-        host: member.host.clone(),
-        process: view.settings.engine.name().to_owned(),
-        role: String::new(),
-        health: Health::Healthy,
-        lag: String::new(),
-        since_us: since(member.unit.as_ref().ok().copied()),
-        detail: String::new(),
-    };
+    let unit = member.unit.as_ref().ok().copied();
+    let mut row = process_status(member.host, view.settings.engine.name(), unit);
     match (&member.engine, member.unreachable) {
         (_, Some(why)) => (row.health, row.detail) = (Health::Unknown, why.to_owned()),
         (Probe::Up(engine), None) => running_engine(view, roles, member, engine, &mut row),
@@ -134,14 +126,12 @@ fn sentinel_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
         (Probe::Denied(why), None) => (Health::Unknown, why.clone()),
         (Probe::Up(_), None) => running_sentinel(view, member),
     };
+    let unit = member.sentinel_unit.as_ref().ok().copied();
     MemberStatus {
-        host: member.host.clone(),
-        process: "sentinel".to_owned(),
         role: "sentinel".to_owned(),
         health,
-        lag: String::new(),
-        since_us: since(member.sentinel_unit.as_ref().ok().copied()),
         detail,
+        ..process_status(member.host, "sentinel", unit)
     }
 }
 
@@ -158,10 +148,6 @@ fn running_sentinel(view: &View<'_>, member: &Member<'_>) -> (Health, String) {
         Ok(_) if master.is_down() => (Health::Degraded, format!("{detail}, {}", master.flags())),
         Ok(_) => (Health::Healthy, detail),
     }
-}
-
-fn since(unit: Option<&UnitFact>) -> Option<i64> {
-    unit.filter(|unit| unit.is_active()).map(|unit| unit.started_us)
 }
 
 /// The basis of a plan: the master, and the failovers since, as far as engines and sentinels tell; nothing where no member

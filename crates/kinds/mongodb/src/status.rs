@@ -1,7 +1,7 @@
 //! The state of a replica set, its budget, and the facts that a saved plan rests on.
 
 use formats::replset::{MemberConfig, SetConfig};
-use kit::Probe;
+use kit::{Probe, process_status};
 use plan::{Basis, Budget, Facts, Health, MemberStatus, ServiceStatus};
 
 use crate::observe::replset_status::State;
@@ -80,16 +80,7 @@ fn summary(view: &View<'_>) -> String {
 }
 
 fn row(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
-    let unit = member.unit.as_ref().ok().filter(|unit| unit.is_active());
-    let mut row = MemberStatus {
-        host: member.host.clone(),
-        process: "mongod".to_owned(),
-        role: String::new(),
-        health: Health::Healthy,
-        lag: String::new(),
-        since_us: unit.map(|unit| unit.started_us),
-        detail: String::new(),
-    };
+    let mut row = process_status(member.host, "mongod", member.unit.as_ref().ok().copied());
     let server = match (&member.server, member.unreachable) {
         (Probe::Up(server), None) => server,
         (Probe::Down(why), None) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use kit::process_status;
 use plan::{Basis, Facts, Health, MemberStatus, ServiceStatus};
 use types::HostName;
 
@@ -115,16 +116,11 @@ fn member(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
         (Err(why), Ok(_)) => (Health::Down, why),
         (Err(why), Err(_)) => (Health::Unknown, why),
     };
-    let unit = member.unit.as_ref().ok().filter(|unit| unit.is_active());
-    let started = unit.map(|unit| unit.started_us);
     let role = if member.broker().is_some() { "disc" } else { "" };
     MemberStatus {
-        host: member.host.clone(),
-        process: "rabbitmq".to_owned(),
         role: role.to_owned(),
         health,
-        lag: String::new(),
-        since_us: started.filter(|&started| started > 0),
         detail,
+        ..process_status(member.host, "rabbitmq", member.unit.as_ref().ok().copied())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kit::process_status;
 use plan::{Basis, Budget, Facts, Health, MemberStatus, ServiceStatus, Verdict};
 use types::HostName;
 
@@ -108,25 +109,13 @@ fn member_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
             ),
         },
     };
-    let started = member
-        .unit
-        .as_ref()
-        .ok()
-        .filter(|unit| unit.is_active())
-        .map(|unit| unit.started_us);
+    let role = if member.server.is_up() { "mirror" } else { "" };
     MemberStatus {
-        host: member.host.clone(),
-        process: "ssdb-server".to_owned(),
-        role: if member.server.up().is_some() {
-            "mirror"
-        } else {
-            ""
-        }
-        .to_owned(),
+        role: role.to_owned(),
         health,
         lag: lag(view, member).map_or_else(String::new, |lag| lag.to_string()),
-        since_us: started.filter(|&started| started > 0),
         detail,
+        ..process_status(member.host, "ssdb-server", member.unit.as_ref().ok().copied())
     }
 }
 
