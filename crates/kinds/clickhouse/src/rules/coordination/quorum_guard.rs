@@ -112,6 +112,8 @@ struct Others<'q> {
     missing: Vec<&'q str>,
     /// How many of the missing ones look for a leader.
     looking: usize,
+    /// How many of the missing ones could not be asked, and may follow the leader.
+    unknown: usize,
     has_leader: bool,
 }
 
@@ -124,11 +126,13 @@ impl<'q> Others<'q> {
             .filter(|name| *name != host.as_str());
         let (serving, missing): (Vec<&str>, Vec<&str>) =
             others.partition(|name| state(name).is_some_and(VoterState::is_serving));
-        let looking = missing
-            .iter()
-            .filter(|name| state(name) == Some(&VoterState::Looking));
+        let count = |is_it: fn(&VoterState) -> bool| {
+            let missing = missing.iter().filter_map(|name| state(name));
+            missing.filter(|state| is_it(state)).count()
+        };
         Self {
-            looking: looking.count(),
+            looking: count(|state| *state == VoterState::Looking),
+            unknown: count(|state| matches!(state, VoterState::Unknown(_))),
             has_leader: serving
                 .iter()
                 .any(|name| state(name).is_some_and(VoterState::is_leader)),
@@ -137,13 +141,15 @@ impl<'q> Others<'q> {
         }
     }
 
-    /// Whether one that looks for a leader can be spared. It can where others lead and follow. During an election it is one
-    /// of those that choose, and as good as one in the quorum, unless enough others are left that look in vain.
+    /// Whether one that looks for a leader can be spared. It can where the others have a leader, and enough of them may
+    /// follow it: a leader with fewer has the one that looks as its follower by now. During an election it is one of those
+    /// that choose, and as good as one in the quorum, unless enough others are left that look in vain.
     fn can_choose_without(&self, all: usize, in_vain: bool) -> Result<(), String> {
         let others = self.serving.len() + self.looking;
+        let is_led = self.has_leader && self.serving.len() + self.unknown >= majority(all);
         let cannot_choose = others + 1 < majority(all);
         let can_others = in_vain && others >= majority(all);
-        if self.has_leader || cannot_choose || can_others {
+        if is_led || cannot_choose || can_others {
             Ok(())
         } else {
             Err(format!("{} of {all} members look for a leader", others + 1))
