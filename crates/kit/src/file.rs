@@ -28,7 +28,7 @@ impl DesiredFile<'_> {
     ///
     /// It relies on what stands there now. Where a package of this plan brings the file, that is nothing and does not hold
     /// any more: the kind puts [`protocol::FileState::Any`] in its place. A file of which only the access is wrong is written
-    /// anew as well, and is newer than its process then; where that would be a restart for nothing, the kind plans an
+    /// again as well, and is newer than its process then; where that would be a restart for nothing, the kind plans an
     /// [`Operation::SetAccess`] itself.
     pub fn plan(self, host: &HostName, facts: &Facts) -> Result<Option<Task>, Unknown> {
         let fact = facts.get(host, self.query)?;

@@ -37,6 +37,4 @@ pub use status::process_status;
 pub use step::{Cx, Step, StepPlan, Task, action, each_host};
 pub use steps::{PlanStep, Steps};
 pub use table::{Identity, KindTable, Special};
-pub use unit::{
-    ASKED, Need, Process, Reason, Undecided, is_newer, is_reached_by_none, verbs_to_retire, verbs_to_run,
-};
+pub use unit::{Need, Process, Reason, Undecided, is_newer, is_reached_by_none, verbs_to_run};

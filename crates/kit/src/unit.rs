@@ -161,7 +161,7 @@ impl fmt::Display for Reason {
 }
 
 /// The reason of a restart that nothing but the operator's request asks for.
-pub const ASKED: &str = "a restart was requested";
+const ASKED: &str = "a restart was requested";
 
 /// Whether a file was changed after a unit's process was started: what the process read of it is older. A unit without a
 /// process has read nothing.
@@ -173,7 +173,7 @@ pub fn is_newer(file: &FileFact, unit: &UnitFact) -> bool {
 /// What must be told to systemd so that a unit neither runs nor starts at boot; empty where it does neither. It is disabled
 /// first, so that a unit that was cut off in between is still seen to run. One that systemd starts again and again is
 /// stopped as well.
-pub fn verbs_to_retire(unit: &UnitFact) -> Vec<UnitVerb> {
+fn verbs_to_retire(unit: &UnitFact) -> Vec<UnitVerb> {
     let mut verbs = Vec::new();
     if unit.is_enabled() {
         verbs.push(UnitVerb::Disable);

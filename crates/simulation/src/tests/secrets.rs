@@ -193,7 +193,7 @@ impl Stage {
     }
 }
 
-/// Whether the application logs in with it: the others are between members, or for whoever administers.
+/// Whether the application logs in with it: the others are between members, or for administrators.
 fn is_a_login(id: &SecretId) -> bool {
     let own = ["cookie", "keyfile", "admin"];
     !own.iter().any(|word| id.as_str().contains(word))

@@ -81,7 +81,7 @@ pub struct Options {
     pub parsed: Document,
     /// The version that it pretends to have.
     pub version: String,
-    /// How long elections, heartbeats and stops take, unless a test says otherwise.
+    /// How long elections, heartbeats and stops take; a test may set others.
     pub times: Times,
 }
 

@@ -1,6 +1,6 @@
 //! The key file that members prove themselves with, and what the real server wants of it.
 //!
-//! No bit for the group or others, whoever owns it; 6 to 1024 characters of base64, white space aside, or a YAML list
+//! No bit for the group or others, whatever its owner; 6 to 1024 characters of base64, white space aside, or a YAML list
 //! of such keys. The real server takes each key of a list from others; the stand-in knows the first alone.
 
 use std::os::unix::fs::MetadataExt as _;

@@ -195,8 +195,8 @@ fn a_departing_member_that_is_ahead_of_the_quorum_rejoins_it() {
     assert!(cluster.node("db1").zookeeper.is_none());
 }
 
-/// Seen where one that leaves was led back to the quorum, and its newcomer led next, right before the second round: that
-/// had begun in a file only, and who leaves was never told of the newcomer.
+/// Seen where a departing voter rejoined the quorum, and the joining one led next, right before the second round: that had
+/// begun in a file only, and the departing voter was never told of the joining one.
 #[test]
 fn a_departing_member_learns_the_leader_before_the_others_do_without_it() {
     let mut cluster = built_among(&DB, ZOO, DEBIAN);

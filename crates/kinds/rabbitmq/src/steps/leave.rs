@@ -214,7 +214,7 @@ impl<'a> Removal<'a> {
                 "the inventory does not list it; queues that only it has are lost, with consent"
             }
             Some(_) => "the inventory does not list it",
-            None => "the inventory does not list it, and it stopped on its way out",
+            None => "the inventory does not list it, and it stopped while it was removed",
         };
         let proof = broker.filter(|_| !is_allowed);
         let proof = proof.map(|broker| is_bare(settings, host, broker));

@@ -193,7 +193,7 @@ async fn check_quorum(
     Ok(())
 }
 
-/// What forbids a configuration whoever else agrees. That a member has data of its own does not: it loses it.
+/// What forbids a configuration even if all others agree. That a member has data of its own does not: it loses it.
 fn veto(config: &SetConfig, member: &Member, answer: &Document) -> Result<(), CommandError> {
     let host = &member.host;
     let theirs = answer.get_i32("configVersion").unwrap_or(-1);
