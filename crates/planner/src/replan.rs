@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Event, Failure, NodeOutcome, NotRun, StepGraph};
-use types::NodeId;
+use plan::{Consent, Event, Failure, NodeOutcome, NotRun, Refusal, StepGraph};
+use types::{HostName, NodeId, ServiceName};
 
 /// Whether a run stopped only because of changes since its plan or actions that were cut off, and the new plan is within
 /// what was approved.
@@ -30,11 +30,21 @@ pub fn may_continue(approved: &StepGraph, events: &[Event], now: &StepGraph) -> 
     });
     let steps: BTreeSet<(&str, &str)> = approved.nodes().iter().map(|node| step(&node.id)).collect();
     let is_within = now.nodes().iter().all(|node| steps.contains(&step(&node.id)));
-    let refuses_more = now
-        .refusals
-        .iter()
-        .any(|refusal| !approved.refusals.contains(refusal));
-    has_changed && only_changes && is_within && !refuses_more && !now.nodes().is_empty()
+    has_changed && only_changes && is_within && !refuses_more(approved, now) && !now.nodes().is_empty()
+}
+
+/// Whether something is refused that was not: a place has more refusals than it had. Why is told again each time, with other
+/// figures, and is for people.
+fn refuses_more(approved: &StepGraph, now: &StepGraph) -> bool {
+    fn place(refusal: &Refusal) -> (&Option<ServiceName>, &Option<HostName>, &Option<Consent>) {
+        (&refusal.service, &refusal.host, &refusal.consent)
+    }
+    let count = |graph: &StepGraph, at: &Refusal| {
+        let all = graph.refusals.iter();
+        all.filter(|refusal| place(refusal) == place(at)).count()
+    };
+    let mut all = now.refusals.iter();
+    all.any(|refusal| count(now, refusal) > count(approved, refusal))
 }
 
 fn step(id: &NodeId) -> (&str, &str) {
@@ -44,7 +54,7 @@ fn step(id: &NodeId) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::{Node, Refusal};
+    use plan::Node;
     use std::collections::{BTreeMap, BTreeSet};
 
     fn graph(ids: &[&str]) -> StepGraph {
@@ -106,15 +116,25 @@ mod tests {
             );
         }
         let mut now = graph(&["rs/restart@db2"]);
-        now.refusals.push(Refusal {
-            service: None,
-            host: None,
-            what: "no member is restarted".to_owned(),
-            why: "a majority is lost".to_owned(),
-            resolve: String::new(),
-            consent: None,
-        });
+        now.refusals
+            .push(Refusal::new("no member is restarted", "a majority is lost", ""));
         assert!(!may_continue(&approved(), &[changed()], &now));
+    }
+
+    #[test]
+    fn what_was_refused_before_is_no_news_in_other_words() {
+        let host = "db3".parse().unwrap();
+        let refused = |lag: &str| Refusal::new("db3 does not join", lag, "wait").on(&host);
+        let (mut before, mut now) = (approved(), graph(&["rs/restart@db2"]));
+        before.refusals.push(refused("it is 90 s behind"));
+        now.refusals.push(refused("it is 40 s behind"));
+        assert!(may_continue(&before, &[changed()], &now));
+        now.refusals
+            .push(Refusal::new("db3 is not restarted", "it votes", "").on(&host));
+        assert!(
+            !may_continue(&before, &[changed()], &now),
+            "another refusal of the same host"
+        );
     }
 
     #[test]
