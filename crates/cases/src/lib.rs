@@ -176,11 +176,13 @@ pub fn plan_steps_asked(service: &dyn Service, steps: &[&str], facts: &Facts, as
             notes,
             refusals,
             unplanned,
+            not_yet,
         } = plan;
         all.tasks.extend(tasks);
         all.notes.extend(notes);
         all.refusals.extend(refusals);
         all.unplanned.extend(unplanned);
+        all.not_yet.extend(not_yet);
     }
     all
 }
@@ -217,7 +219,7 @@ fn stopped(plan: &StepPlan, host: &HostName) -> bool {
 
 /// Whether nothing is to be done, refused or left open.
 pub fn is_settled(plan: &StepPlan) -> bool {
-    plan.tasks.is_empty() && plan.refusals.is_empty() && plan.unplanned.is_empty()
+    plan.tasks.is_empty() && plan.refusals.is_empty() && plan.unplanned.is_empty() && plan.not_yet.is_empty()
 }
 
 /// A plan in a form to review: a line for each task, note and refusal.
@@ -271,13 +273,21 @@ pub fn render(plan: &StepPlan) -> String {
             .as_ref()
             .map(|consent| format!(" [--allow {consent}]"))
             .unwrap_or_default();
+        let word = if refusal.passing {
+            "refused for now"
+        } else {
+            "refused"
+        };
         lines.push(format!(
-            "refused: {}, because {}; {}{consent}",
+            "{word}: {}, because {}; {}{consent}",
             refusal.what, refusal.why, refusal.resolve
         ));
     }
     for (host, why) in &plan.unplanned {
         lines.push(format!("not planned on {host}: {why}"));
+    }
+    for (host, why) in &plan.not_yet {
+        lines.push(format!("not planned yet on {host}: {why}"));
     }
     lines.join("\n")
 }

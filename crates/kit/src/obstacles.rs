@@ -42,6 +42,7 @@ pub fn obstructed(host: &HostName, path: &str, obstacle: &Obstacle) -> Refusal {
         why: obstacle.to_string(),
         resolve: obstacle.resolve(),
         consent: None,
+        passing: false,
     }
 }
 

@@ -70,6 +70,8 @@ pub struct StepPlan {
     pub refusals: Vec<Refusal>,
     /// Hosts whose work could not be planned, and why.
     pub unplanned: Vec<(HostName, String)>,
+    /// Hosts whose work cannot be planned yet, and why: it may pass by itself, as of [`Refusal::passing`].
+    pub not_yet: Vec<(HostName, String)>,
 }
 
 impl Task {

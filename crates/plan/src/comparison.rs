@@ -27,7 +27,7 @@ pub enum Comparison {
 /// The two are the same where they are equal as structures, with two exceptions:
 ///
 /// - Words about what was observed, which have figures that change: the reasons of steps, the notes, and why something is
-///   refused or cannot be planned.
+///   refused or cannot be planned, and whether that may pass by itself.
 /// - Volatile values ([`Basis::is_volatile`]), where [`volatile`] allows it.
 pub fn compare(earlier: &StepGraph, now: &StepGraph) -> Comparison {
     let was = comparable(earlier.clone());
@@ -71,9 +71,11 @@ fn comparable(mut graph: StepGraph) -> StepGraph {
     graph.notes.clear();
     for refusal in &mut graph.refusals {
         refusal.why.clear();
+        refusal.passing = false;
     }
     for left in &mut graph.unplanned {
         left.why.clear();
+        left.passing = false;
     }
     graph.map_nodes(|node| node.reason.clear())
 }

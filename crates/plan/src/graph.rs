@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::{GroupId, HostName, NodeId, ServiceName};
 
-use crate::{Basis, Gate, Note, Refusal, Unplanned};
+use crate::{Basis, Gate, Note, Passing, Refusal, Unplanned};
 
 /// One step on one host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -190,6 +190,22 @@ impl StepGraph {
     /// Whether there are no changes, no refusals and nothing unplanned: the cluster matches its inventory.
     pub fn is_converged(&self) -> bool {
         self.nodes.is_empty() && self.refusals.is_empty() && self.unplanned.is_empty()
+    }
+
+    /// What is refused or not planned and may pass by itself.
+    pub fn passing(&self) -> impl Iterator<Item = Passing<'_>> {
+        let refusals = self.refusals.iter().filter(|refusal| refusal.passing);
+        let unplanned = self.unplanned.iter().filter(|unplanned| unplanned.passing);
+        let refusals = refusals.map(|refusal| Passing {
+            service: refusal.service.as_ref(),
+            host: refusal.host.as_ref(),
+            why: &refusal.why,
+        });
+        refusals.chain(unplanned.map(|unplanned| Passing {
+            service: unplanned.service.as_ref(),
+            host: Some(&unplanned.host),
+            why: &unplanned.why,
+        }))
     }
 }
 

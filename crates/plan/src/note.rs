@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use types::{HostName, ServiceName};
 
+/// How long an apply waits for what may pass by itself, from the last progress on, in milliseconds.
+pub const PATIENCE: u64 = 120_000;
+
 /// How much a note asks for attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,6 +45,10 @@ pub struct Refusal {
     pub resolve: String,
     /// The consent that would allow it, where one can.
     pub consent: Option<Consent>,
+    /// Whether it may pass by itself within moments, without any change of the plan: a member that starts, a quorum that
+    /// elects. An apply waits for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
 }
 
 impl Refusal {
@@ -54,6 +61,16 @@ impl Refusal {
             why: why.into(),
             resolve: resolve.into(),
             consent: None,
+            passing: false,
+        }
+    }
+
+    /// It may pass by itself: see [`Self::passing`].
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self {
+            passing: true,
+            ..self
         }
     }
 
@@ -96,6 +113,20 @@ pub struct Unplanned {
     pub host: HostName,
     /// Why.
     pub why: String,
+    /// Whether that may pass by itself, as of a [`Refusal`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
+}
+
+/// Something refused or not planned that may pass by itself: where, and why it is not done yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passing<'a> {
+    /// The service.
+    pub service: Option<&'a ServiceName>,
+    /// The host.
+    pub host: Option<&'a HostName>,
+    /// Why it is not planned yet.
+    pub why: &'a str,
 }
 
 /// The steps that are not planned on a host. Written down as a step's name, or as `every step`.

@@ -49,6 +49,7 @@ pub(crate) fn refusals(
             ),
             resolve: format!("pass --max-unavailable {most}, or allow the outage on every member"),
             consent: Some(consent),
+            passing: false,
         })
         .collect()
 }

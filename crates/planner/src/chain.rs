@@ -106,7 +106,7 @@ impl<'a> Chain<'a> {
         for host in &self.bound.hosts {
             if let Some(why) = self.cx.facts.unreachable(host).filter(|_| self.is_in_scope(host)) {
                 let why = format!("{host} cannot be reached: {why}");
-                self.unplanned(SkippedSteps::All, host.clone(), why);
+                self.unplanned(SkippedSteps::All, host.clone(), why, false);
             }
         }
         if let Some(service) = self.service {
@@ -148,8 +148,12 @@ impl<'a> Chain<'a> {
         let stopped = stopped
             .into_iter()
             .map(|task| (task.host, format!("{}: {AFTER_REFUSAL}", task.title)));
+        let step = SkippedSteps::One(step.to_owned());
         for (host, why) in stopped.chain(plan.unplanned).collect::<Vec<_>>() {
-            self.unplanned(SkippedSteps::One(step.to_owned()), host, why);
+            self.unplanned(step.clone(), host, why, false);
+        }
+        for (host, why) in plan.not_yet {
+            self.unplanned(step.clone(), host, why, true);
         }
         for note in plan.notes {
             self.note(note);
@@ -270,7 +274,7 @@ impl<'a> Chain<'a> {
         self.latest.last.clear();
         for node in std::mem::take(&mut self.nodes) {
             let why = format!("{}: {why}", node.title);
-            self.unplanned(SkippedSteps::One(node.id.to_string()), node.host, why);
+            self.unplanned(SkippedSteps::One(node.id.to_string()), node.host, why, false);
         }
     }
 
@@ -285,12 +289,13 @@ impl<'a> Chain<'a> {
         });
     }
 
-    fn unplanned(&mut self, steps: SkippedSteps, host: HostName, why: String) {
+    fn unplanned(&mut self, steps: SkippedSteps, host: HostName, why: String, passing: bool) {
         self.remarks.unplanned.push(Unplanned {
             service: self.name(),
             steps,
             host,
             why,
+            passing,
         });
     }
 }

@@ -64,6 +64,7 @@ pub fn plan_json(graph: &StepGraph) -> String {
                 why: &refusal.why,
                 resolve: &refusal.resolve,
                 consent: refusal.consent.as_ref().map(ToString::to_string),
+                passing: refusal.passing,
             })
             .collect(),
         unplanned: graph
@@ -74,6 +75,7 @@ pub fn plan_json(graph: &StepGraph) -> String {
                 step: &unplanned.steps,
                 host: &unplanned.host,
                 why: &unplanned.why,
+                passing: unplanned.passing,
             })
             .collect(),
     })
@@ -251,6 +253,7 @@ struct RefusalDocument<'a> {
     #[serde(rename = "way_out")]
     resolve: &'a str,
     consent: Option<String>,
+    passing: bool,
 }
 
 #[derive(Serialize)]
@@ -259,6 +262,7 @@ struct UnplannedDocument<'a> {
     step: &'a SkippedSteps,
     host: &'a HostName,
     why: &'a str,
+    passing: bool,
 }
 
 #[derive(Serialize)]

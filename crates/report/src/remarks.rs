@@ -1,8 +1,9 @@
 //! What a plan says beside its changes: notes, warnings, refusals, and what could not be planned.
 
-use plan::{Level, Note, Refusal, SkippedSteps, StepGraph};
+use plan::{Level, Note, PATIENCE, Refusal, SkippedSteps, StepGraph, Unplanned};
 use types::{HostName, ServiceName};
 
+use crate::clock::limit;
 use crate::text::{count, listed, one_line, wrapped};
 use crate::{Paint, Screen};
 
@@ -67,25 +68,36 @@ fn draw_refusal(refusal: &Refusal, screen: &Screen) -> String {
     if let Some(consent) = &refusal.consent {
         line("override with", &format!("--allow {consent}"));
     }
+    if refusal.passing {
+        line("may pass by itself:", &waited_for());
+    }
     out
+}
+
+/// What becomes of what may pass by itself.
+fn waited_for() -> String {
+    format!("an apply waits for it, up to {}", limit(PATIENCE))
 }
 
 /// The steps that are skipped for the same reason stand together.
 fn draw_unplanned(graph: &StepGraph, screen: &Screen) -> Vec<String> {
-    let mut reasons: Vec<(String, &str, Vec<&SkippedSteps>)> = Vec::new();
+    let mut reasons: Vec<(String, &Unplanned, Vec<&SkippedSteps>)> = Vec::new();
     for unplanned in &graph.unplanned {
         let place = place(unplanned.service.as_ref(), Some(&unplanned.host));
-        match reasons
-            .iter_mut()
-            .find(|(known, why, _)| *known == place && *why == unplanned.why)
-        {
+        match reasons.iter_mut().find(|(known, one, _)| {
+            *known == place && one.why == unplanned.why && one.passing == unplanned.passing
+        }) {
             Some((.., steps)) => steps.push(&unplanned.steps),
-            None => reasons.push((place, &unplanned.why, vec![&unplanned.steps])),
+            None => reasons.push((place, unplanned, vec![&unplanned.steps])),
         }
     }
-    let drawn = reasons.iter().map(|(place, why, steps)| {
-        let mut out = paragraph(place, why, screen);
+    let drawn = reasons.iter().map(|(place, one, steps)| {
+        let mut out = paragraph(place, &one.why, screen);
         out.push_str(&wrapped("    ", 4, &one_line(&skipped(steps)), screen.width));
+        if one.passing {
+            let passing = format!("may pass by itself: {}", waited_for());
+            out.push_str(&wrapped("    ", 4, &passing, screen.width));
+        }
         out
     });
     drawn.collect()
@@ -103,5 +115,33 @@ fn skipped(steps: &[&SkippedSteps]) -> String {
     match names {
         Some(names) => format!("{} skipped: {}", count(names.len(), "step"), listed(&names)),
         None => "all steps skipped".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_by_itself_is_told_apart() {
+        let host = "db2".parse().unwrap();
+        let mut graph = StepGraph::default();
+        let refusal = Refusal::new(
+            "no member is restarted",
+            "db2 elects",
+            "wait until it has a primary",
+        )
+        .on(&host);
+        graph.refusals = vec![refusal.clone().passing(), refusal];
+        graph.unplanned = [true, false]
+            .map(|passing| Unplanned {
+                service: None,
+                steps: SkippedSteps::All,
+                host: host.clone(),
+                why: "the broker is starting".to_owned(),
+                passing,
+            })
+            .to_vec();
+        insta::assert_snapshot!(render(&graph, &Screen::plain()).join("\n"));
     }
 }

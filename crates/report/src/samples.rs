@@ -187,12 +187,14 @@ fn remarks(graph: &mut StepGraph) {
             action: "rabbitmq.reset".to_owned(),
             host: "db4".parse().unwrap(),
         }),
+        passing: false,
     }];
     let unplanned = |step: &str| Unplanned {
         service: Some("sessions".parse().unwrap()),
         steps: SkippedSteps::One(step.to_owned()),
         host: "db5".parse().unwrap(),
         why: "db5 cannot be reached: connection refused".to_owned(),
+        passing: false,
     };
     graph.unplanned = vec![unplanned("config"), unplanned("start")];
 }

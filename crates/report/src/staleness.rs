@@ -252,6 +252,7 @@ mod tests {
             steps: SkippedSteps::All,
             host: "db3".parse().unwrap(),
             why: "db3 cannot be reached: connection refused".to_owned(),
+            passing: false,
         })
     }
 
@@ -298,6 +299,7 @@ mod tests {
                 why: "the quorum would be lost".to_owned(),
                 resolve: "start db3".to_owned(),
                 consent: None,
+                passing: false,
             }),
             unplanned("set"),
             unplanned("mq"),

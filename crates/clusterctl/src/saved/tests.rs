@@ -303,12 +303,14 @@ fn graph() -> StepGraph {
         why: "no".to_owned(),
         resolve: "yes".to_owned(),
         consent: Some(consent()),
+        passing: false,
     });
     graph.unplanned.push(Unplanned {
         service: None,
         steps: SkippedSteps::One("x".to_owned()),
         host: "db2".parse().unwrap(),
         why: "out of reach".to_owned(),
+        passing: false,
     });
     let bases = vec![
         Basis::new("the term of the replica set", &3),

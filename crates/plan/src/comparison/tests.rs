@@ -221,6 +221,7 @@ fn what_is_refused_or_out_of_reach_by_now_explains_the_steps_that_are_gone() {
         steps: SkippedSteps::All,
         host: "db2".parse().unwrap(),
         why: "db2 cannot be reached".to_owned(),
+        passing: false,
     });
     let refusal = Refusal {
         service: Some("set".parse().unwrap()),
@@ -229,6 +230,7 @@ fn what_is_refused_or_out_of_reach_by_now_explains_the_steps_that_are_gone() {
         why: "no majority would be left".to_owned(),
         resolve: "start db2".to_owned(),
         consent: None,
+        passing: false,
     };
     now.refusals.push(refusal.clone());
     assert!(matches!(
@@ -242,7 +244,7 @@ fn what_is_refused_or_out_of_reach_by_now_explains_the_steps_that_are_gone() {
         ..refusal.clone()
     });
     let mut now = plan();
-    now.refusals.push(refusal);
+    now.refusals.push(refusal.passing());
     assert_eq!(compare(&saved, &now), Comparison::Same);
 }
 
@@ -330,6 +332,7 @@ fn what_is_possible_by_now_counts_too() {
         why: "no majority would be left".to_owned(),
         resolve: "start db2".to_owned(),
         consent: None,
+        passing: false,
     };
     let mut saved = plan();
     saved.refusals.push(refusal);
