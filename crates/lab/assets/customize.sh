@@ -4,8 +4,8 @@
 set -eu
 R=$1
 
-# The services are there for the tests to configure and start: installed, but off.
-for s in rabbitmq-server redis-server redis-sentinel clickhouse-server zookeeper; do
+# The services of all suites are there for the tests to configure and start: installed, but off.
+for s in rabbitmq-server redis-server redis-sentinel valkey-server valkey-sentinel clickhouse-server zookeeper; do
   systemctl --root="$R" disable "$s" >/dev/null 2>&1 || :
   rm -f "$R"/etc/rc?.d/S??"$s"      # a sysv link would start it all the same
 done

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     CgroupError, CmdError, FileError, HostError, ImageError, LockError, MountError, NameError, NetError,
-    ProgramsError, RangeError, SpecError, SshFilesError, ToolsError,
+    ProgramsError, RangeError, SpecError, SshFilesError, SuiteError, ToolsError,
 };
 
 /// Why a lab could not do what it was asked.
@@ -16,6 +16,9 @@ pub enum LabError {
     /// The list of hosts.
     #[error("cannot tell the lab's hosts")]
     Spec(#[from] SpecError),
+    /// The Debian release.
+    #[error("cannot tell what the lab's hosts run")]
+    Suite(#[from] SuiteError),
     /// The addresses.
     #[error("cannot give the lab its addresses")]
     Range(#[from] RangeError),

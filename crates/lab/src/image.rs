@@ -2,7 +2,7 @@
 //! read-only by all hosts of all labs.
 //!
 //! `<cache>/<hash>/` is an image; it appears by a rename when it is whole, so a killed build leaves nothing that
-//! looks like one. `<cache>/debs/` keeps the downloaded packages for the next recipe.
+//! looks like one. `<cache>/debs/<suite>/` keeps the downloaded packages for the next recipe.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,22 +11,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Progress;
 use crate::cmd::{self, Cmd, CmdError};
 use crate::lock::{Lock, LockError};
 use crate::mounts::{self, MountError};
 use crate::names;
-
-/// Debian 12.
-const SUITE: &str = "bookworm";
+use crate::{Progress, Suite};
 
 /// What any host has: systemd, SSH, Python and the small tools that tests and people look around with.
 const BASE: &str = "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,python3,python3-apt,sudo,iproute2,procps,\
                     ca-certificates,iputils-ping,netcat-openbsd,curl,less,gpg";
-
-/// The services to be clustered, as far as Debian has them.
-const SERVICES: &str = "default-jre-headless,rabbitmq-server,redis-server,redis-sentinel,clickhouse-server,\
-                        clickhouse-client,zookeeperd";
 
 /// `zookeeper` wants `default-jre`, which brings X11; an empty stand-in keeps 244 MB out of the image.
 const STAND_IN: &str = "Package: default-jre\nVersion: 2:1.17-99lab\nArchitecture: all\n\
@@ -107,8 +100,15 @@ pub enum ImageError {
 }
 
 /// A recipe's name: changes whenever anything does that goes into the image.
-pub(crate) fn recipe_hash() -> String {
-    hash_of(&[SUITE, BASE, SERVICES, STAND_IN, &OPTIONS.join("\n"), CUSTOMIZE])
+fn recipe_hash(suite: Suite) -> String {
+    hash_of(&[
+        suite.name(),
+        BASE,
+        suite.services(),
+        STAND_IN,
+        &OPTIONS.join("\n"),
+        CUSTOMIZE,
+    ])
 }
 
 /// Sixteen digits are enough to tell recipes apart, and can be read out.
@@ -122,26 +122,26 @@ fn hash_of(parts: &[&str]) -> String {
 }
 
 /// Returns the image's directory, and builds it first where the cache does not have it.
-pub(crate) fn ensure(cache: &Path, progress: &Progress) -> Result<PathBuf, ImageError> {
-    let hash = recipe_hash();
+pub(crate) fn ensure(suite: Suite, cache: &Path, progress: &Progress) -> Result<PathBuf, ImageError> {
+    let hash = recipe_hash(suite);
     let image = cache.join(&hash);
     if image.is_dir() {
         return Ok(image);
     }
-    let debs = cache.join("debs");
+    let debs = cache.join("debs").join(suite.name());
     fs::create_dir_all(&debs).map_err(file(&debs))?;
     let _lock = Lock::take(cache, TURN_LIMIT, progress)?;
     if image.is_dir() {
         return Ok(image);
     }
     progress(&format!(
-        "building image {hash} from Debian's packages (once; a few minutes)"
+        "building image {hash} from the packages of Debian {suite} (once; a few minutes)"
     ));
     let began = Instant::now();
     let work = cache.join(format!("{hash}.partial"));
     mounts::remove_tree(&work)?;
     fs::create_dir(&work).map_err(file(&work))?;
-    build(&work, &debs, &cache.join(format!("{hash}.log")), progress)?;
+    build(suite, &work, &debs, &cache.join(format!("{hash}.log")), progress)?;
     // The name must not reach the disk before the content does.
     Cmd::new("sync")
         .arg("--file-system")
@@ -163,7 +163,7 @@ fn file(path: &Path) -> impl FnOnce(io::Error) -> ImageError {
 }
 
 /// Builds `work/root`.
-fn build(work: &Path, debs: &Path, log: &Path, progress: &Progress) -> Result<(), ImageError> {
+fn build(suite: Suite, work: &Path, debs: &Path, log: &Path, progress: &Progress) -> Result<(), ImageError> {
     let control = work.join("default-jre/DEBIAN");
     fs::create_dir_all(&control).map_err(file(&control))?;
     let write = |path: PathBuf, text: &str| fs::write(&path, text).map_err(file(&path));
@@ -182,7 +182,7 @@ fn build(work: &Path, debs: &Path, log: &Path, progress: &Progress) -> Result<()
         .args(["--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"])
         .args(["timeout", &BUILD_LIMIT.as_secs().to_string(), "mmdebstrap", "--verbose"])
         .args(OPTIONS)
-        .arg(format!("--include={BASE},{SERVICES}"))
+        .arg(format!("--include={BASE},{}", suite.services()))
         .arg(format!("--setup-hook=cp -n '{debs}'/*.deb \"$1\"/var/cache/apt/archives/ 2>/dev/null || :"))
         .arg(format!(
             "--essential-hook=cp '{stand_in}' \"$1\"/tmp/stand-in.deb && chroot \"$1\" dpkg -i /tmp/stand-in.deb && \
@@ -191,7 +191,7 @@ fn build(work: &Path, debs: &Path, log: &Path, progress: &Progress) -> Result<()
         .arg(format!("--customize-hook=cp -n \"$1\"/var/cache/apt/archives/*.deb '{debs}'/"))
         .arg(format!("--customize-hook=sh '{work}/customize.sh' \"$1\""))
         // No mirror named: mmdebstrap takes the suite's own ones, with updates and security.
-        .args([SUITE, &format!("{work}/root")]);
+        .args([suite.name(), &format!("{work}/root")]);
     follow(command, log, progress)
 }
 
@@ -281,8 +281,10 @@ mod tests {
 
     #[test]
     fn any_change_of_the_recipe_changes_its_hash() {
-        assert_eq!(recipe_hash(), recipe_hash());
-        assert_eq!(recipe_hash().len(), 16);
+        let hashes = Suite::ALL.map(recipe_hash);
+        assert_eq!(hashes, Suite::ALL.map(recipe_hash));
+        assert_eq!(hashes[0].len(), 16);
+        assert_ne!(hashes[0], hashes[1]);
         assert_ne!(hash_of(&["ab", "c"]), hash_of(&["a", "bc"]));
         assert_ne!(hash_of(&["a"]), hash_of(&["a", ""]));
     }

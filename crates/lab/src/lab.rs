@@ -16,8 +16,8 @@ use crate::options::check_place;
 use crate::ssh_files::SshFiles;
 use crate::{
     CmdError, Cut, Engine, HostError, HostSpec, HostStatus, LabError, LabOptions, Output, Programs, Range,
-    cmd, default_hosts, files, image, inotify, mounts, names, overlay, programs, range, read_hosts, spec,
-    status, tools,
+    Suite, cmd, default_hosts, files, image, inotify, mounts, names, overlay, programs, range, read_hosts,
+    spec, status, suite, tools,
 };
 
 /// How long one lab command waits for another on the same lab, which may be building the image.
@@ -35,6 +35,7 @@ pub struct Lab {
     dir: PathBuf,
     names: Names,
     hosts: Vec<HostSpec>,
+    suite: Suite,
     programs: Programs,
     ssh: SshFiles,
 }
@@ -60,6 +61,7 @@ impl Lab {
             }
             None => programs::recorded(&dir)?,
         };
+        let suite = suite::of_lab(&dir, options.suite)?;
         let names = Names::new(&options.name, &options.state);
         let ssh = SshFiles::new(&dir);
         Ok(Self {
@@ -67,6 +69,7 @@ impl Lab {
             dir,
             names,
             hosts,
+            suite,
             programs,
             ssh,
         })
@@ -111,8 +114,9 @@ impl Lab {
         }
         self.wait_up(&seed, &self.hosts, began)?;
         self.say(&format!(
-            "lab {:?} is up: ssh -F {} HOST",
+            "lab {:?} is up ({}): ssh -F {} HOST",
             self.options.name,
+            self.suite,
             self.ssh.config.display()
         ));
         Ok(())
@@ -289,8 +293,9 @@ impl Lab {
             })?
         };
         let image = match self.options.engine {
-            Engine::Nspawn => image::ensure(&self.options.cache, &self.options.progress)?,
+            Engine::Nspawn => image::ensure(self.suite, &self.options.cache, &self.options.progress)?,
         };
+        suite::write_record(&self.dir, self.suite)?;
         files::write(&hosts_file(&self.dir), &spec::to_toml(&self.hosts))?;
         programs::write_record(&self.dir, &self.programs)?;
         let supervisor = self.dir.join("supervise.sh");

@@ -38,6 +38,7 @@ mod range;
 mod spec;
 mod ssh_files;
 mod status;
+mod suite;
 mod tools;
 mod wait;
 
@@ -60,6 +61,7 @@ pub use range::{Range, RangeError};
 pub use spec::{HostSpec, SpecError, default_hosts, read_hosts};
 pub use ssh_files::SshFilesError;
 pub use status::{HostState, HostStatus};
+pub use suite::{Suite, SuiteError};
 pub use tools::ToolsError;
 pub use wait::WaitError;
 

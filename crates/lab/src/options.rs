@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{DEFAULT_NAME, HostSpec, LabError, Programs, Progress, Range, names};
+use crate::{DEFAULT_NAME, HostSpec, LabError, Programs, Progress, Range, Suite, names};
 
 /// What the hosts are made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +23,8 @@ pub struct LabOptions {
     pub engine: Engine,
     /// The hosts; without them those of the last `up`, else [`crate::default_hosts`].
     pub hosts: Option<Vec<HostSpec>>,
+    /// The Debian release that the hosts run; without it the one that the lab was made with, else [`Suite::default`].
+    pub suite: Option<Suite>,
     /// The addresses; without them the lab's own or the next free ones.
     pub net: Option<Range>,
     /// Programs that Debian has no package of, put into every host when it starts; without them those of the last `up`.
@@ -47,6 +49,7 @@ impl Default for LabOptions {
             name: DEFAULT_NAME.to_owned(),
             engine: Engine::default(),
             hosts: None,
+            suite: None,
             net: None,
             programs: None,
             state: place("CLUSTERCTL_LAB_STATE", names::DEFAULT_STATE),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
-use lab::{Cut, HostStatus, Lab, LabOptions, Programs, Range};
+use lab::{Cut, HostStatus, Lab, LabOptions, Programs, Range, Suite};
 
 use crate::{say, standins};
 
@@ -26,6 +26,10 @@ pub(crate) struct LabArgs {
     /// A TOML file that names other hosts than db1 to db3, app1 and app2: [hosts] NAME = LAST PART OF ADDRESS
     #[arg(long, global = true, value_name = "FILE")]
     hosts: Option<PathBuf>,
+
+    /// The Debian release of its hosts, bookworm or trixie; that of the lab, or bookworm, unless given
+    #[arg(long, global = true)]
+    suite: Option<Suite>,
 
     /// The lab's addresses, like 10.90.0.0/24; the next free range unless given
     #[arg(long, global = true, value_name = "RANGE")]
@@ -163,6 +167,7 @@ fn open(args: &LabArgs) -> anyhow::Result<Lab> {
             EngineArg::Nspawn => lab::Engine::Nspawn,
         },
         hosts: args.hosts.as_deref().map(lab::read_hosts).transpose()?,
+        suite: args.suite,
         net: args.net,
         programs: match &args.action {
             Action::Up(programs) => Some(programs.choose()?),
