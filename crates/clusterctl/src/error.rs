@@ -41,6 +41,8 @@ pub(crate) enum Error {
     NoTerminal,
     #[error("the folder of the journal is unknown; pass --state-dir, or set XDG_STATE_HOME or HOME")]
     NoStateDir,
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl Error {
@@ -48,6 +50,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
+            Self::Interrupted => Exit::Interrupted,
             Self::NoTerminal | Self::Saved(SavedError::Contradiction(_)) => Exit::Usage,
             _ => Exit::Failure,
         }

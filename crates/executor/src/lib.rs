@@ -4,6 +4,7 @@
 //!
 //! - [`Schedule`] is its pure half: which nodes may start now, by dependencies, limits and budgets.
 //! - [`run`] sends their actions, waits for gates, and reports events.
+//! - [`settle`] waits between plans.
 //!
 //! It knows no service: a gate is judged by the [`plan::Judge`] that it is given.
 
@@ -14,6 +15,7 @@ mod node;
 mod resend;
 mod run;
 mod schedule;
+mod settle;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -23,4 +25,5 @@ pub use gather::gather;
 pub use limits::Limits;
 pub use run::run;
 pub use schedule::Schedule;
+pub use settle::{round_pause, settle};
 pub use stop::Stop;

@@ -21,5 +21,5 @@ mod tests;
 
 pub use input::{Input, PlaybookText};
 pub use project::{Project, builtin_playbooks, templates};
-pub use replan::may_continue;
+pub use replan::{ROUNDS, is_within, stopped_by_changes};
 pub use request::{Options, Scope};

@@ -10,9 +10,11 @@ use std::collections::BTreeSet;
 use plan::{Consent, Event, Failure, NodeOutcome, NotRun, Refusal, StepGraph};
 use types::{HostName, NodeId, ServiceName};
 
-/// Whether a run stopped only because of changes since its plan or actions that were cut off, and the new plan is within
-/// what was approved.
-pub fn may_continue(approved: &StepGraph, events: &[Event], now: &StepGraph) -> bool {
+/// How many plans an apply carries out at most, where the hosts change meanwhile.
+pub const ROUNDS: usize = 10;
+
+/// Whether a run stopped only because of changes since its plan or actions that were cut off: a new plan may do the rest.
+pub fn stopped_by_changes(events: &[Event]) -> bool {
     let mut ends = events.iter().filter_map(|event| match event {
         Event::NodeFinished { outcome, .. } => Some(outcome),
         _ => None,
@@ -28,9 +30,14 @@ pub fn may_continue(approved: &StepGraph, events: &[Event], now: &StepGraph) -> 
             matches!(why, NotRun::Dependency { .. } | NotRun::RolloutStopped { .. })
         }
     });
+    has_changed && only_changes
+}
+
+/// Whether a new plan has changes, all of them within what was approved.
+pub fn is_within(approved: &StepGraph, now: &StepGraph) -> bool {
     let steps: BTreeSet<(&str, &str)> = approved.nodes().iter().map(|node| step(&node.id)).collect();
     let is_within = now.nodes().iter().all(|node| steps.contains(&step(&node.id)));
-    has_changed && only_changes && is_within && !refuses_more(approved, now) && !now.nodes().is_empty()
+    is_within && !refuses_more(approved, now) && !now.nodes().is_empty()
 }
 
 /// Whether something is refused that was not: a place has more refusals than it had. Why is told again each time, with other
@@ -93,6 +100,10 @@ mod tests {
 
     fn approved() -> StepGraph {
         graph(&["rs/restart@db2", "rs/restart.step-down@db1", "rs/restart@db1"])
+    }
+
+    fn may_continue(approved: &StepGraph, events: &[Event], now: &StepGraph) -> bool {
+        stopped_by_changes(events) && is_within(approved, now)
     }
 
     #[test]

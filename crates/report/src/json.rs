@@ -110,11 +110,15 @@ pub fn status_json(services: &[ServiceStatus]) -> String {
 
 /// An event as one line of JSON, without an end of line.
 pub fn event_json(at_us: i64, event: &Event) -> String {
-    let line = EventLine {
+    line(&EventLine {
         at: rfc3339(at_us),
         event,
-    };
-    text(serde_json::to_string(&line))
+    })
+}
+
+/// A value as one line.
+pub(crate) fn line(value: &impl Serialize) -> String {
+    text(serde_json::to_string(value))
 }
 
 fn document(value: &impl Serialize) -> String {

@@ -36,6 +36,7 @@ pub mod summary;
 mod table;
 pub mod text;
 pub mod timeline;
+mod waiting;
 
 pub use clock::Clock;
 pub use diagnostics::render_diagnostics;
@@ -50,3 +51,4 @@ pub use saved_plan::{SavedPlanHeader, render_saved_plan_header};
 pub use screen::{ColourChoice, Paint, Screen};
 pub use staleness::{StalePlan, TextChanges, render_stale};
 pub use status::render_status;
+pub use waiting::{render_waiting, waiting_json};

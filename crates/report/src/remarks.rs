@@ -27,7 +27,7 @@ pub(crate) fn render(graph: &StepGraph, screen: &Screen) -> Vec<String> {
 }
 
 /// `mq on db1`, or as much of it as there is.
-fn place(service: Option<&ServiceName>, host: Option<&HostName>) -> String {
+pub(crate) fn place(service: Option<&ServiceName>, host: Option<&HostName>) -> String {
     match (service, host) {
         (Some(service), Some(host)) => format!("{service} on {host}"),
         (Some(service), None) => service.to_string(),
@@ -36,7 +36,8 @@ fn place(service: Option<&ServiceName>, host: Option<&HostName>) -> String {
     }
 }
 
-fn paragraph(place: &str, text: &str, screen: &Screen) -> String {
+/// A paragraph about a place.
+pub(crate) fn paragraph(place: &str, text: &str, screen: &Screen) -> String {
     let first = match place {
         "" => "  ".to_owned(),
         place => format!("  {place}: "),

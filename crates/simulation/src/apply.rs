@@ -1,13 +1,14 @@
-//! One apply, as `clusterctl apply` does it: look, plan, take the locks, run, look again.
+//! One apply, as `clusterctl apply` does it: look, plan, take the locks, run, look again, for as many rounds as it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use executor::{Connections, Limits, Stop, gather};
-use plan::{Budget, Event, Facts, NodeOutcome, StepGraph};
-use planner::{Options, Scope};
+use executor::{Connections, Limits, Stop, gather, round_pause, settle};
+use plan::{Budget, Event, Facts, NodeOutcome, Outcome, Passing, StepGraph};
+use planner::{Options, ROUNDS, Scope, is_within, stopped_by_changes};
 use protocol::LockHolder;
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 use transport::Transport;
 use transport::tap::Tap;
 use types::GroupId;
@@ -36,6 +37,8 @@ pub(crate) enum End {
     Left { what: String, by_hand: bool },
     /// Somebody else holds a host.
     Held,
+    /// The operator interrupted it.
+    Interrupted,
     /// A defect: there is no plan at all.
     Broken(String),
 }
@@ -49,37 +52,14 @@ impl Operator {
         name: &str,
         stop: watch::Receiver<Stop>,
     ) -> End {
-        let run = match name.parse() {
-            Ok(run) => run,
-            Err(error) => return End::Broken(format!("{error}")),
+        let turn = Turn {
+            operator: self,
+            read,
+            options,
+            name,
+            stop,
         };
-        let mut connections = self.connections(read);
-        let graph = match self.look(&connections, read, options).await {
-            Ok(graph) => graph,
-            Err(broken) => return broken,
-        };
-        self.site
-            .note(|| format!("{name} plans {} steps", graph.nodes().len()));
-        if graph.nodes().is_empty() {
-            return left(&graph);
-        }
-        let holder = LockHolder {
-            who: name.to_owned(),
-            since: String::new(),
-            run,
-        };
-        if let Err(error) = connections.take_locks(holder).await {
-            self.site.note(|| format!("{name}: {error}"));
-            return End::Held;
-        }
-        if !self.is_reckless {
-            self.site.set_budgets(&graph);
-        }
-        self.run(&graph, &connections, read, name, stop).await;
-        match self.look(&connections, read, options).await {
-            Ok(graph) => left(&graph),
-            Err(broken) => broken,
-        }
+        turn.apply().await.unwrap_or_else(|end| end)
     }
 
     /// Connections to all hosts of a project.
@@ -91,18 +71,98 @@ impl Operator {
         };
         Connections::new(way, hosts, read.secrets.clone(), 8)
     }
+}
 
-    async fn look(
-        &self,
-        connections: &Connections,
-        read: &Read,
-        options: &Options,
-    ) -> Result<StepGraph, End> {
+/// One apply.
+struct Turn<'a> {
+    operator: &'a Operator,
+    read: &'a Read,
+    options: &'a Options,
+    name: &'a str,
+    stop: watch::Receiver<Stop>,
+}
+
+impl Turn<'_> {
+    async fn apply(&self) -> Result<End, End> {
+        let run = self.name.parse();
+        let run = run.map_err(|error: types::NameError| End::Broken(error.to_string()))?;
+        let mut connections = self.operator.connections(self.read);
+        let graph = self.settled(&connections).await?;
+        self.note(|| format!("plans {} steps", graph.nodes().len()));
+        if graph.nodes().is_empty() {
+            return Ok(left(&graph));
+        }
+        let holder = LockHolder {
+            who: self.name.to_owned(),
+            since: String::new(),
+            run,
+        };
+        if let Err(error) = connections.take_locks(holder).await {
+            self.note(|| error.to_string());
+            return Err(End::Held);
+        }
+        self.rounds(graph, &connections).await
+    }
+
+    /// Carries out the plan, and what is left of it where the hosts changed meanwhile.
+    async fn rounds(&self, approved: StepGraph, connections: &Connections) -> Result<End, End> {
+        let mut graph = approved.clone();
+        for round in 1.. {
+            if !self.operator.is_reckless {
+                self.operator.site.set_budgets(&graph);
+            }
+            let (outcome, events) = self.run(&graph, connections).await;
+            if outcome.interrupted {
+                return Err(End::Interrupted);
+            }
+            let has_another = round < ROUNDS && stopped_by_changes(&events);
+            if has_another {
+                self.unless_stopped(sleep(round_pause(round))).await?;
+            }
+            let after = self.settled(connections).await?;
+            if !has_another || !is_within(&approved, &after) {
+                return Ok(left(&after));
+            }
+            graph = after;
+        }
+        Err(End::Interrupted)
+    }
+
+    /// The plan, once nothing is refused or skipped that passes by itself.
+    async fn settled(&self, connections: &Connections) -> Result<StepGraph, End> {
+        let work = async {
+            let first = self.look(connections).await?;
+            let again = async || self.look(connections).await;
+            let report = |graph: &StepGraph, _| {
+                let why = |passing: Passing<'_>| passing.why.to_owned();
+                self.note(|| format!("waits: {:?}", graph.passing().map(why).collect::<Vec<_>>()));
+                Ok(())
+            };
+            settle(first, again, report).await
+        };
+        self.unless_stopped(work).await?
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, End> {
+        let mut stop = self.stop.clone();
+        let stopped = async {
+            if stop.wait_for(|stop| *stop == Stop::Asked).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped => Err(End::Interrupted),
+            done = work => Ok(done),
+        }
+    }
+
+    async fn look(&self, connections: &Connections) -> Result<StepGraph, End> {
         let scope = Scope::default();
-        let facts = observe(connections, read).await;
-        let graph = read.project.plan(&facts, &scope, options);
+        let facts = observe(connections, self.read).await;
+        let graph = self.read.project.plan(&facts, &scope, self.options);
         let graph = graph.and_then(|graph| {
-            if self.is_reckless {
+            if self.operator.is_reckless {
                 without_budgets(graph)
             } else {
                 Ok(graph)
@@ -111,34 +171,35 @@ impl Operator {
         graph.map_err(|error| End::Broken(format!("no plan: {error}")))
     }
 
-    async fn run(
-        &self,
-        graph: &StepGraph,
-        connections: &Connections,
-        read: &Read,
-        name: &str,
-        stop: watch::Receiver<Stop>,
-    ) {
+    async fn run(&self, graph: &StepGraph, connections: &Connections) -> (Outcome, Vec<Event>) {
         let (events, mut queue) = mpsc::unbounded_channel();
-        let running = executor::run(graph, connections, &read.project, Limits::default(), stop, events);
+        let (project, limits) = (&self.read.project, Limits::default());
+        let running = executor::run(graph, connections, project, limits, self.stop.clone(), events);
         let watching = async {
+            let mut seen = Vec::new();
             while let Some(event) = queue.recv().await {
-                self.tell(name, &event);
+                self.tell(&event);
+                seen.push(event);
             }
+            seen
         };
-        tokio::join!(running, watching);
+        tokio::join!(running, watching)
+    }
+
+    fn note(&self, what: impl Fn() -> String) {
+        self.operator.site.note(|| format!("{}: {}", self.name, what()));
     }
 
     /// Writes down what an operator would look at twice.
-    fn tell(&self, name: &str, event: &Event) {
+    fn tell(&self, event: &Event) {
         match event {
-            Event::NodeStarted { node, .. } => self.site.note(|| format!("{name} begins {node}")),
-            Event::NodeWaiting { node, why } => self.site.note(|| format!("{name} waits at {node}: {why}")),
+            Event::NodeStarted { node, .. } => self.note(|| format!("begins {node}")),
+            Event::NodeWaiting { node, why } => self.note(|| format!("waits at {node}: {why}")),
             Event::NodeFinished {
                 node,
                 outcome: NodeOutcome::Failed { failure },
-            } => self.site.note(|| format!("{name} fails at {node}: {failure:?}")),
-            Event::RunFinished { outcome } => self.site.note(|| format!("{name} ends: {outcome:?}")),
+            } => self.note(|| format!("fails at {node}: {failure:?}")),
+            Event::RunFinished { outcome } => self.note(|| format!("ends: {outcome:?}")),
             _ => {}
         }
     }

@@ -298,7 +298,7 @@ impl<'a> Stage<'a> {
                 End::Broken(why) => return Err(why.clone()),
                 // What heals by itself has done so by then.
                 End::Left { by_hand: true, .. } if round == PATIENCE => self.restart_by_hand(cut).await,
-                End::Held | End::Left { .. } => {}
+                End::Held | End::Interrupted | End::Left { .. } => {}
             }
             sleep(Duration::from_mins(1)).await;
         }

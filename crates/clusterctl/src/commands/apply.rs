@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use planner::ROUNDS;
 use report::ColourChoice;
 
 use super::apply_saved;
@@ -12,9 +13,6 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::project;
 use crate::saved;
-
-/// How many plans an apply executes at most, where the hosts change meanwhile.
-const ROUNDS: usize = 5;
 
 pub(crate) async fn run(
     args: &ApplyArgs,

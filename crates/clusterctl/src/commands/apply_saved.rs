@@ -11,7 +11,7 @@ use std::time::Duration;
 use plan::{Comparison, compare};
 use report::{ColourChoice, SavedPlanHeader, Screen, StalePlan, TextChanges};
 
-use super::execution::{Execution, confirmed, observe_and_plan, show_page};
+use super::execution::{Execution, confirmed, show_page};
 use super::plan::view;
 use crate::cli::ApplyArgs;
 use crate::error::Error;
@@ -64,7 +64,7 @@ pub(crate) async fn run(
         patience: Duration::ZERO,
         colours,
     };
-    let now = observe_and_plan(&loaded, &execution.connections, &saved.options).await?;
+    let now = execution.settle_unless(&saved.plan).await?;
     match compare(&saved.plan, &now) {
         Comparison::Same => {}
         changed => return refuse(saved, file, &texts, &changed, colours),

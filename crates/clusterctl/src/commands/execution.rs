@@ -7,13 +7,14 @@ use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
-use executor::{Connections, Limits, LockError, Stop};
+use executor::{Connections, Limits, LockError, Stop, round_pause, settle};
 use plan::{Comparison, Event, Outcome, StepGraph, compare};
-use planner::{Options, may_continue};
+use planner::{Options, is_within, stopped_by_changes};
 use protocol::LockHolder;
 use report::{Clock, ColourChoice, Labels, Page, Progress, ProgressMode, Screen};
 use state::{Journal, RunInfo, RunNode, RunWriter};
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 use types::RunId;
 
 use super::plan::view;
@@ -21,6 +22,7 @@ use crate::cli::ApplyArgs;
 use crate::clock::{new_run, now_text, now_us, operator};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::interrupt::unless_interrupted;
 use crate::project::LoadedProject;
 use crate::{interrupt, journal};
 
@@ -47,12 +49,14 @@ pub(super) struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    /// Shows the plan, asks, takes the hosts' locks, checks that the plan still holds, executes it, and verifies.
+    /// Waits for what passes by itself, shows the plan, asks, takes the hosts' locks, checks that the plan still holds,
+    /// executes it, and verifies.
     pub(super) async fn carry_out(
         mut self,
         graph: StepGraph,
         state_dir: Option<&Path>,
     ) -> Result<Exit, Error> {
+        let graph = self.settle(graph).await?;
         if let Some(exit) = self.approve(&graph).await? {
             return Ok(exit);
         }
@@ -88,13 +92,64 @@ impl Execution<'_> {
             .wait_for_locks(holder, self.patience, tell)
             .await?;
         untold?;
-        let now = observe_and_plan(self.loaded, &self.connections, self.options).await?;
+        let now = self.settle_unless(graph).await?;
         Ok(LockedPlan {
             run,
             journal,
             comparison: compare(graph, &now),
             graph: now,
         })
+    }
+
+    /// Plans again, and waits for what passes by itself where the plan is another than this one.
+    pub(super) async fn settle_unless(&self, same: &StepGraph) -> Result<StepGraph, Error> {
+        let now = self.plan().await?;
+        if compare(same, &now) == Comparison::Same {
+            return Ok(now);
+        }
+        self.settle(now).await
+    }
+
+    /// Waits for what passes by itself, while it plans again.
+    async fn settle(&self, graph: StepGraph) -> Result<StepGraph, Error> {
+        let again = async || self.plan().await;
+        let tell = |graph: &StepGraph, at_most| {
+            let page = report::render_waiting(graph, at_most, &Screen::of_stderr(self.colours));
+            report::output::message(page)?;
+            self.tell_waiting(graph, at_most)
+        };
+        settle(graph, again, tell).await
+    }
+
+    /// The plan after a round, with a pause before it where another may follow.
+    async fn plan_after(&self, round: usize, has_another: bool) -> Result<StepGraph, Error> {
+        if has_another {
+            let pause = round_pause(round);
+            let seconds = pause.as_secs();
+            report::output::message(format!(
+                "The hosts changed since the plan was made. They are observed again in {seconds} s."
+            ))?;
+            self.tell_waiting(&StepGraph::default(), pause)?;
+            sleep(pause).await;
+        }
+        let now = self.plan().await?;
+        self.settle(now).await
+    }
+
+    /// Waiting is no event of a run: the journal does not have it.
+    fn tell_waiting(&self, graph: &StepGraph, at_most: Duration) -> Result<(), Error> {
+        if self.args.json {
+            report::output::result(report::waiting_json(now_us(), graph, at_most))?;
+        }
+        Ok(())
+    }
+
+    async fn plan(&self) -> Result<StepGraph, Error> {
+        let facts = self.loaded.observe(&self.connections).await;
+        Ok(self
+            .loaded
+            .project
+            .plan(&facts, &self.loaded.scope, self.options)?)
     }
 
     /// Shows the plan and asks. An exit where there are no changes, or they are not approved.
@@ -130,15 +185,14 @@ impl Execution<'_> {
             if outcome.interrupted {
                 return Ok(Exit::Interrupted);
             }
-            let after = observe_and_plan(self.loaded, &self.connections, self.options).await?;
-            if round >= self.rounds || !may_continue(&approved, &events, &after) {
+            let has_another = round < self.rounds && stopped_by_changes(&events);
+            let after = unless_interrupted(self.plan_after(round, has_another)).await??;
+            if !has_another || !is_within(&approved, &after) {
                 return conclude(self.args, self.loaded, outcome, &after, self.colours);
             }
-            report::output::message(
-                "The hosts changed since the plan was made. New plan, within what was approved:\n",
-            )?;
+            report::output::message("New plan, within what was approved:\n")?;
             show(self.args, self.loaded, &after, self.colours)?;
-            if !self.args.yes && !confirmed().await? {
+            if !self.args.yes && !unless_interrupted(confirmed()).await?? {
                 return Ok(Exit::Incomplete);
             }
             graph = after;
@@ -199,15 +253,6 @@ impl Execution<'_> {
         report::output::message(report::render_outcome(&Labels::from(graph), &seen, &screen))?;
         Ok((outcome, seen.into_iter().map(|(_, event)| event).collect()))
     }
-}
-
-pub(super) async fn observe_and_plan(
-    loaded: &LoadedProject,
-    connections: &Connections,
-    options: &Options,
-) -> Result<StepGraph, Error> {
-    let facts = loaded.observe(connections).await;
-    Ok(loaded.project.plan(&facts, &loaded.scope, options)?)
 }
 
 /// Shows the plan: on standard output, unless that is for events in JSON.

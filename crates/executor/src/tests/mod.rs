@@ -10,4 +10,5 @@ mod preconditions;
 mod property;
 mod runs;
 mod setting;
+mod settle;
 mod trouble;
