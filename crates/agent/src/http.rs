@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use protocol::TextError;
-use protocol::facts::{HttpEndpoint, HttpMethod, HttpRequest};
+use protocol::facts::{HttpEndpoint, HttpMethod, HttpRequest, THIS_HOST};
 use zeroize::Zeroizing;
 
 use crate::bounds::{Share, Time};
@@ -68,7 +68,10 @@ fn encode(
     let user = at.account.as_ref().map_or(0, |account| account.user.len());
     let room = 512 + request.path.len() + at.address.len() + 2 * (user + password);
     let mut head = Zeroizing::new(String::with_capacity(room));
-    let host = &at.address;
+    let host = match at.address.as_str() {
+        THIS_HOST => "localhost",
+        named => named,
+    };
     // Writing to a string does not fail.
     let _ = write!(
         head,

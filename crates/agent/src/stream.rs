@@ -4,9 +4,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use protocol::facts::THIS_HOST;
+
 use crate::bounds::Time;
 use crate::error_text::error_text;
-use crate::resolver::addresses;
+use crate::resolver;
 
 /// How long one address may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -32,8 +34,15 @@ impl Stream {
 
 /// Connects to the first address of a host that answers; the error says why the last did not.
 pub(crate) fn connect(host: &str, port: u16, time: Time) -> Result<TcpStream, String> {
-    let mut why = format!("{host} does not resolve");
-    for address in addresses(host) {
+    let (addresses, mut why) = if host == THIS_HOST {
+        (
+            listeners::addresses(port),
+            format!("nobody listens on port {port}"),
+        )
+    } else {
+        (resolver::addresses(host), format!("{host} does not resolve"))
+    };
+    for address in addresses {
         let Some(left) = time.next() else {
             return Err("it did not answer in time".to_owned());
         };

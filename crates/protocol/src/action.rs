@@ -142,6 +142,10 @@ pub enum Operation {
         at: HttpEndpoint,
         /// The requests.
         requests: Vec<HttpRequest>,
+        /// How the bodies of answers begin after which a request is sent again until the time limit, such as `Code: 999`
+        /// of ClickHouse, whose session with the quorum is over.
+        #[serde(default)]
+        again_on: Vec<String>,
     },
     /// Gives a file another owner and mode, and leaves its content and the time of its last change alone.
     SetAccess {

@@ -294,7 +294,11 @@ impl Found {
                 self.mongo_user(user.as_ref());
                 self.each(commands, Self::mongo_command);
             }
-            Operation::Http { at, requests } => {
+            Operation::Http {
+                at,
+                requests,
+                again_on: _,
+            } => {
                 self.endpoint(at);
                 self.each(requests, Self::http_request);
             }

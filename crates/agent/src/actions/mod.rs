@@ -119,7 +119,11 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             commands,
             again_on,
         } => mongo::send(act, (address, *port), user.as_ref(), commands, again_on),
-        Operation::Http { at, requests } => http::send(act, at, requests),
+        Operation::Http {
+            at,
+            requests,
+            again_on,
+        } => http::send(act, at, requests, again_on),
         Operation::SetAccess {
             path,
             mode,

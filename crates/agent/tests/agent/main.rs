@@ -13,6 +13,7 @@ mod conversation;
 mod erlang;
 mod files;
 mod hostile;
+mod http;
 mod passwords;
 mod peers;
 mod races;

@@ -198,6 +198,7 @@ fn http() -> Node {
     let operation = Operation::Http {
         at,
         requests: vec![HttpRequest::post("/", "SYSTEM DROP REPLICA 'x'")],
+        again_on: Vec::new(),
     };
     node("replicas", operation, vec![relies(&query, fact)])
 }

@@ -19,7 +19,7 @@ pub struct HttpQuery {
 /// A server, and the account that is used there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HttpEndpoint {
-    /// A numeric address or a name.
+    /// A numeric address, a name, or [`THIS_HOST`](crate::facts::THIS_HOST).
     pub address: String,
     /// Its port.
     pub port: u16,

@@ -27,7 +27,7 @@ pub use file::{DirectoryState, FileFact, FileKind, FileMeta, FileQuery, FileStat
 pub use http::{HttpAccount, HttpEndpoint, HttpFact, HttpMethod, HttpQuery, HttpRequest};
 pub use log::{LogFact, LogQuery};
 pub use mongo::{Bson, Fields, Login, MongoCommand, MongoError, MongoFact, MongoQuery, MongoUser};
-pub use net::{ResolveFact, ResolveQuery, TcpFact, TcpQuery};
+pub use net::{ResolveFact, ResolveQuery, THIS_HOST, TcpFact, TcpQuery};
 pub use resp::{RespCommand, RespFact, RespQuery, RespValue};
 pub use ssdb::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReach, SsdbReply};
 pub(crate) use strings::Strings;

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// In place of an address: the host itself, at whatever addresses of it somebody listens on the port.
+pub const THIS_HOST: &str = "*";
+
 /// Asks the host's own resolver (nsswitch.conf(5), as programs on the host see it) for a name's addresses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ResolveQuery {

@@ -11,7 +11,8 @@ use crate::Text;
 /// Sends words, each over a connection of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WordsQuery {
-    /// Where the server listens, as seen from the host; a numeric address or a name.
+    /// Where the server listens, as seen from the host; a numeric address, a name, or
+    /// [`THIS_HOST`](crate::facts::THIS_HOST).
     pub address: String,
     /// Its port.
     pub port: u16,

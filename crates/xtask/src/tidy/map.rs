@@ -169,8 +169,14 @@ pub(crate) static MAP: &[Crate] = &[
         "everything that a person or a machine reads",
     ),
     one(
+        "listeners",
+        &[],
+        Real,
+        "the addresses of a host at which something listens on a port",
+    ),
+    one(
         "agent",
-        &["protocol", "sealing", "types"],
+        &["listeners", "protocol", "sealing", "types"],
         Real,
         "facts and actions: the only code that touches a host",
     ),

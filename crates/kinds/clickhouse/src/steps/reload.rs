@@ -31,6 +31,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         let operation = Operation::Http {
             at: live.at.clone(),
             requests: vec![HttpRequest::post("/", RELOAD)],
+            again_on: Vec::new(),
         };
         plan.tasks.push(
             Task::new(host, "reload its configuration", reason, action(operation, QUICK))

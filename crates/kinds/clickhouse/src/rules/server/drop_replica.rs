@@ -48,6 +48,7 @@ impl Registered<'_> {
             operation: Operation::Http {
                 at: live.at.clone(),
                 requests: vec![HttpRequest::post("/", sql.as_str())],
+                again_on: Vec::new(),
             },
             limit_ms: QUICK,
         };
