@@ -7,6 +7,7 @@
 //! real one.
 
 mod cluster;
+mod merged;
 mod node;
 mod paths;
 mod play;
@@ -113,6 +114,7 @@ impl crate::FakeCluster for Cluster {
             Operation::Http {
                 at: endpoint,
                 requests,
+                again_on: _,
             } => requests
                 .iter()
                 .try_for_each(|request| self.execute(at, endpoint, request)),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use types::HostName;
 
-use super::paths::{CONFIG_D, MYID, OURS, SERVER, ZK, ZOO_CFG};
+use super::merged::{MERGED, merged, text};
+use super::paths::{MYID, OURS, SERVER, ZK, ZOO_CFG};
 use super::role::Role;
 use crate::Machine;
 use formats::{xml, zoo};
@@ -48,6 +49,8 @@ pub struct Process {
     pub is_ready: bool,
     /// The files that it has read at last, and when.
     pub loaded: BTreeMap<String, String>,
+    /// Those, as it put them together.
+    pub merged: xml::Element,
     pub read_us: i64,
     /// The members of the quorum that its files named at its start, and its own number.
     pub members: Vec<(u32, String)>,
@@ -132,6 +135,12 @@ impl Node {
         }
     }
 
+    /// The server writes what it has read where an operator can read it.
+    pub(super) fn write_merged(&mut self, process: &Process, now_us: i64) {
+        let text = text(&process.merged);
+        self.machine.write(MERGED, &text, 0o640, "clickhouse", now_us);
+    }
+
     /// The members of the quorum as its own one knows them.
     pub fn view(&self) -> Vec<(u32, String)> {
         match self.member() {
@@ -176,14 +185,8 @@ impl Process {
         };
         if unit == SERVER {
             process.read(texts(machine), now_us);
-            let file = process.loaded.get(&format!("{CONFIG_D}/keeper.xml"));
-            let keeper = file.and_then(|text| raft(text));
-            process.coordinators = process
-                .load("keeper")
-                .as_ref()
-                .map(coordinators)
-                .unwrap_or_default();
-            (process.id, process.members) = keeper.unwrap_or_default();
+            process.coordinators = coordinators(&process.merged);
+            (process.id, process.members) = raft(&process.merged).unwrap_or_default();
         } else {
             machine.text(ZOO_CFG).clone_into(&mut process.zoo_cfg);
             process.members = zoo::servers(&process.zoo_cfg);
@@ -196,18 +199,12 @@ impl Process {
     pub fn read(&mut self, texts: BTreeMap<String, String>, now_us: i64) {
         self.loaded = texts;
         self.read_us = now_us;
-        self.cluster = self.load("clusters").as_ref().map(replicas).unwrap_or_default();
-        let macros = self.load("macros");
-        let macros = macros.as_ref().and_then(|root| root.child("macros"));
+        self.merged = merged(&self.loaded).unwrap_or_default();
+        self.cluster = replicas(&self.merged);
+        let macros = self.merged.child("macros");
         let all = macros.into_iter().flat_map(|macros| &macros.children);
         self.macros = all.map(|one| (one.name.clone(), one.text.clone())).collect();
-        let file = self.loaded.get(&format!("{CONFIG_D}/keeper.xml"));
-        self.wanted = file.and_then(|text| raft(text)).unwrap_or_default().1;
-    }
-
-    fn load(&self, name: &str) -> Option<xml::Element> {
-        let path = format!("{CONFIG_D}/{name}.xml");
-        xml::parse(self.loaded.get(&path)?).ok()
+        self.wanted = raft(&self.merged).unwrap_or_default().1;
     }
 
     /// Whether it is a server with a Keeper in it.
@@ -248,9 +245,8 @@ fn coordinators(root: &xml::Element) -> Vec<String> {
         .collect()
 }
 
-/// The own number and the members that a keeper.xml names.
-fn raft(text: &str) -> Option<(u32, Vec<(u32, String)>)> {
-    let root = xml::parse(text).ok()?;
+/// The own number and the members that a configuration names.
+fn raft(root: &xml::Element) -> Option<(u32, Vec<(u32, String)>)> {
     let keeper = root.child("keeper_server")?;
     let id = keeper.text_at(&["server_id"])?.parse().ok()?;
     let server = |server: &xml::Element| {

@@ -7,7 +7,7 @@ use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, HttpRequest};
 use protocol::{ActionError, Encoding, Text};
 
 use super::cluster::{Cluster, Ddl, failed, unheard};
-use super::node::Node;
+use super::node::{Node, Process};
 use super::paths::{TABLE, USERS_D};
 use formats::xml;
 
@@ -25,20 +25,33 @@ impl Cluster {
     /// Why a server does not answer an account.
     fn refuses(&self, at: usize, endpoint: &HttpEndpoint) -> Option<HttpFact> {
         let node = &self.nodes[at];
-        if !node.answers() {
+        let server = node.server.as_ref().filter(|server| server.is_ready);
+        let Some(server) = server.filter(|server| listens(server)) else {
             return Some(HttpFact::Down("connection refused".to_owned()));
-        }
-        let account = endpoint.account.as_ref()?;
-        let user = &account.user;
-        let Some(password) = password(node, user) else {
-            return Some(exception(192, &format!("Unknown user {user}")));
         };
-        let given = account
-            .password
-            .as_ref()
-            .map(|id| Text::secret_in(Encoding::Cdata, id).to_string());
-        (given.unwrap_or_default() != password)
-            .then(|| exception(193, &format!("Wrong password for user {user}")))
+        let (user, given) = match &endpoint.account {
+            Some(account) => (account.user.as_str(), account.password.as_ref()),
+            None => ("default", None),
+        };
+        let wrong = |code: u16, text: String| {
+            if self.is_old() {
+                return exception(code, &text);
+            }
+            let text = format!(
+                "{user}: Authentication failed: password is incorrect, or there is no user with such name."
+            );
+            HttpFact::Reply {
+                status: 403,
+                body: Text::new(format!(
+                    "Code: 516. DB::Exception: {text} (AUTHENTICATION_FAILED)"
+                )),
+            }
+        };
+        let Some(password) = password(server, user) else {
+            return Some(wrong(192, format!("Unknown user {user}")));
+        };
+        let given = given.map(|id| Text::secret_in(Encoding::Cdata, id).to_string());
+        (given.unwrap_or_default() != password).then(|| wrong(193, format!("Wrong password for user {user}")))
     }
 
     pub fn http(&self, at: usize, query: &HttpQuery) -> HttpFact {
@@ -203,11 +216,16 @@ impl Cluster {
     }
 }
 
-/// The password of a user, as a reference; `None` where the server knows no such user.
-fn password(node: &Node, user: &str) -> Option<String> {
-    let files = &node.server.as_ref()?.loaded;
-    let ours = files.iter().filter(|(path, _)| path.starts_with(USERS_D));
+/// Whether a server listens on its HTTP port: a configuration without that port, and with one for TLS, has no other.
+fn listens(server: &Process) -> bool {
+    server.merged.child("http_port").is_some() || server.merged.child("https_port").is_none()
+}
+
+/// The password of a user, as a reference; `None` where the server knows no such user. `default` has none unless a file
+/// says so.
+fn password(server: &Process, user: &str) -> Option<String> {
+    let ours = server.loaded.iter().filter(|(path, _)| path.starts_with(USERS_D));
     let roots = ours.filter_map(|(_, text)| xml::parse(text).ok());
     let mut found = roots.filter_map(|root| Some(root.text_at(&["users", user, "password"])?.to_owned()));
-    found.next()
+    found.next().or_else(|| (user == "default").then(String::new))
 }

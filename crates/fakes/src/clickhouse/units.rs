@@ -90,7 +90,11 @@ impl Cluster {
         let now = self.now;
         let node = &mut self.nodes[at];
         node.machine.unit(unit).start(now);
-        *node.process(unit) = Some(Process::start(&node.machine, unit, now, ready_us));
+        let process = Process::start(&node.machine, unit, now, ready_us);
+        if unit == SERVER {
+            node.write_merged(&process, now);
+        }
+        *node.process(unit) = Some(process);
         // Those who were in the quorum, and whose disk was lost since, know nothing of it.
         let past = if unit == ZK { EPOCH } else { KEEPER_LOG };
         let is_member = node
@@ -214,6 +218,8 @@ impl Cluster {
         // A file that it cannot read changes nothing.
         if root.is_some_and(|root| has_one_root(&fresh, &root.name)) {
             server.read(fresh, now);
+            let process = server.clone();
+            node.write_merged(&process, now);
         }
     }
 

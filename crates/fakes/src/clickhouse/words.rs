@@ -36,8 +36,8 @@ impl Cluster {
                     count(node)
                 )),
                 "mntr" if is_allowed(node, word) => Text::new(self.mntr(at)),
-                // Keeper's tells of other things than members.
                 "conf" if is_zookeeper && is_allowed(node, word) => Text::new(conf(node)),
+                "conf" if !is_zookeeper => Text::new(keeper_conf(node)),
                 _ => Text::new(format!(
                     "{word} is not executed because it is not in the whitelist.\n"
                 )),
@@ -86,6 +86,15 @@ fn is_allowed(node: &Node, word: &str) -> bool {
     list.split(',')
         .map(str::trim)
         .any(|one| one == word || one == "*")
+}
+
+/// Keeper's tells its own number and no members (`KeeperConfigurationAndSettings::dump`).
+fn keeper_conf(node: &Node) -> String {
+    format!(
+        "server_id={}\nenable_ipv6=true\ntcp_port={}\n",
+        node.id(),
+        WORD_PORTS[1]
+    )
 }
 
 /// The configuration that it runs with; a standalone one has no number, and no members.

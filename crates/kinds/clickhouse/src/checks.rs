@@ -23,6 +23,8 @@ pub(crate) enum Check {
     Quorum,
     /// The same, and the servers have their sessions with it.
     Reached,
+    /// A server has its session with the quorum, and so have all others that answer.
+    Sessions,
     /// A voter answers, whether it is in the quorum or not.
     MemberUp,
     /// A server knows the cluster, and our user may log in.
@@ -44,6 +46,7 @@ pub(crate) enum Check {
 kit::spell_checks!(Check {
     "quorum" => Quorum,
     "reached" => Reached,
+    "sessions" => Sessions,
     "member-up" => MemberUp,
     "loaded" => Loaded,
     "serving" => Serving,
@@ -77,6 +80,9 @@ impl Check {
             (Self::Spare | Self::SpareInVain, Some(host), _) => {
                 quorum_guard::spares(quorum, host, self == Self::SpareInVain)
             }
+            (Self::Sessions, _, Some(member)) => {
+                server::sessions(view).and_then(|()| member.live().map(|_| ()).map_err(str::to_owned))
+            }
             (Self::Loaded, _, Some(member)) => server::loaded(view.settings, member).map(|_| ()),
             (Self::Serving, _, Some(member)) => server::serving(quorum, member),
             (Self::Covered, _, Some(member)) => server::healthy(quorum)
@@ -109,6 +115,11 @@ pub(crate) fn reached(settings: &Settings, cx: &Cx<'_>) -> Gate {
     gate(settings, cx, Check::Reached, None, title, CATCH_UP)
 }
 
+pub(crate) fn sessions(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = "the quorum is elected, and the servers have their sessions with it";
+    gate(settings, cx, Check::Sessions, Some(host), title, ELECTION)
+}
+
 /// The quorum, and the servers' sessions after a voter was restarted; unless one had none before, for then its own restart,
 /// later in this plan, is what it needs.
 pub(crate) fn reached_again(view: &View<'_>, cx: &Cx<'_>) -> Gate {
@@ -136,14 +147,14 @@ pub(crate) fn serving(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate
 pub(crate) fn covered(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("the quorum does without {host}, and others have all that it has");
     let mut gate = gate(settings, cx, Check::Covered, Some(host), title, CATCH_UP);
-    gate.watch.insert(host.clone(), queries::live(settings, host));
+    gate.watch.insert(host.clone(), queries::live(settings));
     gate
 }
 
 pub(crate) fn votes(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("one of those that stay leads the quorum, and {host} follows");
     let mut gate = gate(settings, cx, Check::Votes, Some(host), title, ELECTION);
-    gate.watch.insert(host.clone(), queries::live(settings, host));
+    gate.watch.insert(host.clone(), queries::live(settings));
     gate
 }
 
@@ -164,7 +175,7 @@ pub(crate) fn guarded(task: Task, settings: &Settings, in_vain: bool, cx: &Cx<'_
     // A Keeper does not tell who the members are; its leader's file does.
     let file = settings.keeper().map(|_| config_file(settings, "keeper").wrap());
     for other in cx.hosts.iter().chain(cx.others) {
-        let queries = queries::live(settings, other).into_iter().chain(file.clone());
+        let queries = queries::live(settings).into_iter().chain(file.clone());
         gate.watch.insert(other.clone(), queries.collect());
     }
     task.before(gate)
@@ -186,7 +197,7 @@ fn gate(
         .iter()
         .filter(|watched| watches_all || host == Some(watched));
     let watch = watched
-        .map(|host| (host.clone(), queries::live(settings, host)))
+        .map(|host| (host.clone(), queries::live(settings)))
         .collect();
     kit::checks::gate(&settings.name, &check, host, title, watch, limit_ms)
 }

@@ -109,7 +109,7 @@ fn voter_status(view: &View<'_>, member: &Member<'_>, voter: &Voter) -> MemberSt
         VoterState::Standalone(_) if view.settings.members().len() == 1 => ("standalone", Health::Healthy),
         VoterState::Standalone(_) | VoterState::Looking => ("", Health::Degraded),
         VoterState::Down(_) => ("", Health::Down),
-        VoterState::Unknown(_) => ("", Health::Unknown),
+        VoterState::Silent(_) | VoterState::Unknown(_) => ("", Health::Unknown),
     };
     let unit = member.voter_unit.as_ref().ok().copied();
     MemberStatus {

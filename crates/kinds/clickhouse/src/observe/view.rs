@@ -1,11 +1,13 @@
 //! The view: what is known of a cluster, host by host. It is built once a step, and handed down.
 
+use formats::xml::Element;
 use plan::{Facts, Unknown};
 use protocol::facts::{UnitFact, UnitQuery};
 use types::HostName;
 
 use super::coordination::on_disk::{OnDisk, has_past, on_disk};
 use super::coordination::voter::{self, Voter};
+use super::server::merged;
 use super::server::replies::{self as server, Live};
 use crate::settings::Settings;
 use kit::{Members, Probe};
@@ -27,6 +29,8 @@ pub(crate) struct Member<'a> {
     /// The server's unit.
     pub(crate) unit: Result<&'a UnitFact, Unknown>,
     pub(crate) server: Probe<Live>,
+    /// Its server's configuration, as it put it together itself.
+    pub(crate) merged: Option<Element>,
     /// The unit of its voter.
     pub(crate) voter_unit: Result<&'a UnitFact, Unknown>,
     /// Its voter, whether the quorum has it or not.
@@ -51,19 +55,35 @@ impl Member<'_> {
             Probe::Denied(why) | Probe::Down(why) | Probe::Unknown(why) => Err(why),
         }
     }
+
+    /// Why nothing is known of what its server holds, although it runs, or may run: it counts as in use. A host that was
+    /// not reached is none of this judgement's.
+    pub(crate) fn doubt(&self) -> Option<&str> {
+        match &self.server {
+            Probe::Denied(why) | Probe::Unknown(why) if self.unit.is_ok() => Some(why),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> View<'a> {
     /// Decodes the facts.
     pub(crate) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
-        let observe = |host| Member {
-            host,
-            unit: facts.get(host, &UnitQuery::new(&settings.unit)),
-            server: server::probe(settings, host, facts),
-            voter_unit: facts.get(host, &UnitQuery::new(settings.quorum_unit())),
-            voter: voter::voter(settings, host, facts),
-            on_disk: on_disk(settings, host, facts),
-            has_past: has_past(settings, host, facts),
+        let observe = |host| {
+            let unit = facts.get(host, &UnitQuery::new(&settings.unit));
+            let server = server::probe(settings, host, unit.as_ref().copied(), facts);
+            let merged = merged::merged(settings, host, facts);
+            let is_keeper_elsewhere = merged::keeper_elsewhere(settings, merged.as_ref()).is_some();
+            Member {
+                host,
+                voter: voter::voter(settings, host, server.is_up() && !is_keeper_elsewhere, facts),
+                unit,
+                server,
+                merged,
+                voter_unit: facts.get(host, &UnitQuery::new(settings.quorum_unit())),
+                on_disk: on_disk(settings, host, facts),
+                has_past: has_past(settings, host, facts),
+            }
         };
         Self {
             settings,
@@ -87,7 +107,7 @@ impl<'a> View<'a> {
     pub(crate) fn voter(&self, host: &HostName) -> Voter {
         match self.member(host) {
             Some(member) => member.voter.clone(),
-            None => voter::voter(self.settings, host, self.facts),
+            None => voter::voter(self.settings, host, false, self.facts),
         }
     }
 
@@ -97,8 +117,15 @@ impl<'a> View<'a> {
         members.filter_map(|member| Some((member, member.server.up()?)))
     }
 
-    /// Whether any server holds replicated tables: then a quorum of blank members would make all of them read-only for good.
+    /// Whether any server holds replicated tables, or may hold some: then a quorum of blank members would make all of them
+    /// read-only for good.
     pub(crate) fn has_tables(&self) -> bool {
-        self.answering().any(|(_, live)| live.has_tables())
+        self.answering().any(|(_, live)| live.has_tables()) || self.doubtful().next().is_some()
+    }
+
+    /// The hosts of the cluster of whose server nothing is known, and why.
+    pub(crate) fn doubtful(&self) -> impl Iterator<Item = (&Member<'a>, &str)> {
+        let members = self.members.listed.iter();
+        members.filter_map(|member| Some((member, member.doubt()?)))
     }
 }

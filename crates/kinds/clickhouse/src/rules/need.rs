@@ -6,7 +6,7 @@ use protocol::{Operation, UnitVerb};
 use types::HostName;
 
 use crate::observe::coordination::queries as coordination;
-use crate::observe::coordination::voter::{Conf, VoterState};
+use crate::observe::coordination::voter::Conf;
 use crate::observe::server::queries as server;
 use crate::rules::coordination::ids::Ids;
 use crate::rules::coordination::quorum::Quorum;
@@ -86,9 +86,6 @@ pub(crate) fn zookeeper(
         let Some(voter) = quorum.on(host) else {
             return Ok(None);
         };
-        if let VoterState::Down(why) = &voter.state {
-            return Ok(Some(format!("its unit is active, and nothing answers: {why}")));
-        }
         let read_at_start = [
             coordination::zoo_cfg(zookeeper),
             coordination::myid(zookeeper),

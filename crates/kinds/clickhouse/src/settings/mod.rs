@@ -154,23 +154,6 @@ impl Settings {
             .any(|address| matches!(address.as_str(), "0.0.0.0" | "::" | "*"))
     }
 
-    /// The addresses under which a host finds its own server: the loopback, where a packaged one listens, and the first
-    /// address that it is to listen on, where that leaves the loopback out.
-    pub(crate) fn local_addresses(&self, host: &HostName) -> Vec<String> {
-        let mut addresses = vec!["127.0.0.1".to_owned()];
-        let listen = self.listen_on(host);
-        let covers = |address: &String| {
-            matches!(
-                address.as_str(),
-                "0.0.0.0" | "::" | "*" | "localhost" | "127.0.0.1"
-            )
-        };
-        if !listen.iter().any(covers) {
-            addresses.extend(listen.into_iter().take(1));
-        }
-        addresses
-    }
-
     pub(crate) fn config_d(&self) -> String {
         format!("{}/config.d", self.config_dir)
     }

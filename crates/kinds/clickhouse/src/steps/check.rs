@@ -12,8 +12,8 @@ use crate::rules::coordination::ids::Ids;
 use crate::rules::coordination::quorum::Quorum;
 use crate::rules::coordination::{interim_membership, lost_quorum};
 use crate::rules::file_change::Stop;
-use crate::rules::need;
 use crate::rules::server::config_xml;
+use crate::rules::{doubt, need};
 use crate::settings::Settings;
 use kit::{Cx, Need, StepPlan};
 
@@ -43,6 +43,11 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     }
     open_to_all(settings, cx, &mut plan);
     plan.refusals.extend(standalone(&quorum, cx));
+    let restarts = |host: &&HostName| {
+        need::server(&quorum, host, cx).is_ok_and(|need| need.is_some_and(|need| need.restarts()))
+    };
+    plan.refusals
+        .extend(doubt::formation(&view, cx.hosts.iter().filter(restarts)));
     plan.refusals
         .extend(membership_change(&Quorum::of_inventory(&view), cx));
     if plan.refusals.is_empty() {

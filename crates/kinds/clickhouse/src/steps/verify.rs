@@ -6,8 +6,7 @@
 
 use plan::Preview;
 use protocol::Operation;
-use protocol::facts::{HttpEndpoint, HttpRequest};
-use types::HostName;
+use protocol::facts::HttpRequest;
 
 use crate::checks;
 use crate::observe::server::queries::{CHECK_TABLE, endpoints};
@@ -15,6 +14,10 @@ use crate::observe::view::View;
 use crate::rules::need::starts;
 use crate::settings::Settings;
 use kit::{Cx, StepPlan, Task, action};
+
+/// How the server answers whose session with the quorum is over (999, `KEEPER_EXCEPTION`): it opens another one for the next
+/// request. What is sent here may be sent again, for nothing was done.
+const SESSION_OVER: &str = "Code: 999";
 
 /// Time limit: the server itself waits 120 to 180 s for all hosts, and goes on in the background after that.
 const LIMIT: u64 = 240_000;
@@ -46,25 +49,23 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         return plan;
     };
     let requests = statements.iter().map(|sql| HttpRequest::post("/", sql.as_str()));
+    // The best account comes first: our user is there when everything else was done.
+    let Some(at) = endpoints(settings).into_iter().next() else {
+        return plan;
+    };
     let operation = Operation::Http {
-        at: endpoint(settings, host),
+        at,
         requests: requests.collect(),
+        again_on: vec![SESSION_OVER.to_owned()],
     };
     let task = Task::new(host, title, reason, action(operation, LIMIT));
     let mut task = task.preview(Preview::Commands(statements));
+    task = task.before(checks::sessions(settings, cx, host));
     if !settings.members().is_empty() {
         task = task.gate(checks::quorum(settings, cx));
     }
     plan.tasks.push(task);
     plan
-}
-
-/// The server's address when everything else was done, with our user, where we have one.
-fn endpoint(settings: &Settings, host: &HostName) -> HttpEndpoint {
-    let mut endpoints = endpoints(settings, host);
-    // Of each address the best account comes first; the last address is where it is to listen.
-    let accounts = if settings.password.is_some() { 2 } else { 1 };
-    endpoints.swap_remove(endpoints.len() - accounts)
 }
 
 /// Whether this plan changes something that the cluster could fail after.

@@ -23,7 +23,7 @@ pub(super) fn needs<'c>(
 /// Restarts a voter only while it is in the same state as when the plan was made: it may have come back by itself.
 pub(super) fn only_idle(task: Task, settings: &Settings, cx: &Cx<'_>) -> Task {
     let host = task.host.clone();
-    let conditions = queries::words(settings, &host).into_iter().filter_map(|query| {
+    let conditions = queries::words(settings).into_iter().filter_map(|query| {
         let fact = cx.facts.get(&host, &query).ok()?;
         Some(Precondition {
             what: format!("the ZooKeeper on {host} is outside the quorum"),

@@ -8,6 +8,7 @@ fn every_released_spelling_is_read_and_no_other() {
     let released = [
         "quorum",
         "reached",
+        "sessions",
         "member-up",
         "loaded",
         "serving",
@@ -34,6 +35,7 @@ fn an_unknown_check_and_one_without_its_host_fail() {
     for check in [
         "healthy",
         "serving",
+        "sessions",
         "votes",
         "spare",
         "covered",

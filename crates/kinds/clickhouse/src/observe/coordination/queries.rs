@@ -1,7 +1,6 @@
 //! Queries about the voter on a host: ZooKeeper or Keeper.
 
-use protocol::facts::{FileQuery, WordsQuery};
-use types::HostName;
+use protocol::facts::{FileQuery, THIS_HOST, WordsQuery};
 
 use crate::settings::{Coordination, Settings, ZooKeeper};
 
@@ -46,20 +45,16 @@ pub(crate) fn zookeeper_files(settings: &ZooKeeper) -> Vec<FileQuery> {
 }
 
 /// The questions to voters: a host asks its own, or all of a quorum that is managed elsewhere.
-pub(crate) fn words(settings: &Settings, host: &HostName) -> Vec<WordsQuery> {
+pub(crate) fn words(settings: &Settings) -> Vec<WordsQuery> {
     let ask = |address: &str, port: u16, words: &[&str]| WordsQuery {
         address: address.to_owned(),
         port,
         words: words.iter().map(|&word| word.to_owned()).collect(),
     };
     match &settings.coordination {
-        Coordination::Keeper(keeper) => settings
-            .local_addresses(host)
-            .iter()
-            .map(|address| ask(address, keeper.port, &["srvr", "mntr"]))
-            .collect(),
+        Coordination::Keeper(keeper) => vec![ask(THIS_HOST, keeper.port, &["srvr", "mntr", "conf"])],
         Coordination::ZooKeeper(zookeeper) => {
-            vec![ask("127.0.0.1", zookeeper.port, &["srvr", "mntr", "conf"])]
+            vec![ask(THIS_HOST, zookeeper.port, &["srvr", "mntr", "conf"])]
         }
         Coordination::External(nodes) => nodes
             .iter()

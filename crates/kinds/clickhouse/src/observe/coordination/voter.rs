@@ -5,10 +5,11 @@
 
 use formats::zoo;
 use plan::Facts;
-use protocol::facts::{WordsFact, WordsQuery};
+use protocol::facts::{UnitQuery, WordsFact, WordsQuery};
 use types::HostName;
 
 use super::queries;
+use crate::observe::server::replies::is_over;
 use crate::settings::{Coordination, Settings};
 
 /// A voter of the quorum.
@@ -21,6 +22,8 @@ pub(crate) struct Voter {
     pub(crate) state: VoterState,
     /// The configuration that it runs with (the word `conf`), where it tells.
     pub(crate) conf: Option<Conf>,
+    /// The number that it runs with, where it tells.
+    pub(crate) number: Option<u32>,
 }
 
 /// A voter's state.
@@ -34,8 +37,10 @@ pub(crate) enum VoterState {
     Standalone(u64),
     /// It runs, is not in the quorum and looks for a leader.
     Looking,
-    /// It does not answer.
+    /// It does not answer, and does not run either.
     Down(String),
+    /// It runs, or may run, and does not answer.
+    Silent(String),
     /// It could not be asked.
     Unknown(String),
 }
@@ -53,6 +58,11 @@ impl VoterState {
         matches!(self, Self::Leader(_))
     }
 
+    /// Whether it is in the quorum, or may be.
+    pub(crate) fn may_serve(&self) -> bool {
+        self.is_serving() || matches!(self, Self::Silent(_) | Self::Unknown(_))
+    }
+
     /// Whether it is in the quorum.
     pub(crate) fn is_serving(&self) -> bool {
         matches!(self, Self::Leader(_) | Self::Follower)
@@ -65,7 +75,7 @@ impl VoterState {
             Self::Follower => "follower".to_owned(),
             Self::Standalone(_) => "it runs alone, not in the quorum".to_owned(),
             Self::Looking => "it runs and sees no majority".to_owned(),
-            Self::Down(why) | Self::Unknown(why) => why.clone(),
+            Self::Down(why) | Self::Silent(why) | Self::Unknown(why) => why.clone(),
         }
     }
 
@@ -74,8 +84,9 @@ impl VoterState {
         match self {
             Self::Leader(_) | Self::Follower | Self::Standalone(_) => 0,
             Self::Looking => 1,
-            Self::Down(_) => 2,
-            Self::Unknown(_) => 3,
+            Self::Silent(_) => 2,
+            Self::Down(_) => 3,
+            Self::Unknown(_) => 4,
         }
     }
 }
@@ -100,18 +111,46 @@ impl Conf {
     }
 }
 
-type Answer = (VoterState, Option<Conf>);
+/// What a voter answers.
+struct Answer {
+    state: VoterState,
+    conf: Option<Conf>,
+    number: Option<u32>,
+}
 
-/// The voter on a host: at its addresses the first that answers.
-pub(crate) fn voter(settings: &Settings, host: &HostName, facts: &Facts) -> Voter {
-    let queries = queries::words(settings, host);
-    let (state, conf) = best(queries.iter().map(|query| answer(host, query, facts)));
-    Voter {
-        name: host.to_string(),
-        host: Some(host.clone()),
-        state,
-        conf,
+impl Answer {
+    fn named(self, name: String, host: Option<HostName>) -> Voter {
+        Voter {
+            name,
+            host,
+            state: self.state,
+            conf: self.conf,
+            number: self.number,
+        }
     }
+
+    fn none(state: VoterState) -> Self {
+        Self {
+            state,
+            conf: None,
+            number: None,
+        }
+    }
+}
+
+/// The voter on a host. It is down where nobody answers and its process has ended; a server that answers, and has opened
+/// all its ports by then, has no Keeper in it.
+pub(crate) fn voter(settings: &Settings, host: &HostName, has_server: bool, facts: &Facts) -> Voter {
+    let queries = queries::words(settings);
+    let mut best = best(queries.iter().map(|query| answer(host, query, facts)));
+    if let VoterState::Silent(why) = &best.state {
+        let unit = facts.get(host, &UnitQuery::new(settings.quorum_unit()));
+        let is_over = unit.is_ok_and(is_over) || (settings.keeper().is_some() && has_server);
+        if is_over {
+            best.state = VoterState::Down(why.clone());
+        }
+    }
+    best.named(host.to_string(), Some(host.clone()))
 }
 
 /// The voters that are managed elsewhere: every host asks each of them, and the answer of the host that gets furthest counts.
@@ -120,32 +159,37 @@ pub(crate) fn external_voters(settings: &Settings, facts: &Facts) -> Vec<Voter> 
         return Vec::new();
     };
     let voter = |(at, (name, _)): (usize, &(String, u16))| {
-        let ask = |host| Some(answer(host, queries::words(settings, host).get(at)?, facts));
-        let (state, conf) = best(settings.hosts.iter().filter_map(ask));
-        Voter {
-            name: name.clone(),
-            host: None,
-            state,
-            conf,
-        }
+        let ask = |host| Some(answer(host, queries::words(settings).get(at)?, facts));
+        best(settings.hosts.iter().filter_map(ask)).named(name.clone(), None)
     };
     nodes.iter().enumerate().map(voter).collect()
 }
 
 fn best(answers: impl Iterator<Item = Answer>) -> Answer {
-    let best = answers.min_by_key(|(state, _)| state.rank());
-    best.unwrap_or_else(|| (VoterState::Unknown("it was not asked".to_owned()), None))
+    let best = answers.min_by_key(|answer| answer.state.rank());
+    best.unwrap_or_else(|| Answer::none(VoterState::Unknown("it was not asked".to_owned())))
 }
 
 fn answer(host: &HostName, query: &WordsQuery, facts: &Facts) -> Answer {
     match facts.get(host, query) {
-        Err(unknown) => (VoterState::Unknown(unknown.to_string()), None),
-        Ok(WordsFact::Down(why)) => (VoterState::Down(why.clone()), None),
+        Err(unknown) => Answer::none(VoterState::Unknown(unknown.to_string())),
+        Ok(WordsFact::Down(why)) => Answer::none(VoterState::Silent(why.clone())),
         Ok(WordsFact::Replies(replies)) => {
             let word = |at: usize| replies.get(at).map_or("", |reply| reply.as_str());
-            (state(word(0), word(1)), Conf::read(word(2)))
+            Answer {
+                state: state(word(0), word(1)),
+                conf: Conf::read(word(2)),
+                number: number(word(2)),
+            }
         }
     }
+}
+
+/// The number in the answer to `conf`, of `ZooKeeper` and of Keeper. One that is alone has none, and says 0.
+fn number(conf: &str) -> Option<u32> {
+    let keys = ["serverId", "server_id"];
+    let value = keys.iter().find_map(|key| zoo::value(conf, key))?;
+    value.parse().ok().filter(|number| *number > 0)
 }
 
 /// A voter's state from `srvr` and `mntr`. Where `mntr` is not in the whitelist, `srvr` still tells the mode.

@@ -1,4 +1,5 @@
 //! ClickHouse's own server.
 
+pub(crate) mod merged;
 pub(crate) mod queries;
 pub(crate) mod replies;

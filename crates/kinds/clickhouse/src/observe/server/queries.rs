@@ -1,10 +1,9 @@
 //! Queries about a host's ClickHouse server.
 
 use protocol::facts::{
-    CandidateQuery, FileQuery, HttpAccount, HttpEndpoint, HttpQuery, HttpRequest, PackageQuery,
+    CandidateQuery, FileQuery, HttpAccount, HttpEndpoint, HttpQuery, HttpRequest, PackageQuery, THIS_HOST,
 };
 use protocol::{Encoding, Text};
-use types::HostName;
 
 use crate::settings::Settings;
 
@@ -43,6 +42,12 @@ pub(crate) fn default_users(settings: &Settings) -> FileQuery {
     FileQuery::text(format!("{}/users.xml", settings.config_dir)).masking(&MASKS)
 }
 
+/// The configuration as the server put it together when it last read its files
+/// (<https://clickhouse.com/docs/operations/configuration-files>, "Implementation details").
+pub(crate) fn merged_config(settings: &Settings) -> FileQuery {
+    FileQuery::text(format!("{}/preprocessed_configs/config.xml", settings.data_dir)).masking(&MASKS)
+}
+
 /// The users as the server put them together when it last read them.
 pub(crate) fn merged_users(settings: &Settings) -> FileQuery {
     FileQuery::text(format!("{}/preprocessed_configs/users.xml", settings.data_dir)).masking(&MASKS)
@@ -73,9 +78,9 @@ pub(crate) fn users_file(settings: &Settings) -> Option<FileQuery> {
     Some(query.knowing_in(Encoding::Cdata, &settings.password))
 }
 
-/// The addresses of a host's server and the accounts to log in with, the best first: the application's user, where it
+/// A host's server, wherever it listens, and the accounts to log in with, the best first: the application's user, where it
 /// has a password, and `default`, which exists before that user does.
-pub(crate) fn endpoints(settings: &Settings, host: &HostName) -> Vec<HttpEndpoint> {
+pub(crate) fn endpoints(settings: &Settings) -> Vec<HttpEndpoint> {
     let ours = settings.password.as_ref().map(|password| HttpAccount {
         user: settings.user.clone(),
         password: Some(password.clone()),
@@ -84,17 +89,12 @@ pub(crate) fn endpoints(settings: &Settings, host: &HostName) -> Vec<HttpEndpoin
     if ours.is_some() {
         accounts.insert(0, ours);
     }
-    let mut endpoints = Vec::new();
-    for address in settings.local_addresses(host) {
-        for account in &accounts {
-            endpoints.push(HttpEndpoint {
-                address: address.clone(),
-                port: settings.http_port,
-                account: account.clone(),
-            });
-        }
-    }
-    endpoints
+    let endpoint = |account| HttpEndpoint {
+        address: THIS_HOST.to_owned(),
+        port: settings.http_port,
+        account,
+    };
+    accounts.into_iter().map(endpoint).collect()
 }
 
 /// A question in SQL.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{Facts, Unknown};
-use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery};
+use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, UnitFact};
 use types::HostName;
 
 use super::queries;
@@ -66,9 +66,9 @@ impl Live {
         )
     }
 
-    /// Whether it has replicated tables.
+    /// Whether it has replicated tables, or may have them: it does not tell where its session is over.
     pub(crate) fn has_tables(&self) -> bool {
-        self.replicas.as_ref().is_ok_and(|tables| !tables.is_empty())
+        self.replicas.as_ref().map_or(true, |tables| !tables.is_empty())
     }
 
     /// Its replica of the table with this common state.
@@ -87,16 +87,28 @@ impl Replica {
     }
 }
 
-/// Asks a host's server: of the addresses and accounts the first that gets an answer.
-pub(crate) fn probe(settings: &Settings, host: &HostName, facts: &Facts) -> Probe<Live> {
+/// Asks a host's server: of the accounts the first that gets an answer. That nobody listens proves that it is down only
+/// where its unit does not run either: one that runs may be starting, or be asked at a port that is not its own.
+pub(crate) fn probe(
+    settings: &Settings,
+    host: &HostName,
+    unit: Result<&UnitFact, &Unknown>,
+    facts: &Facts,
+) -> Probe<Live> {
     let mut other = None;
-    for at in queries::endpoints(settings, host) {
+    for at in queries::endpoints(settings) {
         let failed = match facts.get(host, &queries::state(settings, &at)) {
-            Ok(HttpFact::Reply { status: 200, body }) => {
+            Ok(HttpFact::Reply { status: 200, body }) if body.as_str().starts_with("version\t") => {
                 return Probe::Up(live(&at, body.as_str(), host, facts));
             }
+            Ok(HttpFact::Reply { status: 200, .. }) => {
+                Probe::Unknown(format!("what answers on port {} is not ClickHouse", at.port))
+            }
             Ok(HttpFact::Reply { status, body }) => Probe::Denied(error(*status, body.as_str())),
-            Ok(HttpFact::Down(why)) => Probe::Down(why.clone()),
+            Ok(HttpFact::Down(why)) if unit.is_ok_and(is_over) => Probe::Down(why.clone()),
+            Ok(HttpFact::Down(why)) => {
+                Probe::Unknown(format!("its unit runs, and it does not answer: {why}"))
+            }
             Err(unknown) => return Probe::Unknown(unknown.to_string()),
         };
         // A refusal says more than a port where nobody listens.
@@ -105,6 +117,11 @@ pub(crate) fn probe(settings: &Settings, host: &HostName, facts: &Facts) -> Prob
         }
     }
     other.unwrap_or_else(|| Probe::Unknown("it was not asked".to_owned()))
+}
+
+/// Whether a unit has no process, and gets none by itself.
+pub(crate) fn is_over(unit: &UnitFact) -> bool {
+    ["inactive", "failed"].contains(&unit.active.as_str())
 }
 
 /// An error in one line.

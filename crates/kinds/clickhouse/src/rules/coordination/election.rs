@@ -45,5 +45,5 @@ pub(crate) fn is_needed(quorum: &Quorum<'_>, host: &HostName) -> bool {
         return false;
     };
     let is_electing = voter.state == VoterState::Looking && !quorum.is_led();
-    quorum.is_in_use() && (voter.state.is_serving() || is_electing)
+    quorum.is_in_use() && (voter.state.may_serve() || is_electing)
 }

@@ -39,17 +39,19 @@ fn out_of_reach(quorum: &Quorum<'_>) -> Option<Refusal> {
         })
         .collect();
     let all = quorum.voters.len();
+    // A quorum that is managed elsewhere may be electing its leader.
+    let may_return = gone
+        .iter()
+        .all(|voter| !matches!(voter.state, VoterState::Unknown(_)));
     (all.saturating_sub(gone.len()) < majority(all)).then(|| {
         let why = format!(
             "{} of {all} members are unreachable: {}",
             gone.len(),
             describe(&gone)
         );
-        nothing_is_changed(
-            quorum,
-            why,
-            "bring them back first; the one with the latest state must be among them",
-        )
+        let resolve = "bring them back first; the one with the latest state must be among them";
+        let refusal = nothing_is_changed(quorum, why, resolve);
+        if may_return { refusal.passing() } else { refusal }
     })
 }
 
@@ -90,7 +92,7 @@ fn no_leader(quorum: &Quorum<'_>, starts: impl Fn(&HostName) -> bool) -> Option<
     }
     let voters = quorum.voters.iter();
     let silent: Vec<&Voter> = voters.filter(|voter| !voter.state.is_serving()).collect();
-    Some(nothing_is_changed(
+    let refusal = nothing_is_changed(
         quorum,
         format!(
             "all {} members run, and none of them leads: {}",
@@ -98,7 +100,8 @@ fn no_leader(quorum: &Quorum<'_>, starts: impl Fn(&HostName) -> bool) -> Option<
             describe(&silent)
         ),
         "if they were started a moment ago, plan again in a minute; else their logs tell why they do not agree",
-    ))
+    );
+    Some(refusal.passing())
 }
 
 fn nothing_is_changed(quorum: &Quorum<'_>, why: String, resolve: &str) -> Refusal {

@@ -26,7 +26,7 @@ pub(crate) fn refusal(
     reason: &Reason,
     cx: &Cx<'_>,
 ) -> Option<Refusal> {
-    let own = quorum.on(host).filter(|voter| voter.state.is_serving())?;
+    let own = quorum.on(host).filter(|voter| voter.state.may_serve())?;
     let names = quorum.names();
     let others = names.iter().filter(|name| **name != own.name);
     let (there, mut missing): (Vec<&str>, Vec<&str>) = others
@@ -88,14 +88,14 @@ pub(crate) fn spares(quorum: &Quorum<'_>, host: &HostName, in_vain: bool) -> Res
         VoterState::Down(_) | VoterState::Standalone(_) => return Ok(()),
         // An unknown state proves nothing.
         VoterState::Unknown(why) => return Err(why.clone()),
-        VoterState::Leader(_) | VoterState::Follower | VoterState::Looking => {}
+        VoterState::Leader(_) | VoterState::Follower | VoterState::Looking | VoterState::Silent(_) => {}
     }
     let names = quorum.names();
     let others = Others::of(quorum, &names, host);
     if names.len() < 3 || others.serving.len() >= majority(names.len()) {
         return Ok(());
     }
-    if own.is_serving() {
+    if own.may_serve() {
         return Err(format!(
             "of {} only {} others are in the quorum, without {}",
             names.len(),

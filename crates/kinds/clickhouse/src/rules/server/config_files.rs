@@ -15,6 +15,9 @@ use crate::rules::coordination::quorum::Quorum;
 use crate::rules::file_change::{FileChange, Stop};
 use kit::{QUICK, Task, action};
 
+/// The part of the task that writes the users.
+pub(crate) const USERS: &str = "users";
+
 /// The tasks that write a host's files.
 pub(crate) fn tasks(quorum: &Quorum<'_>, host: &HostName) -> Result<Vec<Task>, Stop> {
     let (view, settings) = (quorum.view, quorum.view.settings);
@@ -35,7 +38,7 @@ pub(crate) fn tasks(quorum: &Quorum<'_>, host: &HostName) -> Result<Vec<Task>, S
         tasks.extend(make_directory(view, host, &settings.users_d())?);
         let text = files::users(settings, root);
         let owner = settings.password.as_ref().map(|_| "clickhouse");
-        tasks.extend(write(view, host, &query, text, owner)?.map(|task| task.part("users")));
+        tasks.extend(write(view, host, &query, text, owner)?.map(|task| task.part(USERS)));
     }
     Ok(tasks)
 }

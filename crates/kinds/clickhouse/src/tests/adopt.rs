@@ -1,0 +1,242 @@
+//! Clusters that were made by hand: what their servers do not tell us is in use, and nothing of it restarts at once.
+
+use protocol::UnitVerb;
+use protocol::facts::{HttpFact, WordsFact};
+use protocol::{Fact, FactQuery};
+
+use super::*;
+use crate::tests::rig::Rig as _;
+use fakes::clickhouse::{CONFIG, CONFIG_D, SERVER, USERS_D, ZK};
+
+/// The titles of what disrupts.
+fn disruptions(found: &StepPlan) -> Vec<&str> {
+    let disrupts = |task: &&Task| {
+        let verbs = [UnitVerb::Restart, UnitVerb::Stop];
+        [SERVER, ZK]
+            .iter()
+            .any(|unit| verbs.iter().any(|verb| task.tells(unit, *verb)))
+    };
+    found
+        .tasks
+        .iter()
+        .filter(disrupts)
+        .map(|task| task.title.as_str())
+        .collect()
+}
+
+/// A password for the user `default`, as an operator gives it.
+fn with_password(cluster: &mut Cluster) {
+    let text = "<clickhouse><users><default><password>secret</password></default></users></clickhouse>";
+    for host in DB {
+        cluster.write_file(host, &format!("{USERS_D}/default.xml"), text);
+    }
+    cluster.tick();
+}
+
+#[test]
+fn servers_that_refuse_our_login_are_not_restarted() {
+    let mut cluster = built(&*keeper(""), MODERN);
+    with_password(&mut cluster);
+    let same = plan(&*keeper(""), &cluster);
+    assert!(is_settled(&same), "{}", render(&same));
+    for more in [
+        "ddl_path = \"/clickhouse/other/ddl\"",
+        "listen = [\"127.0.0.1\", \"address\"]",
+    ] {
+        let found = plan(&*keeper(more), &cluster);
+        assert!(found.tasks.is_empty(), "{}", render(&found));
+        assert_eq!(found.refusals.len(), 3, "{}", render(&found));
+        let shown = render(&found);
+        assert!(
+            shown.contains("refused: the server on db1 is neither changed nor restarted"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("it answers 403: Code: 516. DB::Exception: default: Authentication failed"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_restart_that_is_asked_for_waits_for_a_login_too() {
+    let service = keeper("");
+    let mut cluster = built(&*service, MODERN);
+    with_password(&mut cluster);
+    let facts = cluster.facts(&*service);
+    let found = cases::plan_restart(&*service, &STEPS, &facts, &facts);
+    assert!(
+        found.tasks.is_empty() && found.refusals.len() == 3,
+        "{}",
+        render(&found)
+    );
+}
+
+/// The server reads its users again by itself: the file that lets us in is all that is written, and then the rest goes on.
+#[test]
+fn a_user_that_may_log_in_is_made_first() {
+    let mut cluster = built(&*keeper(""), MODERN);
+    with_password(&mut cluster);
+    let service = keeper("password = { file = \"pw\" }\nddl_path = \"/clickhouse/other/ddl\"");
+    let found = plan(&*service, &cluster);
+    let titles: Vec<&str> = found.tasks.iter().map(|task| task.title.as_str()).collect();
+    assert_eq!(titles, ["create /etc/clickhouse-server/users.d/altcraft.xml"; 3]);
+    assert!(
+        found.refusals.iter().all(|refusal| refusal.passing),
+        "{}",
+        render(&found)
+    );
+    perform(&*service, &mut cluster, &found.tasks);
+    cluster.tick();
+    converge(&*service, &mut cluster);
+}
+
+#[test]
+fn servers_with_tls_alone_are_refused_with_their_port() {
+    let mut cluster = built(&*keeper(""), MODERN);
+    for host in DB {
+        cluster.write_file(
+            host,
+            CONFIG,
+            "<clickhouse><https_port>8443</https_port></clickhouse>",
+        );
+        cluster.restart(host, SERVER);
+    }
+    let found = plan(&*keeper(""), &cluster);
+    assert!(is_settled(&found), "{}", render(&found));
+    let found = plan(&*keeper("ddl_path = \"/clickhouse/other/ddl\""), &cluster);
+    let shown = render(&found);
+    assert!(found.tasks.is_empty() && found.refusals.len() == 3, "{shown}");
+    assert!(
+        shown.contains("its configuration has port 8443 with TLS for HTTP, and none without"),
+        "{shown}"
+    );
+    assert!(!found.refusals.iter().any(|refusal| refusal.passing), "{shown}");
+}
+
+/// As if all were starting, or listened at a port that nobody told us of.
+fn silent(service: &dyn Service, cluster: &Cluster, is_it: impl Fn(&FactQuery) -> bool) -> ::plan::Facts {
+    cases::answer_all(service, |host, query| {
+        if is_it(query) {
+            return Some(match query {
+                FactQuery::Http(_) => Fact::Http(HttpFact::Down("connection refused".to_owned())),
+                _ => Fact::Words(WordsFact::Down("connection refused".to_owned())),
+            });
+        }
+        cluster.answer(host, query)?.ok()
+    })
+}
+
+#[test]
+fn servers_that_run_and_do_not_answer_are_waited_for() {
+    for (service, version) in [(keeper(""), MODERN), (zookeeper(""), DEBIAN)] {
+        let mut cluster = built(&*service, version);
+        for host in DB {
+            let path = format!("{CONFIG_D}/settings.xml");
+            let text = cluster.node(host).machine.text(&path).to_owned();
+            cluster.write_file(host, &path, &text);
+        }
+        let is_sql = |query: &FactQuery| matches!(query, FactQuery::Http(_));
+        let is_any = |query: &FactQuery| matches!(query, FactQuery::Http(_) | FactQuery::Words(_));
+        for facts in [
+            silent(&*service, &cluster, is_sql),
+            silent(&*service, &cluster, is_any),
+        ] {
+            let found = cases::plan_steps(&*service, &STEPS, &facts);
+            assert!(disruptions(&found).is_empty(), "{}", render(&found));
+            assert!(
+                found.refusals.iter().any(|refusal| refusal.passing),
+                "{}",
+                render(&found)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_zookeeper_that_runs_and_does_not_answer_is_not_restarted() {
+    let service = zookeeper("zookeeper = { heap = \"512m\" }");
+    let cluster = built(&*zookeeper(""), DEBIAN);
+    let facts = silent(&*service, &cluster, |query| matches!(query, FactQuery::Words(_)));
+    let found = cases::plan_steps(&*service, &STEPS, &facts);
+    assert!(disruptions(&found).is_empty(), "{}", render(&found));
+    let shown = render(&found);
+    assert!(
+        shown.contains("refused for now: the ZooKeeper on db1 is neither changed nor restarted"),
+        "{shown}"
+    );
+}
+
+/// Of a member that tells nothing it is not known whether the cluster is formed: the others do not restart all at once.
+#[test]
+fn a_cluster_is_not_formed_around_a_server_that_tells_nothing() {
+    let service = keeper("");
+    let mut cluster = packaged(&DB, MODERN);
+    for host in DB {
+        cluster.restart(host, SERVER);
+    }
+    let facts = cases::answer_all(&*service, |host, query| match query {
+        FactQuery::Http(_) if host.as_str() == "db2" => {
+            Some(Fact::Http(HttpFact::Down("connection refused".to_owned())))
+        }
+        _ => cluster.answer(host, query)?.ok(),
+    });
+    let found = cases::plan_steps(&*service, &STEPS, &facts);
+    assert!(disruptions(&found).is_empty(), "{}", render(&found));
+    assert!(
+        render(&found).contains("refused for now: db1 does not restart"),
+        "{}",
+        render(&found)
+    );
+}
+
+/// Seen: an apply after a kill met a ZooKeeper that was up and had not elected yet, gave up, and left 31 changes.
+#[test]
+fn a_quorum_that_elects_is_waited_for() {
+    let service = zookeeper("");
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.stop("db2", SERVER);
+    let looking = "This ZooKeeper instance is not currently serving requests\n";
+    let facts = cases::answer_all(&*service, |host, query| match query {
+        FactQuery::Words(query) => {
+            let replies = query.words.iter().map(|_| protocol::Text::new(looking));
+            Some(Fact::Words(WordsFact::Replies(replies.collect())))
+        }
+        _ => cluster.answer(host, query)?.ok(),
+    });
+    let found = cases::plan_steps(&*service, &STEPS, &facts);
+    assert!(found.tasks.is_empty(), "{}", render(&found));
+    assert!(
+        found.refusals.iter().all(|refusal| refusal.passing),
+        "{}",
+        render(&found)
+    );
+    assert_eq!(found.refusals.len(), 1, "{}", render(&found));
+}
+
+/// Seen on 18.16: `CREATE ... ON CLUSTER` failed with "Code: 999 ... Session expired" after a restart of ZooKeeper.
+#[test]
+fn a_round_trip_of_ddl_waits_for_sessions_and_is_sent_again_without_one() {
+    let service = zookeeper("");
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.stop("db2", SERVER);
+    let found = plan(&*service, &cluster);
+    let task = found
+        .tasks
+        .iter()
+        .find(|task| task.title.contains("on the whole cluster"));
+    let task = task.expect("a round trip");
+    let operation = &task.action.as_ref().unwrap().operation;
+    assert!(
+        matches!(operation, Operation::Http { again_on, .. } if *again_on == ["Code: 999"]),
+        "{operation:?}"
+    );
+    cluster.tell_unit("db2", SERVER, UnitVerb::Start);
+    cluster.node_mut("db3").has_lost_session = true;
+    let gate = &task.before[0];
+    let verdict = service.judge(&gate.check, gate.host.as_ref(), &cluster.facts(&*service));
+    assert!(
+        matches!(&verdict, Verdict::Wait(why) if why.contains("db3: it does not reach the quorum")),
+        "{verdict:?}"
+    );
+}
