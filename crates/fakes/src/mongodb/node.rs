@@ -88,6 +88,8 @@ pub struct Process {
     pub takeover_us: Option<i64>,
     /// Until when it does not stand for election.
     pub stands_back_us: i64,
+    /// When the others hear of the term that it wrote into the configuration, as the primary.
+    pub told_us: i64,
 }
 
 impl Process {
@@ -125,6 +127,7 @@ impl Process {
             without_majority_us: None,
             takeover_us: None,
             stands_back_us: 0,
+            told_us: 0,
         })
     }
 

@@ -62,9 +62,16 @@ pub(super) fn reconfig(view: &View<'_>, primary: &HostName, reconfig: Reconfig) 
     } = reconfig;
     let operation = reconfigure(view.settings, &to);
     let only_if = is_committed(view.settings, primary, &from);
-    command_task(primary, title, reason, operation, only_if, RECONFIG)
+    let task = command_task(primary, title, reason, operation, only_if, RECONFIG)
         .part(format!("version-{}", to.version()))
-        .gate(gates::committed(view, to.version()))
+        .gate(gates::committed(view, to.version()));
+    // A new primary writes its term into the configuration, and for a heartbeat that is not committed. What this plan wrote
+    // itself is.
+    let is_ours = from.term().is_some() && view.config.as_ref() != Some(&from);
+    if is_ours {
+        return task;
+    }
+    task.before(gates::committed(view, from.version()))
 }
 
 /// The operation by which a primary steps down.

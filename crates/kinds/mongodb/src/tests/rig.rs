@@ -5,7 +5,7 @@ use protocol::facts::MongoCommand;
 use protocol::{ActionError, FactQuery};
 use types::HostName;
 
-use fakes::FakeCluster as _;
+use fakes::{FakeCluster as _, Pace};
 use fakes::mongodb::{CONF, Node, Set, UNIT};
 use kit::Service;
 use kit::Task;
@@ -56,7 +56,8 @@ pub(super) trait Rig: Sized {
     /// The same, unless something changed since the plan.
     fn try_perform(&mut self, service: &dyn Service, task: &Task) -> Result<(), ActionError>;
 
-    fn pass(&self, service: &dyn Service, gates: &[Gate]);
+    /// Waits at gates, as the executor does.
+    fn pass(&mut self, service: &dyn Service, gates: &[Gate]);
 
     /// What a gate says now.
     fn judge(&self, service: &dyn Service, gate: &Gate) -> Verdict;
@@ -172,9 +173,19 @@ impl Rig for Set {
         Ok(())
     }
 
-    fn pass(&self, service: &dyn Service, gates: &[Gate]) {
+    fn pass(&mut self, service: &dyn Service, gates: &[Gate]) {
         for gate in gates {
-            assert_eq!(self.judge(service, gate), Verdict::Pass, "{}", gate.title);
+            let until_us = self.now_us + i64::try_from(gate.limit_ms).expect("a limit").min(300_000) * 1000;
+            loop {
+                match self.judge(service, gate) {
+                    Verdict::Pass => break,
+                    // With time nothing comes true where nothing takes time.
+                    Verdict::Wait(_) if self.pace != Pace::default() && self.now_us < until_us => {
+                        self.advance(self.now_us + 1_000_000);
+                    }
+                    verdict => panic!("{}: {verdict:?}", gate.title),
+                }
+            }
         }
     }
 

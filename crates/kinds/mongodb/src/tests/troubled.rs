@@ -11,7 +11,7 @@ use cases::{self, host};
 use fakes::{FakeCluster as _, Fault, PLAYS, Pace};
 
 const SECOND: i64 = 1_000_000;
-const PACE: Pace = Pace {
+pub(super) const PACE: Pace = Pace {
     start_us: 2 * SECOND,
     elect_us: 10 * SECOND,
     copy_us: 5 * SECOND,
