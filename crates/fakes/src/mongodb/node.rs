@@ -23,6 +23,8 @@ pub const MADE: &str = "/var/lib/mongodb/WiredTiger";
 )]
 pub struct Node {
     pub name: String,
+    /// The address or full name by which its set knows it, where that is not its name.
+    pub alias: Option<String>,
     pub machine: Machine,
     /// Whether the host is up.
     pub is_up: bool,
@@ -177,6 +179,7 @@ impl Node {
         machine.unit(UNIT);
         Self {
             name: name.to_owned(),
+            alias: None,
             machine,
             is_up: true,
             is_cut: false,
@@ -217,7 +220,7 @@ impl Node {
     /// Its name in a set.
     pub fn member_name(&self) -> String {
         let port = self.process.as_ref().map_or(27017, |process| process.port);
-        format!("{}:{port}", self.name)
+        format!("{}:{port}", self.alias.as_ref().unwrap_or(&self.name))
     }
 
     /// Its own entry in its configuration; `None` where it runs in no set.

@@ -187,6 +187,7 @@ impl Set {
             };
             let reached = Bson::Date(other.map_or(0, |other| self.reached_ms(other)));
             let reached = (!member.is_arbiter()).then_some(("optimeDate", reached));
+            let own = (member.name() == self.nodes[at].member_name()).then_some(("self", true.into()));
             let fields = [
                 ("name", member.name().into()),
                 ("health", Bson::double(if other.is_some() { 1.0 } else { 0.0 })),
@@ -194,7 +195,7 @@ impl Set {
                 ("stateStr", words.into()),
                 ("lastHeartbeatMessage", message.into()),
             ];
-            Bson::doc(fields.into_iter().chain(reached))
+            Bson::doc(fields.into_iter().chain(reached).chain(own))
         });
         Ok(Bson::doc([
             ("set", config.name().into()),

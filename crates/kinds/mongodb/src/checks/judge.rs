@@ -115,7 +115,7 @@ fn spared(view: &View<'_>, name: &str) -> Result<(), String> {
         return Ok(());
     }
     for member in view.listed() {
-        if config.member(&view.settings.member_name(member.host)).is_none() {
+        if config.member(view.names.of(member.host)).is_none() {
             return Err(format!("{} is not in the set", member.host));
         }
         available(view, member)?;

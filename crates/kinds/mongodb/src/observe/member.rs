@@ -67,6 +67,11 @@ impl<'a> Member<'a> {
         Some(&self.server.up()?.membership)
     }
 
+    /// The name by which the set knows it, where its server tells.
+    pub(crate) fn own_name(&self) -> Option<&str> {
+        self.server.up()?.own_name.as_deref()
+    }
+
     /// Whether its server does its part in the set: as primary, secondary or arbiter.
     pub(crate) fn has_role(&self) -> bool {
         self.server.up().is_some_and(|server| server.role.is_some())

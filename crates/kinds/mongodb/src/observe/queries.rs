@@ -1,6 +1,8 @@
 //! The questions to a host.
 
-use protocol::facts::{CommandQuery, FileQuery, MongoCommand, MongoQuery, MongoUser, Query, UnitQuery};
+use protocol::facts::{
+    CommandQuery, FileQuery, MongoCommand, MongoQuery, MongoUser, Query, ResolveQuery, UnitQuery,
+};
 use protocol::{FactQuery, Text};
 use types::HostName;
 
@@ -63,6 +65,7 @@ impl Question {
                 "myState",
                 "term",
                 "members.name",
+                "members.self",
                 "members.health",
                 "members.state",
                 "members.stateStr",
@@ -169,6 +172,13 @@ pub(crate) fn wired_tiger(settings: &Settings) -> FileQuery {
     FileQuery::meta(format!("{}/WiredTiger", settings.data_dir))
 }
 
+/// The addresses of a host's name: a set may know its member by one.
+pub(crate) fn resolved(host: &HostName) -> ResolveQuery {
+    ResolveQuery {
+        name: host.to_string(),
+    }
+}
+
 /// The version of the installed program.
 pub(crate) fn installed() -> CommandQuery {
     CommandQuery {
@@ -210,6 +220,7 @@ pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         return queries;
     }
     let mut queries = live(settings);
+    queries.extend(settings.hosts.iter().map(|host| resolved(host).wrap()));
     queries.extend(data_directory(settings));
     // Only the name of the delay depends on the version before a server runs.
     let has_delay = settings.members.iter().any(|member| member.delay_s.is_some());

@@ -27,7 +27,7 @@ impl View<'_> {
 
     /// The state of a host's member as the primary, or else any other member, sees it.
     pub(crate) fn state_of(&self, host: &HostName) -> Option<&MemberState> {
-        self.state_of_member(&self.settings.member_name(host))
+        self.state_of_member(self.names.of(host))
     }
 
     /// The same of a member by its name.
@@ -54,7 +54,7 @@ impl View<'_> {
     fn lag_ms(&self, host: &HostName) -> Option<i64> {
         let witness = self.witness()?;
         let primary = witness.primary()?.at_ms?;
-        let its = witness.member(&self.settings.member_name(host))?.at_ms?;
+        let its = witness.member(self.names.of(host))?.at_ms?;
         let lag = primary.saturating_sub(its).saturating_sub(self.delay_ms(host));
         Some(lag.max(0))
     }
@@ -62,7 +62,7 @@ impl View<'_> {
     /// How far a member stays behind on purpose.
     fn delay_ms(&self, host: &HostName) -> i64 {
         let config = self.config.as_ref();
-        let member = config.and_then(|config| config.member(&self.settings.member_name(host)));
+        let member = config.and_then(|config| config.member(self.names.of(host)));
         member
             .as_ref()
             .map_or(0, MemberConfig::delay)

@@ -18,6 +18,8 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) login: Login,
     pub(crate) membership: Membership,
+    /// The name of its own member in the set.
+    pub(crate) own_name: Option<String>,
     pub(crate) role: Option<Role>,
     /// The first two numbers of its version.
     pub(crate) version: Option<(u32, u32)>,
@@ -107,6 +109,7 @@ impl Server {
             port,
             login: login.clone(),
             membership: replies.membership(&settings.replica_set, role),
+            own_name: replies.own_name().map(str::to_owned),
             role,
             version: replies.text(Question::Version, "version").and_then(release),
             status: replies.to(Question::Status).ok().map(ReplSetStatus::read),
@@ -205,6 +208,17 @@ impl<'a> Replies<'a> {
                 })),
             },
         }
+    }
+
+    /// A server that is being stopped refuses `hello` (code 91), and still shows its status.
+    fn own_name(&self) -> Option<&'a str> {
+        let is_own = |member: &&Bson| member.get("self").is_some_and(Bson::is_true);
+        let mut members = self
+            .field(Question::Status, "members")
+            .into_iter()
+            .flat_map(Bson::items);
+        let own = || members.find(is_own)?.get("name")?.as_str();
+        self.text(Question::Hello, "me").or_else(own)
     }
 
     fn committed(&self) -> Option<(i64, bool)> {

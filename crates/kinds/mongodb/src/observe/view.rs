@@ -1,12 +1,13 @@
 //! A replica set as it was observed: the view that all decisions read.
 
-use formats::replset::SetConfig;
+use formats::replset::{SetConfig, host_of};
 use kit::{Cx, Members};
 use plan::Facts;
 use protocol::facts::Bson;
 use types::HostName;
 
 use super::member::Member;
+use super::names::Names;
 use super::server::{Membership, Server};
 use crate::settings::Settings;
 
@@ -17,17 +18,23 @@ pub(crate) struct View<'a> {
     pub(crate) members: Members<Member<'a>>,
     /// The set's configuration in force: the primary's, or else the latest that a member has.
     pub(crate) config: Option<SetConfig>,
+    /// The names of the hosts' members in it.
+    pub(crate) names: Names,
 }
 
 impl<'a> View<'a> {
     pub(crate) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
         let observe = |host: &'a HostName| Member::observe(settings, host, facts);
+        let members = Members::observe(&settings.hosts, &settings.others, observe);
+        let names = Names::observe(settings, &members, None, facts);
         let mut view = Self {
             settings,
-            members: Members::observe(&settings.hosts, &settings.others, observe),
+            members,
             config: None,
+            names,
         };
         view.config = view.find_config();
+        view.names = Names::observe(settings, &view.members, view.config.as_ref(), facts);
         view
     }
 
@@ -98,10 +105,21 @@ impl<'a> View<'a> {
         running.min().or(installed.min())
     }
 
+    /// The listed host on which a member runs, under the inventory's port.
+    pub(crate) fn listed_host(&self, name: &str) -> Option<&HostName> {
+        let mut hosts = self.settings.hosts.iter();
+        hosts.find(|host| self.names.of(host) == name)
+    }
+
+    /// The host on which a member runs, under whatever port: one of the inventory, or else what its name says.
+    pub(crate) fn host_of(&self, name: &str) -> Option<HostName> {
+        self.names.host_of(name).cloned().or_else(|| host_of(name))
+    }
+
     /// The members of the configuration that the inventory does not list, by their names.
     pub(crate) fn unlisted(&self) -> Vec<String> {
         let members = self.config.iter().flat_map(SetConfig::members);
-        let unlisted = members.filter(|member| self.settings.host_of(member.name()).is_none());
+        let unlisted = members.filter(|member| self.listed_host(member.name()).is_none());
         unlisted.map(|member| member.name().to_owned()).collect()
     }
 }

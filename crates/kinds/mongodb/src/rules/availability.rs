@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use formats::replset::{MemberConfig, SetConfig, host_of};
+use formats::replset::{MemberConfig, SetConfig};
 use kit::Probe;
 use types::HostName;
 
@@ -61,8 +61,10 @@ pub(crate) fn unavailable(view: &View<'_>) -> BTreeSet<HostName> {
         return members.map(|member| member.host.clone()).collect();
     };
     let unavailable = voters(config).filter_map(|voter| {
-        let Some(host) = view.settings.host_of(voter.name()) else {
-            return host_of(voter.name()).filter(|_| !is_seen_available(view, voter.name()));
+        let Some(host) = view.listed_host(voter.name()) else {
+            return view
+                .host_of(voter.name())
+                .filter(|_| !is_seen_available(view, voter.name()));
         };
         let member = view.members.listed(host)?;
         available(view, member).is_err().then(|| host.clone())

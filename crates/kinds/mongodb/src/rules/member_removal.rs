@@ -3,7 +3,7 @@
 //! Taking a host from the list is the whole request. It is granted where nothing can be lost by it: every member that
 //! stays is available and has the data, and they make a majority without it. Else the operator has to consent.
 
-use formats::replset::{MemberConfig, SetConfig, host_of};
+use formats::replset::{MemberConfig, SetConfig};
 use kit::{Cx, StepPlan};
 use plan::{Level, Refusal};
 use types::HostName;
@@ -35,9 +35,9 @@ pub(crate) fn departing_members(
 ) -> Vec<(DepartingMember, Result<(), String>)> {
     let settings = view.settings;
     let members = config.members().into_iter();
-    let unlisted = members.filter(|member| settings.host_of(member.name()).is_none());
+    let unlisted = members.filter(|member| view.listed_host(member.name()).is_none());
     let departing = unlisted.filter_map(|member| {
-        let host = host_of(member.name())?;
+        let host = view.host_of(member.name())?;
         let is_allowed = cx.is_allowed(REMOVE, &host);
         // The step `check` refuses one that is listed, and known by another port.
         if settings.hosts.contains(&host) && !is_allowed {
@@ -69,13 +69,13 @@ fn proof(view: &View<'_>, config: &SetConfig, departing: &MemberConfig, cx: &Cx<
     }
     let mut is_electable = false;
     for member in view.listed() {
-        let name = view.settings.member_name(member.host);
-        let Some(staying) = config.member(&name) else {
+        let name = view.names.of(member.host);
+        let Some(staying) = config.member(name) else {
             return Err(format!("{} is to stay, and is not in the set yet", member.host));
         };
         is_electable |= staying.votes() && staying.priority() > 0.0;
         // A member that this plan grants a vote, or starts, has a gate.
-        let now = view.config.as_ref().and_then(|now| now.member(&name));
+        let now = view.config.as_ref().and_then(|now| now.member(name));
         let is_granted = staying.votes() && !now.is_some_and(|now| now.votes());
         if !is_granted && !starts(view, member, cx) {
             available(view, member)?;

@@ -116,10 +116,22 @@ pub(crate) fn command_primary(settings: &Settings, command: MongoCommand) -> Ope
 pub(crate) fn may_join(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> bool {
     let is_ready = match member.membership() {
         Some(Membership::Uninitiated | Membership::Removed(_)) => true,
-        Some(Membership::Standalone) | None => starts(view, member, cx),
+        Some(Membership::Standalone) => starts(view, member, cx),
+        None => starts(view, member, cx) && !may_be_member(view, member),
         Some(_) => false,
     };
     cx.hosts.contains(member.host) && is_ready && member_blocker(view, member, cx).is_none()
+}
+
+/// Whether a host whose server does not run may be a member already, under a name that is none of the inventory's: only its
+/// server tells.
+pub(crate) fn may_be_member(view: &View<'_>, member: &Member<'_>) -> bool {
+    let has_stranger = || {
+        view.unlisted()
+            .iter()
+            .any(|name| view.names.host_of(name).is_none())
+    };
+    !member.server.is_up() && !member.never_ran() && has_stranger()
 }
 
 fn changes(view: &View<'_>, from: &SetConfig, has_write_concern: bool, cx: &Cx<'_>) -> Vec<Change> {
@@ -133,6 +145,7 @@ fn changes(view: &View<'_>, from: &SetConfig, has_write_concern: bool, cx: &Cx<'
             && view.lag_s(host).is_some_and(|lag| lag <= view.settings.max_lag_s)
     };
     let situation = Situation {
+        names: &view.names,
         may_join: &may_join,
         has_data: &has_data,
         has_write_concern,

@@ -10,6 +10,7 @@ use formats::replset::{MemberConfig, SetConfig, delay_name};
 use types::HostName;
 
 use super::desired_members::{desired_priority, joining_member, set_options, should_vote};
+use crate::observe::Names;
 use crate::settings::{MemberOptions, Settings};
 
 /// How many members of a set may vote.
@@ -41,6 +42,8 @@ pub(crate) struct Reconfig {
 
 /// The state of the members, as far as the changes depend on it.
 pub(crate) struct Situation<'a> {
+    /// The names of the hosts' members.
+    pub(crate) names: &'a Names,
     /// Hosts that may become members now: they were reached, and nothing speaks against them.
     pub(crate) may_join: &'a dyn Fn(&HostName) -> bool,
     /// Members that are known to have the data.
@@ -103,7 +106,7 @@ impl ReconfigPlan<'_> {
     fn described(&self) -> Vec<(MemberConfig, HostName, MemberOptions)> {
         let members = self.config.members().into_iter();
         let members = members.filter_map(|member| {
-            let host = self.settings.host_of(member.name())?.clone();
+            let host = self.situation.names.host_of(member.name())?.clone();
             let options = self.settings.options(&host)?.clone();
             Some((member, host, options))
         });
@@ -142,7 +145,7 @@ impl ReconfigPlan<'_> {
         let delay = delay_name(self.situation.version);
         let mut changed = Vec::new();
         for member in members.iter_mut().filter(|member| !member.is_arbiter()) {
-            let host = self.settings.host_of(member.name());
+            let host = self.situation.names.host_of(member.name());
             let Some((host, options)) = host.and_then(|host| Some((host, self.settings.options(host)?)))
             else {
                 continue;
@@ -171,11 +174,11 @@ impl ReconfigPlan<'_> {
         let delay = delay_name(self.situation.version);
         let mut added = Vec::new();
         for (host, options) in self.settings.hosts.iter().zip(&self.settings.members) {
-            let name = self.settings.member_name(host);
+            let name = self.situation.names.of(host);
             let is_known = members.iter().any(|member| member.name() == name);
             if !is_known && !options.is_arbiter && (self.situation.may_join)(host) {
                 let id = self.config.free_id(members);
-                members.push(joining_member(id, &name, options, delay));
+                members.push(joining_member(id, name, options, delay));
                 added.push(host.to_string());
             }
         }
@@ -223,9 +226,8 @@ impl ReconfigPlan<'_> {
     fn add_arbiters(&mut self) {
         let delay = delay_name(self.situation.version);
         for (host, options) in self.settings.hosts.iter().zip(&self.settings.members) {
-            let name = self.settings.member_name(host);
-            if !options.is_arbiter || self.config.member(&name).is_some() || !(self.situation.may_join)(host)
-            {
+            let name = self.situation.names.of(host);
+            if !options.is_arbiter || self.config.member(name).is_some() || !(self.situation.may_join)(host) {
                 continue;
             }
             let is_first = !self.changes.contains(&Change::WriteConcern);
@@ -235,7 +237,7 @@ impl ReconfigPlan<'_> {
             }
             let mut members = self.config.members();
             let id = self.config.free_id(&members);
-            members.push(joining_member(id, &name, options, delay));
+            members.push(joining_member(id, name, options, delay));
             self.push(members, format!("add the arbiter {host}"), "not in the set yet");
         }
     }

@@ -49,14 +49,9 @@ pub(crate) struct Settings {
 pub(crate) const OWN_NAME: &str = "host";
 
 impl Settings {
-    /// The name of a host's member in the set's configuration.
+    /// The name that a host's member gets in the set's configuration.
     pub(crate) fn member_name(&self, host: &HostName) -> String {
         format!("{host}:{}", self.port)
-    }
-
-    /// The host of a member's name.
-    pub(crate) fn host_of(&self, name: &str) -> Option<&HostName> {
-        self.hosts.iter().find(|host| self.member_name(host) == name)
     }
 
     /// The options of a host's member.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use formats::replset::host_of;
 use kit::{Cx, Probe, StepPlan};
 use plan::{Level, Note, Refusal};
 
@@ -79,7 +78,9 @@ fn state(view: &View<'_>, member: &Member<'_>) -> String {
 
 /// A member on a listed host, under another port. Those on hosts that are not listed leave.
 fn other_port(view: &View<'_>, name: &str, cx: &Cx<'_>) -> Option<Refusal> {
-    let host = host_of(name).filter(|host| view.settings.hosts.contains(host))?;
+    let host = view
+        .host_of(name)
+        .filter(|host| view.settings.hosts.contains(host))?;
     if cx.is_allowed(REMOVE, &host) {
         return None;
     }

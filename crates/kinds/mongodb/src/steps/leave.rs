@@ -4,7 +4,7 @@
 //! each configuration committed before the next; a primary that leaves steps down first. A server that is out is stopped
 //! and disabled, so that no client takes it for a member; its data stay where they are.
 
-use formats::replset::{SetConfig, host_of};
+use formats::replset::SetConfig;
 use kit::{Cx, StepPlan, Task};
 use plan::Refusal;
 use types::HostName;
@@ -50,8 +50,8 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         .former_members()
         .filter(|member| cx.others.contains(member.host))
     {
-        let name = settings.member_name(member.host);
-        if config.member(&name).is_none() || left.contains(&name) {
+        let name = view.names.of(member.host);
+        if config.member(name).is_none() || left.iter().any(|left| left == name) {
             all.tasks.extend(retire(settings, member));
         }
     }
@@ -107,7 +107,7 @@ fn remove(
 fn next_primary(view: &View<'_>, config: &SetConfig, primary: &HostName) -> Option<HostName> {
     let mut best: Option<(f64, HostName)> = None;
     for member in config.members() {
-        let Some(host) = host_of(member.name()).filter(|host| host != primary) else {
+        let Some(host) = view.host_of(member.name()).filter(|host| host != primary) else {
             continue;
         };
         let now = view.config.as_ref().and_then(|now| now.member(member.name()));

@@ -10,7 +10,7 @@ use crate::checks::gates;
 use crate::observe::{Member, View};
 use crate::rules::member_blocker::member_blocker;
 use crate::rules::member_removal::DepartingMember;
-use crate::rules::membership_change::{MembershipChange, may_join, membership_change};
+use crate::rules::membership_change::{MembershipChange, may_be_member, may_join, membership_change};
 use crate::rules::reconfig_plan::{Change, Reconfig};
 use crate::rules::stored_data::{DISCARD, StoredData, stored_data};
 use crate::settings::Settings;
@@ -28,7 +28,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             return all;
         }
     };
-    if let Some(refusal) = would_demote_primary(settings, &change) {
+    if let Some(refusal) = would_demote_primary(&view, &change) {
         all.refusals.push(refusal);
         return all;
     }
@@ -82,8 +82,8 @@ fn joining_unproven<'v>(
 ) -> impl Iterator<Item = &'v HostName> {
     let joins = move |member: &&Member<'_>| match change {
         Change::Reconfig(Reconfig { from, to, .. }) => {
-            let name = view.settings.member_name(member.host);
-            from.member(&name).is_none() && to.member(&name).is_some()
+            let name = view.names.of(member.host);
+            from.member(name).is_none() && to.member(name).is_some()
         }
         Change::InitialSync(_) | Change::WriteConcern => false,
     };
@@ -103,22 +103,26 @@ fn cannot_join(
     from: &SetConfig,
     cx: &Cx<'_>,
 ) -> Option<(HostName, String)> {
-    let is_member = from.member(&view.settings.member_name(member.host)).is_some();
+    let is_member = from.member(view.names.of(member.host)).is_some();
     // The step `check` refuses what is blocked.
     if is_member || may_join(view, member, cx) || member_blocker(view, member, cx).is_some() {
         return None;
     }
-    let why = "it does not join the set: its server does not answer as one that could";
+    let why = if may_be_member(view, member) {
+        "it does not join the set: it may be a member under another name, which its server tells once it runs"
+    } else {
+        "it does not join the set: its server does not answer as one that could"
+    };
     Some((member.host.clone(), why.to_owned()))
 }
 
 /// A primary can neither remove itself from its set nor make itself ineligible.
-fn would_demote_primary(settings: &Settings, change: &MembershipChange<'_>) -> Option<Refusal> {
+fn would_demote_primary(view: &View<'_>, change: &MembershipChange<'_>) -> Option<Refusal> {
     let primary = change.primary;
-    let name = settings.member_name(primary);
+    let name = view.names.of(primary);
     let demotes = |change: &Change| match change {
         Change::Reconfig(Reconfig { to, .. }) => {
-            to.member(&name).is_none_or(|member| member.priority() <= 0.0)
+            to.member(name).is_none_or(|member| member.priority() <= 0.0)
         }
         Change::InitialSync(_) | Change::WriteConcern => false,
     };

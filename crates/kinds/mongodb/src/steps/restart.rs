@@ -5,7 +5,6 @@
 //! restarted last, as a secondary. The agent checks the roles again right before: a plan whose primary changed stops
 //! there, and the next one is right.
 
-use formats::replset::host_of;
 use kit::{Cx, Reason, StepPlan, Task, Turn, majority};
 use plan::{Level, Refusal};
 use protocol::{Precondition, UnitVerb};
@@ -76,7 +75,7 @@ fn plan_primary(view: &View<'_>, primary: &Member<'_>, reason: &Reason, cx: &Cx<
     let (settings, host) = (view.settings, primary.host);
     let is_eligible = |other: &Member<'_>| {
         let config = view.config.as_ref();
-        let configured = config.and_then(|config| config.member(&settings.member_name(other.host)));
+        let configured = config.and_then(|config| config.member(view.names.of(other.host)));
         let role = other.server.up().and_then(|server| server.role);
         let is_up = role == Some(Role::Secondary) || starts(view, other, cx);
         other.host != host && is_up && configured.is_some_and(|member| member.priority() > 0.0)
@@ -118,7 +117,7 @@ fn no_majority(view: &View<'_>, needs: &[(&Member<'_>, Reason)], cx: &Cx<'_>) ->
             || member.is_some_and(|member| starts(view, member, cx))
     };
     let down: Vec<HostName> = voters(&config)
-        .filter_map(|voter| host_of(voter.name()))
+        .filter_map(|voter| view.host_of(voter.name()))
         .filter(|host| unavailable.contains(host) && !is_mended(host))
         .collect();
     let voters = config.voters();

@@ -44,11 +44,10 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 fn task(view: &View<'_>, member: &Member<'_>, need: &Need) -> Task {
     let (settings, host) = (view.settings, member.host);
     // An old member comes back; others only have to be ready for the set.
-    let name = settings.member_name(host);
     let is_known = view
         .config
         .as_ref()
-        .is_some_and(|config| config.member(&name).is_some());
+        .is_some_and(|config| config.member(view.names.of(host)).is_some());
     let gate = if is_known && !member.server.is_up() {
         gates::available(view, host)
     } else {

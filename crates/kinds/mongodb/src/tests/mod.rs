@@ -6,6 +6,7 @@ mod checks;
 mod drift;
 mod fresh;
 mod members;
+mod names;
 mod refused;
 mod rig;
 mod scale;
@@ -107,7 +108,15 @@ fn built(service: &dyn Service) -> Cluster {
 
 /// A set that an operator built by hand from the runbook: no access control, all members vote at once.
 fn by_hand() -> Cluster {
+    by_hand_as(str::to_owned)
+}
+
+/// The same, whose members know each other by other names than the inventory's.
+fn by_hand_as(alias: impl Fn(&str) -> String) -> Cluster {
     let mut cluster = packaged();
+    for node in &mut cluster.nodes[..THREE.len()] {
+        node.alias = Some(alias(&node.name)).filter(|alias| *alias != node.name);
+    }
     for name in THREE {
         let text = format!(
             "storage:\n  dbPath: /var/lib/mongodb\n\nreplication:\n  replSetName: rs0\n\nnet:\n  port: 27017\n  \
@@ -117,7 +126,10 @@ fn by_hand() -> Cluster {
         cluster.restart(name);
     }
     let members: Vec<_> = (0..3)
-        .map(|id| Bson::doc([("_id", id.into()), ("host", format!("db{}:27017", id + 1).into())]))
+        .map(|id| {
+            let host = format!("{}:27017", alias(&format!("db{}", id + 1)));
+            Bson::doc([("_id", id.into()), ("host", host.into())])
+        })
         .collect();
     let config = Bson::doc([
         ("_id", "rs0".into()),
