@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use protocol::text::{CLOSE, OPEN};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use yaml_edit::{Document, Mapping, YamlFile};
 
 /// Why a file cannot be edited.
@@ -23,6 +23,35 @@ pub struct Conf {
     text: String,
     /// Its values by their dotted paths, in mongod's own way: `net.port`.
     values: BTreeMap<String, Value>,
+    /// Keys that have neither a value nor keys below them.
+    empty: Vec<String>,
+}
+
+/// Options that are on or off (<https://www.mongodb.com/docs/manual/reference/configuration-options/>).
+const SWITCHES: [&str; 17] = [
+    "net.bindIpAll",
+    "net.ipv6",
+    "net.tls.allowConnectionsWithoutCertificates",
+    "net.tls.allowInvalidCertificates",
+    "net.tls.allowInvalidHostnames",
+    "net.unixDomainSocket.enabled",
+    "net.wireObjectCheck",
+    "processManagement.fork",
+    "replication.enableMajorityReadConcern",
+    "security.javascriptEnabled",
+    "security.redactClientLogData",
+    "security.transitionToAuth",
+    "storage.directoryPerDB",
+    "storage.journal.enabled",
+    "storage.wiredTiger.engineConfig.directoryForIndexes",
+    "systemLog.logAppend",
+    "systemLog.quiet",
+];
+
+/// Whether a value is none of its option's: mongod takes `true` and `false` for one that is on or off, and no `yes`.
+pub fn is_no_switch(path: &str, value: &Value) -> bool {
+    let is_flag = value.is_boolean() || matches!(value.as_str(), Some("true" | "false"));
+    SWITCHES.contains(&path) && !is_flag
 }
 
 /// A change of one key; `None` removes it.
@@ -32,7 +61,9 @@ impl Conf {
     /// Reads a file.
     pub fn parse(text: &str) -> Result<Self, BadConf> {
         no_tabs(text)?;
-        let tree: Option<Value> = serde_saphyr::from_str(text).map_err(|error| {
+        // A `yes` is a text to mongod.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let tree: Option<Value> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let at = error.location().map_or(String::new(), |at| {
                 format!("line {}, column {}: ", at.line(), at.column())
             });
@@ -40,10 +71,10 @@ impl Conf {
                 why: format!("{at}{}", one_line(&error.to_string())),
             }
         })?;
-        let mut values = BTreeMap::new();
+        let (mut values, mut empty) = (BTreeMap::new(), Vec::new());
         match tree {
             None => {}
-            Some(Value::Object(_)) => flatten("", tree.as_ref(), &mut values),
+            Some(Value::Object(map)) => flatten("", &map, &mut values, &mut empty),
             Some(_) => {
                 return Err(BadConf {
                     why: "line 1, column 1: the file is no mapping of keys to values".to_owned(),
@@ -53,7 +84,18 @@ impl Conf {
         Ok(Self {
             text: text.to_owned(),
             values,
+            empty,
         })
+    }
+
+    /// Why mongod does not start with the file although it can be read; `None` where nothing is known against it.
+    pub fn refused(&self) -> Option<String> {
+        if let Some(key) = self.empty.first() {
+            return Some(format!("{key} is empty: remove it, or put # before it"));
+        }
+        let mut values = self.values.iter();
+        let (path, value) = values.find(|(path, value)| is_no_switch(path, value))?;
+        Some(format!("{path} is {value}, and can be true or false only"))
     }
 
     /// The value of a dotted path.
@@ -65,6 +107,7 @@ impl Conf {
     pub fn edit(&self, changes: &[Change]) -> Result<String, BadConf> {
         let mut wanted = self.values.clone();
         let mut text = self.text.clone();
+        let was_refused = self.refused().is_some();
         for (path, value) in changes {
             if wanted.get(path) == value.as_ref() {
                 continue;
@@ -81,6 +124,9 @@ impl Conf {
             if found.values != wanted || !keeps_comments(&self.text, &text) {
                 return Err(unsafe_to_edit(path, "another key or a comment would change too"));
             }
+            if let Some(why) = found.refused().filter(|_| !was_refused) {
+                return Err(unsafe_to_edit(path, &why));
+            }
         }
         Ok(text)
     }
@@ -92,25 +138,30 @@ fn unsafe_to_edit(path: &str, why: &str) -> BadConf {
     }
 }
 
-/// mongod's parser (yaml-cpp) takes no tab for indentation, where others are lenient.
+/// mongod's parser (yaml-cpp) takes no tab for indentation, nor before a comment (seen on 4.9), where others are lenient.
 fn no_tabs(text: &str) -> Result<(), BadConf> {
-    for (at, line) in text.lines().enumerate() {
-        let content = line.trim_start();
-        let indent = &line[..line.len() - content.len()];
-        if let Some(tab) = indent.find('\t')
-            && !content.is_empty()
-            && !content.starts_with('#')
-        {
-            return Err(BadConf {
-                why: format!(
-                    "line {}, column {}: a tab, and YAML is indented with spaces only",
-                    at + 1,
-                    tab + 1
-                ),
-            });
-        }
+    let tabs = text.lines().enumerate();
+    let mut tabs = tabs.filter_map(|(at, line)| Some((at, misplaced_tab(line)?)));
+    match tabs.next() {
+        None => Ok(()),
+        Some((line, (column, what))) => Err(BadConf {
+            why: format!(
+                "line {}, column {}: a tab, and {what} with spaces only",
+                line + 1,
+                column + 1
+            ),
+        }),
     }
-    Ok(())
+}
+
+/// The column of a tab that indents a line or stands before a comment, and what takes spaces there.
+fn misplaced_tab(line: &str) -> Option<(usize, &'static str)> {
+    let content = line.trim_start();
+    let indent = &line[..line.len() - content.len()];
+    if let Some(tab) = indent.find('\t').filter(|_| !content.is_empty()) {
+        return Some((tab, "YAML is indented"));
+    }
+    Some((line.find("\t#")?, "comments are set off"))
 }
 
 /// The first line of an error, without the place that the parser puts before it.
@@ -124,22 +175,25 @@ fn one_line(text: &str) -> String {
     }
 }
 
-/// The values by dotted paths. A section without keys says nothing.
-fn flatten(prefix: &str, value: Option<&Value>, into: &mut BTreeMap<String, Value>) {
-    match value {
-        Some(Value::Object(map)) => {
-            for (key, value) in map {
-                let path = if prefix.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{prefix}.{key}")
-                };
-                flatten(&path, Some(value), into);
+/// The values by dotted paths, and the paths without one.
+fn flatten(
+    prefix: &str,
+    map: &Map<String, Value>,
+    values: &mut BTreeMap<String, Value>,
+    empty: &mut Vec<String>,
+) {
+    for (key, value) in map {
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value {
+            Value::Object(map) => flatten(&path, map, values, empty),
+            Value::Null => empty.push(path),
+            leaf => {
+                values.insert(path, leaf.clone());
             }
-        }
-        None | Some(Value::Null) => {}
-        Some(leaf) => {
-            into.insert(prefix.to_owned(), leaf.clone());
         }
     }
 }
@@ -378,6 +432,8 @@ net:
     fn a_file_that_is_no_yaml_is_refused_with_its_place() {
         let whys = [
             "net:\n\tport: 1\n",
+            "net:\n  port: 1\n\t# one\n",
+            "net:\n  port: 1\t# one\n",
             "a: 1\nnet: [\n",
             "- a\n",
             "net:\n  port: 1\n bindIp: x\n",
@@ -386,7 +442,38 @@ net:
         let whys = whys.map(|text| Conf::parse(text).unwrap_err().why);
         insta::assert_snapshot!(whys.join("\n"));
         // A tab elsewhere harms nobody.
-        Conf::parse("#\tcomment\nnet:\n  port: 1\t# one\n").unwrap();
+        Conf::parse("#\tcomment\nnet:\n  port: 1 #\tone\n").unwrap();
+    }
+
+    /// 4.9: exit 2 and "Unrecognized option: replication" for a section without keys ("start:top-level replSetName" of the
+    /// recorded replies), "Expected boolean switch" for `yes`.
+    #[test]
+    fn what_mongod_does_not_start_with_is_told_and_never_written() {
+        let refused = |text: &str| Conf::parse(text).unwrap().refused();
+        let whys = [
+            "security:\n#  keyFile: /etc/key\nnet:\n  port: 1\n",
+            "net:\n  tls:\n",
+            "security:\n  javascriptEnabled: yes\n",
+            "systemLog:\n  quiet: off\n",
+        ];
+        let whys = whys.map(|text| refused(text).unwrap());
+        insta::assert_snapshot!(whys.join("\n"));
+        for fine in [
+            "security: {}\n",
+            "net:\n  ipv6: \"true\"\n",
+            "replication:\n  replSetName: yes\n",
+            "# none\n",
+        ] {
+            assert_eq!(refused(fine), None, "{fine}");
+        }
+        // What is written into an empty section mends it; one that is emptied is left as a mapping without keys.
+        let mended = set_all("security:\n", &[("security.keyFile", "/etc/key".into())]).unwrap();
+        assert_eq!(refused(&mended), None);
+        let emptied = Conf::parse("net:\n  bindIpAll: true\n").unwrap();
+        let emptied = emptied.edit(&[("net.bindIpAll".to_owned(), None)]).unwrap();
+        assert_eq!(refused(&emptied), None, "{emptied}");
+        let written = set_all("net:\n  port: 1\n", &[("net.ipv6", "yes".into())]);
+        assert!(written.unwrap_err().why.contains("true or false only"));
     }
 
     #[test]

@@ -99,6 +99,9 @@ impl Process {
     fn start(machine: &Machine, version: &str, answers_us: i64) -> Result<Self, String> {
         let text = machine.text(CONF).to_owned();
         let conf = Conf::parse(&text).map_err(|bad| bad.why)?;
+        if let Some(why) = conf.refused() {
+            return Err(why);
+        }
         let path = conf.get("security.keyFile").and_then(Value::as_str);
         let key = match path {
             None => None,

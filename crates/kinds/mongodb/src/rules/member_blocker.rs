@@ -1,19 +1,22 @@
 //! Why nothing can be changed on a host.
 
+use formats::mongod_conf::Conf;
 use kit::{Cx, Probe};
 use plan::Refusal;
 
+use super::mongod_conf::changes;
 use super::stored_data::{DISCARD, StoredData, stored_data};
 use crate::observe::{Member, Membership, View};
+use crate::settings::Settings;
 
 /// The reason against any change on a host.
 pub(crate) fn member_blocker(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Option<Refusal> {
     let (settings, host) = (view.settings, member.host);
     let refusal = |what: String, why: String, resolve: &str| Some(Refusal::new(what, why, resolve).on(host));
-    if let Some(Err(bad)) = &member.conf {
+    if let Some(why) = bad_conf(settings, member) {
         return refusal(
             format!("{} is not changed on {host}", settings.config_path),
-            bad.why.clone(),
+            why,
             "correct the file by hand: mongod would not start with it either",
         );
     }
@@ -43,6 +46,20 @@ pub(crate) fn member_blocker(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) 
         ),
         Membership::Standalone | Membership::Uninitiated if view.has_set() => data_at_risk(member, cx),
         _ => None,
+    }
+}
+
+/// Why mongod would not start with a file, not even with the inventory's keys in it.
+fn bad_conf(settings: &Settings, member: &Member<'_>) -> Option<String> {
+    let conf = match member.conf.as_ref()? {
+        Ok(conf) => conf,
+        Err(bad) => return Some(bad.why.clone()),
+    };
+    let why = conf.refused()?;
+    let edited = conf.edit(&changes(settings, member.host, conf)).ok();
+    match edited.and_then(|text| Conf::parse(&text).ok()) {
+        Some(edited) => edited.refused(),
+        None => Some(why),
     }
 }
 

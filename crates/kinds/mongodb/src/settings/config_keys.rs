@@ -1,6 +1,7 @@
 //! More keys of mongod.conf, as the inventory gives them.
 
 use config::{Findings, Table, Value as Toml, ValueKind};
+use formats::mongod_conf::is_no_switch;
 use serde_json::Value;
 use types::{Diagnostic, Span};
 
@@ -42,6 +43,10 @@ fn scalar(path: &str, value: &Toml, span: Span, findings: &Findings) -> Option<V
         ValueKind::Float(text) => serde_json::from_str(text).ok(),
         _ => None,
     };
+    if let Some(value) = found.as_ref().filter(|value| is_no_switch(path, value)) {
+        let message = format!("{path} is {value}");
+        findings.report(Diagnostic::error(message).at(span, "mongod takes true and false only"));
+    }
     if found.is_none() {
         let message = format!("{path} is {}", value.kind.describe());
         findings.report(Diagnostic::error(message).at(span, "expected a string, a number or a boolean"));

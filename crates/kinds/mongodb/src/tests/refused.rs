@@ -4,7 +4,9 @@ use insta::assert_snapshot;
 use protocol::facts::FileKind;
 
 use super::rig::KEY;
-use super::{AUTH, CONF, Cluster, built, by_hand, inventory, packaged, service, shown, shown_allowing};
+use super::{
+    AUTH, CONF, Cluster, built, by_hand, converge, inventory, packaged, service, shown, shown_allowing,
+};
 use crate::tests::rig::Rig as _;
 
 fn with_conf(text: &str) -> Cluster {
@@ -24,6 +26,33 @@ fn a_file_with_tabs_or_broken_yaml() {
         );
     }
     assert_snapshot!(shown(&*whole, &with_conf("net:\n\tport: 1\n")));
+}
+
+/// mongod exits with 2 at the next start; it may run with an older file until then.
+#[test]
+fn a_file_that_mongod_does_not_start_with() {
+    let own = service("");
+    for (from, to) in [
+        ("net:\n", "security:\n#  keyFile: /etc/key\nnet:\n"),
+        ("net:\n", "security:\n  javascriptEnabled: yes\nnet:\n"),
+        ("  port: 27017\n", "  port: 27017\t# ours\n"),
+    ] {
+        let mut cluster = by_hand();
+        cluster.edit("db2", |text| text.replacen(from, to, 1));
+        let found = shown(&*own, &cluster);
+        assert!(
+            found.contains("refused: /etc/mongod.conf is not changed on db2, because "),
+            "{found}"
+        );
+        // Nor is it restarted for another reason.
+        let rolled = shown(&*service("config.net.maxIncomingConnections = 500\n"), &cluster);
+        assert!(!rolled.contains("db2: restart"), "{rolled}");
+    }
+    // The inventory's keys mend an empty section.
+    let service = service("config.security.redactClientLogData = true\n");
+    let mut cluster = by_hand();
+    cluster.edit("db2", |text| format!("{text}security:\n"));
+    converge(&*service, &mut cluster);
 }
 
 /// With chown(1) and chmod(1) by path, root gave the target away.

@@ -20,6 +20,7 @@ fn contradictions() {
         "config.storage.journal.enabled = true\n",
         "config.net.port = 1\nconfig.\"security.keyFile\" = \"x\"\n",
         "config.net.compression = [1]\n",
+        "config.security.javascriptEnabled = \"yes\"\n",
         "members.db9.priority = 1\n",
         "members.db1 = { hidden = true, priority = 1 }\nmembers.db2 = { arbiter = true, votes = 0 }\nmembers.db3.priority = 2000\n",
         "members.db1.votes = 0\nmembers.db2.hidden = true\nmembers.db3.arbiter = true\n",
