@@ -42,8 +42,8 @@ pub(crate) struct Server {
     pub(crate) databases: Option<Vec<String>>,
     /// The number of collections that are not the server's own.
     pub(crate) collections: Option<i64>,
-    /// How many seconds of changes the oplog holds.
-    pub(crate) oplog_s: Option<i64>,
+    /// The times of the first and the last change in its oplog, seconds since 1970.
+    pub(crate) oplog: Option<(i64, i64)>,
     /// Whether somebody set the default write concern.
     pub(crate) has_write_concern: Option<bool>,
 }
@@ -128,7 +128,7 @@ impl Server {
             collections: replies
                 .field(Question::Catalog, "catalogStats.collections")
                 .and_then(Bson::as_int),
-            oplog_s: replies.oplog_s(),
+            oplog: replies.oplog(),
             has_write_concern: replies.has_write_concern(),
         }
     }
@@ -260,12 +260,12 @@ impl<'a> Replies<'a> {
         Some(names.collect())
     }
 
-    fn oplog_s(&self) -> Option<i64> {
+    fn oplog(&self) -> Option<(i64, i64)> {
         let time = |field: &str| match self.field(Question::Oplog, field)? {
             Bson::Timestamp(seconds, _) => Some(i64::from(*seconds)),
             _ => None,
         };
-        Some(time("oplog.latestOptime")? - time("oplog.earliestOptime")?)
+        Some((time("oplog.earliestOptime")?, time("oplog.latestOptime")?))
     }
 
     fn has_write_concern(&self) -> Option<bool> {

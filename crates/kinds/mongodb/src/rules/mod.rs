@@ -3,6 +3,7 @@
 pub(crate) mod availability;
 pub(crate) mod desired_members;
 pub(crate) mod initiation;
+pub(crate) mod majority_writes;
 pub(crate) mod member_blocker;
 pub(crate) mod member_removal;
 pub(crate) mod membership_change;

@@ -22,9 +22,18 @@ pub(crate) enum Change {
     /// The member must have the data first.
     InitialSync(HostName),
     /// Arbiters weaken the default write concern, so the server wants an explicit one before the first of them.
-    WriteConcern,
+    WriteConcern(WriteConcern),
     /// The next configuration.
     Reconfig(Reconfig),
+}
+
+/// How many members must have a write before it is acknowledged, where a client does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteConcern {
+    /// The primary.
+    One,
+    /// A majority.
+    Majority,
 }
 
 /// A change of the configuration.
@@ -230,14 +239,16 @@ impl ReconfigPlan<'_> {
             if !options.is_arbiter || self.config.member(name).is_some() || !(self.situation.may_join)(host) {
                 continue;
             }
-            let is_first = !self.changes.contains(&Change::WriteConcern);
-            // The server asks for it since 5.0, where the default became "majority".
-            if is_first && !self.situation.has_write_concern && self.situation.version >= (5, 0) {
-                self.changes.push(Change::WriteConcern);
-            }
             let mut members = self.config.members();
             let id = self.config.free_id(&members);
             members.push(joining_member(id, name, options, delay));
+            let is_given = |change: &Change| matches!(change, Change::WriteConcern(_));
+            let is_first = !self.changes.iter().any(is_given);
+            // The server asks for it since 5.0, where the default became "majority".
+            if is_first && !self.situation.has_write_concern && self.situation.version >= (5, 0) {
+                self.changes
+                    .push(Change::WriteConcern(implicit_default(&members)));
+            }
             self.push(members, format!("add the arbiter {host}"), "not in the set yet");
         }
     }
@@ -248,5 +259,18 @@ impl ReconfigPlan<'_> {
             change(member);
         }
         members
+    }
+}
+
+/// The default that the server would take by itself for members with arbiters: the majority only where it is still reached
+/// without one of those that hold data
+/// (<https://www.mongodb.com/docs/manual/reference/mongodb-defaults/#write-concern>).
+fn implicit_default(members: &[MemberConfig]) -> WriteConcern {
+    let voters = members.iter().filter(|member| member.votes()).count();
+    let arbiters = members.iter().filter(|member| member.is_arbiter()).count();
+    if voters.saturating_sub(arbiters) > kit::majority(voters) {
+        WriteConcern::Majority
+    } else {
+        WriteConcern::One
     }
 }

@@ -2,12 +2,13 @@
 
 use formats::replset::SetConfig;
 use kit::{Cx, Probe, StepPlan, Task};
-use plan::Refusal;
+use plan::{Level, Refusal};
 use types::HostName;
 
 use super::tasks;
 use crate::checks::gates;
 use crate::observe::{Member, View};
+use crate::rules::majority_writes::stalled_by_one;
 use crate::rules::member_blocker::member_blocker;
 use crate::rules::member_removal::DepartingMember;
 use crate::rules::membership_change::{MembershipChange, may_be_member, may_join, membership_change};
@@ -34,6 +35,16 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     }
     for member in view.listed_on(cx.hosts) {
         all.unplanned.extend(cannot_join(&view, member, &change.from, cx));
+    }
+    let last = change.changes.iter().rev().find_map(|change| match change {
+        Change::Reconfig(reconfig) => Some(&reconfig.to),
+        Change::InitialSync(_) | Change::WriteConcern(_) => None,
+    });
+    if let Some(why) = last.and_then(stalled_by_one) {
+        let text = format!(
+            "with the arbiter, writes with {{ w: \"majority\" }} wait while a member with data is down: {why}"
+        );
+        all.note(Level::Warning, None, text);
     }
     for one in change.changes {
         let unproven: Vec<&HostName> = joining_unproven(&view, &one, cx).collect();
@@ -85,7 +96,7 @@ fn joining_unproven<'v>(
             let name = view.names.of(member.host);
             from.member(name).is_none() && to.member(name).is_some()
         }
-        Change::InitialSync(_) | Change::WriteConcern => false,
+        Change::InitialSync(_) | Change::WriteConcern(_) => false,
     };
     let is_unproven = |member: &&Member<'_>| {
         !member.server.is_up()
@@ -124,7 +135,7 @@ fn would_demote_primary(view: &View<'_>, change: &MembershipChange<'_>) -> Optio
         Change::Reconfig(Reconfig { to, .. }) => {
             to.member(name).is_none_or(|member| member.priority() <= 0.0)
         }
-        Change::InitialSync(_) | Change::WriteConcern => false,
+        Change::InitialSync(_) | Change::WriteConcern(_) => false,
     };
     change.changes.iter().any(demotes).then(|| {
         Refusal::new(

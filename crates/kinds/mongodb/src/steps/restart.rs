@@ -14,6 +14,7 @@ use super::tasks::step_down;
 use crate::checks::gates;
 use crate::observe::{Member, Membership, Role, View};
 use crate::rules::availability::{unavailable, voters};
+use crate::rules::majority_writes::stalled_by_one;
 use crate::rules::membership_change::config_by_then;
 use crate::rules::oplog;
 use crate::rules::preconditions::{is_available, is_not_primary, is_primary};
@@ -49,6 +50,10 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             primary.host
         );
         all.note(Level::Info, None, text);
+    }
+    if let Some(why) = config_by_then(&view, cx).as_ref().and_then(stalled_by_one) {
+        let text = format!("while a member restarts, writes with {{ w: \"majority\" }} wait: {why}");
+        all.note(Level::Warning, None, text);
     }
     let down = unavailable(&view);
     needs.sort_by_key(|(member, _)| match member.host {

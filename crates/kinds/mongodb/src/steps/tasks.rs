@@ -13,7 +13,7 @@ use crate::rules::member_removal::DepartingMember;
 use crate::rules::membership_change::{command_primary, reconfigure};
 use crate::rules::preconditions::{is_committed, is_primary};
 use crate::rules::process::process;
-use crate::rules::reconfig_plan::{Change, Reconfig};
+use crate::rules::reconfig_plan::{Change, Reconfig, WriteConcern};
 use crate::settings::Settings;
 
 /// Time limit of a change of the configuration: the primary waits for a majority.
@@ -32,10 +32,19 @@ pub(super) fn change(view: &View<'_>, primary: &HostName, change: Change) -> Tas
             let gate = gates::has_data(view, &host);
             Task::wait(&host, title, reason, gate).part(format!("sync-{host}"))
         }
-        Change::WriteConcern => {
-            let majority = Bson::doc([("w", "majority".into())]);
-            let command = MongoCommand::new("setDefaultRWConcern", 1).with("defaultWriteConcern", majority);
-            let reason = "an arbiter would weaken the default, and the server requires an explicit one";
+        Change::WriteConcern(concern) => {
+            let (w, reason) = match concern {
+                WriteConcern::One => (
+                    Bson::from(1),
+                    "the server requires one before an arbiter, and with so few members with data this is its default",
+                ),
+                WriteConcern::Majority => (
+                    "majority".into(),
+                    "an arbiter would weaken the default, and the server requires an explicit one",
+                ),
+            };
+            let concern = Bson::doc([("w", w)]);
+            let command = MongoCommand::new("setDefaultRWConcern", 1).with("defaultWriteConcern", concern);
             let operation = command_primary(view.settings, command);
             let only_if = is_primary(view.settings, primary);
             command_task(

@@ -178,6 +178,29 @@ fn a_set_of_two_is_restarted_with_a_warning_only_where_no_member_takes_over() {
     converge_from_everywhere(&*service, &cluster, &[]);
 }
 
+/// Of a new set it was said that "its oplog goes back 16 s: a member that is down longer has to copy everything again".
+#[test]
+fn the_oplog_of_a_young_set_is_no_warning() {
+    let own = service(AUTH);
+    let mut cluster = built(&*own);
+    let service = service(&format!("{AUTH}config.net.maxIncomingConnections = 500\n"));
+    let says = |cluster: &Cluster| {
+        let is_said = render(&plan(&*service, cluster)).contains("oplog");
+        assert_eq!(
+            own.status(&cluster.facts(&*own)).summary.contains("oplog"),
+            is_said
+        );
+        is_said
+    };
+    assert!(says(&cluster));
+    // Initiated ten seconds before the first change in the oplog: nothing was dropped from it.
+    let made = format!("{:08x}{}", 9_990, "0".repeat(16));
+    for node in &mut cluster.nodes[..3] {
+        node.disk.config = node.disk.config.take().map(|config| config.with_set_id(&made));
+    }
+    assert!(!says(&cluster));
+}
+
 #[test]
 fn the_budget_leaves_a_majority() {
     let service = service(AUTH);

@@ -1,6 +1,7 @@
 //! Case tests: settings and a set → plan; and each plan, carried out, leaves nothing to do.
 
 mod adopted;
+mod arbiters;
 mod basis;
 mod checks;
 mod drift;
