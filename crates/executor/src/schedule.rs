@@ -2,7 +2,8 @@
 //!
 //! A node is ready when all that it needs have succeeded. It starts when its host has room and every budget that it
 //! takes from has. A host counts against a budget from before its action until its gates have passed, and as long as
-//! any node on it does; one that was unavailable already counts all the while, except for the node that acts on it.
+//! any node on it does. One that was unavailable when the plan was made counts until a gate proves the contrary; once nothing
+//! else can go on, a node that asks right before it acts is started in spite of it.
 
 use std::collections::BTreeMap;
 
@@ -40,10 +41,18 @@ enum State {
 /// Why a host counts as unavailable.
 #[derive(Debug, Clone, Copy, Default)]
 struct Causes {
-    /// It was when the plan was made, and no node has proved the contrary.
+    /// It was when the plan was made, and no gate has proved the contrary.
     before: bool,
     /// Nodes that made it unavailable and have not proved that it is back: they run, or they failed.
     nodes: usize,
+}
+
+/// Which unavailable hosts count against a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Count {
+    All,
+    /// Those that nodes of this run made unavailable.
+    OfRun,
 }
 
 /// How a node ended, for the schedule.
@@ -121,7 +130,18 @@ impl<'g> Schedule<'g> {
     }
 
     /// Starts every node that may start now, and returns their positions in the graph.
+    ///
+    /// Where there is none and none runs, nothing of this run brings back a member that was unavailable when the plan was
+    /// made; but it may be back by itself. So a node that has gates before it, which ask, is started then.
     pub fn start(&mut self) -> Vec<usize> {
+        let started = self.start_while(Count::All);
+        if started.is_empty() && !self.is_running() {
+            return self.start_while(Count::OfRun);
+        }
+        started
+    }
+
+    fn start_while(&mut self, count: Count) -> Vec<usize> {
         let mut started = Vec::new();
         if self.halted.is_some() {
             return started;
@@ -130,7 +150,7 @@ impl<'g> Schedule<'g> {
             if self.states[at] == State::Waiting
                 && self.is_ready(at)
                 && self.has_room(at)
-                && self.take_budgets(at)
+                && self.take_budgets(at, count)
             {
                 self.states[at] = State::Running;
                 *self.busy.entry(&self.graph.nodes()[at].host).or_default() += 1;
@@ -198,7 +218,7 @@ impl<'g> Schedule<'g> {
                 let why = self
                     .halted
                     .clone()
-                    .or_else(|| self.lacking_budget(at))
+                    .or_else(|| self.lacking_budget(at, Count::All))
                     .unwrap_or(NotRun::FailFast);
                 self.states[at] = State::NotRun;
                 dropped.push((at, why));
@@ -220,11 +240,12 @@ impl<'g> Schedule<'g> {
     }
 
     /// Takes the node's budgets if every one of them has room.
-    fn take_budgets(&mut self, at: usize) -> bool {
-        if self.lacking_budget(at).is_some() {
+    fn take_budgets(&mut self, at: usize, count: Count) -> bool {
+        let node = &self.graph.nodes()[at];
+        let asks = !node.before.is_empty();
+        if self.lacking_budget(at, count).is_some() || (count == Count::OfRun && !asks) {
             return false;
         }
-        let node = &self.graph.nodes()[at];
         for group in &node.disrupts {
             let down = self.unavailable.entry(group).or_default();
             down.entry(&node.host).or_default().nodes += 1;
@@ -257,9 +278,18 @@ impl<'g> Schedule<'g> {
     }
 
     /// A member that was unavailable before is available, where a gate of its service passed on its host: it was started,
-    /// for example. Fresh facts are a precondition of each disruption anyway.
+    /// for example. So are all others of a group, where a gate before a disruption passed. Fresh facts are a precondition of
+    /// each disruption anyway.
     fn mark_available(&mut self, at: usize) {
         let node = &self.graph.nodes()[at];
+        for group in node.disrupts.iter().filter(|_| !node.before.is_empty()) {
+            if let Some(down) = self.unavailable.get_mut(group) {
+                down.retain(|_, causes| {
+                    causes.before = false;
+                    causes.nodes > 0
+                });
+            }
+        }
         if let Some(service) = node.service.as_ref().filter(|_| !node.gates.is_empty()) {
             self.revise(&GroupId::from(service), &node.host, |causes| {
                 causes.before = false;
@@ -277,22 +307,20 @@ impl<'g> Schedule<'g> {
         }
     }
 
-    fn lacking_budget(&self, at: usize) -> Option<NotRun> {
+    fn lacking_budget(&self, at: usize, count: Count) -> Option<NotRun> {
         let node = &self.graph.nodes()[at];
-        let lacks = |group: &&GroupId| {
-            let down = self.unavailable.get(*group);
-            let others = down.map_or(0, |down| down.keys().filter(|host| ***host != node.host).count());
-            others >= self.graph.budgets()[*group].max_unavailable
+        let others = |group: &GroupId| -> Vec<HostName> {
+            let down = self.unavailable.get(group).into_iter().flatten();
+            let down = down
+                .filter(|(host, causes)| **host != &node.host && (causes.nodes > 0 || count == Count::All));
+            down.map(|(host, _)| (*host).clone()).collect()
         };
-        let group = node.disrupts.iter().find(lacks)?;
-        let down = self.unavailable.get(group).into_iter().flat_map(BTreeMap::keys);
-        let down = down
-            .filter(|host| **host != &node.host)
-            .map(|host| (*host).clone())
-            .collect();
+        let mut groups = node.disrupts.iter().map(|group| (group, others(group)));
+        let (group, unavailable) =
+            groups.find(|(group, others)| others.len() >= self.graph.budgets()[*group].max_unavailable)?;
         Some(NotRun::Budget {
             group: group.clone(),
-            unavailable: down,
+            unavailable,
         })
     }
 

@@ -76,6 +76,8 @@ struct State {
     calls: BTreeMap<String, u32>,
     /// Nodes whose action was made, and when their member serves again.
     done: BTreeMap<String, Option<Instant>>,
+    /// When members that were down before are back by themselves.
+    heals: BTreeMap<HostName, Instant>,
     /// Which members are down, by which node, until when.
     down: BTreeMap<GroupId, BTreeMap<(HostName, String), Option<Instant>>>,
     locked: BTreeMap<HostName, LockHolder>,
@@ -114,6 +116,7 @@ impl FakeCluster {
             log: Vec::new(),
             calls: BTreeMap::new(),
             done: BTreeMap::new(),
+            heals: BTreeMap::new(),
             down: BTreeMap::new(),
             locked: BTreeMap::new(),
             records: BTreeMap::new(),
@@ -165,6 +168,12 @@ impl FakeCluster {
                 ..Script::default()
             },
         );
+    }
+
+    /// A member that was down before is back by itself after so many milliseconds.
+    pub(super) fn heals(&self, name: &str, after: u64) {
+        let at = self.began + Duration::from_millis(after);
+        self.state().heals.insert(host(name), at);
     }
 
     /// From now on the host's agent answers nothing, or does again.
@@ -236,7 +245,9 @@ impl FakeCluster {
             let proved = proved
                 .filter(|(of, _)| *of == group)
                 .map(|(_, host)| host.clone());
-            let back: BTreeSet<HostName> = proved.chain(served).collect();
+            let healed = state.heals.iter().filter(|(_, at)| **at <= now);
+            let healed = healed.map(|(host, _)| host.clone());
+            let back: BTreeSet<HostName> = proved.chain(served).chain(healed).collect();
             let budget = state.budgets[&group].clone();
             hosts.extend(budget.unavailable.difference(&back).cloned());
             if hosts.len() > budget.max_unavailable.max(1) || (hosts.len() > budget.max_unavailable) {
@@ -374,6 +385,13 @@ impl FakeCluster {
         }
     }
 
+    fn member(&self, host: &HostName) -> &'static str {
+        match self.state().heals.get(host) {
+            Some(at) if *at <= Instant::now() => "serves",
+            _ => "down",
+        }
+    }
+
     fn health(&self, node: &str) -> &'static str {
         let state = self.state();
         if state
@@ -425,7 +443,10 @@ impl FakeHost for FakeCluster {
                     let answers = queries.iter().map(|query| match query {
                         FactQuery::Command(query) => Ok(Fact::Command(CommandFact {
                             status: 0,
-                            stdout: cluster.health(&query.argv[1]).into(),
+                            stdout: match query.argv[0].as_str() {
+                                "member" => cluster.member(&host).into(),
+                                _ => cluster.health(&query.argv[1]).into(),
+                            },
                             stderr: String::new(),
                         })),
                         FactQuery::Unit(query) => Ok(Fact::Unit(cluster.unit(&query.name))),

@@ -56,6 +56,7 @@ pub(super) trait NodeExt {
     fn disrupting(self, groups: &[&str]) -> Self;
     fn ungated(self) -> Self;
     fn gate_limit(self, limit_ms: u64) -> Self;
+    fn asking(self, members: &[&str]) -> Self;
 }
 
 impl NodeExt for Node {
@@ -88,6 +89,26 @@ impl NodeExt for Node {
         for gate in &mut self.gates {
             gate.limit_ms = limit_ms;
         }
+        self
+    }
+
+    /// Right before it acts, it waits until these members, which were unavailable before, serve again.
+    fn asking(mut self, members: &[&str]) -> Self {
+        let watch = |name: &&str| {
+            let query = CommandQuery {
+                argv: vec!["member".into(), (*name).into()],
+                limit_ms: 1000,
+            };
+            (host(name), vec![query.wrap()])
+        };
+        self.before = vec![Gate {
+            service: None,
+            check: "members".into(),
+            host: None,
+            title: "all other members serve".to_owned(),
+            watch: members.iter().map(watch).collect(),
+            limit_ms: 120_000,
+        }];
         self
     }
 }

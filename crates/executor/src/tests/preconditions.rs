@@ -126,3 +126,77 @@ async fn a_member_that_was_away_and_is_started_uses_the_budget_up_no_longer() {
     let ran = setting.run().await;
     assert_eq!(ran.figures(), (2, 0, 0), "{:?}", ran.of("b"));
 }
+
+/// Restarts of two members, one after another, of a group whose third was down when the plan was made.
+fn restarts_beside_one_that_was_down() -> Setting {
+    let restart = |id: &str, on: &str, needs: &[&str]| {
+        let node = node(id, on, needs).of("mq").disrupting(&["mq"]);
+        node.asking(&["h3"])
+    };
+    let nodes = vec![restart("a", "h1", &[]), restart("b", "h2", &["a"])];
+    Setting::new(graph_with(
+        nodes,
+        &[("mq", budget(&["h1", "h2", "h3"], 1, &["h3"]))],
+    ))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_was_down_is_asked_again_before_the_budget_counts_as_used_up() {
+    let setting = restarts_beside_one_that_was_down();
+    setting.cluster.heals("h3", 40_000);
+    let ran = setting.run().await;
+    assert_eq!(ran.figures(), (2, 0, 0), "{:?}", ran.of("a"));
+    assert_eq!(ran.waits("a")[0], "all other members serve: h3 is down");
+    assert_eq!(setting.cluster.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_stays_down_is_asked_up_to_the_limit_that_the_plan_shows() {
+    let setting = restarts_beside_one_that_was_down();
+    let ran = setting.run().await;
+    let Failure::Blocked { last, .. } = ran.failure("a") else {
+        panic!("{:?}", ran.of("a"));
+    };
+    assert_eq!(last, "after 120 s: h3 is down");
+    assert!((120_000..123_000).contains(&setting.cluster.elapsed()));
+    assert!(matches!(ran.not_run("b"), NotRun::RolloutStopped { .. }));
+    assert_eq!(
+        setting.cluster.happenings(),
+        Vec::<String>::new(),
+        "somebody was touched"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_the_run_may_still_bring_back_is_not_asked_yet() {
+    let nodes = vec![
+        node("a", "h1", &[]).of("mq").disrupting(&["mq"]).asking(&["h3"]),
+        node("slow", "h2", &[]).of("kv"),
+        node("start", "h3", &["slow"]).of("mq"),
+    ];
+    let setting = Setting::new(graph_with(
+        nodes,
+        &[("mq", budget(&["h1", "h2", "h3"], 1, &["h3"]))],
+    ));
+    // Longer than the gate of the restart would wait.
+    setting.cluster.takes("slow", 9000);
+    setting.cluster.back_after("start", Some(50_000));
+    setting.cluster.heals("h3", 59_000);
+    let ran = setting.run().await;
+    assert_eq!(ran.figures(), (3, 0, 0), "{:?}", ran.of("a"));
+    assert_eq!(ran.waits("a"), ["h1 serves: h1 is down"], "it began too early");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_run_itself_took_down_is_not_asked_about() {
+    let asking = |id: &str, on: &str| node(id, on, &[]).of("mq").disrupting(&["mq"]).asking(&[]);
+    let other = node("b", "h2", &[]).of("kv").disrupting(&["mq"]).asking(&[]);
+    let setting = mq(vec![asking("a", "h1"), other]);
+    setting.cluster.trouble("a", Trouble::Fails);
+    let ran = setting.run().await;
+    assert!(
+        matches!(ran.not_run("b"), NotRun::Budget { .. }),
+        "{:?}",
+        ran.of("b")
+    );
+}

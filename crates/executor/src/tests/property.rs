@@ -19,7 +19,8 @@ const GROUPS: [&str; 2] = ["mq", "kv"];
 struct Case {
     nodes: Vec<NodeCase>,
     max_unavailable: [usize; 2],
-    down_before: [Option<usize>; 2],
+    /// The member of each group that was down before, and when it is back by itself.
+    down_before: [Option<(usize, Option<u64>)>; 2],
     limits: (usize, usize, bool),
     /// Hosts that go away and come back: which, when, for how long.
     outages: Vec<(usize, u64, u64)>,
@@ -31,6 +32,8 @@ struct NodeCase {
     host: usize,
     service: Option<usize>,
     disrupts: bool,
+    /// Whether it asks for members that were down before, right before it acts.
+    asks: bool,
     needs: Vec<prop::sample::Index>,
     has_action: bool,
     script: Script,
@@ -61,28 +64,33 @@ fn node_case() -> impl Strategy<Value = NodeCase> {
         0..HOSTS.len(),
         prop::option::weighted(0.8, 0..GROUPS.len()),
         prop::bool::weighted(0.6),
+        prop::bool::weighted(0.7),
         prop::collection::vec(any::<prop::sample::Index>(), 0..3),
         prop::bool::weighted(0.9),
         script,
     )
-        .prop_map(|(host, service, disrupts, needs, has_action, script)| NodeCase {
-            host,
-            service,
-            disrupts,
-            needs,
-            has_action,
-            script,
-        })
+        .prop_map(
+            |(host, service, disrupts, asks, needs, has_action, script)| NodeCase {
+                host,
+                service,
+                disrupts,
+                asks,
+                needs,
+                has_action,
+                script,
+            },
+        )
+}
+
+fn down_before() -> impl Strategy<Value = Option<(usize, Option<u64>)>> {
+    prop::option::weighted(0.3, (0..HOSTS.len(), prop::option::of(0u64..200_000)))
 }
 
 fn case() -> impl Strategy<Value = Case> {
     (
         prop::collection::vec(node_case(), 1..14),
         [1usize..3, 1..3],
-        [
-            prop::option::weighted(0.3, 0..HOSTS.len()),
-            prop::option::weighted(0.3, 0..HOSTS.len()),
-        ],
+        [down_before(), down_before()],
         (1usize..5, 1usize..4, prop::bool::weighted(0.2)),
         prop::collection::vec((0..HOSTS.len(), 0u64..60_000, 1u64..30_000), 0..3),
         prop::option::weighted(0.2, 0u64..30_000),
@@ -114,6 +122,10 @@ impl Case {
                 node = node.of(GROUPS[service]);
                 if case.disrupts && case.has_action {
                     node = node.disrupting(&[GROUPS[service]]);
+                    let down = self.down_before[service].map(|(at, _)| HOSTS[at]);
+                    if let Some(down) = down.filter(|down| case.asks && *down != HOSTS[case.host]) {
+                        node = node.asking(&[down]);
+                    }
                 }
             }
             if !case.has_action {
@@ -124,7 +136,8 @@ impl Case {
             node
         });
         let budgets = [0, 1].map(|group| {
-            let down: Vec<&str> = self.down_before[group].map(|at| HOSTS[at]).into_iter().collect();
+            let down = self.down_before[group].map(|(at, _)| HOSTS[at]);
+            let down: Vec<&str> = down.into_iter().collect();
             (GROUPS[group], budget(&HOSTS, self.max_unavailable[group], &down))
         });
         graph_with(nodes.collect(), &budgets)
@@ -147,6 +160,11 @@ impl Case {
             };
             for (at, case) in self.nodes.iter().enumerate() {
                 setting.cluster.script(&format!("n{at}"), case.script.clone());
+            }
+            for (at, heals) in self.down_before.into_iter().flatten() {
+                if let Some(after) = heals {
+                    setting.cluster.heals(HOSTS[at], after);
+                }
             }
             for (at, from, lasts) in self.outages.clone() {
                 let fake = setting.fake.clone();

@@ -65,7 +65,9 @@ impl Setting {
     }
 
     pub(super) fn connections(&self) -> Connections {
-        let hosts = self.graph.nodes().iter().map(|node| node.host.clone());
+        let hosts = self.graph.nodes().iter().map(|node| &node.host);
+        let members = self.graph.budgets().values().flat_map(|budget| &budget.members);
+        let hosts = hosts.chain(members).cloned();
         Connections::new(Arc::new(self.fake.clone()), hosts, Vec::new(), 8)
     }
 
