@@ -76,6 +76,9 @@ impl Cluster {
             return RespFact::Down("connection timed out".to_owned());
         }
         if let Some(sentinel) = self.sentinel(at).filter(|sentinel| sentinel.port == query.port) {
+            if let Some(shuns) = &sentinel.shuns {
+                return shuns.clone();
+            }
             let commands = query.commands.iter();
             return RespFact::Replies {
                 authenticated: false,
@@ -90,6 +93,9 @@ impl Cluster {
         let Some(server) = server else {
             return RespFact::Down("connection refused".to_owned());
         };
+        if let Some(shuns) = &server.shuns {
+            return shuns.clone();
+        }
         let shown = query.password.as_ref().map(Text::secret);
         if server.asks() && shown.as_ref().map(Text::as_str) != Some(server.requirepass.as_str()) {
             return RespFact::Denied(

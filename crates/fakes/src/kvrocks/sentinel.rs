@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use formats::directives::{Directives, unquoted};
+use protocol::facts::RespFact;
 
 /// A running sentinel.
 #[derive(Clone)]
@@ -11,6 +12,8 @@ pub struct Sentinel {
     pub answers_us: i64,
     pub port: u16,
     pub watched: Vec<Watched>,
+    /// What the agent meets instead of an answer, where a test says so: the others still hear it.
+    pub shuns: Option<RespFact>,
 }
 
 /// A master that a sentinel watches.
@@ -70,6 +73,7 @@ impl Sentinel {
                 .and_then(|port| port.parse().ok())
                 .unwrap_or(26379),
             watched: Vec::new(),
+            shuns: None,
         };
         let resolves = file.after(&["sentinel", "resolve-hostnames"]).pop() == Some("yes");
         for line in file.after(&["sentinel", "monitor"]) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use formats::directives::{Directives, normal, unquoted};
 use formats::engine::Engine;
+use protocol::facts::RespFact;
 
 /// The line of a default user who needs no password.
 pub const OPEN_USER: &str = "user default on nopass ~* &* +@all";
@@ -27,6 +28,8 @@ pub struct Server {
     pub paused_us: i64,
     /// How far a test has it behind its master.
     pub lag: i64,
+    /// What the agent meets instead of an answer, where a test says so: the members still reach each other.
+    pub shuns: Option<RespFact>,
     others: BTreeMap<&'static str, String>,
 }
 
@@ -118,6 +121,7 @@ impl Server {
             link: Link::Down(answers_us),
             paused_us: 0,
             lag: 0,
+            shuns: None,
             others: others.collect(),
         })
     }

@@ -74,9 +74,8 @@ fn engine_status(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> MemberS
     match (&member.engine, member.unreachable) {
         (_, Some(why)) => (row.health, row.detail) = (Health::Unknown, why.to_owned()),
         (Probe::Up(engine), None) => running_engine(view, roles, member, engine, &mut row),
-        (Probe::Down(why) | Probe::Unknown(why), None) => {
-            (row.health, row.detail) = (Health::Down, why.clone());
-        }
+        (Probe::Down(why), None) => (row.health, row.detail) = (Health::Down, why.clone()),
+        (Probe::Unknown(why), None) => (row.health, row.detail) = (Health::Unknown, why.clone()),
         (Probe::Denied(why), None) => {
             (row.health, row.detail) = (Health::Unknown, format!("it refuses the password: {why}"));
         }
@@ -122,8 +121,8 @@ fn running_engine(
 fn sentinel_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
     let (health, detail) = match (&member.sentinel, member.unreachable) {
         (_, Some(why)) => (Health::Unknown, why.to_owned()),
-        (Probe::Down(why) | Probe::Unknown(why), None) => (Health::Down, why.clone()),
-        (Probe::Denied(why), None) => (Health::Unknown, why.clone()),
+        (Probe::Down(why), None) => (Health::Down, why.clone()),
+        (Probe::Unknown(why) | Probe::Denied(why), None) => (Health::Unknown, why.clone()),
         (Probe::Up(_), None) => running_sentinel(view, member),
     };
     let unit = member.sentinel_unit.as_ref().ok().copied();

@@ -99,6 +99,14 @@ impl RespValue {
         }
     }
 
+    /// The words where it is an error.
+    pub fn as_error(&self) -> Option<&str> {
+        match self {
+            Self::Error(words) => Some(words),
+            _ => None,
+        }
+    }
+
     /// A flat array of names and values (CONFIG GET, SENTINEL MASTER) as pairs.
     pub fn pairs(&self) -> Vec<(&str, &str)> {
         let items = self.as_list().unwrap_or_default();

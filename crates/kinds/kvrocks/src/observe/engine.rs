@@ -57,17 +57,23 @@ impl fmt::Display for Endpoint {
 }
 
 impl Engine {
-    /// Decodes the replies to [`queries::engines`].
+    /// Decodes the replies to [`queries::engines`]. One that does not tell its role is starting (INFO of Kvrocks is empty
+    /// while it restores a copy, seen), or does not let us ask: of its data nothing is known then.
     pub(super) fn read(
         settings: &Settings,
         at: (String, u16),
         authenticated: bool,
         replies: &[RespValue],
-    ) -> Self {
+    ) -> Result<Self, String> {
         let mut info = BTreeMap::new();
         for text in replies.iter().take(4).filter_map(RespValue::as_str) {
             let pairs = text.lines().filter_map(|line| line.trim().split_once(':'));
             info.extend(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())));
+        }
+        if !info.contains_key("role") {
+            let error = replies.iter().find_map(RespValue::as_error);
+            let why = error.map_or(String::new(), |words| format!(": {words}"));
+            return Err(format!("it does not tell its role{why}"));
         }
         let fixed = queries::before_keys(settings.engine);
         let keys = queries::live_keys(settings).into_iter();
@@ -76,7 +82,7 @@ impl Engine {
             let values: Vec<String> = pairs.map(|(_, value)| value.to_owned()).collect();
             (!values.is_empty()).then_some((key, values))
         });
-        Self {
+        Ok(Self {
             at,
             authenticated,
             content: content(&info, &replies[..fixed.min(replies.len())]),
@@ -86,7 +92,7 @@ impl Engine {
             ),
             config: config.collect(),
             info,
-        }
+        })
     }
 
     /// A field of INFO; empty where it is missing.
@@ -162,6 +168,12 @@ fn content(info: &BTreeMap<String, String>, replies: &[RespValue]) -> Content {
     let Some(RespValue::Int(counted)) = replies.get(4) else {
         return Content::Unknown;
     };
+    // One that refuses to tell of its other databases or namespaces may have some.
+    if replies.get(3).and_then(RespValue::as_str).is_none()
+        || replies.get(7).and_then(RespValue::as_error).is_some()
+    {
+        return Content::Unknown;
+    }
     let is_database = |name: &str| {
         name.strip_prefix("db")
             .is_some_and(|rest| rest.parse::<u32>().is_ok())

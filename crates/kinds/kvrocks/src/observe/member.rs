@@ -9,6 +9,7 @@ use super::addresses::{addresses, is_loopback};
 use super::engine::{Endpoint, Engine};
 use super::queries;
 use super::sentinel::Sentinel;
+use super::silence::silent;
 use crate::settings::Settings;
 use formats::directives::{Directives, unquoted};
 use kit::{Probe, is_newer};
@@ -53,10 +54,11 @@ impl<'a> Member<'a> {
             sentinel_unit: facts.get(host, &UnitQuery::new(&settings.sentinel.unit)),
             sentinel_directives: directives(&sentinel_file, true),
             sentinel_file,
-            sentinel: Sentinel::ask(settings, host, facts),
+            sentinel: Probe::Unknown("it was not asked".to_owned()),
             has_no_data_files: data.all(|query| facts.get(host, &query).is_ok_and(is_absent)),
         };
         member.engine = member.find_engine(facts);
+        member.sentinel = Sentinel::ask(settings, host, &member.sentinel_unit, facts);
         member
     }
 
@@ -117,33 +119,44 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// Where its file has it listen, in the file's words; empty where it does not say.
+    pub(crate) fn listens_by_file(&self) -> Vec<String> {
+        let said = |key: &&str| Some(format!("{key} {}", self.directives.as_ref()?.last(key)?));
+        let keys = ["port", "tls-port", "unixsocket", "bind"];
+        keys.iter().filter_map(said).collect()
+    }
+
     /// Whether the engine's unit runs.
     pub(crate) fn is_active(&self) -> bool {
         self.unit.as_ref().is_ok_and(|unit| unit.is_active())
     }
 
+    /// The engine at the first place where somebody speaks its protocol; else what became of the question at the first one.
     fn find_engine(&self, facts: &Facts) -> Probe<Engine> {
-        let mut silent = Probe::Unknown("it was not asked".to_owned());
-        for (at, query) in queries::engines(self.settings, self.host).into_iter().enumerate() {
+        let mut first = None;
+        for query in queries::engines(self.settings, self.host) {
             // An engine at the default port is ours only if our file says so, or said so when the process was started.
             if query.port != self.settings.port && !self.may_listen_at(query.port) {
                 continue;
             }
-            match facts.get(self.host, &query) {
+            let found = match facts.get(self.host, &query) {
                 Ok(RespFact::Replies {
                     authenticated,
                     replies,
                 }) => {
                     let at = (query.address.clone(), query.port);
-                    return Probe::Up(Engine::read(self.settings, at, *authenticated, replies));
+                    return match Engine::read(self.settings, at, *authenticated, replies) {
+                        Ok(engine) => Probe::Up(engine),
+                        Err(why) => Probe::Unknown(why),
+                    };
                 }
                 Ok(RespFact::Denied(words)) => return Probe::Denied(words.clone()),
-                Ok(RespFact::Down(words)) if at == 0 => silent = Probe::Down(words.clone()),
-                Err(unknown) if at == 0 => silent = Probe::Unknown(unknown.to_string()),
-                Ok(RespFact::Down(_)) | Err(_) => {}
-            }
+                Ok(RespFact::Down(words)) => silent(&self.unit, words),
+                Err(unknown) => Probe::Unknown(unknown.to_string()),
+            };
+            first.get_or_insert(found);
         }
-        silent
+        first.unwrap_or_else(|| Probe::Unknown("it was not asked".to_owned()))
     }
 
     fn may_listen_at(&self, port: u16) -> bool {

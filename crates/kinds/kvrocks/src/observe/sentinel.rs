@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use plan::Facts;
-use protocol::facts::{RespFact, RespValue};
+use plan::{Facts, Unknown};
+use protocol::facts::{RespFact, RespValue, UnitFact};
 use types::HostName;
 
 use super::engine::Endpoint;
 use super::queries;
+use super::silence::silent;
 use crate::settings::Settings;
 use kit::Probe;
+
+/// What a sentinel says of a master that it does not watch.
+const NO_SUCH_MASTER: &str = "No such master";
 
 /// A sentinel that answers.
 #[derive(Debug, Clone)]
@@ -30,13 +34,24 @@ pub(crate) struct Sentinel {
 pub(crate) struct Instance(BTreeMap<String, String>);
 
 impl Sentinel {
-    pub(super) fn ask(settings: &Settings, host: &HostName, facts: &Facts) -> Probe<Self> {
+    pub(super) fn ask(
+        settings: &Settings,
+        host: &HostName,
+        unit: &Result<&UnitFact, Unknown>,
+        facts: &Facts,
+    ) -> Probe<Self> {
         let replies = match facts.get(host, &queries::sentinel(settings)) {
             Ok(RespFact::Replies { replies, .. }) => replies,
             Ok(RespFact::Denied(words)) => return Probe::Denied(words.clone()),
-            Ok(RespFact::Down(words)) => return Probe::Down(words.clone()),
+            Ok(RespFact::Down(words)) => return silent(unit, words),
             Err(unknown) => return Probe::Unknown(unknown.to_string()),
         };
+        // One that does not know the question (SENTINEL REPLICAS came with Redis 5.0) knows replicas all the same.
+        let is_refusal = |words: &&str| !words.contains(NO_SUCH_MASTER);
+        let mut errors = replies.iter().take(3).filter_map(RespValue::as_error);
+        if let Some(words) = errors.find(is_refusal) {
+            return Probe::Denied(words.to_owned());
+        }
         let list = |at: usize| -> Vec<Instance> {
             let items = replies.get(at).and_then(RespValue::as_list).unwrap_or_default();
             items.iter().map(Instance::read).collect()

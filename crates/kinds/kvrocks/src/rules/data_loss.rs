@@ -4,18 +4,22 @@ use crate::observe::{Engine, Member, View};
 use formats::directives::unquoted;
 use kit::Probe;
 
-/// Whether an engine that does not answer has no data for certain: nothing exists where its package keeps data, and its
-/// file does not put them elsewhere.
+/// Whether an engine that does not run has no data for certain: nothing exists where its package keeps data, and its
+/// file says that they are there. Without `dir` they are where it was started, and an included file may say so, too.
 pub(crate) fn has_no_data(view: &View<'_>, member: &Member<'_>) -> bool {
-    let says = |key: &str, value: &str| {
-        let directives = member.directives.as_ref();
-        let said = directives.and_then(|directives| directives.last(key));
-        said.is_none_or(|said| unquoted(said) == value)
+    let is_there = match (&member.file, &member.directives) {
+        (Ok(_), Some(file)) => {
+            let says = |key: &str, value: &str| file.last(key).is_some_and(|said| unquoted(said) == value);
+            let is_packaged = |key: &str, value: &str| file.last(key).is_none() || says(key, value);
+            says("dir", view.settings.engine.defaults().data_dir)
+                && is_packaged("dbfilename", "dump.rdb")
+                && is_packaged("appenddirname", "appendonlydir")
+                && file.last("include").is_none()
+        }
+        (Ok(file), None) => file.meta().is_none(),
+        (Err(_), _) => false,
     };
-    member.has_no_data_files
-        && says("dir", view.settings.engine.defaults().data_dir)
-        && says("dbfilename", "dump.rdb")
-        && says("appenddirname", "appendonlydir")
+    member.has_no_data_files && is_there
 }
 
 /// Why the master seems to have come back without its data while others still have theirs: a disk that was replaced, a
@@ -33,7 +37,7 @@ pub(crate) fn lost_its_data(view: &View<'_>, master: &Member<'_>) -> Option<Stri
             let holder = others.find(|member| member.engine.up().is_some_and(is_cut_off))?;
             Some(format!("it is empty, and its replica {} is not", holder.host))
         }
-        Probe::Down(_) | Probe::Unknown(_) if has_no_data(view, master) && !master.is_active() => {
+        Probe::Down(_) if has_no_data(view, master) => {
             let holder = others.find(|member| match member.engine.up() {
                 Some(engine) => has_keys(engine),
                 None => member.unreachable.is_none() && !member.has_no_data_files,

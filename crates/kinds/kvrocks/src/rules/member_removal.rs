@@ -53,7 +53,8 @@ fn is_observed(rollout: &Rollout<'_, '_, '_>, former: &Member<'_>) -> Result<(),
     }
     match &former.engine {
         Probe::Denied(words) => Err(format!("its engine refuses the password: {words}")),
-        _ => Ok(()),
+        Probe::Unknown(why) => Err(format!("its engine may run, and could not be asked: {why}")),
+        Probe::Up(_) | Probe::Down(_) => Ok(()),
     }
 }
 

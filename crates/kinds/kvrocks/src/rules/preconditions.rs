@@ -1,7 +1,6 @@
 //! Preconditions of actions. The agent asks again at the moment of acting, and expects the very answer that was observed
 //! or is foreseen.
 
-use plan::Facts;
 use protocol::facts::{Query, RespCommand, RespFact, RespQuery, RespValue};
 use protocol::{Fact, Precondition};
 use types::HostName;
@@ -64,18 +63,6 @@ pub(crate) fn still_empty(settings: &Settings, host: &HostName, engine: &Engine)
         engine.authenticated,
         vec![RespValue::Int(0), nothing],
     )
-}
-
-/// A member that did not answer still does not: one that has come up meanwhile is available, and is not to be stopped.
-/// `None` where it was not asked at its own address, or answered.
-pub(crate) fn still_silent(settings: &Settings, host: &HostName, facts: &Facts) -> Option<Precondition> {
-    let query = queries::engines(settings, host).into_iter().next()?;
-    let fact = facts.get(host, &query).ok()?;
-    matches!(fact, RespFact::Down(_)).then(|| Precondition {
-        what: format!("{host} still does not answer"),
-        fact: Fact::Resp(fact.clone()),
-        query: query.wrap(),
-    })
 }
 
 /// A role that an engine reports.

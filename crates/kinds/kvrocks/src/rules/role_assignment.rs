@@ -42,6 +42,9 @@ impl Assignment {
         if let Some(words) = member.denial() {
             return Self::Unknown(format!("it refuses the password: {words}"));
         }
+        if let Probe::Unknown(why) = &member.engine {
+            return Self::Unknown(format!("it may run, and could not be asked: {why}"));
+        }
         if member.host == master {
             return Self::Master;
         }
@@ -53,11 +56,11 @@ impl Assignment {
             // Right after a failover: Sentinel turns the old master into a replica within seconds.
             Probe::Up(_) if listing == Listing::Up => Self::Replica,
             Probe::Up(engine) => replaced(member, master, &keys(&engine.content), cx),
-            Probe::Down(_) | Probe::Unknown(_) if is_orphan(view, roles, member) => Self::Joining,
+            Probe::Down(_) if is_orphan(view, roles, member) => Self::Joining,
             _ if member.follows_by_file().is_some() => Self::Replica,
             // Sentinel may know its address from an earlier member; it would be a master until Sentinel notices.
-            _ if has_no_data(view, member) => Self::Joining,
-            Probe::Down(_) | Probe::Unknown(_) if listing != Listing::Unknown => Self::OldMaster,
+            Probe::Down(_) if has_no_data(view, member) => Self::Joining,
+            Probe::Down(_) if listing != Listing::Unknown => Self::OldMaster,
             _ if listing != Listing::Unknown => Self::Replica,
             _ => replaced(
                 member,
@@ -81,8 +84,8 @@ pub(crate) fn is_orphan(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> 
     let followed = match &member.engine {
         Probe::Up(engine) if engine.is_master() => None,
         Probe::Up(engine) => Some(engine.follows()),
-        Probe::Down(_) | Probe::Unknown(_) => member.follows_by_file(),
-        Probe::Denied(_) => None,
+        Probe::Down(_) => member.follows_by_file(),
+        Probe::Denied(_) | Probe::Unknown(_) => None,
     };
     // A copy of another store is not replaced.
     let followed = followed.and_then(|endpoint| view.at(&endpoint.address));

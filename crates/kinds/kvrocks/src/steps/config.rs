@@ -38,6 +38,11 @@ fn plan_member(
     all: &mut StepPlan,
 ) -> Result<Option<Task>, String> {
     let (settings, host) = (view.settings, member.host);
+    let file = member.file.as_ref().map_err(Unknown::to_string)?;
+    if let Some(obstacle) = file.meta().and_then(FileMeta::obstacle) {
+        all.refusals.push(obstructed(host, &settings.config, &obstacle));
+        return Ok(None);
+    }
     let gets_role = match Assignment::of(view, roles, member, cx) {
         Assignment::Master | Assignment::Replica => false,
         Assignment::Joining | Assignment::OldMaster | Assignment::Orphan => true,
@@ -47,11 +52,6 @@ fn plan_member(
         }
         Assignment::Unknown(why) => return Err(why),
     };
-    let file = member.file.as_ref().map_err(Unknown::to_string)?;
-    if let Some(obstacle) = file.meta().and_then(FileMeta::obstacle) {
-        all.refusals.push(obstructed(host, &settings.config, &obstacle));
-        return Ok(None);
-    }
     let comes_with_package = file.meta().is_none() && cx.installs(host, &settings.package);
     let text = match file.text() {
         Some(text) => text.as_str(),

@@ -109,11 +109,16 @@ fn plan_member(
 fn seed(view: &View<'_>, member: &Member<'_>) -> Result<Seed, String> {
     if let Probe::Denied(words) = &member.sentinel {
         return Err(format!(
-            "the sentinel asks for a password, which is not supported: {words}"
+            "the sentinel does not let us ask, and passwords of sentinels are not supported: {words}"
         ));
     }
     if view.watch(member).is_some() || member.monitors_by_file().is_some() {
         return Ok(Seed::Known);
+    }
+    if let Probe::Unknown(why) = &member.sentinel {
+        return Err(format!(
+            "the sentinel may run, and could not be asked what it watches: {why}"
+        ));
     }
     // What a package watches by default is no master of others.
     if let Probe::Up(sentinel) = &member.sentinel {

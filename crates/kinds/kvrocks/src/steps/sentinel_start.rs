@@ -11,7 +11,7 @@ use crate::observe::{Member, View};
 use crate::rules::find_roles::find_roles;
 use crate::rules::role_assignment::is_in_doubt;
 use crate::settings::Settings;
-use kit::{Cx, Need, Reason, StepPlan, Task, Undecided};
+use kit::{Cx, Need, Probe, Reason, StepPlan, Task, Undecided};
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
@@ -97,7 +97,7 @@ fn is_starting(member: &Member<'_>) -> bool {
     let directives = member.sentinel_directives.as_ref();
     let wrote_itself = directives.is_some_and(|all| !all.after(&["sentinel", "myid"]).is_empty());
     member.sentinel_unit.as_ref().is_ok_and(|unit| unit.is_active())
-        && !member.sentinel.is_up()
+        && matches!(member.sentinel, Probe::Unknown(_))
         && member.monitors_by_file().is_some()
         && (wrote_itself || !member.has_newer_sentinel_file())
 }
@@ -105,7 +105,8 @@ fn is_starting(member: &Member<'_>) -> bool {
 /// Why a file that was seeded by an earlier run must be read. One that Sentinel itself rewrote is newer than the process
 /// too, but then it watches the master.
 fn unread_file(view: &View<'_>, member: &Member<'_>) -> Option<String> {
-    let is_unread = view.watch(member).is_none()
+    let is_unread = member.sentinel.is_up()
+        && view.watch(member).is_none()
         && member.has_newer_sentinel_file()
         && member.monitors_by_file().is_some();
     is_unread.then(|| "its file names the master, and the running sentinel does not watch it".to_owned())

@@ -14,6 +14,7 @@ mod restarted;
 mod rig;
 mod scaled;
 mod settings;
+mod silent;
 
 use crate::KIND;
 use crate::tests::rig::Rig as _;

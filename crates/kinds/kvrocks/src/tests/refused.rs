@@ -66,7 +66,7 @@ fn a_password_that_was_written_and_is_not_in_force_yet_needs_a_restart() {
     fake.restart("db3");
     fake.write("db3", "/etc/redis/redis.conf", &ours);
     assert_snapshot!(shown(&*service, &fake), @r"
-    db3: restart redis-server.service, because it asks for another password, and its file is newer than its process
+    db3: restart redis-server.service (disrupts), because it asks for another password, and its file is newer than its process
         only if db1 is still the master
         then db3 serves and has caught up
     Warning db1: its sentinel says that db3 is slave,s_down,disconnected
@@ -110,11 +110,11 @@ fn stopped_sentinels_whose_files_disagree_and_the_later_election_counts() {
         .text("/etc/redis/sentinel.conf")
         .to_owned();
     fake.fail_over();
-    fake.write("db3", "/etc/redis/sentinel.conf", &before);
-    for node in &mut fake.nodes {
-        node.engine = None;
-        node.sentinel = None;
+    for name in ["db1", "db2", "db3"] {
+        fake.sentinel_off(name);
+        fake.stop(name);
     }
+    fake.write("db3", "/etc/redis/sentinel.conf", &before);
     let found = render(&super::plan(&*service, &fake));
     assert!(found.contains("the files say that db2 is the master"), "{found}");
 }

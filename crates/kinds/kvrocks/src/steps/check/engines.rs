@@ -10,17 +10,32 @@ use formats::engine::Engine as Kind;
 use kit::{Probe, StepPlan};
 
 pub(super) fn check(roles: &Roles, member: &Member<'_>, all: &mut StepPlan) {
-    let (settings, host) = (member.settings, member.host);
     all.refusals.extend(denied(member));
     match &member.engine {
         Probe::Up(engine) => check_running(roles, member, engine, all),
-        Probe::Down(why) | Probe::Unknown(why) if member.is_active() && !member.has_newer_file() => {
-            let (unit, port) = (&settings.unit, settings.port);
-            let text = format!("{unit} runs and does not answer on port {port}: {why}");
-            all.note(Level::Warning, Some(host), text);
-        }
-        Probe::Down(_) | Probe::Unknown(_) | Probe::Denied(_) => {}
+        Probe::Unknown(why) => all.refusals.push(silent(member, why)),
+        Probe::Down(_) | Probe::Denied(_) => {}
     }
+}
+
+/// It runs, or may run, and could not be asked: it counts as in use.
+fn silent(member: &Member<'_>, why: &str) -> Refusal {
+    let (settings, host) = (member.settings, member.host);
+    let told = member.listens_by_file();
+    let told = match told.as_slice() {
+        [] => String::new(),
+        told => format!("; {} says {}", settings.config, told.join(", ")),
+    };
+    let refusal = Refusal::new(
+        format!("nothing is changed on {host}"),
+        format!(
+            "{} may serve, and could not be asked on port {} ({why}), so its role and its data are not known{told}",
+            settings.unit, settings.port
+        ),
+        "if it is starting, plan again once it answers; if it listens elsewhere, or to TLS alone, let the inventory and its \
+         file name the same port, without TLS; if it hangs, restart it by hand",
+    );
+    refusal.on(host).passing()
 }
 
 /// Our password is refused, and no restart is pending that would change that.

@@ -32,7 +32,9 @@ pub(super) fn check(view: &View<'_>, all: &mut StepPlan) {
     }
     for member in &view.members.listed {
         if let Probe::Denied(words) = &member.sentinel {
-            let text = format!("its sentinel asks for a password, which is not supported: {words}");
+            let text = format!(
+                "its sentinel does not let us ask, and passwords of sentinels are not supported: {words}"
+            );
             all.note(Level::Warning, Some(member.host), text);
         }
     }

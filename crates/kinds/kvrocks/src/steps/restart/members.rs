@@ -6,7 +6,7 @@ use super::master;
 use super::need::EngineNeed;
 use crate::checks;
 use crate::observe::Engine;
-use crate::rules::preconditions::{Role, has_role, same_master, still_empty, still_silent};
+use crate::rules::preconditions::{Role, has_role, same_master, still_empty};
 use crate::rules::role_assignment::RESYNC;
 use crate::rules::roles::Roles;
 use crate::rules::rollout::Rollout;
@@ -42,9 +42,6 @@ fn preconditions(rollout: &Rollout<'_, '_, '_>, need: &EngineNeed<'_, '_>) -> Ve
         // The sentinel of a host that is cut off knows of no election.
         let other = rollout.other_sentinel(host).filter(|_| host == *master);
         only_if.extend(same_master(view, master, host, other.unwrap_or(need.member)));
-        if need.need.restarts() && engine.is_none() && !cx.installs(host, &settings.package) {
-            only_if.extend(still_silent(settings, host, cx.facts));
-        }
         // One that was elected meanwhile would come back as a master beside the next one.
         let replica =
             engine.filter(|engine| !engine.is_master() && engine.authenticated && engine.tells_role);

@@ -51,11 +51,13 @@ pub(super) fn engine_need<'v, 'a>(
     let Some(need) = process.need::<NotKnown>(cx, restart)? else {
         return Ok(None);
     };
-    let is_available = member.engine.is_up()
+    let is_available = match &member.engine {
         // Where only files tell roles, no member replicates yet.
-        && roles.are_in_force()
-        && !is_joining
-        && !is_waited_for(view, roles, member);
+        Probe::Up(_) => roles.are_in_force() && !is_joining && !is_waited_for(view, roles, member),
+        // It runs, and serves those who know its password.
+        Probe::Denied(_) => true,
+        Probe::Down(_) | Probe::Unknown(_) => false,
+    };
     Ok(Some(EngineNeed {
         member,
         disrupts: is_available && matches!(need.reason, Reason::Restart(_) | Reason::Requested),
@@ -87,10 +89,8 @@ fn restart_reason(member: &Member<'_>, is_joining: bool, cx: &Cx<'_>) -> Result<
             let reasons: Vec<String> = waiting.map(Drift::describe).collect();
             (!reasons.is_empty()).then(|| reasons.join("; "))
         }
-        Probe::Down(why) | Probe::Unknown(why) => Some(format!(
-            "it does not answer on port {} ({why}), and its file is newer than its process",
-            settings.port
-        )),
+        // One that is down is started, and of one that could not be asked nothing is planned.
+        Probe::Down(_) | Probe::Unknown(_) => None,
         Probe::Denied(_) => {
             Some("it asks for another password, and its file is newer than its process".to_owned())
         }
