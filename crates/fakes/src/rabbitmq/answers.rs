@@ -68,6 +68,13 @@ impl Hosts {
             ("rabbit_misc", "version") => return Ok(str("3.10.8")),
             ("rabbit_mnesia", "status") => return Ok(self.status(host)),
             ("rabbit_mnesia", "cluster_nodes") => return Ok(atoms(&node.view)),
+            ("rabbit_boot_state", "get") => {
+                return Ok(Term::atom(match node.process {
+                    Process::Up => "ready",
+                    Process::Booting { .. } => "booting",
+                    Process::Off | Process::Halted | Process::Paused => "stopped",
+                }));
+            }
             ("erlang", "whereis") => {
                 let waits = node.process == Process::Paused;
                 let waiting = Term::Other(format!("<'{}'.640.0>", name_of(host)));

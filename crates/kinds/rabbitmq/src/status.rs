@@ -7,7 +7,7 @@ use kit::process_status;
 use plan::{Basis, Facts, Health, MemberStatus, ServiceStatus};
 use types::HostName;
 
-use crate::observe::{Broker, Member, View};
+use crate::observe::{Broker, Member, Node, View};
 use crate::rules::health::{running, trouble};
 use crate::settings::{Settings, list};
 
@@ -113,8 +113,8 @@ fn member(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
                 format!("{}, {} queues", broker.version, broker.queues.len()),
             ),
         },
+        (Err(why), Ok(Node::OtherCookie(_)) | Err(_)) => (Health::Unknown, why),
         (Err(why), Ok(_)) => (Health::Down, why),
-        (Err(why), Err(_)) => (Health::Unknown, why),
     };
     let role = if member.broker().is_some() { "disc" } else { "" };
     MemberStatus {

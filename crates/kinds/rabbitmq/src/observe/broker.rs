@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::settings::{NodeName, Permission};
 
+/// The members of a node's cluster, itself among them; empty where it never ran. The error says why that is not known.
+pub(crate) type Told = Result<BTreeSet<NodeName>, String>;
+
 /// A running broker's answers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Broker {
@@ -22,6 +25,8 @@ pub(crate) struct Broker {
     /// Queues as `vhost` and `name`.
     pub(crate) queues: Vec<(String, String)>,
     pub(crate) users: Vec<SeenUser>,
+    /// Why it does not tell all of these.
+    pub(crate) untold: Option<String>,
     /// The permissions of users, where the inventory names users.
     pub(crate) permissions: Vec<SeenPermission>,
     /// For each user of the inventory, whether it has our password; `None` where that could not be asked.
@@ -64,6 +69,9 @@ impl Broker {
 
     /// Something in the broker that a reset would destroy; `None` where it is empty.
     pub(crate) fn possession(&self) -> Option<String> {
+        if let Some(why) = &self.untold {
+            return Some(format!("what it does not tell ({why})"));
+        }
         if let Some((vhost, queue)) = self.queues.first() {
             let more = match self.queues.len() - 1 {
                 0 => String::new(),
@@ -87,8 +95,22 @@ impl Broker {
 
     /// Whether classic queues can have mirrors: until 4.0.
     pub(crate) fn has_mirrors(&self) -> bool {
-        let major = self.version.split('.').next();
-        let major = major.and_then(|major| major.parse::<u32>().ok());
-        major.is_none_or(|major| major < 4)
+        self.is_before((4, 0, 0))
+    }
+
+    /// Whether Khepri may have taken Mnesia's place: since 3.13.
+    pub(crate) fn may_have_khepri(&self) -> bool {
+        self.version.is_empty() || !self.is_before((3, 13, 0))
+    }
+
+    /// Whether its version is before another; one that it does not tell is.
+    pub(crate) fn is_before(&self, version: (u32, u32, u32)) -> bool {
+        let mut numbers = self
+            .version
+            .split(['.', '-', '+', '~'])
+            .map_while(|number| number.parse::<u32>().ok());
+        let mut next = || numbers.next();
+        let Some(major) = next() else { return true };
+        (major, next().unwrap_or(0), next().unwrap_or(0)) < version
     }
 }

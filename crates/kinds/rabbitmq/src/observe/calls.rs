@@ -6,7 +6,7 @@ use types::HostName;
 use crate::settings::{NodeName, Settings};
 
 /// The calls that tell a node's state. The constants below are their places, and those of the calls that follow.
-const STATE: [(&str, &str); 10] = [
+const STATE: [(&str, &str); 11] = [
     ("rabbit", "is_running"),
     ("rabbit_mnesia", "status"),
     ("rabbit_vhost", "list_names"),
@@ -18,6 +18,7 @@ const STATE: [(&str, &str); 10] = [
     UNSYNCHRONISED_MIRRORS,
     // What `rabbit_mnesia:status` became with Khepri (3.13 and later).
     ("rabbit_db_cluster", "cli_cluster_status"),
+    ("rabbit_boot_state", "get"),
 ];
 pub(super) const IS_RUNNING: usize = 0;
 pub(super) const STATUS: usize = 1;
@@ -29,12 +30,13 @@ pub(super) const ALARMS: usize = 6;
 pub(super) const VERSION: usize = 7;
 pub(super) const UNSYNCHRONISED: usize = 8;
 pub(super) const NEW_STATUS: usize = 9;
-pub(super) const PAUSE: usize = 10;
+pub(super) const BOOT_STATE: usize = 10;
+pub(super) const PAUSE: usize = 11;
 /// Of a member, where the inventory names users; a password for each of them follows.
-pub(super) const PERMISSIONS: usize = 11;
-pub(super) const PASSWORDS: usize = 12;
+pub(super) const PERMISSIONS: usize = 12;
+pub(super) const PASSWORDS: usize = 13;
 /// Of a host that may be a former member.
-pub(super) const FORMER_QUEUES: usize = 11;
+pub(super) const FORMER_QUEUES: usize = 12;
 
 /// The call for mirrored queues that a node leads and that have no synchronised mirror.
 pub(crate) const UNSYNCHRONISED_MIRRORS: (&str, &str) = (
@@ -129,7 +131,9 @@ pub(crate) fn plain((module, function): (&str, &str)) -> Call {
 pub(crate) fn call(module: &str, function: &str, args: impl Into<Vec<Term>>) -> Call {
     let call = Call::new(module, function, args);
     match (module, function) {
-        ("erlang" | "rabbit_mnesia", _) | ("rabbit", "is_running") | ("rabbit_misc", "version") => call,
+        ("erlang" | "rabbit_mnesia" | "rabbit_boot_state", _)
+        | ("rabbit", "is_running")
+        | ("rabbit_misc", "version") => call,
         _ => call.when_ready(),
     }
 }

@@ -14,8 +14,9 @@ const MASK: &str = r"(?i)^\s*[\w.]*(?:pass|secret|cookie)[\w.]*\s*=\s*(\S.*)$";
 pub(crate) fn of_host(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let unit = UnitQuery::new(&settings.unit).wrap();
     let (members, node) = (members(settings, host).wrap(), calls::node(settings, host).wrap());
+    let database = database(settings, host).wrap();
     if !settings.hosts.contains(host) {
-        return vec![unit, former_cookie(settings).wrap(), members, node];
+        return vec![unit, former_cookie(settings).wrap(), members, database, node];
     }
     let name = settings.package.clone();
     let mut queries = vec![
@@ -23,6 +24,7 @@ pub(crate) fn of_host(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         unit,
         cookie(settings).wrap(),
         members,
+        database,
         node,
     ];
     queries.extend(config(settings).map(|query| query.wrap()));
@@ -48,6 +50,11 @@ pub(crate) fn cookie(settings: &Settings) -> FileQuery {
 /// The cookie's file of a host that may be a former member: its hash tells whether the cookie is that of the members.
 pub(super) fn former_cookie(settings: &Settings) -> FileQuery {
     FileQuery::meta(settings.cookie_path())
+}
+
+/// The directory of a node's database.
+pub(super) fn database(settings: &Settings, host: &HostName) -> FileQuery {
+    FileQuery::meta(settings.database_path(host))
 }
 
 /// The file in which a node keeps the names of its cluster's members.

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use protocol::facts::Term;
 
-use super::broker::{Broker, SeenPermission, SeenPolicy, SeenUser};
+use super::broker::{Broker, SeenPermission, SeenPolicy, SeenUser, Told};
 use super::calls;
 use super::terms::{json, show, text, texts};
 use crate::settings::{NodeName, Permission};
 
 /// The results of the calls of one query.
 pub(super) type Results = [Result<Term, String>];
+
+/// The calls that tell what a broker has.
+const POSSESSIONS: [usize; 4] = [calls::VHOSTS, calls::POLICIES, calls::USERS, calls::QUEUES];
 
 /// The members named in `cluster_nodes.config`: `{[rabbit@db1,rabbit@db2],[rabbit@db1]}.`, where a name that is no
 /// plain atom is quoted. The first list is of all members, the second of those that keep data on disk.
@@ -21,9 +24,44 @@ pub(super) fn members_on_disk(text: &str) -> BTreeSet<NodeName> {
     names.map(NodeName::told).collect()
 }
 
-/// Whether the broker of a node runs.
-pub(super) fn is_running(results: &Results) -> bool {
-    matches!(results.get(calls::IS_RUNNING), Some(Ok(term)) if term.as_str() == Some("true"))
+/// The state of a node's broker that does not change by itself.
+pub(super) enum State {
+    Running,
+    /// It was stopped, or stopped itself; the virtual machine runs.
+    Stopped,
+}
+
+/// The state of a node's broker; the error says that it is starting or ending, or does not tell. Before 3.8.?
+/// `rabbit_boot_state` is not there.
+pub(super) fn state(results: &Results) -> Result<State, String> {
+    match results.get(calls::IS_RUNNING) {
+        Some(Ok(term)) if term.as_str() == Some("true") => return Ok(State::Running),
+        Some(Ok(_)) => {}
+        Some(Err(why)) => return Err(format!("it does not tell whether its broker runs: {why}")),
+        None => return Err("it does not tell whether its broker runs".to_owned()),
+    }
+    match results.get(calls::BOOT_STATE) {
+        Some(Ok(term)) if term.as_str() != Some("stopped") => Err(format!("its broker is {}", show(term))),
+        _ => Ok(State::Stopped),
+    }
+}
+
+/// The members as a node tells them whose broker is stopped. Mnesia tells them then, and where Khepri has taken its place
+/// (3.13 and later) it names the node alone.
+pub(super) fn members_of_stopped(broker: &Broker) -> Told {
+    if broker.members.len() > 1 || !broker.may_have_khepri() {
+        return Ok(broker.members.clone());
+    }
+    Err("its broker is stopped, and tells the members of its cluster when it runs".to_owned())
+}
+
+/// Why a node does not tell the members of its cluster.
+pub(super) fn why_untold(results: &Results) -> String {
+    let answer = results.get(calls::NEW_STATUS).or(results.get(calls::STATUS));
+    match answer {
+        Some(Err(why)) => why.clone(),
+        _ => "they are not in its answer".to_owned(),
+    }
 }
 
 /// Whether a process waits for the broker of a node to see more members (`rabbit_node_monitor`).
@@ -57,6 +95,10 @@ pub(super) fn broker(results: &Results) -> Broker {
         policies: items(calls::POLICIES).filter_map(policy).collect(),
         queues: items(calls::QUEUES).filter_map(queue).collect(),
         users: items(calls::USERS).filter_map(user).collect(),
+        untold: POSSESSIONS
+            .iter()
+            .find_map(|&at| results.get(at)?.as_ref().err())
+            .cloned(),
         permissions: items(calls::PERMISSIONS).filter_map(permission).collect(),
         passwords: results.iter().skip(calls::PASSWORDS).map(has_password).collect(),
         unsynchronised: readable_names(answer(calls::UNSYNCHRONISED)),

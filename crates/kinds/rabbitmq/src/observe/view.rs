@@ -6,7 +6,8 @@ use plan::{Facts, Unknown};
 use protocol::facts::{ErlangFact, FileFact, UnitFact, UnitQuery};
 use types::HostName;
 
-use super::broker::Broker;
+use super::broker::{Broker, Told};
+use super::replies::State;
 use super::{calls, queries, replies};
 use crate::settings::{NodeName, Settings};
 use kit::{Members, Process};
@@ -25,21 +26,22 @@ pub(crate) struct Member<'a> {
     pub(crate) unit: Result<&'a UnitFact, Unknown>,
     /// The cookie's file.
     pub(crate) cookie: Result<&'a FileFact, Unknown>,
-    pub(crate) node: Result<Node, Unknown>,
+    /// The error says why its state is not known: it runs, or may run, and could not be asked.
+    pub(crate) node: Result<Node, String>,
 }
 
 /// A node's state.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Node {
-    /// It does not run. The members of its cluster as its disk tells them, itself among them; empty where it never ran.
-    Off(BTreeSet<NodeName>),
+    /// It does not run, and neither does its unit. The members as its disk tells them.
+    Off(Told),
     /// It runs with another cookie than the one in the file: it was not restarted since the file was written. The members
-    /// of its cluster as its disk tells them.
-    OtherCookie(Result<BTreeSet<NodeName>, Unknown>),
+    /// as its disk tells them.
+    OtherCookie(Told),
     /// The virtual machine runs, the broker does not, as between `stop_app` and `start_app`.
     Halted {
         /// The members as it knows them.
-        members: BTreeSet<NodeName>,
+        members: Told,
         /// Whether the broker stopped itself, because it sees no more than half of the members (`pause_minority`), and waits
         /// to see more. Started by hand it would make a second cluster.
         is_paused: bool,
@@ -84,12 +86,13 @@ impl<'a> Member<'a> {
         } else {
             queries::former_cookie(settings)
         };
+        let unit = facts.get(host, &UnitQuery::new(&settings.unit));
         Self {
             host,
             name: NodeName::of(host),
-            unit: facts.get(host, &UnitQuery::new(&settings.unit)),
             cookie: facts.get(host, &cookie),
-            node: node(settings, host, facts),
+            node: node(settings, host, &unit, facts),
+            unit,
         }
     }
 
@@ -107,16 +110,24 @@ impl<'a> Member<'a> {
         static NONE: BTreeSet<NodeName> = BTreeSet::new();
         match &self.node {
             Ok(Node::Running(broker)) => &broker.members,
-            Ok(Node::Halted { members, .. } | Node::Off(members)) => members,
-            Ok(Node::OtherCookie(_)) | Err(_) => &NONE,
+            Ok(
+                Node::Halted {
+                    members: Ok(members), ..
+                }
+                | Node::Off(Ok(members)),
+            ) => members,
+            Ok(Node::Halted { .. } | Node::Off(_) | Node::OtherCookie(_)) | Err(_) => &NONE,
         }
     }
 
-    /// Whether it is a member of a cluster with others. Of a node with another cookie the disk tells.
+    /// Whether it is, or may be, a member of a cluster with others. Of a node with another cookie the disk tells.
     pub(crate) fn is_clustered(&self) -> bool {
         match &self.node {
-            Ok(Node::OtherCookie(Ok(members))) => members.len() > 1,
-            _ => self.cluster().len() > 1,
+            Ok(Node::Running(broker)) => broker.is_clustered(),
+            Ok(Node::Halted { members: told, .. } | Node::Off(told) | Node::OtherCookie(told)) => {
+                told.as_ref().is_ok_and(|members| members.len() > 1) || told.is_err()
+            }
+            Err(_) => true,
         }
     }
 
@@ -129,31 +140,75 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// Whether its unit does not exist: its package is not installed, or not any more.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.unit.as_ref().is_ok_and(|unit| !unit.exists())
+    }
+
     /// Whether its broker paused.
     pub(crate) fn is_paused(&self) -> bool {
         matches!(self.node, Ok(Node::Halted { is_paused: true, .. }))
     }
 }
 
-fn node(settings: &Settings, host: &HostName, facts: &Facts) -> Result<Node, Unknown> {
-    let on_disk = || {
-        let file = facts.get(host, &queries::members(settings, host))?;
-        let members = file.text().map(|text| replies::members_on_disk(text.as_str()));
-        Ok(members.unwrap_or_default())
-    };
-    Ok(match facts.get(host, &calls::node(settings, host))? {
-        ErlangFact::Denied(_) => Node::OtherCookie(on_disk()),
-        ErlangFact::Down(_) => Node::Off(on_disk()?),
-        ErlangFact::Results(results) => {
-            let broker = replies::broker(results);
-            if replies::is_running(results) {
-                Node::Running(Box::new(broker))
-            } else {
-                Node::Halted {
-                    members: broker.members,
-                    is_paused: replies::is_paused(results),
+fn node(
+    settings: &Settings,
+    host: &HostName,
+    unit: &Result<&UnitFact, Unknown>,
+    facts: &Facts,
+) -> Result<Node, String> {
+    let answer = facts.get(host, &calls::node(settings, host));
+    let results = match answer.map_err(|unknown| unknown.to_string())? {
+        // Where it keeps its database elsewhere, nothing is known of it.
+        ErlangFact::Denied(_) => {
+            let told = on_disk(settings, host, facts);
+            let told = told.and_then(|members| {
+                let path = settings.database_path(host);
+                if members.is_empty() {
+                    Err(format!("there is no {path}"))
+                } else {
+                    Ok(members)
                 }
-            }
+            });
+            return Ok(Node::OtherCookie(told));
         }
-    })
+        ErlangFact::Down(why) => {
+            return match unit {
+                Ok(unit) if matches!(unit.active.as_str(), "inactive" | "failed") => {
+                    Ok(Node::Off(on_disk(settings, host, facts)))
+                }
+                _ => Err(why.clone()),
+            };
+        }
+        ErlangFact::Results(results) => results,
+    };
+    let broker = replies::broker(results);
+    match replies::state(results)? {
+        State::Running if broker.members.is_empty() => Err(format!(
+            "it does not tell the members of its cluster: {}",
+            replies::why_untold(results)
+        )),
+        State::Running => Ok(Node::Running(Box::new(broker))),
+        State::Stopped => Ok(Node::Halted {
+            members: replies::members_of_stopped(&broker),
+            is_paused: replies::is_paused(results),
+        }),
+    }
+}
+
+/// The members of its cluster, as a node's disk tells them.
+fn on_disk(settings: &Settings, host: &HostName, facts: &Facts) -> Told {
+    let file = facts.get(host, &queries::members(settings, host));
+    let database = facts.get(host, &queries::database(settings, host));
+    let file = file.map_err(|unknown| unknown.to_string())?;
+    if let Some(text) = file.text() {
+        return Ok(replies::members_on_disk(text.as_str()));
+    }
+    if database.map_err(|unknown| unknown.to_string())?.meta().is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let path = settings.database_path(host);
+    Err(format!(
+        "its database in {path} does not tell its members while it is off"
+    ))
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use plan::Unknown;
 use types::HostName;
 
 use crate::observe::{Broker, Member, View};
@@ -21,7 +20,7 @@ pub(crate) enum NoContact<'v> {
     /// The first host of the inventory would be it, and was not reached.
     FirstNotReached,
     /// The first host of the inventory would be it, and its state is not known.
-    Unknown(&'v HostName, &'v Unknown),
+    Unknown(&'v HostName, &'v str),
 }
 
 /// The first node that is up, in a cluster if there is one; else the first host, which this plan starts.

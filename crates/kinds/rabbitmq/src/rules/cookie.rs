@@ -12,8 +12,9 @@ pub(crate) fn changes_for_all(view: &View<'_>, member: &Member<'_>) -> bool {
     member.is_clustered()
         && match &member.node {
             Ok(Node::OtherCookie(_)) => true,
-            Ok(Node::Running(_) | Node::Halted { .. }) => differs(view, member),
-            Ok(Node::Off(_)) | Err(_) => false,
+            // Of one that could not be asked it is not known that it may do without the others.
+            Ok(Node::Running(_) | Node::Halted { .. }) | Err(_) => differs(view, member),
+            Ok(Node::Off(_)) => false,
         }
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn running<'m>(member: &'m Member<'_>) -> Result<&'m Broker, String> 
         Ok(Node::Off(_)) => "it does not run".to_owned(),
         Ok(Node::OtherCookie(_)) => "it runs with another cookie than its file's".to_owned(),
         Ok(Node::Halted { .. }) => "the node runs without its broker".to_owned(),
-        Err(unknown) => unknown.to_string(),
+        Err(why) => why.clone(),
     })
 }
 

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use plan::Unknown;
 use protocol::facts::FileFact;
 use types::HostName;
 
 use crate::observe::{Broker, Member, Node, View};
-use crate::settings::NodeName;
+use crate::settings::{NodeName, list};
 use kit::Cx;
 
 /// The cluster that a host's node belongs to.
@@ -20,15 +19,48 @@ pub(crate) enum Membership<'v> {
     Foreign(&'v BTreeSet<NodeName>),
 }
 
-/// The cluster that a member belongs to.
-pub(crate) fn membership<'v>(view: &View<'_>, member: &'v Member<'_>) -> Result<Membership<'v>, Unknown> {
-    let members = match &member.node {
-        Ok(Node::OtherCookie(members)) => members.as_ref().map_err(Clone::clone)?,
-        Ok(_) => member.cluster(),
-        Err(unknown) => return Err(unknown.clone()),
+/// The cluster that a member belongs to. Of one whose broker does not run the brokers that run know it; where none does, its
+/// own disk tells.
+pub(crate) fn membership<'v>(view: &View<'_>, member: &'v Member<'_>) -> Result<Membership<'v>, String> {
+    let told = match &member.node {
+        Ok(Node::Running(broker)) => return Ok(of(view, member, &broker.members, Some(broker))),
+        Ok(Node::Halted { members: told, .. } | Node::Off(told) | Node::OtherCookie(told)) => told,
+        Err(why) => return Err(why.clone()),
     };
+    match (is_counted(view, member), told) {
+        // One that was installed again has nothing; of any other its start tells.
+        (Some(true), told) if !(member.is_missing() && told.as_ref().is_ok_and(BTreeSet::is_empty)) => {
+            Ok(Membership::Member)
+        }
+        (Some(_), Err(_)) => Ok(Membership::Alone(None)),
+        (None, Err(why)) => Err(why.clone()),
+        (counted, Ok(members)) => match of(view, member, members, None) {
+            Membership::Member if counted == Some(false) => Err(format!(
+                "its disk makes it a member of a cluster of {}, and the brokers that run do not count it as one: take it out \
+                 by hand (rabbitmqctl reset), and plan again",
+                list(members)
+            )),
+            membership => Ok(membership),
+        },
+    }
+}
+
+/// Whether the brokers that run in a cluster count a node as a member of it; `None` where none runs.
+fn is_counted(view: &View<'_>, member: &Member<'_>) -> Option<bool> {
+    let brokers = view.hosts.listed.iter().filter_map(Member::broker);
+    let mut clustered = brokers.filter(|broker| broker.is_clustered()).peekable();
+    clustered.peek()?;
+    Some(clustered.any(|broker| broker.members.contains(&member.name)))
+}
+
+fn of<'v>(
+    view: &View<'_>,
+    member: &Member<'_>,
+    members: &'v BTreeSet<NodeName>,
+    broker: Option<&'v Broker>,
+) -> Membership<'v> {
     if members.len() <= 1 {
-        return Ok(Membership::Alone(member.broker()));
+        return Membership::Alone(broker);
     }
     let has = |hosts: &[Member<'_>]| {
         let mut others = hosts.iter().filter(|other| other.name != member.name);
@@ -36,11 +68,11 @@ pub(crate) fn membership<'v>(view: &View<'_>, member: &'v Member<'_>) -> Result<
     };
     // The last of its cluster's members that the inventory still lists.
     let is_last = || has(&view.hosts.former) && !any_two_are_clustered(view);
-    Ok(if has(&view.hosts.listed) || is_last() {
+    if has(&view.hosts.listed) || is_last() {
         Membership::Member
     } else {
         Membership::Foreign(members)
-    })
+    }
 }
 
 /// Whether two hosts of the service are members of one cluster.
@@ -94,10 +126,19 @@ pub(crate) fn is_former(view: &View<'_>, host: &Member<'_>, cx: &Cx<'_>) -> bool
     let own = cookie(host);
     let is_bare = match &host.node {
         Ok(Node::Running(broker)) => !broker.is_clustered() && broker.possession().is_none(),
-        Ok(Node::Halted { members, .. }) => members.len() <= 1,
-        // Its disk may name those that forgot it.
-        Ok(Node::Off(_)) => true,
-        Ok(Node::OtherCookie(_)) | Err(_) => false,
+        Ok(Node::Halted {
+            members: Ok(members), ..
+        }) => members.len() <= 1,
+        // Its disk may name those that forgot it; one that names none of them belongs to others.
+        Ok(Node::Off(Ok(members))) => {
+            members.len() <= 1
+                || view
+                    .hosts
+                    .listed
+                    .iter()
+                    .any(|listed| members.contains(&listed.name))
+        }
+        Ok(Node::Halted { .. } | Node::Off(_) | Node::OtherCookie(_)) | Err(_) => false,
     };
     is_bare && own.is_some() && view.on(cx.hosts).any(|member| cookie(member) == own)
 }

@@ -51,14 +51,15 @@ impl Settings {
         format!("{}/.erlang.cookie", self.data_dir)
     }
 
+    /// The directory of a node's database: it is there once the node ran.
+    pub(crate) fn database_path(&self, host: &HostName) -> String {
+        format!("{}/mnesia/{}", self.data_dir, NodeName::of(host))
+    }
+
     /// What a node remembers of its cluster's members while it is off, beside its database: written by
-    /// `rabbit_node_monitor`.
+    /// `rabbit_node_monitor`, and deleted where Khepri takes Mnesia's place (seen with 4.0.5).
     pub(crate) fn members_path(&self, host: &HostName) -> String {
-        format!(
-            "{}/mnesia/{}/cluster_nodes.config",
-            self.data_dir,
-            NodeName::of(host)
-        )
+        format!("{}/cluster_nodes.config", self.database_path(host))
     }
 }
 

@@ -3,7 +3,7 @@
 use plan::{Level, Refusal};
 use types::HostName;
 
-use crate::observe::{Broker, View};
+use crate::observe::{Broker, Member, View};
 use crate::rules::membership::replaced_cluster;
 use crate::settings::{NodeName, Settings, list};
 use kit::{Cx, StepPlan};
@@ -13,6 +13,9 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let mut plan = StepPlan::nothing();
     for member in view.on(cx.hosts) {
+        if let Err(why) = &member.node {
+            plan.refusals.push(unasked(settings, member, why));
+        }
         let (host, Some(broker)) = (member.host, member.broker()) else {
             continue;
         };
@@ -32,6 +35,21 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     }
     plan.refusals.extend(replaced_at_once(&view, cx));
     plan
+}
+
+/// Its node runs, or may run, and could not be asked: it counts as in use.
+fn unasked(settings: &Settings, member: &Member<'_>, why: &str) -> Refusal {
+    let (host, name) = (member.host, &member.name);
+    let refusal = Refusal::new(
+        format!("nothing is changed on {host}"),
+        format!(
+            "{} may serve, and {name} could not be asked: {why}",
+            settings.unit
+        ),
+        "if it is starting, plan again once it answers; its node must have this name, and be known to the epmd of its host \
+         on port 4369, without TLS between nodes; if it hangs, restart it by hand",
+    );
+    refusal.on(host).passing()
 }
 
 fn partitioned(host: &HostName, broker: &Broker) -> Refusal {

@@ -25,7 +25,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     for member in view.on(cx.hosts) {
         match membership(&view, member) {
             Ok(membership) => memberships.push((member, membership)),
-            Err(unknown) => plan.unplanned.push((member.host.clone(), unknown.to_string())),
+            Err(why) => plan.unplanned.push((member.host.clone(), why)),
         }
     }
     let Some(seed) = seed(&view, &memberships) else {

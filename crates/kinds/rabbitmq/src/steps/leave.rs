@@ -89,6 +89,10 @@ impl<'a> Removal<'a> {
             return self.plan_unreachable(&host, node);
         };
         match &member.node {
+            Ok(Node::Off(_) | Node::OtherCookie(_)) if is_running => self.unplanned(
+                &host,
+                "the others see it run, and it could not be asked: it must leave by itself while it runs",
+            ),
             Ok(Node::Running(broker)) => self.plan_running(member, broker),
             Ok(Node::Halted { is_paused: true, .. }) => self.unplanned(
                 &host,
@@ -103,7 +107,7 @@ impl<'a> Removal<'a> {
                 &host,
                 "it runs with another cookie than its file's: restart it, and plan again",
             ),
-            Err(unknown) => self.unplanned(&host, &unknown.to_string()),
+            Err(why) => self.unplanned(&host, why),
         }
     }
 

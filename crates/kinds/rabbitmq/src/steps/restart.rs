@@ -6,7 +6,7 @@
 //! `check_if_node_is_mirror_sync_critical` do, <https://www.rabbitmq.com/docs/upgrade>). It is asked only where a member
 //! is restarted, for the answer costs each node a question to all others.
 
-use plan::{Level, Refusal, Unknown};
+use plan::{Level, Refusal};
 use protocol::UnitVerb;
 
 use crate::checks::Check;
@@ -25,7 +25,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     for member in view.on(cx.hosts).rev() {
         match reason(&view, member, cx) {
             Ok(reason) => due.extend(in_cluster(member).zip(reason).map(|found| (member, found))),
-            Err(unknown) => plan.unplanned.push((member.host.clone(), unknown.to_string())),
+            Err(why) => plan.unplanned.push((member.host.clone(), why)),
         }
     }
     let Some((_, (broker, _))) = due.first() else {
@@ -67,8 +67,9 @@ fn in_cluster<'m>(member: &'m Member<'_>) -> Option<&'m Broker> {
 }
 
 /// Why a member must be restarted; `None` where it need not.
-fn reason(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Reason>, Unknown> {
-    let reason = match stale_config(view, member, cx)? {
+fn reason(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Reason>, String> {
+    let stale = stale_config(view, member, cx).map_err(|unknown| unknown.to_string())?;
+    let reason = match stale {
         Some(why) => Reason::Restart(why),
         None if cx.asks_restart(member.host, &view.settings.unit) => Reason::Requested,
         None => return Ok(None),

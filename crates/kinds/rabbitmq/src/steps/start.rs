@@ -21,7 +21,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     for member in view.on(cx.hosts) {
         match start(&view, member, cx) {
             Ok(task) => plan.tasks.extend(task),
-            Err(undecided) => plan.unplanned.push((member.host.clone(), undecided.to_string())),
+            Err(why) => plan.unplanned.push((member.host.clone(), why)),
         }
     }
     for member in view.on(cx.hosts).filter(|member| member.is_paused()) {
@@ -32,12 +32,17 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     plan
 }
 
-fn start(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Task>, Undecided> {
+fn start(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Task>, String> {
     let (settings, host) = (view.settings, member.host);
-    let node = member.node.clone()?;
-    let task = match need(view, member, cx)? {
+    // One that this plan stops is started again, whatever is known of it.
+    let node = match &member.node {
+        Err(why) if !cx.tells(host, &settings.unit, UnitVerb::Stop) => return Err(why.clone()),
+        node => node,
+    };
+    let need = need(view, member, cx).map_err(|undecided| undecided.to_string())?;
+    let task = match need {
         Some(need) => member.process(settings).task(&need),
-        None if matches!(node, Node::Halted { is_paused: false, .. }) => start_app(settings, member),
+        None if matches!(node, Ok(Node::Halted { is_paused: false, .. })) => start_app(settings, member),
         None => return Ok(None),
     };
     let gate = Check::Running.gate(settings, host, format!("{host} is running"));

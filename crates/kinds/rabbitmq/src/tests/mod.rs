@@ -30,6 +30,7 @@ mod bed;
 mod leave;
 mod planned;
 mod rolling;
+mod unknown;
 mod users;
 
 const INVENTORY: &str = r#"
@@ -57,9 +58,17 @@ struct Host {
 
 #[derive(Clone)]
 enum Node {
-    Off { members: Option<&'static str> },
+    Off {
+        members: Option<&'static str>,
+    },
     OtherCookie,
     Halted(Vec<&'static str>),
+    /// Its broker is in this state of its boot.
+    Booting(&'static str),
+    /// Its unit runs, and nobody answers.
+    Silent,
+    /// It answers this.
+    Told(Vec<Result<Term, String>>),
     Up(Broker),
 }
 
@@ -148,17 +157,32 @@ fn answer(host: &Host, query: &FactQuery) -> Fact {
             Some(text) => file(text.clone(), 0o400),
             None => FileFact::Absent,
         }),
-        FactQuery::File(_) => Fact::File(match &host.node {
-            Node::Off { members: Some(text) } => file(Text::new(*text), 0o640),
-            _ => FileFact::Absent,
+        FactQuery::File(query) if query.path.ends_with("cluster_nodes.config") => {
+            Fact::File(match &host.node {
+                Node::Off { members: Some(text) } if !text.is_empty() => file(Text::new(*text), 0o640),
+                Node::OtherCookie => {
+                    let node = query.path.rsplit('/').nth(1).unwrap();
+                    file(Text::new(format!("{{[{node}],[{node}]}}.")), 0o640)
+                }
+                _ => FileFact::Absent,
+            })
+        }
+        FactQuery::File(query) if query.path.contains("/mnesia/") => Fact::File(match &host.node {
+            Node::Off { members: None } => FileFact::Absent,
+            _ => directory(),
         }),
+        FactQuery::File(_) => Fact::File(FileFact::Absent),
         FactQuery::Erlang(_) => Fact::Erlang(match &host.node {
             Node::Off { .. } => ErlangFact::Down("connection refused".into()),
             Node::OtherCookie => ErlangFact::Denied("the challenge's answer is wrong".into()),
-            Node::Halted(members) => ErlangFact::Results(vec![
-                Ok(Term::atom("false")),
-                Ok(Term::List(vec![nodes(members)])),
-            ]),
+            Node::Halted(members) => ErlangFact::Results(stopped(members, "3.10.8")),
+            Node::Booting(state) => {
+                let mut results = stopped(&["rabbit@db1"], "3.10.8");
+                results[10] = Ok(Term::atom(*state));
+                ErlangFact::Results(results)
+            }
+            Node::Silent => ErlangFact::Down("epmd has no node rabbit".into()),
+            Node::Told(results) => ErlangFact::Results(results.clone()),
             Node::Up(broker) => ErlangFact::Results(results(broker)),
         }),
         other => panic!("nobody asks {other:?}"),
@@ -193,6 +217,17 @@ fn file(text: Text, mode: u32) -> FileFact {
         target: String::new(),
         names: 0,
     })
+}
+
+fn directory() -> FileFact {
+    match file(Text::new(""), 0o750) {
+        FileFact::Present(meta) => FileFact::Present(FileMeta {
+            kind: FileKind::Directory,
+            text: None,
+            ..meta
+        }),
+        FileFact::Absent => FileFact::Absent,
+    }
 }
 
 fn pair(key: &str, value: Term) -> Term {
@@ -261,6 +296,26 @@ fn results(broker: &Broker) -> Vec<Result<Term, String>> {
         Ok(str(broker.version)),
         list(vec![]),
         Err("{badrpc,{'EXIT',{undef,[{rabbit_db_cluster,cli_cluster_status,[],[]}]}}}".into()),
+        Ok(Term::atom("ready")),
+        Ok(Term::atom("undefined")),
+    ]
+}
+
+/// What a node answers whose broker was stopped.
+fn stopped(members: &[&str], version: &str) -> Vec<Result<Term, String>> {
+    let unready = || Err("not asked: rabbit_boot_state:get returns Atom(\"stopped\")".to_owned());
+    vec![
+        Ok(Term::atom("false")),
+        Ok(Term::List(vec![nodes(members)])),
+        unready(),
+        unready(),
+        unready(),
+        unready(),
+        unready(),
+        Ok(str(version)),
+        unready(),
+        unready(),
+        Ok(Term::atom("stopped")),
         Ok(Term::atom("undefined")),
     ]
 }

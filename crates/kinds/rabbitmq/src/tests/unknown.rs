@@ -1,0 +1,309 @@
+//! Nodes that run and could not be asked, and disks that do not tell: nothing is reset, forgotten or restarted for them.
+
+use super::*;
+use kit::StepPlan;
+
+fn planned(hosts: [Host; 3]) -> StepPlan {
+    plan_steps(&*service(INVENTORY), &KIND.steps(), &facts(hosts))
+}
+
+fn silent() -> Host {
+    Host {
+        node: Node::Silent,
+        ..member()
+    }
+}
+
+/// A member that is off, whose database does not tell of what cluster it is: Khepri's.
+fn off_with_khepri() -> Host {
+    Host {
+        node: Node::Off { members: Some("") },
+        ..member()
+    }
+}
+
+fn touched<'p>(plan: &'p StepPlan, name: &str) -> Vec<&'p str> {
+    let tasks = plan.tasks.iter().filter(|task| task.host == host(name));
+    tasks.map(|task| task.title.as_str()).collect()
+}
+
+/// Nothing is done on a host, and it is said why.
+fn assert_left_alone(plan: &StepPlan, name: &str) {
+    assert_eq!(touched(plan, name), [""; 0], "{}", render(plan));
+    let mut refused = plan.refusals.iter();
+    let is_told = refused.any(|refusal| refusal.host.as_ref().is_none_or(|at| *at == host(name)));
+    assert!(is_told, "nobody says why {name} is left alone:\n{}", render(plan));
+}
+
+#[test]
+fn a_cluster_that_none_of_us_can_ask_is_left_alone() {
+    let plan = planned([silent(), silent(), silent()]);
+    for name in ["db1", "db2", "db3"] {
+        assert_left_alone(&plan, name);
+    }
+    // Another cookie than the inventory's would cut each of them off from the others at its next start.
+    let other = || Host {
+        cookie: Some(Text::new("⟪kept:0+20⟫")),
+        ..silent()
+    };
+    let plan = planned([other(), other(), other()]);
+    for name in ["db1", "db2", "db3"] {
+        assert_left_alone(&plan, name);
+    }
+}
+
+#[test]
+fn a_new_cookie_that_was_consented_to_starts_all_that_it_stopped() {
+    let other = || Host {
+        cookie: Some(Text::new("⟪kept:0+20⟫")),
+        ..silent()
+    };
+    let allow = [
+        "rabbitmq.cookie=db1",
+        "rabbitmq.cookie=db2",
+        "rabbitmq.cookie=db3",
+    ];
+    let found = plan_steps_allowing(
+        &*service(INVENTORY),
+        &["cookie", "stop", "start"],
+        &facts([other(), other(), other()]),
+        &allow,
+    );
+    for name in ["db1", "db2", "db3"] {
+        let titles = touched(&found, name);
+        let stops = titles.iter().filter(|title| title.starts_with("stop ")).count();
+        let starts = titles.iter().filter(|title| title.starts_with("start ")).count();
+        assert_eq!(stops, starts, "{}", render(&found));
+    }
+}
+
+#[test]
+fn a_broker_that_boots_is_neither_started_nor_joined() {
+    for state in ["booting", "core_started", "stopping"] {
+        let booting = Host {
+            node: Node::Booting(state),
+            ..member()
+        };
+        let plan = planned([booting, member(), member()]);
+        assert_left_alone(&plan, "db1");
+    }
+}
+
+#[test]
+fn a_node_that_answers_nothing_is_not_taken_for_stopped() {
+    let undef = "{badrpc,{'EXIT',{undef,[{rabbit,is_running,[],[]}]}}}";
+    let mut results = super::stopped(&["rabbit@db1"], "3.10.8");
+    results[0] = Err(undef.to_owned());
+    let odd = Host {
+        node: Node::Told(results),
+        ..member()
+    };
+    let plan = planned([odd, member(), member()]);
+    assert_left_alone(&plan, "db1");
+}
+
+#[test]
+fn a_broker_that_does_not_tell_its_members_is_not_alone() {
+    let mut results = super::results(&clustered());
+    for at in [1, 9] {
+        results[at] = Err("{badrpc,{'EXIT',{undef,[{rabbit_mnesia,status,[],[]}]}}}".to_owned());
+    }
+    // It has nothing that would stand in the way of a join.
+    results[3] = Ok(Term::List(Vec::new()));
+    let untold = Host {
+        node: Node::Told(results),
+        ..member()
+    };
+    let plan = planned([member(), untold, member()]);
+    assert_left_alone(&plan, "db2");
+}
+
+#[test]
+fn a_broker_that_does_not_tell_what_it_has_is_not_reset_to_join() {
+    for (at, what) in [
+        (2, "rabbit_vhost"),
+        (3, "rabbit_policy"),
+        (4, "users"),
+        (5, "rabbit_amqqueue"),
+    ] {
+        let Node::Up(broker) = alone("rabbit@db2").node else {
+            unreachable!()
+        };
+        let mut results = super::results(&broker);
+        results[at] = Err(format!("{{badrpc,{{'EXIT',{{undef,[{{{what},list,[],[]}}]}}}}}}"));
+        let untold = Host {
+            node: Node::Told(results),
+            ..member()
+        };
+        let plan = planned([alone("rabbit@db1"), untold, alone("rabbit@db3")]);
+        assert!(touched(&plan, "db2").is_empty(), "{}", render(&plan));
+        let mut refused = plan.refusals.iter();
+        assert!(
+            refused.any(|refusal| refusal.why.contains(what)),
+            "{}",
+            render(&plan)
+        );
+    }
+}
+
+#[test]
+fn a_stopped_member_whose_disk_does_not_tell_is_started_and_not_joined_again() {
+    let survivor = || up(|broker| broker.running = vec!["rabbit@db1", "rabbit@db2"]);
+    let plan = planned([survivor(), survivor(), off_with_khepri()]);
+    assert_eq!(
+        touched(&plan, "db3"),
+        ["start rabbitmq-server.service"],
+        "{}",
+        render(&plan)
+    );
+    let forgets = plan.tasks.iter().any(|task| task.title.contains("forget"));
+    assert!(!forgets, "{}", render(&plan));
+    // The same where all of them are off.
+    let plan = planned([off_with_khepri(), off_with_khepri(), off_with_khepri()]);
+    for name in ["db1", "db2", "db3"] {
+        assert_eq!(
+            touched(&plan, name),
+            ["start rabbitmq-server.service"],
+            "{}",
+            render(&plan)
+        );
+    }
+}
+
+#[test]
+fn a_stopped_member_that_the_others_count_is_started_whatever_its_disk_says() {
+    let survivor = || up(|broker| broker.running = vec!["rabbit@db1", "rabbit@db2"]);
+    for disk in [None, Some("{[rabbit@db3],[rabbit@db3]}.")] {
+        let off = Host {
+            node: Node::Off { members: disk },
+            ..member()
+        };
+        let plan = planned([survivor(), survivor(), off]);
+        assert_eq!(
+            touched(&plan, "db3"),
+            ["start rabbitmq-server.service"],
+            "{}",
+            render(&plan)
+        );
+        let forgets = plan.tasks.iter().any(|task| task.title.contains("forget"));
+        assert!(!forgets, "{}", render(&plan));
+    }
+}
+
+#[test]
+fn a_stopped_member_that_the_others_forgot_is_told_and_left() {
+    let pair = || {
+        up(|broker| {
+            broker.members = vec!["rabbit@db1", "rabbit@db2"];
+            broker.running = broker.members.clone();
+        })
+    };
+    let off = Host {
+        node: Node::Off {
+            members: Some("{[rabbit@db1,rabbit@db2,rabbit@db3],[rabbit@db1,rabbit@db2,rabbit@db3]}."),
+        },
+        ..member()
+    };
+    let plan = planned([pair(), pair(), off]);
+    let joins = touched(&plan, "db3")
+        .iter()
+        .any(|title| title.starts_with("join"));
+    assert!(!joins, "{}", render(&plan));
+    let mut unplanned = plan.unplanned.iter();
+    assert!(
+        unplanned.any(|(_, why)| why.contains("do not count it")),
+        "{}",
+        render(&plan)
+    );
+}
+
+#[test]
+fn a_node_with_another_cookie_whose_disk_does_not_tell_needs_consent() {
+    let service = service(INVENTORY);
+    let denied = || Host {
+        node: Node::OtherCookie,
+        ..member()
+    };
+    // Khepri's members stand in no file; and the directory may be elsewhere (RABBITMQ_MNESIA_DIR).
+    for is_there in [true, false] {
+        let facts = answer_all(&*service, |_, query| {
+            Some(match query {
+                FactQuery::File(query) if query.path.ends_with("cluster_nodes.config") => {
+                    Fact::File(FileFact::Absent)
+                }
+                FactQuery::File(query) if query.path.contains("/mnesia/") && !is_there => {
+                    Fact::File(FileFact::Absent)
+                }
+                query => answer(&denied(), query),
+            })
+        });
+        let found = plan_steps(&*service, &KIND.steps(), &facts);
+        let consents: Vec<String> = found
+            .refusals
+            .iter()
+            .filter_map(|refusal| refusal.consent.as_ref())
+            .map(|consent| format!("{}={}", consent.action, consent.host))
+            .collect();
+        let wanted = [
+            "rabbitmq.cookie=db1",
+            "rabbitmq.cookie=db2",
+            "rabbitmq.cookie=db3",
+        ];
+        assert_eq!(consents, wanted, "{}", render(&found));
+    }
+}
+
+#[test]
+fn no_cluster_is_begun_beside_a_node_that_could_not_be_asked() {
+    let plan = planned([fresh(), silent(), silent()]);
+    let made = plan
+        .tasks
+        .iter()
+        .any(|task| task.title.starts_with("set the policy"));
+    assert!(!made, "{}", render(&plan));
+}
+
+#[test]
+fn status_of_a_node_that_could_not_be_asked_is_unknown() {
+    let service = service(INVENTORY);
+    let denied = Host {
+        node: Node::OtherCookie,
+        ..member()
+    };
+    let off = Host {
+        node: Node::Off { members: None },
+        ..member()
+    };
+    let status = service.status(&facts([silent(), denied, off]));
+    let health: Vec<String> = status
+        .members
+        .iter()
+        .map(|row| format!("{:?}", row.health))
+        .collect();
+    assert_eq!(health, ["Unknown", "Unknown", "Down"]);
+}
+
+/// A broker of others with our cookie on a host of the inventory: stopped for maintenance, or one that we cannot ask.
+#[test]
+fn a_stopped_or_silent_broker_of_others_is_not_retired() {
+    let inventory = INVENTORY.replace("[services", "db4 = \"10.0.0.4\"\n[services");
+    let service = super::service(&inventory);
+    let off = |disk| Host {
+        node: Node::Off { members: Some(disk) },
+        ..member()
+    };
+    for (other, is_former) in [
+        (off("{[rabbit@db4,rabbit@db9],[rabbit@db4,rabbit@db9]}."), false),
+        (off(""), false),
+        (silent(), false),
+        // The members forgot it.
+        (off("{[rabbit@db4,rabbit@db1],[rabbit@db4,rabbit@db1]}."), true),
+    ] {
+        let facts = answer_all(&*service, |at, query| {
+            let host = if at.as_str() == "db4" { &other } else { &member() };
+            Some(answer(host, query))
+        });
+        let plan = plan_steps(&*service, &KIND.steps(), &facts);
+        assert_eq!(!touched(&plan, "db4").is_empty(), is_former, "{}", render(&plan));
+    }
+}
