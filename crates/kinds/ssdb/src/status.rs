@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kit::process_status;
+use kit::{Probe, process_status};
 use plan::{Basis, Budget, Facts, Health, MemberStatus, ServiceStatus, Verdict};
 use types::HostName;
 
@@ -100,7 +100,11 @@ fn member_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
     let watched: BTreeSet<&HostName> = view.settings.hosts.iter().collect();
     let (health, detail) = match (member.unreachable, member.server.up()) {
         (Some(why), _) => (Health::Unknown, why.to_owned()),
-        (None, None) => (Health::Down, member.trouble().unwrap_or_default()),
+        (None, None) => {
+            let is_down = matches!(member.server, Probe::Down(_));
+            let health = if is_down { Health::Down } else { Health::Unknown };
+            (health, member.trouble().unwrap_or_default())
+        }
         (None, Some(info)) => match own_links(view, member, info, &watched) {
             Some(trouble) => (Health::Degraded, trouble),
             None => (

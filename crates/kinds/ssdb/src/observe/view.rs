@@ -31,8 +31,8 @@ pub(crate) struct Member<'a> {
     pub(crate) server: Probe<Info>,
     /// Its own addresses, as far as they are known.
     pub(crate) addresses: Vec<String>,
-    /// Whether there are data on its disk, where the inventory says that they are kept.
-    has_data_dir: bool,
+    /// Whether there are, or may be, data on its disk, where the inventory says that they are kept.
+    may_have_data_dir: bool,
     /// Whether some of its peers do not reach its server, and none does.
     pub(crate) is_out_of_reach: bool,
     pub(crate) has_work_dir: bool,
@@ -65,16 +65,19 @@ impl<'a> Member<'a> {
         let file = facts.get(host, &queries::config(settings));
         let text = file.as_ref().ok().and_then(|file: &&FileFact| file.text());
         let exists = |query: FileQuery| facts.get(host, &query).is_ok_and(|fact| fact.meta().is_some());
+        let unit = facts.get(host, &UnitQuery::new(&settings.unit));
         Self {
             host,
             unreachable: facts.unreachable(host),
-            unit: facts.get(host, &UnitQuery::new(&settings.unit)),
             conf: text.map(|text| Conf::parse(text.as_str())),
             file,
-            server: server(settings, host, facts),
+            server: server(settings, host, &unit, facts),
+            unit,
             addresses: addresses(settings, host, facts),
             is_out_of_reach: is_reached_by_none(facts, &queries::reach(settings, host), settings.peers(host)),
-            has_data_dir: exists(queries::data_dir(settings)),
+            may_have_data_dir: !facts
+                .get(host, &queries::data_dir(settings))
+                .is_ok_and(|fact| *fact == FileFact::Absent),
             has_work_dir: exists(FileQuery::meta(&settings.work_dir)),
             pid_file: facts
                 .get(host, &queries::pid_file(settings))
@@ -125,9 +128,12 @@ impl<'a> Member<'a> {
         match &self.server {
             _ if self.unreachable.is_some() => true,
             Probe::Up(info) => info.has_data.unwrap_or(true),
-            Probe::Denied(_) => true,
-            Probe::Down(_) | Probe::Unknown(_) => {
-                self.is_active() || self.has_data_dir || self.work_dir(settings) != settings.work_dir
+            Probe::Denied(_) | Probe::Unknown(_) => true,
+            // A file that cannot be read may name another directory.
+            Probe::Down(_) => {
+                let is_read =
+                    self.file.as_ref().is_ok_and(|file| file.meta().is_none()) || self.conf().is_some();
+                !is_read || self.may_have_data_dir || self.work_dir(settings) != settings.work_dir
             }
         }
     }
@@ -141,7 +147,12 @@ impl<'a> Member<'a> {
 }
 
 /// The server's answer at the first of the two places at which it gives one; else what became of the first.
-fn server(settings: &Settings, host: &HostName, facts: &Facts) -> Probe<Info> {
+fn server(
+    settings: &Settings,
+    host: &HostName,
+    unit: &Result<&UnitFact, Unknown>,
+    facts: &Facts,
+) -> Probe<Info> {
     let mut first = None;
     for query in queries::servers(settings, host) {
         let found = match facts.get(host, &query) {
@@ -150,12 +161,20 @@ fn server(settings: &Settings, host: &HostName, facts: &Facts) -> Probe<Info> {
                 replies,
             }) => return Probe::Up(replies::read(settings, &query.address, *asks_password, replies)),
             Ok(SsdbFact::Denied(why)) => return Probe::Denied(why.clone()),
-            Ok(SsdbFact::Down(why)) => Probe::Down(why.clone()),
+            Ok(SsdbFact::Down(why)) => silent(unit, why),
             Err(unknown) => Probe::Unknown(unknown.to_string()),
         };
         first.get_or_insert(found);
     }
     first.unwrap_or_else(|| Probe::Unknown("nobody asked".to_owned()))
+}
+
+/// A server that does not answer: it is down where its unit does not run.
+fn silent<T>(unit: &Result<&UnitFact, Unknown>, words: &str) -> Probe<T> {
+    match unit {
+        Ok(unit) if matches!(unit.active.as_str(), "inactive" | "failed") => Probe::Down(words.to_owned()),
+        _ => Probe::Unknown(words.to_owned()),
+    }
 }
 
 /// A path of the file, which is relative to the file's directory.

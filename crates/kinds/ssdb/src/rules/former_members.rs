@@ -92,6 +92,6 @@ impl Member<'_> {
         let is_off = |unit: &UnitFact| !unit.is_active() && !unit.is_enabled();
         self.unreachable.is_none()
             && self.unit.as_ref().is_ok_and(|unit| is_off(unit))
-            && matches!(self.server, Probe::Down(_) | Probe::Unknown(_))
+            && matches!(self.server, Probe::Down(_))
     }
 }

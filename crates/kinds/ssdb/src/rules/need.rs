@@ -121,8 +121,8 @@ fn how_to_restart(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> How {
     } else if view.is_mirror(member) {
         match member.server.up() {
             Some(_) if stalled(view, member).is_some() => How::Reconnect,
-            Some(_) => How::Roll,
-            None => How::Start,
+            // One that refuses our password serves those who know its own.
+            Some(_) | None => How::Roll,
         }
     } else if member.may_hold_data(view.settings) {
         How::Last

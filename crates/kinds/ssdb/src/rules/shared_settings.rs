@@ -7,7 +7,7 @@ use types::HostName;
 
 use super::consents::TOGETHER;
 use crate::observe::{Member, View};
-use kit::Cx;
+use kit::{Cx, Probe};
 
 /// Members of running mirrors whose password or port changes: each restarted one would be cut off from all others.
 pub(crate) fn changes_for_all<'v>(view: &View<'v>) -> BTreeSet<&'v HostName> {
@@ -16,7 +16,13 @@ pub(crate) fn changes_for_all<'v>(view: &View<'v>) -> BTreeSet<&'v HostName> {
         let port = member.conf().and_then(|conf| conf.get(&["server", "port"]));
         let file_changes =
             member.has_other_password(settings) || port != Some(settings.port.to_string().as_str());
-        let is_pending = member.has_newer_file() && member.server.up().is_none_or(|info| !info.asks_password);
+        let is_pending = member.has_newer_file()
+            && match &member.server {
+                Probe::Up(info) => !info.asks_password,
+                Probe::Denied(_) => true,
+                // Nothing is planned for one that could not be asked.
+                Probe::Down(_) | Probe::Unknown(_) => false,
+            };
         let is_readable = !matches!(member.conf, Some(Err(_)));
         is_readable
             && settings.hosts.len() > 1

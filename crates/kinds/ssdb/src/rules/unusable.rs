@@ -1,8 +1,9 @@
-//! Hosts on which nothing can be planned: no unit, or a file that is not the server's.
+//! Hosts on which nothing can be planned: no unit, a file that is not the server's, or a server that could not be asked.
 
 use plan::Refusal;
 
 use crate::observe::{Member, View};
+use kit::Probe;
 
 /// Why nothing can be planned for a host; `None` where it can.
 pub(crate) fn unusable(view: &View<'_>, member: &Member<'_>) -> Option<Refusal> {
@@ -17,6 +18,24 @@ pub(crate) fn unusable(view: &View<'_>, member: &Member<'_>) -> Option<Refusal> 
             settings.config
         );
         return refuse(format!("there is no unit {}", settings.unit), &resolve);
+    }
+    if let (Probe::Unknown(why), None) = (&member.server, member.unreachable) {
+        let told = |key: &str| Some(format!("{key} {}", member.conf()?.get(&["server", key])?));
+        let told: Vec<String> = ["ip", "port", "deny"]
+            .iter()
+            .filter_map(|key| told(key))
+            .collect();
+        let told = match told.as_slice() {
+            [] => String::new(),
+            told => format!("; {} says {}", settings.config, told.join(", ")),
+        };
+        let why = format!(
+            "{} may serve, and could not be asked on port {} ({why}){told}",
+            settings.unit, settings.port
+        );
+        let resolve = "if it is starting, plan again once it answers; if it listens elsewhere, let the inventory and its file \
+                       name the same port; if it hangs, restart it by hand";
+        return refuse(why, resolve).map(Refusal::passing);
     }
     match (&member.conf, member.file.as_ref().map(|file| file.meta())) {
         (Some(Err(error)), _) => {

@@ -56,13 +56,6 @@ fn note(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>, all: &mut StepPlan) {
                 format!("it refuses the password, although it was started after its file was written: {why}");
             all.note(Level::Warning, Some(host), text);
         }
-        Probe::Down(why) | Probe::Unknown(why) if member.is_active() && !member.has_newer_file() => {
-            let text = format!(
-                "{} runs and does not answer on port {}: {why}",
-                settings.unit, settings.port
-            );
-            all.note(Level::Warning, Some(host), text);
-        }
         _ => {}
     }
 }

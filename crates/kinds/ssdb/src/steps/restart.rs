@@ -18,7 +18,7 @@ use crate::observe::{Member, View, queries};
 use crate::rules::need::{How, Need, hosts_with, need, stalled};
 use crate::rules::unit_tasks::{refill, started, starts};
 use crate::settings::Settings;
-use kit::{Cx, StepPlan};
+use kit::{Cx, Probe, StepPlan};
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
@@ -120,7 +120,9 @@ impl Rollout<'_> {
             self.all.note(Level::Warning, Some(host), text);
         }
         let task = task.only_if(still_stalled(settings, member, need));
-        let disrupts = is_needed && view.serves(member);
+        // One that refuses our password serves those who know its own.
+        let is_used = view.serves(member) || matches!(member.server, Probe::Denied(_));
+        let disrupts = is_needed && is_used;
         self.all.tasks.push(task.disrupting(disrupts).gate(gate));
     }
 

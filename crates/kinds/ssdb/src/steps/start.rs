@@ -1,15 +1,14 @@
 //! The step `start`: servers that serve nobody are started at once, side by side.
 
 use plan::Level;
-use protocol::facts::{Query, SsdbFact};
-use protocol::{Fact, FileChange, FileState, Precondition, UnitVerb};
+use protocol::{FileChange, FileState, UnitVerb};
 
 use crate::checks::Check;
 use crate::observe::{Member, View, queries};
 use crate::rules::need::{How, Need, need};
 use crate::rules::unit_tasks::{after_change, refill};
 use crate::settings::Settings;
-use kit::{Cx, Probe, StepPlan};
+use kit::{Cx, StepPlan};
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
@@ -46,27 +45,13 @@ fn start(view: &View<'_>, member: &Member<'_>, need: &Need, all: &mut StepPlan) 
                 Some(change) => after_change(settings, member, need, change),
                 None => member.process(settings).task(&need.unit),
             };
-            Some(task.only_if(still_silent(settings, member, need)).gate(gate))
+            Some(task.gate(gate))
         }
         How::StartEmpty => Some(refill(settings, member, need).gate(gate)),
         How::Quiet => Some(member.process(settings).task(&need.unit)),
         How::Roll | How::Reconnect | How::Last | How::Refill | How::Overtake => None,
     };
     all.tasks.extend(task);
-}
-
-/// A server that runs and does not answer still does not: it may only have been starting, and serve by now. Of one that
-/// could not be asked nothing is proven, so it is not restarted.
-fn still_silent(settings: &Settings, member: &Member<'_>, need: &Need) -> Option<Precondition> {
-    let (Probe::Down(why) | Probe::Unknown(why)) = &member.server else {
-        return None;
-    };
-    let [query, _] = queries::servers(settings, member.host);
-    need.unit.restarts().then(|| Precondition {
-        what: format!("{} still does not answer", member.host),
-        query: query.wrap(),
-        fact: Fact::Ssdb(SsdbFact::Down(why.clone())),
-    })
 }
 
 /// A killed server leaves its pid file, and one that is started with `-d` does not start while the file exists (seen).

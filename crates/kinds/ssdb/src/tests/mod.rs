@@ -7,6 +7,7 @@ mod hosts;
 mod paced;
 mod refused;
 mod scale;
+mod silent;
 mod trouble;
 
 use crate::KIND;
