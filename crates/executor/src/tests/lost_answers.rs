@@ -131,6 +131,7 @@ fn operations() -> Vec<Operation> {
                 account: None,
             },
             requests: Vec::new(),
+            again_on: Vec::new(),
         },
         Operation::SetAccess {
             path: "/a".into(),
