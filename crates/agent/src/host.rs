@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use secrets::Secrets;
 use thiserror::Error;
 use types::{Secret, SecretId};
 
 use crate::bounds::Memory;
 use crate::mutex::locked;
 use crate::record_file::RecordFile;
-use crate::secrets::Secrets;
 
 /// Where the agent keeps what outlives it.
 #[derive(Debug, Clone)]

@@ -9,13 +9,12 @@ use std::io::{self, Read, Write};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use protocol::TextError;
-use protocol::facts::{HttpEndpoint, HttpMethod, HttpRequest, THIS_HOST};
+use protocol::facts::{HttpEndpoint, HttpMethod, HttpRequest, Silence, THIS_HOST};
+use secrets::Secrets;
 use zeroize::Zeroizing;
 
 use crate::bounds::{Share, Time};
-use crate::client::ClientError;
-use crate::error_text::error_text;
-use crate::secrets::Secrets;
+use crate::client::{ClientError, silence};
 use crate::stream::Stream;
 
 /// How much of a body is read.
@@ -42,9 +41,9 @@ pub(crate) fn ask(
     // The answer, the body cut out of it, and the text that it becomes.
     share
         .grow(4 * (LONGEST + LONGEST_HEAD))
-        .map_err(ClientError::Down)?;
-    let mut stream = Stream::open(&at.address, at.port, time).map_err(ClientError::Down)?;
-    let received = exchange(&mut stream, &bytes).map_err(|error| ClientError::Down(error_text(&error)))?;
+        .map_err(ClientError::Limit)?;
+    let mut stream = Stream::open(&at.address, at.port, time)?;
+    let received = exchange(&mut stream, &bytes).map_err(|error| silence(&error))?;
     decode(&received)
 }
 
@@ -56,7 +55,7 @@ fn encode(
 ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     let head_is_sound = |text: &str| !text.contains(|c: char| c.is_whitespace() || c.is_control());
     if !head_is_sound(&request.path) || !head_is_sound(&at.address) {
-        return Err(ClientError::Down("the address or path holds a space".to_owned()));
+        return Err(ClientError::Limit("the address or path holds a space".to_owned()));
     }
     let body = secrets.reveal(&request.body, &[])?;
     // None of these buffers grows: one that does leaves copies in memory.
@@ -121,13 +120,13 @@ fn exchange(stream: &mut Stream, request: &[u8]) -> io::Result<Zeroizing<Vec<u8>
 
 /// The answer in all that a server sent.
 pub(crate) fn decode(received: &[u8]) -> Result<Reply, ClientError> {
-    let down = |why: String| ClientError::Down(why);
+    let foreign = |why: String| ClientError::Silent(Silence::foreign(why));
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut headers);
     let parsed = head.parse(received);
-    let parsed = parsed.map_err(|error| down(format!("the server does not speak HTTP: {error}")))?;
+    let parsed = parsed.map_err(|error| foreign(format!("the server does not speak HTTP: {error}")))?;
     let (httparse::Status::Complete(len), Some(status)) = (parsed, head.code) else {
-        return Err(down(
+        return Err(foreign(
             "the connection ended within the head of the answer".to_owned(),
         ));
     };
@@ -138,7 +137,7 @@ pub(crate) fn decode(received: &[u8]) -> Result<Reply, ClientError> {
         .find(|header| header.name.eq_ignore_ascii_case("content-length"));
     let promised = promised.and_then(|header| std::str::from_utf8(header.value).ok()?.parse::<usize>().ok());
     if promised.is_some_and(|promised| body.len() < promised.min(LONGEST)) {
-        return Err(down("the connection ended within the answer".to_owned()));
+        return Err(foreign("the connection ended within the answer".to_owned()));
     }
     let body = &body[..body.len().min(LONGEST)];
     Ok(Reply {
@@ -199,7 +198,7 @@ mod tests {
             b"",
             b"-ERR unknown command\r\n\r\n",
         ] {
-            assert!(matches!(decode(broken), Err(ClientError::Down(_))));
+            assert!(matches!(decode(broken), Err(ClientError::Silent(_))));
         }
     }
 }

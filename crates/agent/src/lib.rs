@@ -27,7 +27,6 @@ mod record_file;
 mod redact;
 mod resolver;
 mod resp;
-mod secrets;
 mod serve;
 mod ssdb;
 pub mod start;

@@ -5,8 +5,7 @@
 
 use protocol::facts::FactStringMut;
 use protocol::{Response, Text};
-
-use crate::secrets::Secrets;
+use secrets::Secrets;
 
 /// Replaces every secret in the strings of a response. The text of a file is left alone: its secrets are references
 /// already, and asterisks in it would be written back.

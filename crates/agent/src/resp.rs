@@ -7,17 +7,17 @@
 mod scan;
 
 use protocol::TextError;
-use protocol::facts::RespCommand;
+use protocol::facts::{RespCommand, Silence};
 use redis_protocol::resp2::decode::decode;
 use redis_protocol::resp2::encode::encode_borrowed;
 use redis_protocol::resp2::types::{BorrowedFrame, OwnedFrame};
+use secrets::{Secrets, append};
 use types::SecretId;
 use zeroize::Zeroizing;
 
 use self::scan::Reply;
 use crate::bounds::{Share, Time};
 use crate::client::ClientError;
-use crate::secrets::{Secrets, append};
 use crate::wire::{self, Wire};
 
 /// A connection to a server.
@@ -49,7 +49,7 @@ impl Connection {
         share: &mut Share<'_>,
     ) -> Result<Self, ClientError> {
         let mut connection = Self {
-            wire: Wire::open(address, port, time).map_err(ClientError::Down)?,
+            wire: Wire::open(address, port, time)?,
             authenticated: false,
         };
         if let Some(id) = password {
@@ -73,7 +73,7 @@ impl Connection {
             Auth::Accepted => self.authenticated = true,
             Auth::NotNeeded => {}
             Auth::Denied => return Err(ClientError::Denied(error_text(reply))),
-            Auth::Failed => return Err(ClientError::Down(error_text(reply))),
+            Auth::Failed => return Err(Silence::foreign(error_text(reply)).into()),
         }
         Ok(())
     }
@@ -108,15 +108,13 @@ impl Connection {
             let start = bytes.len();
             append(&mut bytes, &vec![0; command.encode_len(false)]);
             encode_borrowed(&mut bytes[start..], &command, false)
-                .map_err(|error| ClientError::Down(error.to_string()))?;
+                .map_err(|error| ClientError::Limit(error.to_string()))?;
         }
-        self.wire.send(&bytes).map_err(ClientError::Down)
+        Ok(self.wire.send(&bytes)?)
     }
 
     fn reply(&mut self, share: &mut Share<'_>) -> Result<OwnedFrame, ClientError> {
-        self.wire
-            .reply::<Reply, _>(share, decoded)
-            .map_err(ClientError::Down)
+        self.wire.reply::<Reply, _>(share, decoded)
     }
 }
 

@@ -1,13 +1,13 @@
 //! A client of servers that speak SSDB's protocol, for facts and for actions.
 
 use protocol::Text;
-use protocol::facts::SsdbCommand;
+use protocol::facts::{Silence, SsdbCommand};
+use secrets::{Secrets, append};
 use types::SecretId;
 use zeroize::Zeroizing;
 
 use crate::bounds::{REPLY, Share, Time};
 use crate::client::ClientError;
-use crate::secrets::{Secrets, append};
 use crate::wire::{self, Scan, Whole, Wire};
 
 /// A reply: its items as they came.
@@ -31,7 +31,7 @@ impl Connection {
         share: &mut Share<'_>,
     ) -> Result<Self, ClientError> {
         let mut connection = Self {
-            wire: Wire::open(address, port, time).map_err(ClientError::Down)?,
+            wire: Wire::open(address, port, time)?,
             asks_password: false,
         };
         let first = connection.exchange(&[Text::new("ping")], secrets, share)?;
@@ -54,7 +54,7 @@ impl Connection {
         match status(&reply) {
             "ok" => Ok(()),
             "error" | "noauth" | "client_error" => Err(ClientError::Denied(said(&reply))),
-            _ => Err(ClientError::Down(said(&reply))),
+            _ => Err(Silence::foreign(said(&reply)).into()),
         }
     }
 
@@ -87,11 +87,9 @@ impl Connection {
             append(&mut bytes, b"\n");
         }
         append(&mut bytes, b"\n");
-        self.wire.send(&bytes).map_err(ClientError::Down)?;
+        self.wire.send(&bytes)?;
         let parse = |bytes: &[u8]| parse(bytes).ok_or_else(|| NO_SSDB.to_owned());
-        self.wire
-            .reply::<Message, _>(share, parse)
-            .map_err(ClientError::Down)
+        self.wire.reply::<Message, _>(share, parse)
     }
 }
 

@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use protocol::facts::THIS_HOST;
+use protocol::facts::{Silence, SilenceKind, THIS_HOST};
 
 use crate::bounds::Time;
-use crate::error_text::error_text;
+use crate::client::silence;
 use crate::resolver;
 
 /// How long one address may take to answer.
@@ -21,9 +21,9 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// Connects.
-    pub(crate) fn open(address: &str, port: u16, time: Time) -> Result<Self, String> {
+    pub(crate) fn open(address: &str, port: u16, time: Time) -> Result<Self, Silence> {
         let socket = connect(address, port, time)?;
-        socket.set_nodelay(true).map_err(|error| error_text(&error))?;
+        socket.set_nodelay(true).map_err(|error| silence(&error))?;
         Ok(Self { socket, time })
     }
 
@@ -32,26 +32,30 @@ impl Stream {
     }
 }
 
-/// Connects to the first address of a host that answers; the error says why the last did not.
-pub(crate) fn connect(host: &str, port: u16, time: Time) -> Result<TcpStream, String> {
-    let (addresses, mut why) = if host == THIS_HOST {
-        (
-            listeners::addresses(port),
-            format!("nobody listens on port {port}"),
-        )
+/// Connects to the first address of a host that answers. Nobody listens there only where all addresses refuse.
+pub(crate) fn connect(host: &str, port: u16, time: Time) -> Result<TcpStream, Silence> {
+    let (addresses, none) = if host == THIS_HOST {
+        let words = format!("nobody listens on port {port}");
+        let kind = SilenceKind::Refused;
+        (listeners::addresses(port), Silence { kind, words })
     } else {
-        (resolver::addresses(host), format!("{host} does not resolve"))
+        let words = format!("{host} does not resolve");
+        (resolver::addresses(host), Silence::no_answer(words))
     };
+    let mut why: Option<Silence> = None;
     for address in addresses {
         let Some(left) = time.next() else {
-            return Err("it did not answer in time".to_owned());
+            return Err(silence(&late()));
         };
         match TcpStream::connect_timeout(&SocketAddr::new(address, port), left.min(LIMIT)) {
             Ok(stream) => return Ok(stream),
-            Err(error) => why = error_text(&error),
+            Err(error) => {
+                let found = silence(&error);
+                why = why.filter(|why| why.kind > found.kind).or(Some(found));
+            }
         }
     }
-    Err(why)
+    Err(why.unwrap_or(none))
 }
 
 fn late() -> io::Error {

@@ -5,10 +5,11 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 
+use protocol::facts::Silence;
 use zeroize::Zeroizing;
 
 use crate::bounds::{REPLY, Share, Time};
-use crate::error_text::error_text;
+use crate::client::{ClientError, silence};
 use crate::stream::Stream;
 
 /// The connection, and what came in and was not read yet.
@@ -50,15 +51,15 @@ const VALUE: usize = 192;
 
 impl Wire {
     /// Connects.
-    pub(crate) fn open(address: &str, port: u16, time: Time) -> Result<Self, String> {
+    pub(crate) fn open(address: &str, port: u16, time: Time) -> Result<Self, Silence> {
         Ok(Self {
             stream: Stream::open(address, port, time)?,
             received: Zeroizing::default(),
         })
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream.write_all(bytes).map_err(|error| error_text(&error))
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Silence> {
+        self.stream.write_all(bytes).map_err(|error| silence(&error))
     }
 
     /// Reads a whole reply and decodes it.
@@ -66,27 +67,28 @@ impl Wire {
         &mut self,
         share: &mut Share<'_>,
         decode: impl FnOnce(&[u8]) -> Result<T, String>,
-    ) -> Result<T, String> {
+    ) -> Result<T, ClientError> {
         let mut scan = S::default();
         let mut buffer = Zeroizing::new(vec![0; 16 << 10]);
         loop {
-            if let Some(Whole { len, values }) = scan.go_on(&self.received)? {
-                share.grow(values.saturating_mul(VALUE).saturating_add(len))?;
-                let reply = decode(&self.received[..len])?;
+            if let Some(Whole { len, values }) = scan.go_on(&self.received).map_err(Silence::foreign)? {
+                let bytes = values.saturating_mul(VALUE).saturating_add(len);
+                share.grow(bytes).map_err(ClientError::Limit)?;
+                let reply = decode(&self.received[..len]).map_err(Silence::foreign)?;
                 self.received.drain(..len);
                 return Ok(reply);
             }
             if self.received.len() > REPLY {
-                return Err("its reply is too long".to_owned());
+                return Err(ClientError::Limit("its reply is too long".to_owned()));
             }
             match self.stream.read(&mut buffer) {
-                Ok(0) => return Err("it closed the connection".to_owned()),
+                Ok(0) => return Err(silence(&ErrorKind::UnexpectedEof.into()).into()),
                 Ok(read) => {
-                    share.grow(read)?;
+                    share.grow(read).map_err(ClientError::Limit)?;
                     self.received.extend_from_slice(&buffer[..read]);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error_text(&error)),
+                Err(error) => return Err(silence(&error).into()),
             }
         }
     }

@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use kit::Service;
 use plan::{Facts, HostFacts};
 use protocol::facts::{
-    ErlangFact, FileQuery, HttpFact, MongoFact, Query as _, RespFact, SsdbFact, UnitFact, UnitQuery,
+    ErlangFact, FileQuery, HttpFact, MongoFact, Query as _, RespFact, Silence, SilenceKind, SsdbFact,
+    UnitFact, UnitQuery,
 };
 use protocol::{Fact, FactError, FactQuery};
 use types::HostName;
@@ -91,7 +92,10 @@ fn is_suspect(queries: &[FactQuery], host: &HostName, facts: &Facts) -> bool {
 
 /// The answer where no server runs.
 fn down(query: &FactQuery) -> Result<Fact, FactError> {
-    let why = WHY.to_owned();
+    let why = Silence {
+        kind: SilenceKind::Refused,
+        words: WHY.to_owned(),
+    };
     match query {
         FactQuery::Resp(_) => Ok(Fact::Resp(RespFact::Down(why))),
         FactQuery::Ssdb(_) => Ok(Fact::Ssdb(SsdbFact::Down(why))),

@@ -8,8 +8,8 @@ use config::ServiceDecl;
 use fakes::{Fault, Machine, Play};
 use plan::StepGraph;
 use protocol::facts::{
-    CandidateFact, ErlangFact, FileFact, HttpFact, LogFact, MongoFact, ResolveFact, RespFact, SsdbFact,
-    TcpFact, WordsFact,
+    CandidateFact, ErlangFact, FileFact, HttpFact, LogFact, MongoFact, ResolveFact, RespFact, Silence,
+    SsdbFact, TcpFact, WordsFact,
 };
 use protocol::{ActionError, Fact, FactError, FactQuery, LockHolder, Operation, Precondition, Record};
 use tokio::sync::oneshot;
@@ -528,18 +528,17 @@ impl State {
 
 /// What a host answers that has nothing of what is asked about.
 fn nothing(query: &FactQuery) -> Result<Fact, FactError> {
-    let down = || "connection refused".to_owned();
     match query {
         FactQuery::File(_) => Ok(Fact::File(FileFact::Absent)),
         FactQuery::Unit(query) => Ok(Fact::Unit(Machine::default().unit_fact(&query.name))),
         FactQuery::Package(query) => Ok(Fact::Package(Machine::default().package_fact(&query.name))),
-        FactQuery::Tcp(_) => Ok(Fact::Tcp(TcpFact::Closed(down()))),
-        FactQuery::Resp(_) => Ok(Fact::Resp(RespFact::Down(down()))),
-        FactQuery::Ssdb(_) => Ok(Fact::Ssdb(SsdbFact::Down(down()))),
-        FactQuery::Mongo(_) => Ok(Fact::Mongo(MongoFact::Down(down()))),
-        FactQuery::Http(_) => Ok(Fact::Http(HttpFact::Down(down()))),
-        FactQuery::Erlang(_) => Ok(Fact::Erlang(ErlangFact::Down(down()))),
-        FactQuery::Words(_) => Ok(Fact::Words(WordsFact::Down(down()))),
+        FactQuery::Tcp(_) => Ok(Fact::Tcp(TcpFact::Closed(Silence::refused()))),
+        FactQuery::Resp(_) => Ok(Fact::Resp(RespFact::Down(Silence::refused()))),
+        FactQuery::Ssdb(_) => Ok(Fact::Ssdb(SsdbFact::Down(Silence::refused()))),
+        FactQuery::Mongo(_) => Ok(Fact::Mongo(MongoFact::Down(Silence::refused()))),
+        FactQuery::Http(_) => Ok(Fact::Http(HttpFact::Down(Silence::refused()))),
+        FactQuery::Erlang(_) => Ok(Fact::Erlang(ErlangFact::Down(Silence::refused()))),
+        FactQuery::Words(_) => Ok(Fact::Words(WordsFact::Down(Silence::refused()))),
         FactQuery::Log(_) => Ok(Fact::Log(LogFact::Absent)),
         FactQuery::Candidate(_) => Ok(Fact::Candidate(CandidateFact { version: None })),
         FactQuery::Os(_) | FactQuery::Command(_) | FactQuery::Resolve(_) => Err(FactError {

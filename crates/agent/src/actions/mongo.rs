@@ -49,7 +49,7 @@ pub(super) fn send(
                 }
                 Ok(Err(error)) => return Err(at(&format!("{name}: {error}"))),
                 // The connection's limit is the action's: where no answer came, the time is over as well.
-                Err(error @ ClientError::Down(_)) => {
+                Err(error @ ClientError::Silent(_)) => {
                     act.safe_point(name)?;
                     return Err(at(&format!("{name}: {error}")));
                 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use protocol::FactError;
 use protocol::facts::{CommandFact, CommandQuery};
+use secrets::Secrets;
 
 use super::answer::unknown;
 use crate::bounds::Time;
 use crate::host::Host;
 use crate::process::{OUTPUT_LIMIT, ProcessError, Program};
-use crate::secrets::Secrets;
 
 pub(super) fn observe(host: &Host, query: &CommandQuery) -> Result<CommandFact, FactError> {
     let secrets = host.secrets();

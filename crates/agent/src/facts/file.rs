@@ -9,11 +9,11 @@ use protocol::FactError;
 use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery};
 use protocol::text::{CLOSE, OPEN};
 use regex_lite::Regex;
+use secrets::Secrets;
 use sha2::{Digest, Sha256};
 
 use super::answer::unknown;
 use crate::accounts::Database;
-use crate::secrets::Secrets;
 use crate::tree::{Found, Place, TreeError};
 
 pub(super) fn observe(secrets: &Secrets, query: &FileQuery) -> Result<FileFact, FactError> {

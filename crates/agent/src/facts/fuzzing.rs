@@ -6,10 +6,10 @@ use protocol::facts::{
     WordsFact,
 };
 use protocol::{Fact, Response};
+use secrets::Secrets;
 
 use crate::bounds::Memory;
 use crate::redact::redact;
-use crate::secrets::Secrets;
 
 /// Replies of a server that speaks RESP; `None` where one is not whole or not RESP.
 pub fn resp(sent: &[u8]) -> Option<Response> {

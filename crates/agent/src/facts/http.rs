@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use protocol::FactError;
 use protocol::facts::{HttpFact, HttpQuery};
+use secrets::Secrets;
 
 use super::answer::unknown;
 use crate::bounds::{Share, Time};
 use crate::client::ClientError;
 use crate::http;
-use crate::secrets::Secrets;
 
 pub(super) fn observe(
     secrets: &Secrets,
@@ -22,7 +22,7 @@ pub(super) fn observe(
             status: reply.status,
             body: secrets.conceal_lossy(&reply.body),
         }),
-        Err(ClientError::Down(why) | ClientError::Denied(why)) => Ok(HttpFact::Down(why)),
-        Err(error @ ClientError::Text(_)) => Err(unknown(error)),
+        Err(ClientError::Silent(silence)) => Ok(HttpFact::Down(silence)),
+        Err(error) => Err(unknown(error)),
     }
 }

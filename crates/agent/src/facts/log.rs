@@ -7,11 +7,11 @@ use std::path::Path;
 use protocol::facts::{LogFact, LogQuery};
 use protocol::{FactError, Text};
 use regex_lite::Regex;
+use secrets::Secrets;
 use zeroize::Zeroizing;
 
 use super::answer::unknown;
 use crate::bounds::Share;
-use crate::secrets::Secrets;
 use crate::tree::{Open, Place, TreeError};
 
 /// No more is read, whatever the query wants.

@@ -143,7 +143,7 @@ fn one(host: &Host, query: &FactQuery) -> Answer {
         FactQuery::Http(query) => http::observe(&host.secrets(), query, share).map(Fact::Http),
         FactQuery::Log(query) => log::observe(&host.secrets(), query, share).map(Fact::Log),
         FactQuery::Candidate(query) => package::candidate(host, query).map(Fact::Candidate),
-        FactQuery::Words(query) => Ok(Fact::Words(words::observe(&host.secrets(), query, share))),
+        FactQuery::Words(query) => words::observe(&host.secrets(), query, share).map(Fact::Words),
         // These are answered together.
         FactQuery::Unit(_) | FactQuery::Package(_) | FactQuery::Resolve(_) => Err(unknown("not asked alone")),
     }

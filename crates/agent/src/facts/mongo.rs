@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use protocol::FactError;
 use protocol::facts::{Login, MongoFact, MongoQuery};
+use secrets::Secrets;
 
 use super::answer::unknown;
 use crate::bounds::{Share, Time};
 use crate::mongo::{ClientError, Connection, fields, reply};
-use crate::secrets::Secrets;
 
 /// How long a server may take to answer all of a query.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -18,12 +18,11 @@ pub(super) fn observe(
     query: &MongoQuery,
     share: &mut Share<'_>,
 ) -> Result<MongoFact, FactError> {
-    match ask(secrets, query, share) {
-        Ok(fact) => Ok(fact),
-        Err(ClientError::Down(why)) => Ok(MongoFact::Down(why)),
-        Err(ClientError::Denied(error)) => Ok(MongoFact::Denied(error)),
-        Err(error @ (ClientError::Text(_) | ClientError::Command(_))) => Err(unknown(error)),
-    }
+    ask(secrets, query, share).or_else(|error| match error {
+        ClientError::Silent(silence) => Ok(MongoFact::Down(silence)),
+        ClientError::Denied(error) => Ok(MongoFact::Denied(error)),
+        error => Err(unknown(error)),
+    })
 }
 
 fn ask(secrets: &Secrets, query: &MongoQuery, share: &mut Share<'_>) -> Result<MongoFact, ClientError> {
@@ -55,7 +54,7 @@ mod tests {
     use std::net::TcpListener;
 
     use bson::{Document, doc};
-    use protocol::facts::{Bson, MongoCommand, MongoError, MongoUser};
+    use protocol::facts::{Bson, MongoCommand, MongoError, MongoUser, Silence};
     use types::Secret;
 
     use super::*;
@@ -167,7 +166,7 @@ mod tests {
         let fact = observe(&secrets(), &query(port, true)).unwrap();
         assert_eq!(
             fact,
-            MongoFact::Down("it does not prove that it knows the password".into())
+            MongoFact::Down(Silence::foreign("it does not prove that it knows the password"))
         );
     }
 
@@ -199,10 +198,10 @@ mod tests {
         let fact = observe(&secrets(), &query(port, true)).unwrap();
         assert_eq!(
             fact,
-            MongoFact::Down("it does not speak MongoDB's protocol".into())
+            MongoFact::Down(Silence::foreign("it does not speak MongoDB's protocol"))
         );
         talk.join().unwrap();
         let fact = observe(&secrets(), &query(port, true)).unwrap();
-        assert_eq!(fact, MongoFact::Down("connection refused".into()));
+        assert_eq!(fact, MongoFact::Down(Silence::refused()));
     }
 }

@@ -3,24 +3,23 @@
 use protocol::facts::{RespCommand, RespFact, RespQuery, RespValue};
 use protocol::{FactError, Text};
 use redis_protocol::resp2::types::OwnedFrame;
+use secrets::Secrets;
 
 use super::answer::unknown;
 use crate::bounds::{Share, Time};
 use crate::client::ClientError;
 use crate::resp::{Connection, is_denial};
-use crate::secrets::Secrets;
 
 pub(super) fn observe(
     secrets: &Secrets,
     query: &RespQuery,
     share: &mut Share<'_>,
 ) -> Result<RespFact, FactError> {
-    match ask(secrets, query, share) {
-        Ok(fact) => Ok(fact),
-        Err(ClientError::Down(why)) => Ok(RespFact::Down(why)),
-        Err(ClientError::Denied(why)) => Ok(RespFact::Denied(why)),
-        Err(error @ ClientError::Text(_)) => Err(unknown(error)),
-    }
+    ask(secrets, query, share).or_else(|error| match error {
+        ClientError::Silent(silence) => Ok(RespFact::Down(silence)),
+        ClientError::Denied(why) => Ok(RespFact::Denied(why)),
+        error => Err(unknown(error)),
+    })
 }
 
 fn ask(secrets: &Secrets, query: &RespQuery, share: &mut Share<'_>) -> Result<RespFact, ClientError> {

@@ -2,11 +2,11 @@
 
 use protocol::facts::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReply};
 use protocol::{FactError, Text};
+use secrets::Secrets;
 
 use super::answer::unknown;
 use crate::bounds::{Share, Time};
 use crate::client::ClientError;
-use crate::secrets::Secrets;
 use crate::ssdb::{Connection, Items};
 
 pub(super) fn observe(
@@ -14,12 +14,11 @@ pub(super) fn observe(
     query: &SsdbQuery,
     share: &mut Share<'_>,
 ) -> Result<SsdbFact, FactError> {
-    match ask(secrets, query, share) {
-        Ok(fact) => Ok(fact),
-        Err(ClientError::Down(why)) => Ok(SsdbFact::Down(why)),
-        Err(ClientError::Denied(why)) => Ok(SsdbFact::Denied(why)),
-        Err(error @ ClientError::Text(_)) => Err(unknown(error)),
-    }
+    ask(secrets, query, share).or_else(|error| match error {
+        ClientError::Silent(silence) => Ok(SsdbFact::Down(silence)),
+        ClientError::Denied(why) => Ok(SsdbFact::Denied(why)),
+        error => Err(unknown(error)),
+    })
 }
 
 fn ask(secrets: &Secrets, query: &SsdbQuery, share: &mut Share<'_>) -> Result<SsdbFact, ClientError> {

@@ -13,13 +13,14 @@ const ALL: Duration = Duration::from_secs(10);
 pub(super) fn observe(query: &TcpQuery) -> TcpFact {
     match connect(&query.host, query.port, Time::within(ALL)) {
         Ok(_stream) => TcpFact::Open,
-        Err(why) => TcpFact::Closed(why),
+        Err(silence) => TcpFact::Closed(silence),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::facts::Silence;
     use std::net::TcpListener;
 
     #[test]
@@ -31,12 +32,12 @@ mod tests {
         };
         assert_eq!(observe(&query), TcpFact::Open);
         drop(listener);
-        assert_eq!(observe(&query), TcpFact::Closed("connection refused".into()));
+        assert_eq!(observe(&query), TcpFact::Closed(Silence::refused()));
     }
 
     #[test]
     fn a_name_that_does_not_resolve_says_so() {
         let why = connect("no-such-host.invalid", 1, Time::within(ALL)).unwrap_err();
-        assert_eq!(why, "no-such-host.invalid does not resolve");
+        assert_eq!(why, Silence::no_answer("no-such-host.invalid does not resolve"));
     }
 }

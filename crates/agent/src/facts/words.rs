@@ -2,26 +2,32 @@
 
 use std::io::{self, Read, Write};
 
-use protocol::Text;
-use protocol::facts::{WordsFact, WordsQuery};
+use protocol::facts::{Silence, WordsFact, WordsQuery};
+use protocol::{FactError, Text};
+use secrets::Secrets;
 
+use super::answer::unknown;
 use crate::bounds::{Share, Time};
-use crate::error_text::error_text;
-use crate::secrets::Secrets;
+use crate::client::{ClientError, silence};
 use crate::stream::Stream;
 
 /// A longer answer is cut.
 const LONGEST: usize = 1 << 20;
 
-pub(super) fn observe(secrets: &Secrets, query: &WordsQuery, share: &mut Share<'_>) -> WordsFact {
+pub(super) fn observe(
+    secrets: &Secrets,
+    query: &WordsQuery,
+    share: &mut Share<'_>,
+) -> Result<WordsFact, FactError> {
     let time = Time::of_server();
     let replies = query
         .words
         .iter()
         .map(|word| ask(secrets, query, word, time, share));
     match replies.collect() {
-        Ok(replies) => WordsFact::Replies(replies),
-        Err(why) => WordsFact::Down(why),
+        Ok(replies) => Ok(WordsFact::Replies(replies)),
+        Err(ClientError::Silent(silence)) => Ok(WordsFact::Down(silence)),
+        Err(error) => Err(unknown(error)),
     }
 }
 
@@ -32,9 +38,9 @@ fn ask(
     word: &str,
     time: Time,
     share: &mut Share<'_>,
-) -> Result<Text, String> {
+) -> Result<Text, ClientError> {
     // The answer, and the text that it becomes.
-    share.grow(3 * LONGEST)?;
+    share.grow(3 * LONGEST).map_err(ClientError::Limit)?;
     let mut stream = Stream::open(&query.address, query.port, time)?;
     let mut answer = Vec::new();
     let mut talk = || -> io::Result<()> {
@@ -52,7 +58,11 @@ fn ask(
         }
         Ok(())
     };
-    talk().map_err(|error| format!("{word}: {}", error_text(&error)))?;
+    talk().map_err(|error| {
+        let Silence { kind, words } = silence(&error);
+        let words = format!("{word}: {words}");
+        Silence { kind, words }
+    })?;
     Ok(secrets.conceal_lossy(&answer))
 }
 
@@ -63,7 +73,7 @@ mod tests {
     use std::net::TcpListener;
 
     fn observe(query: &WordsQuery) -> WordsFact {
-        super::observe(&Secrets::default(), query, &mut Memory::default().share())
+        super::observe(&Secrets::default(), query, &mut Memory::default().share()).unwrap()
     }
 
     #[test]
@@ -87,6 +97,6 @@ mod tests {
         let replies = ["mntr\tanswered\n", "srvr\tanswered\n"].map(Text::new);
         assert_eq!(observe(&query), WordsFact::Replies(replies.to_vec()));
         server.join().unwrap();
-        assert!(matches!(observe(&query), WordsFact::Down(_)));
+        assert_eq!(observe(&query), WordsFact::Down(Silence::refused()));
     }
 }

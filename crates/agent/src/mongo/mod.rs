@@ -10,16 +10,16 @@ mod error;
 mod scram;
 mod value;
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
 use bson::{Document, RawDocument, doc};
 use protocol::TextError;
-use protocol::facts::{MongoError, MongoUser};
+use protocol::facts::{MongoError, MongoUser, Silence};
+use secrets::Secrets;
 use zeroize::Zeroizing;
 
 use crate::bounds::{REPLY, Share, Time};
-use crate::error_text::error_text;
-use crate::secrets::Secrets;
+use crate::client::silence;
 use crate::stream::Stream;
 
 pub(crate) use error::ClientError;
@@ -41,7 +41,7 @@ impl Connection {
     /// Connects. All that is said over the connection is said within a time.
     pub(crate) fn open(address: &str, port: u16, time: Time) -> Result<Self, ClientError> {
         Ok(Self {
-            stream: Stream::open(address, port, time).map_err(ClientError::Down)?,
+            stream: Stream::open(address, port, time)?,
             request: 0,
         })
     }
@@ -64,10 +64,10 @@ impl Connection {
             "options": { "skipEmptyExchange": true },
         };
         let mut said = self.sasl(&user.auth_db, start, share)?;
-        let proof = scram.answer(&said.payload).map_err(ClientError::Down)?;
+        let proof = scram.answer(&said.payload).map_err(Silence::foreign)?;
         said = self.sasl(&user.auth_db, said.go_on(proof.into_bytes()), share)?;
         // Otherwise anybody who listens on the port could pass for the server.
-        scram.verify(&said.payload).map_err(ClientError::Down)?;
+        scram.verify(&said.payload).map_err(Silence::foreign)?;
         if !said.is_done {
             // Servers before 4.4 want to hear an empty message at the end.
             self.sasl(&user.auth_db, said.go_on(Vec::new()), share)?;
@@ -77,7 +77,7 @@ impl Connection {
 
     fn sasl(&mut self, db: &str, command: Document, share: &mut Share<'_>) -> Result<Sasl, ClientError> {
         let reply = self.ask(db, command, share)?.map_err(ClientError::Denied)?;
-        Sasl::read(reply).ok_or_else(|| ClientError::Down("its answer to a login is not complete".to_owned()))
+        Sasl::read(reply).ok_or_else(|| Silence::foreign("its answer to a login is not complete").into())
     }
 
     /// Sends a command and reads its reply: a document, or the server's error.
@@ -107,12 +107,11 @@ impl Connection {
         for (at, number) in [len, self.request, 0, OP_MSG].into_iter().enumerate() {
             message[at * 4..][..4].copy_from_slice(&number.to_le_bytes());
         }
-        let sent = self.stream.write_all(&message);
-        sent.map_err(|error| ClientError::Down(error_text(&error)))
+        Ok(self.stream.write_all(&message).map_err(|error| silence(&error))?)
     }
 
     fn receive(&mut self, share: &mut Share<'_>) -> Result<Document, ClientError> {
-        let not_mongo = || ClientError::Down(NO_MONGO.to_owned());
+        let not_mongo = || ClientError::Silent(Silence::foreign(NO_MONGO));
         let mut header = [0; HEADER];
         self.fill(&mut header)?;
         let number =
@@ -123,20 +122,16 @@ impl Connection {
             return Err(not_mongo());
         }
         if len > REPLY {
-            return Err(ClientError::Down("its reply is too long".to_owned()));
+            return Err(ClientError::Command("its reply is too long".to_owned()));
         }
-        share.grow(len).map_err(ClientError::Down)?;
+        share.grow(len).map_err(ClientError::Command)?;
         let mut body = vec![0; len - HEADER];
         self.fill(&mut body)?;
-        document(&body, share).map_err(ClientError::Down)
+        document(&body, share)
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), ClientError> {
-        let filled = self.stream.read_exact(buffer);
-        filled.map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => ClientError::Down("it closed the connection".to_owned()),
-            _ => ClientError::Down(error_text(&error)),
-        })
+        Ok(self.stream.read_exact(buffer).map_err(|error| silence(&error))?)
     }
 }
 
@@ -144,13 +139,14 @@ const NO_MONGO: &str = "it does not speak MongoDB's protocol";
 
 /// The document in a message after its header: flags, then one section of kind 0, for what is asked for with one
 /// document is answered with one.
-pub(crate) fn document(body: &[u8], share: &mut Share<'_>) -> Result<Document, String> {
+pub(crate) fn document(body: &[u8], share: &mut Share<'_>) -> Result<Document, ClientError> {
+    let not_mongo = || Silence::foreign(NO_MONGO);
     let Some((0, section)) = body.get(4..).and_then(<[u8]>::split_first) else {
-        return Err(NO_MONGO.to_owned());
+        return Err(not_mongo().into());
     };
-    let raw = RawDocument::from_bytes(section).map_err(|_| NO_MONGO)?;
-    bounds::check(raw, share)?;
-    raw.try_into().map_err(|_| NO_MONGO.to_owned())
+    let raw = RawDocument::from_bytes(section).map_err(|_| not_mongo())?;
+    bounds::check(raw, share).map_err(ClientError::Command)?;
+    Ok(raw.try_into().map_err(|_| not_mongo())?)
 }
 
 /// What a server says in the course of a login.

@@ -3,9 +3,9 @@
 use bson::spec::BinarySubtype;
 use bson::{Binary, Document, Timestamp};
 use protocol::facts::{Bson, Fields, MongoCommand, MongoError};
+use secrets::Secrets;
 
 use super::error::ClientError;
-use crate::secrets::Secrets;
 
 /// Bytes as a value.
 pub(super) fn bytes(bytes: Vec<u8>) -> bson::Bson {

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use protocol::facts::{Call, ErlangFact, ErlangQuery, Term};
+use protocol::facts::{Call, ErlangFact, ErlangQuery, Silence, SilenceKind, Term};
 use tempfile::TempDir;
 
 use crate::Client;
@@ -150,7 +150,11 @@ fn a_wrong_cookie_is_denied_and_a_missing_node_is_down() {
         ..node.query(call())
     };
     let down = client.ask(&query).unwrap();
-    assert_eq!(down, ErlangFact::Down("epmd has no node nobody".into()));
+    let no_node = Silence {
+        kind: SilenceKind::Refused,
+        words: "epmd has no node nobody".into(),
+    };
+    assert_eq!(down, ErlangFact::Down(no_node));
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn why(answer: &Result<Fact, protocol::FactError>) -> String {
             | Fact::Mongo(MongoFact::Down(why))
             | Fact::Words(WordsFact::Down(why))
             | Fact::Http(HttpFact::Down(why)),
-        ) => why.clone(),
+        ) => why.words.clone(),
         other => panic!("{other:?}"),
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use protocol::facts::{RespCommand, RespFact, RespQuery, RespValue};
+use protocol::facts::{RespCommand, RespFact, RespQuery, RespValue, Silence};
 use protocol::{Operation, Text};
 use tempfile::TempDir;
 use types::SecretId;
@@ -152,15 +152,15 @@ fn a_server_that_is_down_says_why() {
         password: None,
         commands: vec![RespCommand::new(["PING"])],
     };
-    assert_eq!(
-        client.ask(&query).unwrap(),
-        RespFact::Down("connection refused".to_owned())
-    );
+    assert_eq!(client.ask(&query).unwrap(), RespFact::Down(Silence::refused()));
     // One that accepts and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let fact = client.ask(&RespQuery { port, ..query }).unwrap();
-    assert_eq!(fact, RespFact::Down("it did not answer in time".to_owned()));
+    assert_eq!(
+        fact,
+        RespFact::Down(Silence::no_answer("it did not answer in time"))
+    );
 }
 
 #[test]

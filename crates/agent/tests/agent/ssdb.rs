@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::facts::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReach, SsdbReply};
+use protocol::facts::{Silence, SsdbCommand, SsdbFact, SsdbQuery, SsdbReach, SsdbReply};
 use protocol::{Operation, Text};
 
 use crate::Client;
@@ -155,7 +155,7 @@ fn a_wrong_or_missing_password_is_denied_and_none_set_is_told() {
             replies: Vec::new()
         }
     );
-    assert!(matches!(ask(1, None), SsdbFact::Down(why) if why == "connection refused"));
+    assert!(matches!(ask(1, None), SsdbFact::Down(why) if why == Silence::refused()));
 }
 
 #[test]

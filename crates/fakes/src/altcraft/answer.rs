@@ -1,6 +1,6 @@
 //! What the agents answer.
 
-use protocol::facts::{LogFact, LogQuery, TcpFact};
+use protocol::facts::{LogFact, LogQuery, Silence, TcpFact};
 use protocol::{Fact, FactQuery, Text};
 use regex_lite::Regex;
 
@@ -30,7 +30,7 @@ impl Cluster {
                 Fact::Tcp(if is_there && open.any(listens) {
                     TcpFact::Open
                 } else {
-                    TcpFact::Closed("connection refused".to_owned())
+                    TcpFact::Closed(Silence::refused())
                 })
             }
             _ => return None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, HttpRequest};
+use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, HttpRequest, Silence};
 use protocol::{ActionError, Encoding, Text};
 
 use super::cluster::{Cluster, Ddl, failed, unheard};
@@ -27,7 +27,7 @@ impl Cluster {
         let node = &self.nodes[at];
         let server = node.server.as_ref().filter(|server| server.is_ready);
         let Some(server) = server.filter(|server| listens(server)) else {
-            return Some(HttpFact::Down("connection refused".to_owned()));
+            return Some(HttpFact::Down(Silence::refused()));
         };
         let (user, given) = match &endpoint.account {
             Some(account) => (account.user.as_str(), account.password.as_ref()),
@@ -126,7 +126,7 @@ impl Cluster {
     ) -> Result<(), ActionError> {
         match self.refuses(at, endpoint) {
             Some(HttpFact::Reply { body, .. }) => return Err(failed(body.as_str())),
-            Some(HttpFact::Down(why)) => return Err(failed(why)),
+            Some(HttpFact::Down(silence)) => return Err(failed(silence.words)),
             None => {}
         }
         let sql = request.body.as_str();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use protocol::Text;
-use protocol::facts::{WordsFact, WordsQuery};
+use protocol::facts::{Silence, WordsFact, WordsQuery};
 
 use super::cluster::Cluster;
 use super::node::Node;
@@ -22,7 +22,7 @@ impl Cluster {
             .member()
             .filter(|(process, is_zookeeper)| process.is_ready && is_asked(*is_zookeeper));
         let Some((_, is_zookeeper)) = member else {
-            return WordsFact::Down("connection refused".to_owned());
+            return WordsFact::Down(Silence::refused());
         };
         let reply = |word: &String| {
             if !node.role.serves() {

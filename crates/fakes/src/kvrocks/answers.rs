@@ -1,6 +1,6 @@
 //! How the world answers the agent's queries.
 
-use protocol::facts::{FileFact, FileKind, FileMeta, RespCommand, RespFact, RespQuery, RespValue};
+use protocol::facts::{FileFact, FileKind, FileMeta, RespCommand, RespFact, RespQuery, RespValue, Silence};
 use protocol::{Fact, FactError, FactQuery, Text};
 use types::HostName;
 
@@ -73,7 +73,7 @@ impl Cluster {
     fn talk(&self, from: usize, query: &RespQuery) -> RespFact {
         let at = self.at(&query.address).unwrap_or(from);
         if !self.reaches(from, at) {
-            return RespFact::Down("connection timed out".to_owned());
+            return RespFact::Down(Silence::no_answer("connection timed out"));
         }
         if let Some(sentinel) = self.sentinel(at).filter(|sentinel| sentinel.port == query.port) {
             if let Some(shuns) = &sentinel.shuns {
@@ -91,7 +91,7 @@ impl Cluster {
             .server(at)
             .filter(|server| server.port == query.port && server.listens_at(&query.address));
         let Some(server) = server else {
-            return RespFact::Down("connection refused".to_owned());
+            return RespFact::Down(Silence::refused());
         };
         if let Some(shuns) = &server.shuns {
             return shuns.clone();

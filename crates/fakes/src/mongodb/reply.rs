@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::facts::{Bson, Login, MongoCommand, MongoError, MongoFact, MongoQuery};
+use protocol::facts::{Bson, Login, MongoCommand, MongoError, MongoFact, MongoQuery, Silence};
 
 use super::node::{Node, Process};
 use super::set::Set;
@@ -27,7 +27,7 @@ impl Set {
             .server(self.now_us)
             .filter(|server| server.port == query.port);
         let Some(process) = server else {
-            return MongoFact::Down("connection refused".to_owned());
+            return MongoFact::Down(Silence::refused());
         };
         let login = match &query.user {
             None => Login::Nobody,

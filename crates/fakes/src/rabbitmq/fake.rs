@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use protocol::facts::ErlangFact;
+use protocol::facts::{ErlangFact, Silence, SilenceKind};
 use protocol::{ActionError, Fact, FactError, FactQuery, Operation};
 use types::HostName;
 
@@ -54,7 +54,10 @@ impl FakeCluster for Hosts {
             FactQuery::Erlang(query) => {
                 let is_here = node.is_alive() && query.node == name_of(host);
                 Fact::Erlang(if !is_here {
-                    ErlangFact::Down(format!("epmd knows no {}", query.node))
+                    ErlangFact::Down(Silence {
+                        kind: SilenceKind::Refused,
+                        words: format!("epmd has no node {}", query.node),
+                    })
                 } else if node.machine.text(COOKIE) != node.cookie {
                     ErlangFact::Denied("the challenge's answer is wrong".to_owned())
                 } else {

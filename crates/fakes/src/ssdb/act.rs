@@ -108,7 +108,8 @@ impl Cluster {
         match self.server(at, address, *port) {
             Ok(found) if found == at => {}
             Ok(_) => panic!("{address} is not {}", self.nodes[at].name),
-            Err(SsdbFact::Down(why) | SsdbFact::Denied(why)) => return Err(failed(why)),
+            Err(SsdbFact::Down(silence)) => return Err(failed(silence.words)),
+            Err(SsdbFact::Denied(why)) => return Err(failed(why)),
             Err(SsdbFact::Replies { .. }) => return Ok(()),
         }
         let last = until.as_ref().map_or(0, |until| until.at_least);

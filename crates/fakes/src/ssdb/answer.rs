@@ -1,6 +1,6 @@
 //! What the agents answer.
 
-use protocol::facts::{SsdbFact, SsdbQuery, SsdbReply, TcpFact};
+use protocol::facts::{Silence, SsdbFact, SsdbQuery, SsdbReply, TcpFact};
 use protocol::{Fact, FactQuery, Text};
 
 use super::server::{Disk, Process};
@@ -16,7 +16,7 @@ impl Cluster {
             }
             FactQuery::Tcp(query) => Fact::Tcp(match self.listener(at, &query.host, query.port) {
                 Ok(_) => TcpFact::Open,
-                Err(why) => TcpFact::Closed(why.to_owned()),
+                Err(silence) => TcpFact::Closed(silence),
             }),
             FactQuery::Ssdb(query) => Fact::Ssdb(self.ask(at, query)),
             _ => return None,
@@ -26,7 +26,7 @@ impl Cluster {
     /// The server that listens at an address, as seen from a host, and why nobody does.
     pub(super) fn server(&self, from: usize, address: &str, port: u16) -> Result<usize, SsdbFact> {
         let at = self.listener(from, address, port);
-        let at = at.map_err(|why| SsdbFact::Down(why.to_owned()))?;
+        let at = at.map_err(SsdbFact::Down)?;
         let auth = self.nodes[at]
             .process
             .as_ref()
@@ -38,24 +38,23 @@ impl Cluster {
     }
 
     /// Who accepts connections at an address, as seen from a host; else what a connection ends with.
-    fn listener(&self, from: usize, address: &str, port: u16) -> Result<usize, &'static str> {
-        let refused = "connection refused";
+    fn listener(&self, from: usize, address: &str, port: u16) -> Result<usize, Silence> {
         let at = match address {
             "127.0.0.1" => from,
-            other => self.find(other).ok_or(refused)?,
+            other => self.find(other).ok_or_else(Silence::refused)?,
         };
         if !self.reaches(from, at) {
-            return Err("timed out");
+            return Err(Silence::no_answer("timed out"));
         }
         let process = self.nodes[at].process.as_ref().filter(|_| self.answers(at));
-        let process = process.ok_or(refused)?;
+        let process = process.ok_or_else(Silence::refused)?;
         let listens = process.ip == "0.0.0.0"
             || process.ip == address
             || self.nodes[at].name.as_str() == address && process.ip == self.nodes[at].address;
         if listens && process.port == port.to_string() {
             Ok(at)
         } else {
-            Err(refused)
+            Err(Silence::refused())
         }
     }
 
@@ -66,7 +65,7 @@ impl Cluster {
         };
         let node = &self.nodes[at];
         let (Some(process), Some(disk)) = (&node.process, &node.disk) else {
-            return SsdbFact::Down("connection refused".to_owned());
+            return SsdbFact::Down(Silence::refused());
         };
         let replies = query.commands.iter().map(|command| {
             let words: Vec<&str> = command.args.iter().map(Text::as_str).collect();

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use types::SecretId;
 
+use super::Silence;
+
 /// Calls functions that change nothing on a node that runs on this host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ErlangQuery {
@@ -59,8 +61,8 @@ impl Call {
 /// What the node answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErlangFact {
-    /// epmd knows no such node, or it does not answer; and why.
-    Down(String),
+    /// No answer, and why. It is refused as well where epmd does not run or knows no such node.
+    Down(Silence),
     /// The node runs, and does not accept the cookie of the file: it was started with another one.
     Denied(String),
     /// A result for each call, in order; the error is what `rpc:call` said, e.g. `{badrpc,...}`.

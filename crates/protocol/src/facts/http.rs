@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use types::SecretId;
 
+use super::Silence;
 use crate::Text;
 
 /// Sends one request that changes nothing.
@@ -89,8 +90,8 @@ impl HttpRequest {
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HttpFact {
-    /// No connection, or no answer that is HTTP; and why.
-    Down(String),
+    /// No answer that is HTTP, and why.
+    Down(Silence),
     /// An answer, whatever its status.
     Reply {
         /// The status code.

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use types::SecretId;
 
+use super::Silence;
 use crate::Text;
 
 /// Connects, authenticates where a user is named, and sends commands that change nothing, in order.
@@ -84,8 +85,8 @@ impl MongoCommand {
 /// What the server answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MongoFact {
-    /// No connection, and why.
-    Down(String),
+    /// No answer, and why.
+    Down(Silence),
     /// The server refused the user, and nobody was to go on in their place.
     Denied(MongoError),
     /// A reply for each command.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Silence;
+
 /// In place of an address: the host itself, at whatever addresses of it somebody listens on the port.
 pub const THIS_HOST: &str = "*";
 
@@ -34,5 +36,5 @@ pub enum TcpFact {
     /// The port accepts connections.
     Open,
     /// The port does not, and why, e.g. `connection refused`.
-    Closed(String),
+    Closed(Silence),
 }

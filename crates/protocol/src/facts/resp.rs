@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use types::SecretId;
 
+use super::Silence;
 use crate::Text;
 
 /// Connects, authenticates where a password is named, and sends commands that change nothing, in order.
@@ -54,8 +55,8 @@ impl RespCommand {
 /// What the server answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RespFact {
-    /// No connection, and why.
-    Down(String),
+    /// No answer, and why.
+    Down(Silence),
     /// The server refused the password, or asks for one where none was named; with its words.
     Denied(String),
     /// A reply for each command.

@@ -7,8 +7,8 @@ use types::SecretId;
 
 use super::{
     Bson, CandidateFact, CommandFact, ErlangFact, FileFact, FileMeta, HttpFact, LogFact, Login, MongoError,
-    MongoFact, OsFact, PackageFact, ResolveFact, RespFact, RespValue, SsdbFact, SsdbReply, TcpFact, Term,
-    UnitFact, WordsFact,
+    MongoFact, OsFact, PackageFact, ResolveFact, RespFact, RespValue, Silence, SsdbFact, SsdbReply, TcpFact,
+    Term, UnitFact, WordsFact,
 };
 use crate::{Fact, Text};
 
@@ -76,12 +76,15 @@ macro_rules! walk {
                             self.plain([address]);
                         }
                     }
-                    Fact::Tcp(TcpFact::Closed(why))
-                    | Fact::Resp(RespFact::Down(why) | RespFact::Denied(why))
-                    | Fact::Ssdb(SsdbFact::Down(why) | SsdbFact::Denied(why))
-                    | Fact::Erlang(ErlangFact::Down(why) | ErlangFact::Denied(why))
-                    | Fact::Http(HttpFact::Down(why))
-                    | Fact::Words(WordsFact::Down(why)) => self.said(why),
+                    Fact::Resp(RespFact::Denied(why))
+                    | Fact::Ssdb(SsdbFact::Denied(why))
+                    | Fact::Erlang(ErlangFact::Denied(why)) => self.said(why),
+                    Fact::Tcp(TcpFact::Closed(silence))
+                    | Fact::Resp(RespFact::Down(silence))
+                    | Fact::Ssdb(SsdbFact::Down(silence))
+                    | Fact::Erlang(ErlangFact::Down(silence))
+                    | Fact::Http(HttpFact::Down(silence))
+                    | Fact::Words(WordsFact::Down(silence)) => self.silence(silence),
                     Fact::Command(CommandFact {
                         status: _,
                         stdout,
@@ -214,7 +217,7 @@ macro_rules! walk {
 
             fn mongo(&mut self, fact: &$($mut)? MongoFact) {
                 match fact {
-                    MongoFact::Down(why) => self.said(why),
+                    MongoFact::Down(silence) => self.silence(silence),
                     MongoFact::Denied(error) => self.mongo_error(error),
                     MongoFact::Replies { login, replies } => {
                         match login {
@@ -229,6 +232,10 @@ macro_rules! walk {
                         }
                     }
                 }
+            }
+
+            fn silence(&mut self, Silence { kind: _, words }: &$($mut)? Silence) {
+                self.said(words);
             }
 
             /// The name too is the server's own text.

@@ -48,6 +48,11 @@ impl UnitFact {
         self.active == "active" || self.active == "reloading"
     }
 
+    /// Whether systemd has no process of it, and starts none by itself.
+    pub fn has_ended(&self) -> bool {
+        self.active == "inactive" || self.active == "failed"
+    }
+
     /// Whether it starts at boot.
     pub fn is_enabled(&self) -> bool {
         matches!(

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Silence;
 use crate::Text;
 
 /// Sends words, each over a connection of its own.
@@ -23,8 +24,8 @@ pub struct WordsQuery {
 /// What the server answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WordsFact {
-    /// No connection, and why.
-    Down(String),
+    /// No answer, and why.
+    Down(Silence),
     /// An answer to each word, in their order, without secrets; at most 1 MiB of it.
     Replies(Vec<Text>),
 }

@@ -1,7 +1,7 @@
 //! References are found wherever they stand.
 
 use super::*;
-use crate::facts::{Bson, CommandFact, HttpMethod, LogFact, Login, MongoFact, Query, TcpFact, Term};
+use crate::facts::{Bson, CommandFact, HttpMethod, LogFact, Login, MongoFact, Query, Silence, TcpFact, Term};
 use crate::{FileState, LockHolder};
 
 fn id(name: &str) -> SecretId {
@@ -172,7 +172,7 @@ fn a_fact_refers_to_what_any_string_of_it_names() {
 #[test]
 fn a_fact_whose_brackets_are_no_references_is_an_error() {
     for forged in ["⟪secret:", "secret:a⟫", "⟪⟪secret:a⟫⟫", "⟪other⟫"] {
-        let fact = Fact::Tcp(TcpFact::Closed(forged.to_owned()));
+        let fact = Fact::Tcp(TcpFact::Closed(Silence::foreign(forged)));
         assert!(matches!(fact.secrets(), Err(TextError::Malformed(_))), "{forged}");
     }
 }

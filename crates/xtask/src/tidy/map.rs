@@ -175,8 +175,14 @@ pub(crate) static MAP: &[Crate] = &[
         "the addresses of a host at which something listens on a port",
     ),
     one(
+        "secrets",
+        &["protocol", "types"],
+        Real,
+        "the secrets that an agent was handed: put into what it writes, taken out of what it tells",
+    ),
+    one(
         "agent",
-        &["listeners", "protocol", "sealing", "types"],
+        &["listeners", "protocol", "sealing", "secrets", "types"],
         Real,
         "facts and actions: the only code that touches a host",
     ),

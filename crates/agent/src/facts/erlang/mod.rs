@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use protocol::FactError;
 use protocol::bounds::{Limits, measure};
 use protocol::facts::{ErlangFact, ErlangQuery, Term};
+use secrets::Secrets;
 use zeroize::Zeroizing;
 
 use self::node::{Node, NodeError};
 use crate::bounds::Share;
 use crate::facts::answer::unknown;
-use crate::secrets::Secrets;
 use crate::tree::Place;
 
 /// How long all calls of a query may take. A node ticks every 15 seconds and gives up on a silent peer after 60.
@@ -31,7 +31,7 @@ pub(super) fn observe(
 ) -> Result<ErlangFact, FactError> {
     match ask(secrets, query, share) {
         Ok(fact) => Ok(fact),
-        Err(NodeError::Down(why)) => Ok(ErlangFact::Down(why)),
+        Err(NodeError::Silent(silence)) => Ok(ErlangFact::Down(silence)),
         Err(NodeError::Denied(why)) => Ok(ErlangFact::Denied(why)),
         Err(error @ NodeError::Failed(_)) => Err(unknown(format!("{}: {error}", query.node))),
     }

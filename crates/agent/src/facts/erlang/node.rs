@@ -18,10 +18,12 @@ use erl_dist::node::{Creation, LocalNode, NodeName};
 use erl_dist::term::{Atom, List, Pid, Term, Tuple};
 use futures::executor::block_on;
 use futures::io::AllowStdIo;
+use protocol::facts::{Silence, SilenceKind};
 use thiserror::Error;
 
 use super::scan::scan;
 use crate::bounds::{REPLY, Share};
+use crate::client::silence;
 use crate::error_text::error_text;
 use crate::resolver::addresses;
 
@@ -32,9 +34,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// Why a node did not answer.
 #[derive(Debug, Error)]
 pub(super) enum NodeError {
-    /// The node does not run.
+    /// No connection, or none any more.
     #[error("{0}")]
-    Down(String),
+    Silent(Silence),
     /// The node does not accept our cookie.
     #[error("{0}")]
     Denied(String),
@@ -56,11 +58,14 @@ pub(super) struct Node {
 pub(super) fn find(node: &str, until: Instant) -> Result<SocketAddr, NodeError> {
     let name = parse(node)?;
     let epmd = Stream::connect(SocketAddr::new(LOOPBACK, DEFAULT_EPMD_PORT), until)
-        .map_err(|error| NodeError::Down(format!("epmd: {}", error_text(&error))))?;
+        .map_err(|error| silent("epmd", silence(&error)))?;
     let entry = block_on(EpmdClient::new(AllowStdIo::new(epmd)).get_node(name.name()))
         .map_err(|error| NodeError::Failed(format!("epmd: {error}")))?;
     match entry {
-        None => Err(NodeError::Down(format!("epmd has no node {}", name.name()))),
+        None => Err(NodeError::Silent(Silence {
+            kind: SilenceKind::Refused,
+            words: format!("epmd has no node {}", name.name()),
+        })),
         Some(entry) if entry.highest_version < VERSION => {
             let why = "it is older than Erlang/OTP 23, and does not speak this version of the protocol";
             Err(NodeError::Failed(why.to_owned()))
@@ -178,7 +183,7 @@ fn receive(stream: &mut impl Read, share: &mut Share<'_>) -> Result<Vec<u8>, Nod
 
 fn lost(error: &io::Error) -> NodeError {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => NodeError::Down("it closed the connection".to_owned()),
+        io::ErrorKind::UnexpectedEof => NodeError::Silent(silence(error)),
         _ => NodeError::Failed(error_text(error)),
     }
 }
@@ -190,14 +195,25 @@ fn parse(node: &str) -> Result<NodeName, NodeError> {
 
 /// The loopback address first; a node may listen only on the address that its name stands for.
 fn open(name: &NodeName, address: SocketAddr, until: Instant) -> Result<Stream, NodeError> {
-    let first = match Stream::connect(address, until) {
+    let mut why = match Stream::connect(address, until) {
         Ok(stream) => return Ok(stream),
-        Err(error) => error,
+        Err(error) => silence(&error),
     };
-    addresses(name.host())
-        .into_iter()
-        .find_map(|own| Stream::connect(SocketAddr::new(own, address.port()), until).ok())
-        .ok_or_else(|| NodeError::Down(format!("port {}: {}", address.port(), error_text(&first))))
+    for own in addresses(name.host()) {
+        match Stream::connect(SocketAddr::new(own, address.port()), until) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if silence(&error).kind > why.kind => why = silence(&error),
+            Err(_) => {}
+        }
+    }
+    Err(silent(&format!("port {}", address.port()), why))
+}
+
+fn silent(at: &str, Silence { kind, words }: Silence) -> NodeError {
+    NodeError::Silent(Silence {
+        kind,
+        words: format!("{at}: {words}"),
+    })
 }
 
 /// Why the second part of the handshake failed. A node that does not take the cookie closes the connection without a word.

@@ -2,8 +2,7 @@
 
 use erl_dist::term::{self as erl, Atom, Binary, List};
 use protocol::facts::{Call, Term};
-
-use crate::secrets::Secrets;
+use secrets::Secrets;
 
 /// A call's parts as Erlang terms.
 pub(super) fn call(secrets: &Secrets, call: &Call) -> Result<(Atom, Atom, List), String> {

@@ -39,7 +39,7 @@ impl<'a> Run<'a> {
             complaint: last(1).find_map(|line| log_line::complaint(line.as_str())),
             port: match facts.get(host, &queries::port(process, host)) {
                 Ok(TcpFact::Open) => Probe::Up(()),
-                Ok(TcpFact::Closed(why)) => Probe::Down(why.clone()),
+                Ok(TcpFact::Closed(silence)) => Probe::silent(&unit, silence),
                 Err(unknown) => Probe::Unknown(unknown.to_string()),
             },
             unit,

@@ -8,7 +8,7 @@ mod rolling;
 mod settings;
 
 use plan::Facts;
-use protocol::facts::{FileFact, FileKind, FileMeta, LogFact, TcpFact, UnitFact};
+use protocol::facts::{FileFact, FileKind, FileMeta, LogFact, Silence, TcpFact, UnitFact};
 use protocol::{Fact, FactQuery, Text};
 use types::HostName;
 
@@ -199,7 +199,7 @@ fn answer(name: &HostName, host: &Host, query: &FactQuery) -> Fact {
             let at = usize::from(query.port == 7962);
             Fact::Tcp(match host.runs[at] {
                 Some(_) => TcpFact::Open,
-                None => TcpFact::Closed("connection refused".into()),
+                None => TcpFact::Closed(Silence::refused()),
             })
         }
         FactQuery::Log(query) => {

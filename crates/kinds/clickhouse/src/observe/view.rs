@@ -71,7 +71,7 @@ impl<'a> View<'a> {
     pub(crate) fn new(settings: &'a Settings, facts: &'a Facts) -> Self {
         let observe = |host| {
             let unit = facts.get(host, &UnitQuery::new(&settings.unit));
-            let server = server::probe(settings, host, unit.as_ref().copied(), facts);
+            let server = server::probe(settings, host, &unit, facts);
             let merged = merged::merged(settings, host, facts);
             let is_keeper_elsewhere = merged::keeper_elsewhere(settings, merged.as_ref()).is_some();
             Member {

@@ -10,7 +10,7 @@ use protocol::UnitVerb;
 use types::HostName;
 
 use crate::checks;
-use crate::observe::server::replies::{Live, Replica, is_over};
+use crate::observe::server::replies::{Live, Replica};
 use crate::observe::view::View;
 use crate::rules::coordination::interim_membership;
 use crate::rules::coordination::quorum::Quorum;
@@ -85,7 +85,7 @@ fn stops(plan: &StepPlan, host: &HostName, unit: &str) -> bool {
 
 fn stop_server(view: &View<'_>, former: &FormerMember<'_>, cx: &Cx<'_>) -> Result<Task, Box<Refusal>> {
     let (settings, host) = (view.settings, former.member.host);
-    let is_up = former.member.unit.as_ref().is_ok_and(|unit| !is_over(unit));
+    let is_up = former.member.unit.as_ref().is_ok_and(|unit| !unit.has_ended());
     let missing = only_there(view, former.member).filter(|_| is_up);
     let is_proven = is_up && missing.is_none();
     if let Some(why) = missing.filter(|_| !cx.is_allowed(CONSENT, host)) {

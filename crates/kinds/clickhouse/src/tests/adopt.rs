@@ -1,7 +1,7 @@
 //! Clusters that were made by hand: what their servers do not tell us is in use, and nothing of it restarts at once.
 
 use protocol::UnitVerb;
-use protocol::facts::{HttpFact, WordsFact};
+use protocol::facts::{HttpFact, Silence, WordsFact};
 use protocol::{Fact, FactQuery};
 
 use super::*;
@@ -119,8 +119,8 @@ fn silent(service: &dyn Service, cluster: &Cluster, is_it: impl Fn(&FactQuery) -
     cases::answer_all(service, |host, query| {
         if is_it(query) {
             return Some(match query {
-                FactQuery::Http(_) => Fact::Http(HttpFact::Down("connection refused".to_owned())),
-                _ => Fact::Words(WordsFact::Down("connection refused".to_owned())),
+                FactQuery::Http(_) => Fact::Http(HttpFact::Down(Silence::refused())),
+                _ => Fact::Words(WordsFact::Down(Silence::refused())),
             });
         }
         cluster.answer(host, query)?.ok()
@@ -176,9 +176,7 @@ fn a_cluster_is_not_formed_around_a_server_that_tells_nothing() {
         cluster.restart(host, SERVER);
     }
     let facts = cases::answer_all(&*service, |host, query| match query {
-        FactQuery::Http(_) if host.as_str() == "db2" => {
-            Some(Fact::Http(HttpFact::Down("connection refused".to_owned())))
-        }
+        FactQuery::Http(_) if host.as_str() == "db2" => Some(Fact::Http(HttpFact::Down(Silence::refused()))),
         _ => cluster.answer(host, query)?.ok(),
     });
     let found = cases::plan_steps(&*service, &STEPS, &facts);

@@ -74,7 +74,7 @@ impl OnHost for WaitFor {
             Condition::Tcp(query) => {
                 let not_yet = match cx.facts.get(host, query)? {
                     TcpFact::Open => None,
-                    TcpFact::Closed(why) => Some(why.clone()),
+                    TcpFact::Closed(silence) => Some(silence.to_string()),
                 };
                 (checks::tcp(host, query, self.limit_ms), not_yet)
             }

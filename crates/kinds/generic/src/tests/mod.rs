@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::{Findings, Inventory, Playbook};
 use plan::{Facts, HostFacts};
 use protocol::facts::{
-    CommandFact, FileFact, FileKind, FileMeta, PackageFact, ResolveFact, TcpFact, UnitFact,
+    CommandFact, FileFact, FileKind, FileMeta, PackageFact, ResolveFact, Silence, TcpFact, UnitFact,
 };
 use protocol::{Fact, FactQuery, FileState, Operation, Text, UnitVerb};
 use types::{Diagnostic, HostName, Sources};
@@ -199,7 +199,7 @@ impl World {
             FactQuery::Tcp(query) => Fact::Tcp(if self.ports.contains(&query.port) {
                 TcpFact::Open
             } else {
-                TcpFact::Closed("connection refused".to_owned())
+                TcpFact::Closed(Silence::refused())
             }),
             FactQuery::Resolve(query) => Fact::Resolve(ResolveFact {
                 addresses: self.names.get(&query.name).cloned().unwrap_or_default(),

@@ -9,7 +9,6 @@ use super::addresses::{addresses, is_loopback};
 use super::engine::{Endpoint, Engine};
 use super::queries;
 use super::sentinel::Sentinel;
-use super::silence::silent;
 use crate::settings::Settings;
 use formats::directives::{Directives, unquoted};
 use kit::{Probe, is_newer};
@@ -151,7 +150,7 @@ impl<'a> Member<'a> {
                     };
                 }
                 Ok(RespFact::Denied(words)) => return Probe::Denied(words.clone()),
-                Ok(RespFact::Down(words)) => silent(&self.unit, words),
+                Ok(RespFact::Down(silence)) => Probe::silent(&self.unit, silence),
                 Err(unknown) => Probe::Unknown(unknown.to_string()),
             };
             first.get_or_insert(found);

@@ -5,7 +5,6 @@ mod engine;
 mod member;
 pub(crate) mod queries;
 mod sentinel;
-mod silence;
 mod view;
 
 pub(crate) use addresses::is_loopback;

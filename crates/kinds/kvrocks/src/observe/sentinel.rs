@@ -9,7 +9,6 @@ use types::HostName;
 
 use super::engine::Endpoint;
 use super::queries;
-use super::silence::silent;
 use crate::settings::Settings;
 use kit::Probe;
 
@@ -43,7 +42,7 @@ impl Sentinel {
         let replies = match facts.get(host, &queries::sentinel(settings)) {
             Ok(RespFact::Replies { replies, .. }) => replies,
             Ok(RespFact::Denied(words)) => return Probe::Denied(words.clone()),
-            Ok(RespFact::Down(words)) => return silent(unit, words),
+            Ok(RespFact::Down(silence)) => return Probe::silent(unit, silence),
             Err(unknown) => return Probe::Unknown(unknown.to_string()),
         };
         // One that does not know the question (SENTINEL REPLICAS came with Redis 5.0) knows replicas all the same.

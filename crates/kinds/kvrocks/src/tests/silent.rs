@@ -1,7 +1,7 @@
 //! Members that run and do not answer us: they are in use, and of what they hold nothing is known.
 
 use plan::Facts;
-use protocol::facts::{RespFact, RespValue};
+use protocol::facts::{RespFact, RespValue, Silence};
 use protocol::{Fact, FactQuery};
 
 use super::{by_hand, inventory, packaged, plan, service, shown};
@@ -14,7 +14,7 @@ const MEMBERS: [&str; 3] = ["db1", "db2", "db3"];
 
 /// What the agent meets at a server that requires TLS.
 fn foreign() -> RespFact {
-    RespFact::Down("it closed the connection".to_owned())
+    RespFact::Down(Silence::foreign("it closed the connection"))
 }
 
 fn silence_engine(fake: &mut Cluster, name: &str) {

@@ -47,16 +47,17 @@ impl<'a> Member<'a> {
             _ => None,
         };
         let is_other = |path: &str| path.trim_end_matches('/') != settings.data_dir.trim_end_matches('/');
+        let unit = facts.get(host, &UnitQuery::new(&settings.unit));
         Self {
             host,
             unreachable: facts.unreachable(host),
-            unit: facts.get(host, &UnitQuery::new(&settings.unit)),
             stores_elsewhere: data_dir.is_some_and(is_other),
             conf_file,
             conf,
             wired_tiger: facts.get(host, &queries::wired_tiger(settings)),
             keyfile: keyfile.map(|file| facts.get(host, &queries::keyfile(file))),
-            server: Server::probe(settings, host, facts),
+            server: Server::probe(settings, host, &unit, facts),
+            unit,
             installed: installed(host, facts),
             lock: facts.get(host, &queries::lock(settings)),
         }
@@ -84,8 +85,7 @@ impl<'a> Member<'a> {
 
     /// Whether systemd has no process of it, and starts none by itself.
     pub(crate) fn has_ended(&self) -> bool {
-        let is_over = |unit: &&UnitFact| ["inactive", "failed"].contains(&unit.active.as_str());
-        self.unit.as_ref().is_ok_and(is_over)
+        self.unit.as_ref().is_ok_and(|unit| unit.has_ended())
     }
 
     /// Whether the server never ran where the inventory says that its data are: then it is in no set, and holds nothing.

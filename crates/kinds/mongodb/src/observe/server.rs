@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use formats::replset::SetConfig;
 use kit::Probe;
-use plan::Facts;
-use protocol::facts::{Bson, Login, MongoError, MongoFact, MongoUser};
+use plan::{Facts, Unknown};
+use protocol::facts::{Bson, Login, MongoError, MongoFact, MongoUser, UnitFact};
 use types::HostName;
 
 use super::queries::{self, QUESTIONS, Question};
@@ -84,7 +84,12 @@ const REMOVED: i32 = 93;
 
 impl Server {
     /// Asks on each port where the server may listen: the first answer counts.
-    pub(crate) fn probe(settings: &Settings, host: &HostName, facts: &Facts) -> Probe<Self, MongoError> {
+    pub(crate) fn probe(
+        settings: &Settings,
+        host: &HostName,
+        unit: &Result<&UnitFact, Unknown>,
+        facts: &Facts,
+    ) -> Probe<Self, MongoError> {
         let mut first = None;
         for port in queries::ports(settings) {
             let probe = match facts.get(host, &queries::server(settings, port)) {
@@ -92,7 +97,7 @@ impl Server {
                     return Probe::Up(Self::read(settings, port, login, &Replies(replies)));
                 }
                 Ok(MongoFact::Denied(error)) => return Probe::Denied(error.clone()),
-                Ok(MongoFact::Down(why)) => Probe::Down(why.clone()),
+                Ok(MongoFact::Down(silence)) => Probe::silent(unit, silence),
                 Err(unknown) => Probe::Unknown(unknown.to_string()),
             };
             first.get_or_insert(probe);

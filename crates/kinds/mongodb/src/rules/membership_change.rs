@@ -59,7 +59,9 @@ pub(crate) fn membership_change<'v>(
     let from = server.config.clone().map_or_else(hidden, Ok)?;
     // One that may have been set is not set again to something else; without any, the server refuses the arbiter. Where
     // there is no user yet, nobody set one.
-    let has_write_concern = server.has_write_concern.unwrap_or(!server.has_localhost_exception);
+    let has_write_concern = server
+        .has_write_concern
+        .unwrap_or(!server.has_localhost_exception);
     let changes = changes(view, &from, has_write_concern, cx);
     let last = changes.iter().rev().find_map(|change| match change {
         Change::Reconfig(reconfig) => Some(&reconfig.to),

@@ -2,7 +2,7 @@
 
 use formats::replset::SetConfig;
 use kit::Probe;
-use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query};
+use protocol::facts::{Bson, Login, MongoCommand, MongoFact, Query, Silence};
 use protocol::{Fact, Precondition};
 use types::HostName;
 
@@ -49,16 +49,16 @@ pub(crate) fn is_in_no_set(settings: &Settings, host: &HostName) -> Precondition
     }
 }
 
-/// A server that runs and does not answer still does not: it may only have been starting, and be the primary by now.
+/// A server that was down still is: it may have been started, and be the primary by now.
 pub(crate) fn is_still_down(settings: &Settings, member: &Member<'_>) -> Option<Precondition> {
-    let Probe::Down(why) = &member.server else {
+    if !matches!(member.server, Probe::Down(_)) {
         return None;
-    };
+    }
     let command = MongoCommand::new("hello", 1).only(&["setName"]);
     Some(Precondition {
         what: format!("{} does not answer", member.host),
         query: ask_as_nobody(settings.port, vec![command]).wrap(),
-        fact: Fact::Mongo(MongoFact::Down(why.clone())),
+        fact: Fact::Mongo(MongoFact::Down(Silence::refused())),
     })
 }
 

@@ -83,7 +83,8 @@ pub(crate) fn critical_queues(
 fn results<'f>(view: &View<'f>, host: &HostName, query: &ErlangQuery) -> Result<&'f Results, String> {
     match view.facts.get(host, query) {
         Ok(ErlangFact::Results(results)) => Ok(results),
-        Ok(ErlangFact::Down(why) | ErlangFact::Denied(why)) => Err(format!("{host}: {why}")),
+        Ok(ErlangFact::Down(silence)) => Err(format!("{host}: {silence}")),
+        Ok(ErlangFact::Denied(why)) => Err(format!("{host}: {why}")),
         Err(unknown) => Err(unknown.to_string()),
     }
 }

@@ -10,7 +10,7 @@ use super::broker::{Broker, Told};
 use super::replies::State;
 use super::{calls, queries, replies};
 use crate::settings::{NodeName, Settings};
-use kit::{Members, Process};
+use kit::{Members, Probe, Process};
 
 /// All hosts.
 pub(crate) struct View<'a> {
@@ -172,12 +172,10 @@ fn node(
             });
             return Ok(Node::OtherCookie(told));
         }
-        ErlangFact::Down(why) => {
-            return match unit {
-                Ok(unit) if matches!(unit.active.as_str(), "inactive" | "failed") => {
-                    Ok(Node::Off(on_disk(settings, host, facts)))
-                }
-                _ => Err(why.clone()),
+        ErlangFact::Down(silence) => {
+            return match Probe::<(), ()>::silent(unit, silence) {
+                Probe::Unknown(why) => Err(why),
+                _ => Ok(Node::Off(on_disk(settings, host, facts))),
             };
         }
         ErlangFact::Results(results) => results,

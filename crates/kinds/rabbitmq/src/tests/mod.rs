@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
 use plan::{Facts, HostFacts};
-use protocol::facts::{ErlangFact, FileFact, FileKind, FileMeta, PackageFact, Term, UnitFact};
+use protocol::facts::{ErlangFact, FileFact, FileKind, FileMeta, PackageFact, Silence, Term, UnitFact};
 use protocol::{Fact, FactQuery, Text};
 use types::HostName;
 
@@ -173,7 +173,7 @@ fn answer(host: &Host, query: &FactQuery) -> Fact {
         }),
         FactQuery::File(_) => Fact::File(FileFact::Absent),
         FactQuery::Erlang(_) => Fact::Erlang(match &host.node {
-            Node::Off { .. } => ErlangFact::Down("connection refused".into()),
+            Node::Off { .. } => ErlangFact::Down(Silence::refused()),
             Node::OtherCookie => ErlangFact::Denied("the challenge's answer is wrong".into()),
             Node::Halted(members) => ErlangFact::Results(stopped(members, "3.10.8")),
             Node::Booting(state) => {
@@ -181,7 +181,7 @@ fn answer(host: &Host, query: &FactQuery) -> Fact {
                 results[10] = Ok(Term::atom(*state));
                 ErlangFact::Results(results)
             }
-            Node::Silent => ErlangFact::Down("epmd has no node rabbit".into()),
+            Node::Silent => ErlangFact::Down(Silence::refused()),
             Node::Told(results) => ErlangFact::Results(results.clone()),
             Node::Up(broker) => ErlangFact::Results(results(broker)),
         }),

@@ -161,20 +161,12 @@ fn server(
                 replies,
             }) => return Probe::Up(replies::read(settings, &query.address, *asks_password, replies)),
             Ok(SsdbFact::Denied(why)) => return Probe::Denied(why.clone()),
-            Ok(SsdbFact::Down(why)) => silent(unit, why),
+            Ok(SsdbFact::Down(silence)) => Probe::silent(unit, silence),
             Err(unknown) => Probe::Unknown(unknown.to_string()),
         };
         first.get_or_insert(found);
     }
     first.unwrap_or_else(|| Probe::Unknown("nobody asked".to_owned()))
-}
-
-/// A server that does not answer: it is down where its unit does not run.
-fn silent<T>(unit: &Result<&UnitFact, Unknown>, words: &str) -> Probe<T> {
-    match unit {
-        Ok(unit) if matches!(unit.active.as_str(), "inactive" | "failed") => Probe::Down(words.to_owned()),
-        _ => Probe::Unknown(words.to_owned()),
-    }
 }
 
 /// A path of the file, which is relative to the file's directory.

@@ -1,7 +1,7 @@
 //! Servers that run and do not answer us: they are in use, and of what they hold nothing is known.
 
 use plan::{Facts, HostFacts};
-use protocol::facts::SsdbFact;
+use protocol::facts::{Silence, SsdbFact};
 use protocol::{Fact, FactError, FactQuery};
 use types::HostName;
 
@@ -42,7 +42,7 @@ fn answers(
 fn silenced(service: &dyn Service, cluster: &Cluster, names: &[&str]) -> Facts {
     answers(service, cluster, |at, query| match query {
         FactQuery::Ssdb(_) if names.contains(&at.as_str()) => {
-            Some(Ok(Fact::Ssdb(SsdbFact::Down("connection refused".to_owned()))))
+            Some(Ok(Fact::Ssdb(SsdbFact::Down(Silence::refused()))))
         }
         _ => None,
     })

@@ -5,11 +5,10 @@
 
 use formats::zoo;
 use plan::Facts;
-use protocol::facts::{UnitQuery, WordsFact, WordsQuery};
+use protocol::facts::{Silence, SilenceKind, UnitFact, UnitQuery, WordsFact, WordsQuery};
 use types::HostName;
 
 use super::queries;
-use crate::observe::server::replies::is_over;
 use crate::settings::{Coordination, Settings};
 
 /// A voter of the quorum.
@@ -40,7 +39,7 @@ pub(crate) enum VoterState {
     /// It does not answer, and does not run either.
     Down(String),
     /// It runs, or may run, and does not answer.
-    Silent(String),
+    Silent(Silence),
     /// It could not be asked.
     Unknown(String),
 }
@@ -75,7 +74,8 @@ impl VoterState {
             Self::Follower => "follower".to_owned(),
             Self::Standalone(_) => "it runs alone, not in the quorum".to_owned(),
             Self::Looking => "it runs and sees no majority".to_owned(),
-            Self::Down(why) | Self::Silent(why) | Self::Unknown(why) => why.clone(),
+            Self::Silent(silence) => silence.to_string(),
+            Self::Down(why) | Self::Unknown(why) => why.clone(),
         }
     }
 
@@ -143,11 +143,13 @@ impl Answer {
 pub(crate) fn voter(settings: &Settings, host: &HostName, has_server: bool, facts: &Facts) -> Voter {
     let queries = queries::words(settings);
     let mut best = best(queries.iter().map(|query| answer(host, query, facts)));
-    if let VoterState::Silent(why) = &best.state {
+    if let VoterState::Silent(silence) = &best.state
+        && silence.kind == SilenceKind::Refused
+    {
         let unit = facts.get(host, &UnitQuery::new(settings.quorum_unit()));
-        let is_over = unit.is_ok_and(is_over) || (settings.keeper().is_some() && has_server);
+        let is_over = unit.is_ok_and(UnitFact::has_ended) || (settings.keeper().is_some() && has_server);
         if is_over {
-            best.state = VoterState::Down(why.clone());
+            best.state = VoterState::Down(silence.to_string());
         }
     }
     best.named(host.to_string(), Some(host.clone()))
@@ -173,7 +175,7 @@ fn best(answers: impl Iterator<Item = Answer>) -> Answer {
 fn answer(host: &HostName, query: &WordsQuery, facts: &Facts) -> Answer {
     match facts.get(host, query) {
         Err(unknown) => Answer::none(VoterState::Unknown(unknown.to_string())),
-        Ok(WordsFact::Down(why)) => Answer::none(VoterState::Silent(why.clone())),
+        Ok(WordsFact::Down(silence)) => Answer::none(VoterState::Silent(silence.clone())),
         Ok(WordsFact::Replies(replies)) => {
             let word = |at: usize| replies.get(at).map_or("", |reply| reply.as_str());
             Answer {

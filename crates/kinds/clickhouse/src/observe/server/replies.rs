@@ -92,7 +92,7 @@ impl Replica {
 pub(crate) fn probe(
     settings: &Settings,
     host: &HostName,
-    unit: Result<&UnitFact, &Unknown>,
+    unit: &Result<&UnitFact, Unknown>,
     facts: &Facts,
 ) -> Probe<Live> {
     let mut other = None;
@@ -105,10 +105,7 @@ pub(crate) fn probe(
                 Probe::Unknown(format!("what answers on port {} is not ClickHouse", at.port))
             }
             Ok(HttpFact::Reply { status, body }) => Probe::Denied(error(*status, body.as_str())),
-            Ok(HttpFact::Down(why)) if unit.is_ok_and(is_over) => Probe::Down(why.clone()),
-            Ok(HttpFact::Down(why)) => {
-                Probe::Unknown(format!("its unit runs, and it does not answer: {why}"))
-            }
+            Ok(HttpFact::Down(silence)) => Probe::silent(unit, silence),
             Err(unknown) => return Probe::Unknown(unknown.to_string()),
         };
         // A refusal says more than a port where nobody listens.
@@ -117,11 +114,6 @@ pub(crate) fn probe(
         }
     }
     other.unwrap_or_else(|| Probe::Unknown("it was not asked".to_owned()))
-}
-
-/// Whether a unit has no process, and gets none by itself.
-pub(crate) fn is_over(unit: &UnitFact) -> bool {
-    ["inactive", "failed"].contains(&unit.active.as_str())
 }
 
 /// An error in one line.
@@ -139,7 +131,7 @@ fn body(fact: Result<&HttpFact, Unknown>) -> Result<&str, String> {
     match fact {
         Ok(HttpFact::Reply { status: 200, body }) => Ok(body.as_str()),
         Ok(HttpFact::Reply { status, body }) => Err(error(*status, body.as_str())),
-        Ok(HttpFact::Down(why)) => Err(why.clone()),
+        Ok(HttpFact::Down(silence)) => Err(silence.to_string()),
         Err(unknown) => Err(unknown.to_string()),
     }
 }

@@ -84,7 +84,9 @@ pub(crate) fn member_serves(quorum: &Quorum<'_>, host: &HostName) -> Result<(), 
 /// A host's voter answers.
 pub(crate) fn member_up(quorum: &Quorum<'_>, host: &HostName) -> Result<(), String> {
     match quorum.on(host).map(|voter| &voter.state) {
-        Some(VoterState::Down(why) | VoterState::Silent(why) | VoterState::Unknown(why)) => Err(why.clone()),
+        Some(state @ (VoterState::Down(_) | VoterState::Silent(_) | VoterState::Unknown(_))) => {
+            Err(state.describe())
+        }
         Some(_) => Ok(()),
         None => Err(format!("{host} is no member of the quorum")),
     }

@@ -14,7 +14,7 @@ const SHORTEST: usize = 6;
 
 /// Every secret that is known at one moment. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Secrets {
+pub struct Secrets {
     /// Longest first, so that a secret that contains another is found whole.
     known: Arc<Vec<(SecretId, Secret)>>,
     /// They as they may be found in a text, in each encoding in which they are written otherwise.
@@ -25,7 +25,7 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// These and the ones that were known before; a new value replaces an old one.
-    pub(crate) fn with(&self, more: impl IntoIterator<Item = (SecretId, Secret)>) -> Self {
+    pub fn with(&self, more: impl IntoIterator<Item = (SecretId, Secret)>) -> Self {
         let mut known = Vec::clone(&self.known);
         for (id, secret) in more {
             known.retain(|(old, _)| *old != id);
@@ -58,7 +58,7 @@ impl Secrets {
     }
 
     /// The secret of this name.
-    pub(crate) fn get(&self, id: &SecretId) -> Option<&Secret> {
+    pub fn get(&self, id: &SecretId) -> Option<&Secret> {
         self.known
             .iter()
             .find(|(known, _)| known == id)
@@ -66,23 +66,18 @@ impl Secrets {
     }
 
     /// The bytes that a text stands for.
-    pub(crate) fn reveal(&self, text: &Text, original: &[u8]) -> Result<Zeroizing<Vec<u8>>, TextError> {
+    pub fn reveal(&self, text: &Text, original: &[u8]) -> Result<Zeroizing<Vec<u8>>, TextError> {
         text.reveal(|id| self.get(id), original).map(Zeroizing::new)
     }
 
     /// The text that stands for a file's bytes. The secrets that were asked for win over others of the same value; the
     /// others are concealed too, so that none leaves the host because a query forgot it.
-    pub(crate) fn conceal(
-        &self,
-        bytes: &[u8],
-        wanted: &[Reference],
-        masked: &[Range<usize>],
-    ) -> Option<Text> {
+    pub fn conceal(&self, bytes: &[u8], wanted: &[Reference], masked: &[Range<usize>]) -> Option<Text> {
         Text::conceal(bytes, &self.by_preference(wanted), masked)
     }
 
     /// What a server said as a text: known secrets become references, what is no text is made one.
-    pub(crate) fn conceal_lossy(&self, bytes: &[u8]) -> Text {
+    pub fn conceal_lossy(&self, bytes: &[u8]) -> Text {
         self.conceal(bytes, &[], &[]).unwrap_or_else(|| {
             let text = String::from_utf8_lossy(bytes).replace([OPEN, CLOSE], "?");
             Text::new(self.redact(&text))
@@ -90,7 +85,7 @@ impl Secrets {
     }
 
     /// The name under which a value is known, the wanted names first.
-    pub(crate) fn name_of(&self, value: &[u8], wanted: &[SecretId]) -> Option<&SecretId> {
+    pub fn name_of(&self, value: &[u8], wanted: &[SecretId]) -> Option<&SecretId> {
         let same = |id: &SecretId| {
             self.known
                 .iter()
@@ -100,7 +95,7 @@ impl Secrets {
     }
 
     /// The text with every secret in it replaced by asterisks: for messages, which nobody turns back.
-    pub(crate) fn redact(&self, text: &str) -> String {
+    pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for spelling in self.spellings.iter().map(Secret::expose) {
             if text.contains(spelling) {
@@ -112,7 +107,7 @@ impl Secrets {
 
     /// The length of the longest secret: output that is cut to a limit is read this much further, so that the cut never
     /// leaves the beginning of a secret unrecognised.
-    pub(crate) fn longest(&self) -> usize {
+    pub fn longest(&self) -> usize {
         let longest = |secret: Option<&Secret>| secret.map_or(0, |secret| secret.expose().len());
         let known = self.known.first().map(|(_, secret)| secret);
         longest(known).max(longest(self.spellings.first()))
@@ -132,7 +127,7 @@ impl Secrets {
 }
 
 /// Appends to a buffer that holds secrets. One that grows by itself leaves copies of them in memory.
-pub(crate) fn append(buffer: &mut Zeroizing<Vec<u8>>, more: &[u8]) {
+pub fn append(buffer: &mut Zeroizing<Vec<u8>>, more: &[u8]) {
     let needed = buffer.len().saturating_add(more.len());
     if needed > buffer.capacity() {
         let mut larger = Zeroizing::new(Vec::with_capacity(needed.saturating_mul(2)));
