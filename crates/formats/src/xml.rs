@@ -14,7 +14,7 @@ use thiserror::Error;
 const DEPTH: usize = 64;
 
 /// An element.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Element {
     /// Its name.
     pub name: String,
@@ -52,6 +52,15 @@ impl Element {
             at = at.child(name)?;
         }
         Some(&at.text)
+    }
+
+    /// The same with its elements in an order of their own: two that say the same are equal then. The server makes nothing
+    /// of the order of replicas, nodes or addresses.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.children = self.children.into_iter().map(Self::sorted).collect();
+        self.children.sort_unstable();
+        self
     }
 }
 

@@ -84,6 +84,13 @@ impl Cluster {
             }
         } else if sql.starts_with("SELECT 'version'") {
             self.state(node)
+        } else if sql.starts_with("SELECT database, name, engine_full") {
+            match &node.table {
+                Some(_) => format!(
+                    "default\t{TABLE}\tReplicatedMergeTree(\\'/clickhouse/tables/{{shard}}/{TABLE}\\', \\'{{replica}}\\') ORDER BY id\n"
+                ),
+                None => String::new(),
+            }
         } else if sql.contains("FROM system.tables WHERE database != 'system'") {
             node.local_table.clone().unwrap_or_default()
         } else if sql.starts_with("SELECT total_replicas") {
@@ -135,11 +142,32 @@ impl Cluster {
             Ok(())
         } else if let Some(rest) = sql.strip_prefix("SYSTEM DROP REPLICA '") {
             self.drop_replica(at, rest.split('\'').next().unwrap_or_default())
+        } else if sql.starts_with(&format!("INSERT INTO default.{CHECK_TABLE}")) {
+            self.insert_check(at, &request.path)
         } else if sql.contains(CHECK_TABLE) && sql.contains(" ON CLUSTER ") {
             self.everywhere(at, sql.starts_with("CREATE TABLE"))
         } else {
             unheard(sql)
         }
+    }
+
+    /// A row is acknowledged once as many replicas have it as the request says; one that has no session fetches nothing.
+    fn insert_check(&self, at: usize, path: &str) -> Result<(), ActionError> {
+        let wanted = path
+            .split_once("insert_quorum=")
+            .and_then(|(_, rest)| rest.split('&').next());
+        let wanted: usize = wanted.and_then(|number| number.parse().ok()).unwrap_or(0);
+        let has_it = |other: &usize| {
+            let node = &self.nodes[*other];
+            node.has_check_table && self.has_session(node) && self.are_linked(at, *other)
+        };
+        if (0..self.nodes.len()).filter(has_it).count() >= wanted {
+            return Ok(());
+        }
+        // TOO_FEW_LIVE_REPLICAS
+        Err(failed(
+            "Code: 285, e.displayText() = DB::Exception: Number of alive replicas is less than requested quorum",
+        ))
     }
 
     /// The server drops what is registered of a replica that is not active, and knows no such statement before 20.5.

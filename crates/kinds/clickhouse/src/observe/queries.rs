@@ -40,6 +40,7 @@ fn of_member(settings: &Settings) -> Vec<FactQuery> {
     }
     let at = server::endpoints(settings);
     queries.extend(at.iter().map(|at| server::registered(at).wrap()));
+    queries.extend(at.iter().map(|at| server::engines(at).wrap()));
     queries.extend(live(settings));
     queries
 }

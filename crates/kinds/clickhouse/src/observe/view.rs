@@ -79,9 +79,9 @@ impl<'a> View<'a> {
                 voter: voter::voter(settings, host, server.is_up() && !is_keeper_elsewhere, facts),
                 unit,
                 server,
-                merged,
                 voter_unit: facts.get(host, &UnitQuery::new(settings.quorum_unit())),
-                on_disk: on_disk(settings, host, facts),
+                on_disk: on_disk(settings, host, merged.as_ref(), facts),
+                merged,
                 has_past: has_past(settings, host, facts),
             }
         };

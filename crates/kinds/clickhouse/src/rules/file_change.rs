@@ -23,6 +23,12 @@ pub(crate) enum Stop {
     Numbers(#[from] Conflict),
 }
 
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
 impl Stop {
     /// The tasks, and none where the step `check` refuses them.
     pub(crate) fn unless_refused<T>(planned: Result<T, Self>) -> Result<Option<T>, Unknown> {

@@ -61,7 +61,7 @@ pub(crate) fn server(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> Resul
     let settings = quorum.view.settings;
     let process = server_process(settings, host);
     let unit = cx.facts.get(host, &UnitQuery::new(process.unit))?;
-    let Some(written) = Stop::unless_refused(config_files::tasks(quorum, host))? else {
+    let Some(written) = Stop::unless_refused(config_files::tasks(quorum, host, cx))? else {
         return Ok(None);
     };
     process.need(cx, || {

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) cluster: String,
     /// The only shard's name, as a macro.
     pub(crate) shard: String,
+    /// Macros that the inventory gives single hosts, beside the usual ones or in their place.
+    pub(crate) macros: BTreeMap<HostName, BTreeMap<String, String>>,
     pub(crate) tcp_port: u16,
     pub(crate) http_port: u16,
     /// Where it listens; [`OWN_ADDRESS`] stands for the member's own address.
@@ -97,6 +99,31 @@ impl Settings {
         let at = self.hosts.iter().position(|other| other == host);
         at.and_then(|at| self.addresses.get(at))
             .map_or(host.as_str(), String::as_str)
+    }
+
+    /// The host that a configuration means: it may have its address, or its name with or without the domain.
+    pub(crate) fn canonical(&self, name: &str) -> String {
+        let label = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        let is_numeric = name.parse::<std::net::IpAddr>().is_ok();
+        let is_it = |host: &&HostName| {
+            let is_same_label = || {
+                !is_numeric
+                    && (name.contains('.') != host.as_str().contains('.'))
+                    && label(name) == label(host.as_str())
+            };
+            host.as_str() == name
+                || self.hosts.contains(host) && self.address(host) == name
+                || is_same_label()
+        };
+        let mut all = self.hosts.iter().chain(&self.others);
+        let exact = self
+            .hosts
+            .iter()
+            .chain(&self.others)
+            .find(|host| host.as_str() == name);
+        exact
+            .or_else(|| all.find(is_it))
+            .map_or_else(|| name.to_owned(), HostName::to_string)
     }
 
     /// The voters of the quorum as the inventory has them, in order; none where it is managed elsewhere.

@@ -30,6 +30,7 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         others: cx.inventory.hosts_without(&decl.kind),
         addresses: addresses.collect(),
         shard: word(&reader, "shard", "01"),
+        macros: read_macros(&reader, decl, findings),
         user: word(&reader, "user", "altcraft"),
         tcp_port: reader.port("tcp_port").unwrap_or(9000),
         http_port: reader.port("http_port").unwrap_or(8123),
@@ -76,6 +77,44 @@ fn word(reader: &Reader<'_>, key: &'static str, default: &str) -> String {
         );
     }
     text.to_owned()
+}
+
+/// Macros by host: `macros = { db1 = { replica = "r1" } }`.
+fn read_macros(
+    reader: &Reader<'_>,
+    decl: &ServiceDecl,
+    findings: &Findings,
+) -> BTreeMap<HostName, BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    for entry in reader.table("macros").map_or(&[][..], |table| &table.entries) {
+        let host = decl.hosts.iter().find(|host| host.as_str() == entry.key);
+        let (Some(host), ValueKind::Table(table)) = (host, &entry.value.kind) else {
+            let wrong = Diagnostic::error(format!("macros of {} cannot be read", entry.key));
+            findings.report(wrong.at(
+                entry.key_span,
+                "expected a host of the service, with a table of its macros",
+            ));
+            continue;
+        };
+        let mut macros = BTreeMap::new();
+        for entry in &table.entries {
+            let fits = |text: &str| {
+                let is_sound = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+                !text.is_empty() && text.chars().all(is_sound)
+            };
+            match &entry.value.kind {
+                ValueKind::String(value) if fits(value) && fits(&entry.key) => {
+                    macros.insert(entry.key.clone(), value.clone());
+                }
+                _ => {
+                    let wrong = Diagnostic::error(format!("the macro {} cannot be read", entry.key));
+                    findings.report(wrong.at(entry.key_span, "expected letters, digits, _, - and ."));
+                }
+            }
+        }
+        all.insert(host.clone(), macros);
+    }
+    all
 }
 
 fn read_listen(reader: &Reader<'_>, findings: &Findings) -> Vec<String> {

@@ -10,9 +10,9 @@ use crate::observe::server::queries;
 use crate::observe::view::View;
 use crate::rules::coordination::ids::Ids;
 use crate::rules::coordination::quorum::Quorum;
-use crate::rules::coordination::{interim_membership, lost_quorum};
+use crate::rules::coordination::{interim_membership, lost_quorum, zookeeper_files};
 use crate::rules::file_change::Stop;
-use crate::rules::server::config_xml;
+use crate::rules::server::{config_files, config_xml};
 use crate::rules::{doubt, need};
 use crate::settings::Settings;
 use kit::{Cx, Need, StepPlan};
@@ -36,7 +36,12 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         return plan;
     }
     for host in cx.hosts {
-        if let Err(Stop::Refused(refusal)) = config_xml::root(&view, host) {
+        if let Err(Stop::Refused(refusal)) = config_files::tasks(&quorum, host, cx) {
+            plan.refusals.push(*refusal);
+        }
+        if let Some(zookeeper) = settings.zookeeper().filter(|_| quorum.membership.has(host))
+            && let Err(Stop::Refused(refusal)) = zookeeper_files::tasks(&quorum, zookeeper, host, cx)
+        {
             plan.refusals.push(*refusal);
         }
         plan.refusals.extend(no_keeper(&view, host));

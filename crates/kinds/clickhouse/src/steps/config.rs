@@ -33,7 +33,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let quorum = interim_membership::quorum(&view);
     for host in cx.hosts {
-        let tasks = Stop::unless_refused(config_files::tasks(&quorum, host));
+        let tasks = Stop::unless_refused(config_files::tasks(&quorum, host, cx));
         let tasks = tasks.map(Option::unwrap_or_default);
         match refusal(&view, &quorum, host, tasks.as_deref().unwrap_or_default(), cx) {
             // A user that may log in is what mends a refused login, and the server takes it without a restart.
@@ -57,7 +57,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         .filter(|_| settings.keeper().is_some());
     for host in departing.filter(|host| cx.others.contains(host)) {
         plan.tasks
-            .extend(config_files::keeper_task(&quorum, host).ok().flatten());
+            .extend(config_files::keeper_task(&quorum, host, cx).ok().flatten());
     }
     plan
 }

@@ -13,6 +13,7 @@ use crate::rules::coordination::quorum::Quorum;
 use crate::rules::coordination::zookeeper_files;
 use crate::rules::file_change::{FileChange, Stop};
 use crate::rules::server::config_files;
+use crate::rules::server::own_file::says_the_same;
 use kit::{Cx, Process, Task, hash};
 
 /// The task that writes the voters of the membership into a voter's file; `None` where it has them, or will have. What
@@ -23,7 +24,8 @@ pub(super) fn write(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> Result
         let wanted = config_files::keeper(quorum, host)?;
         let query = config_file(settings, "keeper");
         let (found, was) = latest(host, &query, cx)?;
-        let is_other = found.as_ref() != Some(&wanted);
+        let is_same = |found: &Text| says_the_same(settings, found.as_str(), wanted.as_str());
+        let is_other = !found.as_ref().is_some_and(is_same);
         return Ok(is_other.then(|| {
             let task = task(host, &query, found.unwrap_or_default(), wanted, was, cx);
             task.part("second.keeper")

@@ -7,6 +7,7 @@ mod drift;
 mod fresh;
 mod in_time;
 mod members;
+mod others_settings;
 mod refused;
 mod rejoin;
 mod restart;

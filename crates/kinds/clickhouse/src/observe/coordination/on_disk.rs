@@ -1,5 +1,8 @@
 //! The quorum in a host's files.
 
+use std::collections::BTreeMap;
+
+use formats::xml::Element;
 use formats::{mark, xml, zoo};
 use plan::Facts;
 use protocol::facts::{FileFact, FileQuery};
@@ -12,18 +15,38 @@ use crate::settings::{Coordination, Settings};
 /// The quorum in one host's files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct OnDisk {
-    /// Numbers and names of the voters.
+    /// Numbers and names of the voters, as the inventory names them.
     pub(crate) servers: Vec<(u32, String)>,
-    /// The host's own number, where only that is known.
+    /// Names that the files have for some of them, by those of the inventory: an address, or a name with its domain.
+    spelled: BTreeMap<String, String>,
+    /// The host's own number, where it stands by itself.
     pub(crate) own: Option<u32>,
     /// The highest number that was ever given, where a comment remembers it.
     pub(crate) mark: Option<u32>,
+    /// The file that cannot be read, and why: what it names is not known.
+    pub(crate) unreadable: Option<String>,
 }
 
 impl OnDisk {
     /// Whether they have a voter of that name.
     pub(crate) fn names(&self, name: &str) -> bool {
         self.servers.iter().any(|(_, server)| server == name)
+    }
+
+    /// The name that they have for a voter.
+    pub(crate) fn spelling<'n>(&'n self, name: &'n str) -> &'n str {
+        self.spelled.get(name).map_or(name, String::as_str)
+    }
+
+    fn with_servers(mut self, settings: &Settings, servers: Vec<(u32, String)>) -> Self {
+        for (id, name) in servers {
+            let ours = settings.canonical(&name);
+            if ours != name {
+                self.spelled.insert(ours.clone(), name);
+            }
+            self.servers.push((id, ours));
+        }
+        self
     }
 }
 
@@ -33,13 +56,18 @@ fn text<'f>(host: &HostName, query: &FileQuery, facts: &'f Facts) -> Option<&'f 
 }
 
 /// Reads a host's files. A host that is no member tells only of a quorum that it shares with members.
-pub(crate) fn on_disk(settings: &Settings, host: &HostName, facts: &Facts) -> Option<OnDisk> {
+pub(crate) fn on_disk(
+    settings: &Settings,
+    host: &HostName,
+    merged: Option<&Element>,
+    facts: &Facts,
+) -> Option<OnDisk> {
     let found = match &settings.coordination {
-        Coordination::Keeper(_) => text(host, &config_file(settings, "keeper"), facts).map(seen_in_keeper),
+        Coordination::Keeper(_) => keeper(settings, host, merged, facts),
         Coordination::ZooKeeper(zookeeper) => {
             let config = text(host, &queries::zoo_cfg(zookeeper), facts);
             let myid = text(host, &queries::myid(zookeeper), facts);
-            Some(seen_in_zookeeper(config, myid))
+            Some(seen_in_zookeeper(settings, config, myid))
         }
         Coordination::External(_) => None,
     };
@@ -48,36 +76,55 @@ pub(crate) fn on_disk(settings: &Settings, host: &HostName, facts: &Facts) -> Op
     })
 }
 
-fn seen_in_zookeeper(config: Option<&str>, myid: Option<&str>) -> OnDisk {
+fn seen_in_zookeeper(settings: &Settings, config: Option<&str>, myid: Option<&str>) -> OnDisk {
     let servers = config.map(zoo::servers).unwrap_or_default();
     let own = myid.and_then(|text| text.trim().parse().ok());
-    OnDisk {
+    let seen = OnDisk {
         // Debian's package brings a myid with a sentence in it; a number without members means that they are to come.
         own: own.filter(|_| servers.is_empty()),
-        servers,
         mark: config.and_then(mark::read),
+        ..OnDisk::default()
+    };
+    seen.with_servers(settings, servers)
+}
+
+/// The quorum of Keeper: in our own file, or else in any other of the server's, which it has merged. A file that cannot be
+/// read is none without servers.
+fn keeper(settings: &Settings, host: &HostName, merged: Option<&Element>, facts: &Facts) -> Option<OnDisk> {
+    let query = config_file(settings, "keeper");
+    let fact = facts.get(host, &query).ok()?;
+    let text = fact.text().map(protocol::Text::as_str);
+    let seen = OnDisk {
+        mark: text.and_then(mark::read),
+        ..OnDisk::default()
+    };
+    let has_keeper = |root: &&Element| root.child("keeper_server").is_some();
+    let own = text.map(xml::parse).transpose();
+    match (own.as_ref().map(Option::as_ref), merged.filter(has_keeper)) {
+        (Ok(Some(own)), _) if has_keeper(&own) => Some(seen.with_keeper(settings, own)),
+        (_, Some(merged)) => Some(seen.with_keeper(settings, merged)),
+        (Err(error), None) => Some(OnDisk {
+            unreadable: Some(format!("{} is not XML, {error}", query.path)),
+            ..seen
+        }),
+        (Ok(found), None) => found.map(|_| seen),
     }
 }
 
-/// A file that is no XML is taken for one without servers.
-fn seen_in_keeper(text: &str) -> OnDisk {
-    let mut seen = OnDisk {
-        mark: mark::read(text),
-        ..OnDisk::default()
-    };
-    let Ok(root) = xml::parse(text) else {
-        return seen;
-    };
-    let raft = root
-        .child("keeper_server")
-        .and_then(|server| server.child("raft_configuration"));
-    for server in raft.into_iter().flat_map(|raft| raft.all("server")) {
-        let id = server.text_at(&["id"]).and_then(|id| id.parse().ok());
-        if let (Some(id), Some(host)) = (id, server.text_at(&["hostname"])) {
-            seen.servers.push((id, host.to_owned()));
-        }
+impl OnDisk {
+    fn with_keeper(self, settings: &Settings, root: &Element) -> Self {
+        let keeper = root.child("keeper_server");
+        let id = |element: &Element, key: &str| element.text_at(&[key])?.parse::<u32>().ok();
+        let raft = keeper.and_then(|keeper| keeper.child("raft_configuration"));
+        let servers = raft.into_iter().flat_map(|raft| raft.all("server"));
+        let server = |server: &Element| Some((id(server, "id")?, server.text_at(&["hostname"])?.to_owned()));
+        let servers = servers.filter_map(server).collect();
+        let seen = Self {
+            own: keeper.and_then(|keeper| id(keeper, "server_id")),
+            ..self
+        };
+        seen.with_servers(settings, servers)
     }
-    seen
 }
 
 /// Whether a voter was ever in a quorum, as far as its disk tells.

@@ -152,6 +152,9 @@ pub(crate) fn voter(settings: &Settings, host: &HostName, has_server: bool, fact
             best.state = VoterState::Down(silence.to_string());
         }
     }
+    for (_, name) in best.conf.iter_mut().flat_map(|conf| &mut conf.servers) {
+        *name = settings.canonical(name);
+    }
     best.named(host.to_string(), Some(host.clone()))
 }
 

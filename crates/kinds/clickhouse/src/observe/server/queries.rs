@@ -122,12 +122,21 @@ pub(crate) fn state(settings: &Settings, at: &HttpEndpoint) -> HttpQuery {
     )
 }
 
-/// The replicated tables.
+/// The replicated tables, but for [`CHECK_TABLE`].
 pub(crate) fn replicas(at: &HttpEndpoint) -> HttpQuery {
     select(
         at,
         "SELECT database, table, is_readonly, is_session_expired, total_replicas, active_replicas, absolute_delay, \
-         queue_size, zookeeper_path, replica_name FROM system.replicas ORDER BY database, table FORMAT TabSeparated",
+         queue_size, zookeeper_path, replica_name FROM system.replicas \
+         WHERE NOT (database = 'default' AND table = 'clusterctl_check') ORDER BY database, table FORMAT TabSeparated",
+    )
+}
+
+/// The engines of the replicated tables, with the macros as they were written.
+pub(crate) fn engines(at: &HttpEndpoint) -> HttpQuery {
+    select(
+        at,
+        "SELECT database, name, engine_full FROM system.tables WHERE engine LIKE 'Replicated%' FORMAT TabSeparated",
     )
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Live {
     pub(crate) has_check_table: bool,
     /// Its replicated tables; or its error, such as that its session is over.
     pub(crate) replicas: Result<Vec<Replica>, String>,
+    /// The engines of its replicated tables, by database and name, with the macros as they were written; members are asked.
+    pub(crate) engines: Option<BTreeMap<(String, String), String>>,
     /// Whether it reaches the quorum, or its error.
     pub(crate) session: Result<(), String>,
     /// The rows of replicas that are registered in the quorum: path and name. Older servers do not tell.
@@ -99,7 +101,7 @@ pub(crate) fn probe(
     for at in queries::endpoints(settings) {
         let failed = match facts.get(host, &queries::state(settings, &at)) {
             Ok(HttpFact::Reply { status: 200, body }) if body.as_str().starts_with("version\t") => {
-                return Probe::Up(live(&at, body.as_str(), host, facts));
+                return Probe::Up(live(settings, &at, body.as_str(), host, facts));
             }
             Ok(HttpFact::Reply { status: 200, .. }) => {
                 Probe::Unknown(format!("what answers on port {} is not ClickHouse", at.port))
@@ -136,10 +138,12 @@ fn body(fact: Result<&HttpFact, Unknown>) -> Result<&str, String> {
     }
 }
 
-fn live(at: &HttpEndpoint, state: &str, host: &HostName, facts: &Facts) -> Live {
+fn live(settings: &Settings, at: &HttpEndpoint, state: &str, host: &HostName, facts: &Facts) -> Live {
     let answer = |query: &HttpQuery| body(facts.get(host, query));
     let replicas = answer(&queries::replicas(at));
     let registered = answer(&queries::registered(at)).ok();
+    let engines = answer(&queries::engines(at)).ok().map(rows);
+    let engine = |row: Vec<String>| <[String; 3]>::try_from(row).ok();
     let local_tables = answer(&queries::local_tables(at)).ok();
     let lines = |body: &str| {
         body.lines()
@@ -154,6 +158,12 @@ fn live(at: &HttpEndpoint, state: &str, host: &HostName, facts: &Facts) -> Live 
         macros: BTreeMap::new(),
         has_check_table: false,
         replicas: replicas.map(|body| rows(body).iter().filter_map(|row| replica(row)).collect()),
+        engines: engines.map(|rows| {
+            let engines = rows.into_iter().filter_map(engine);
+            engines
+                .map(|[database, name, engine]| ((database, name), engine))
+                .collect()
+        }),
         session: answer(&queries::session(at)).map(|_| ()),
         registered: registered.map(rows),
         local_tables: local_tables.map(lines),
@@ -163,7 +173,8 @@ fn live(at: &HttpEndpoint, state: &str, host: &HostName, facts: &Facts) -> Live 
         match cell(0).as_str() {
             "version" => live.version = cell(1),
             "replica" => {
-                live.cluster.insert((cell(1), cell(2).parse().unwrap_or(0)));
+                let host = settings.canonical(&cell(1));
+                live.cluster.insert((host, cell(2).parse().unwrap_or(0)));
             }
             "macro" => {
                 live.macros.insert(cell(1), cell(2));

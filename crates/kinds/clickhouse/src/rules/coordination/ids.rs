@@ -43,6 +43,14 @@ pub(crate) enum Conflict {
         /// The other.
         other: u32,
     },
+    /// The numbers in a file are not known.
+    #[error("{host}: {why}")]
+    Unreadable {
+        /// The host of the file.
+        host: String,
+        /// Which file, and why.
+        why: String,
+    },
     /// All numbers are spent.
     #[error("all numbers up to 255 were given")]
     Spent,
@@ -55,11 +63,23 @@ impl Ids {
         let mut highest = 0;
         for member in view.members.all() {
             let Some(files) = &member.on_disk else { continue };
+            if let Some(why) = &files.unreadable {
+                return Err(Conflict::Unreadable {
+                    host: member.host.to_string(),
+                    why: why.clone(),
+                });
+            }
             highest = highest.max(files.mark.unwrap_or(0));
             for (id, name) in &files.servers {
                 learn(&mut known, name, *id)?;
             }
             if let Some(id) = files.own {
+                learn(&mut known, member.host.as_str(), id)?;
+            }
+        }
+        // What runs tells its number too, whatever its files say by now.
+        for member in &view.members.listed {
+            if let Some(id) = member.voter.number {
                 learn(&mut known, member.host.as_str(), id)?;
             }
         }

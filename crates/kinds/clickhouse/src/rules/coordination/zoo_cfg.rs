@@ -4,6 +4,7 @@ use formats::zoo::{edit, value};
 use types::HostName;
 
 use super::ids::Ids;
+use crate::observe::coordination::on_disk::OnDisk;
 use crate::settings::ZooKeeper;
 
 /// The four-letter words that are asked. `srvr` alone is allowed by default.
@@ -11,17 +12,30 @@ const WORDS: [&str; 4] = ["conf", "mntr", "ruok", "srvr"];
 const WHITELIST: &str = "4lw.commands.whitelist";
 
 /// The server lines as they should be.
-fn server_lines(settings: &ZooKeeper, voters: &[HostName], ids: &Ids) -> Vec<(String, String)> {
+fn server_lines(
+    settings: &ZooKeeper,
+    voters: &[HostName],
+    ids: &Ids,
+    files: Option<&OnDisk>,
+) -> Vec<(String, String)> {
     let line = |host: &HostName| {
         let id = ids.of(host)?;
         let (peer, election) = (settings.peer_port, settings.election_port);
-        Some((format!("server.{id}"), format!("{host}:{peer}:{election}")))
+        // A voter that has an address there keeps it: another name of the same host is no reason to restart.
+        let name = files.map_or(host.as_str(), |files| files.spelling(host.as_str()));
+        Some((format!("server.{id}"), format!("{name}:{peer}:{election}")))
     };
     voters.iter().filter_map(line).collect()
 }
 
 /// The zoo.cfg as it should be with these voters, made of the one that is there.
-pub(crate) fn config(settings: &ZooKeeper, voters: &[HostName], ids: &Ids, found: &str) -> String {
+pub(crate) fn config(
+    settings: &ZooKeeper,
+    voters: &[HostName],
+    ids: &Ids,
+    files: Option<&OnDisk>,
+    found: &str,
+) -> String {
     let mut wanted: Vec<(String, String)> = vec![
         ("dataDir".to_owned(), settings.data_dir.clone()),
         ("clientPort".to_owned(), settings.port.to_string()),
@@ -37,7 +51,7 @@ pub(crate) fn config(settings: &ZooKeeper, voters: &[HostName], ids: &Ids, found
     if let Some(list) = whitelist(value(found, WHITELIST)) {
         wanted.push((WHITELIST.to_owned(), list));
     }
-    wanted.extend(server_lines(settings, voters, ids));
+    wanted.extend(server_lines(settings, voters, ids, files));
     edit(found, &wanted, ids.spent())
 }
 

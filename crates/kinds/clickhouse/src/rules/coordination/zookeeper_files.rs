@@ -1,6 +1,7 @@
 //! The files that a host's `ZooKeeper` needs.
 
-use plan::{Facts, Unknown};
+use formats::zoo::value;
+use plan::{Facts, Refusal, Unknown};
 use protocol::facts::{FileFact, FileKind, FileQuery};
 use protocol::{FileState, Text};
 use types::HostName;
@@ -51,7 +52,22 @@ pub(crate) fn config(
     let instead = rejoin::voters(quorum, host);
     let voters = instead.as_ref().unwrap_or(&quorum.membership.voters);
     let ids = Ids::find(quorum.view, voters)?;
-    Ok((zoo_cfg::config(zookeeper, voters, &ids, found), ids))
+    let member = quorum.view.member(host);
+    let files = member.and_then(|member| member.on_disk.as_ref());
+    // Its data are where its own file says, and a quorum that began elsewhere would be without them.
+    let data = value(found, "dataDir").filter(|data| *data != zookeeper.data_dir);
+    if let Some(data) = data.filter(|_| files.is_some_and(|files| !files.servers.is_empty())) {
+        let refusal = Refusal::new(
+            format!("the ZooKeeper on {host} does not get another data directory"),
+            format!(
+                "it is one of a quorum, and its data are in {data} instead of {}",
+                zookeeper.data_dir
+            ),
+            format!("set zookeeper = {{ data_dir = \"{data}\" }} in the inventory"),
+        );
+        return Err(refusal.on(host).into());
+    }
+    Ok((zoo_cfg::config(zookeeper, voters, &ids, files, found), ids))
 }
 
 /// The file that holds the voter's number: Debian's package links it into its configuration.

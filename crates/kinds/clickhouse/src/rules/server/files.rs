@@ -3,10 +3,13 @@
 //! They are managed as a whole: what the server's own config.xml says stays there, and these are merged over it in alphabetical
 //! order (<https://clickhouse.com/docs/operations/configuration-files>).
 
+use std::collections::BTreeMap;
+
 use formats::mark;
 use protocol::{Encoding, Text};
 use types::HostName;
 
+use crate::observe::coordination::on_disk::OnDisk;
 use crate::rules::coordination::ids::Ids;
 use crate::rules::coordination::membership::Membership;
 use crate::settings::{Coordination, Keeper, Root, Settings};
@@ -33,18 +36,24 @@ pub(crate) fn macros(settings: &Settings, root: Root, host: &HostName) -> Text {
     let mut xml = Writer::new(root.name());
     xml.open("macros");
     for (name, value) in macros_of(settings, host) {
-        xml.leaf(name, value);
+        xml.leaf(&name, value);
     }
     Text::new(xml.finish())
 }
 
 /// The macros of a host.
-pub(crate) fn macros_of(settings: &Settings, host: &HostName) -> [(&'static str, String); 3] {
-    [
+pub(crate) fn macros_of(settings: &Settings, host: &HostName) -> BTreeMap<String, String> {
+    let usual = [
         ("cluster", settings.cluster.clone()),
         ("replica", host.to_string()),
         ("shard", settings.shard.clone()),
-    ]
+    ];
+    let mut macros: BTreeMap<String, String> = usual
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    macros.extend(settings.macros.get(host).cloned().unwrap_or_default());
+    macros
 }
 
 /// The nodes that keep the common state, and the host's own Keeper.
@@ -54,12 +63,13 @@ pub(crate) fn keeper(
     root: Root,
     host: &HostName,
     ids: &Ids,
+    files: Option<&OnDisk>,
 ) -> Text {
     let mut xml = Writer::new(root.name());
     if let Coordination::Keeper(keeper) = &settings.coordination
         && let Some(id) = ids.of(host)
     {
-        keeper_server(&mut xml, settings, keeper, membership, id, ids);
+        keeper_server(&mut xml, settings, keeper, membership, id, ids, files);
         xml.blank();
     }
     xml.open("zookeeper");
@@ -103,6 +113,7 @@ fn keeper_server(
     membership: &Membership,
     id: u32,
     ids: &Ids,
+    files: Option<&OnDisk>,
 ) {
     xml.open("keeper_server");
     xml.leaf("tcp_port", keeper.port);
@@ -130,7 +141,9 @@ fn keeper_server(
     for (id, member) in members {
         xml.open("server");
         xml.leaf("id", id);
-        xml.leaf("hostname", member);
+        // A voter keeps the name that the quorum has for it.
+        let name = files.map_or(member.as_str(), |files| files.spelling(member.as_str()));
+        xml.leaf("hostname", name);
         xml.leaf("port", keeper.raft_port);
         xml.close();
     }

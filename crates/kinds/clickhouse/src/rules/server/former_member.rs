@@ -56,8 +56,8 @@ fn was_replica(settings: &Settings, host: &HostName, facts: &Facts) -> bool {
         .into_iter()
         .flat_map(|cluster| cluster.all("shard"))
         .flat_map(|shard| shard.all("replica"));
-    let names: BTreeSet<&str> = replicas
-        .filter_map(|replica| replica.text_at(&["host"]))
+    let names: BTreeSet<String> = replicas
+        .filter_map(|replica| Some(settings.canonical(replica.text_at(&["host"])?)))
         .collect();
     names.contains(host.as_str()) && settings.hosts.iter().any(|host| names.contains(host.as_str()))
 }

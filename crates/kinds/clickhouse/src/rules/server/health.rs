@@ -49,7 +49,7 @@ fn lacks_cluster(settings: &Settings, live: &Live) -> Option<String> {
 
 fn lacks_macro(settings: &Settings, host: &HostName, live: &Live) -> Option<String> {
     let mut macros = macros_of(settings, host).into_iter();
-    macros.find_map(|(name, value)| match live.macros.get(name) {
+    macros.find_map(|(name, value)| match live.macros.get(&name) {
         Some(found) if *found == value => None,
         Some(found) => Some(format!("its macro {name} is {found} instead of {value}")),
         None => Some(format!("it has no macro {name}")),
@@ -77,6 +77,16 @@ pub(crate) fn table_trouble(settings: &Settings, live: &Live) -> Option<String> 
             None
         }
     })
+}
+
+/// The first replicated table that another member has and this one lacks.
+pub(crate) fn missing_table(view: &View<'_>, live: &Live) -> Option<String> {
+    let all = view
+        .answering()
+        .flat_map(|(_, other)| other.replicas.iter().flatten());
+    let mut own = all.filter(|replica| live.replicas.is_ok() && live.replica_of(replica).is_none());
+    own.next()
+        .map(|replica| format!("it lacks the replicated table {}", replica.full_name()))
 }
 
 /// Every server that answers reaches the quorum, and its tables are writable: when ZooKeeper restarts, sessions end.

@@ -6,3 +6,6 @@ pub(crate) mod drop_replica;
 mod files;
 pub(crate) mod former_member;
 pub(crate) mod health;
+pub(crate) mod macros;
+pub(crate) mod own_file;
+pub(crate) mod shape;
