@@ -87,8 +87,11 @@ fn offer(settings: &Settings) -> Offer {
         password: password.clone(),
         database: None,
     });
+    // All replicas are alike: the inventory's order of the hosts is none that clients should restart for.
+    let mut hosts = settings.hosts.clone();
+    hosts.sort_unstable();
     Offer {
-        endpoints: Endpoint::all(&settings.hosts, settings.tcp_port),
+        endpoints: Endpoint::all(&hosts, settings.tcp_port),
         name: None,
         logins: login.into_iter().collect(),
     }

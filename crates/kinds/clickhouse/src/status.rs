@@ -7,8 +7,7 @@ use plan::{Basis, Health, MemberStatus, ServiceStatus};
 use crate::observe::coordination::voter::{Voter, VoterState};
 use crate::observe::view::{Member, View};
 use crate::rules::coordination::quorum::Quorum;
-use crate::rules::server::health::{lacks, table_trouble};
-use crate::settings::Settings;
+use crate::rules::server::health::{lacks, missing_table, table_trouble};
 use kit::{Probe, process_status};
 
 /// The leader and the members of the quorum, as far as the voters tell; nothing where there is no quorum yet.
@@ -29,7 +28,7 @@ pub(crate) fn status(quorum: &Quorum<'_>) -> ServiceStatus {
     let view = quorum.view;
     let mut members = Vec::new();
     for member in &view.members.listed {
-        members.push(server_status(view.settings, member));
+        members.push(server_status(view, member));
         if let Some(voter) = quorum.on(member.host) {
             members.push(voter_status(view, member, voter));
         }
@@ -76,7 +75,8 @@ fn summary(quorum: &Quorum<'_>, answering: usize) -> String {
     format!("{answering} of {all} answer, {tables}, {state}")
 }
 
-fn server_status(settings: &Settings, member: &Member<'_>) -> MemberStatus {
+fn server_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
+    let settings = view.settings;
     let mut row = MemberStatus {
         health: Health::Down,
         ..process_status(member.host, "clickhouse", member.unit.as_ref().ok().copied())
@@ -88,7 +88,9 @@ fn server_status(settings: &Settings, member: &Member<'_>) -> MemberStatus {
             if let Some(delay) = delays.max() {
                 row.lag = format!("{delay} s");
             }
-            let trouble = lacks(settings, member.host, live).or_else(|| table_trouble(settings, live));
+            let trouble = lacks(settings, member.host, live)
+                .or_else(|| table_trouble(settings, live))
+                .or_else(|| missing_table(view, live));
             row.health = match trouble {
                 Some(_) => Health::Degraded,
                 None => Health::Healthy,

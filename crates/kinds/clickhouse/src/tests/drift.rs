@@ -204,3 +204,63 @@ fn a_file_of_ours_that_nests_without_a_bound_is_written_anew() {
         "{shown}"
     );
 }
+
+/// Replicas that reach the quorum and not each other were taken for healthy: a table in memory proves no replication.
+#[test]
+fn a_row_goes_to_every_replica_before_the_cluster_counts_as_proven() {
+    for (service, version, sync) in [(zookeeper(""), DEBIAN, ""), (keeper(""), MODERN, " SYNC")] {
+        let mut cluster = built(&*service, version);
+        cluster.stop("db2", SERVER);
+        let found = plan(&*service, &cluster);
+        let mut operations = found
+            .tasks
+            .iter()
+            .filter_map(|task| Some(&task.action.as_ref()?.operation));
+        let sent = operations.find_map(|operation| match operation {
+            Operation::Http { requests, .. } => Some(requests),
+            _ => None,
+        });
+        let [create, insert, drop] = sent.expect("a round trip").as_slice() else {
+            panic!("{sent:?}");
+        };
+        assert!(
+            create.body.as_str().contains("ENGINE = ReplicatedMergeTree("),
+            "{create:?}"
+        );
+        assert_eq!(insert.path, "/?insert_quorum=3&insert_quorum_timeout=60000");
+        let table = "default.clusterctl_check ON CLUSTER altcraft";
+        assert_eq!(drop.body.as_str(), format!("DROP TABLE IF EXISTS {table}{sync}"));
+    }
+}
+
+#[test]
+fn a_member_without_a_table_of_the_others_is_degraded() {
+    let service = keeper("");
+    let mut cluster = built(&*service, MODERN);
+    cluster.node_mut("db2").table = None;
+    let status = service.status(&cluster.facts(&*service));
+    assert_eq!(status.health, ::plan::Health::Degraded);
+    let details: Vec<&str> = status
+        .members
+        .iter()
+        .map(|member| member.detail.as_str())
+        .collect();
+    assert!(
+        details.contains(&"it lacks the replicated table default.events"),
+        "{details:?}"
+    );
+}
+
+/// The application restarted for another first host.
+#[test]
+fn clients_are_told_the_hosts_in_an_order_of_their_own() {
+    let places = |hosts: &[&str]| {
+        let offer = service_on(hosts, "").offer().expect("an offer");
+        offer
+            .endpoints
+            .iter()
+            .map(|at| at.host.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(places(&["db3", "db1", "db2"]), places(&DB));
+}
