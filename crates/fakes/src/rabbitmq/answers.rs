@@ -80,6 +80,12 @@ impl Hosts {
                 let waiting = Term::Other(format!("<'{}'.640.0>", name_of(host)));
                 return Ok(if waits { waiting } else { Term::atom("undefined") });
             }
+            ("rabbit_upgrade_preparation", function) => {
+                let undef = format!(
+                    "{{badrpc,{{'EXIT',{{undef,[{{rabbit_upgrade_preparation,{function},[],[]}}]}}}}}}"
+                );
+                return Err(undef);
+            }
             ("rabbit_db_cluster", "cli_cluster_status") => {
                 let undef = "{badrpc,{'EXIT',{undef,[{rabbit_db_cluster,cli_cluster_status,[],[]}]}}}";
                 return Err(undef.to_owned());

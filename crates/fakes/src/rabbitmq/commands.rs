@@ -275,7 +275,7 @@ impl Cluster {
                 self.policies
                     .insert(((*vhost).to_owned(), (*name).to_owned()), policy);
             }
-            ["rabbitmqctl", "-q", "add_user", name] => {
+            ["rabbitmqctl", "add_user", name] => {
                 if self.users.contains_key(*name) {
                     return Err(failed(format!("User \"{name}\" already exists")));
                 }
@@ -283,7 +283,7 @@ impl Cluster {
                 let tags = Vec::new();
                 self.users.insert((*name).to_owned(), User { password, tags });
             }
-            ["rabbitmqctl", "-q", "change_password", name] => {
+            ["rabbitmqctl", "change_password", name] => {
                 stdin
                     .unwrap_or_default()
                     .clone_into(&mut self.user(name)?.password);

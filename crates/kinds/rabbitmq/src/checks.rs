@@ -6,12 +6,13 @@ use plan::{Facts, Gate, Verdict};
 use protocol::{FactQuery, Query};
 use types::HostName;
 
-use crate::observe::{Broker, Member, Queues, View, calls, critical_queues, queries, quorum_queues};
+use crate::observe::{
+    Broker, Member, Node, Queues, Untold, View, calls, critical_queues, queries, quorum_queues,
+};
 use crate::rules::consents::{FORGET, LEAVE, RESTART};
 use crate::rules::health::{running, trouble, unseen};
 use crate::rules::last_copy::{has_quorum_member, last_copy};
 use crate::settings::{NodeName, Settings};
-use kit::checks::until;
 
 /// How long a broker may take to start: after a full stop each member waits ten times 30 s for its peers.
 const START_MS: u64 = 600_000;
@@ -66,6 +67,29 @@ kit::spell_checks!(Check {
     "left:" + Left
 });
 
+/// What is missing of a condition, for people.
+enum Unmet {
+    /// It may come.
+    Yet(String),
+    /// It does not come, however long it is waited for.
+    Never(String),
+}
+
+impl From<String> for Unmet {
+    fn from(why: String) -> Self {
+        Self::Yet(why)
+    }
+}
+
+impl From<Untold> for Unmet {
+    fn from(untold: Untold) -> Self {
+        match untold {
+            Untold::Lacking(why) => Self::Never(format!("its version lacks what is asked: {why}")),
+            Untold::Other(why) => Self::Yet(why),
+        }
+    }
+}
+
 impl Check {
     /// A gate on a member. It observes that member alone; for `Back`, all members tell their critical queues.
     pub(crate) fn gate(&self, settings: &Settings, host: &HostName, title: impl Into<String>) -> Gate {
@@ -105,22 +129,31 @@ impl Check {
     fn judge(&self, view: &View<'_>, member: &Member<'_>) -> Verdict {
         match (self, self.judge_member(view, member)) {
             (Self::Free(node), Ok(())) => judge_last_copy(view, member, node),
-            (_, judged) => until(judged),
+            (_, Ok(())) => Verdict::Pass,
+            (_, Err(Unmet::Yet(why))) => Verdict::Wait(why),
+            (_, Err(Unmet::Never(why))) => Verdict::Fail(why),
         }
     }
 
     /// The error says what is missing, for people.
-    fn judge_member(&self, view: &View<'_>, member: &Member<'_>) -> Result<(), String> {
+    fn judge_member(&self, view: &View<'_>, member: &Member<'_>) -> Result<(), Unmet> {
+        if matches!(self, Self::Running | Self::Joined | Self::Back { .. }) {
+            still_runs(view, member)?;
+        }
         match self {
-            Self::Running => running(member).map(|_| ()),
-            Self::Joined => is_joined(view, running(member)?),
+            Self::Running => Ok(running(member).map(|_| ())?),
+            Self::Joined => Ok(is_joined(view, running(member)?)?),
             // Departing members are not waited for.
-            Self::Whole => none(unseen(running(member)?, |node| view.settings.lists(node))),
+            Self::Whole => Ok(none(unseen(running(member)?, |node| view.settings.lists(node)))?),
             Self::Dispensable { has_mirrors } => {
                 running(member)?;
                 let host = member.host;
-                is_dispensable(view, host, *has_mirrors)
-                    .map_err(|why| format!("{why} (give them more members, or --allow {RESTART}={host})"))
+                let queues = critical_queues(view, host, *has_mirrors)?;
+                none(
+                    would_go(host, &queues)
+                        .map(|why| format!("{why} (give them more members, or --allow {RESTART}={host})")),
+                )?;
+                Ok(())
             }
             Self::Back { has_mirrors } => {
                 is_joined(view, running(member)?)?;
@@ -131,9 +164,10 @@ impl Check {
             Self::Grown(node) => {
                 let queues = quorum_queues(view, member.host)?;
                 let lacking = queues.iter().find(|queue| !queue.is_on(node));
-                none(lacking.map(|queue| format!("the {} has none", queue.name)))
+                none(lacking.map(|queue| format!("the {} has none", queue.name)))?;
+                Ok(())
             }
-            Self::RestRuns(_) => rest_runs(view, running(member)?),
+            Self::RestRuns(_) => Ok(rest_runs(view, running(member)?)?),
             Self::Shrunk(node) => {
                 running(member)?;
                 is_shrunk(view, member, node)
@@ -144,7 +178,8 @@ impl Check {
             }
             Self::Left(node) => {
                 let is_member = running(member)?.members.contains(node);
-                none(is_member.then(|| "it is a member".to_owned()))
+                none(is_member.then(|| "it is a member".to_owned()))?;
+                Ok(())
             }
         }
     }
@@ -173,10 +208,25 @@ fn is_joined(view: &View<'_>, broker: &Broker) -> Result<(), String> {
     none(trouble(broker, |node| view.settings.lists(node)).or_else(alone))
 }
 
-fn is_dispensable(view: &View<'_>, host: &HostName, has_mirrors: bool) -> Result<(), String> {
+fn is_dispensable(view: &View<'_>, host: &HostName, has_mirrors: bool) -> Result<(), Unmet> {
     let queues = critical_queues(view, host, has_mirrors)?;
-    let would_go = || format!("would go away with {host}: {}", queues.join(", "));
-    none((!queues.is_empty()).then(would_go))
+    none(would_go(host, &queues))?;
+    Ok(())
+}
+
+fn would_go(host: &HostName, queues: &[String]) -> Option<String> {
+    (!queues.is_empty()).then(|| format!("would go away with {host}: {}", queues.join(", ")))
+}
+
+/// A unit that ended does not come back by itself.
+fn still_runs(view: &View<'_>, member: &Member<'_>) -> Result<(), Unmet> {
+    if !matches!(member.node, Ok(Node::Off(_))) {
+        return Ok(());
+    }
+    let (unit, host) = (&view.settings.unit, member.host);
+    Err(Unmet::Never(format!(
+        "{unit} on {host} has ended: `journalctl -u {unit}` tells why"
+    )))
 }
 
 /// Other departing members may be down: they are forgotten one after another.
@@ -186,16 +236,17 @@ fn rest_runs(view: &View<'_>, broker: &Broker) -> Result<(), String> {
     none(missing.map(|member| format!("{} does not run in the cluster", member.name)))
 }
 
-fn is_shrunk(view: &View<'_>, member: &Member<'_>, node: &NodeName) -> Result<(), String> {
+fn is_shrunk(view: &View<'_>, member: &Member<'_>, node: &NodeName) -> Result<(), Unmet> {
     let has_quorum_member = has_quorum_member(&Queues::of_member(view, member.host)?, node);
-    none(has_quorum_member.then(|| "quorum queues count on it".to_owned()))
+    none(has_quorum_member.then(|| "quorum queues count on it".to_owned()))?;
+    Ok(())
 }
 
 /// A mirror of a node that runs may be filled yet; a queue that one that is down has alone stays so.
 fn judge_last_copy(view: &View<'_>, member: &Member<'_>, node: &NodeName) -> Verdict {
     let queues = match Queues::of_member(view, member.host) {
         Ok(queues) => queues,
-        Err(why) => return Verdict::Wait(why),
+        Err(why) => return Verdict::Wait(why.to_string()),
     };
     let Some(queue) = last_copy(&queues, node, false) else {
         return Verdict::Pass;

@@ -3,6 +3,7 @@
 use protocol::facts::{Call, ErlangQuery, Term};
 use types::HostName;
 
+use super::broker::Broker;
 use crate::settings::{NodeName, Settings};
 
 /// The calls that tell a node's state. The constants below are their places, and those of the calls that follow.
@@ -79,10 +80,32 @@ pub(crate) fn pause(settings: &Settings, host: &HostName) -> ErlangQuery {
 
 /// Asks a host's node which queues would become unavailable without it: mirrored ones without a synchronised mirror elsewhere, and
 /// quorum queues of which just a majority is up, itself included. With two members every quorum queue is such a one.
+/// The second question is asked in the words of all versions, of which a broker knows one.
 pub(crate) fn critical_queues(settings: &Settings, host: &HostName, has_mirrors: bool) -> ErlangQuery {
+    critical(settings, host, has_mirrors, &QUORUM_CRITICAL)
+}
+
+/// The same of a broker whose version is known.
+pub(crate) fn critical_queues_of(settings: &Settings, host: &HostName, broker: &Broker) -> ErlangQuery {
+    let [old, new] = QUORUM_CRITICAL;
+    let quorum = if broker.is_before((3, 11, 4)) { old } else { new };
+    critical(settings, host, broker.has_mirrors(), &[quorum])
+}
+
+/// The call for quorum queues of which just a majority is up: it moved in 3.11.4.
+const QUORUM_CRITICAL: [(&str, &str); 2] = [
+    ("rabbit_quorum_queue", "list_with_minimum_quorum_for_cli"),
+    ("rabbit_upgrade_preparation", "list_with_minimum_quorum_for_cli"),
+];
+
+fn critical(
+    settings: &Settings,
+    host: &HostName,
+    has_mirrors: bool,
+    quorum: &[(&'static str, &'static str)],
+) -> ErlangQuery {
     let mirrored = has_mirrors.then_some(UNSYNCHRONISED_MIRRORS);
-    let quorum = ("rabbit_quorum_queue", "list_with_minimum_quorum_for_cli");
-    let quorum = (settings.hosts.len() != 2).then_some(quorum);
+    let quorum = quorum.iter().filter(|_| settings.hosts.len() != 2).copied();
     ask(
         settings,
         host,

@@ -9,5 +9,5 @@ mod terms;
 mod view;
 
 pub(crate) use broker::{Broker, SeenPermission, SeenPolicy, SeenUser};
-pub(crate) use queues::{Queue, Queues, critical_queues, quorum_queues};
+pub(crate) use queues::{Queue, Queues, Untold, critical_queues, quorum_queues};
 pub(crate) use view::{Member, Node, View};

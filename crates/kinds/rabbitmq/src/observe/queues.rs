@@ -7,6 +7,7 @@
 //! where the record names it at all.
 
 use protocol::facts::{ErlangFact, ErlangQuery, Term};
+use thiserror::Error;
 use types::HostName;
 
 use super::calls;
@@ -22,6 +23,29 @@ pub(crate) struct Queue {
     record: Term,
 }
 
+/// Why queues are not told.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Untold {
+    /// The node's version has no such function: asking again does not help.
+    #[error("{0}")]
+    Lacking(String),
+    /// Another reason.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Untold {
+    /// What `rpc:call` says where there is no such function: `{badrpc,{'EXIT',{undef,[...]}}}`.
+    fn of(host: &HostName, why: &str) -> Self {
+        let words = format!("{host}: {why}");
+        if why.contains("{undef,") {
+            Self::Lacking(words)
+        } else {
+            Self::Other(words)
+        }
+    }
+}
+
 /// The queues that there are, by type.
 #[derive(Debug)]
 pub(crate) struct Queues {
@@ -34,17 +58,17 @@ pub(crate) struct Queues {
 
 impl Queues {
     /// All queues, as a host that may be a former member tells when it is asked for its state.
-    pub(crate) fn of_former(view: &View<'_>, host: &HostName) -> Result<Self, String> {
+    pub(crate) fn of_former(view: &View<'_>, host: &HostName) -> Result<Self, Untold> {
         let results = results(view, host, &calls::node(view.settings, host))?;
         Self::read(host, results.get(calls::FORMER_QUEUES..).unwrap_or_default())
     }
 
     /// All queues, as a member tells.
-    pub(crate) fn of_member(view: &View<'_>, host: &HostName) -> Result<Self, String> {
+    pub(crate) fn of_member(view: &View<'_>, host: &HostName) -> Result<Self, Untold> {
         Self::read(host, results(view, host, &calls::queues(view.settings, host))?)
     }
 
-    fn read(host: &HostName, results: &Results) -> Result<Self, String> {
+    fn read(host: &HostName, results: &Results) -> Result<Self, Untold> {
         let list = |at: usize| records(host, results, at);
         Ok(Self {
             classic: list(0)?,
@@ -56,7 +80,7 @@ impl Queues {
 }
 
 /// The quorum queues of the cluster, as a member tells.
-pub(crate) fn quorum_queues(view: &View<'_>, host: &HostName) -> Result<Vec<Queue>, String> {
+pub(crate) fn quorum_queues(view: &View<'_>, host: &HostName) -> Result<Vec<Queue>, Untold> {
     records(
         host,
         results(view, host, &calls::quorum_queues(view.settings, host))?,
@@ -69,31 +93,39 @@ pub(crate) fn critical_queues(
     view: &View<'_>,
     host: &HostName,
     has_mirrors: bool,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Untold> {
     let query = calls::critical_queues(view.settings, host, has_mirrors);
+    let results = results(view, host, &query)?;
+    let (mirrored, quorum) = results.split_at(usize::from(has_mirrors).min(results.len()));
+    let told = |result: &Result<Term, String>| match result {
+        Ok(list) => Ok(readable_names(Some(list))),
+        Err(why) => Err(Untold::of(host, why)),
+    };
     let mut queues = Vec::new();
-    for result in results(view, host, &query)? {
-        let list = result.as_ref().map_err(|why| format!("{host}: {why}"))?;
-        queues.extend(readable_names(Some(list)));
+    for result in mirrored {
+        queues.extend(told(result)?);
     }
+    // A broker knows one of the two; where it knows neither, the newer one's error is told.
+    let known = quorum.iter().find(|result| result.is_ok()).or(quorum.last());
+    queues.extend(known.map(told).transpose()?.unwrap_or_default());
     Ok(queues)
 }
 
 /// What a host's node answered; the error says why there is no answer, for people.
-fn results<'f>(view: &View<'f>, host: &HostName, query: &ErlangQuery) -> Result<&'f Results, String> {
+fn results<'f>(view: &View<'f>, host: &HostName, query: &ErlangQuery) -> Result<&'f Results, Untold> {
     match view.facts.get(host, query) {
         Ok(ErlangFact::Results(results)) => Ok(results),
-        Ok(ErlangFact::Down(silence)) => Err(format!("{host}: {silence}")),
-        Ok(ErlangFact::Denied(why)) => Err(format!("{host}: {why}")),
-        Err(unknown) => Err(unknown.to_string()),
+        Ok(ErlangFact::Down(silence)) => Err(Untold::Other(format!("{host}: {silence}"))),
+        Ok(ErlangFact::Denied(why)) => Err(Untold::Other(format!("{host}: {why}"))),
+        Err(unknown) => Err(Untold::Other(unknown.to_string())),
     }
 }
 
-fn records(host: &HostName, results: &Results, at: usize) -> Result<Vec<Queue>, String> {
+fn records(host: &HostName, results: &Results, at: usize) -> Result<Vec<Queue>, Untold> {
     match results.get(at) {
         Some(Ok(records)) => Ok(records.items().iter().map(Queue::read).collect()),
-        Some(Err(why)) => Err(format!("{host}: {why}")),
-        None => Err(format!("{host} told no queues")),
+        Some(Err(why)) => Err(Untold::of(host, why)),
+        None => Err(Untold::Other(format!("{host} told no queues"))),
     }
 }
 

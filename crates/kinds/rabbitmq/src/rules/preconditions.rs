@@ -52,10 +52,10 @@ pub(crate) fn is_bare(settings: &Settings, host: &HostName, broker: &Broker) -> 
 }
 
 /// No queue would lose its quorum or its last synchronised mirror.
-pub(crate) fn is_dispensable(settings: &Settings, host: &HostName, has_mirrors: bool) -> Precondition {
+pub(crate) fn is_dispensable(settings: &Settings, host: &HostName, broker: &Broker) -> Precondition {
     nothing(
         format!("no queue would lose its quorum or its last synchronised mirror without {host}"),
-        &calls::critical_queues(settings, host, has_mirrors),
+        &calls::critical_queues_of(settings, host, broker),
     )
 }
 

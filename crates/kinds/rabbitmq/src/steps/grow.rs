@@ -30,7 +30,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let queues = match quorum_queues(&view, contact.host) {
         Ok(queues) => queues,
         Err(why) => {
-            plan.unplanned.push((contact.host.clone(), why));
+            plan.unplanned.push((contact.host.clone(), why.to_string()));
             return plan;
         }
     };

@@ -175,7 +175,7 @@ impl<'a> Removal<'a> {
         let (settings, host, node) = (self.view.settings, member.host, &member.name);
         let queues = match Queues::of_former(self.view, host) {
             Ok(queues) => queues,
-            Err(why) => return self.unplanned(host, &why),
+            Err(why) => return self.unplanned(host, &why.to_string()),
         };
         let lost = last_copy(&queues, node, settings.grow_quorum_queues);
         if let Some(queue) = lost.filter(|_| !self.cx.is_allowed(LEAVE, host)) {

@@ -104,6 +104,6 @@ fn restart(settings: &Settings, member: &Member<'_>, broker: &Broker, reason: Re
         return task;
     }
     let title = format!("no queue would go away with {host}");
-    task.only_if([is_dispensable(settings, host, has_mirrors)])
+    task.only_if([is_dispensable(settings, host, broker)])
         .before(Check::Dispensable { has_mirrors }.gate(settings, host, title))
 }

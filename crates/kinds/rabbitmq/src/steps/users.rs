@@ -106,7 +106,9 @@ impl Change {
 fn with_password(verb: &str, user: &User) -> Command {
     Command {
         stdin: Some(Text::new(format!("{}\n", Text::secret(&user.password)))),
-        ..ctl(&[verb, &user.name])
+        // With another word beside these two, Debian's wrapper keeps standard input from the command, which waits for ever
+        // (seen with 4.0.5).
+        ..Command::new(["rabbitmqctl", verb, &user.name])
     }
 }
 

@@ -307,3 +307,106 @@ fn a_stopped_or_silent_broker_of_others_is_not_retired() {
         assert_eq!(!touched(&plan, "db4").is_empty(), is_former, "{}", render(&plan));
     }
 }
+
+/// The restart of a member of this version, and the service.
+fn restart(version: &'static str) -> (Box<dyn kit::Service>, kit::Task) {
+    let of_version = || up(|broker| broker.version = version);
+    let config = "[services.rabbitmq.config]\nchannel_max = \"7\"\n";
+    let service = super::service(&format!("{INVENTORY}policies = {{}}\n{config}"));
+    let facts = answer_all(&*service, |_, query| Some(answer(&of_version(), query)));
+    let plan = plan_steps(&*service, &KIND.steps(), &facts);
+    let restart = plan.tasks.into_iter().find(|task| task.disrupts);
+    (service, restart.unwrap())
+}
+
+/// What the gates of a restart say where calls of functions for queues have these results.
+fn verdicts(version: &'static str, told: impl Fn(&str, &str) -> Result<Term, String>) -> Vec<plan::Verdict> {
+    let (service, task) = restart(version);
+    let verdicts = task.before.iter().chain(&task.gates).map(|gate| {
+        let mut facts = Facts::default();
+        for (at, queries) in &gate.watch {
+            let answers = queries.iter().map(|query| {
+                let fact = match query {
+                    FactQuery::Erlang(asked) if asked.calls[0].function != "is_running" => {
+                        let results = asked.calls.iter().map(|call| told(&call.module, &call.function));
+                        Fact::Erlang(ErlangFact::Results(results.collect()))
+                    }
+                    query => answer(&member(), query),
+                };
+                (query.clone(), Ok(fact))
+            });
+            facts.add(at.clone(), HostFacts::Observed(answers.collect()));
+        }
+        service.judge(&gate.check, gate.host.as_ref(), &facts)
+    });
+    verdicts.collect()
+}
+
+fn undef(module: &str, function: &str) -> Result<Term, String> {
+    Err(format!("{{badrpc,{{'EXIT',{{undef,[{{{module},{function},[],[]}}]}}}}}}"))
+}
+
+/// The function moved in 3.11.4: 3.10.8 has the first, 4.0.5 the second (seen).
+const VERSIONS: [(&str, &str); 2] = [
+    ("3.10.8", "rabbit_quorum_queue"),
+    ("4.0.5", "rabbit_upgrade_preparation"),
+];
+
+#[test]
+fn quorum_queues_are_asked_for_in_the_words_of_each_version() {
+    for (version, module) in VERSIONS {
+        let told = |critical: &[Term]| {
+            let critical = Term::List(critical.to_vec());
+            verdicts(version, move |asked, function| match asked {
+                "rabbit_amqqueue" => Ok(Term::List(Vec::new())),
+                asked if asked == module => Ok(critical.clone()),
+                _ => undef(asked, function),
+            })
+        };
+        assert_eq!(told(&[]), [plan::Verdict::Pass, plan::Verdict::Pass], "{version}");
+        let orders = Term::Map(vec![(str("readable_name"), str("orders"))]);
+        let found = told(&[orders]);
+        assert!(found.iter().all(|verdict| matches!(verdict, plan::Verdict::Wait(_))), "{found:?}");
+    }
+}
+
+#[test]
+fn a_function_that_a_version_lacks_is_not_waited_for() {
+    for (version, _) in VERSIONS {
+        let found = verdicts(version, undef);
+        assert!(found.iter().all(|verdict| matches!(verdict, plan::Verdict::Fail(_))), "{found:?}");
+    }
+}
+
+#[test]
+fn a_restart_depends_on_the_function_that_the_version_has() {
+    for (version, module) in VERSIONS {
+        let (_, task) = restart(version);
+        let asked = task.action.iter().flat_map(|action| &action.only_if);
+        let modules: Vec<String> = asked
+            .filter_map(|only_if| match &only_if.query {
+                FactQuery::Erlang(query) => Some(query.calls.last()?.module.clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(modules, [module]);
+    }
+}
+
+#[test]
+fn a_unit_that_ended_is_not_waited_for() {
+    let (service, task) = restart("3.10.8");
+    let back = &task.gates[0];
+    let off = Host {
+        node: Node::Off { members: None },
+        ..member()
+    };
+    let mut facts = Facts::default();
+    for (at, queries) in &back.watch {
+        let answers = queries.iter().filter(|query| !matches!(query, FactQuery::Erlang(asked) if asked.calls.len() < 3));
+        let answers = answers.map(|query| (query.clone(), Ok(answer(&off, query))));
+        facts.add(at.clone(), HostFacts::Observed(answers.collect()));
+    }
+    let verdict = service.judge(&back.check, back.host.as_ref(), &facts);
+    assert!(matches!(&verdict, plan::Verdict::Fail(why) if why.contains("has ended")), "{verdict:?}");
+}
