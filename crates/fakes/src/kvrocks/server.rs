@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use formats::directives::{Directives, normal, unquoted};
 use formats::engine::Engine;
-use protocol::facts::RespFact;
+use protocol::facts::{RespFact, THIS_HOST};
 
 /// The line of a default user who needs no password.
 pub const OPEN_USER: &str = "user default on nopass ~* &* +@all";
@@ -132,9 +132,11 @@ impl Server {
     }
 
     pub fn listens_at(&self, address: &str) -> bool {
-        self.bind
-            .split_whitespace()
-            .any(|bound| matches!(bound, "*" | "0.0.0.0") || bound == address)
+        address == THIS_HOST
+            || self
+                .bind
+                .split_whitespace()
+                .any(|bound| matches!(bound, "*" | "0.0.0.0") || bound == address)
     }
 
     /// Whether what it acknowledges survives the end of its process: Kvrocks writes to its store, Redis only with

@@ -1,6 +1,6 @@
 //! What the agents answer.
 
-use protocol::facts::{Silence, SsdbFact, SsdbQuery, SsdbReply, TcpFact};
+use protocol::facts::{Silence, SsdbFact, SsdbQuery, SsdbReply, THIS_HOST, TcpFact};
 use protocol::{Fact, FactQuery, Text};
 
 use super::server::{Disk, Process};
@@ -40,7 +40,7 @@ impl Cluster {
     /// Who accepts connections at an address, as seen from a host; else what a connection ends with.
     fn listener(&self, from: usize, address: &str, port: u16) -> Result<usize, Silence> {
         let at = match address {
-            "127.0.0.1" => from,
+            "127.0.0.1" | THIS_HOST => from,
             other => self.find(other).ok_or_else(Silence::refused)?,
         };
         if !self.reaches(from, at) {
@@ -49,6 +49,7 @@ impl Cluster {
         let process = self.nodes[at].process.as_ref().filter(|_| self.answers(at));
         let process = process.ok_or_else(Silence::refused)?;
         let listens = process.ip == "0.0.0.0"
+            || address == THIS_HOST
             || process.ip == address
             || self.nodes[at].name.as_str() == address && process.ip == self.nodes[at].address;
         if listens && process.port == port.to_string() {

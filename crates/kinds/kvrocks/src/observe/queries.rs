@@ -1,10 +1,10 @@
 //! The questions to each host.
 
 use protocol::FactQuery;
-use protocol::facts::{FileQuery, Query, ResolveQuery, RespCommand, RespQuery, UnitQuery};
+use protocol::facts::{FileQuery, Query, ResolveQuery, RespCommand, RespQuery, THIS_HOST, UnitQuery};
 use types::HostName;
 
-use crate::settings::{OWN_ADDRESS, Place, Settings};
+use crate::settings::{Place, Settings};
 use formats::engine::Engine;
 
 /// Values of these directives do not leave the host. Quotes stay outside, so that a known secret within them is
@@ -16,9 +16,6 @@ const MASKS: [&str; 4] = [
     r"(?i)^\s*user\s+\S+\s+(.*[#><!].*?)\s*$",
     r#"(?i)^\s*sentinel\s+(?:auth-pass\s+\S+|sentinel-pass)\s+["']?(.*?)["']?\s*$"#,
 ];
-
-/// Where a host reaches its own sentinel.
-pub(crate) const LOOPBACK: &str = "127.0.0.1";
 
 /// Says `master` or `slave`, and nothing that changes from one moment to the next: a script, because an action can
 /// only be made to depend on an answer that is known beforehand, and ROLE and INFO count bytes.
@@ -79,26 +76,18 @@ pub(crate) fn names(settings: &Settings) -> Vec<ResolveQuery> {
     names.collect()
 }
 
-/// The engine at each place where it may be found: at our port on the loopback, unless `bind` leaves the loopback out;
-/// at our port on the member's address, for files that name only that; and at the engine's default port, where a
-/// packaged one listens until our configuration is in force.
+/// The engine at each place where it may be found: at our port on its host, at whatever address; at our port on the
+/// member's address, which may be one that is not on the host; and at the engine's default port, where a packaged one
+/// listens until our configuration is in force.
 pub(crate) fn engines(settings: &Settings, host: &HostName) -> Vec<RespQuery> {
     let own = match settings.place(host) {
         Some(Place::Address(address) | Place::Name(address)) => address.as_str(),
         None => host.as_str(),
     };
-    let mut places = Vec::new();
-    if settings
-        .bind
-        .as_ref()
-        .is_none_or(|bind| bind.iter().any(|one| covers_loopback(one)))
-    {
-        places.push((LOOPBACK, settings.port));
-    }
-    places.push((own, settings.port));
+    let mut places = vec![(THIS_HOST, settings.port), (own, settings.port)];
     let default_port = settings.engine.defaults().port;
     if default_port != settings.port && settings.hosts.contains(host) {
-        places.push((LOOPBACK, default_port));
+        places.push((THIS_HOST, default_port));
     }
     let ask = |(address, port): (&str, u16)| {
         of_engine(settings, (address.to_owned(), port), engine_commands(settings))
@@ -118,12 +107,6 @@ pub(crate) fn of_engine(
         password: Some(settings.password.clone()),
         commands,
     }
-}
-
-fn covers_loopback(address: &str) -> bool {
-    let address = address.strip_prefix('-').unwrap_or(address);
-    address != OWN_ADDRESS
-        && (matches!(address, "0.0.0.0" | "*" | "localhost") || address.starts_with("127.0.0.1"))
 }
 
 /// The directives whose live value is asked for.
@@ -189,7 +172,7 @@ pub(crate) fn sentinel(settings: &Settings) -> RespQuery {
         RespCommand::new(["SENTINEL", "REPLICAS", name]),
         RespCommand::new(["SENTINEL", "CKQUORUM", name]),
     ];
-    of_sentinel(settings, LOOPBACK, commands)
+    of_sentinel(settings, THIS_HOST, commands)
 }
 
 /// Asks a sentinel for the master's address.

@@ -1,12 +1,12 @@
 //! Commands to running engines and sentinels.
 
 use plan::Preview;
-use protocol::facts::{RespCommand, RespQuery};
+use protocol::facts::{RespCommand, RespQuery, THIS_HOST};
 use protocol::{Operation, Text};
 use types::HostName;
 
 use crate::observe::Engine;
-use crate::observe::queries::{LOOPBACK, of_engine, of_sentinel};
+use crate::observe::queries::{of_engine, of_sentinel};
 use crate::settings::Settings;
 use kit::{QUICK, Task, action};
 
@@ -43,7 +43,7 @@ pub(crate) fn to_sentinel(
         words.join(" ")
     });
     let preview = Preview::Commands(shown.collect());
-    let operation = send(of_sentinel(settings, LOOPBACK, commands));
+    let operation = send(of_sentinel(settings, THIS_HOST, commands));
     Task::new(host, title, reason, action(operation, QUICK)).preview(preview)
 }
 

@@ -1,11 +1,11 @@
 //! Preconditions of actions. The agent asks again at the moment of acting, and expects the very answer that was observed
 //! or is foreseen.
 
-use protocol::facts::{Query, RespCommand, RespFact, RespQuery, RespValue};
+use protocol::facts::{Query, RespCommand, RespFact, RespQuery, RespValue, THIS_HOST};
 use protocol::{Fact, Precondition};
 use types::HostName;
 
-use crate::observe::queries::{self, LOOPBACK, of_engine};
+use crate::observe::queries::{self, of_engine};
 use crate::observe::{Engine, Member, View, Watch};
 use crate::settings::Settings;
 
@@ -37,7 +37,7 @@ pub(crate) fn names_same(
 ) -> Option<Precondition> {
     let endpoint = ["ip", "port"].map(|field| RespValue::Str(watch.master.get(field).into()));
     let at = if from == watch.member.host {
-        LOOPBACK
+        THIS_HOST
     } else {
         watch.member.address()?
     };

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use protocol::FactQuery;
-use protocol::facts::{FileQuery, Query, ResolveQuery, SsdbCommand, SsdbQuery, TcpQuery, UnitQuery};
+use protocol::facts::{
+    FileQuery, Query, ResolveQuery, SsdbCommand, SsdbQuery, THIS_HOST, TcpQuery, UnitQuery,
+};
 use types::HostName;
 
 use crate::settings::Settings;
@@ -71,9 +73,10 @@ pub(crate) fn names(settings: &Settings) -> Vec<ResolveQuery> {
     names.map(|name| ResolveQuery { name: name.clone() }).collect()
 }
 
-/// The server where its peers reach it, and where a server that is not clustered yet listens.
+/// The server where its peers reach it, and at whatever address of its host: one that is not clustered yet listens on the
+/// loopback.
 pub(crate) fn servers(settings: &Settings, host: &HostName) -> [SsdbQuery; 2] {
-    [settings.place(host), "127.0.0.1"].map(|address| SsdbQuery {
+    [settings.place(host), THIS_HOST].map(|address| SsdbQuery {
         address: address.to_owned(),
         port: settings.port,
         password: Some(settings.password.clone()),

@@ -24,7 +24,10 @@ pub(crate) fn answers<'n>(
     }
     match (member.server.up(), member.trouble()) {
         (Some(info), _) if info.address != view.settings.place(host) => {
-            Err(Verdict::Wait(format!("{host} answers on {} only", info.address)))
+            let place = view.settings.place(host);
+            Err(Verdict::Wait(format!(
+                "{host} does not answer on {place}, where the others look for it"
+            )))
         }
         (Some(info), _) if !info.asks_password => Err(Verdict::Wait(format!("{host} asks for no password"))),
         (Some(info), _) => Ok(info),
