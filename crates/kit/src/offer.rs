@@ -34,6 +34,8 @@ pub struct Login {
     pub password: SecretId,
     /// The database that the user is of, where users are those of a database.
     pub database: Option<String>,
+    /// The virtual hosts in which the user has permissions, where a service has such.
+    pub vhosts: Vec<String>,
 }
 
 impl Offer {
@@ -46,6 +48,7 @@ impl Offer {
                 user: None,
                 password: password.clone(),
                 database: None,
+                vhosts: Vec::new(),
             }],
         }
     }

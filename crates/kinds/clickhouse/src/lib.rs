@@ -86,6 +86,7 @@ fn offer(settings: &Settings) -> Offer {
         user: Some(settings.user.clone()),
         password: password.clone(),
         database: None,
+        vhosts: Vec::new(),
     });
     // All replicas are alike: the inventory's order of the hosts is none that clients should restart for.
     let mut hosts = settings.hosts.clone();

@@ -78,6 +78,7 @@ fn offer(settings: &Settings) -> Offer {
         user: Some(user.login.name.clone()),
         password: user.login.password.clone(),
         database: Some(user.login.auth_db.clone()),
+        vhosts: Vec::new(),
     });
     Offer {
         endpoints: Endpoint::all(&hosts, settings.port),

@@ -62,6 +62,11 @@ fn offer(settings: &Settings) -> Offer {
         user: Some(user.name.clone()),
         password: user.password.clone(),
         database: None,
+        vhosts: user
+            .permissions
+            .iter()
+            .map(|permission| permission.vhost.clone())
+            .collect(),
     });
     Offer {
         endpoints: Endpoint::all(&settings.hosts, settings.port),

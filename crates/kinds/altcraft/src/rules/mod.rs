@@ -6,3 +6,4 @@ pub(crate) mod main_json;
 pub(crate) mod membership;
 pub(crate) mod role_move;
 pub(crate) mod startup;
+pub(crate) mod unmanaged;

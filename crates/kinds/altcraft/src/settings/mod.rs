@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) others: Vec<HostName>,
     /// All hosts of the inventory.
     pub(crate) known: Vec<HostName>,
+    /// Where they are reached.
+    pub(crate) addresses: Vec<String>,
     /// The host of the master processes.
     pub(crate) master: HostName,
     /// Where main.json is.

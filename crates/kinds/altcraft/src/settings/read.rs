@@ -21,6 +21,12 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         hosts: decl.hosts.clone(),
         others: cx.inventory.hosts_without(&decl.kind),
         known: cx.inventory.hosts.keys().cloned().collect(),
+        addresses: cx
+            .inventory
+            .hosts
+            .keys()
+            .map(|host| cx.inventory.reached_at(host).to_owned())
+            .collect(),
         master: master(&reader, &decl.hosts, findings).or_else(|| decl.hosts.first().cloned())?,
         config: path(&reader, "config", "/opt/akd/config/main.json"),
         rpc_host: text("rpc_host", "0.0.0.0"),

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use plan::Refusal;
+use plan::{Level, Refusal};
 use types::HostName;
 
 use crate::observe::{FileTrouble, Member, Run, View};
 use crate::rules::main_json::change;
 use crate::rules::membership::{all, foreign_masters};
 use crate::rules::role_move::{is_promoted, old_masters};
+use crate::rules::unmanaged::{closed_vhost, places};
 use crate::settings::Settings;
 use formats::main_json::MergeError;
 use kit::{Cx, StepPlan};
@@ -23,6 +24,21 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     all.refusals
         .extend(view.on(cx).filter_map(|member| unusable(&view, member)));
     all.refusals.extend(unproven_move(&view, cx));
+    let places: BTreeSet<String> = view.on(cx).flat_map(|member| places(settings, member)).collect();
+    if !places.is_empty() {
+        let places: Vec<String> = places.into_iter().collect();
+        let text = format!(
+            "main.json names hosts of the inventory in blocks that are not managed: {}; change them by hand where services \
+             move",
+            places.join("; ")
+        );
+        all.note(Level::Warning, None, text);
+    }
+    for member in view.on(cx) {
+        if let Some(text) = closed_vhost(settings, member) {
+            all.note(Level::Warning, Some(member.host), text);
+        }
+    }
     all
 }
 

@@ -30,6 +30,7 @@ fn settings() -> Settings {
         user: Some("altcraft".into()),
         password: secret.parse().unwrap(),
         database: Some("admin".into()),
+        vhosts: Vec::new(),
     };
     settings.uses.mongodb = Some(Use {
         service: "mongodb".parse().unwrap(),
@@ -194,7 +195,7 @@ fn what_the_inventory_has_no_service_for_is_left_alone() {
 #[test]
 fn the_login_stays_where_the_service_names_no_users() {
     let nobody = INVENTORY.replace(
-        "users = { altcraft = { password = { file = \"secrets/rabbitmq\" } } }\n",
+        "users = { altcraft = { password = { file = \"secrets/rabbitmq\" }, permissions = { altcraft = \".*\" } } }\n",
         "",
     );
     assert_ne!(nobody, INVENTORY);

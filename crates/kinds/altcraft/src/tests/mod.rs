@@ -6,6 +6,7 @@ mod played;
 mod refused;
 mod rolling;
 mod settings;
+mod unmanaged;
 
 use plan::Facts;
 use protocol::facts::{FileFact, FileKind, FileMeta, LogFact, Silence, TcpFact, UnitFact};
@@ -62,7 +63,7 @@ password = { file = "secrets/hbsupp" }
 [services.rabbitmq]
 hosts = ["db1", "db2", "db3"]
 cookie = { file = "secrets/cookie" }
-users = { altcraft = { password = { file = "secrets/rabbitmq" } } }
+users = { altcraft = { password = { file = "secrets/rabbitmq" }, permissions = { altcraft = ".*" } } }
 
 [services.duplicates]
 kind = "kvrocks"

@@ -343,7 +343,9 @@ fn verdicts(version: &'static str, told: impl Fn(&str, &str) -> Result<Term, Str
 }
 
 fn undef(module: &str, function: &str) -> Result<Term, String> {
-    Err(format!("{{badrpc,{{'EXIT',{{undef,[{{{module},{function},[],[]}}]}}}}}}"))
+    Err(format!(
+        "{{badrpc,{{'EXIT',{{undef,[{{{module},{function},[],[]}}]}}}}}}"
+    ))
 }
 
 /// The function moved in 3.11.4: 3.10.8 has the first, 4.0.5 the second (seen).
@@ -366,7 +368,12 @@ fn quorum_queues_are_asked_for_in_the_words_of_each_version() {
         assert_eq!(told(&[]), [plan::Verdict::Pass, plan::Verdict::Pass], "{version}");
         let orders = Term::Map(vec![(str("readable_name"), str("orders"))]);
         let found = told(&[orders]);
-        assert!(found.iter().all(|verdict| matches!(verdict, plan::Verdict::Wait(_))), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .all(|verdict| matches!(verdict, plan::Verdict::Wait(_))),
+            "{found:?}"
+        );
     }
 }
 
@@ -374,7 +381,12 @@ fn quorum_queues_are_asked_for_in_the_words_of_each_version() {
 fn a_function_that_a_version_lacks_is_not_waited_for() {
     for (version, _) in VERSIONS {
         let found = verdicts(version, undef);
-        assert!(found.iter().all(|verdict| matches!(verdict, plan::Verdict::Fail(_))), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .all(|verdict| matches!(verdict, plan::Verdict::Fail(_))),
+            "{found:?}"
+        );
     }
 }
 
@@ -403,10 +415,15 @@ fn a_unit_that_ended_is_not_waited_for() {
     };
     let mut facts = Facts::default();
     for (at, queries) in &back.watch {
-        let answers = queries.iter().filter(|query| !matches!(query, FactQuery::Erlang(asked) if asked.calls.len() < 3));
+        let answers = queries
+            .iter()
+            .filter(|query| !matches!(query, FactQuery::Erlang(asked) if asked.calls.len() < 3));
         let answers = answers.map(|query| (query.clone(), Ok(answer(&off, query))));
         facts.add(at.clone(), HostFacts::Observed(answers.collect()));
     }
     let verdict = service.judge(&back.check, back.host.as_ref(), &facts);
-    assert!(matches!(&verdict, plan::Verdict::Fail(why) if why.contains("has ended")), "{verdict:?}");
+    assert!(
+        matches!(&verdict, plan::Verdict::Fail(why) if why.contains("has ended")),
+        "{verdict:?}"
+    );
 }
