@@ -2,7 +2,7 @@
 
 use plan::{Facts, Unknown};
 use protocol::Text;
-use protocol::facts::{FileFact, RespFact, UnitFact, UnitQuery};
+use protocol::facts::{FileFact, RespFact, RespQuery, SilenceKind, UnitFact, UnitQuery};
 use types::HostName;
 
 use super::addresses::{addresses, is_loopback};
@@ -26,11 +26,15 @@ pub(crate) struct Member<'a> {
     /// The directives of its file; `None` where there is no file.
     pub(crate) directives: Option<Directives>,
     pub(crate) engine: Probe<Engine>,
+    /// Whether somebody speaks another protocol on the engine's port, TLS perhaps: waiting changes nothing.
+    pub(crate) has_foreign_engine: bool,
     pub(crate) sentinel_unit: Result<&'a UnitFact, Unknown>,
     sentinel_file: Result<&'a FileFact, Unknown>,
     /// The directives of its sentinel's file; `None` where there is no file.
     pub(crate) sentinel_directives: Option<Directives>,
     pub(crate) sentinel: Probe<Sentinel>,
+    /// The same on the sentinel's port.
+    pub(crate) has_foreign_sentinel: bool,
     /// Whether nothing exists where a packaged engine keeps its data.
     pub(crate) has_no_data_files: bool,
 }
@@ -38,6 +42,10 @@ pub(crate) struct Member<'a> {
 impl<'a> Member<'a> {
     pub(super) fn observe(settings: &'a Settings, host: &'a HostName, facts: &'a Facts) -> Self {
         let mut data = queries::data(settings).into_iter();
+        let is_foreign = |query: &RespQuery| {
+            let answer = facts.get(host, query);
+            matches!(answer, Ok(RespFact::Down(silence)) if silence.kind == SilenceKind::Foreign)
+        };
         let is_absent = |fact: &FileFact| *fact == FileFact::Absent;
         let file = facts.get(host, &queries::config(settings));
         let sentinel_file = facts.get(host, &queries::sentinel_config(settings));
@@ -50,10 +58,12 @@ impl<'a> Member<'a> {
             directives: directives(&file, settings.engine.has_aliases()),
             file,
             engine: Probe::Unknown("it was not asked".to_owned()),
+            has_foreign_engine: queries::engines(settings, host).first().is_some_and(is_foreign),
             sentinel_unit: facts.get(host, &UnitQuery::new(&settings.sentinel.unit)),
             sentinel_directives: directives(&sentinel_file, true),
             sentinel_file,
             sentinel: Probe::Unknown("it was not asked".to_owned()),
+            has_foreign_sentinel: is_foreign(&queries::sentinel(settings)),
             has_no_data_files: data.all(|query| facts.get(host, &query).is_ok_and(is_absent)),
         };
         member.engine = member.find_engine(facts);

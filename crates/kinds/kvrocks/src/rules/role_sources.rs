@@ -23,11 +23,13 @@ pub(super) fn sentinels(view: &View<'_>) -> Option<Roles> {
             .push(watch.member.host);
     }
     if named.len() > 1 {
-        return Some(refused(
+        let refusal = Refusal::new(
+            "nothing is changed",
             format!("the sentinels name different masters: {}", each(&named, "says")),
             "a failover may be under way: wait a minute and plan again; if they still disagree, make sure that the sentinels \
              reach each other, or have the one that is wrong forget the master (SENTINEL REMOVE) so that it is set up again",
-        ));
+        );
+        return Some(Roles::Refused(Box::new(refusal.passing())));
     }
     let (endpoint, by) = named.into_iter().next()?;
     let by = format!("the sentinels on {}", join(&by));

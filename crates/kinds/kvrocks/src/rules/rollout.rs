@@ -26,7 +26,7 @@ impl<'v, 'a> Rollout<'v, 'a, '_> {
             format!("no master could be elected while it is down: {why}"),
             "bring the missing sentinels back first",
         );
-        Some(refusal.on(host))
+        Some(refusal.on(host).passing())
     }
 
     /// A member of another host whose sentinel watches the master.

@@ -98,6 +98,7 @@ fn is_starting(member: &Member<'_>) -> bool {
     let wrote_itself = directives.is_some_and(|all| !all.after(&["sentinel", "myid"]).is_empty());
     member.sentinel_unit.as_ref().is_ok_and(|unit| unit.is_active())
         && matches!(member.sentinel, Probe::Unknown(_))
+        && !member.has_foreign_sentinel
         && member.monitors_by_file().is_some()
         && (wrote_itself || !member.has_newer_sentinel_file())
 }

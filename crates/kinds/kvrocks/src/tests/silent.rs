@@ -135,6 +135,30 @@ fn a_server_that_wants_tls_is_told_from_one_that_listens_elsewhere() {
 }
 
 #[test]
+fn a_member_that_boots_is_waited_for_and_one_that_wants_tls_is_not() {
+    let service = service("redis", "");
+    for (silence, passes) in [
+        (Silence::refused(), true),
+        (Silence::no_answer("timed out"), true),
+        (Silence::foreign("it closed the connection"), false),
+    ] {
+        let mut fake = by_hand("redis");
+        fake.server_mut("db2").shuns = Some(RespFact::Down(silence));
+        let found = plan(&*service, &fake);
+        let refusal = found
+            .refusals
+            .iter()
+            .find(|refusal| refusal.host == Some(host("db2")));
+        assert_eq!(
+            refusal.map(|refusal| refusal.passing),
+            Some(passes),
+            "{}",
+            render(&found)
+        );
+    }
+}
+
+#[test]
 fn a_silent_member_without_files_where_a_package_keeps_data_does_not_join() {
     let service = service("redis", "");
     let mut fake = by_hand("redis");
@@ -220,20 +244,12 @@ fn a_sentinel_that_does_not_answer_is_neither_seeded_nor_restarted() {
         silence_sentinel(&mut fake, name);
     }
     let found = plan(&*service, &fake);
-    assert!(
-        found.tasks.iter().all(|task| task.action.is_none()),
-        "{}",
-        render(&found)
-    );
+    assert!(found.tasks.is_empty(), "{}", render(&found));
     // The same where the file says nothing: it may be another one than the unit's.
     let path = fake.sentinel_config();
     fake.node_mut("db2").machine.files.remove(path);
     let found = plan(&*service, &fake);
-    assert!(
-        found.tasks.iter().all(|task| task.action.is_none()),
-        "{}",
-        render(&found)
-    );
+    assert!(found.tasks.is_empty(), "{}", render(&found));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The step `check`: partitions, alarms and members that the inventory does not name, before anything is changed.
 
 use plan::{Level, Refusal};
+use protocol::facts::{ErlangFact, SilenceKind};
 use types::HostName;
 
-use crate::observe::{Broker, Member, View};
+use crate::observe::{Broker, Member, View, calls};
 use crate::rules::membership::replaced_cluster;
 use crate::settings::{NodeName, Settings, list};
 use kit::{Cx, StepPlan};
@@ -14,7 +15,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
     for member in view.on(cx.hosts) {
         if let Err(why) = &member.node {
-            plan.refusals.push(unasked(settings, member, why));
+            plan.refusals.push(unasked(&view, member, why));
         }
         let (host, Some(broker)) = (member.host, member.broker()) else {
             continue;
@@ -38,8 +39,8 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 /// Its node runs, or may run, and could not be asked: it counts as in use.
-fn unasked(settings: &Settings, member: &Member<'_>, why: &str) -> Refusal {
-    let (host, name) = (member.host, &member.name);
+fn unasked(view: &View<'_>, member: &Member<'_>, why: &str) -> Refusal {
+    let (settings, host, name) = (view.settings, member.host, &member.name);
     let refusal = Refusal::new(
         format!("nothing is changed on {host}"),
         format!(
@@ -49,7 +50,14 @@ fn unasked(settings: &Settings, member: &Member<'_>, why: &str) -> Refusal {
         "if it is starting, plan again once it answers; its node must have this name, and be known to the epmd of its host \
          on port 4369, without TLS between nodes; if it hangs, restart it by hand",
     );
-    refusal.on(host).passing()
+    // A node that starts is silent, or tells that it does.
+    let may_pass = match view.facts.get(host, &calls::node(settings, host)) {
+        Ok(ErlangFact::Down(silence)) => silence.kind != SilenceKind::Foreign,
+        Ok(ErlangFact::Results(_)) => true,
+        Ok(ErlangFact::Denied(_)) | Err(_) => false,
+    };
+    let refusal = refusal.on(host);
+    if may_pass { refusal.passing() } else { refusal }
 }
 
 fn partitioned(host: &HostName, broker: &Broker) -> Refusal {

@@ -33,11 +33,12 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     };
     let down = down(&view, broker, cx);
     if down.iter().any(|node| settings.lists(node)) {
-        plan.refusals.push(Refusal::new(
+        let refusal = Refusal::new(
             "no member is restarted",
             format!("{} does not run, or is not seen by the others", list(down)),
             "bring it back first, or take it off the service's hosts, and plan again",
-        ));
+        );
+        plan.refusals.push(refusal.passing());
         return plan;
     }
     if !down.is_empty() {

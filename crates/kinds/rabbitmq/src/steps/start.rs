@@ -27,7 +27,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     for member in view.on(cx.hosts).filter(|member| member.is_paused()) {
         let why = "its broker paused, for it sees no more than half of the members; it comes back by itself once it \
                    sees more";
-        plan.unplanned.push((member.host.clone(), why.to_owned()));
+        plan.not_yet.push((member.host.clone(), why.to_owned()));
     }
     plan
 }

@@ -146,16 +146,17 @@ impl<'a> Member<'a> {
     }
 }
 
-/// The server's answer at the first of the two places at which it gives one; else what became of the first.
+/// The server's answer at the first of the two places at which it gives one; else what became of the second, which is all
+/// addresses of its host.
 fn server(
     settings: &Settings,
     host: &HostName,
     unit: &Result<&UnitFact, Unknown>,
     facts: &Facts,
 ) -> Probe<Info> {
-    let mut first = None;
+    let mut probe = Probe::Unknown("nobody asked".to_owned());
     for query in queries::servers(settings, host) {
-        let found = match facts.get(host, &query) {
+        probe = match facts.get(host, &query) {
             Ok(SsdbFact::Replies {
                 asks_password,
                 replies,
@@ -164,9 +165,8 @@ fn server(
             Ok(SsdbFact::Down(silence)) => Probe::silent(unit, silence),
             Err(unknown) => Probe::Unknown(unknown.to_string()),
         };
-        first.get_or_insert(found);
     }
-    first.unwrap_or_else(|| Probe::Unknown("nobody asked".to_owned()))
+    probe
 }
 
 /// A path of the file, which is relative to the file's directory.

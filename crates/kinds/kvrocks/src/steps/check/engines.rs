@@ -35,7 +35,12 @@ fn silent(member: &Member<'_>, why: &str) -> Refusal {
         "if it is starting, plan again once it answers; if it listens elsewhere, or to TLS alone, let the inventory and its \
          file name the same port, without TLS; if it hangs, restart it by hand",
     );
-    refusal.on(host).passing()
+    let refusal = refusal.on(host);
+    if member.has_foreign_engine {
+        refusal
+    } else {
+        refusal.passing()
+    }
 }
 
 /// Our password is refused, and no restart is pending that would change that.

@@ -33,7 +33,7 @@ pub(super) fn plan(rollout: &Rollout<'_, '_, '_>, need: &EngineNeed<'_, '_>, all
             "it is the master, and no replica can take over: none is up, linked and eligible",
             "bring a replica up first, and make sure that its priority is not 0",
         );
-        all.refusals.push(refusal.on(host));
+        all.refusals.push(refusal.on(host).passing());
         return;
     }
     let reason = format!("{host} is the master, and must be restarted: {reason}");

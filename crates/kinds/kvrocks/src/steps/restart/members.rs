@@ -17,7 +17,7 @@ pub(super) fn plan(rollout: &Rollout<'_, '_, '_>, need: &EngineNeed<'_, '_>, all
     let host = need.member.host;
     if host != rollout.master && (need.disrupts || need.is_joining) {
         if let Some(why) = master_is_unavailable(rollout) {
-            all.unplanned.push((host.clone(), why));
+            all.not_yet.push((host.clone(), why));
             return;
         }
         if let Some(refusal) = rollout.without_quorum(host).filter(|_| need.disrupts) {
