@@ -148,7 +148,18 @@ impl Process {
 
     /// The options as `getCmdLineOpts` shows them.
     pub fn parsed(&self) -> Bson {
-        serde_saphyr::from_str::<Value>(&self.text).map_or(Bson::Null, |tree| bson(&tree))
+        let tree = serde_saphyr::from_str::<Value>(&self.text).map_or(Bson::Null, |tree| bson(&tree));
+        let file = ("config".to_owned(), CONF.into());
+        Bson::Doc(
+            std::iter::once(file)
+                .chain(tree.fields().iter().cloned())
+                .collect(),
+        )
+    }
+
+    /// Whether it closes a connection that does not begin with TLS.
+    pub fn requires_tls(&self) -> bool {
+        self.conf.get("net.tls.mode").and_then(Value::as_str) == Some("requireTLS")
     }
 
     /// Whether two servers let each other in.

@@ -29,6 +29,9 @@ impl Set {
         let Some(process) = server else {
             return MongoFact::Down(Silence::refused());
         };
+        if process.requires_tls() {
+            return MongoFact::Down(Silence::foreign("it closed the connection"));
+        }
         let login = match &query.user {
             None => Login::Nobody,
             Some(user) if node.accepts(user) => Login::Accepted,

@@ -3,7 +3,7 @@
 use formats::mongod_conf::{BadConf, Conf};
 use kit::Probe;
 use plan::{Facts, Unknown};
-use protocol::facts::{FileFact, MongoError, UnitFact, UnitQuery};
+use protocol::facts::{FileFact, MongoError, MongoFact, SilenceKind, UnitFact, UnitQuery};
 use types::HostName;
 
 use super::queries;
@@ -23,6 +23,10 @@ pub(crate) struct Member<'a> {
     /// The key file, where there is one to manage.
     pub(crate) keyfile: Option<Result<&'a FileFact, Unknown>>,
     pub(crate) server: Probe<Server, MongoError>,
+    /// Whether somebody listens on its port and speaks another protocol.
+    pub(crate) is_foreign: bool,
+    /// The addresses to which it resolves its own name.
+    pub(crate) addresses: &'a [String],
     /// The version of the installed program, where it was asked for.
     pub(crate) installed: Option<(u32, u32)>,
     /// Whether the file names another data directory than the inventory.
@@ -57,6 +61,13 @@ impl<'a> Member<'a> {
             wired_tiger: facts.get(host, &queries::wired_tiger(settings)),
             keyfile: keyfile.map(|file| facts.get(host, &queries::keyfile(file))),
             server: Server::probe(settings, host, &unit, facts),
+            is_foreign: matches!(
+                facts.get(host, &queries::server(settings, settings.port)),
+                Ok(MongoFact::Down(silence)) if silence.kind == SilenceKind::Foreign
+            ),
+            addresses: facts
+                .get(host, &queries::resolved(host))
+                .map_or(&[], |fact| fact.addresses.as_slice()),
             unit,
             installed: installed(host, facts),
             lock: facts.get(host, &queries::lock(settings)),
@@ -76,11 +87,6 @@ impl<'a> Member<'a> {
     /// Whether its server does its part in the set: as primary, secondary or arbiter.
     pub(crate) fn has_role(&self) -> bool {
         self.server.up().is_some_and(|server| server.role.is_some())
-    }
-
-    /// Whether systemd runs it.
-    pub(crate) fn is_active(&self) -> bool {
-        self.unit.as_ref().is_ok_and(|unit| unit.is_active())
     }
 
     /// Whether systemd has no process of it, and starts none by itself.

@@ -1,15 +1,16 @@
 //! The questions to a host.
 
 use protocol::facts::{
-    CommandQuery, FileQuery, MongoCommand, MongoQuery, MongoUser, Query, ResolveQuery, UnitQuery,
+    CommandQuery, FileQuery, MongoCommand, MongoQuery, MongoUser, Query, ResolveQuery, THIS_HOST, UnitQuery,
 };
 use protocol::{FactQuery, Text};
 use types::HostName;
 
 use crate::settings::{Keyfile, Settings};
 
-/// A member is asked on its own host: the localhost exception holds nowhere else.
-pub(crate) const HERE: &str = "127.0.0.1";
+/// A member is asked on its own host, at the loopback where it listens there: the localhost exception holds nowhere else. One
+/// that an operator bound to other addresses is found at those.
+pub(crate) const HERE: &str = THIS_HOST;
 /// The port of a server that was only just installed.
 const PACKAGED_PORT: u16 = 27017;
 

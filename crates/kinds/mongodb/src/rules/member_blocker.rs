@@ -1,9 +1,11 @@
 //! Why nothing can be changed on a host.
 
 use formats::mongod_conf::Conf;
-use kit::{Cx, Probe};
+use kit::Cx;
 use plan::Refusal;
+use protocol::facts::Bson;
 
+use super::doubt::doubt;
 use super::mongod_conf::changes;
 use super::stored_data::{DISCARD, StoredData, stored_data};
 use crate::observe::{Member, Membership, View};
@@ -21,14 +23,23 @@ pub(crate) fn member_blocker(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) 
         );
     }
     let nothing = format!("nothing is changed on {host}");
-    let server = match &member.server {
-        Probe::Up(server) => server,
-        Probe::Denied(error) => {
-            let resolve = "see what the server's log says of the login";
-            return refusal(nothing, format!("it refuses the admin: {error}"), resolve);
-        }
-        Probe::Down(_) | Probe::Unknown(_) => return None,
+    let Some(server) = member.server.up() else {
+        return doubt(settings, member);
     };
+    if let Some(options) = &server.options
+        && let path = options.get("config").and_then(Bson::as_str)
+        && path != Some(settings.config_path.as_str())
+    {
+        let path = path.map_or_else(|| "no file".to_owned(), |path| format!("the file {path}"));
+        return refusal(
+            nothing,
+            format!(
+                "its server was started with {path}, and the inventory says {}",
+                settings.config_path
+            ),
+            "set config_path in the inventory to the file that the unit starts it with",
+        );
+    }
     match &server.membership {
         Membership::OtherSet(set) => refusal(
             nothing,
@@ -56,7 +67,7 @@ fn bad_conf(settings: &Settings, member: &Member<'_>) -> Option<String> {
         Err(bad) => return Some(bad.why.clone()),
     };
     let why = conf.refused()?;
-    let edited = conf.edit(&changes(settings, member.host, conf)).ok();
+    let edited = conf.edit(&changes(settings, member, conf)).ok();
     match edited.and_then(|text| Conf::parse(&text).ok()) {
         Some(edited) => edited.refused(),
         None => Some(why),

@@ -9,6 +9,7 @@ use plan::{Level, Refusal};
 use types::HostName;
 
 use super::availability::{available, is_seen_available};
+use super::doubt::is_coming;
 use super::process::starts;
 use crate::observe::View;
 
@@ -89,14 +90,17 @@ fn proof(view: &View<'_>, config: &SetConfig, departing: &MemberConfig, cx: &Cx<
 
 impl DepartingMember {
     /// Refuses its removal.
-    pub(crate) fn refusal(&self, why: &str) -> Refusal {
+    pub(crate) fn refusal(&self, view: &View<'_>, why: &str) -> Refusal {
         let (name, host) = (&self.name, &self.host);
         let refusal = Refusal::new(
             format!("{name} is not removed from the set"),
             format!("the inventory does not list it, and {why}"),
             "mend that and plan again, list it in the inventory, or allow its removal",
         );
-        refusal.on(host).unless_allowed(REMOVE, host)
+        let refusal = refusal.on(host).unless_allowed(REMOVE, host);
+        // What stands against it may be no more than a member that comes back.
+        let is_passing = view.listed().iter().any(|member| is_coming(view, member));
+        if is_passing { refusal.passing() } else { refusal }
     }
 
     /// Notes that its server is not stopped where its host is out of reach.

@@ -2,6 +2,7 @@
 
 pub(crate) mod availability;
 pub(crate) mod desired_members;
+pub(crate) mod doubt;
 pub(crate) mod initiation;
 pub(crate) mod majority_writes;
 pub(crate) mod member_blocker;

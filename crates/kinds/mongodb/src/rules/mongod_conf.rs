@@ -5,28 +5,28 @@ use std::collections::BTreeSet;
 use formats::mongod_conf::{Change, Conf};
 use protocol::facts::Bson;
 use serde_json::Value;
-use types::HostName;
 
+use crate::observe::{Member, Membership};
 use crate::settings::Settings;
 
 /// The changes that a file needs.
-pub(crate) fn changes(settings: &Settings, host: &HostName, conf: &Conf) -> Vec<Change> {
-    let desired = settings.conf(host).into_iter();
+pub(crate) fn changes(settings: &Settings, member: &Member<'_>, conf: &Conf) -> Vec<Change> {
+    let desired = desired(settings, member).into_iter();
     desired
-        .filter(|(path, value)| !has_value(path, value.as_ref(), |path| conf.get(path)))
+        .filter(|(path, value)| !has_value(member, path, value.as_ref(), |path| conf.get(path)))
         .collect()
 }
 
 /// The options that a process runs with and should not, in words.
-pub(crate) fn differences(settings: &Settings, host: &HostName, parsed: &Bson) -> Vec<String> {
+pub(crate) fn differences(settings: &Settings, member: &Member<'_>, parsed: &Bson) -> Vec<String> {
     let live = live_values(parsed);
     let get = |path: &str| {
         let found = live.iter().find(|(known, _)| known == path);
         found.map(|(_, value)| value)
     };
     let (mut differences, mut missing) = (Vec::new(), Vec::new());
-    for (path, desired) in settings.conf(host) {
-        if has_value(&path, desired.as_ref(), get) {
+    for (path, desired) in desired(settings, member) {
+        if has_value(member, &path, desired.as_ref(), get) {
             continue;
         }
         match (get(&path), desired) {
@@ -43,8 +43,44 @@ pub(crate) fn differences(settings: &Settings, host: &HostName, parsed: &Bson) -
     differences
 }
 
+/// The keys as they should be. Where the inventory does not say where to listen, what an operator chose stays, as long as the
+/// other members reach it there.
+fn desired(settings: &Settings, member: &Member<'_>) -> Vec<(String, Option<Value>)> {
+    let mut keys = settings.conf(member.host);
+    // The first user is made over the loopback.
+    let makes_users = settings.manages_auth() && member.membership() != Some(&Membership::Member);
+    let Some(Ok(conf)) = member
+        .conf
+        .as_ref()
+        .filter(|_| settings.bind.is_none() && !makes_users)
+    else {
+        return keys;
+    };
+    let is_reached = |value: &Value| {
+        let addresses = addresses(member, value);
+        [member.host.as_str(), "0.0.0.0", "::"]
+            .iter()
+            .any(|any| addresses.contains(*any))
+    };
+    match (conf.get("net.bindIp"), conf.get("net.bindIpAll")) {
+        (Some(found), _) if is_reached(found) => {
+            for (_, value) in keys.iter_mut().filter(|(path, _)| path == "net.bindIp") {
+                *value = Some(found.clone());
+            }
+        }
+        (None, Some(Value::Bool(true))) => keys.retain(|(path, _)| !path.starts_with("net.bindIp")),
+        _ => {}
+    }
+    keys
+}
+
 /// Whether a key has the desired value, directly or by the server's default.
-fn has_value<'c>(path: &str, desired: Option<&Value>, get: impl Fn(&str) -> Option<&'c Value>) -> bool {
+fn has_value<'c>(
+    member: &Member<'_>,
+    path: &str,
+    desired: Option<&Value>,
+    get: impl Fn(&str) -> Option<&'c Value>,
+) -> bool {
     let found = get(path);
     match (desired, found) {
         (None, found) => found.is_none_or(|found| found == &Value::Bool(false)),
@@ -54,7 +90,9 @@ fn has_value<'c>(path: &str, desired: Option<&Value>, get: impl Fn(&str) -> Opti
             "security.authorization" => get("security.keyFile").is_some(),
             _ => false,
         },
-        (Some(desired), Some(found)) if path == "net.bindIp" => addresses(desired) == addresses(found),
+        (Some(desired), Some(found)) if path == "net.bindIp" => {
+            addresses(member, desired) == addresses(member, found)
+        }
         (Some(desired), Some(found)) => desired == found || text(desired) == text(found),
     }
 }
@@ -64,10 +102,15 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The order of addresses means nothing.
-fn addresses(value: &Value) -> BTreeSet<String> {
+/// The order of addresses means nothing, and the addresses to which a host resolves its own name are that name.
+fn addresses(member: &Member<'_>, value: &Value) -> BTreeSet<String> {
     let text = text(value);
-    text.split(',').map(|address| address.trim().to_owned()).collect()
+    let addresses = text.split(',').map(str::trim).map(|address| match address {
+        "localhost" => "127.0.0.1",
+        own if member.addresses.iter().any(|its| its == own) => member.host.as_str(),
+        other => other,
+    });
+    addresses.map(str::to_owned).collect()
 }
 
 /// The options by dotted path, as `getCmdLineOpts` nests them.

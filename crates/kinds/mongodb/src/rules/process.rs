@@ -26,7 +26,9 @@ pub(crate) fn need(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<
             server.membership,
             Membership::Standalone | Membership::Uninitiated
         ),
-        Probe::Denied(_) | Probe::Unknown(_) => false,
+        Probe::Denied(_) => false,
+        // It may run.
+        Probe::Unknown(_) => return Ok(None),
     };
     if is_outside {
         process.need(cx, || Ok(outdated(view.settings, member, cx)))
@@ -64,7 +66,7 @@ fn outdated(settings: &Settings, member: &Member<'_>, cx: &Cx<'_>) -> Option<Str
     let mut reasons = Vec::new();
     if is_new(&settings.config_path, member.conf_file.as_ref().ok().copied()) {
         match member.server.up().and_then(|server| server.options.as_ref()) {
-            Some(parsed) => reasons = differences(settings, member.host, parsed),
+            Some(parsed) => reasons = differences(settings, member, parsed),
             None => reasons.push(format!("{} is newer than its process", settings.config_path)),
         }
     }

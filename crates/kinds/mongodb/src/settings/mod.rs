@@ -32,8 +32,8 @@ pub(crate) struct Settings {
     pub(crate) data_dir: String,
     /// Owner of the key file, and group of the same name.
     pub(crate) owner: String,
-    /// The addresses to listen on; [`OWN_NAME`] stands for the member's own name.
-    pub(crate) bind: Vec<String>,
+    /// The addresses to listen on, where the inventory gives them; [`OWN_NAME`] stands for the member's own name.
+    pub(crate) bind: Option<Vec<String>>,
     /// More keys of mongod.conf, by dotted path, in the order in which they are written.
     pub(crate) config: Vec<(String, Value)>,
     /// The user that observes and changes the set; `None` where there is no access control, or it is managed elsewhere.
@@ -46,7 +46,7 @@ pub(crate) struct Settings {
 }
 
 /// The word that stands for the member's own name in `bind`.
-pub(crate) const OWN_NAME: &str = "host";
+const OWN_NAME: &str = "host";
 
 impl Settings {
     /// The name that a host's member gets in the set's configuration.
@@ -67,17 +67,14 @@ impl Settings {
 
     /// The keys of mongod.conf as they should be on a host; `None` for one that must not be there.
     pub(crate) fn conf(&self, host: &HostName) -> Vec<(String, Option<Value>)> {
-        let bind: Vec<&str> = self
-            .bind
-            .iter()
-            .map(|address| {
-                if address == OWN_NAME {
-                    host.as_str()
-                } else {
-                    address
-                }
-            })
-            .collect();
+        let bind = self.bind.as_ref().map_or(vec!["127.0.0.1", OWN_NAME], |given| {
+            given.iter().map(String::as_str).collect()
+        });
+        let bind = bind.into_iter().map(|address| match address {
+            OWN_NAME => host.as_str(),
+            other => other,
+        });
+        let bind: Vec<&str> = bind.collect();
         let mut keys = vec![
             (
                 "replication.replSetName".to_owned(),

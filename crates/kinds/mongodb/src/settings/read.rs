@@ -5,7 +5,7 @@ use types::Diagnostic;
 
 use super::access::{read_admin, read_keyfile, read_users};
 use super::config_keys::read_config;
-use super::{OWN_NAME, Settings, member_options};
+use super::{Settings, member_options};
 
 pub(crate) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Findings) -> Option<Settings> {
     let reader = Reader::new(&decl.settings, "a setting of mongodb", findings);
@@ -39,7 +39,7 @@ pub(crate) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
             .to_owned(),
         data_dir: text("data_dir", "/var/lib/mongodb"),
         owner: text("owner", "mongodb"),
-        bind: read_bind(&reader),
+        bind: read_bind(&reader, matches!(keyfile, Ok(Some(_)))),
         config: reader
             .table("config")
             .map(|table| read_config(table, findings))
@@ -58,10 +58,8 @@ pub(crate) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
     Some(settings)
 }
 
-fn read_bind(reader: &Reader<'_>) -> Vec<String> {
-    let Some(addresses) = reader.strings("bind") else {
-        return vec!["127.0.0.1".to_owned(), OWN_NAME.to_owned()];
-    };
+fn read_bind(reader: &Reader<'_>, makes_users: bool) -> Option<Vec<String>> {
+    let addresses = reader.strings("bind")?;
     for (address, span) in &addresses {
         if address.is_empty() || address.contains([',', ' ']) {
             let diagnostic = Diagnostic::error(format!("{address:?} is not an address"));
@@ -70,19 +68,19 @@ fn read_bind(reader: &Reader<'_>) -> Vec<String> {
                 .report(diagnostic.at(*span, "one address for each string"));
         }
     }
-    // The agent asks there, and the localhost exception holds there only.
+    // The localhost exception holds there only, by which the first user is made.
     if let Some(value) = reader.value("bind")
+        && makes_users
         && !addresses
             .iter()
             .any(|(address, _)| ["127.0.0.1", "localhost", "0.0.0.0"].contains(address))
     {
         let diagnostic = Diagnostic::error("bind leaves out 127.0.0.1");
-        reader
-            .findings()
-            .report(diagnostic.at(value.span, "members are asked there, each on its own host"));
+        reader.findings().report(diagnostic.at(
+            value.span,
+            "the first user is created there; security = \"kept\" needs none",
+        ));
     }
-    addresses
-        .into_iter()
-        .map(|(address, _)| address.to_owned())
-        .collect()
+    let addresses = addresses.into_iter().map(|(address, _)| address.to_owned());
+    Some(addresses.collect())
 }

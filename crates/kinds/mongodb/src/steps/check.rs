@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use kit::{Cx, Probe, StepPlan};
+use formats::replset::MemberConfig;
+use kit::{Cx, Probe, StepPlan, majority};
 use plan::{Level, Note, Refusal};
 
 use crate::observe::{Member, Membership, View};
+use crate::rules::availability::voters;
+use crate::rules::doubt::is_coming;
 use crate::rules::member_blocker::member_blocker;
 use crate::rules::member_removal::REMOVE;
 use crate::rules::oplog;
@@ -56,13 +59,31 @@ fn no_primary(view: &View<'_>, cx: &Cx<'_>, notes: &mut Vec<Note>) -> Option<Ref
              this one reachable: it must be under [hosts] until it is out of the set",
         ));
     }
-    Some(Refusal::new(
+    let refusal = Refusal::new(
         nothing,
         format!("it has no primary: {states}"),
         "if an election is going on, wait and plan again; else bring back as many members as make a majority. A set whose \
          majority is lost for good is never mended automatically: \
          https://www.mongodb.com/docs/manual/tutorial/reconfigure-replica-set-with-unavailable-members/",
-    ))
+    );
+    Some(if may_elect(view) {
+        refusal.passing()
+    } else {
+        refusal
+    })
+}
+
+/// Whether a majority of the voters is up, or may be within moments: an election takes 10 to 17 s (seen on 4.9).
+fn may_elect(view: &View<'_>) -> bool {
+    let Some(config) = &view.config else {
+        return view.listed().iter().any(|member| is_coming(view, member));
+    };
+    let is_up = |voter: &MemberConfig| {
+        let host = view.names.host_of(voter.name());
+        let member = host.and_then(|host| view.members.any(host));
+        member.is_some_and(|member| is_coming(view, member))
+    };
+    voters(config).filter(is_up).count() >= majority(config.voters())
 }
 
 fn state(view: &View<'_>, member: &Member<'_>) -> String {
@@ -106,15 +127,8 @@ fn note_member(view: &View<'_>, member: &Member<'_>, all: &mut StepPlan) {
             settings.config_path
         ));
     }
-    let server = match &member.server {
-        Probe::Up(server) => server,
-        Probe::Down(why) if member.is_active() => {
-            return warn(format!(
-                "{} runs and does not answer on port {}: {why}",
-                settings.unit, settings.port
-            ));
-        }
-        _ => return,
+    let Probe::Up(server) = &member.server else {
+        return;
     };
     if server.membership == Membership::Member && server.role.is_none() {
         let state = view.state_of(host).map_or("", |state| &state.words);

@@ -5,9 +5,8 @@ use kit::{Cx, QUICK, StepPlan, Task, action, obstructed};
 use plan::Preview;
 use protocol::facts::FileMeta;
 use protocol::{FileState, Operation, Text};
-use types::HostName;
 
-use crate::observe::View;
+use crate::observe::{Member, View};
 use crate::rules::member_blocker::member_blocker;
 use crate::rules::mongod_conf::changes;
 use crate::settings::Settings;
@@ -52,9 +51,9 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         let is_coming = !settings.package.is_empty() && cx.installs(host, &settings.package);
         let is_installed = member.unit.as_ref().is_ok_and(|unit| unit.exists());
         let task = match fact.meta() {
-            Some(meta) => write(settings, host, Some(meta), fact.state()),
-            None if is_coming => write(settings, host, None, FileState::Any),
-            None if is_installed => write(settings, host, None, FileState::Absent),
+            Some(meta) => write(settings, member, Some(meta), fact.state()),
+            None if is_coming => write(settings, member, None, FileState::Any),
+            None if is_installed => write(settings, member, None, FileState::Absent),
             None => Err(format!(
                 "{path} does not exist: install MongoDB first, and plan again"
             )),
@@ -67,17 +66,17 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 /// Edits the file; one that is missing becomes the packages' file with the inventory's keys.
 fn write(
     settings: &Settings,
-    host: &HostName,
+    member: &Member<'_>,
     found: Option<&FileMeta>,
     was: FileState,
 ) -> Result<Option<Task>, String> {
-    let path = &settings.config_path;
+    let (host, path) = (member.host, &settings.config_path);
     let before = match found {
         Some(meta) => Some(meta.text.clone().ok_or_else(|| format!("{path} is not a text"))?),
         None => None,
     };
     let conf = Conf::parse(before.as_ref().map_or(PACKAGED, Text::as_str)).map_err(|bad| bad.why)?;
-    let changes = changes(settings, host, &conf);
+    let changes = changes(settings, member, &conf);
     if changes.is_empty() {
         return Ok(None);
     }

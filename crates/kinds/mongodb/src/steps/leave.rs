@@ -38,7 +38,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
                 departing.note_out_of_reach(&view, cx, &mut all);
                 leaving.push(departing);
             }
-            Err(why) => all.refusals.push(departing.refusal(&why)),
+            Err(why) => all.refusals.push(departing.refusal(&view, &why)),
         }
     }
     let mut left: Vec<String> = leaving.iter().map(|departing| departing.name.clone()).collect();
@@ -85,7 +85,7 @@ fn remove(
             let others = Reconfig::removal(config.clone(), &departing.name, reason).to;
             let Some(next) = next_primary(view, &others, &primary) else {
                 let why = "it is the primary, and no member that stays could take over";
-                return Err(Box::new(departing.refusal(why)));
+                return Err(Box::new(departing.refusal(view, why)));
             };
             let why = format!("{primary} is the primary, and leaves the set");
             let task = tasks::step_down(view, &primary, why);

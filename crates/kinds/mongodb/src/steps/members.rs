@@ -12,6 +12,7 @@ use crate::rules::majority_writes::stalled_by_one;
 use crate::rules::member_blocker::member_blocker;
 use crate::rules::member_removal::DepartingMember;
 use crate::rules::membership_change::{MembershipChange, may_be_member, may_join, membership_change};
+use crate::rules::process::starts;
 use crate::rules::reconfig_plan::{Change, Reconfig};
 use crate::rules::stored_data::{DISCARD, StoredData, stored_data};
 use crate::settings::Settings;
@@ -34,7 +35,16 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         return all;
     }
     for member in view.listed_on(cx.hosts) {
-        all.unplanned.extend(cannot_join(&view, member, &change.from, cx));
+        let Some(why) = cannot_join(&view, member, &change.from, cx) else {
+            continue;
+        };
+        let is_started = starts(&view, member, cx);
+        let hosts = if is_started {
+            &mut all.not_yet
+        } else {
+            &mut all.unplanned
+        };
+        hosts.push((member.host.clone(), why.to_owned()));
     }
     let last = change.changes.iter().rev().find_map(|change| match change {
         Change::Reconfig(reconfig) => Some(&reconfig.to),
@@ -57,7 +67,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     for (departing, removal) in change.removals {
         match removal {
             Ok(removal) => remove(&view, change.primary, &departing, removal, cx, &mut all),
-            Err(why) => all.refusals.push(departing.refusal(&why)),
+            Err(why) => all.refusals.push(departing.refusal(&view, &why)),
         }
     }
     all
@@ -107,24 +117,18 @@ fn joining_unproven<'v>(
     members.map(|member| member.host)
 }
 
-/// A host that should be a member and cannot be made one by this plan.
-fn cannot_join(
-    view: &View<'_>,
-    member: &Member<'_>,
-    from: &SetConfig,
-    cx: &Cx<'_>,
-) -> Option<(HostName, String)> {
+/// Why a host that should be a member cannot be made one by this plan.
+fn cannot_join(view: &View<'_>, member: &Member<'_>, from: &SetConfig, cx: &Cx<'_>) -> Option<&'static str> {
     let is_member = from.member(view.names.of(member.host)).is_some();
     // The step `check` refuses what is blocked.
     if is_member || may_join(view, member, cx) || member_blocker(view, member, cx).is_some() {
         return None;
     }
-    let why = if may_be_member(view, member) {
+    Some(if may_be_member(view, member) {
         "it does not join the set: it may be a member under another name, which its server tells once it runs"
     } else {
         "it does not join the set: its server does not answer as one that could"
-    };
-    Some((member.host.clone(), why.to_owned()))
+    })
 }
 
 /// A primary can neither remove itself from its set nor make itself ineligible.

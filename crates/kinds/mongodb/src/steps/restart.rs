@@ -14,6 +14,7 @@ use super::tasks::step_down;
 use crate::checks::gates;
 use crate::observe::{Member, Membership, Role, View};
 use crate::rules::availability::{unavailable, voters};
+use crate::rules::doubt::is_coming;
 use crate::rules::majority_writes::stalled_by_one;
 use crate::rules::membership_change::config_by_then;
 use crate::rules::oplog;
@@ -131,7 +132,7 @@ fn no_majority(view: &View<'_>, needs: &[(&Member<'_>, Reason)], cx: &Cx<'_>) ->
         return None;
     }
     let hosts: Vec<&str> = down.iter().map(HostName::as_str).collect();
-    Some(Refusal::new(
+    let refusal = Refusal::new(
         "no member is restarted",
         format!(
             "{} of {voters} voting members are not available ({}), and one more would leave no majority",
@@ -139,5 +140,15 @@ fn no_majority(view: &View<'_>, needs: &[(&Member<'_>, Reason)], cx: &Cx<'_>) ->
             hosts.join(", ")
         ),
         "bring them back first, and plan again",
-    ))
+    );
+    let is_coming = |host: &HostName| {
+        view.members
+            .any(host)
+            .is_some_and(|member| is_coming(view, member))
+    };
+    Some(if down.iter().all(is_coming) {
+        refusal.passing()
+    } else {
+        refusal
+    })
 }

@@ -12,6 +12,7 @@ mod refused;
 mod rig;
 mod scale;
 mod settings;
+mod silent;
 mod stored_data;
 mod troubled;
 

@@ -24,7 +24,7 @@ fn contradictions() {
         "members.db9.priority = 1\n",
         "members.db1 = { hidden = true, priority = 1 }\nmembers.db2 = { arbiter = true, votes = 0 }\nmembers.db3.priority = 2000\n",
         "members.db1.votes = 0\nmembers.db2.hidden = true\nmembers.db3.arbiter = true\n",
-        "bind = [\"host\"]\n",
+        "keyfile = { file = \"key\" }\nadmin = { password = { file = \"admin\" } }\nbind = [\"host\"]\n",
         "replicaset = \"rs1\"\n",
     ];
     let all = all.map(|more| format!("{}\n{}", more.trim_end(), wrong(more)));
