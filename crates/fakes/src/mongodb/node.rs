@@ -60,6 +60,8 @@ pub struct Data {
     pub at: (i64, u64),
     /// Password and roles by name.
     pub users: BTreeMap<String, (String, Vec<(String, String)>)>,
+    /// Users that were made for SCRAM-SHA-1 alone.
+    pub sha_1_users: BTreeSet<&'static str>,
     pub databases: Vec<&'static str>,
     /// The values that clients wrote.
     pub values: BTreeSet<u64>,

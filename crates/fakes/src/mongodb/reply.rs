@@ -33,6 +33,11 @@ impl Set {
             return MongoFact::Down(Silence::foreign("it closed the connection"));
         }
         let login = match &query.user {
+            Some(user) if node.disk.data.sha_1_users.contains(user.name.as_str()) => {
+                let message = "Unable to use SCRAM-SHA-256 based authentication for user without any SCRAM-SHA-256 \
+                               credentials registered";
+                return MongoFact::Denied(bad(334, "MechanismUnavailable", message));
+            }
             None => Login::Nobody,
             Some(user) if node.accepts(user) => Login::Accepted,
             Some(_) => Login::Refused(bad(18, "AuthenticationFailed", "Authentication failed.")),

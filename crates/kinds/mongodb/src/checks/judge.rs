@@ -1,6 +1,7 @@
 //! Judges checks by the facts.
 
 use formats::replset::MemberConfig;
+use kit::Probe;
 use kit::checks::until;
 use plan::{Facts, Verdict};
 use types::HostName;
@@ -8,6 +9,7 @@ use types::HostName;
 use super::check::Check;
 use crate::observe::{Member, Membership, Role, View};
 use crate::rules::availability::{answering, available, is_seen_available, voters};
+use crate::rules::doubt::is_for_now;
 use crate::rules::stored_data::{StoredData, stored_data};
 use crate::settings::Settings;
 
@@ -16,6 +18,12 @@ pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
     let view = View::new(settings, facts);
     let member = host.and_then(|host| view.members.any(host));
     let of_member = |judge: fn(&View<'_>, &Member<'_>) -> Verdict| match member {
+        // With time nothing comes of it.
+        Some(Member {
+            host,
+            server: Probe::Denied(error),
+            ..
+        }) if !is_for_now(error) => Verdict::Fail(format!("{host} refuses the admin: {error}")),
         Some(member) => judge(&view, member),
         None => Verdict::Fail(format!("{check:?} is about no host of {}", settings.name)),
     };

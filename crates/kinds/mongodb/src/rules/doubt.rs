@@ -5,6 +5,7 @@
 
 use kit::Probe;
 use plan::Refusal;
+use protocol::facts::MongoError;
 use serde_json::Value;
 
 use super::availability::available;
@@ -16,6 +17,17 @@ use crate::settings::Settings;
 /// (<https://www.mongodb.com/docs/manual/reference/error-codes/>).
 const FOR_NOW: [i32; 5] = [91, 189, 11_600, 11_602, 13_436];
 
+/// Whether a server refuses a login only for now.
+pub(crate) fn is_for_now(error: &MongoError) -> bool {
+    FOR_NOW.contains(&error.code)
+}
+
+/// Whether a user was made for SCRAM-SHA-1 alone, by which nobody logs in here: `MechanismUnavailable`. Whether a password is
+/// right is not known then.
+pub(crate) fn lacks_sha_256(error: &MongoError) -> bool {
+    error.code == 334
+}
+
 /// The refusal to change a host whose server tells nothing; `None` where it answers, or does not run.
 pub(crate) fn doubt(settings: &Settings, member: &Member<'_>) -> Option<Refusal> {
     let host = member.host;
@@ -25,11 +37,14 @@ pub(crate) fn doubt(settings: &Settings, member: &Member<'_>) -> Option<Refusal>
     match &member.server {
         Probe::Up(_) | Probe::Down(_) => None,
         Probe::Denied(error) => {
-            let refusal = refusal(
-                format!("it refuses the admin: {error}"),
-                "see what the server's log says of the login".to_owned(),
-            );
-            Some(if FOR_NOW.contains(&error.code) {
+            let resolve = if lacks_sha_256(error) {
+                "give the admin its password again in the shell (db.changeUserPassword): servers since 4.0 store it for \
+                 SCRAM-SHA-256 then"
+            } else {
+                "see what the server's log says of the login"
+            };
+            let refusal = refusal(format!("it refuses the admin: {error}"), resolve.to_owned());
+            Some(if is_for_now(error) {
                 refusal.passing()
             } else {
                 refusal

@@ -17,6 +17,7 @@ use crate::checks::gates;
 use crate::observe::is_reached;
 use crate::observe::queries::{self, HERE};
 use crate::observe::{Server, View};
+use crate::rules::doubt::lacks_sha_256;
 use crate::rules::initiation::planned_set;
 use crate::rules::preconditions::is_primary;
 use crate::settings::{Settings, User, UserRole};
@@ -65,6 +66,8 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         match listed.map(|listed| listed.get(&user.login.name)) {
             Some(Some(roles)) => all.tasks.extend(users.change(user, roles, &mut all.notes)),
             None if is_known && users.accepts(user) => {}
+            // It exists.
+            None if is_known && users.has_sha_1_alone(user) => all.notes.push(users.untested(user)),
             _ => all.tasks.push(users.create(user)),
         }
     }
@@ -95,6 +98,23 @@ impl Users<'_> {
                 ..
             })
         )
+    }
+
+    fn has_sha_1_alone(&self, user: &User) -> bool {
+        matches!(self.login(user), Some(MongoFact::Denied(error)) if lacks_sha_256(error))
+    }
+
+    fn untested(&self, user: &User) -> Note {
+        Note {
+            level: Level::Warning,
+            service: None,
+            host: Some(self.host.clone()),
+            text: format!(
+                "the user {:?} has credentials for SCRAM-SHA-1 alone: whether its password is the inventory's is not known, \
+                 and it is left as it is",
+                user.login.name
+            ),
+        }
     }
 
     /// Creates the first user of all.
@@ -145,7 +165,9 @@ impl Users<'_> {
         let name = &user.login.name;
         let mut command = MongoCommand::new("updateUser", name.as_str());
         let (mut what, mut why) = (Vec::new(), Vec::new());
-        if let Some(MongoFact::Denied(error)) = self.login(user) {
+        if self.has_sha_1_alone(user) {
+            notes.push(self.untested(user));
+        } else if let Some(MongoFact::Denied(error)) = self.login(user) {
             command = command.with("pwd", Text::secret(&user.login.password));
             what.push("the password");
             why.push(format!("it cannot log in with the inventory's: {error}"));

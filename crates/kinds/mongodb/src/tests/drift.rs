@@ -178,6 +178,44 @@ fn a_set_of_two_is_restarted_with_a_warning_only_where_no_member_takes_over() {
     converge_from_everywhere(&*service, &cluster, &[]);
 }
 
+/// A server says so in its own words (`MechanismUnavailable`, jstests/auth/speculative-auth-replset.js of its source).
+#[test]
+fn a_user_with_credentials_for_sha_1_alone_keeps_its_password() {
+    let own = service(AUTH);
+    let mut cluster = built(&*own);
+    let of_sha_1 = |cluster: &mut Cluster, name| {
+        for node in &mut cluster.nodes[..3] {
+            node.disk.data.sha_1_users.insert(name);
+        }
+    };
+    of_sha_1(&mut cluster, "altcraft");
+    let found = plan(&*own, &cluster);
+    assert!(cases::is_settled(&found), "{}", render(&found));
+    assert!(render(&found).contains("whether its password is the inventory's is not known"));
+    // Of the admin, who asks, nothing is known then.
+    of_sha_1(&mut cluster, "admin");
+    let found = plan(&*own, &cluster);
+    assert!(
+        found.tasks.is_empty() && found.refusals.len() == 3,
+        "{}",
+        render(&found)
+    );
+    assert!(
+        found
+            .refusals
+            .iter()
+            .all(|refusal| !refusal.passing && refusal.resolve.contains("changeUserPassword"))
+    );
+    // Nor is it waited for at a gate.
+    let gate = super::plan(
+        &*service(&format!("{AUTH}config.net.maxIncomingConnections = 500\n")),
+        &built(&*own),
+    );
+    let restart = gate.tasks.iter().find(|task| task.disrupts).unwrap();
+    let verdict = cluster.judge(&*own, &restart.gates[0]);
+    assert!(matches!(verdict, ::plan::Verdict::Fail(_)), "{verdict:?}");
+}
+
 /// Of a new set it was said that "its oplog goes back 16 s: a member that is down longer has to copy everything again".
 #[test]
 fn the_oplog_of_a_young_set_is_no_warning() {
