@@ -9,6 +9,7 @@ use crate::rules::role_assignment::is_orphan;
 use crate::rules::roles::Roles;
 use crate::rules::{member_removal, replication, sentinels};
 use crate::settings::Settings;
+use kit::Probe;
 use kit::checks::until;
 
 /// A check: the condition on facts that a gate waits for.
@@ -59,6 +60,9 @@ pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
 impl Check {
     fn judge(&self, view: &View<'_>, host: Option<&HostName>) -> Verdict {
         let roles = find_roles(view);
+        if let Some(why) = host.and_then(|host| ended(self, view, view.members.any(host)?)) {
+            return Verdict::Fail(why);
+        }
         until(match (self, host.and_then(|host| view.members.any(host))) {
             (Self::Followers, _) => replication::all_follow(view, &roles),
             (Self::SentinelAgrees, _) => sentinels::sentinels_agree(view, &roles),
@@ -83,6 +87,22 @@ impl Check {
             }
         })
     }
+}
+
+/// Why the process that a check is about does not come: its unit has ended.
+fn ended(check: &Check, view: &View<'_>, member: &Member<'_>) -> Option<String> {
+    let settings = view.settings;
+    let unit = match check {
+        Check::MemberServing | Check::MasterServing if matches!(member.engine, Probe::Down(_)) => {
+            &settings.unit
+        }
+        Check::SentinelKnows if matches!(member.sentinel, Probe::Down(_)) => &settings.sentinel.unit,
+        _ => return None,
+    };
+    let host = member.host;
+    Some(format!(
+        "{unit} on {host} has ended: `journalctl -u {unit}` tells why"
+    ))
 }
 
 /// Why a replica will never follow the master, however long it is waited for.

@@ -23,25 +23,20 @@ const ROLE_SCRIPT: &str = "return redis.call('info','replication'):match('role:(
 
 /// All questions to a host.
 pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
-    let sentinel = &settings.sentinel;
     if !settings.hosts.contains(host) {
-        let units = [&settings.unit, &sentinel.unit].map(|unit| UnitQuery::new(unit).wrap());
-        return units.into_iter().chain(live(settings, host)).collect();
+        return live(settings, host);
     }
-    let mut queries = vec![
-        UnitQuery::new(&settings.unit).wrap(),
-        UnitQuery::new(&sentinel.unit).wrap(),
-        config(settings).wrap(),
-        sentinel_config(settings).wrap(),
-    ];
+    let mut queries = vec![config(settings).wrap(), sentinel_config(settings).wrap()];
     queries.extend(data(settings).iter().map(Query::wrap));
     queries.extend(live(settings, host));
     queries
 }
 
-/// The questions to running servers and resolvers, which gates watch.
+/// The questions about running servers and to resolvers, which gates watch.
 pub(crate) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
-    let mut queries: Vec<FactQuery> = engines(settings, host).iter().map(Query::wrap).collect();
+    let units = [&settings.unit, &settings.sentinel.unit].map(|unit| UnitQuery::new(unit).wrap());
+    let mut queries = units.to_vec();
+    queries.extend(engines(settings, host).iter().map(Query::wrap));
     queries.push(sentinel(settings).wrap());
     queries.extend(names(settings).iter().map(Query::wrap));
     queries

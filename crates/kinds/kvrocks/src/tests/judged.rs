@@ -60,7 +60,16 @@ fn a_link_that_is_down_is_waited_for() {
     assert_eq!(found, "db2 has no link to 10.0.0.1:6666");
     fake.stop("db2");
     let found = judge(&*service, &fake, "member-serving", "db2");
-    assert_eq!(found, "db2 does not answer: connection refused");
+    assert_eq!(
+        found,
+        "never: redis-server.service on db2 has ended: `journalctl -u redis-server.service` tells why"
+    );
+    fake.sentinel_off("db2");
+    let found = judge(&*service, &fake, "sentinel-knows", "db2");
+    assert!(
+        found.starts_with("never: redis-sentinel.service on db2 has ended"),
+        "{found}"
+    );
 }
 
 #[test]
