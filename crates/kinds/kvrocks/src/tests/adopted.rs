@@ -1,9 +1,16 @@
 //! A cluster that was made by hand.
 
 use insta::assert_snapshot;
+use plan::Facts;
+use protocol::FactQuery;
+use protocol::facts::{FileQuery, UnitQuery};
+use types::HostName;
 
 use super::{assert_settled, by_hand, converge_from_everywhere, service, shown};
 use crate::tests::rig::Rig as _;
+use cases::host;
+use fakes::kvrocks::Cluster;
+use kit::Service;
 
 #[test]
 fn redis_as_in_the_runbook_needs_nothing() {
@@ -68,4 +75,87 @@ fn replication_without_sentinel_gets_sentinels_for_its_master() {
     );
     assert!(!found.contains("redis.conf"), "{found}");
     converge_from_everywhere(&*service, &fake);
+}
+
+/// What hosts answer that have these files and units in the place of the packaged ones, and are known by other names.
+fn facts_of(
+    service: &dyn Service,
+    fake: &Cluster,
+    name_of: impl Fn(&HostName) -> String,
+    packaged: impl Fn(&str) -> String,
+) -> Facts {
+    cases::answer_all(service, |at, query| {
+        let at = host(&name_of(at));
+        let query = match query {
+            FactQuery::Unit(query) => FactQuery::Unit(UnitQuery::new(packaged(&query.name))),
+            FactQuery::File(query) => FactQuery::File(FileQuery {
+                path: packaged(&query.path),
+                ..query.clone()
+            }),
+            query => query.clone(),
+        };
+        fake.tell_fact(&at, &query)?.ok()
+    })
+}
+
+#[test]
+fn members_that_listen_on_private_addresses_only_are_left_alone() {
+    for kind in ["redis", "valkey"] {
+        let mut fake = by_hand(kind);
+        for at in 1..=3 {
+            let name = format!("db{at}");
+            fake.edit(&name, |text| {
+                text.replace(
+                    &format!("bind 127.0.0.1 10.0.0.{at}"),
+                    &format!("bind 10.0.0.{at}"),
+                )
+            });
+            fake.restart(&name);
+        }
+        fake.settle();
+        assert_settled(&*service(kind, ""), &fake);
+    }
+}
+
+#[test]
+fn files_and_units_of_other_names_are_adopted() {
+    let more = "config = \"/srv/cache/redis.conf\"\nunit = \"cache.service\"\npackage = \"none\"\n\
+                sentinel = { config = \"/srv/cache/sentinel.conf\", unit = \"watch.service\", package = \"none\" }\n";
+    let (service, fake) = (service("redis", more), by_hand("redis"));
+    let facts = facts_of(
+        &*service,
+        &fake,
+        |at| at.to_string(),
+        |name| {
+            name.replace("/srv/cache/", "/etc/redis/")
+                .replace("cache.service", "redis-server.service")
+                .replace("watch.service", "redis-sentinel.service")
+        },
+    );
+    let plan = cases::plan_steps(&*service, &super::STEPS, &facts);
+    assert!(cases::is_settled(&plan), "{}", cases::render(&plan));
+}
+
+#[test]
+fn hosts_with_full_names_are_adopted() {
+    let text = super::inventory("redis", 3, "");
+    let full = |text: &str| {
+        (1..=3).fold(text.to_owned(), |text, at| {
+            text.replace(&format!("db{at} ="), &format!("\"db{at}.example.com\" ="))
+                .replace(&format!("\"db{at}\""), &format!("\"db{at}.example.com\""))
+        })
+    };
+    let short = |at: &HostName| at.as_str().split('.').next().unwrap().to_owned();
+    let service = cases::service(super::KINDS, &full(&text));
+    let mut fake = by_hand("redis");
+    let facts = facts_of(&*service, &fake, short, str::to_owned);
+    let plan = cases::plan_steps(&*service, &super::STEPS, &facts);
+    assert!(cases::is_settled(&plan), "{}", cases::render(&plan));
+    // Sentinels that announce names say those.
+    for node in &mut fake.nodes {
+        node.sentinel.as_mut().unwrap().watched[0].ip = "db1.example.com".to_owned();
+    }
+    let facts = facts_of(&*service, &fake, short, str::to_owned);
+    let plan = cases::plan_steps(&*service, &super::STEPS, &facts);
+    assert!(plan.tasks.is_empty(), "{}", cases::render(&plan));
 }

@@ -25,6 +25,7 @@ fn service(inventory: &str) -> Box<dyn kit::Service> {
     cases::service(KINDS, inventory)
 }
 
+mod adopted;
 mod basis;
 mod bed;
 mod leave;

@@ -1,5 +1,6 @@
 //! Case tests: settings and hosts → plan; and each plan, carried out or cut off, leaves nothing to do in the end.
 
+mod adopted;
 mod basis;
 mod changes;
 mod fresh;
