@@ -122,16 +122,11 @@ fn files_and_units_of_other_names_are_adopted() {
     let more = "config = \"/srv/cache/redis.conf\"\nunit = \"cache.service\"\npackage = \"none\"\n\
                 sentinel = { config = \"/srv/cache/sentinel.conf\", unit = \"watch.service\", package = \"none\" }\n";
     let (service, fake) = (service("redis", more), by_hand("redis"));
-    let facts = facts_of(
-        &*service,
-        &fake,
-        |at| at.to_string(),
-        |name| {
-            name.replace("/srv/cache/", "/etc/redis/")
-                .replace("cache.service", "redis-server.service")
-                .replace("watch.service", "redis-sentinel.service")
-        },
-    );
+    let facts = facts_of(&*service, &fake, ToString::to_string, |name| {
+        name.replace("/srv/cache/", "/etc/redis/")
+            .replace("cache.service", "redis-server.service")
+            .replace("watch.service", "redis-sentinel.service")
+    });
     let plan = cases::plan_steps(&*service, &super::STEPS, &facts);
     assert!(cases::is_settled(&plan), "{}", cases::render(&plan));
 }

@@ -174,7 +174,7 @@ fn answer(host: &Host, query: &FactQuery) -> Fact {
         }),
         FactQuery::File(_) => Fact::File(FileFact::Absent),
         FactQuery::Erlang(_) => Fact::Erlang(match &host.node {
-            Node::Off { .. } => ErlangFact::Down(Silence::refused()),
+            Node::Off { .. } | Node::Silent => ErlangFact::Down(Silence::refused()),
             Node::OtherCookie => ErlangFact::Denied("the challenge's answer is wrong".into()),
             Node::Halted(members) => ErlangFact::Results(stopped(members, "3.10.8")),
             Node::Booting(state) => {
@@ -182,7 +182,6 @@ fn answer(host: &Host, query: &FactQuery) -> Fact {
                 results[10] = Ok(Term::atom(*state));
                 ErlangFact::Results(results)
             }
-            Node::Silent => ErlangFact::Down(Silence::refused()),
             Node::Told(results) => ErlangFact::Results(results.clone()),
             Node::Up(broker) => ErlangFact::Results(results(broker)),
         }),
