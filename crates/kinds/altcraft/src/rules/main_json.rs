@@ -11,12 +11,48 @@ use crate::settings::Settings;
 use formats::main_json::{Want, Wants, lay_over, merge};
 use kit::{QUICK, Task, action};
 
-/// The desired keys on a host, in a cluster of these members.
-pub(crate) fn desired(settings: &Settings, members: &[HostName], host: &HostName) -> Wants {
+/// The desired keys on a host, in a cluster of these members. A database's host keeps its address where this main.json
+/// names it so.
+pub(crate) fn desired(
+    settings: &Settings,
+    members: &[HostName],
+    host: &HostName,
+    json: Option<&Value>,
+) -> Wants {
     let mut wants = databases::blocks(settings);
+    for (key, want) in &mut wants {
+        keep_addresses(settings, want, json.and_then(|json| json.get(key.as_str())));
+    }
     wants.push(cluster_block::block(settings, members, host));
     lay_over(&mut wants, settings.main.clone());
     wants
+}
+
+/// Takes a host's address for its name where that stands there.
+fn keep_addresses(settings: &Settings, want: &mut Want, value: Option<&Value>) {
+    match (want, value) {
+        (Want::Is(name), Some(told)) if is_address_of(settings, told, name) => told.clone_into(name),
+        (Want::Has(wants), Some(value)) => {
+            for (key, want) in wants {
+                keep_addresses(settings, want, value.get(key.as_str()));
+            }
+        }
+        (Want::List(by, items), Some(Value::Array(told))) => {
+            let names = items.iter_mut().flatten().filter(|(key, _)| key == by);
+            for (_, want) in names {
+                let Want::Is(name) = &want else { continue };
+                let mut told = told.iter().filter_map(|told| told.get(*by));
+                let address = told.find(|told| is_address_of(settings, told, name));
+                keep_addresses(settings, want, address);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_address_of(settings: &Settings, told: &Value, name: &Value) -> bool {
+    let mut known = settings.known.iter().zip(&settings.addresses);
+    known.any(|(host, address)| name == host.as_str() && told == address.as_str())
 }
 
 /// Whether a main.json has the places of one of our databases.
@@ -35,7 +71,10 @@ pub(crate) fn change(
     member: &Member<'_>,
 ) -> Result<Option<Text>, FileTrouble> {
     let before = member.text()?;
-    let merged = merge(before.as_str(), &desired(settings, members, member.host));
+    let merged = merge(
+        before.as_str(),
+        &desired(settings, members, member.host, member.json.as_ref()),
+    );
     let after = merged.map_err(FileTrouble::Merge)?;
     Ok((before.as_str() != after).then(|| Text::new(after)))
 }
@@ -50,7 +89,7 @@ pub(crate) fn write(
     let fact = member.file.as_ref().ok()?;
     let meta = fact.meta()?;
     let path = &settings.config;
-    let wants = desired(settings, members, member.host);
+    let wants = desired(settings, members, member.host, member.json.as_ref());
     let json = member.json.as_ref();
     let changed = wants
         .iter()

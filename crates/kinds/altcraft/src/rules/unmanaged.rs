@@ -21,7 +21,7 @@ pub(crate) fn places(settings: &Settings, member: &Member<'_>) -> BTreeSet<Strin
     let Some(Value::Object(json)) = &member.json else {
         return BTreeSet::new();
     };
-    let managed = desired(settings, &settings.hosts, member.host);
+    let managed = desired(settings, &settings.hosts, member.host, member.json.as_ref());
     let is_managed = |key: &str| managed.iter().any(|(managed, _)| managed == key);
     let mut found = BTreeSet::new();
     for (key, value) in json.iter().filter(|(key, _)| !is_managed(key)) {
@@ -86,7 +86,7 @@ pub(crate) fn closed_vhost(settings: &Settings, member: &Member<'_>) -> Option<S
     let json = member.json.as_ref()?;
     let broker = settings.uses.rabbitmq.as_ref()?;
     let login = broker.login(&settings.user)?;
-    let wanted = desired(settings, &settings.hosts, member.host);
+    let wanted = desired(settings, &settings.hosts, member.host, member.json.as_ref());
     let ours = wanted.iter().find(|(key, _)| key == "RABBITMQ_VHOST");
     let told = match ours {
         Some((_, Want::Is(value))) => value.as_str(),

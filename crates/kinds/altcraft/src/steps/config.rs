@@ -72,7 +72,7 @@ fn note(settings: &Settings, member: &Member<'_>, all: &mut StepPlan) {
 /// places, and hosts that the inventory does not have are switched off at any time.
 fn note_lost_places(settings: &Settings, member: &Member<'_>, all: &mut StepPlan) {
     let is_known = |name: &str| settings.known.iter().any(|host| host.as_str() == name);
-    for (key, want) in desired(settings, &settings.hosts, member.host) {
+    for (key, want) in desired(settings, &settings.hosts, member.host, member.json.as_ref()) {
         for Places { path, by, names } in places(&key, &want) {
             let mut at = path.iter();
             let old = member

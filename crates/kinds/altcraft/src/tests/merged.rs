@@ -45,7 +45,7 @@ fn settings() -> Settings {
 
 /// The desired keys on a host.
 fn wants(settings: &Settings, host: &str) -> Wants {
-    desired(settings, &settings.hosts, &host.parse().unwrap())
+    desired(settings, &settings.hosts, &host.parse().unwrap(), None)
 }
 
 #[test]
@@ -190,6 +190,25 @@ fn what_the_inventory_has_no_service_for_is_left_alone() {
     assert_snapshot!(plan);
     let done = converged(alone, "app1");
     assert_eq!(plan_of(alone, &[("app1", done)], &[]), "");
+}
+
+/// A platform that was set up by address is adopted as it is.
+#[test]
+fn databases_that_are_named_by_their_addresses_stay_so() {
+    let hosts = ["app1", "app2"].map(|name| {
+        let mut host = converged(INVENTORY, name);
+        let main = (1..=3).fold(host.main.unwrap(), |main, at| {
+            main.replace(&format!("\"db{at}\""), &format!("\"10.0.0.{at}\""))
+        });
+        host.main = Some(main);
+        (name, host)
+    });
+    assert!(hosts[0].1.main.as_ref().unwrap().contains("\"10.0.0.3\""));
+    assert_eq!(plan_of(INVENTORY, &hosts, &[]), "");
+    // Those of other hosts do not.
+    let elsewhere = INVENTORY.replace("db3 = \"10.0.0.3\"", "db3 = \"10.0.0.33\"");
+    let plan = plan_of(&elsewhere, &hosts, &[]);
+    assert!(plan.contains("change /opt/akd/config/main.json"), "{plan}");
 }
 
 #[test]
