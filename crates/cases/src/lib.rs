@@ -169,8 +169,9 @@ pub fn plan_steps_asked(service: &dyn Service, steps: &[&str], facts: &Facts, as
         };
         let mut plan = service.plan_step(step, &cx).without_obstacles(facts);
         plan.tasks.iter().for_each(assert_typed);
-        // As the planner does: a refusal stops what comes later.
-        plan.tasks.retain(|task| !stopped(&all, &task.host));
+        // As the planner does: what is refused or not planned stops what comes later.
+        let is_late = is_late(service, step);
+        plan.tasks.retain(|task| !stopped(&all, &task.host, is_late));
         let StepPlan {
             tasks,
             notes,
@@ -211,10 +212,22 @@ fn assert_typed(task: &Task) {
     }
 }
 
-fn stopped(plan: &StepPlan, host: &HostName) -> bool {
-    plan.refusals
-        .iter()
-        .any(|refusal| refusal.host.as_ref().is_none_or(|refused| refused == host))
+/// A late step is stopped by refusals only: it may mend what the others wait for.
+fn stopped(plan: &StepPlan, host: &HostName, is_late: bool) -> bool {
+    let mut refusals = plan.refusals.iter();
+    let mut unplanned = plan.unplanned.iter().chain(&plan.not_yet);
+    refusals.any(|refusal| refusal.host.as_ref().is_none_or(|refused| refused == host))
+        || (!is_late && unplanned.any(|(unplanned, _)| unplanned == host))
+}
+
+/// Whether a step of the built-in playbook comes after the services that use its service.
+fn is_late(service: &dyn Service, step: &str) -> bool {
+    let kind = service.kind();
+    let path = format!("{}/../../playbooks/{kind}.toml", env!("CARGO_MANIFEST_DIR"));
+    let playbook = std::fs::read_to_string(path).expect("a built-in playbook");
+    let uses = format!("uses = \"{kind}.{step}\"");
+    let mut steps = playbook.split("[[steps]]");
+    steps.any(|lines| lines.lines().any(|line| line == uses) && lines.contains("\nafter_users = true"))
 }
 
 /// Whether nothing is to be done, refused or left open.

@@ -68,7 +68,7 @@ pub struct StepPlan {
     pub notes: Vec<Note>,
     /// What is not done. One about a host stops this playbook's later steps there; one about no host stops them all.
     pub refusals: Vec<Refusal>,
-    /// Hosts whose work could not be planned, and why.
+    /// Hosts whose work could not be planned, and why. It stops this playbook's later steps there.
     pub unplanned: Vec<(HostName, String)>,
     /// Hosts whose work cannot be planned yet, and why: it may pass by itself, as of [`Refusal::passing`].
     pub not_yet: Vec<(HostName, String)>,

@@ -21,6 +21,9 @@ use crate::{budget, checks};
 
 /// Why what comes after a refusal is not planned.
 const AFTER_REFUSAL: &str = "depends on a refused step";
+/// Why what comes after a step of which too little is known is not planned: the setting of a running process, without the
+/// file that keeps it, is gone at its next restart.
+const AFTER_UNPLANNED: &str = "depends on a step that could not be planned";
 
 /// A rollout that was planned.
 pub(crate) struct Planned {
@@ -138,32 +141,39 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Keeps the notes and refusals of a step, and returns those of its tasks that no earlier refusal stops.
+    /// Keeps the notes and refusals of a step, and returns those of its tasks that nothing before it stops.
     fn admit(&mut self, step: &str, plan: StepPlan) -> Vec<Task> {
-        let refused = &self.latest.refused;
-        let (tasks, stopped): (Vec<Task>, Vec<Task>) = plan
-            .tasks
-            .into_iter()
-            .partition(|task| !refused.contains(&None) && !refused.contains(&Some(task.host.clone())));
-        let stopped = stopped
-            .into_iter()
-            .map(|task| (task.host, format!("{}: {AFTER_REFUSAL}", task.title)));
         let step = SkippedSteps::One(step.to_owned());
-        for (host, why) in stopped.chain(plan.unplanned).collect::<Vec<_>>() {
-            self.unplanned(step.clone(), host, why, false);
-        }
-        for (host, why) in plan.not_yet {
-            self.unplanned(step.clone(), host, why, true);
+        let mut tasks = Vec::new();
+        for task in plan.tasks {
+            let stopped = &self.latest.stopped;
+            match stopped
+                .get(&None)
+                .or_else(|| stopped.get(&Some(task.host.clone())))
+            {
+                None => tasks.push(task),
+                Some(why) => {
+                    let why = format!("{}: {why}", task.title);
+                    self.unplanned(step.clone(), task.host, why, false);
+                }
+            }
         }
         for note in plan.notes {
             self.note(note);
         }
         for refusal in plan.refusals {
-            self.latest.refused.insert(refusal.host.clone());
+            self.latest.stopped.insert(refusal.host.clone(), AFTER_REFUSAL);
             self.remarks.refusals.push(Refusal {
                 service: refusal.service.or_else(|| self.name()),
                 ..refusal
             });
+        }
+        let unplanned = plan.unplanned.into_iter().map(|(host, why)| (host, why, false));
+        let not_yet = plan.not_yet.into_iter().map(|(host, why)| (host, why, true));
+        for (host, why, passing) in unplanned.chain(not_yet) {
+            let stopped = &mut self.latest.stopped;
+            stopped.entry(Some(host.clone())).or_insert(AFTER_UNPLANNED);
+            self.unplanned(step.clone(), host, why, passing);
         }
         tasks
     }

@@ -21,8 +21,8 @@ pub(crate) struct Predecessors {
     pub(crate) blocked_by: Vec<String>,
     /// The tasks so far.
     pub(crate) earlier: Vec<Task>,
-    /// What was refused so far: a host's later steps, or all of them (`None`).
-    pub(crate) refused: BTreeSet<Option<HostName>>,
+    /// What is not planned any more, and why: a host's later steps, or all of them (`None`).
+    pub(crate) stopped: BTreeMap<Option<HostName>, &'static str>,
 }
 
 /// Whether rollouts of later stages may rely on a rollout.
@@ -41,7 +41,7 @@ pub(crate) struct Rollout {
     pub(crate) name: String,
     pub(crate) service: Option<ServiceName>,
     pub(crate) stage: usize,
-    /// What it comes after, with its own nodes, tasks and refusals.
+    /// What it comes after, with its own nodes, tasks, and what it stopped.
     pub(crate) latest: Predecessors,
     /// The first thing that it refused.
     pub(crate) refused: Option<String>,
@@ -128,13 +128,13 @@ impl Stages {
             let Predecessors {
                 last,
                 earlier,
-                refused,
+                stopped,
                 ..
             } = rollout.latest;
             self.per_host = Predecessors {
                 last,
                 earlier,
-                refused,
+                stopped,
                 ..Predecessors::default()
             };
         } else {

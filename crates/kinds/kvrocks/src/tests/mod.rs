@@ -15,6 +15,7 @@ mod rig;
 mod scaled;
 mod settings;
 mod silent;
+mod unplanned;
 
 use crate::KIND;
 use crate::tests::rig::Rig as _;

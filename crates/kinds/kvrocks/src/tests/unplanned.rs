@@ -1,0 +1,60 @@
+//! Members whose file cannot be read or written, as where the agent does not run as root.
+
+use plan::Facts;
+use protocol::{FactError, FactQuery};
+
+use super::{STEPS, built, service};
+use crate::tests::rig::Rig as _;
+use cases::{host, plan_steps, render};
+
+/// The files of a host cannot be read. What the agent says is the error of open(2).
+fn hide_files(facts: &mut Facts, name: &str) {
+    let at = host(name);
+    let (_, observed) = facts.hosts().find(|(known, _)| **known == at).expect("a host");
+    let plan::HostFacts::Observed(answers) = observed else {
+        panic!("{name} was reached");
+    };
+    let denied = FactError {
+        message: "Permission denied (os error 13)".to_owned(),
+    };
+    let files = answers
+        .iter()
+        .filter(|(query, _)| matches!(query, FactQuery::File(_)));
+    let hidden = files
+        .map(|(query, _)| (query.clone(), Err(denied.clone())))
+        .collect();
+    facts.add(at, plan::HostFacts::Observed(hidden));
+}
+
+#[test]
+fn a_member_whose_file_is_not_planned_is_not_set_either() {
+    for (kind, directives) in [
+        ("redis", "maxmemory = \"100mb\""),
+        ("valkey", "maxmemory = \"100mb\""),
+        ("kvrocks", "max-io-mb = 500"),
+    ] {
+        let fake = built(&*service(kind, ""), kind);
+        let changed = service(kind, &format!("directives = {{ {directives} }}\n"));
+        let mut facts = fake.facts(&*changed);
+        let plan = plan_steps(&*changed, &STEPS, &facts);
+        let sets = |plan: &kit::StepPlan, name: &str| {
+            let mut tasks = plan.tasks.iter();
+            tasks.any(|task| task.host == host(name) && task.title.starts_with("set "))
+        };
+        assert!(sets(&plan, "db2"), "{kind}: {}", render(&plan));
+        hide_files(&mut facts, "db2");
+        let plan = plan_steps(&*changed, &STEPS, &facts);
+        // CONFIG SET would be gone at the next restart.
+        assert!(
+            plan.tasks.iter().all(|task| task.host != host("db2")),
+            "{kind}: {}",
+            render(&plan)
+        );
+        assert!(
+            plan.unplanned.iter().any(|(at, _)| *at == host("db2")),
+            "{kind}: {}",
+            render(&plan)
+        );
+        assert!(sets(&plan, "db3"), "{kind}: {}", render(&plan));
+    }
+}
