@@ -27,19 +27,29 @@ pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         Some(member) => judge(&view, member),
         None => Verdict::Fail(format!("{check:?} is about no host of {}", settings.name)),
     };
+    // systemd has no process of it, and starts none by itself.
+    let of_running = |judge| match member.map(|member| &member.server) {
+        Some(Probe::Down(_)) => Verdict::Fail(ended(settings, host)),
+        _ => of_member(judge),
+    };
     kit::checks::judge(check, |check| match check {
-        Check::Answers => of_member(|view, member| until(answers(view, member))),
-        Check::Primary => of_member(|_, member| until(is_primary(member))),
-        Check::Available => of_member(|view, member| until(available(view, member))),
+        Check::Answers => of_running(|view, member| until(answers(view, member))),
+        Check::Primary => of_running(|_, member| until(is_primary(member))),
+        Check::Available => of_running(|view, member| until(available(view, member))),
         Check::HasData => of_member(|view, member| match copies_nothing(view, member) {
             Some(why) => Verdict::Fail(why),
             None => until(available(view, member)),
         }),
         Check::Committed(version) => until(committed(&view, version)),
-        Check::SteppedDown => of_member(|view, member| until(stepped_down(view, member))),
+        Check::SteppedDown => of_running(|view, member| until(stepped_down(view, member))),
         Check::Spared(name) => until(spared(&view, &name)),
         Check::NothingToLose => of_member(nothing_to_lose),
     })
+}
+
+fn ended(settings: &Settings, host: Option<&HostName>) -> String {
+    let (unit, host) = (&settings.unit, host.map_or("", HostName::as_str));
+    format!("{unit} on {host} has ended: `journalctl -u {unit}` tells why")
 }
 
 fn answers(view: &View<'_>, member: &Member<'_>) -> Result<(), String> {

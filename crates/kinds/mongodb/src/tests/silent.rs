@@ -1,7 +1,7 @@
 //! Servers that run and tell nothing: they may be in use, and are never taken for stopped.
 
 use kit::Service;
-use plan::Refusal;
+use plan::{Refusal, Verdict};
 
 use super::{AUTH, CONF, Cluster, THREE, assert_settled, built, by_hand, converge, plan, service, shown};
 use crate::tests::rig::Rig as _;
@@ -205,4 +205,23 @@ fn a_removal_waits_for_members_that_come_back() {
     assert!(refusals.iter().all(|refusal| refusal.passing), "{refusals:?}");
     cluster.advance(cluster.now_us + 20_000_000);
     assert!(shown(&*service, &cluster).contains("remove db4:27017"));
+}
+
+/// It was waited for up to an hour.
+#[test]
+fn a_gate_fails_whose_process_has_ended_and_waits_for_one_that_starts() {
+    let service = service(&format!("{AUTH}{ROLLED}"));
+    let mut cluster = built(&*super::service(AUTH));
+    cluster.pace = PACE;
+    let found = plan(&*service, &cluster);
+    let restart = found.tasks.iter().find(|task| task.disrupts).expect("a restart");
+    cluster.inject(&Fault::Crash(restart.host.clone()));
+    let verdict = cluster.judge(&*service, &restart.gates[0]);
+    assert!(
+        matches!(&verdict, Verdict::Fail(why) if why.contains("has ended: `journalctl -u mongod.service`")),
+        "{verdict:?}"
+    );
+    cluster.inject(&Fault::Revive(restart.host.clone()));
+    let verdict = cluster.judge(&*service, &restart.gates[0]);
+    assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
 }
