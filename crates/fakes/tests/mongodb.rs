@@ -61,6 +61,8 @@ impl Play {
         let mut text = include_str!("../../standins/recorded/mongod-4.9.json").to_owned();
         for number in 1..=4 {
             text = text.replace(&format!("127.0.0.1:2711{number}"), &format!("db{number}:27017"));
+            // Each has a host of its own, and paths mean nothing.
+            text = text.replace(&format!("/srv/mongo/{number}.conf"), CONF);
         }
         // The id that the fake gives to the set of its first host.
         text = text.replace("6b0cfae54e580d648abcc822", "000000000000000000000001");
