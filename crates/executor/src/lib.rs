@@ -12,6 +12,7 @@ mod connections;
 mod gather;
 mod limits;
 mod node;
+mod process;
 mod resend;
 mod run;
 mod schedule;

@@ -10,6 +10,7 @@ use transport::SessionError;
 
 use crate::connections::{Connections, after};
 use crate::gather::{Patience, describe, gather_with};
+use crate::process::Process;
 use crate::resend::Delivery;
 use crate::schedule::End;
 use crate::stop::StopRequest;
@@ -84,14 +85,15 @@ impl NodeRun<'_> {
             self.pause_until(at).await?;
         }
         for gate in &self.node.before {
-            self.pass(gate).await.map_err(blocked)?;
+            self.pass(gate, None).await.map_err(blocked)?;
         }
         let change = match delivery {
             Some(delivery) => Some(self.act(delivery).await?),
             None => None,
         };
+        let mut process = Process::of(self.node);
         for gate in &self.node.gates {
-            self.pass(gate).await?;
+            self.pass(gate, process.as_mut()).await?;
         }
         Ok(change)
     }
@@ -147,8 +149,9 @@ impl NodeRun<'_> {
         Err(Failure::Lost { message: lost })
     }
 
-    /// Observes the gate's facts until it passes, fails, runs out of time, or the operator asks to stop.
-    async fn pass(&self, gate: &Gate) -> Result<(), Failure> {
+    /// Observes the gate's facts until it passes, fails, runs out of time, or the operator asks to stop; or until the process
+    /// that the action started can no longer come up.
+    async fn pass(&self, gate: &Gate, mut process: Option<&mut Process<'_>>) -> Result<(), Failure> {
         let failed = |last: String| Failure::Gate {
             title: gate.title.clone(),
             last,
@@ -157,10 +160,13 @@ impl NodeRun<'_> {
             |last: &str| failed(format!("interrupted while waiting{}", seen("; last seen", last)));
         let limit = Duration::from_millis(gate.limit_ms);
         let deadline = after(limit);
+        let watch = process
+            .as_ref()
+            .map_or_else(|| gate.watch.clone(), |process| process.watch_beside(gate));
         let mut interval = FIRST_INTERVAL;
         let mut last = String::new();
         loop {
-            let observing = gather_with(self.cx.connections, gate.watch.clone(), Patience::None);
+            let observing = gather_with(self.cx.connections, watch.clone(), Patience::None);
             let facts = tokio::select! {
                 biased;
                 facts = observing => facts,
@@ -180,6 +186,12 @@ impl NodeRun<'_> {
                     return Err(failed(format!("after {} s: {why}", limit.as_secs_f64())));
                 }
                 Verdict::Wait(why) => {
+                    if let Some(process) = process.as_deref_mut()
+                        && let Some(over) = process.is_over(&facts)
+                    {
+                        let journal = process.journal(self.cx.connections).await;
+                        return Err(failed(format!("{over}: {why}{journal}")));
+                    }
                     if why != last {
                         self.report_waiting(format!("{}: {why}", gate.title));
                         last = why;

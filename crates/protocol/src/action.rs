@@ -243,6 +243,17 @@ impl Operation {
 }
 
 impl Operation {
+    /// The unit whose process it starts, or starts again.
+    pub fn started_unit(&self) -> Option<&str> {
+        match self {
+            Self::Unit { name, verbs } | Self::UnitFiles { name, verbs, .. } => {
+                let starts = |verb| matches!(verb, &UnitVerb::Start | &UnitVerb::Restart);
+                verbs.iter().any(starts).then_some(name)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it may be done a second time where it is not known how the first time ended: what is there already is left
     /// as it is. Everything else would happen twice.
     pub fn is_idempotent(&self) -> bool {

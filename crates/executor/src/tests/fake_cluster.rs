@@ -50,6 +50,14 @@ pub(super) enum Trouble {
     Silent,
     /// The gate can never pass.
     GateFails,
+    /// The unit fails after the action.
+    UnitFails,
+    /// The unit ends after the action, and nothing starts it.
+    UnitEnds,
+    /// systemd starts the unit anew all ten seconds after the action.
+    UnitLoops,
+    /// systemd starts the unit once more after the action.
+    UnitStartsAgain,
 }
 
 impl Default for Script {
@@ -373,14 +381,30 @@ impl FakeCluster {
 
     /// The unit that a node restarts.
     fn unit(&self, node: &str) -> UnitFact {
+        let trouble = self.state().scripts.get(node).map(|script| script.trouble);
+        let trouble = trouble.filter(|_| self.is_done(node));
+        let starts = match trouble {
+            Some(Trouble::UnitLoops) => self.elapsed() / 10_000,
+            Some(Trouble::UnitStartsAgain) => (self.elapsed() / 10_000).min(1),
+            _ => 0,
+        };
         UnitFact {
             load: "loaded".into(),
-            active: "active".into(),
+            active: match trouble {
+                Some(Trouble::UnitFails) => "failed",
+                Some(Trouble::UnitEnds) => "inactive",
+                _ => "active",
+            }
+            .into(),
             sub: "running".into(),
             enabled: "enabled".into(),
             main_pid: 1,
             started_us: 1,
-            invocation: if self.is_done(node) { "second" } else { "first" }.into(),
+            invocation: if self.is_done(node) {
+                format!("second{starts}")
+            } else {
+                "first".into()
+            },
             stale: false,
         }
     }
@@ -445,6 +469,7 @@ impl FakeHost for FakeCluster {
                             status: 0,
                             stdout: match query.argv[0].as_str() {
                                 "member" => cluster.member(&host).into(),
+                                "journalctl" => "one\n\ntwo\nthree\nfour\nfive\nout of memory\n".into(),
                                 _ => cluster.health(&query.argv[1]).into(),
                             },
                             stderr: String::new(),

@@ -7,6 +7,7 @@ mod gates;
 mod graphs;
 mod lost_answers;
 mod preconditions;
+mod process;
 mod property;
 mod runs;
 mod setting;
