@@ -6,7 +6,7 @@ use protocol::Text;
 use protocol::facts::{Silence, WordsFact, WordsQuery};
 
 use super::cluster::Cluster;
-use super::node::Node;
+use super::node::{Node, Process};
 use super::paths::WORD_PORTS;
 use super::role::Role;
 use formats::zoo;
@@ -17,10 +17,14 @@ const NODES: [u32; 2] = [5, 80];
 impl Cluster {
     pub fn words(&self, at: usize, query: &WordsQuery) -> WordsFact {
         let node = &self.nodes[at];
-        let is_asked = |is_zookeeper: bool| WORD_PORTS[usize::from(!is_zookeeper)] == query.port;
+        let is_asked = |process: &Process, is_zookeeper: bool| {
+            let named = process.merged.text_at(&["keeper_server", "tcp_port"]);
+            let named = named.and_then(|port| port.parse().ok());
+            named.unwrap_or(WORD_PORTS[usize::from(!is_zookeeper)]) == query.port
+        };
         let member = node
             .member()
-            .filter(|(process, is_zookeeper)| process.is_ready && is_asked(*is_zookeeper));
+            .filter(|(process, is_zookeeper)| process.is_ready && is_asked(process, *is_zookeeper));
         let Some((_, is_zookeeper)) = member else {
             return WordsFact::Down(Silence::refused());
         };

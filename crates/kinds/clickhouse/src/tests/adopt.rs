@@ -238,3 +238,49 @@ fn a_round_trip_of_ddl_waits_for_sessions_and_is_sent_again_without_one() {
         "{verdict:?}"
     );
 }
+
+#[test]
+fn a_keeper_at_another_port_is_refused_with_it() {
+    let mut cluster = built(&*keeper(""), MODERN);
+    for host in DB {
+        let path = format!("{CONFIG_D}/keeper.xml");
+        let text = cluster
+            .node(host)
+            .machine
+            .text(&path)
+            .replace("<tcp_port>9181<", "<tcp_port>2181<");
+        cluster.write_file(host, &path, &text);
+        cluster.restart(host, SERVER);
+        cluster.tick();
+    }
+    let found = plan(&*keeper(""), &cluster);
+    let shown = render(&found);
+    assert!(found.tasks.is_empty() && found.refusals.len() == 3, "{shown}");
+    assert!(
+        shown.contains("its configuration has port 2181 for its clients"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_quorum_that_is_managed_elsewhere_may_be_electing() {
+    let service = service_on(
+        &DB,
+        "coordination = \"zookeeper\"\nzookeeper = { nodes = [\"zk1\"] }",
+    );
+    let cluster = built(&*zookeeper(""), DEBIAN);
+    let looking = "This ZooKeeper instance is not currently serving requests\n";
+    let facts = cases::answer_all(&*service, |host, query| match query {
+        FactQuery::Words(query) => {
+            let replies = query.words.iter().map(|_| protocol::Text::new(looking));
+            Some(Fact::Words(WordsFact::Replies(replies.collect())))
+        }
+        _ => cluster.answer(host, query)?.ok(),
+    });
+    let found = cases::plan_steps(&*service, &["check"], &facts);
+    assert!(
+        found.refusals.len() == 1 && found.refusals[0].passing,
+        "{}",
+        render(&found)
+    );
+}
