@@ -193,13 +193,15 @@ fn parse(node: &str) -> Result<NodeName, NodeError> {
         .map_err(|error| NodeError::Failed(format!("{node:?} is not a node's name: {error}")))
 }
 
-/// The loopback address first; a node may listen only on the address that its name stands for.
+/// The loopback address first; a node may listen on another one only (`inet_dist_use_interface`): where the kernel says that
+/// somebody does, and on that which its name stands for.
 fn open(name: &NodeName, address: SocketAddr, until: Instant) -> Result<Stream, NodeError> {
     let mut why = match Stream::connect(address, until) {
         Ok(stream) => return Ok(stream),
         Err(error) => silence(&error),
     };
-    for own in addresses(name.host()) {
+    let others = listeners::addresses(address.port()).into_iter();
+    for own in others.chain(addresses(name.host())) {
         match Stream::connect(SocketAddr::new(own, address.port()), until) {
             Ok(stream) => return Ok(stream),
             Err(error) if silence(&error).kind > why.kind => why = silence(&error),
@@ -297,5 +299,21 @@ impl Write for Stream {
             }
             sent => sent,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_listens_on_another_address_of_its_host_is_found() {
+        let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+        let at = SocketAddr::new(LOOPBACK, listener.local_addr().unwrap().port());
+        let name = parse("rabbit@localhost").unwrap();
+        let opened = open(&name, at, Instant::now() + CONNECT_LIMIT);
+        assert!(opened.is_ok());
     }
 }
