@@ -105,12 +105,15 @@ impl Broker {
 
     /// Whether its version is before another; one that it does not tell is.
     pub(crate) fn is_before(&self, version: (u32, u32, u32)) -> bool {
-        let mut numbers = self
-            .version
-            .split(['.', '-', '+', '~'])
-            .map_while(|number| number.parse::<u32>().ok());
-        let mut next = || numbers.next();
-        let Some(major) = next() else { return true };
-        (major, next().unwrap_or(0), next().unwrap_or(0)) < version
+        is_before(&self.version, version)
     }
+}
+
+/// Whether a version, a broker's or a package's, is before another; one that is not known is.
+pub(crate) fn is_before(version: &str, other: (u32, u32, u32)) -> bool {
+    let numbers = version.split(['.', '-', '+', '~']);
+    let mut numbers = numbers.map_while(|number| number.parse::<u32>().ok());
+    let mut next = || numbers.next();
+    let Some(major) = next() else { return true };
+    (major, next().unwrap_or(0), next().unwrap_or(0)) < other
 }

@@ -8,6 +8,6 @@ mod replies;
 mod terms;
 mod view;
 
-pub(crate) use broker::{Broker, SeenPermission, SeenPolicy, SeenUser};
+pub(crate) use broker::{Broker, SeenPermission, SeenPolicy, SeenUser, is_before};
 pub(crate) use queues::{Queue, Queues, Untold, critical_queues, quorum_queues};
 pub(crate) use view::{Member, Node, View};

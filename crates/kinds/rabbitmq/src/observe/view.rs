@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use plan::{Facts, Unknown};
-use protocol::facts::{ErlangFact, FileFact, UnitFact, UnitQuery};
+use protocol::facts::{ErlangFact, FileFact, PackageQuery, UnitFact, UnitQuery};
 use types::HostName;
 
 use super::broker::{Broker, Told};
@@ -64,6 +64,18 @@ impl<'a> View<'a> {
     pub(crate) fn member(&self, host: &HostName) -> Result<&Member<'a>, Unknown> {
         let not_asked = || Unknown::NotAsked { host: host.clone() };
         self.hosts.any(host).ok_or_else(not_asked)
+    }
+
+    /// The version of a member: what its broker says, or else its package; empty where neither is known.
+    pub(crate) fn version(&self, member: &Member<'_>) -> String {
+        if let Some(broker) = member.broker() {
+            return broker.version.clone();
+        }
+        let name = self.settings.package.clone();
+        let package = self.facts.get(member.host, &PackageQuery { name }).ok();
+        package
+            .and_then(|package| package.version.clone())
+            .unwrap_or_default()
     }
 
     /// These hosts, in this order.

@@ -4,11 +4,11 @@ use protocol::facts::{Call, ErlangFact, ErlangQuery, Term};
 use protocol::{Fact, Precondition, Query};
 use types::HostName;
 
-use crate::observe::{Broker, calls};
+use crate::observe::{Broker, calls, is_before};
 use crate::settings::{NodeName, Settings};
 
 /// The node is alone and as a node is that was never used.
-pub(crate) fn is_unused(settings: &Settings, host: &HostName) -> Precondition {
+pub(crate) fn is_unused(settings: &Settings, host: &HostName, version: &str) -> Precondition {
     let str = |text: &str| Term::Str(text.to_owned());
     let pair = |key: &str, value: Term| Term::Tuple(vec![Term::atom(key), value]);
     let guest = Term::List(vec![
@@ -23,7 +23,7 @@ pub(crate) fn is_unused(settings: &Settings, host: &HostName) -> Precondition {
     ];
     let (functions, mut results): (Vec<_>, Vec<_>) = expected.into_iter().unzip();
     results.push(vec![own_name(host)]);
-    let calls = functions.into_iter().map(calls::plain).chain([cluster_nodes()]);
+    let calls = functions.into_iter().map(calls::plain).chain([members(version)]);
     answers(
         format!("{host} is alone and holds no queue, virtual host, user or policy of its own"),
         &calls::ask(settings, host, calls.collect()),
@@ -32,10 +32,10 @@ pub(crate) fn is_unused(settings: &Settings, host: &HostName) -> Precondition {
 }
 
 /// The node is in no cluster: one that has joined is not reset, whatever was consented to.
-pub(crate) fn is_alone(settings: &Settings, host: &HostName) -> Precondition {
+pub(crate) fn is_alone(settings: &Settings, host: &HostName, version: &str) -> Precondition {
     answers(
         format!("{host} is in no cluster"),
-        &calls::ask(settings, host, vec![cluster_nodes()]),
+        &calls::ask(settings, host, vec![members(version)]),
         [Term::List(vec![own_name(host)])],
     )
 }
@@ -68,8 +68,14 @@ pub(crate) fn is_not_paused(settings: &Settings, host: &HostName) -> Preconditio
     )
 }
 
-fn cluster_nodes() -> Call {
-    calls::call("rabbit_mnesia", "cluster_nodes", [Term::atom("all")])
+/// The call for the members of a node's cluster. `rabbit_mnesia:cluster_nodes` fails with Khepri (seen with 4.0.5), and is
+/// gone in 4.3.
+fn members(version: &str) -> Call {
+    if is_before(version, (3, 13, 0)) {
+        calls::call("rabbit_mnesia", "cluster_nodes", [Term::atom("all")])
+    } else {
+        calls::plain(("rabbit_db_cluster", "members"))
+    }
 }
 
 fn own_name(host: &HostName) -> Term {

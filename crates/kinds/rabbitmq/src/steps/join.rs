@@ -71,11 +71,12 @@ fn loss(member: &Member<'_>, seed: &Member<'_>, broker: Option<&Broker>, cx: &Cx
 
 fn join(view: &View<'_>, member: &Member<'_>, seed: &Member<'_>, cx: &Cx<'_>) -> Vec<Task> {
     let (settings, host) = (view.settings, member.host);
+    let version = view.version(member);
     let (proof, reason) = if cx.is_allowed(RESET, host) {
         let reason = "it is not in the cluster; the data that it holds are lost, with consent";
-        (is_alone(settings, host), reason)
+        (is_alone(settings, host, &version), reason)
     } else {
-        (is_unused(settings, host), "it is not in the cluster")
+        (is_unused(settings, host, &version), "it is not in the cluster")
     };
     let commands = vec![
         ctl(&["stop_app"]),

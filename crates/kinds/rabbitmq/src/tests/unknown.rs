@@ -427,3 +427,45 @@ fn a_unit_that_ended_is_not_waited_for() {
         "{verdict:?}"
     );
 }
+
+#[test]
+fn a_join_depends_on_the_members_in_the_words_of_the_version() {
+    for (version, function) in [
+        ("3.10.8", "cluster_nodes"),
+        ("3.13.0", "members"),
+        ("4.3.0", "members"),
+    ] {
+        let of_version = |name| {
+            let mut host = alone(name);
+            if let Node::Up(broker) = &mut host.node {
+                broker.version = version;
+            }
+            host
+        };
+        for allow in [&[][..], &["rabbitmq.reset=db2"]] {
+            let hosts = [
+                of_version("rabbit@db1"),
+                of_version("rabbit@db2"),
+                of_version("rabbit@db3"),
+            ];
+            let plan = plan_steps_allowing(&*service(INVENTORY), &["join"], &facts(hosts), allow);
+            let join = plan.tasks.iter().find(|task| task.host == host("db2")).unwrap();
+            let only_if = &join.action.as_ref().unwrap().only_if[0];
+            let FactQuery::Erlang(asked) = &only_if.query else {
+                unreachable!()
+            };
+            assert_eq!(asked.calls.last().unwrap().function, function, "{version}");
+        }
+    }
+    // Of one that does not run yet the package tells.
+    let plan = planned([alone("rabbit@db1"), fresh(), fresh()]);
+    let join = plan
+        .tasks
+        .iter()
+        .find(|task| task.title.starts_with("join"))
+        .unwrap();
+    let only_if = &join.action.as_ref().unwrap().only_if[0];
+    assert!(
+        matches!(&only_if.query, FactQuery::Erlang(asked) if asked.calls.last().unwrap().function == "cluster_nodes")
+    );
+}
