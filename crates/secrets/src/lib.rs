@@ -25,6 +25,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// These and the ones that were known before; a new value replaces an old one.
+    #[must_use]
     pub fn with(&self, more: impl IntoIterator<Item = (SecretId, Secret)>) -> Self {
         let mut known = Vec::clone(&self.known);
         for (id, secret) in more {
