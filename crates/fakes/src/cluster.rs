@@ -14,6 +14,8 @@ pub struct Pace {
     pub elect_us: i64,
     /// From a member's coming back until it has caught up.
     pub copy_us: i64,
+    /// How long a server that is told to stop goes on before it ends, where it takes leave of its clients.
+    pub quiesce_us: i64,
 }
 
 /// Something that nobody planned.
@@ -62,6 +64,12 @@ pub trait FakeCluster: Send {
     /// What the agent on a host does now; `None` where the operation is about nothing of this service. Commands of a
     /// [`Operation::Run`] come one at a time. A [`protocol::FileState`] that does not hold is [`ActionError::Changed`].
     fn operate(&mut self, host: &HostName, operation: &Operation) -> Option<Result<(), ActionError>>;
+
+    /// Until when the operation that a host was told last goes on, in microseconds since 1970; `None` where it is done. The
+    /// agent that was told it waits as long.
+    fn busy_until(&self, _host: &HostName) -> Option<i64> {
+        None
+    }
 
     /// Fault comes.
     fn inject(&mut self, trouble: &Fault);

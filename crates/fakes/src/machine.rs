@@ -45,6 +45,8 @@ pub struct Unit {
     pub starts: u32,
     /// Whether its process died by itself.
     pub has_failed: bool,
+    /// Whether its process was told to end, and has not ended yet.
+    pub is_stopping: bool,
 }
 
 impl Machine {
@@ -90,14 +92,16 @@ impl Machine {
         let known = self.units.get(name);
         let unit = known.cloned().unwrap_or_default();
         let runs = unit.started_us.is_some();
+        let (active, sub) = match (runs, unit.is_stopping, unit.has_failed) {
+            (true, true, _) => ("deactivating", "stop-sigterm"),
+            (true, false, _) => ("active", "running"),
+            (false, _, true) => ("failed", "failed"),
+            (false, _, false) => ("inactive", "dead"),
+        };
         UnitFact {
             load: word(known.is_some(), "loaded", "not-found"),
-            active: word(
-                runs,
-                "active",
-                word(unit.has_failed, "failed", "inactive").as_str(),
-            ),
-            sub: word(runs, "running", "dead"),
+            active: active.to_owned(),
+            sub: sub.to_owned(),
             enabled: word(
                 known.is_some(),
                 word(unit.is_enabled, "enabled", "disabled").as_str(),
@@ -280,16 +284,19 @@ impl Unit {
         self.started_us = Some(now_us);
         self.starts += 1;
         self.has_failed = false;
+        self.is_stopping = false;
     }
 
     /// Its process is stopped.
     pub fn stop(&mut self) {
         self.started_us = None;
         self.has_failed = false;
+        self.is_stopping = false;
     }
 
     /// Its process dies.
     pub fn die(&mut self) {
         self.has_failed = self.started_us.take().is_some();
+        self.is_stopping = false;
     }
 }

@@ -70,6 +70,7 @@ impl Play {
             start_us: 1,
             elect_us: 10,
             copy_us: 10,
+            quiesce_us: 0,
         };
         let mut set = Set::packaged(&["db1", "db2", "db3", "db4"], pace, 0);
         set.version = "4.9.0";

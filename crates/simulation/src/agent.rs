@@ -124,11 +124,14 @@ impl Life {
         let answers = self.site.answer(&self.host, queries);
         let given = self.given();
         let reported = queries.iter().zip(answers).map(|(query, answer)| {
-            secrecy::reported(query, answer?, &given).map_err(|leaked| {
-                let message = format!("{} would show {leaked} in the answer to {query:?}", self.host);
-                self.site.violation(&message);
-                FactError { message }
-            })
+            let truth = answer.and_then(|fact| {
+                secrecy::reported(query, fact, &given).map_err(|leaked| {
+                    let message = format!("{} would show {leaked} in the answer to {query:?}", self.host);
+                    self.site.violation(&message);
+                    FactError { message }
+                })
+            });
+            self.site.doubts.said(&self.host, query, truth)
         });
         reported.collect()
     }
@@ -183,6 +186,9 @@ impl Life {
                 match self.site.operate(&self.host, self.id, &piece, arrived) {
                     Ok(()) => {
                         *is_touched |= touches(&piece);
+                        while let Some(rest) = self.site.busy(&self.host) {
+                            self.wait(rest).await?;
+                        }
                         break;
                     }
                     Err(_) if is_repeated(&piece) && Instant::now() + AGAIN < until => {

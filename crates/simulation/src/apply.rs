@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use executor::{Connections, Limits, Stop, gather, round_pause, settle};
-use plan::{Budget, Event, Facts, NodeOutcome, Outcome, Passing, StepGraph};
+use plan::{Budget, Event, Facts, HostFacts, NodeOutcome, Outcome, Passing, StepGraph};
 use planner::{Options, ROUNDS, Scope, is_within, stopped_by_changes};
-use protocol::LockHolder;
+use protocol::{FactQuery, LockHolder};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use transport::Transport;
 use transport::tap::Tap;
 use types::GroupId;
 
+use crate::harm;
 use crate::network::Network;
 use crate::project::Read;
 use crate::site::Site;
@@ -161,6 +162,9 @@ impl Turn<'_> {
         let scope = Scope::default();
         let facts = observe(connections, self.read).await;
         let graph = self.read.project.plan(&facts, &scope, self.options);
+        if let Ok(graph) = &graph {
+            self.check_doubts(&facts, graph);
+        }
         let graph = graph.and_then(|graph| {
             if self.operator.is_reckless {
                 without_budgets(graph)
@@ -169,6 +173,30 @@ impl Turn<'_> {
             }
         });
         graph.map_err(|error| End::Broken(format!("no plan: {error}")))
+    }
+
+    /// Plans once more, with the true answers in place of those that failed: what the plan would do beyond must not be.
+    fn check_doubts(&self, facts: &Facts, graph: &StepGraph) {
+        let (site, project) = (&self.operator.site, &self.read.project);
+        let Some(mut truth) = site.doubts.truth(facts) else {
+            return;
+        };
+        let scope = Scope::default();
+        for (host, queries) in project.further(&scope, &mut truth) {
+            let is_new = |query: &FactQuery| truth.answer_to(&host, query).is_none();
+            let queries: Vec<FactQuery> = queries.into_iter().filter(is_new).collect();
+            if truth.unreachable(&host).is_none() {
+                let answers = site.answer(&host, &queries);
+                let answers = queries.into_iter().zip(answers).collect();
+                truth.add(host, HostFacts::Observed(answers));
+            }
+        }
+        // What is no plan with the truth is a defect that a run without failing questions finds.
+        if let Ok(whole) = project.plan(&truth, &scope, self.options) {
+            for harm in harm::beyond(graph, &whole) {
+                site.violation(&format!("a question failed, and {harm}"));
+            }
+        }
     }
 
     async fn run(&self, graph: &StepGraph, connections: &Connections) -> (Outcome, Vec<Event>) {

@@ -7,6 +7,7 @@ use fakes::{PLAYS, Pace, Play};
 use types::HostName;
 
 use crate::chance::Chance;
+use crate::doubt::Doubt;
 use crate::project;
 
 /// The hosts that there are at most.
@@ -19,6 +20,8 @@ pub struct Draw {
     pub kind: Option<String>,
     /// Whether members are added, removed and replaced.
     pub scale: bool,
+    /// Whether questions fail.
+    pub doubts: bool,
 }
 
 /// One story, from bare hosts to the last empty plan.
@@ -107,6 +110,8 @@ pub(crate) enum Sort {
     Full(HostName),
     /// A service makes another member its leader.
     Handover { service: usize },
+    /// Questions fail, and nothing else does.
+    Doubt(Doubt),
 }
 
 impl Scenario {
@@ -145,6 +150,7 @@ impl Scenario {
             start_us: some(8_000_000),
             elect_us: some(12_000_000),
             copy_us: some(20_000_000),
+            ..Pace::default()
         };
         let latency_ms = chance.pick(&[5, 50, 400, 2000]).copied().unwrap_or(5);
         let work_ms = chance.pick(&[10, 300, 3000]).copied().unwrap_or(10);
@@ -167,7 +173,32 @@ impl Scenario {
             let wish = chance.pick(&wishes).copied().unwrap_or(Wish::Upkeep);
             scenario.add_phase(wish, 5, &mut chance);
         }
+        // Drawn apart, so that all else of a seed stays as it was before there were these.
+        let mut chance = Chance::new(seed, 3);
+        if chance.one_in(3) {
+            scenario.pace = real_pace(&mut chance);
+        }
+        if draw.doubts && chance.one_in(3) {
+            scenario.add_doubts(&mut chance);
+        }
         Some(scenario)
+    }
+
+    /// One question or several fail for a while, in each phase.
+    fn add_doubts(&mut self, chance: &mut Chance) {
+        let hosts = self.hosts();
+        for at in 0..self.phases.len() {
+            for _ in 0..chance.between(0, 3) {
+                let host = hosts[chance.below(self.members)].parse();
+                let Ok(host) = host else { continue };
+                let sort = Sort::Doubt(Doubt::draw(host, chance));
+                let fault = self.fault(sort, chance);
+                let troubles = &mut self.phases[at].troubles;
+                if !troubles.iter().any(|other| other.sort.is_like(&fault.sort)) {
+                    troubles.push(fault);
+                }
+            }
+        }
     }
 
     /// The hosts: one more than the services have at first.
@@ -190,17 +221,29 @@ impl Scenario {
     }
 
     fn trouble(&self, chance: &mut Chance) -> Option<Fault> {
-        let at = if chance.one_in(3) {
-            Moment::After(chance.time(1, 300_000))
-        } else {
-            let after = Duration::from_millis(chance.between(0, 2 * (self.latency_ms + self.work_ms)));
-            Moment::Operation(chance.between(1, 40), after)
-        };
+        let at = self.moment(chance);
         Some(Fault {
             sort: self.sort(chance)?,
             at,
             lasts: chance.time(100, 400_000),
         })
+    }
+
+    fn fault(&self, sort: Sort, chance: &mut Chance) -> Fault {
+        Fault {
+            sort,
+            at: self.moment(chance),
+            lasts: chance.time(100, 400_000),
+        }
+    }
+
+    fn moment(&self, chance: &mut Chance) -> Moment {
+        if chance.one_in(3) {
+            Moment::After(chance.time(1, 300_000))
+        } else {
+            let after = Duration::from_millis(chance.between(0, 2 * (self.latency_ms + self.work_ms)));
+            Moment::Operation(chance.between(1, 40), after)
+        }
     }
 
     fn sort(&self, chance: &mut Chance) -> Option<Sort> {
@@ -225,6 +268,21 @@ impl Scenario {
             14 => Sort::Full(host),
             _ => Sort::Handover { service },
         })
+    }
+}
+
+/// How long things take on real servers: MongoDB elects in 10 to 17 s and takes leave for 15 s; a server that has much to
+/// read boots for a minute.
+fn real_pace(chance: &mut Chance) -> Pace {
+    let mut between = |least: u64, most: u64| {
+        let us = chance.between(least * 1_000_000, most * 1_000_000);
+        i64::try_from(us).unwrap_or(i64::MAX)
+    };
+    Pace {
+        start_us: between(2, 60),
+        elect_us: between(10, 17),
+        copy_us: between(1, 30),
+        quiesce_us: 15_000_000,
     }
 }
 
@@ -253,6 +311,7 @@ impl Sort {
             Self::Apart(_) => "apart",
             Self::Full(_) => "full",
             Self::Handover { .. } => "handover",
+            Self::Doubt(_) => "doubt",
         }
     }
 
@@ -263,7 +322,8 @@ impl Sort {
             | Self::Down(host)
             | Self::Cut { host, .. }
             | Self::Apart(host)
-            | Self::Full(host) => Some(host),
+            | Self::Full(host)
+            | Self::Doubt(Doubt { host, .. }) => Some(host),
             Self::Kill | Self::Interrupt | Self::Rival | Self::Handover { .. } => None,
         }
     }
@@ -303,6 +363,7 @@ impl Display for Sort {
             Self::Apart(host) => write!(f, "the controller is cut off from {host}"),
             Self::Full(host) => write!(f, "the disk of {host} is full"),
             Self::Handover { service } => write!(f, "service {} hands over", service + 1),
+            Self::Doubt(doubt) => write!(f, "{doubt}"),
         }
     }
 }
@@ -322,13 +383,15 @@ impl Display for Scenario {
         let kinds: Vec<&str> = self.plays.iter().map(|play| play.kind).collect();
         writeln!(
             f,
-            "seed {}: {} on {} hosts; start {} ms, election {} ms, copy {} ms, network {} ms, work {} ms",
+            "seed {}: {} on {} hosts; start {} ms, election {} ms, copy {} ms, quiesce {} ms, network {} ms, \
+             work {} ms",
             self.seed,
             kinds.join(" and "),
             self.members,
             self.pace.start_us / 1000,
             self.pace.elect_us / 1000,
             self.pace.copy_us / 1000,
+            self.pace.quiesce_us / 1000,
             self.latency_ms,
             self.work_ms,
         )?;

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use types::{GroupId, HostName, SecretId};
 
 use crate::chance::Chance;
+use crate::doubt::{Answer, Doubts};
 use crate::invariants::Watched;
 use crate::scenario::Scenario;
 use crate::words;
@@ -32,6 +33,8 @@ pub(crate) struct Site {
     began: Instant,
     latency_ms: u64,
     work_ms: u64,
+    /// The questions that fail.
+    pub(crate) doubts: Doubts,
     state: Mutex<State>,
 }
 
@@ -114,6 +117,7 @@ impl Site {
             began: Instant::now(),
             latency_ms: scenario.latency_ms,
             work_ms: scenario.work_ms,
+            doubts: Doubts::new(scenario.seed),
             state: Mutex::new(state),
         };
         drop(site.state());
@@ -251,10 +255,21 @@ impl Site {
         }
     }
 
-    /// Answers queries.
-    pub(crate) fn answer(&self, host: &HostName, queries: &[FactQuery]) -> Vec<Result<Fact, FactError>> {
+    /// Answers queries with the truth.
+    pub(crate) fn answer(&self, host: &HostName, queries: &[FactQuery]) -> Vec<Answer> {
         let state = self.state();
         queries.iter().map(|query| state.answer(host, query)).collect()
+    }
+
+    /// Until when what a host was told last goes on.
+    pub(crate) fn busy(&self, host: &HostName) -> Option<Duration> {
+        let state = self.state();
+        let until = state
+            .services
+            .iter()
+            .filter_map(|service| service.world.busy_until(host));
+        let us = u64::try_from(until.max()? - EPOCH_US).ok()?;
+        Some(Duration::from_micros(us).saturating_sub(self.now()))
     }
 
     /// Checks what an action relies on.
@@ -262,7 +277,8 @@ impl Site {
         let now = self.now();
         let mut state = self.state();
         for precondition in only_if {
-            let found = state.answer(host, &precondition.query);
+            let truth = state.answer(host, &precondition.query);
+            let found = self.doubts.said(host, &precondition.query, truth);
             if !precondition.holds(&found) {
                 state.note(now, || format!("{host}: no longer so: {}", precondition.what));
                 return Err(ActionError::Changed {
@@ -488,7 +504,7 @@ impl State {
         }
     }
 
-    fn answer(&self, host: &HostName, query: &FactQuery) -> Result<Fact, FactError> {
+    fn answer(&self, host: &HostName, query: &FactQuery) -> Answer {
         // The journal says nothing that matters here.
         if let FactQuery::Command(CommandQuery { argv, .. }) = query
             && argv[0] == "journalctl"
@@ -539,7 +555,7 @@ impl State {
 }
 
 /// What a host answers that has nothing of what is asked about.
-fn nothing(query: &FactQuery) -> Result<Fact, FactError> {
+fn nothing(query: &FactQuery) -> Answer {
     match query {
         FactQuery::File(_) => Ok(Fact::File(FileFact::Absent)),
         FactQuery::Unit(query) => Ok(Fact::Unit(Machine::default().unit_fact(&query.name))),

@@ -118,6 +118,7 @@ impl AtWork<'_> {
             Sort::Apart(host) => self.network.cut(host, true),
             Sort::Full(host) => self.site.set_full(host, true),
             Sort::Handover { service } => self.site.inject(Some(*service), &world::Fault::Handover, None),
+            Sort::Doubt(doubt) => self.site.doubts.begin(doubt),
         }
     }
 
@@ -159,6 +160,7 @@ impl AtWork<'_> {
             }
             Sort::Apart(host) => self.network.cut(host, false),
             Sort::Full(host) => self.site.set_full(host, false),
+            Sort::Doubt(doubt) => self.site.doubts.end(doubt),
         }
         self.site.note(|| format!("over: {sort}"));
     }

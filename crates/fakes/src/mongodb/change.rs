@@ -191,6 +191,8 @@ impl Set {
         if !self.is_committed(at) {
             return Err(bad(50, "MaxTimeMSExpired", "operation exceeded time limit"));
         }
+        // It answers once a majority has it.
+        self.nodes[at].busy_us = self.now_us + self.pace.elect_us / 5;
         Ok(())
     }
 

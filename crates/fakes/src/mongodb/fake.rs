@@ -48,22 +48,29 @@ impl Set {
                     "Job type reload is not applicable for unit {UNIT}."
                 )));
             }
-            UnitVerb::Start if runs => {}
+            // After a stop that is under way, systemd starts it again.
+            UnitVerb::Start if runs => node.is_restarting |= node.is_quiescing(),
             UnitVerb::Start => self.start(at),
-            UnitVerb::Stop => {
+            UnitVerb::Stop | UnitVerb::Restart => {
                 self.note_stop(at);
-                self.nodes[at].stop();
-            }
-            UnitVerb::Restart => {
-                self.note_stop(at);
-                self.nodes[at].stop();
-                // The others notice before it is back.
-                self.settle();
-                self.start(at);
+                let node = &mut self.nodes[at];
+                node.is_restarting = verb == UnitVerb::Restart;
+                if !node.quiesce(self.now_us, self.pace.quiesce_us) {
+                    self.end(at);
+                }
             }
         }
         self.settle();
         Ok(())
+    }
+
+    /// The server is gone; the others notice before it is back, where systemd starts it again.
+    pub(super) fn end(&mut self, at: usize) {
+        self.nodes[at].stop();
+        if std::mem::take(&mut self.nodes[at].is_restarting) {
+            self.settle();
+            self.start(at);
+        }
     }
 
     /// A primary is stopped only where no other member could take over before.
@@ -90,11 +97,12 @@ impl Set {
     fn apply(&mut self, at: usize, fault: &Fault) {
         let node = &mut self.nodes[at];
         match fault {
+            Fault::Crash(_) if node.is_quiescing() => self.end(at),
             Fault::Crash(_) if node.process.take().is_some() => node.machine.unit(UNIT).die(),
             Fault::Revive(_) if node.is_up && node.machine.unit(UNIT).has_failed => self.start(at),
             Fault::Down(_) => {
                 node.stop();
-                node.is_up = false;
+                (node.is_up, node.is_restarting) = (false, false);
             }
             Fault::Up(_) if !node.is_up => {
                 node.is_up = true;
@@ -213,6 +221,13 @@ impl FakeCluster for Set {
         };
         self.now_us = now_us;
         Some(done)
+    }
+
+    fn busy_until(&self, host: &HostName) -> Option<i64> {
+        let node = &self.nodes[self.find(host)?];
+        let ends_us = node.process.as_ref().and_then(|process| process.ends_us);
+        let busy_us = ends_us.unwrap_or(node.busy_us);
+        (busy_us > self.now_us).then_some(busy_us)
     }
 
     fn inject(&mut self, fault: &Fault) {

@@ -38,6 +38,10 @@ pub struct Node {
     pub is_copying: bool,
     /// Whether the agent on it can be reached.
     pub is_reachable: bool,
+    /// Whether systemd starts the server once it has stopped.
+    pub is_restarting: bool,
+    /// Until when the command that it was sent last goes on.
+    pub busy_us: i64,
 }
 
 /// The disk of a server.
@@ -94,6 +98,8 @@ pub struct Process {
     pub stands_back_us: i64,
     /// When the others hear of the term that it wrote into the configuration, as the primary.
     pub told_us: i64,
+    /// When it ends, where it was told to: until then it takes leave of its clients.
+    pub ends_us: Option<i64>,
 }
 
 impl Process {
@@ -135,6 +141,7 @@ impl Process {
             takeover_us: None,
             stands_back_us: 0,
             told_us: 0,
+            ends_us: None,
         })
     }
 
@@ -204,6 +211,8 @@ impl Node {
             lag_s: 0,
             is_copying: false,
             is_reachable: true,
+            is_restarting: false,
+            busy_us: 0,
         }
     }
 
@@ -224,6 +233,28 @@ impl Node {
     pub fn stop(&mut self) {
         self.process = None;
         self.machine.unit(UNIT).stop();
+    }
+
+    /// A server that replicates is told to stop: it leads no more, and takes leave of its clients before it ends, so that
+    /// they find another (`shutdownTimeoutMillisForSignaledShutdown`). Whether it does.
+    pub fn quiesce(&mut self, now_us: i64, quiesce_us: i64) -> bool {
+        let is_data = self.own().is_some_and(|own| !own.is_arbiter());
+        let process = self.process.as_mut();
+        let answers = process.filter(|process| process.answers_us <= now_us);
+        let Some(process) = answers.filter(|_| is_data && quiesce_us > 0) else {
+            return false;
+        };
+        process.leads = None;
+        process.ends_us.get_or_insert(now_us + quiesce_us);
+        self.machine.unit(UNIT).is_stopping = true;
+        true
+    }
+
+    /// Whether its server takes leave.
+    pub fn is_quiescing(&self) -> bool {
+        self.process
+            .as_ref()
+            .is_some_and(|process| process.ends_us.is_some())
     }
 
     /// The server, where it answers by now.

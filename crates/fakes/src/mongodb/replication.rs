@@ -14,6 +14,15 @@ use formats::replset::{MemberConfig, SetConfig};
 impl Set {
     /// Lets everything happen that is due by now.
     pub fn settle(&mut self) {
+        for at in 0..self.nodes.len() {
+            let ends_us = self.nodes[at]
+                .process
+                .as_ref()
+                .and_then(|process| process.ends_us);
+            if ends_us.is_some_and(|ends| ends <= self.now_us) {
+                self.end(at);
+            }
+        }
         // One thing is the reason for the next: a vote, a configuration, a copy.
         for _ in 0..20 {
             let is_spread = self.spread();
@@ -40,6 +49,7 @@ impl Set {
                 process.takeover_us.map(|since| since + elect),
                 Some(process.stands_back_us),
                 Some(process.told_us),
+                process.ends_us,
             ]
         });
         moments.flatten().filter(|moment| *moment > self.now_us).min()
@@ -209,6 +219,7 @@ impl Set {
             |since: Option<i64>| since.is_some_and(|since| since + self.pace.elect_us <= self.now_us);
         (is_due(process.leaderless_us) || is_due(process.takeover_us))
             && process.leads.is_none()
+            && process.ends_us.is_none()
             && process.stands_back_us <= self.now_us
     }
 
@@ -356,7 +367,7 @@ impl Set {
                 && node.keeps_up()
                 && node
                     .server(self.now_us)
-                    .is_some_and(|server| server.stands_back_us <= self.now_us)
+                    .is_some_and(|server| server.stands_back_us <= self.now_us && server.ends_us.is_none())
                 && self.would_win(*at)
                 && others.count() * 2 > config.voters()
         };

@@ -69,6 +69,10 @@ impl Set {
         match command.name() {
             "ping" => Ok(Bson::doc([])),
             "buildInfo" => Ok(Bson::doc([("version", self.version.into())])),
+            "hello" if process.ends_us.is_some() => {
+                let message = "The server is in quiesce mode and will shut down";
+                Err(bad(91, "ShutdownInProgress", message))
+            }
             "hello" => Ok(self.hello(at, process)),
             "replSetGetStatus" => self.status(at, process),
             "replSetGetConfig" => self.shown_config(at, process, command),

@@ -70,6 +70,7 @@ impl Set {
                     .any(|other| self.nodes[*other].disk.data.at > node.disk.data.at)
             };
             node.own().is_some()
+                && !node.is_quiescing()
                 && self.has_majority(*at)
                 && (node.is_arbiter() || (node.disk.has_data && !is_behind))
         };

@@ -13,6 +13,10 @@ use simulation::{Draw, Played, Scenario, Settings, Tally, play, shrink};
 /// Plans and runs on services in memory, in simulated time, with every trouble that a seed draws.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask simulate", max_term_width = 100)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 struct Args {
     /// How many seeds are played
     #[arg(long, default_value_t = 1000)]
@@ -37,6 +41,10 @@ struct Args {
     /// Add, remove and replace members too
     #[arg(long)]
     scale: bool,
+
+    /// Let questions fail in a third of the seeds: refused, unanswered, denied
+    #[arg(long)]
+    doubts: bool,
 
     /// End after so many seeds that fail
     #[arg(long, default_value_t = 10)]
@@ -69,6 +77,7 @@ impl Args {
         Draw {
             kind: self.kind.clone(),
             scale: self.scale,
+            doubts: self.doubts,
         }
     }
 
@@ -83,9 +92,10 @@ impl Args {
     fn replay(&self, seed: u64) -> String {
         let kind = self.kind.as_ref().map(|kind| format!(" --kind {kind}"));
         let scale = if self.scale { " --scale" } else { "" };
+        let doubts = if self.doubts { " --doubts" } else { "" };
         let reckless = if self.reckless { " --reckless" } else { "" };
         format!(
-            "cargo xtask simulate --seed {seed}{}{scale}{reckless}",
+            "cargo xtask simulate --seed {seed}{}{scale}{doubts}{reckless}",
             kind.unwrap_or_default()
         )
     }

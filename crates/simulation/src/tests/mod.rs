@@ -50,6 +50,7 @@ fn a_broken_budget_is_noticed_within_a_thousand_seeds() {
         let tells = |what: &String| what.contains("lost its quorum") || what.contains("down by our doing");
         failures.iter().any(tells) && played(*seed, Settings::default()).failures.is_empty()
     };
-    let noticed = (1..=1000).find(is_noticed);
+    // The first ones have little to notice, and take a minute.
+    let noticed = (20..1020).find(is_noticed);
     assert!(noticed.is_some(), "nobody noticed");
 }

@@ -12,6 +12,7 @@ const PACE: Pace = Pace {
     start_us: 5_000_000,
     elect_us: 2_000_000,
     copy_us: 3_000_000,
+    quiesce_us: 0,
 };
 const SECOND: i64 = 1_000_000;
 

@@ -17,6 +17,7 @@ const PACE: Pace = Pace {
     start_us: 3 * SECOND,
     elect_us: 40 * SECOND,
     copy_us: 8 * SECOND,
+    quiesce_us: 0,
 };
 const HOSTS: [&str; 3] = ["db1", "db2", "db3"];
 

@@ -15,6 +15,7 @@ pub(super) const PACE: Pace = Pace {
     start_us: 2 * SECOND,
     elect_us: 10 * SECOND,
     copy_us: 5 * SECOND,
+    quiesce_us: 0,
 };
 
 /// A set in which things take time.

@@ -13,6 +13,7 @@ const PACE: Pace = Pace {
     start_us: 2 * SECOND,
     elect_us: 0,
     copy_us: 3 * SECOND,
+    quiesce_us: 0,
 };
 
 /// Mirrors as our plan builds them, just started in a cluster in which things take time.
