@@ -9,7 +9,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use standins::mongod::config::{CommandLine, DEFAULT_VERSION, Options};
-use standins::mongod::control::Times;
 use standins::mongod::log::Log;
 use standins::mongod::refusal::StartError;
 use standins::mongod::server::Server;
@@ -61,8 +60,8 @@ fn run(line: &CommandLine, version: &str) -> Result<(), StartError> {
             log.line(line);
         }
     })?;
-    if std::env::var("STANDIN_MONGOD_TIMES").is_ok_and(|times| times == "real") {
-        options.times = Times::Real;
+    if let Ok(times) = std::env::var("STANDIN_MONGOD_TIMES") {
+        options.times = times.parse().map_err(|why: String| StartError::new(2, why))?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)

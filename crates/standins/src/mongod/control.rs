@@ -3,8 +3,11 @@
 //! The file is read again several times a second, so that a test can change its mind while the server runs; a
 //! file that is missing or does not parse asks for nothing. Times are short by default, for a lab; with
 //! `STANDIN_MONGOD_TIMES=real` in its environment a stand-in takes those of a real server, and the file still wins.
+//! `real:7` draws the times of its elections from the seed 7 instead of by chance.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -44,8 +47,24 @@ pub enum Times {
     /// Short ones, for a lab.
     #[default]
     Lab,
-    /// A real server's.
-    Real,
+    /// A real server's; elections by chance, or as a seed draws them.
+    Real(Option<u64>),
+}
+
+impl FromStr for Times {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("{text:?} is neither \"real\" nor \"real:SEED\"");
+        match text.split_once(':') {
+            None if text == "real" => Ok(Self::Real(None)),
+            Some(("real", seed)) => seed
+                .parse()
+                .map(|seed| Self::Real(Some(seed)))
+                .map_err(|_| unknown()),
+            _ => Err(unknown()),
+        }
+    }
 }
 
 impl Control {
@@ -59,7 +78,7 @@ impl Control {
     fn time(&self, asked: Option<u64>, real: u64, lab: u64) -> Duration {
         let usual = match self.times {
             Times::Lab => lab,
-            Times::Real => real,
+            Times::Real(_) => real,
         };
         Duration::from_millis(asked.unwrap_or(usual))
     }
@@ -81,6 +100,20 @@ impl Control {
             .max(Duration::from_millis(100))
     }
 
+    /// By how much of that time a member's election in a term comes later. 0.7 is the longest that was seen of a real
+    /// server: 17 s.
+    pub fn spread(&self, member: i32, term: i64) -> f64 {
+        match self.times {
+            Times::Lab => 0.3 * rand::random::<f64>(),
+            Times::Real(None) => 0.7 * rand::random::<f64>(),
+            Times::Real(Some(seed)) => {
+                let mut hasher = DefaultHasher::new();
+                (seed, member, term).hash(&mut hasher);
+                0.7 * f64::from(u8::try_from(hasher.finish() % 256).unwrap_or(0)) / 255.0
+            }
+        }
+    }
+
     /// How long a secondary that is told to stop goes on before it does.
     pub fn quiesce(&self) -> Duration {
         self.time(self.quiesce_ms, 15_000, 0)
@@ -88,7 +121,7 @@ impl Control {
 
     /// Whether the only voter of several members waits like the others before it stands.
     pub fn lone_voter_waits(&self) -> bool {
-        self.lone_voter_waits.unwrap_or(self.times == Times::Real)
+        self.lone_voter_waits.unwrap_or(self.times != Times::Lab)
     }
 }
 
@@ -106,9 +139,27 @@ mod tests {
             (heartbeat, election, quiesce, control.lone_voter_waits())
         };
         assert_eq!(times(Times::Lab), (400, 2500, 0, false));
-        assert_eq!(times(Times::Real), (2000, 10_000, 15_000, true));
+        assert_eq!(times(Times::Real(None)), (2000, 10_000, 15_000, true));
         std::fs::write(dir.path().join("standin.toml"), "quiesce_ms = 700\n").unwrap();
-        assert_eq!(times(Times::Real).2, 700);
+        assert_eq!(times(Times::Real(None)).2, 700);
         assert_eq!(times(Times::Lab).2, 700);
+    }
+
+    #[test]
+    fn a_seed_draws_the_times_of_elections() {
+        let control = |times: &str| Control {
+            times: times.parse().unwrap(),
+            ..Control::default()
+        };
+        let drawn = |seed: &str| {
+            (0..40)
+                .map(|term| control(seed).spread(1, term))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(drawn("real:7"), drawn("real:7"));
+        assert_ne!(drawn("real:7"), drawn("real:8"));
+        assert!(drawn("real:7").iter().any(|share| *share > 0.5));
+        assert!(drawn("real:7").iter().all(|share| (0.0..=0.7).contains(share)));
+        "fast".parse::<Times>().unwrap_err();
     }
 }

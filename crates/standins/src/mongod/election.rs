@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bson::{DateTime, Document, doc};
 use serde_json::json;
 
+use super::control::Control;
 use super::errors::{Code, Reply, fail};
 use super::node::{Node, State};
 use super::optime::OpTime;
@@ -18,14 +19,17 @@ use super::setconfig::{Member, SetConfig};
 
 /// When to miss the primary that was just heard of: a little later the lower a member's priority is, and never at
 /// the same time as another.
-pub fn next_time(repl: &Repl, election: Duration) -> Instant {
-    let mine = repl.my_member().map_or(0.0, |member| member.priority);
+pub fn next_time(repl: &Repl, control: &Control) -> Instant {
+    let me = repl.my_member();
+    let mine = me.map_or(0.0, |member| member.priority);
     let before = repl
         .others()
         .iter()
         .filter(|member| member.priority > mine)
         .count();
-    let share = 0.3 * rand::random::<f64>() + 0.2 * f64::from(u8::try_from(before).unwrap_or(5));
+    let election = control.election();
+    let share = control.spread(me.map_or(0, |member| member.id), repl.term)
+        + 0.2 * f64::from(u8::try_from(before).unwrap_or(5));
     Instant::now() + election + election.mul_f64(share)
 }
 
@@ -36,7 +40,7 @@ pub async fn run(node: Arc<Node>) {
         tokio::time::sleep(pause).await;
         let stands = {
             let state = &mut *node.lock();
-            state.control = super::control::Control::read(&node.options.db_path, node.options.times);
+            state.control = Control::read(&node.options.db_path, node.options.times);
             settle(&node, state);
             wants_election(state)
         };
@@ -66,7 +70,7 @@ fn settle(node: &Node, state: &mut State) {
             if state.repl.synced && !state.repl.too_stale && Instant::now() >= state.repl.ready_at =>
         {
             node.become_state(state, MemberState::Secondary);
-            state.repl.election_at = next_time(&state.repl, election);
+            state.repl.election_at = next_time(&state.repl, &state.control);
         }
         _ => {}
     }
@@ -135,7 +139,7 @@ fn wants_election(state: &mut State) -> bool {
 pub async fn stand(node: &Arc<Node>, dry_run_first: bool) -> bool {
     let limit = {
         let state = &mut *node.lock();
-        state.repl.election_at = next_time(&state.repl, state.control.election());
+        state.repl.election_at = next_time(&state.repl, &state.control);
         state.control.election()
     };
     if dry_run_first && !ask_for_votes(node, true, limit).await {
@@ -249,7 +253,7 @@ pub fn vote(node: &Node, command: &Document) -> Reply {
     let reason = refuse(state, command, term, candidate, dry_run);
     if reason.is_empty() && !dry_run {
         state.repl.vote = (term, candidate);
-        state.repl.election_at = next_time(&state.repl, state.control.election());
+        state.repl.election_at = next_time(&state.repl, &state.control);
         node.save(state);
     }
     Ok(doc! {"term": state.repl.term, "voteGranted": reason.is_empty(), "reason": reason})

@@ -72,7 +72,6 @@ fn take_answer(
     answer: Result<Document, PeerError>,
 ) -> Option<Document> {
     let state = &mut *node.lock();
-    let election = state.control.election();
     if state.control.deaf {
         return None;
     }
@@ -119,7 +118,7 @@ fn take_answer(
         } else if commit.term == state.oplog.last().term {
             learn_commit(state, commit);
         }
-        state.repl.election_at = super::election::next_time(&state.repl, election);
+        state.repl.election_at = super::election::next_time(&state.repl, &state.control);
     }
     let mine = state.oplog.last();
     state.repl.advance_commit(mine);

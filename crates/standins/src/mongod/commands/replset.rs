@@ -437,7 +437,7 @@ pub(in crate::mongod) async fn step_down_primary(
         }
         let next = successors(state);
         state.repl.not_before = Instant::now() + period;
-        state.repl.election_at = election::next_time(&state.repl, state.control.election());
+        state.repl.election_at = election::next_time(&state.repl, &state.control);
         node.log
             .repl(21579, "Stepping down", &json!({"handingOverTo": next}));
         node.become_state(state, MemberState::Secondary);
