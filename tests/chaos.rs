@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use e2e::{Applying, Bed, DB};
+use e2e::{Applying, Bed, DB, kill_points};
 use serde_json::Value;
 
 const SITE: [&str; 2] = ["--overlay", "lab.toml"];
@@ -14,13 +14,8 @@ const SITE: [&str; 2] = ["--overlay", "lab.toml"];
 /// The agents of a run that was killed finish what is under way: the next apply waits for them.
 const PATIENT: [&str; 4] = ["--overlay", "lab.toml", "--lock-timeout", "5min"];
 
-/// An apply whose program is killed (SIGKILL) when it has told so many events; those events, none killed where there were
-/// fewer.
 fn apply_until(bed: &Bed, last: usize) -> Vec<Value> {
-    let mut applying = Applying::start(bed, &PATIENT);
-    let events = applying.by_ref().take(last).collect();
-    applying.kill();
-    events
+    Applying::killed_after(bed, &PATIENT, last)
 }
 
 fn done(events: &[Value]) -> usize {
@@ -41,8 +36,7 @@ fn points(events: usize) -> Vec<usize> {
         return asked.split(',').map(|event| event.parse().unwrap()).collect();
     }
     let kills: usize = std::env::var("CLUSTERCTL_CHAOS_KILLS").map_or(30, |kills| kills.parse().unwrap());
-    let point = |at| 1 + at * (events - 2) / kills.saturating_sub(1).max(1);
-    (0..kills).map(point).collect()
+    kill_points(events, kills)
 }
 
 /// What went wrong in an apply, as it told.

@@ -39,6 +39,15 @@ impl Applying {
         }
     }
 
+    /// An apply whose program is killed (SIGKILL) when it has told so many events; those events, and none killed where there
+    /// were fewer.
+    pub fn killed_after(bed: &Bed, words: &[&str], events: usize) -> Vec<Value> {
+        let mut applying = Self::start(bed, words);
+        let told = applying.by_ref().take(events).collect();
+        applying.kill();
+        told
+    }
+
     /// Kills it (SIGKILL).
     pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");
@@ -68,6 +77,12 @@ impl Iterator for Applying {
     fn next(&mut self) -> Option<Value> {
         self.events.next()
     }
+}
+
+/// After which of an apply's events its program is killed: so many points, evenly from the first event to the last but one.
+pub fn kill_points(events: usize, points: usize) -> Vec<usize> {
+    let point = |at| 1 + at * (events - 2) / points.saturating_sub(1).max(1);
+    (0..points).map(point).collect()
 }
 
 /// Whether an event tells this of a node with these words in its name.

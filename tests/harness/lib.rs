@@ -19,13 +19,10 @@ mod mongo;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use lab::{HostSpec, Lab, LabOptions};
 use tempfile::TempDir;
-
-/// The tests of one file share the lab's hosts, so they take turns, whatever the test runner does.
-static TURN: Mutex<()> = Mutex::new(());
 
 /// A lab, a folder with an inventory, and the program.
 pub struct Bed {
@@ -34,9 +31,13 @@ pub struct Bed {
     folder: PathBuf,
     /// Removes the folder with the bed; there is none where a later test may go on with it.
     _temporary: Option<TempDir>,
-    _turn: MutexGuard<'static, ()>,
-    _alone: File,
+    /// None where the lab is one of several that a test has at the same time.
+    _turn: Option<Turn>,
 }
+
+/// The right to test on the lab: tests share its hosts, so they take turns, whatever the test runner does. It ends with the
+/// file, whose lock excludes others of this process too.
+pub struct Turn(#[expect(dead_code, reason = "its lock ends with it")] File);
 
 /// A host that only those tests have who ask for it.
 const SPARE: &str = "db4";
@@ -59,24 +60,30 @@ impl Bed {
         bed
     }
 
-    fn on_lab(fresh: &[&str], folder: impl FnOnce(&Lab) -> (PathBuf, Option<TempDir>)) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut options = LabOptions {
-            name: std::env::var("CLUSTERCTL_E2E_LAB").unwrap_or_else(|_| "e2e".to_owned()),
-            programs: std::env::var_os("CLUSTERCTL_STANDINS").map(|dir| lab::programs_in(Path::new(&dir))),
-            progress: Arc::new(tell),
-            ..LabOptions::default()
-        };
-        let alone = alone();
-        let mut hosts = lab::default_hosts();
-        if fresh.contains(&SPARE) {
-            hosts.push(HostSpec {
-                name: SPARE.to_owned(),
-                octet: 14,
-            });
+    /// One of several beds at the same time, each on a lab of its own, which has these of the hosts `db1` to `db4`, fresh.
+    /// Whoever asks for it has the [`Turn`].
+    pub fn beside(number: usize, hosts: &[&str]) -> Self {
+        let lab = open(&format!("{}-{number}", lab_name()), |hosts_there| {
+            hosts_there.push(spare());
+            hosts_there.retain(|host| hosts.contains(&host.name.as_str()));
+        });
+        lab.up().expect("the lab comes up");
+        let folder = TempDir::new().expect("a folder");
+        Self {
+            lab,
+            folder: folder.path().to_owned(),
+            _temporary: Some(folder),
+            _turn: None,
         }
-        options.hosts = Some(hosts);
-        let lab = Lab::open(options).expect("the lab opens");
+    }
+
+    fn on_lab(fresh: &[&str], folder: impl FnOnce(&Lab) -> (PathBuf, Option<TempDir>)) -> Self {
+        let turn = Turn::take();
+        let lab = open(&lab_name(), |hosts| {
+            if fresh.contains(&SPARE) {
+                hosts.push(spare());
+            }
+        });
         lab.up().expect("the lab comes up");
         for host in fresh {
             lab.reset(host).expect("the host is made fresh");
@@ -86,8 +93,7 @@ impl Bed {
             lab,
             folder,
             _temporary: temporary,
-            _turn: turn,
-            _alone: alone,
+            _turn: Some(turn),
         }
     }
 
@@ -240,12 +246,38 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// Waits until no other process tests on the lab; the lock ends with the file.
-fn alone() -> File {
-    let file =
-        File::create(std::env::temp_dir().join("clusterctl-e2e.lock")).expect("the lock's file is there");
-    file.lock().expect("the lab is ours");
-    file
+impl Turn {
+    /// Waits until nobody else tests on the lab.
+    pub fn take() -> Self {
+        let file =
+            File::create(std::env::temp_dir().join("clusterctl-e2e.lock")).expect("the lock's file is there");
+        file.lock().expect("the lab is ours");
+        Self(file)
+    }
+}
+
+fn lab_name() -> String {
+    std::env::var("CLUSTERCTL_E2E_LAB").unwrap_or_else(|_| "e2e".to_owned())
+}
+
+fn open(name: &str, choose: impl FnOnce(&mut Vec<HostSpec>)) -> Lab {
+    let mut hosts = lab::default_hosts();
+    choose(&mut hosts);
+    let options = LabOptions {
+        name: name.to_owned(),
+        hosts: Some(hosts),
+        programs: std::env::var_os("CLUSTERCTL_STANDINS").map(|dir| lab::programs_in(Path::new(&dir))),
+        progress: Arc::new(tell),
+        ..LabOptions::default()
+    };
+    Lab::open(options).expect("the lab opens")
+}
+
+fn spare() -> HostSpec {
+    HostSpec {
+        name: SPARE.to_owned(),
+        octet: 14,
+    }
 }
 
 /// What a run of the program came to.
@@ -313,6 +345,6 @@ fn tell(line: &str) {
     eprintln!("{line}");
 }
 
-pub use applying::{Applying, tells};
+pub use applying::{Applying, kill_points, tells};
 pub use host::Snapshot;
 pub use mongo::MongoClient;

@@ -1,7 +1,8 @@
 //! `cargo xtask chaos`: what is left out of the tests because it takes minutes, on real services.
 //!
 //! The controller is killed at many points of a full apply; each time the next apply must end converged. Or, with
-//! `--load`, each service is changed while clients use it. The table is printed as it grows.
+//! `--real-times`, at many points of MongoDB's, whose servers elect and stop as slowly as real ones. Or, with `--load`,
+//! each service is changed while clients use it. The table is printed as it grows.
 
 use std::process::ExitCode;
 
@@ -20,12 +21,29 @@ pub(crate) struct ChaosArgs {
     kills: usize,
 
     /// Kill it right after these events instead, counted from 1
-    #[arg(long, value_name = "EVENT", value_delimiter = ',', conflicts_with = "kills")]
+    #[arg(long, value_name = "EVENT", value_delimiter = ',', conflicts_with_all = ["kills", "real_times"])]
     after: Vec<usize>,
+
+    /// Do so with MongoDB alone, at the pace of a real server: elections take 10 to 17 s, stops 15 s. Then kill a rolling
+    /// change too, and remove the primary
+    #[arg(long)]
+    real_times: bool,
+
+    /// At how many points of a rolling change the controller is killed then
+    #[arg(long, default_value_t = 10, requires = "real_times")]
+    rolling: usize,
+
+    /// How often the primary is removed then
+    #[arg(long, default_value_t = 10, requires = "real_times")]
+    removals: usize,
+
+    /// How many labs of four hosts do so at the same time
+    #[arg(long, default_value_t = 3, requires = "real_times")]
+    beds: usize,
 
     /// Change each service, or only this one, under the load of clients instead, and count what they notice: redis,
     /// mongodb, clickhouse, zookeeper, ssdb, rabbitmq, altcraft
-    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["kills", "after"])]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["kills", "after", "real_times"])]
     load: Option<String>,
 }
 
@@ -46,6 +64,18 @@ pub(crate) fn run(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
             .args(["cluster_load", "--", "--nocapture", "each_service"])
             .env("CLUSTERCTL_LOAD_ONLY", only);
         "Change services under load"
+    } else if args.real_times {
+        command.args(["elections", "--", "--ignored", "--nocapture"]);
+        let numbers = [
+            ("POINTS", args.kills),
+            ("ROLLING", args.rolling),
+            ("REMOVALS", args.removals),
+            ("BEDS", args.beds),
+        ];
+        for (what, number) in numbers {
+            command.env(format!("CLUSTERCTL_ELECTIONS_{what}"), number.to_string());
+        }
+        "Kill the controller, and remove the primary"
     } else {
         command
             .args(["chaos", "--", "--ignored", "--nocapture"])
