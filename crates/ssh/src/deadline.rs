@@ -47,6 +47,11 @@ impl Deadline {
         }
     }
 
+    /// How long nothing may happen.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// Restarts the limit: there was progress.
     pub(crate) fn renew(&self) {
         self.lock().at = Instant::now() + self.limit;

@@ -4,10 +4,14 @@
 //! that says nothing either, so that a host to which `ssh HOST` connects needs no more than its name.
 
 use std::fmt;
+use std::io::Read;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzEncoder;
 use sha2::{Digest, Sha256};
 
 use crate::jump::Jump;
@@ -108,14 +112,55 @@ pub struct Endpoint {
 pub struct AgentBinary {
     pub(crate) bytes: Bytes,
     pub(crate) sha256: String,
+    /// Made when the first host needs it, for all hosts.
+    packed: Arc<OnceLock<(Bytes, String)>>,
+}
+
+/// How the binary goes to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Plain,
+    Gzip,
+}
+
+/// What goes to a host, and its hash.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Payload<'a> {
+    pub(crate) bytes: &'a Bytes,
+    pub(crate) sha256: &'a str,
 }
 
 impl AgentBinary {
     /// Takes the binary, and hashes it.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        let sha256 = base16ct::lower::encode_string(&Sha256::digest(&bytes));
-        Self { bytes, sha256 }
+        let sha256 = hash(&bytes);
+        let packed = Arc::default();
+        Self {
+            bytes,
+            sha256,
+            packed,
+        }
+    }
+
+    /// What goes to a host.
+    pub(crate) fn payload(&self, form: Form) -> Payload<'_> {
+        let (bytes, sha256) = match form {
+            Form::Plain => (&self.bytes, &self.sha256),
+            Form::Gzip => {
+                let (bytes, sha256) = self.packed.get_or_init(|| {
+                    let mut packed = Vec::new();
+                    // Memory does not fail.
+                    let _read = GzEncoder::new(&self.bytes[..], Compression::best())
+                        .read_to_end(&mut packed)
+                        .is_ok();
+                    let sha256 = hash(&packed);
+                    (packed.into(), sha256)
+                });
+                (bytes, sha256)
+            }
+        };
+        Payload { bytes, sha256 }
     }
 
     /// The SHA-256 of the binary, in hexadecimal.
@@ -138,6 +183,10 @@ impl AgentBinary {
             _ => None,
         }
     }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 impl fmt::Debug for AgentBinary {

@@ -1,5 +1,8 @@
 //! Why a host has no agent.
 
+use std::fmt;
+use std::time::Duration;
+
 use russh::Error as Ssh;
 use thiserror::Error;
 
@@ -32,9 +35,43 @@ pub(crate) enum BootstrapError {
     /// Something writes between the command and the agent.
     #[error("unexpected output from {label}, not from the agent: {said:?}")]
     Noise { label: String, said: String },
+    /// Nothing more of the agent arrives.
+    #[error(
+        "sending the agent to {label} is stuck: it has {progress}, and got nothing more within {limit:?}"
+    )]
+    Stuck {
+        label: String,
+        progress: Progress,
+        limit: Duration,
+    },
     /// The start took too long.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+}
+
+/// How an upload went that came to no end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// What the host had at the beginning, and has now, in bytes.
+    pub(super) from: usize,
+    pub(super) arrived: usize,
+    pub(super) total: usize,
+    pub(super) took: Duration,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.took.as_millis().max(1);
+        let came = self.arrived.saturating_sub(self.from);
+        // Bits in a millisecond are kbit in a second.
+        let rate = came as u128 * 8 / millis;
+        let (arrived, total) = (self.arrived >> 10, self.total >> 10);
+        write!(
+            f,
+            "{arrived} of {total} KiB after {} s ({rate} kbit/s)",
+            self.took.as_secs()
+        )
+    }
 }
 
 impl Advice for BootstrapError {
@@ -53,6 +90,11 @@ impl Advice for BootstrapError {
             Self::Noise { .. } => {
                 "a wrapper around sudo or the shell may be printing to its standard output".to_owned()
             }
+            Self::Stuck { .. } => {
+                "what arrived is kept on the host for a day, and the next attempt goes on from there; a link \
+                                   that pauses for longer needs a longer ConnectTimeout in ~/.ssh/config"
+                    .to_owned()
+            }
             Self::Session { .. } | Self::Lost { .. } | Self::TimedOut(_) => String::new(),
         }
     }
@@ -60,7 +102,7 @@ impl Advice for BootstrapError {
     fn is_transient(&self) -> bool {
         match self {
             Self::Session { source, .. } => is_transient_ssh(source),
-            Self::Lost { .. } | Self::TimedOut(_) => true,
+            Self::Lost { .. } | Self::Stuck { .. } | Self::TimedOut(_) => true,
             _ => false,
         }
     }

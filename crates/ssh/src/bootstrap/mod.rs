@@ -1,35 +1,32 @@
 //! One command that starts the agent, and takes it in first where the host does not have it.
 //!
 //! The command ([`script`]) looks for the agent in the login user's cache by its hash. Found, it says `start` and becomes
-//! the agent: no round trip is spent. Not found, it says `need`, reads the binary from its standard input, verifies it,
-//! and goes on the same way. What a login shell prints of its own accord comes before the first of these words and is
+//! the agent: no round trip is spent. Not found, it says `need` and in which form, reads the binary from its standard input
+//! ([`upload`]), verifies it, and goes on the same way. What a login shell prints of its own accord comes before the first of these words and is
 //! skipped; what follows `start` is the agent's, whose first byte is the zero of a short frame's length.
 
 mod error;
+mod lines;
 mod refusal;
 mod script;
+mod upload;
 
 use std::sync::Arc;
 
 use russh::client;
 use russh::{ChannelWriteHalf, Error as Ssh};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncBufReadExt;
 use transport::AgentStream;
 
 use crate::channel::{self, LastWords, Output};
 use crate::deadline::Deadline;
 use crate::dial::Connection;
 use crate::error::excerpt;
-use crate::options::{AgentBinary, Privilege};
+use crate::options::{AgentBinary, Form, Privilege};
+use lines::{Line, next_line, rest_of};
 use refusal::Refusal;
 
 pub(crate) use error::BootstrapError;
-
-/// The most that is read in search of the command's word, and of what follows an `error`. A host is not trusted: its
-/// line may never end.
-const MOST_NOISE: usize = 64 << 10;
-/// The upload goes in pieces of this size, and each of them is progress.
-const PIECE: usize = 32 << 10;
 
 /// Starts the agent at the far end of a connection where somebody is logged in.
 pub(crate) async fn start(
@@ -57,8 +54,8 @@ pub(crate) async fn start(
         input: &input,
         deadline,
     };
-    if starting.answer().await? == Answer::Need {
-        starting.upload(agent).await?;
+    if let Answer::Need(form) = starting.answer().await? {
+        starting.upload(agent, form).await?;
     }
     starting.first_byte().await?;
     let Starting { output, words, .. } = starting;
@@ -72,7 +69,7 @@ pub(crate) async fn start(
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
     Start,
-    Need,
+    Need(Form),
 }
 
 struct Starting<'a> {
@@ -111,7 +108,8 @@ impl Starting<'_> {
         }
         match answer.split_once(' ').unwrap_or((&answer, "")) {
             ("start", _) => Ok(Answer::Start),
-            ("need", _) => Ok(Answer::Need),
+            ("need", "gzip") => Ok(Answer::Need(Form::Gzip)),
+            ("need", _) => Ok(Answer::Need(Form::Plain)),
             ("error", rest) => {
                 // What a tool said may have more lines.
                 let more = self
@@ -131,35 +129,13 @@ impl Starting<'_> {
     }
 
     /// Sends the binary, and reads the command's answer meanwhile: a full disk is told long before the end.
-    async fn upload(&mut self, agent: &AgentBinary) -> Result<(), BootstrapError> {
-        tracing::info!(label = self.label, bytes = agent.bytes.len(), "sending the agent");
+    async fn upload(&mut self, agent: &AgentBinary, form: Form) -> Result<(), BootstrapError> {
         let mut writer = self.input.make_writer();
-        let deadline = self.deadline;
-        let sending = async {
-            for piece in agent.bytes.chunks(PIECE) {
-                if writer.write_all(piece).await.is_err() {
-                    // The reader sees the same end, and has the words for it.
-                    return;
-                }
-                deadline.renew();
-            }
-        };
-        let line = {
-            let answering = self
-                .deadline
-                .run("sending the agent", next_line(&mut self.output));
-            tokio::pin!(sending, answering);
-            let mut is_sent = false;
-            loop {
-                tokio::select! {
-                    () = &mut sending, if !is_sent => is_sent = true,
-                    line = &mut answering => break line?,
-                }
-            }
-        };
+        let payload = agent.payload(form);
+        let line = upload::send(&self.label, payload, &mut writer, &mut self.output, self.deadline).await?;
         match self.read_answer(line).await? {
             Answer::Start => Ok(()),
-            Answer::Need => Err(BootstrapError::NotOurs {
+            Answer::Need(_) => Err(BootstrapError::NotOurs {
                 label: self.label.clone(),
                 said: "it wants the agent twice".to_owned(),
             }),
@@ -221,47 +197,4 @@ impl Starting<'_> {
             ),
         }
     }
-}
-
-enum Line {
-    /// A word of the command, and what a login shell printed before it.
-    Said { noise: String, answer: String },
-    /// The output ended without one.
-    Ended(String),
-    /// There is much output and no word in it.
-    Endless(String),
-}
-
-/// The next line that is the command's own, within the first bytes that a host may print.
-async fn next_line(output: &mut Output) -> Line {
-    let mut output = output.take(MOST_NOISE as u64);
-    let mut seen = Vec::new();
-    loop {
-        let start = seen.len();
-        // The stream of a channel has no errors: it ends.
-        let read = output.read_until(b'\n', &mut seen).await.unwrap_or(0);
-        if output.limit() == 0 {
-            return Line::Endless(String::from_utf8_lossy(&seen[..seen.len().min(200)]).into_owned());
-        }
-        if read == 0 {
-            return Line::Ended(String::from_utf8_lossy(&seen).into_owned());
-        }
-        let line = String::from_utf8_lossy(&seen[start..]);
-        // The noise before it may not end with a newline.
-        if let Some((before, answer)) = line.split_once(script::MARK) {
-            let noise = format!("{}{before}", String::from_utf8_lossy(&seen[..start]));
-            return Line::Said {
-                noise: noise.trim().to_owned(),
-                answer: answer.trim_end().to_owned(),
-            };
-        }
-    }
-}
-
-/// What the command says after its word, as far as it is worth reading.
-async fn rest_of(output: &mut Output) -> String {
-    let mut rest = Vec::new();
-    // What came before an error is what there is.
-    let _ended = output.take(MOST_NOISE as u64).read_to_end(&mut rest).await;
-    String::from_utf8_lossy(&rest).into_owned()
 }

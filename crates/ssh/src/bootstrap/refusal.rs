@@ -33,6 +33,8 @@ pub(crate) enum Refusal {
     Write(String),
     /// The agent arrived changed.
     Content,
+    /// The agent did not arrive to its end.
+    Short,
     /// The cache directory is on a file system that runs no programs.
     NoExec(String),
     /// sudo requires a password.
@@ -75,6 +77,7 @@ impl Refusal {
             "tool" => Self::Tool(rest),
             "write" => Self::Write(rest),
             "content" => Self::Content,
+            "short" => Self::Short,
             "noexec" => Self::NoExec(rest),
             _ => Self::Other(text.to_owned()),
         }
@@ -123,6 +126,7 @@ impl Refusal {
                     .to_owned()
             }
             Self::Content => "try again; if it happens again, something on the way changes the data".to_owned(),
+            Self::Short => "what arrived is kept for a day, and the next attempt goes on from there".to_owned(),
             Self::Write(_) | Self::Tool(_) | Self::Sudo(_) | Self::Silent(_) | Self::Other(_) => String::new(),
         }
     }
@@ -146,6 +150,7 @@ impl fmt::Display for Refusal {
             Self::Tool(said) => write!(f, "a tool is missing or fails: {said}"),
             Self::Write(said) => write!(f, "the agent cannot be written: {said}"),
             Self::Content => f.write_str("it was changed on the way"),
+            Self::Short => f.write_str("it did not arrive whole"),
             Self::NoExec(folder) => write!(f, "{folder} is on a file system mounted noexec"),
             Self::SudoPassword => f.write_str("sudo requires a password"),
             Self::SudoTerminal => f.write_str("sudo requires a terminal"),

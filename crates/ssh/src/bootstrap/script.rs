@@ -38,19 +38,40 @@ const JUDGE: &str = concat!(
 /// Whether a file is the agent.
 const IS_IT: &str = r#"command -v sha256sum >/dev/null || fail sha256sum; is_it() { h=$(sha256sum <"$1") && [ "${h%% *}" = "$s" ]; }; "#;
 
-/// Takes the agent in from the standard input. The temporary file is in the same directory, so that the agent is there
-/// wholly or not at all; what was cut off, or not used for a month, is cleared away on this occasion. The rename takes the
-/// place of whatever is there, in one step, since another run may be starting it: only into a folder it would go inside.
+/// Takes the agent in from the standard input, compressed where the host can unpack it. A line before it names the hash of
+/// what is sent and its length.
+///
+/// - What arrived of an earlier attempt is gone on with, in a copy: its writer may not know yet that it is alone. Every second
+///   the number of bytes that arrived is said, by a process that names itself in the temporary file, since a login shell
+///   would take the usual way to ask for its number as something of its own.
+/// - The temporary file is in the same directory, so that the agent is there wholly or not at all. What was not used for a
+///   month is cleared away on this occasion, and what was cut off a day ago.
+/// - The rename takes the place of whatever is there, in one step, since another run may be starting it: only into a folder it
+///   would go inside.
 const TAKE_IN: &str = concat!(
-    r#"find "$d" -type f "(" -name "agent-*" -atime +30 -o -name "new-*" -mtime +1 ")" -exec rm -f {} + 2>/dev/null; "#,
+    r#"find "$d" -type f "(" -name "agent-*" -atime +30 -o "(" -name "new-*" -o -name "part-*" ")" -mtime +1 ")" -exec rm -f {} + "#,
+    r#"2>/dev/null; "#,
+    r#"z=cat; w=plain; if command -v gzip >/dev/null; then z="gzip -dc"; w=gzip; fi; "#,
+    r#"size() { { echo $(($(wc -c <"$1"))); } 2>/dev/null; }; t=; p=; q=; r=; "#,
+    r#"clear() { if [ -n "$r" ]; then kill "$r"; wait "$r"; fi 2>/dev/null; r=; rm -f "$t" "$p" "$q"; }; trap clear 0; "#,
     r#"t=$(mktemp "$d/new-XXXXXX" 2>&1) || fail home "$t"; "#,
-    r#"clear() { rm -f "$t"; }; trap clear 0; "#,
-    r#"echo "clusterctl/1 need"; "#,
-    r#"e=$({ head -c "$n" >"$t"; } 2>&1) || fail write "$e"; "#,
+    r#"echo "clusterctl/1 need $w"; read -r c l || fail short; "#,
+    r#"p=$(mktemp "$d/part-$c-XXXXXX" 2>&1) || fail home "$p"; k=0; "#,
+    r#"for o in "$d/part-$c-"*; do m=$(size "$o"); "#,
+    r#"if [ "${m:-0}" -gt "$k" ] && [ "$m" -le "$l" ]; then k=$m; q=$o; fi; done; "#,
+    r#"if [ "$k" -gt 0 ]; then e=$({ head -c "$k" "$q" >"$p"; } 2>&1) || fail write "$e"; fi; "#,
+    r#"echo "clusterctl/1 from $k"; "#,
+    r#"{ read -r i x </proc/self/stat; echo "$i" >"$t"; "#,
+    r#"while sleep 1 >/dev/null; do echo "clusterctl/1 got $(size "$p")" || exit; done; } 2>/dev/null & "#,
+    r#"until [ -s "$t" ]; do :; done; read -r r <"$t"; "#,
+    r#"e=$({ head -c "$((l-k))" >>"$p"; } 2>&1) || fail write "$e"; "#,
+    r#"{ kill "$r"; wait "$r"; } 2>/dev/null; r=; "#,
+    r#"if [ "$(size "$p")" = "$l" ]; then :; else p=; fail short; fi; "#,
+    r#"e=$({ $z <"$p" >"$t"; } 2>&1) || fail write "$e"; "#,
     r#"is_it "$t" || fail content; "#,
     r#"e=$(chmod 700 "$t" 2>&1) || fail home "$e"; "#,
     r#"[ -x "$t" ] || fail noexec "$d"; "#,
-    r#"if [ -d "$f" ]; then rm -rf "$f"; fi; e=$(mv -f "$t" "$f" 2>&1) || fail home "$e"; trap - 0; "#,
+    r#"if [ -d "$f" ]; then rm -rf "$f"; fi; e=$(mv -f "$t" "$f" 2>&1) || fail home "$e"; t=; clear; trap - 0; "#,
     r#"b=$(exposed "$f") && [ -z "$b" ] && [ -f "$f" ] || fail exposed "$f"; "#,
 );
 

@@ -1,14 +1,16 @@
 //! The command in real shells, as a user whose folders others may have been at.
 
 use super::*;
+use crate::options::{Form, Payload};
 
 use std::fs::{self, Permissions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 const AGENT: &[u8] = b"#!/bin/sh\nprintf '\\0\\0\\0\\1'\nprintf '%s' \"$LC_ALL\"\ncat\n";
@@ -44,6 +46,12 @@ fn run(shell: &str, home: &Path, path: Option<&str>, agent: &AgentBinary, input:
     child.wait_with_output().unwrap()
 }
 
+/// What the controller sends to a host that needs the agent.
+fn sent(agent: &AgentBinary, form: Form) -> Vec<u8> {
+    let Payload { bytes, sha256 } = agent.payload(form);
+    [format!("{sha256} {}\n", bytes.len()).as_bytes(), bytes].concat()
+}
+
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -56,12 +64,10 @@ fn the_agent_is_taken_in_once_and_then_started() {
     for shell in ["sh", "bash"].into_iter().chain(others) {
         let home = tempfile::tempdir().unwrap();
         let agent = AgentBinary::new(AGENT);
-        let cold = run(shell, home.path(), None, &agent, &[AGENT, b"hello"].concat());
-        assert_eq!(
-            said(&cold),
-            "clusterctl/1 need\nclusterctl/1 start\n\0\0\0\u{1}C.UTF-8hello",
-            "{cold:?}"
-        );
+        let input = [&sent(&agent, Form::Gzip)[..], b"hello"].concat();
+        let cold = run(shell, home.path(), None, &agent, &input);
+        assert_eq!(said(&cold), format!("{TAKEN_IN}hello"), "{cold:?}");
+        assert!(cold.stderr.is_empty(), "{cold:?}");
         let warm = run(shell, home.path(), None, &agent, b"again");
         assert_eq!(
             said(&warm),
@@ -83,6 +89,8 @@ fn busybox_has_all_the_tools_it_takes() {
     let (home, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for tool in [
         "sh",
+        "wc",
+        "sleep",
         "sha256sum",
         "mkdir",
         "find",
@@ -99,13 +107,19 @@ fn busybox_has_all_the_tools_it_takes() {
     }
     let (agent, path) = (AgentBinary::new(AGENT), tools.path().to_str().unwrap());
     let shell = tools.path().join("sh");
-    for expected in [
-        "clusterctl/1 need\nclusterctl/1 start\n\0",
-        "clusterctl/1 start\n\0",
-    ] {
-        let output = run(shell.to_str().unwrap(), home.path(), Some(path), &agent, AGENT);
-        assert!(said(&output).starts_with(expected), "{output:?}");
-        assert!(output.stderr.is_empty(), "{output:?}");
+    let at = |tool: &str| tools.path().join(tool);
+    for (form, word) in [(Form::Plain, "plain"), (Form::Gzip, "gzip")] {
+        if form == Form::Gzip {
+            std::os::unix::fs::symlink("/bin/busybox", at("gzip")).unwrap();
+            fs::remove_dir_all(home.path().join(".cache")).unwrap();
+        }
+        let cold = format!("clusterctl/1 need {word}\nclusterctl/1 from 0\nclusterctl/1 start\n\0");
+        for expected in [&cold, "clusterctl/1 start\n\0"] {
+            let input = sent(&agent, form);
+            let output = run(shell.to_str().unwrap(), home.path(), Some(path), &agent, &input);
+            assert!(said(&output).starts_with(expected), "{output:?}");
+            assert!(output.stderr.is_empty(), "{output:?}");
+        }
     }
 }
 
@@ -113,34 +127,118 @@ fn busybox_has_all_the_tools_it_takes() {
 fn a_spoilt_agent_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     let agent = AgentBinary::new(AGENT);
-    run("sh", home.path(), None, &agent, AGENT);
+    run("sh", home.path(), None, &agent, &sent(&agent, Form::Gzip));
     let file = home
         .path()
         .join(".cache/clusterctl")
         .join(format!("agent-{}", agent.sha256()));
     fs::write(&file, "#!/bin/sh\necho evil\n").unwrap();
-    let output = run("sh", home.path(), None, &agent, AGENT);
-    assert!(
-        said(&output).starts_with("clusterctl/1 need\nclusterctl/1 start\n\0"),
-        "{output:?}"
-    );
+    let output = run("sh", home.path(), None, &agent, &sent(&agent, Form::Gzip));
+    assert_eq!(said(&output), TAKEN_IN, "{output:?}");
     let mut text = Vec::new();
     fs::File::open(&file).unwrap().read_to_end(&mut text).unwrap();
     assert_eq!(text, AGENT);
 }
 
 #[test]
-fn what_does_not_arrive_whole_is_not_kept() {
-    let home = tempfile::tempdir().unwrap();
-    let agent = AgentBinary::new(AGENT);
-    let output = run("sh", home.path(), None, &agent, &AGENT[..10]);
-    assert_eq!(
-        said(&output),
-        "clusterctl/1 need\nclusterctl/1 error content\n",
+fn what_does_not_arrive_whole_is_gone_on_with() {
+    let (home, agent) = (tempfile::tempdir().unwrap(), AgentBinary::new(AGENT));
+    let whole = sent(&agent, Form::Gzip);
+    let header = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    let folder = home.path().join(".cache/clusterctl");
+    let names = || {
+        let names = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let mut from = 0;
+    for arrived in [10, 25] {
+        let input = [&whole[..header], &whole[header + from..header + arrived]].concat();
+        let output = run("sh", home.path(), None, &agent, &input);
+        let expected =
+            format!("clusterctl/1 need gzip\nclusterctl/1 from {from}\nclusterctl/1 error short\n");
+        assert_eq!(said(&output), expected, "{output:?}");
+        from = arrived;
+        // What was gone on with is not kept beside it, nor is anything called an agent.
+        assert_eq!(names().len(), 1, "{:?}", names());
+        assert!(names()[0].starts_with("part-"), "{:?}", names());
+    }
+    let input = [&whole[..header], &whole[header + from..]].concat();
+    let output = run("sh", home.path(), None, &agent, &input);
+    let expected = TAKEN_IN.replace("from 0", "from 25");
+    assert_eq!(said(&output), expected, "{output:?}");
+    assert_eq!(names(), [format!("agent-{}", agent.sha256())]);
+}
+
+#[test]
+fn a_part_that_is_spoilt_is_not_kept_for_a_third_attempt() {
+    let (home, agent) = (tempfile::tempdir().unwrap(), AgentBinary::new(AGENT));
+    let whole = sent(&agent, Form::Gzip);
+    let folder = home.path().join(".cache/clusterctl");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(
+        folder.join(format!("part-{}-abcdef", agent.payload(Form::Gzip).sha256)),
+        "spoilt",
+    )
+    .unwrap();
+    let header = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    let input = [&whole[..header], &whole[header + 6..]].concat();
+    let output = run("sh", home.path(), None, &agent, &input);
+    assert!(
+        said(&output).contains("from 6\nclusterctl/1 error "),
         "{output:?}"
     );
-    let folder = home.path().join(".cache/clusterctl");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    let output = run("sh", home.path(), None, &agent, &whole);
+    assert_eq!(said(&output), TAKEN_IN, "{output:?}");
+}
+
+#[test]
+fn it_is_told_every_second_how_much_arrived() {
+    // Longer than what the tools keep to themselves, and of bytes that do not compress.
+    let noise = (0..20_000_u32).map(|at| Sha256::digest(at.to_be_bytes())[0]);
+    let noise: Vec<u8> = noise.filter(|byte| *byte != b'\n').collect();
+    let agent = AgentBinary::new([&AGENT[..AGENT.len() - 4], b"exit 0\n#", &noise].concat());
+    let home = tempfile::tempdir().unwrap();
+    let whole = sent(&agent, Form::Gzip);
+    let mut command = Command::new("sh");
+    let child = command
+        .arg("-c")
+        .arg(super::command(&agent, Privilege::None))
+        .env("HOME", home.path())
+        .env_remove("XDG_CACHE_HOME")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap();
+    let (mut input, mut output) = (
+        child.stdin.take().unwrap(),
+        BufReader::new(child.stdout.take().unwrap()),
+    );
+    let mut line = || {
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        line
+    };
+    assert_eq!(line(), "clusterctl/1 need gzip\n");
+    let half = whole.len() / 2;
+    input.write_all(&whole[..half]).unwrap();
+    assert_eq!(line(), "clusterctl/1 from 0\n");
+    let arrived = std::iter::repeat_with(&mut line).find_map(|line| {
+        let got = line
+            .trim_end()
+            .strip_prefix("clusterctl/1 got ")
+            .expect("progress");
+        Some(got.parse::<usize>().unwrap()).filter(|&got| got > 0)
+    });
+    assert!(arrived.is_some_and(|arrived| arrived <= half), "{arrived:?}");
+    input.write_all(&whole[half..]).unwrap();
+    while line() != "clusterctl/1 start\n" {}
+    drop(input);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
@@ -157,13 +255,7 @@ fn what_is_in_the_way_is_named() {
     let tools = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/bin/sh", tools.path().join("sh")).unwrap();
     let path = tools.path().to_str().unwrap();
-    let output = run(
-        "/bin/sh",
-        home.path(),
-        Some(path),
-        &AgentBinary::new(AGENT),
-        AGENT,
-    );
+    let output = run("/bin/sh", home.path(), Some(path), &AgentBinary::new(AGENT), b"");
     assert!(
         said(&output).starts_with("clusterctl/1 error sha256sum"),
         "{output:?}"
@@ -208,7 +300,7 @@ impl Host {
         let cold = host.run();
         assert_eq!(said(&cold), TAKEN_IN, "{cold:?}");
         let warm = host.run();
-        assert_eq!(said(&warm), STARTED, "{warm:?}");
+        assert!(said(&warm).starts_with(STARTED), "{warm:?}");
         Some(host)
     }
 
@@ -245,7 +337,11 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn();
         let mut child = child.unwrap();
-        let _written = child.stdin.take().unwrap().write_all(AGENT);
+        let _written = child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(&sent(&self.agent, Form::Gzip));
         child.wait_with_output().unwrap()
     }
 
@@ -269,12 +365,9 @@ impl Host {
     }
 }
 
-const TAKEN_IN: &str = "clusterctl/1 need\nclusterctl/1 start\n\0\0\0\u{1}C.UTF-8";
+const TAKEN_IN: &str = "clusterctl/1 need gzip\nclusterctl/1 from 0\nclusterctl/1 start\n\0\0\0\u{1}C.UTF-8";
 // What is sent for nothing is the agent's.
-const STARTED: &str = concat!(
-    "clusterctl/1 start\n\0\0\0\u{1}C.UTF-8",
-    "#!/bin/sh\nprintf '\\0\\0\\0\\1'\nprintf '%s' \"$LC_ALL\"\ncat\n"
-);
+const STARTED: &str = "clusterctl/1 start\n\0\0\0\u{1}C.UTF-8";
 
 fn own(path: &Path, user: u32) {
     std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
@@ -355,7 +448,7 @@ fn a_cache_that_another_user_owns_or_can_write_is_refused() {
     chmod(&kept, 0o700);
     own(&host.cache(), 0);
     chmod(&host.cache(), 0o1777);
-    assert_eq!(said(&host.run()), STARTED);
+    assert!(said(&host.run()).starts_with(STARTED));
     own(&host.cache(), OTHER);
     host.refuses(
         "another's sticky folder",
@@ -379,7 +472,7 @@ fn a_cache_that_is_a_link_is_refused_and_one_above_it_is_judged_where_it_leads()
     let disk = host.folder.path().join("disk");
     fs::rename(host.cache(), &disk).unwrap();
     std::os::unix::fs::symlink(&disk, host.cache()).unwrap();
-    assert_eq!(said(&host.run()), STARTED);
+    assert!(said(&host.run()).starts_with(STARTED));
     chmod(&disk, 0o777);
     host.refuses(
         "a link to what others can write",
@@ -391,7 +484,7 @@ fn a_cache_that_is_a_link_is_refused_and_one_above_it_is_judged_where_it_leads()
 fn what_cannot_be_judged_is_refused() {
     let (home, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let agent = AgentBinary::new(AGENT);
-    run("sh", home.path(), None, &agent, AGENT);
+    run("sh", home.path(), None, &agent, &sent(&agent, Form::Gzip));
     for tool in ["sh", "sha256sum", "mkdir", "id"] {
         std::os::unix::fs::symlink(format!("/usr/bin/{tool}"), tools.path().join(tool)).unwrap();
     }
