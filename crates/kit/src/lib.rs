@@ -32,7 +32,7 @@ pub use obstacles::obstructed;
 pub use offer::{Endpoint, Login, Offer};
 pub use probe::Probe;
 pub use rollout::{Turn, majority};
-pub use service::Service;
+pub use service::{IPV4_ONLY, Service};
 pub use status::process_status;
 pub use step::{Cx, Step, StepPlan, Task, action, each_host};
 pub use steps::{PlanStep, Steps};

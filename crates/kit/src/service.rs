@@ -32,6 +32,12 @@ pub trait Service: Send + Sync {
     /// The names of hosts that the service's processes resolve; they must resolve on every host of the service.
     fn names(&self) -> Vec<HostName>;
 
+    /// What keeps it from serving on hosts with IPv6 addresses only: SSH would work there, and the service silently not.
+    /// `None` where it serves.
+    fn lacks_ipv6(&self) -> Option<&'static str> {
+        Some(IPV4_ONLY)
+    }
+
     /// The facts that it needs of a host, a member or one of the [`Service::others`].
     fn queries(&self, host: &HostName) -> Vec<FactQuery>;
 
@@ -74,6 +80,9 @@ pub trait Service: Send + Sync {
         one_at_a_time(self, facts)
     }
 }
+
+/// What services lack for IPv6, unless their kind knows better.
+pub const IPV4_ONLY: &str = "its processes are set up for IPv4";
 
 /// All but a majority.
 pub(crate) fn minority(hosts: &[HostName]) -> usize {

@@ -12,7 +12,7 @@ use types::{HostName, ServiceName};
 
 use crate::kind::{Kind, ReadCx};
 use crate::offer::Offer;
-use crate::service::Service;
+use crate::service::{IPV4_ONLY, Service};
 use crate::step::{Cx, StepPlan};
 use crate::steps::Steps;
 
@@ -45,6 +45,7 @@ pub struct KindTable<S: 'static> {
 )]
 pub struct Special<S> {
     pub uses: Option<fn(&S) -> Vec<ServiceName>>,
+    pub lacks_ipv6: Option<fn(&S) -> Option<&'static str>>,
     pub offer: Option<fn(&S) -> Offer>,
     pub tolerates: Option<fn(&S) -> usize>,
     pub budget: Option<fn(&S, &Facts) -> Budget>,
@@ -65,6 +66,7 @@ impl<S> Special<S> {
     pub const fn none() -> Self {
         Self {
             uses: None,
+            lacks_ipv6: None,
             offer: None,
             tolerates: None,
             budget: None,
@@ -121,6 +123,13 @@ impl<S: Send + Sync> Service for Declared<S> {
 
     fn names(&self) -> Vec<HostName> {
         (self.kind.names)(&self.settings)
+    }
+
+    fn lacks_ipv6(&self) -> Option<&'static str> {
+        match self.kind.special.lacks_ipv6 {
+            Some(lacks) => lacks(&self.settings),
+            None => Some(IPV4_ONLY),
+        }
     }
 
     fn queries(&self, host: &HostName) -> Vec<FactQuery> {

@@ -58,6 +58,7 @@ static TABLE: KindTable<Settings> = KindTable {
     special: Special {
         offer: Some(offer),
         budget: Some(budget),
+        lacks_ipv6: Some(Settings::lacks_ipv6),
         ..Special::none()
     },
 };

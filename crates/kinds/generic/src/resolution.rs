@@ -25,7 +25,7 @@ fn query(name: &HostName) -> ResolveQuery {
     }
 }
 
-/// Refuses to change a service on hosts where its names do not resolve, and warns where a host resolves its own name to a
+/// Refuses to change a service on hosts where its names do not resolve, or to IPv6 addresses alone, and warns where a host resolves its own name to a
 /// loopback address.
 pub fn check(service: &dyn Service, cx: &Cx<'_>) -> StepPlan {
     let mut plan = StepPlan::nothing();
@@ -45,6 +45,8 @@ struct Resolved {
     unresolved: Vec<String>,
     /// Names of other hosts that resolve to this one.
     misdirected: Vec<String>,
+    /// Names that resolve to IPv6 addresses only, with the first.
+    only_ipv6: Vec<String>,
     /// The host's own name with the loopback address that it has there.
     own: Option<(String, IpAddr)>,
 }
@@ -68,6 +70,15 @@ impl Resolved {
                     resolved.unresolved.extend((!named).then(|| name.to_string()));
                 }
                 _ => {}
+            }
+            let to_come = etc_hosts::entries(coming).filter(|(_, given)| *given == name.as_str());
+            let now = fact.addresses.iter().filter_map(|address| address.parse().ok());
+            let mut addresses = now.chain(to_come.map(|(address, _)| address)).peekable();
+            if let Some(first) = addresses.peek().copied()
+                && !first.is_loopback()
+                && addresses.all(|address: IpAddr| address.is_ipv6())
+            {
+                resolved.only_ipv6.push(format!("{name} to {first}"));
             }
         }
         Ok(resolved)
@@ -102,6 +113,16 @@ impl Resolved {
         if !self.misdirected.is_empty() {
             let why = format!("it resolves {}, which is itself", self.misdirected.join(", "));
             refuse(why, "correct these lines of its /etc/hosts");
+        }
+        if let (false, Some(lack)) = (self.only_ipv6.is_empty(), service.lacks_ipv6()) {
+            let why = format!(
+                "it resolves {}, IPv6 addresses alone, and {lack}",
+                self.only_ipv6.join(", ")
+            );
+            refuse(
+                why,
+                "give these hosts IPv4 addresses, under [hosts] with manage_hosts_file = true or in DNS",
+            );
         }
     }
 }

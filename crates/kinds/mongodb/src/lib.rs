@@ -56,6 +56,7 @@ static TABLE: KindTable<Settings> = KindTable {
         offer: Some(offer),
         tolerates: Some(tolerates),
         budget: Some(status::budget),
+        lacks_ipv6: Some(Settings::lacks_ipv6),
         ..Special::none()
     },
 };

@@ -174,6 +174,13 @@ impl Settings {
         self.listen.iter().map(own).collect()
     }
 
+    /// `::` takes IPv4 connections too, where the kernel lets it; `address` is the member's own.
+    pub(crate) fn lacks_ipv6(&self) -> Option<&'static str> {
+        let covers = |address: &String| address.contains(':') || address == "*" || address == OWN_ADDRESS;
+        let lack = "its servers listen on IPv6 with `listen = [\"::\"]` only";
+        (!self.listen.iter().any(covers)).then_some(lack)
+    }
+
     /// Whether the servers listen on every address.
     pub(crate) fn listens_everywhere(&self) -> bool {
         self.listen

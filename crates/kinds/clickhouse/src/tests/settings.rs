@@ -40,3 +40,15 @@ fn an_external_quorum_is_observed_and_not_changed() {
     assert_eq!(asked, ["zk1:2181", "zk2:2182"]);
     assert_eq!(service.vars()["zookeeper_package"], "");
 }
+
+#[test]
+fn servers_serve_on_ipv6_alone_where_they_listen_there() {
+    assert!(zookeeper("").lacks_ipv6().is_some());
+    for listen in ["\"::\"", "\"127.0.0.1\", \"address\""] {
+        assert_eq!(
+            zookeeper(&format!("listen = [{listen}]")).lacks_ipv6(),
+            None,
+            "{listen}"
+        );
+    }
+}

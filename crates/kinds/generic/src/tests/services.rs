@@ -137,6 +137,18 @@ fn names_that_do_not_resolve_stop_the_service_on_that_host() {
 }
 
 #[test]
+fn names_with_ipv6_addresses_alone_stop_a_service_that_is_set_up_for_ipv4() {
+    assert_snapshot!(checked(
+        &resolving(&[("db1", "fd00::1"), ("db2", "fd00::2")]),
+        &[]
+    ));
+    // One of two families is enough.
+    let mut both = resolving(&[("db1", "10.0.0.1"), ("db2", "fd00::2")]);
+    both.names.get_mut("db2").unwrap().push("10.0.0.2".to_owned());
+    assert_eq!(checked(&both, &[]), "");
+}
+
+#[test]
 fn names_that_the_hosts_file_is_going_to_have_will_resolve() {
     let world = World::default().file("/etc/hosts", "127.0.0.1 localhost\n");
     let inventory = format!("manage_hosts_file = true\n{INVENTORY}");

@@ -8,7 +8,7 @@ use types::{Diagnostic, HostName};
 use super::sentinel::{self, package};
 use super::{Place, Settings, directives};
 use formats::engine::Engine;
-use kit::ReadCx;
+use kit::{IPV4_ONLY, ReadCx};
 
 /// Sentinel writes `sentinel auth-pass` into its file without quotes (`rewriteConfigSentinelOption`), so that with a blank
 /// or a quote it would not start again. The engines' CONFIG REWRITE replaces what is not ASCII by escapes, which Kvrocks
@@ -43,6 +43,7 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         let diagnostic = Diagnostic::warning(found).at(decl.kind_span, label);
         findings.report(diagnostic.hint("three hosts survive the loss of one"));
     }
+    report_ipv6(decl, cx);
     let others = cx.inventory.hosts_without(&decl.kind);
     Some(Settings {
         name: decl.name.clone(),
@@ -73,6 +74,18 @@ fn read_bind(reader: &Reader<'_>, findings: &Findings) -> Option<Vec<String>> {
     }
     let addresses = addresses.into_iter();
     Some(addresses.map(|(address, _)| address.to_owned()).collect())
+}
+
+/// The engine would listen on such an address, and Sentinel, whose file has `bind 0.0.0.0`, would not.
+fn report_ipv6(decl: &ServiceDecl, cx: &ReadCx<'_>) {
+    let place = |host: &&HostName| cx.inventory.reached_at(host).parse::<IpAddr>();
+    let only = |host: &&HostName| place(host).is_ok_and(|address| address.is_ipv6());
+    for host in decl.hosts.iter().filter(only) {
+        let found = format!("{host} of {} has an IPv6 address, and {IPV4_ONLY}", decl.name);
+        let diagnostic = Diagnostic::error(found).at(decl.kind_span, "its members are named by addresses");
+        cx.findings
+            .report(diagnostic.hint("give the host an IPv4 address under [hosts]"));
+    }
 }
 
 fn place(host: &HostName, cx: &ReadCx<'_>) -> Place {

@@ -54,3 +54,12 @@ fn the_password_is_required() {
         @r#"password is missing: needs password; password = { file = "secrets/kvrocks.password" }"#
     );
 }
+
+#[test]
+fn an_ipv6_address_is_refused() {
+    let inventory = inventory("redis", 3, "").replacen("10.0.0.2", "fd00::2", 1);
+    assert_snapshot!(
+        errors(&inventory).join("\n"),
+        @"db2 of cache has an IPv6 address, and its processes are set up for IPv4: its members are named by addresses; give the host an IPv4 address under [hosts]"
+    );
+}

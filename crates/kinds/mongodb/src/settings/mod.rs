@@ -65,6 +65,13 @@ impl Settings {
         self.keyfile.is_some()
     }
 
+    /// mongod opens IPv6 sockets only where it is told to (`net.ipv6`), whatever `net.bindIp` says.
+    pub(crate) fn lacks_ipv6(&self) -> Option<&'static str> {
+        let is_on = |(key, value): &(String, Value)| key == "net.ipv6" && *value == Value::Bool(true);
+        let lack = "mongod listens on IPv6 with `config.net.ipv6 = true` only";
+        (!self.config.iter().any(is_on)).then_some(lack)
+    }
+
     /// The keys of mongod.conf as they should be on a host; `None` for one that must not be there.
     pub(crate) fn conf(&self, host: &HostName) -> Vec<(String, Option<Value>)> {
         let bind = self.bind.as_ref().map_or(vec!["127.0.0.1", OWN_NAME], |given| {

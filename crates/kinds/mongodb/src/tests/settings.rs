@@ -37,3 +37,9 @@ fn two_members_are_a_warning_and_eight_voters_an_error() {
     assert!(two.contains("mongodb has 2 voting members"), "{two}");
     assert_eq!(wrong(AUTH), "");
 }
+
+#[test]
+fn a_set_serves_on_ipv6_alone_where_mongod_is_told_to() {
+    assert!(super::service("").lacks_ipv6().is_some());
+    assert_eq!(super::service("config.net.ipv6 = true\n").lacks_ipv6(), None);
+}
