@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use protocol::bounds;
 use protocol::frame::{self, Decoder, FrameError, Message as _};
-use protocol::{Hello, LockHolder, Request, RequestId, Response, Sealed, ToAgent, ToController, VERSION};
+use protocol::{
+    Hello, LockHolder, Request, RequestId, Response, SILENCE, Sealed, ToAgent, ToController, VERSION,
+};
 use sealing::KeyPair;
 use thiserror::Error;
 
@@ -31,12 +33,15 @@ pub enum ServeError {
     /// The input cannot be read.
     #[error("cannot read requests")]
     Read(#[source] io::Error),
+    /// Nothing came for so long that the controller must be gone.
+    #[error("nothing was heard of the controller for {} s", SILENCE.as_secs())]
+    Silent,
     /// The input holds something else than frames.
     #[error("the input is not made of a controller's frames")]
     Frame(#[source] FrameError),
 }
 
-/// Greets the controller and serves its requests until the input ends. Then nothing new starts; actions that run are
+/// Greets the controller and serves its requests until the input ends, or times out as a [`crate::Listener`] does. Then nothing new starts; actions that run are
 /// carried on to their next safe point before this returns, facts are abandoned.
 pub fn serve(
     mut reader: impl Read,
@@ -83,6 +88,7 @@ impl<W: Write + Send + 'static> Agent<W> {
                 Ok(0) => return Ok(()),
                 Ok(read) => decoder.push(&buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(ServeError::Silent),
                 Err(error) => return Err(ServeError::Read(error)),
             }
         }
@@ -97,6 +103,7 @@ impl<W: Write + Send + 'static> Agent<W> {
                 let (answers, held) = facts::gather(host, &queries);
                 (Response::Facts(answers), Some(held))
             }),
+            Request::Heartbeat => {}
             Request::Act(request) => self.start(id, Work::Action, move |host| {
                 (actions::act_once(host, &request), None)
             }),
@@ -112,9 +119,12 @@ impl<W: Write + Send + 'static> Agent<W> {
         let agent = Arc::clone(self);
         self.pool.submit(move || {
             // `None`: the connection ended before the request had its turn; nobody waits for an answer.
-            let _done = agent.host.run(work, || {
-                let (response, _held) = serve(&agent.host);
-                agent.answer(id, response);
+            // An answer may be abandoned, where what was done for it may not: nobody may read it any more.
+            let _done = agent.host.run(Work::Facts, || {
+                let served = agent.host.run(work, || serve(&agent.host));
+                if let Some((response, _held)) = served {
+                    agent.answer(id, response);
+                }
             });
         });
     }

@@ -22,11 +22,12 @@ pub use action::{
 pub use encoding::{Encoding, Reference};
 pub use facts::{DirectoryState, Fact, FactError, FactQuery, FileState, Query};
 pub use message::{
-    Hello, LockHolder, Request, RequestId, Response, Sealed, SealingKey, SecretValue, ToAgent, ToController,
+    HEARTBEAT, Hello, LockHolder, Request, RequestId, Response, SILENCE, Sealed, SealingKey, SecretValue,
+    ToAgent, ToController,
 };
 pub use record::{ActionId, ActionRequest, Record};
 pub use text::{Piece, Text, TextError};
 
 /// The version of the contract. Controller and agent are built together and the agent is found by the hash of its
 /// content, so two versions meet only by mistake; [`Hello`] carries it so that the mistake is named.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

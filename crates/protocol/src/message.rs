@@ -1,5 +1,7 @@
 //! The conversation: the agent says [`Hello`], then answers each request by its number, in any order.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use types::{RunId, Secret};
 
@@ -75,7 +77,17 @@ pub enum Request {
     Gather(Vec<FactQuery>),
     /// Makes a change, under the run lock that this connection holds.
     Act(Box<ActionRequest>),
+    /// Says that the controller is still there. The only one that has no answer.
+    Heartbeat,
 }
+
+/// After this long without a request the controller sends a [`Request::Heartbeat`].
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// After this long without a byte from the controller the agent ends, as where the connection had ended, and with it the run
+/// lock: the host was cut off, or the controller was suspended. It is longer than a controller takes by default to notice
+/// that the host is silent.
+pub const SILENCE: Duration = Duration::from_secs(90);
 
 /// What the agent answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -22,7 +22,7 @@ impl Request {
     /// The secrets that the request refers to.
     pub fn secrets(&self) -> BTreeSet<SecretId> {
         match self {
-            Self::Secrets(_) | Self::Lock { .. } => BTreeSet::new(),
+            Self::Secrets(_) | Self::Lock { .. } | Self::Heartbeat => BTreeSet::new(),
             Self::Gather(queries) => queries.iter().flat_map(FactQuery::secrets).collect(),
             Self::Act(request) => {
                 let ActionRequest {

@@ -93,8 +93,8 @@ impl FakeHost for Agent {
                 return None;
             }
             let response = match request {
-                // They are opened before.
-                Request::Secrets(_) => return None,
+                // They are taken before.
+                Request::Secrets(_) | Request::Heartbeat => return None,
                 Request::Lock { holder, had_lock } => life.lock(holder, had_lock),
                 Request::Gather(queries) => {
                     life.site.count_gather(&life.host);

@@ -166,6 +166,7 @@ async fn read_requests(
         match decoder.next::<ToAgent>() {
             Ok(Some(ToAgent { id, request })) => {
                 let answer = match request {
+                    Request::Heartbeat => continue,
                     Request::Secrets(sealed) => match KEYS.open(&sealed) {
                         Ok(secrets) => agent.learn(host.clone(), secrets),
                         Err(error) => {

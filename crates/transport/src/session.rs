@@ -17,7 +17,7 @@ use protocol::frame::{self, Decoder, FrameError};
 use protocol::{
     ActionError, ActionRequest, Change, Fact, FactError, FactQuery, Hello, LockHolder, Request, RequestId,
 };
-use protocol::{Response, ToAgent, VERSION};
+use protocol::{HEARTBEAT, Response, ToAgent, VERSION};
 use sealing::{SealError, seal};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -322,7 +322,7 @@ fn lock(pending: &Mutex<Pending>) -> MutexGuard<'_, Pending> {
 }
 
 async fn write_frames(mut writer: impl AsyncWrite + Unpin, mut queue: mpsc::UnboundedReceiver<Vec<u8>>) {
-    while let Some(frame) = queue.recv().await {
+    while let Some(frame) = next_frame(&mut queue).await {
         if writer.write_all(&frame).await.is_err() || writer.flush().await.is_err() {
             // The reader sees the same end, and has the words for it.
             return;
@@ -331,6 +331,20 @@ async fn write_frames(mut writer: impl AsyncWrite + Unpin, mut queue: mpsc::Unbo
     if let Err(error) = writer.shutdown().await {
         tracing::debug!(%error, "closing the stream to the agent");
     }
+}
+
+/// The next frame that is queued, or a heartbeat where none comes for a while: the agent of a controller that is gone ends by
+/// itself. `None` once the conversation is over.
+async fn next_frame(queue: &mut mpsc::UnboundedReceiver<Vec<u8>>) -> Option<Vec<u8>> {
+    if let Ok(frame) = tokio::time::timeout(HEARTBEAT, queue.recv()).await {
+        return frame;
+    }
+    // The number stands for no request: there is no answer.
+    let beat = ToAgent {
+        id: RequestId::MAX,
+        request: Request::Heartbeat,
+    };
+    frame::encode(&beat).ok()
 }
 
 async fn read_answers(
@@ -461,6 +475,26 @@ mod tests {
         let end = timeout(MINUTE, theirs.read_to_end(&mut heard)).await;
         assert!(end.expect("its input stays open").is_ok());
         assert!(!heard.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_hears_of_a_controller_that_wants_nothing_well_before_it_gives_it_up() {
+        let (session, mut theirs) = conversation(async { String::new() }).await;
+        let mut decoder = Decoder::default();
+        let begun = tokio::time::Instant::now();
+        for beat in 1..=3 {
+            let heard = read_message(&mut theirs, &mut decoder, Decoder::next::<ToAgent>);
+            let heard = timeout(protocol::SILENCE / 3, heard)
+                .await
+                .expect("silence")
+                .unwrap();
+            assert!(matches!(heard.unwrap().request, Request::Heartbeat));
+            assert_eq!(begun.elapsed(), HEARTBEAT * beat);
+        }
+        assert!(session.is_idle());
+        drop(session);
+        let end = read_message(&mut theirs, &mut decoder, Decoder::next::<ToAgent>).await;
+        assert!(end.unwrap().is_none(), "a conversation that is over has no heart");
     }
 
     /// Writes an answer of these bytes to the first request.

@@ -24,7 +24,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     // Plain files: the standard library's buffers would keep copies of secrets, and look for line ends in frames.
     let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-    Ok(agent::serve(input, output, options)?)
+    let listener = agent::Listener::new(input, protocol::SILENCE);
+    Ok(agent::serve(listener, output, options)?)
 }
 
 #[expect(

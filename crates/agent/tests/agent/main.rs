@@ -20,6 +20,7 @@ mod races;
 mod redis;
 mod repeated_actions;
 mod sealed;
+mod silence;
 mod ssdb;
 mod systemd;
 

@@ -451,7 +451,7 @@ impl FakeHost for FakeCluster {
                 std::future::pending::<()>().await;
             }
             match request {
-                Request::Secrets(_) => panic!("a fake host opens them"),
+                Request::Secrets(_) | Request::Heartbeat => panic!("a fake host takes them"),
                 Request::Lock { holder, had_lock } => {
                     let other = cluster.state().locked.get(&host).cloned();
                     cluster.note(format!("{host} is asked for its lock"));

@@ -254,7 +254,7 @@ impl FakeHost for Lossy {
         let host = self.clone();
         Box::pin(async move {
             match request {
-                Request::Secrets(_) => panic!("a fake host opens them"),
+                Request::Secrets(_) | Request::Heartbeat => panic!("a fake host takes them"),
                 Request::Lock { holder, had_lock } => {
                     let mut state = host.0.lock().unwrap();
                     if state.is_busy {
