@@ -51,6 +51,9 @@ impl Sentinel {
         if let Some(words) = errors.find(is_refusal) {
             return Probe::Denied(words.to_owned());
         }
+        if replies.first().and_then(RespValue::as_list).is_none() {
+            return Probe::Unknown("it does not list the masters that it watches".to_owned());
+        }
         let list = |at: usize| -> Vec<Instance> {
             let items = replies.get(at).and_then(RespValue::as_list).unwrap_or_default();
             items.iter().map(Instance::read).collect()

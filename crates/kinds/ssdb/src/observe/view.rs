@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use plan::{Facts, Unknown};
-use protocol::facts::{FileFact, FileQuery, ResolveQuery, SsdbFact, UnitFact, UnitQuery};
+use protocol::facts::{FileFact, FileQuery, ResolveQuery, SsdbFact, SsdbReply, UnitFact, UnitQuery};
 use protocol::{FileState, Text};
 use types::HostName;
 
@@ -160,13 +160,24 @@ fn server(
             Ok(SsdbFact::Replies {
                 asks_password,
                 replies,
-            }) => return Probe::Up(replies::read(settings, &query.address, *asks_password, replies)),
+            }) => {
+                let info = replies::read(settings, &query.address, *asks_password, replies);
+                return match replies.first() {
+                    Some(reply) if reply.is_ok() && !info.version.is_empty() => Probe::Up(info),
+                    other => Probe::Unknown(format!("it does not tell of itself: {}", status(other))),
+                };
+            }
             Ok(SsdbFact::Denied(why)) => return Probe::Denied(why.clone()),
             Ok(SsdbFact::Down(silence)) => Probe::silent(unit, silence),
             Err(unknown) => Probe::Unknown(unknown.to_string()),
         };
     }
     probe
+}
+
+/// How a reply ended, in the server's word.
+fn status(reply: Option<&SsdbReply>) -> &str {
+    reply.map_or("no reply", |reply| reply.status.as_str())
 }
 
 /// A path of the file, which is relative to the file's directory.
