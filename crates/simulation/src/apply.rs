@@ -193,7 +193,7 @@ impl Turn<'_> {
         }
         // What is no plan with the truth is a defect that a run without failing questions finds.
         if let Ok(whole) = project.plan(&truth, &scope, self.options) {
-            for harm in harm::beyond(graph, &whole) {
+            for harm in harm::beyond(graph, &whole, harm::is_free) {
                 site.violation(&format!("a question failed, and {harm}"));
             }
         }

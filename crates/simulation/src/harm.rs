@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::StepGraph;
+use plan::{Node, StepGraph};
 use protocol::facts::MongoCommand;
 use protocol::{FileChange, Operation, Text, UnitVerb};
 use types::NodeId;
@@ -33,12 +33,15 @@ const WORDS: [&str; 18] = [
     "flushdb",
 ];
 
-/// The nodes of a plan that would harm somebody, and how, whom the plan of the whole truth does not harm, or only within
-/// its budget.
-pub(crate) fn beyond(told: &StepGraph, truth: &StepGraph) -> Vec<String> {
-    // A disruption has a gate and a budget: a graph without them does not exist.
-    let free = |graph: &StepGraph| -> BTreeMap<(String, String), NodeId> {
-        let nodes = graph.nodes().iter().filter(|node| node.disrupts.is_empty());
+/// Whether a node is no disruption: those have gates and a budget, for a graph without them does not exist.
+pub(crate) fn is_free(node: &Node) -> bool {
+    node.disrupts.is_empty()
+}
+
+/// The nodes of these that would harm somebody, and how, whom none of these does in the plan of the whole truth.
+pub(crate) fn beyond(told: &StepGraph, truth: &StepGraph, which: impl Fn(&Node) -> bool) -> Vec<String> {
+    let harms = |graph: &StepGraph| -> BTreeMap<(String, String), NodeId> {
+        let nodes = graph.nodes().iter().filter(|node| which(node));
         let harms = nodes.flat_map(|node| {
             // What is said to the primary is about the set, whoever that is.
             let whom = match node.action.as_ref().map(|action| &action.operation) {
@@ -50,8 +53,8 @@ pub(crate) fn beyond(told: &StepGraph, truth: &StepGraph) -> Vec<String> {
         });
         harms.collect()
     };
-    let meant = free(truth);
-    let beyond = free(told)
+    let meant = harms(truth);
+    let beyond = harms(told)
         .into_iter()
         .filter(|(harm, _)| !meant.contains_key(harm));
     beyond.map(|((_, harm), node)| format!("{node} {harm}")).collect()

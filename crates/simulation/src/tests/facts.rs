@@ -28,8 +28,8 @@ const MORE: &str = "CLUSTERCTL_FACTS_ROUNDS";
 pub(super) type Answer = (FactQuery, Result<Fact, FactError>);
 
 /// What was observed at one moment.
-struct Situation {
-    hosts: Vec<(HostName, Vec<Answer>)>,
+pub(super) struct Situation {
+    pub(super) hosts: Vec<(HostName, Vec<Answer>)>,
     gates: Vec<Gate>,
     consents: BTreeSet<Consent>,
 }
@@ -79,7 +79,7 @@ fn consents(graph: &StepGraph) -> BTreeSet<Consent> {
 }
 
 /// The moments of a kind's life from which answers are taken.
-fn situations(play: &Play) -> Vec<(Project, Vec<Situation>)> {
+pub(super) fn situations(play: &Play) -> Vec<(Project, Vec<Situation>)> {
     let mut world = (play.world)(&HOSTS, Pace::default());
     let mut now_us = 1_800_000_000_000_000;
     let mut turns = Vec::new();
@@ -118,6 +118,16 @@ fn situations(play: &Play) -> Vec<(Project, Vec<Situation>)> {
         }
         turns.push((project, seen));
     }
+    // A member is to be removed, where the kind can do with two.
+    let fewer = project::inventory(&[*play], &HOSTS, &HOSTS[..2], 1);
+    let removal = project::read(&fewer).ok().map(|read| {
+        let situation = Situation {
+            hosts: observe(&*world, &read.project),
+            gates: Vec::new(),
+            consents: BTreeSet::new(),
+        };
+        (read.project, vec![situation])
+    });
     // Members are lost one by one, and come back.
     for trouble in [
         Fault::Crash(host("db1")),
@@ -138,6 +148,7 @@ fn situations(play: &Play) -> Vec<(Project, Vec<Situation>)> {
             consents: BTreeSet::new(),
         });
     }
+    turns.extend(removal);
     // Every gate is judged by every moment's answers.
     for (_, seen) in &mut turns {
         let mut all: Vec<Gate> = Vec::new();

@@ -4,6 +4,7 @@ mod facts;
 mod links;
 mod mutate;
 mod secrets;
+mod unknown;
 mod written;
 
 use crate::{Draw, Played, Scenario, Settings, play};
