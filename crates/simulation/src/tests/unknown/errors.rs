@@ -83,115 +83,36 @@ fn denied(fact: &Fact) -> Option<Fact> {
 /// reply, what it became, and the answer.
 pub(super) fn in_part(fact: &Fact) -> Vec<(usize, &'static str, Fact)> {
     match fact {
-        Fact::Mongo(MongoFact::Replies { login, replies }) => {
-            let errors = [
-                (
-                    "no such command",
-                    Err(mongo(59, "CommandNotFound", "no such command")),
-                ),
-                (
-                    "unauthorized",
-                    Err(mongo(
-                        13,
-                        "Unauthorized",
-                        "not authorized on admin to execute command",
-                    )),
-                ),
-                (
-                    "time limit",
-                    Err(mongo(50, "MaxTimeMSExpired", "operation exceeded time limit")),
-                ),
-                (
-                    "not primary",
-                    Err(mongo(
-                        13436,
-                        "NotPrimaryOrSecondary",
-                        "node is not in primary or recovering state",
-                    )),
-                ),
-                ("garbage", Ok(Bson::Str(Text::new("garbage")))),
-            ];
-            each(replies, &errors, |replies| {
-                Fact::Mongo(MongoFact::Replies {
-                    login: login.clone(),
-                    replies,
-                })
+        Fact::Mongo(MongoFact::Replies { login, replies }) => each(replies, &in_mongo(), |replies| {
+            Fact::Mongo(MongoFact::Replies {
+                login: login.clone(),
+                replies,
             })
-        }
+        }),
         Fact::Resp(RespFact::Replies {
             authenticated,
             replies,
-        }) => {
-            let error = |words: &str| RespValue::Error(words.to_owned());
-            let errors = [
-                ("no such command", error("ERR unknown command")),
-                ("loading", error("LOADING Redis is loading the dataset in memory")),
-                (
-                    "no permission",
-                    error("NOPERM this user has no permissions to run the command"),
-                ),
-                ("garbage", RespValue::Str(Text::new("garbage"))),
-            ];
-            each(replies, &errors, |replies| {
-                Fact::Resp(RespFact::Replies {
-                    authenticated: *authenticated,
-                    replies,
-                })
+        }) => each(replies, &in_resp(), |replies| {
+            Fact::Resp(RespFact::Replies {
+                authenticated: *authenticated,
+                replies,
             })
-        }
+        }),
         Fact::Ssdb(SsdbFact::Replies {
             asks_password,
             replies,
-        }) => {
-            let reply = |status: &str, words: &str| SsdbReply {
-                status: status.to_owned(),
-                items: vec![Text::new(words)],
-            };
-            let errors = [
-                ("no such command", reply("client_error", "Unknown Command: info")),
-                ("error", reply("error", "error")),
-                ("garbage", reply("garbage", "garbage")),
-            ];
-            each(replies, &errors, |replies| {
-                Fact::Ssdb(SsdbFact::Replies {
-                    asks_password: *asks_password,
-                    replies,
-                })
+        }) => each(replies, &in_ssdb(), |replies| {
+            Fact::Ssdb(SsdbFact::Replies {
+                asks_password: *asks_password,
+                replies,
             })
-        }
-        Fact::Erlang(ErlangFact::Results(results)) => {
-            let errors = [
-                (
-                    "undef",
-                    Err("{badrpc,{'EXIT',{undef,[{rabbit_mnesia,status,[],[]}]}}}".to_owned()),
-                ),
-                (
-                    "no proc",
-                    Err("{badrpc,{'EXIT',{noproc,{gen_server,call,[rabbit_node_monitor]}}}}".to_owned()),
-                ),
-                ("time-out", Err("{badrpc,timeout}".to_owned())),
-                ("garbage", Ok(Term::atom("garbage"))),
-            ];
-            each(results, &errors, |results| {
-                Fact::Erlang(ErlangFact::Results(results))
-            })
-        }
-        Fact::Words(WordsFact::Replies(replies)) => {
-            let errors = [
-                (
-                    "not serving",
-                    Text::new("This ZooKeeper instance is not currently serving requests\n"),
-                ),
-                (
-                    "not in the whitelist",
-                    Text::new("mntr is not executed because it is not in the whitelist.\n"),
-                ),
-                ("garbage", Text::new("garbage")),
-            ];
-            each(replies, &errors, |replies| {
-                Fact::Words(WordsFact::Replies(replies))
-            })
-        }
+        }),
+        Fact::Erlang(ErlangFact::Results(results)) => each(results, &in_erlang(), |results| {
+            Fact::Erlang(ErlangFact::Results(results))
+        }),
+        Fact::Words(WordsFact::Replies(replies)) => each(replies, &in_words(), |replies| {
+            Fact::Words(WordsFact::Replies(replies))
+        }),
         Fact::Http(HttpFact::Reply { status: 200, .. }) => {
             let reply = |status: u16, body: &str| {
                 Fact::Http(HttpFact::Reply {
@@ -217,6 +138,90 @@ pub(super) fn in_part(fact: &Fact) -> Vec<(usize, &'static str, Fact)> {
         }
         _ => Vec::new(),
     }
+}
+
+fn in_mongo() -> [(&'static str, Result<Bson, MongoError>); 5] {
+    [
+        (
+            "no such command",
+            Err(mongo(59, "CommandNotFound", "no such command")),
+        ),
+        (
+            "unauthorized",
+            Err(mongo(
+                13,
+                "Unauthorized",
+                "not authorized on admin to execute command",
+            )),
+        ),
+        (
+            "time limit",
+            Err(mongo(50, "MaxTimeMSExpired", "operation exceeded time limit")),
+        ),
+        (
+            "not primary",
+            Err(mongo(
+                13436,
+                "NotPrimaryOrSecondary",
+                "node is not in primary or recovering state",
+            )),
+        ),
+        ("garbage", Ok(Bson::Str(Text::new("garbage")))),
+    ]
+}
+
+fn in_resp() -> [(&'static str, RespValue); 4] {
+    let error = |words: &str| RespValue::Error(words.to_owned());
+    [
+        ("no such command", error("ERR unknown command")),
+        ("loading", error("LOADING Redis is loading the dataset in memory")),
+        (
+            "no permission",
+            error("NOPERM this user has no permissions to run the command"),
+        ),
+        ("garbage", RespValue::Str(Text::new("garbage"))),
+    ]
+}
+
+fn in_ssdb() -> [(&'static str, SsdbReply); 3] {
+    let reply = |status: &str, words: &str| SsdbReply {
+        status: status.to_owned(),
+        items: vec![Text::new(words)],
+    };
+    [
+        ("no such command", reply("client_error", "Unknown Command: info")),
+        ("error", reply("error", "error")),
+        ("garbage", reply("garbage", "garbage")),
+    ]
+}
+
+fn in_erlang() -> [(&'static str, Result<Term, String>); 4] {
+    [
+        (
+            "undef",
+            Err("{badrpc,{'EXIT',{undef,[{rabbit_mnesia,status,[],[]}]}}}".to_owned()),
+        ),
+        (
+            "no proc",
+            Err("{badrpc,{'EXIT',{noproc,{gen_server,call,[rabbit_node_monitor]}}}}".to_owned()),
+        ),
+        ("time-out", Err("{badrpc,timeout}".to_owned())),
+        ("garbage", Ok(Term::atom("garbage"))),
+    ]
+}
+
+fn in_words() -> [(&'static str, Text); 3] {
+    [
+        (
+            "not serving",
+            Text::new("This ZooKeeper instance is not currently serving requests\n"),
+        ),
+        (
+            "not in the whitelist",
+            Text::new("mntr is not executed because it is not in the whitelist.\n"),
+        ),
+        ("garbage", Text::new("garbage")),
+    ]
 }
 
 /// The list with each of its items replaced by each of the errors.
