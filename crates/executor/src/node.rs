@@ -179,19 +179,22 @@ impl NodeRun<'_> {
                     return Err(interrupted(&last));
                 }
             };
-            match self.cx.judge.judge(gate, &facts) {
-                Verdict::Pass => return Ok(()),
-                Verdict::Fail(why) => return Err(failed(why)),
-                Verdict::Wait(why) if Instant::now() >= deadline => {
+            let verdict = self.cx.judge.judge(gate, &facts);
+            let over = match process.as_deref_mut().filter(|_| verdict != Verdict::Pass) {
+                Some(process) => process.over(&facts, self.cx.connections).await,
+                None => None,
+            };
+            match (verdict, over) {
+                (Verdict::Pass, _) => return Ok(()),
+                (Verdict::Fail(why), None) => return Err(failed(why)),
+                (Verdict::Fail(why), Some(over)) => return Err(failed(format!("{why}{}", over.journal))),
+                (Verdict::Wait(why), Some(over)) => {
+                    return Err(failed(format!("{}: {why}{}", over.how, over.journal)));
+                }
+                (Verdict::Wait(why), None) if Instant::now() >= deadline => {
                     return Err(failed(format!("after {} s: {why}", limit.as_secs_f64())));
                 }
-                Verdict::Wait(why) => {
-                    if let Some(process) = process.as_deref_mut()
-                        && let Some(over) = process.is_over(&facts)
-                    {
-                        let journal = process.journal(self.cx.connections).await;
-                        return Err(failed(format!("{over}: {why}{journal}")));
-                    }
+                (Verdict::Wait(why), None) => {
                     if why != last {
                         self.report_waiting(format!("{}: {why}", gate.title));
                         last = why;

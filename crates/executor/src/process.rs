@@ -25,6 +25,14 @@ pub(crate) struct Process<'n> {
     invocations: BTreeSet<String>,
 }
 
+/// A process that does not come up any more.
+pub(crate) struct Over {
+    /// In words.
+    pub(crate) how: String,
+    /// The last lines of its journal, to be added to a sentence.
+    pub(crate) journal: String,
+}
+
 impl<'n> Process<'n> {
     /// The process that a node's action starts; `None` where it starts none.
     pub(crate) fn of(node: &'n Node) -> Option<Self> {
@@ -46,9 +54,16 @@ impl<'n> Process<'n> {
         watch
     }
 
+    /// How the process ended, where it does not come up any more, and the end of its journal.
+    pub(crate) async fn over(&mut self, facts: &Facts, connections: &Connections) -> Option<Over> {
+        let how = self.how(facts)?;
+        let journal = self.journal(connections).await;
+        Some(Over { how, journal })
+    }
+
     /// Why the process does not come up any more; `None` where it may. One new start is forgiven: a process may meet a
     /// port that is not free yet.
-    pub(crate) fn is_over(&mut self, facts: &Facts) -> Option<String> {
+    fn how(&mut self, facts: &Facts) -> Option<String> {
         let unit = facts.get(self.host, &self.unit).ok()?;
         let name = &self.unit.name;
         if unit.has_ended() {
@@ -59,7 +74,7 @@ impl<'n> Process<'n> {
     }
 
     /// The last lines of its journal, with words before them; nothing where they cannot be read.
-    pub(crate) async fn journal(&self, connections: &Connections) -> String {
+    async fn journal(&self, connections: &Connections) -> String {
         let unit = format!("--unit={}", self.unit.name);
         let lines = format!("--lines={LINES}");
         let words = [

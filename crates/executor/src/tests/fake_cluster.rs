@@ -52,9 +52,11 @@ pub(super) enum Trouble {
     GateFails,
     /// The unit fails after the action.
     UnitFails,
+    /// The unit fails after the action, and the gate's judge sees that it can never pass.
+    UnitFailsForGood,
     /// The unit ends after the action, and nothing starts it.
     UnitEnds,
-    /// systemd starts the unit anew all ten seconds after the action.
+    /// systemd starts the unit again every ten seconds after the action.
     UnitLoops,
     /// systemd starts the unit once more after the action.
     UnitStartsAgain,
@@ -391,7 +393,7 @@ impl FakeCluster {
         UnitFact {
             load: "loaded".into(),
             active: match trouble {
-                Some(Trouble::UnitFails) => "failed",
+                Some(Trouble::UnitFails | Trouble::UnitFailsForGood) => "failed",
                 Some(Trouble::UnitEnds) => "inactive",
                 _ => "active",
             }
@@ -418,10 +420,9 @@ impl FakeCluster {
 
     fn health(&self, node: &str) -> &'static str {
         let state = self.state();
-        if state
-            .scripts
-            .get(node)
-            .is_some_and(|script| script.trouble == Trouble::GateFails)
+        let script = state.scripts.get(node);
+        if script
+            .is_some_and(|script| matches!(script.trouble, Trouble::GateFails | Trouble::UnitFailsForGood))
         {
             return "broken";
         }

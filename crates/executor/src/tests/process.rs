@@ -32,6 +32,16 @@ async fn a_gate_ends_with_the_journal_where_its_unit_failed_or_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_sees_by_itself_that_its_process_failed_has_the_journal_too() {
+    let ran = restart(Trouble::UnitFailsForGood, None).run().await;
+    let (_, last) = ran.gate_failure("a");
+    assert_eq!(
+        last,
+        "h1 is broken; its journal ends: two | three | four | five | out of memory"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gate_ends_where_systemd_started_its_unit_twice_again() {
     let setting = restart(Trouble::UnitLoops, None);
     let (_, last) = setting.run().await.gate_failure("a");
