@@ -61,7 +61,7 @@ impl Bed {
     }
 
     /// One of several beds at the same time, each on a lab of its own, which has these of the hosts `db1` to `db4`, fresh.
-    /// Whoever asks for it has the [`Turn`].
+    /// The caller has the [`Turn`].
     pub fn beside(number: usize, hosts: &[&str]) -> Self {
         let lab = open(&format!("{}-{number}", lab_name()), |hosts_there| {
             hosts_there.push(spare());

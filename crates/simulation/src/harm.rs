@@ -10,8 +10,8 @@ use protocol::facts::MongoCommand;
 use protocol::{FileChange, Operation, Text, UnitVerb};
 use types::NodeId;
 
-/// Words of commands that take a member out of its cluster, into another one, or its data away. That a leader hands over is
-/// the beginning of its restart.
+/// Words of commands that take a member out of its cluster, into another one, or its data away. A handover of the
+/// leader is the beginning of its restart.
 const WORDS: [&str; 18] = [
     "replSetInitiate",
     "replSetReconfig",
@@ -43,7 +43,7 @@ pub(crate) fn beyond(told: &StepGraph, truth: &StepGraph, which: impl Fn(&Node) 
     let harms = |graph: &StepGraph| -> BTreeMap<(String, String), NodeId> {
         let nodes = graph.nodes().iter().filter(|node| which(node));
         let harms = nodes.flat_map(|node| {
-            // What is said to the primary is about the set, whoever that is.
+            // What is said to the primary is about the set, not about its host.
             let whom = match node.action.as_ref().map(|action| &action.operation) {
                 Some(Operation::Mongo { .. }) => format!("{:?}", node.service),
                 _ => node.host.to_string(),

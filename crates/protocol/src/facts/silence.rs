@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Why a server did not answer. It says nothing of whether its process runs: systemd tells that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Silence {
-    /// What is known of whoever should have answered.
+    /// What is known of the server that should have answered.
     pub kind: SilenceKind,
     /// In words, e.g. `connection refused`.
     pub words: String,

@@ -167,7 +167,7 @@ fn files_of_other_names_that_say_something_else_are_not_merged_with_ours() {
     }
 }
 
-/// Numbers were read from our own file alone, and made anew where that did not exist.
+/// Numbers were read from our own file alone, and made again where that did not exist.
 #[test]
 fn numbers_of_keeper_are_read_from_whatever_file_has_them() {
     let mut cluster = built(&*keeper("server_ids = { db1 = 11, db2 = 12, db3 = 13 }"), MODERN);

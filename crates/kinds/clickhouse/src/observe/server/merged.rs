@@ -18,7 +18,7 @@ pub(crate) fn merged(settings: &Settings, host: &HostName, facts: &Facts) -> Opt
     xml::parse(text).ok()
 }
 
-/// Where the server answers HTTP, where its configuration says otherwise than the inventory.
+/// Where the server answers HTTP, if its configuration differs from the inventory.
 pub(crate) fn server_elsewhere(settings: &Settings, merged: Option<&Element>) -> Option<Elsewhere> {
     elsewhere(merged?, settings.http_port, &["http_port"], &["https_port"])
 }
