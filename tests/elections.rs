@@ -1,7 +1,7 @@
 //! MongoDB at the pace of a real server, where an election takes 10 to 17 s and a stop 15 s: after a kill of the controller
 //! anywhere, and after the removal of the primary, ONE apply ends converged.
 //!
-//! It takes an hour, so the usual tests do not run it: `cargo xtask chaos --real-times` runs it and shows the table.
+//! It takes half an hour, so the usual tests do not run it: `cargo xtask chaos --real-times` runs it and shows the table.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

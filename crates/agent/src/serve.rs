@@ -41,8 +41,8 @@ pub enum ServeError {
     Frame(#[source] FrameError),
 }
 
-/// Greets the controller and serves its requests until the input ends, or times out as a [`crate::Listener`] does. Then nothing new starts; actions that run are
-/// carried on to their next safe point before this returns, facts are abandoned.
+/// Greets the controller and serves its requests until the input ends, or times out as a [`crate::Listener`] does. Then
+/// nothing new starts; actions that run are carried on to their next safe point before this returns, facts are abandoned.
 pub fn serve(
     mut reader: impl Read,
     writer: impl Write + Send + 'static,
