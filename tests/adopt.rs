@@ -1,5 +1,7 @@
 //! Clusters that were made by hand, from the runbook's commands: adopted without a change that is not due.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Bed, DB};
 
 const RABBITMQ: &str = r#"
@@ -48,14 +50,19 @@ fn a_rabbitmq_cluster_made_by_hand_is_adopted() {
     let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
 }
 
-#[test]
-fn a_store_behind_sentinel_made_by_hand_is_adopted() {
+/// A store behind sentinels as the runbook makes it, or one whose engines and sentinels listen at the host's own address alone.
+fn store_made_by_hand(is_private: bool) -> Bed {
     let bed = Bed::new(&DB, REDIS);
     let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
     let password = bed.secret("duplicates.password");
     let first = bed.lab.address("db1").unwrap();
     for host in DB {
         let address = bed.lab.address(host).unwrap();
+        let (engine, sentinel) = if is_private {
+            (address.to_string(), address.to_string())
+        } else {
+            (format!("127.0.0.1 {address}"), "0.0.0.0".to_owned())
+        };
         let role = if host == "db1" {
             String::new()
         } else {
@@ -64,14 +71,14 @@ fn a_store_behind_sentinel_made_by_hand_is_adopted() {
         bed.on(
             host,
             &format!(
-                "sed -i -E 's/^port .*/port 6666/; s/^bind .*/bind 127.0.0.1 {address}/' /etc/redis/redis.conf
+                "sed -i -E 's/^port .*/port 6666/; s/^bind .*/bind {engine}/' /etc/redis/redis.conf
                  cat >> /etc/redis/redis.conf <<'END'
 requirepass {password}
 masterauth {password}
 {role}
 END
                  cat > /etc/redis/sentinel.conf <<'END'
-bind 0.0.0.0
+bind {sentinel}
 port 26379
 
 daemonize yes
@@ -90,13 +97,38 @@ END
             ),
         );
     }
+    let address = bed.lab.address("db3").unwrap();
     bed.on(
         "db3",
-        "for i in $(seq 600); do
-             redis-cli -p 26379 sentinel ckquorum altcraft | grep -q 'OK 3 usable' \\
-             && redis-cli -p 26379 sentinel master altcraft | grep -A1 '^num-slaves$' | grep -q '^2$' && exit 0
+        &format!("for i in $(seq 600); do
+             redis-cli -h {address} -p 26379 sentinel ckquorum altcraft | grep -q 'OK 3 usable' \\
+             && redis-cli -h {address} -p 26379 sentinel master altcraft | grep -A1 '^num-slaves$' | grep -q '^2$' && exit 0
              sleep 0.1
-         done; exit 1",
+         done; exit 1"),
     );
+    bed
+}
+
+#[test]
+fn a_store_behind_sentinel_made_by_hand_is_adopted() {
+    let bed = store_made_by_hand(false);
     let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn a_store_on_private_addresses_only_is_adopted_without_a_restart() {
+    let bed = store_made_by_hand(true);
+    let ran = || {
+        DB.map(|host| {
+            bed.on(
+                host,
+                "systemctl show -p InvocationID --value redis-server redis-sentinel",
+            )
+        })
+    };
+    let before = ran();
+    let plan = bed.clusterctl("plan", &[]);
+    bed.tell(&plan.stdout);
+    let _ = bed.clusterctl("apply", &["--yes"]);
+    assert_eq!(ran(), before);
 }

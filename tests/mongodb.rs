@@ -186,10 +186,10 @@ fn a_lost_password_is_set_again(bed: &Bed) {
     applies(bed, &[]);
 }
 
-#[test]
-fn a_set_made_by_hand_from_the_runbook_is_adopted() {
-    let bed = Bed::new(&DB, WITHOUT_USERS);
+/// Makes a set as the runbook does: where each server listens, and the name that it has in the set.
+fn made_by_hand(bed: &Bed, bind: impl Fn(&str) -> String, name: impl Fn(&str) -> String) -> MongoClient {
     for host in DB {
+        let bind = bind(host);
         // The runbook's file, indented; `journal` is what this version does not take any more.
         bed.on(
             host,
@@ -212,18 +212,20 @@ systemLog:
 
 net:
   port: 27017
-  bindIp: \"127.0.0.1,{host}\"
+  bindIp: \"{bind}\"
 END
                 systemctl enable -q --now mongod
                 for i in $(seq 100); do ss -ltn | grep -q :27017 && exit 0; sleep 0.1; done; exit 1"
             ),
         );
     }
-    let client = MongoClient::new(&bed, None);
-    let members = DB
-        .iter()
-        .zip(0..)
-        .map(|(host, id)| Bson::doc([("_id", Bson::from(id)), ("host", format!("{host}:27017").into())]));
+    let client = MongoClient::new(bed, None);
+    let members = DB.iter().zip(0..).map(|(host, id)| {
+        Bson::doc([
+            ("_id", Bson::from(id)),
+            ("host", format!("{}:27017", name(host)).into()),
+        ])
+    });
     let config = Bson::doc([
         ("_id", "rs0".into()),
         ("version", 1.into()),
@@ -236,6 +238,30 @@ END
     while bed.clusterctl("status", &[]).code != 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(500));
     }
+    client
+}
+
+#[test]
+fn a_set_on_private_addresses_that_is_named_by_them_is_adopted() {
+    let bed = Bed::new(&DB, WITHOUT_USERS);
+    let address = |host: &str| bed.lab.address(host).unwrap().to_string();
+    let client = made_by_hand(&bed, address, address);
+    let config = || {
+        client
+            .ask("db1", MongoCommand::new("replSetGetConfig", 1))
+            .unwrap()
+    };
+    let (before, ran) = (config(), invocations(&bed));
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
+    assert_eq!(config().get("config"), before.get("config"));
+    assert_eq!(invocations(&bed), ran);
+}
+
+#[test]
+fn a_set_made_by_hand_from_the_runbook_is_adopted() {
+    let bed = Bed::new(&DB, WITHOUT_USERS);
+    let client = made_by_hand(&bed, |host| format!("127.0.0.1,{host}"), str::to_owned);
     let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
     client.insert(client.primary(&DB).unwrap(), 1).unwrap();
 
