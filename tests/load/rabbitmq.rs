@@ -26,6 +26,8 @@ use crate::run::{Client, LIMIT, Service};
 
 const PORT: u16 = 5672;
 const QUEUE: &str = "load";
+/// The one in which the inventory gives the application its permissions.
+const VHOST: &str = "altcraft";
 
 /// The cluster, and what consumers have got so far.
 pub(crate) struct Rabbit {
@@ -91,7 +93,8 @@ struct Broker {
 
 impl Broker {
     async fn open(address: IpAddr, password: &str) -> Result<Self, String> {
-        let arguments = OpenConnectionArguments::new(&address.to_string(), PORT, "altcraft", password);
+        let mut arguments = OpenConnectionArguments::new(&address.to_string(), PORT, "altcraft", password);
+        arguments.virtual_host(VHOST);
         let connection = Connection::open(&arguments).await.map_err(said)?;
         let (tell, answers) = unbounded_channel();
         connection
