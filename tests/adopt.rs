@@ -127,8 +127,7 @@ fn a_store_on_private_addresses_only_is_adopted_without_a_restart() {
         })
     };
     let before = ran();
-    let plan = bed.clusterctl("plan", &[]);
-    bed.tell(&plan.stdout);
-    let _ = bed.clusterctl("apply", &["--yes"]);
+    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
     assert_eq!(ran(), before);
 }
