@@ -108,10 +108,11 @@ impl Service for ClickHouse {
             let ping = move || Wire::open(address, 8123)?.line(b"GET /ping HTTP/1.0\r\n\r\n");
             Box::new(move || ping().is_ok_and(|status| status.ends_with("200 OK"))) as _
         });
-        // Whether the process answers: while a leader is elected no member serves.
+        // Whether the process answers: while a leader is elected no member serves, and each closes its connections once as
+        // the election begins. A process that is there answers the next one.
         let quorum = self.members.iter().map(|&address| {
             let answers = move || Wire::open(address, 2181)?.line(b"srvr");
-            Box::new(move || answers().is_ok()) as _
+            Box::new(move || answers().or_else(|_| answers()).is_ok()) as _
         });
         vec![
             Group {
