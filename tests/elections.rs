@@ -1,7 +1,7 @@
 //! MongoDB at the pace of a real server, where an election takes 10 to 17 s and a stop 15 s: after a kill of the controller
 //! anywhere, and after the removal of the primary, ONE apply ends converged.
 //!
-//! It takes half an hour, so the usual tests do not run it: `cargo xtask chaos --real-times` runs it and shows the table.
+//! It takes some ten minutes, so the usual tests do not run it: `cargo xtask chaos --real-times` runs it and shows the table.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -212,7 +212,7 @@ fn rounds(play: &mut Play) -> VecDeque<Round> {
 }
 
 #[test]
-#[ignore = "it takes an hour: cargo xtask chaos --real-times"]
+#[ignore = "it takes ten minutes: cargo xtask chaos --real-times"]
 fn one_apply_after_a_kill_or_for_a_removal_ends_converged_at_the_pace_of_a_real_server() {
     let _turn = Turn::take();
     let mut first = Play::new(1);
