@@ -86,6 +86,11 @@ pub fn judge<C: FromStr>(spelling: &str, judge: impl FnOnce(C) -> Verdict) -> Ve
     }
 }
 
+/// Why a gate fails whose process does not come: its unit has ended.
+pub fn has_ended(unit: &str, host: &HostName) -> String {
+    format!("{unit} on {host} has ended: `journalctl -u {unit}` tells why")
+}
+
 /// The verdict of a judgement that says what is still missing.
 pub fn until(judged: Result<(), String>) -> Verdict {
     match judged {

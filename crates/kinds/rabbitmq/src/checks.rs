@@ -223,10 +223,8 @@ fn still_runs(view: &View<'_>, member: &Member<'_>) -> Result<(), Unmet> {
     if !matches!(member.node, Ok(Node::Off(_))) {
         return Ok(());
     }
-    let (unit, host) = (&view.settings.unit, member.host);
-    Err(Unmet::Never(format!(
-        "{unit} on {host} has ended: `journalctl -u {unit}` tells why"
-    )))
+    let why = kit::checks::has_ended(&view.settings.unit, member.host);
+    Err(Unmet::Never(why))
 }
 
 /// Other departing members may be down: they are forgotten one after another.

@@ -99,10 +99,7 @@ fn ended(check: &Check, view: &View<'_>, member: &Member<'_>) -> Option<String> 
         Check::SentinelKnows if matches!(member.sentinel, Probe::Down(_)) => &settings.sentinel.unit,
         _ => return None,
     };
-    let host = member.host;
-    Some(format!(
-        "{unit} on {host} has ended: `journalctl -u {unit}` tells why"
-    ))
+    Some(kit::checks::has_ended(unit, member.host))
 }
 
 /// Why a replica will never follow the master, however long it is waited for.

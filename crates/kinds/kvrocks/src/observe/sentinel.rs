@@ -45,7 +45,7 @@ impl Sentinel {
             Ok(RespFact::Down(silence)) => return Probe::silent(unit, silence),
             Err(unknown) => return Probe::Unknown(unknown.to_string()),
         };
-        // One that does not know the question (SENTINEL REPLICAS came with Redis 5.0) knows replicas all the same.
+        // One that does not know the question (SENTINEL REPLICAS came with Redis 5.0) still knows replicas.
         let is_refusal = |words: &&str| !words.contains(NO_SUCH_MASTER);
         let mut errors = replies.iter().take(3).filter_map(RespValue::as_error);
         if let Some(words) = errors.find(is_refusal) {

@@ -28,8 +28,12 @@ pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         None => Verdict::Fail(format!("{check:?} is about no host of {}", settings.name)),
     };
     // systemd has no process of it, and starts none by itself.
-    let of_running = |judge| match member.map(|member| &member.server) {
-        Some(Probe::Down(_)) => Verdict::Fail(ended(settings, host)),
+    let of_running = |judge| match member {
+        Some(Member {
+            host,
+            server: Probe::Down(_),
+            ..
+        }) => Verdict::Fail(kit::checks::has_ended(&settings.unit, host)),
         _ => of_member(judge),
     };
     kit::checks::judge(check, |check| match check {
@@ -45,11 +49,6 @@ pub(crate) fn judge(settings: &Settings, check: &str, host: Option<&HostName>, f
         Check::Spared(name) => until(spared(&view, &name)),
         Check::NothingToLose => of_member(nothing_to_lose),
     })
-}
-
-fn ended(settings: &Settings, host: Option<&HostName>) -> String {
-    let (unit, host) = (&settings.unit, host.map_or("", HostName::as_str));
-    format!("{unit} on {host} has ended: `journalctl -u {unit}` tells why")
 }
 
 fn answers(view: &View<'_>, member: &Member<'_>) -> Result<(), String> {
