@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use fakes::{PLAYS, Play};
 use plan::StepGraph;
 use planner::{Options, Project, Scope};
-use protocol::{Fact, FactError};
+use protocol::Fact;
 use types::HostName;
 
 use super::facts::{Answer, Situation, facts, situations};
@@ -40,9 +40,9 @@ struct Moment<'a> {
 
 impl Moment<'_> {
     /// Notes the dangers of a plan of other answers.
-    fn compare(&self, hosts: &Hosts, unknown: &str, found: &mut Found) {
+    fn compare(&self, hosts: &Hosts, error: Option<Whole>, unknown: &str, found: &mut Found) {
         // A server that refuses our login may lack what its newer file has: it may be restarted in its turn.
-        let is_denied = unknown.starts_with("Denied");
+        let is_denied = error == Some(Whole::Denied);
         let told = plan_of(self.project, hosts);
         for what in harm::beyond(&told, &self.truth, |node| !is_denied || harm::is_free(node)) {
             let key = (what, unknown.to_owned());
@@ -57,16 +57,14 @@ impl Moment<'_> {
                 let Ok(fact) = answer else { continue };
                 let whole = Whole::ALL.into_iter().filter_map(|error| {
                     let instead = error.instead_of(fact)?;
-                    Some((format!("{error:?}"), instead))
+                    Some((Some(error), format!("{error:?}"), instead))
                 });
                 let parts = in_part(fact).into_iter();
-                let parts = parts.map(|(place, what, fact)| (format!("reply {place}: {what}"), Ok(fact)));
-                for (what, instead) in whole
-                    .chain(parts)
-                    .collect::<Vec<(String, Result<Fact, FactError>)>>()
-                {
+                let parts =
+                    parts.map(|(place, what, fact)| (None, format!("reply {place}: {what}"), Ok(fact)));
+                for (error, what, instead) in whole.chain(parts) {
                     hosts[at].1[nth].1 = instead;
-                    self.compare(&hosts, &format!("{what} of {query:?} on {host}"), found);
+                    self.compare(&hosts, error, &format!("{what} of {query:?} on {host}"), found);
                 }
                 hosts[at].1[nth].1.clone_from(answer);
             }
@@ -89,6 +87,7 @@ impl Moment<'_> {
         let names: Vec<&str> = which.iter().map(|host| host.as_str()).collect();
         self.compare(
             &hosts,
+            Some(error),
             &format!("{error:?} of all servers on {}", names.join(", ")),
             found,
         );
