@@ -100,7 +100,7 @@ pub(crate) fn probe(
     let mut other = None;
     for at in queries::endpoints(settings) {
         let failed = match facts.get(host, &queries::state(settings, &at)) {
-            Ok(HttpFact::Reply { status: 200, body }) if body.as_str().starts_with("version\t") => {
+            Ok(HttpFact::Reply { status: 200, body }) if is_state(body.as_str()) => {
                 return Probe::Up(live(settings, &at, body.as_str(), host, facts));
             }
             Ok(HttpFact::Reply { status: 200, .. }) => {
@@ -116,6 +116,11 @@ pub(crate) fn probe(
         }
     }
     other.unwrap_or_else(|| Probe::Unknown("it was not asked".to_owned()))
+}
+
+/// Whether this answers [`queries::state`]. The parts of a `UNION ALL` run at once, and their rows come in any order.
+fn is_state(body: &str) -> bool {
+    body.lines().any(|line| line.starts_with("version\t"))
 }
 
 /// An error in one line.
