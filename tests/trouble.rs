@@ -1,6 +1,6 @@
 //! What goes wrong with hosts, keys, names and input: a clear error with the way out, and the healthy hosts done.
 
-use e2e::{Bed, DB};
+use e2e::{Bed, DB, Suite};
 
 const RABBITMQ: &str = r#"
 [services.rabbitmq]
@@ -18,8 +18,8 @@ uses = "file"
 with = { path = "/etc/mark-{{ host }}", content = "{{ address }}\n", mode = "0644", owner = "root", group = "root" }
 "#;
 
-fn bed() -> Bed {
-    let bed = Bed::new(&DB, RABBITMQ);
+fn bed(suite: Suite) -> Bed {
+    let bed = Bed::of(suite, &DB, RABBITMQ);
     let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
     bed.write("mark.toml", MARK);
     bed
@@ -27,7 +27,7 @@ fn bed() -> Bed {
 
 #[test]
 fn hosts_that_cannot_be_reached_keep_no_other_from_being_done() {
-    let bed = bed();
+    let bed = bed(Suite::default());
 
     // db1 has another key than the one that is recorded, db3 is down.
     let known = std::fs::read_to_string(bed.lab.dir().join("known_hosts")).unwrap();
@@ -70,7 +70,11 @@ fn hosts_that_cannot_be_reached_keep_no_other_from_being_done() {
 
 #[test]
 fn an_unknown_key_is_shown_and_recorded_only_when_asked() {
-    let bed = bed();
+    Suite::ALL.into_iter().for_each(an_unknown_key);
+}
+
+fn an_unknown_key(suite: Suite) {
+    let bed = bed(suite);
     bed.write("empty", "");
     bed.write("overlay.toml", "[ssh]\nknown_hosts = \"empty\"\n");
     let words = ["--playbook", "mark.toml", "--overlay", "overlay.toml"];
@@ -84,7 +88,11 @@ fn an_unknown_key_is_shown_and_recorded_only_when_asked() {
 
 #[test]
 fn a_user_without_sudo_is_told_what_is_missing() {
-    let bed = bed();
+    Suite::ALL.into_iter().for_each(a_user_without_sudo);
+}
+
+fn a_user_without_sudo(suite: Suite) {
+    let bed = bed(suite);
     bed.on(
         "db1",
         "useradd -m -s /bin/bash plain && install -d -m 700 -o plain -g plain /home/plain/.ssh \
@@ -107,7 +115,7 @@ fn a_user_without_sudo_is_told_what_is_missing() {
 
 #[test]
 fn a_name_that_does_not_resolve_is_refused_with_the_way_out() {
-    let bed = bed();
+    let bed = bed(Suite::default());
     bed.on("db2", "sed -i '/db3/d' /etc/hosts");
     let ran = bed.clusterctl("plan", &[]).expect(1);
     ran.says(&["db3", "manage_hosts_file = true"]);
@@ -151,7 +159,7 @@ fn mistakes_in_the_inventory_are_told_at_their_place_before_any_host_is_asked() 
 
 #[test]
 fn a_node_that_holds_a_queue_is_not_reset_to_join() {
-    let bed = bed();
+    let bed = bed(Suite::default());
     let cookie = bed.secret("rabbitmq.cookie");
     for host in DB {
         bed.on(

@@ -1,7 +1,7 @@
 //! What the end-to-end tests stand on: a lab of their own, the program as it is shipped, and what to compare.
 //!
-//! The tests run one after another on one lab, named `e2e`, so that they never meet the lab that somebody has open;
-//! `CLUSTERCTL_E2E_LAB` names another one for who runs them beside somebody else.
+//! The tests run one after another, each on the lab of its Debian release: `e2e` and `e2e-trixie`, so that they never meet the
+//! lab that somebody has open. `CLUSTERCTL_E2E_LAB` names others for who runs them beside somebody else.
 //! Each begins with the hosts that it needs made fresh. The program is the one in `CLUSTERCTL_BIN`
 //! (`cargo xtask test` builds it and sets that), the stand-ins those in `CLUSTERCTL_STANDINS` (likewise).
 
@@ -28,6 +28,7 @@ use tempfile::TempDir;
 pub struct Bed {
     /// The lab.
     pub lab: Lab,
+    suite: Suite,
     folder: PathBuf,
     /// Removes the folder with the bed; there is none where a later test may go on with it.
     _temporary: Option<TempDir>,
@@ -49,10 +50,15 @@ const STANDING: &str = "standing";
 pub const DB: [&str; 3] = ["db1", "db2", "db3"];
 
 impl Bed {
-    /// Brings the lab up with these hosts fresh, and writes an inventory: the lab's hosts and SSH settings, and what
-    /// is given.
+    /// [`Bed::of`] Debian 12.
     pub fn new(fresh: &[&str], services: &str) -> Self {
-        let bed = Self::on_lab(fresh, |_| {
+        Self::of(Suite::Bookworm, fresh, services)
+    }
+
+    /// Brings the lab of a Debian release up with these hosts fresh, and writes an inventory: the lab's hosts and SSH
+    /// settings, and what is given.
+    pub fn of(suite: Suite, fresh: &[&str], services: &str) -> Self {
+        let bed = Self::on_lab(suite, fresh, |_| {
             let folder = TempDir::new().expect("a folder");
             (folder.path().to_owned(), Some(folder))
         });
@@ -63,7 +69,8 @@ impl Bed {
     /// One of several beds at the same time, each on a lab of its own, which has these of the hosts `db1` to `db4`, fresh.
     /// The caller has the [`Turn`].
     pub fn beside(number: usize, hosts: &[&str]) -> Self {
-        let lab = open(&format!("{}-{number}", lab_name()), |hosts_there| {
+        let suite = Suite::default();
+        let lab = open(&format!("{}-{number}", lab_name(suite)), suite, |hosts_there| {
             hosts_there.push(spare());
             hosts_there.retain(|host| hosts.contains(&host.name.as_str()));
         });
@@ -71,15 +78,16 @@ impl Bed {
         let folder = TempDir::new().expect("a folder");
         Self {
             lab,
+            suite,
             folder: folder.path().to_owned(),
             _temporary: Some(folder),
             _turn: None,
         }
     }
 
-    fn on_lab(fresh: &[&str], folder: impl FnOnce(&Lab) -> (PathBuf, Option<TempDir>)) -> Self {
+    fn on_lab(suite: Suite, fresh: &[&str], folder: impl FnOnce(&Lab) -> (PathBuf, Option<TempDir>)) -> Self {
         let turn = Turn::take();
-        let lab = open(&lab_name(), |hosts| {
+        let lab = open(&lab_name(suite), suite, |hosts| {
             if fresh.contains(&SPARE) {
                 hosts.push(spare());
             }
@@ -91,6 +99,7 @@ impl Bed {
         let (folder, temporary) = folder(&lab);
         Self {
             lab,
+            suite,
             folder,
             _temporary: temporary,
             _turn: Some(turn),
@@ -109,7 +118,7 @@ impl Bed {
     }
 
     fn site_on(hosts: &[&str]) -> Self {
-        let bed = Self::on_lab(hosts, |lab| {
+        let bed = Self::on_lab(Suite::default(), hosts, |lab| {
             let folder = site_folder(lab);
             if folder.exists() {
                 std::fs::remove_dir_all(&folder).expect("the last site's folder goes");
@@ -128,7 +137,7 @@ impl Bed {
     /// The whole runbook's cluster, built and converged: the one that the last test left standing where it still is as
     /// described, else a new one. Building it takes longer than most of what is tested on it.
     pub fn standing_site() -> Self {
-        let bed = Self::on_lab(&[], |lab| (site_folder(lab), None));
+        let bed = Self::on_lab(Suite::default(), &[], |lab| (site_folder(lab), None));
         if std::fs::remove_file(bed.folder.join(STANDING)).is_ok() {
             bed.describe_site();
             let plan = bed.clusterctl("plan", &["--overlay", "lab.toml", "--detailed-exitcode"]);
@@ -181,6 +190,11 @@ impl Bed {
     /// The inventory's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The Debian release that its hosts run.
+    pub fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// Says something to whoever reads the test's output.
@@ -247,25 +261,43 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Turn {
-    /// Waits until nobody else tests on the lab.
+    /// Waits until nobody else tests on the labs of this name.
     pub fn take() -> Self {
-        let file =
-            File::create(std::env::temp_dir().join("clusterctl-e2e.lock")).expect("the lock's file is there");
+        let path = std::env::temp_dir().join(format!("clusterctl-{}.lock", labs_name()));
+        let file = File::create(path).expect("the lock's file is there");
         file.lock().expect("the lab is ours");
         Self(file)
     }
 }
 
-fn lab_name() -> String {
+/// A failed test says on which release it ran, and where the hosts are as it left them.
+impl Drop for Bed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let ssh = self.lab.ssh_config().display();
+            tell(&format!("this ran on Debian {}: ssh -F {ssh} HOST", self.suite));
+        }
+    }
+}
+
+fn labs_name() -> String {
     std::env::var("CLUSTERCTL_E2E_LAB").unwrap_or_else(|_| "e2e".to_owned())
 }
 
-fn open(name: &str, choose: impl FnOnce(&mut Vec<HostSpec>)) -> Lab {
+fn lab_name(suite: Suite) -> String {
+    match suite {
+        Suite::Bookworm => labs_name(),
+        Suite::Trixie => format!("{}-{suite}", labs_name()),
+    }
+}
+
+fn open(name: &str, suite: Suite, choose: impl FnOnce(&mut Vec<HostSpec>)) -> Lab {
     let mut hosts = lab::default_hosts();
     choose(&mut hosts);
     let options = LabOptions {
         name: name.to_owned(),
         hosts: Some(hosts),
+        suite: Some(suite),
         programs: std::env::var_os("CLUSTERCTL_STANDINS").map(|dir| lab::programs_in(Path::new(&dir))),
         progress: Arc::new(tell),
         ..LabOptions::default()
@@ -347,4 +379,5 @@ fn tell(line: &str) {
 
 pub use applying::{Applying, kill_points, tells};
 pub use host::Snapshot;
+pub use lab::Suite;
 pub use mongo::MongoClient;

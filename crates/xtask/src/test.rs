@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::Args;
-use lab::{Lab, LabOptions};
+use lab::{Lab, LabOptions, Suite as Debian};
 
 use crate::dist::{self, Kind};
 use crate::stage::Stages;
@@ -175,16 +175,20 @@ impl Suite<'_> {
         let tally = self.run("End to end", &["--package", E2E], &programs, OneByOne)?;
         if tally.failed > 0 {
             say(&format!(
-                "the hosts are left as the tests left them: cargo xtask lab --name {E2E} ssh HOST\n"
+                "the hosts are left as the tests left them: cargo xtask lab --name {E2E} ssh HOST, or --name {E2E}-{}\n",
+                Debian::Trixie
             ));
             return Ok(());
         }
         self.stages.run("Take the hosts down", || {
-            let options = LabOptions {
-                name: E2E.to_owned(),
-                ..LabOptions::default()
-            };
-            Ok(Lab::open(options)?.down(true)?)
+            for name in [E2E.to_owned(), format!("{E2E}-{}", Debian::Trixie)] {
+                let options = LabOptions {
+                    name,
+                    ..LabOptions::default()
+                };
+                Lab::open(options)?.down(true)?;
+            }
+            Ok(())
         })
     }
 }
