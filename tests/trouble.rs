@@ -1,5 +1,7 @@
 //! What goes wrong with hosts, keys, names and input: a clear error with the way out, and the healthy hosts done.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use e2e::{Bed, DB, Suite};
 
 const RABBITMQ: &str = r#"
