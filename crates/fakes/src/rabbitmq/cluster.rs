@@ -183,6 +183,17 @@ impl Queue {
         }
     }
 
+    /// A node's disk is lost.
+    pub(super) fn lose_copy(&mut self, node: &str) {
+        let copies = match self {
+            Self::Quorum { members, .. } => members,
+            Self::Classic { mirrors, .. } => mirrors,
+        };
+        if let Some(copy) = copies.get_mut(node) {
+            *copy = Copy::default();
+        }
+    }
+
     /// A quorum queue's member that has more than the others can be the next leader.
     pub(super) fn elect(&mut self, alive: &BTreeSet<String>) -> bool {
         let is_available = self.is_available(alive);

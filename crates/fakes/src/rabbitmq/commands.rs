@@ -1,23 +1,37 @@
 //! What `rabbitmqctl` and `rabbitmq-queues` do, and when they refuse.
 
-use protocol::{ActionError, Command};
+use protocol::{ActionError, Command, UnitVerb};
 use serde_json::{Map, Value};
 use types::HostName;
 
 use super::cluster::{Cluster, Copy, Policy, Queue, User};
 use super::hosts::Hosts;
-use super::node::{COOKIE, Process, failed, name_of, unknown};
+use super::node::{COOKIE, Process, UNIT, failed, name_of, unknown};
 
 type Done = Result<(), ActionError>;
 
 impl Hosts {
     pub(super) fn command(&mut self, host: &HostName, command: &Command) -> Done {
+        let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["systemctl", "start", UNIT] => return self.unit(host, &[UnitVerb::Start]),
+            ["systemctl", "stop", UNIT] => return self.unit(host, &[UnitVerb::Stop]),
+            // A command talks to the node of another host as it does to its own.
+            ["rabbitmqctl", "-q", "-n", node, words @ ..] => {
+                let other = self
+                    .host_of(node)
+                    .filter(|other| !(self.nodes[host].is_cut || self.nodes[other].is_cut));
+                let other = other.ok_or_else(|| failed(format!("unable to connect to node {node}")))?;
+                let argv = ["rabbitmqctl", "-q"].iter().chain(words).copied();
+                return self.command(&other, &Command::new(argv.collect::<Vec<_>>()));
+            }
+            _ => {}
+        }
         let node = &self.nodes[host];
         if !node.is_alive() || node.machine.text(COOKIE) != node.cookie {
             let name = name_of(host);
             return Err(failed(format!("unable to perform an operation on node '{name}'")));
         }
-        let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
         let stdin = command.stdin.as_ref().map(|text| text.as_str().trim_end());
         let done = match words.as_slice() {
             ["rabbitmqctl", "-q", "stop_app"] => self.watched(host, "stop_app", |hosts| {
@@ -176,12 +190,15 @@ impl Hosts {
         {
             return Err(failed(format!("The node {node} is not a cluster member")));
         }
-        if self.running(host).contains(node) {
-            let why = format!("failed_to_remove_node: Mnesia is running on {node}");
+        // Also where it runs in a cluster of its own, for it was rebuilt (seen with 4.0.5).
+        let forgotten = self.host_of(node);
+        let runs = |other: &HostName| self.nodes[other].process == Process::Up && self.sees(host, other);
+        if forgotten.as_ref().is_some_and(runs) {
+            let why = format!("RabbitMQ on node {node} must be stopped before it can be removed");
             return Err(failed(why));
         }
+        self.shrink(host, node);
         self.remove(host, node);
-        let forgotten = self.host_of(node);
         let cluster = self.nodes[host].cluster;
         if let Some(forgotten) = forgotten.filter(|other| self.nodes[other].cluster == cluster) {
             self.node_mut(&forgotten).cluster = None;

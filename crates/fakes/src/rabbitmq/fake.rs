@@ -87,8 +87,9 @@ impl FakeCluster for Hosts {
             }
             Operation::Run { commands } => {
                 let is_ours = |argv: &[String]| {
-                    argv.first()
-                        .is_some_and(|program| program.starts_with("rabbitmq"))
+                    let program = argv.first().map(String::as_str).unwrap_or_default();
+                    program.starts_with("rabbitmq")
+                        || program == "systemctl" && argv.iter().any(|word| word == UNIT)
                 };
                 if !commands.iter().all(|command| is_ours(&command.argv)) {
                     return None;

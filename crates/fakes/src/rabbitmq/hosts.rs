@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::HostName;
 
 use super::cluster::Cluster;
-use super::node::{Node, Process, UNIT, name_of};
+use super::node::{Node, Process, UNIT, members_path, name_of};
 use crate::Pace;
 
 /// All hosts.
@@ -50,6 +50,27 @@ impl Hosts {
                 .is_some_and(|unit| unit.is_enabled)
         };
         host.parse().is_ok_and(unit)
+    }
+
+    /// A host's node is stopped and its database deleted, as where the host was built again.
+    pub fn rebuild(&mut self, host: &str) {
+        let Some(host) = host.parse().ok().filter(|host| self.nodes.contains_key(host)) else {
+            return;
+        };
+        self.stop(&host);
+        let name = name_of(&host);
+        let node = self.node_mut(&host);
+        node.machine.files.remove(&members_path(&host));
+        node.view.clear();
+        node.awaits.clear();
+        let cluster = node.cluster.take();
+        let cluster = cluster.and_then(|id| self.clusters.get_mut(&id));
+        for queue in cluster
+            .into_iter()
+            .flat_map(|cluster| cluster.queues.values_mut())
+        {
+            queue.lose_copy(&name);
+        }
     }
 
     /// Things take another time from now on.

@@ -29,6 +29,8 @@ pub(crate) enum Check {
     /// The member sees all members that stay: each new member raises the number that a majority takes, and with one of
     /// three down it would be out of reach of those that run (`pause_minority` counts members).
     Whole,
+    /// The same of all other members than the node, which was rebuilt.
+    WholeBut(NodeName),
     /// No queue would become unavailable without the member. Where queues can have no mirrors, none is asked for.
     Dispensable {
         /// Whether queues can have mirrors.
@@ -60,6 +62,7 @@ kit::spell_checks!(Check {
     "dispensable-without-mirrors" => Dispensable { has_mirrors: false },
     "back" => Back { has_mirrors: true },
     "back-without-mirrors" => Back { has_mirrors: false };
+    "whole-but:" + WholeBut,
     "grown:" + Grown,
     "rest-runs:" + RestRuns,
     "shrunk:" + Shrunk,
@@ -101,7 +104,12 @@ impl Check {
                 calls::node(settings, host).wrap(),
                 calls::queues(settings, host).wrap(),
             ],
-            Self::Running | Self::Joined | Self::Whole | Self::Dispensable { .. } | Self::Back { .. } => {
+            Self::Running
+            | Self::Joined
+            | Self::Whole
+            | Self::WholeBut(_)
+            | Self::Dispensable { .. }
+            | Self::Back { .. } => {
                 let mut queries = queries::of_host(settings, host);
                 // The package does not change while a broker starts.
                 queries.retain(|query| !matches!(query, FactQuery::Package(_)));
@@ -120,7 +128,7 @@ impl Check {
         }
         watch.entry(host.clone()).or_default().splice(0..0, queries);
         let limit_ms = match self {
-            Self::Running | Self::Joined | Self::Whole | Self::Grown(_) => START_MS,
+            Self::Running | Self::Joined | Self::Whole | Self::WholeBut(_) | Self::Grown(_) => START_MS,
             _ => MIRRORS_MS,
         };
         kit::checks::gate(&settings.name, self, Some(host), title, watch, limit_ms)
@@ -145,6 +153,10 @@ impl Check {
             Self::Joined => Ok(is_joined(view, running(member)?)?),
             // Departing members are not waited for.
             Self::Whole => Ok(none(unseen(running(member)?, |node| view.settings.lists(node)))?),
+            Self::WholeBut(rebuilt) => {
+                let counts = |node: &NodeName| node != rebuilt && view.settings.lists(node);
+                Ok(none(unseen(running(member)?, counts))?)
+            }
             Self::Dispensable { has_mirrors } => {
                 running(member)?;
                 let host = member.host;

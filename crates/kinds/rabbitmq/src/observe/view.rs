@@ -152,11 +152,6 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Whether its unit does not exist: its package is not installed, or not any more.
-    pub(crate) fn is_missing(&self) -> bool {
-        self.unit.as_ref().is_ok_and(|unit| !unit.exists())
-    }
-
     /// Whether its broker paused.
     pub(crate) fn is_paused(&self) -> bool {
         matches!(self.node, Ok(Node::Halted { is_paused: true, .. }))

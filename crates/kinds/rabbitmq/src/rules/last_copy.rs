@@ -1,7 +1,9 @@
-//! Queues of which a departing member has the last copy.
+//! Queues of which a departing member has the last copy, and those that get smaller without it.
 
-use crate::observe::{Queue, Queues};
-use crate::settings::NodeName;
+use types::HostName;
+
+use crate::observe::{Broker, Queue, Queues};
+use crate::settings::{NodeName, Settings};
 
 /// Whether quorum queues have a member on a node.
 pub(crate) fn has_quorum_member(queues: &Queues, node: &NodeName) -> bool {
@@ -27,4 +29,16 @@ pub(crate) fn last_copy<'q>(queues: &'q Queues, node: &NodeName, grows: bool) ->
     let stream = || queues.streams.iter().find(|queue| queue.is_on(node));
     let found = classic.or_else(quorum).or_else(stream);
     found.map(|queue| queue.name.as_str())
+}
+
+/// What is to be known of quorum queues where a member is taken out, as another one tells; `None` where they grow again by
+/// themselves, and where there are no queues.
+pub(crate) fn stay_small(settings: &Settings, broker: &Broker, host: &HostName) -> Option<String> {
+    let stay = !settings.grow_quorum_queues && !broker.queues.is_empty();
+    stay.then(|| {
+        format!(
+            "quorum queues lose their member on {host}, and get none elsewhere: `grow_quorum_queues = true` gives each of \
+             them one on every host, `rabbitmq-queues grow NODE all` on one"
+        )
+    })
 }

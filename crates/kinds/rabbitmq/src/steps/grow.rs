@@ -35,7 +35,13 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         }
     };
     for member in view.on(cx.hosts) {
-        let lacking = queues.iter().find(|queue| !queue.is_on(&member.name));
+        // One that was rebuilt loses all of its members before it joins.
+        let is_forgotten = cx
+            .earlier_on(member.host)
+            .any(|done| runs(done, "forget_cluster_node"));
+        let lacking = queues
+            .iter()
+            .find(|queue| is_forgotten || !queue.is_on(&member.name));
         let is_started = || cx.earlier_on(member.host).any(starts);
         if let Some(queue) = lacking.filter(|_| is_up(member.host) || is_started()) {
             plan.tasks.push(grow(settings, contact.host, member.host, queue));
@@ -46,12 +52,13 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 
 /// Whether an operation leaves a broker running that may not have been.
 fn starts(operation: &Operation) -> bool {
-    let is_start = |command: &Command| command.argv.iter().any(|word| word == "start_app");
-    match operation {
-        Operation::Run { commands } => commands.iter().any(is_start),
-        Operation::Unit { .. } => true,
-        _ => false,
-    }
+    matches!(operation, Operation::Unit { .. }) || runs(operation, "start_app")
+}
+
+/// Whether an operation runs a command of `rabbitmqctl`.
+fn runs(operation: &Operation, word: &str) -> bool {
+    let is_it = |command: &Command| command.argv.iter().any(|found| found == word);
+    matches!(operation, Operation::Run { commands } if commands.iter().any(is_it))
 }
 
 fn grow(settings: &Settings, contact: &HostName, host: &HostName, lacking: &Queue) -> Task {

@@ -16,7 +16,7 @@ use crate::checks::Check;
 use crate::observe::{Broker, Member, Node, Queues, View};
 use crate::rules::commands::{ctl, queues_ctl, run};
 use crate::rules::consents::{FORGET, LEAVE};
-use crate::rules::last_copy::{has_quorum_member, last_copy};
+use crate::rules::last_copy::{has_quorum_member, last_copy, stay_small};
 use crate::rules::membership::is_former;
 use crate::rules::preconditions::is_bare;
 use crate::settings::{NodeName, Settings, list};
@@ -206,6 +206,9 @@ impl<'a> Removal<'a> {
             .part(format!("shrink-{host}"))
             .before(Check::RestRuns(node.clone()).gate(settings, contact, rest))
             .gate(Check::Shrunk(node.clone()).gate(settings, contact, shrunk));
+        if let Some(text) = stay_small(settings, self.broker, host) {
+            self.plan.note(Level::Warning, None, text);
+        }
         self.plan.tasks.push(task);
     }
 

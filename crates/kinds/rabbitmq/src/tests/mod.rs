@@ -30,6 +30,7 @@ mod basis;
 mod bed;
 mod leave;
 mod planned;
+mod rebuilt;
 mod rolling;
 mod unknown;
 mod users;
