@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use e2e::{Bed, DB};
+use e2e::{Bed, DB, Suite};
 
 const RABBITMQ: &str = r#"
 [services.rabbitmq]
@@ -10,13 +10,12 @@ hosts = ["db1", "db2", "db3"]
 cookie = { file = "secrets/rabbitmq.cookie" }
 "#;
 
-const REDIS: &str = r#"
-[services.duplicates]
-kind = "kvrocks"
-engine = "redis"
-hosts = ["db1", "db2", "db3"]
-password = { file = "secrets/duplicates.password" }
-"#;
+/// Each release's engines.
+const STORES: [(Suite, &str); 3] = [
+    (Suite::Bookworm, "redis"),
+    (Suite::Trixie, "redis"),
+    (Suite::Trixie, "valkey"),
+];
 
 #[test]
 fn a_rabbitmq_cluster_made_by_hand_is_adopted() {
@@ -51,14 +50,18 @@ fn a_rabbitmq_cluster_made_by_hand_is_adopted() {
 }
 
 /// A store behind sentinels as the runbook makes it, or one whose engines and sentinels listen at the host's own address alone.
-fn store_made_by_hand(is_private: bool) -> Bed {
-    let bed = Bed::new(&DB, REDIS);
+fn store_made_by_hand(suite: Suite, engine: &str, is_private: bool) -> Bed {
+    let services = format!(
+        "[services.duplicates]\nkind = \"kvrocks\"\nengine = {engine:?}\nhosts = {DB:?}\n\
+         password = {{ file = \"secrets/duplicates.password\" }}\n"
+    );
+    let bed = Bed::of(suite, &DB, &services);
     let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
     let password = bed.secret("duplicates.password");
     let first = bed.lab.address("db1").unwrap();
     for host in DB {
         let address = bed.lab.address(host).unwrap();
-        let (engine, sentinel) = if is_private {
+        let (bind, sentinel) = if is_private {
             (address.to_string(), address.to_string())
         } else {
             (format!("127.0.0.1 {address}"), "0.0.0.0".to_owned())
@@ -71,29 +74,29 @@ fn store_made_by_hand(is_private: bool) -> Bed {
         bed.on(
             host,
             &format!(
-                "sed -i -E 's/^port .*/port 6666/; s/^bind .*/bind {engine}/' /etc/redis/redis.conf
-                 cat >> /etc/redis/redis.conf <<'END'
+                "sed -i -E 's/^port .*/port 6666/; s/^bind .*/bind {bind}/' /etc/{engine}/{engine}.conf
+                 cat >> /etc/{engine}/{engine}.conf <<'END'
 requirepass {password}
 masterauth {password}
 {role}
 END
-                 cat > /etc/redis/sentinel.conf <<'END'
+                 cat > /etc/{engine}/sentinel.conf <<'END'
 bind {sentinel}
 port 26379
 
 daemonize yes
-pidfile \"/var/run/sentinel/redis-sentinel.pid\"
-logfile \"/var/log/redis/redis-sentinel.log\"
+pidfile \"/var/run/sentinel/{engine}-sentinel.pid\"
+logfile \"/var/log/{engine}/{engine}-sentinel.log\"
 
 sentinel deny-scripts-reconfig yes
 sentinel resolve-hostnames yes
 
-dir \"/var/lib/redis\"
+dir \"/var/lib/{engine}\"
 
 sentinel monitor altcraft db1 6666 2
 sentinel auth-pass altcraft {password}
 END
-                 systemctl enable -q --now redis-server redis-sentinel"
+                 systemctl enable -q --now {engine}-server {engine}-sentinel"
             ),
         );
     }
@@ -111,23 +114,21 @@ END
 
 #[test]
 fn a_store_behind_sentinel_made_by_hand_is_adopted() {
-    let bed = store_made_by_hand(false);
-    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    for (suite, engine) in STORES {
+        let bed = store_made_by_hand(suite, engine, false);
+        let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    }
 }
 
 #[test]
 fn a_store_on_private_addresses_only_is_adopted_without_a_restart() {
-    let bed = store_made_by_hand(true);
-    let ran = || {
-        DB.map(|host| {
-            bed.on(
-                host,
-                "systemctl show -p InvocationID --value redis-server redis-sentinel",
-            )
-        })
-    };
-    let before = ran();
-    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
-    let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
-    assert_eq!(ran(), before);
+    for (suite, engine) in STORES {
+        let bed = store_made_by_hand(suite, engine, true);
+        let ask = format!("systemctl show -p InvocationID --value {engine}-server {engine}-sentinel");
+        let ran = || DB.map(|host| bed.on(host, &ask));
+        let before = ran();
+        let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+        let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
+        assert_eq!(ran(), before);
+    }
 }

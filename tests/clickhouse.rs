@@ -198,6 +198,81 @@ EOF
     );
 }
 
+/// Servers and quorum listen at private addresses alone, the user `default` has a password, and every file has another name
+/// than ours. Whatever the inventory knows of that, nothing restarts, and the quorum keeps its members and their ids.
+#[test]
+fn a_cluster_with_other_files_on_private_addresses_is_left_as_it_is() {
+    let bed = Bed::new(&DB, BY_HAND);
+    for (id, host) in (1..).zip(DB) {
+        bed.on(host, &by_hand(&bed, id, host));
+    }
+    let ids = "cat /var/lib/zookeeper-by-hand/myid; grep -h ^server /etc/zookeeper/conf/zoo.cfg";
+    let state = || {
+        let ids = DB.map(|host| bed.on(host, ids));
+        (
+            invocations(&bed, "clickhouse-server"),
+            invocations(&bed, "zookeeper"),
+            ids,
+        )
+    };
+    let before = state();
+    // It cannot log in, and so it knows of nothing that is not in use.
+    bed.clusterctl("plan", &[]).expect(1).says(&[
+        "settings.xml is not created on db1",
+        "the ZooKeeper on db1 does not get another data directory",
+    ]);
+    let _ = bed.clusterctl("apply", &["--yes"]).expect(3);
+    assert_eq!(state(), before);
+    // It can.
+    bed.write_secret("by-hand", PASSWORD);
+    let known = "user = \"default\"\npassword = { file = \"secrets/by-hand\" }\nlisten = [\"address\"]\n\
+                 zookeeper.data_dir = \"/var/lib/zookeeper-by-hand\"\n";
+    bed.write("inventory.toml", &format!("{}{BY_HAND}{known}", bed.hosts()));
+    let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
+    assert_eq!(state(), before);
+}
+
+const PASSWORD: &str = "a-password-that-somebody-else-made-0123";
+
+fn by_hand(bed: &Bed, id: u8, host: &str) -> String {
+    let address = bed.lab.address(host).unwrap();
+    let each = |one: fn(&str) -> String| DB.map(one).concat();
+    let replicas = each(|host| {
+        format!("<replica><host>{host}</host><port>9000</port><password>{PASSWORD}</password></replica>")
+    });
+    let nodes = each(|host| format!("<node><host>{host}</host><port>2181</port></node>"));
+    format!(
+        "install -d -o zookeeper -g zookeeper /var/lib/zookeeper-by-hand
+         echo {id} > /var/lib/zookeeper-by-hand/myid
+         sed -i -e 's#^dataDir=.*#dataDir=/var/lib/zookeeper-by-hand#' /etc/zookeeper/conf/zoo.cfg
+         cat >> /etc/zookeeper/conf/zoo.cfg <<'END'
+clientPortAddress={address}
+4lw.commands.whitelist=*
+server.1=db1:2888:3888
+server.2=db2:2888:3888
+server.3=db3:2888:3888
+END
+         systemctl enable -q zookeeper 2>&1; systemctl restart zookeeper
+         mkdir -p /etc/clickhouse-server/config.d /etc/clickhouse-server/users.d
+         cat > /etc/clickhouse-server/config.d/by-hand.xml <<'END'
+<yandex>
+<listen_host>{address}</listen_host>
+<remote_servers><altcraft><shard><internal_replication>true</internal_replication>{replicas}</shard></altcraft></remote_servers>
+<zookeeper>{nodes}</zookeeper>
+<macros><cluster>altcraft</cluster><shard>01</shard><replica>{host}</replica></macros>
+<distributed_ddl><path>/clickhouse/altcraft/task_queue/ddl</path></distributed_ddl>
+</yandex>
+END
+         cat > /etc/clickhouse-server/users.d/by-hand.xml <<'END'
+<yandex><users><default><password>{PASSWORD}</password></default></users></yandex>
+END
+         systemctl enable -q --now clickhouse-server
+         for i in $(seq 300); do
+             clickhouse-client -h {address} --password {PASSWORD} -q 'SELECT 1' > /dev/null 2>&1 && exit 0; sleep 0.1
+         done; exit 1"
+    )
+}
+
 /// The runbook's commands, with the root element of 18.16, and ZooKeeper in Keeper's place.
 fn runbook(host: &str) -> String {
     let text = include_str!("../crates/kinds/clickhouse/src/tests/runbook.sh");

@@ -1,4 +1,4 @@
-//! MongoDB replica sets on real hosts: built with users, rolled under load, grown and shrunk, adopted, cut off halfway.
+//! MongoDB replica sets on real hosts: built with users, rolled under load, grown and shrunk, cut off halfway.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::{Applying, Bed, DB, MongoClient, tells};
-use protocol::facts::{Bson, MongoCommand};
+use protocol::facts::MongoCommand;
 
 /// A set of these hosts, with access control and the application's user.
 fn with_users(hosts: &[&str], more: &str) -> String {
@@ -17,8 +17,6 @@ fn with_users(hosts: &[&str], more: &str) -> String {
          users.altcraft = {{ password = {{ file = \"secrets/mongodb.altcraft\" }} }}\n{more}"
     )
 }
-
-const WITHOUT_USERS: &str = "[services.mongodb]\nhosts = [\"db1\", \"db2\", \"db3\"]\n";
 
 fn rewrite(bed: &Bed, services: &str) {
     bed.write("inventory.toml", &format!("{}\n{services}", bed.hosts()));
@@ -184,105 +182,6 @@ fn a_lost_password_is_set_again(bed: &Bed) {
         .expect(2)
         .says(&["change the password of the user \"altcraft\""]);
     applies(bed, &[]);
-}
-
-/// Makes a set as the runbook does: where each server listens, and the name that it has in the set.
-fn made_by_hand(bed: &Bed, bind: impl Fn(&str) -> String, name: impl Fn(&str) -> String) -> MongoClient {
-    for host in DB {
-        let bind = bind(host);
-        // The runbook's file, indented; `journal` is what this version does not take any more.
-        bed.on(
-            host,
-            &format!(
-                "cat > /etc/mongod.conf <<'END'
-storage:
-  dbPath: /var/lib/mongodb
-  wiredTiger:
-    engineConfig:
-      directoryForIndexes: true
-
-replication:
-  replSetName: rs0
-
-systemLog:
-  destination: file
-  logAppend: true
-  logRotate: reopen
-  path: /var/log/mongodb/mongod.log
-
-net:
-  port: 27017
-  bindIp: \"{bind}\"
-END
-                systemctl enable -q --now mongod
-                for i in $(seq 100); do ss -ltn | grep -q :27017 && exit 0; sleep 0.1; done; exit 1"
-            ),
-        );
-    }
-    let client = MongoClient::new(bed, None);
-    let members = DB.iter().zip(0..).map(|(host, id)| {
-        Bson::doc([
-            ("_id", Bson::from(id)),
-            ("host", format!("{}:27017", name(host)).into()),
-        ])
-    });
-    let config = Bson::doc([
-        ("_id", "rs0".into()),
-        ("version", 1.into()),
-        ("members", Bson::Array(members.collect())),
-    ]);
-    client
-        .send("db1", MongoCommand::new("replSetInitiate", config))
-        .unwrap();
-    let until = Instant::now() + Duration::from_mins(1);
-    while bed.clusterctl("status", &[]).code != 0 && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    client
-}
-
-#[test]
-fn a_set_on_private_addresses_that_is_named_by_them_is_adopted() {
-    let bed = Bed::new(&DB, WITHOUT_USERS);
-    let address = |host: &str| bed.lab.address(host).unwrap().to_string();
-    let client = made_by_hand(&bed, address, address);
-    let config = || {
-        client
-            .ask("db1", MongoCommand::new("replSetGetConfig", 1))
-            .unwrap()
-    };
-    let (before, ran) = (config(), invocations(&bed));
-    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
-    let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
-    assert_eq!(config().get("config"), before.get("config"));
-    assert_eq!(invocations(&bed), ran);
-}
-
-#[test]
-fn a_set_made_by_hand_from_the_runbook_is_adopted() {
-    let bed = Bed::new(&DB, WITHOUT_USERS);
-    let client = made_by_hand(&bed, |host| format!("127.0.0.1,{host}"), str::to_owned);
-    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
-    client.insert(client.primary(&DB).unwrap(), 1).unwrap();
-
-    // Access control is not switched on under its clients.
-    rewrite(&bed, &with_users(&DB, ""));
-    let _ = bed.run(&["secrets", "init", "inventory.toml"]).expect(0);
-    bed.clusterctl("plan", &[])
-        .expect(1)
-        .says(&["access control is not switched on", "transitionToAuth"]);
-
-    // A file that mongod would not read is left as it is.
-    rewrite(&bed, WITHOUT_USERS);
-    bed.on("db2", "cp /etc/mongod.conf /root/kept && sed -i 's/^  port:/\\tport:/' /etc/mongod.conf && cp /etc/mongod.conf /root/broken");
-    bed.clusterctl("apply", &["--yes"])
-        .says(&["/etc/mongod.conf is not changed on db2", "line 17, column 1"]);
-    bed.on(
-        "db2",
-        "cmp /etc/mongod.conf /root/broken && cat /root/kept > /etc/mongod.conf",
-    );
-    let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
-    assert!(client.ids("db3").contains(&1));
 }
 
 /// Applies, and kills the program (SIGKILL) when a node of this name is done; it may have been done before, by the agent

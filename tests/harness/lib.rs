@@ -15,10 +15,12 @@
 mod applying;
 mod host;
 mod mongo;
+mod ran;
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use lab::{HostSpec, Lab, LabOptions};
@@ -187,6 +189,14 @@ impl Bed {
         std::fs::write(path, text).expect("the file is written");
     }
 
+    /// Writes another value into a secret's file.
+    pub fn write_secret(&self, name: &str, value: &str) {
+        let name = format!("secrets/{name}");
+        self.write(&name, &format!("{value}\n"));
+        let owner = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(self.folder.join(name), owner).expect("the file is ours");
+    }
+
     /// The inventory's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -312,56 +322,6 @@ fn spare() -> HostSpec {
     }
 }
 
-/// What a run of the program came to.
-pub struct Ran {
-    words: String,
-    /// Its exit code.
-    pub code: i32,
-    /// What it wrote to standard output.
-    pub stdout: String,
-    /// What it wrote to standard error.
-    pub stderr: String,
-}
-
-impl Ran {
-    fn new(words: &[&str], output: Output) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
-        Self {
-            words: words.join(" "),
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-
-    /// Expects an exit code.
-    #[must_use = "what it said may be looked at, or dropped on purpose"]
-    pub fn expect(self, code: i32) -> Self {
-        assert_eq!(
-            self.code, code,
-            "clusterctl {}\n{}\n{}",
-            self.words, self.stdout, self.stderr
-        );
-        self
-    }
-
-    /// Expects that it said all of this, on either stream. Lines are joined, so that where a line is broken does not
-    /// matter.
-    pub fn says(&self, parts: &[&str]) {
-        let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let said = format!("{} {}", flat(&self.stdout), flat(&self.stderr));
-        for part in parts {
-            let why = format!("clusterctl {} does not say {part:?}", self.words);
-            assert!(
-                said.contains(&flat(part)),
-                "{why}:\n{}\n{}",
-                self.stdout,
-                self.stderr
-            );
-        }
-    }
-}
-
 /// The program under test.
 pub fn program() -> PathBuf {
     let path = std::env::var_os("CLUSTERCTL_BIN").map(PathBuf::from);
@@ -381,3 +341,4 @@ pub use applying::{Applying, kill_points, tells};
 pub use host::Snapshot;
 pub use lab::Suite;
 pub use mongo::MongoClient;
+pub use ran::Ran;
