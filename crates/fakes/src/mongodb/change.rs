@@ -33,10 +33,10 @@ impl Set {
                 self.wrote(at)
             }
             "createUser" | "updateUser" => {
-                let name = argument.as_str().unwrap_or_default();
+                let id = format!("{}.{}", command.db, argument.as_str().unwrap_or_default());
                 let password = field("pwd").and_then(Bson::as_str);
                 let roles = field("roles").map(Bson::items);
-                self.set_user(at, command.name() == "createUser", name, password, roles)?;
+                self.set_user(at, command.name() == "createUser", id, password, roles)?;
                 self.wrote(at)
             }
             #[expect(
@@ -61,17 +61,17 @@ impl Set {
         &mut self,
         at: usize,
         is_new: bool,
-        name: &str,
+        id: String,
         password: Option<&str>,
         roles: Option<&[Bson]>,
     ) -> Done {
         let users = &mut self.nodes[at].disk.data.users;
-        match (is_new, users.contains_key(name)) {
+        match (is_new, users.contains_key(&id)) {
             (true, true) => return Err(bad(51003, "Location51003", "User already exists")),
             (false, false) => return Err(bad(11, "UserNotFound", "Could not find user")),
             _ => {}
         }
-        let user = users.entry(name.to_owned()).or_default();
+        let user = users.entry(id).or_default();
         if let Some(password) = password {
             password.clone_into(&mut user.0);
         }

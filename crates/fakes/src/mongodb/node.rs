@@ -62,7 +62,7 @@ pub struct Disk {
 pub struct Data {
     /// How far the oplog goes: the term of its last entry, and its number. Who has the same has the same data.
     pub at: (i64, u64),
-    /// Password and roles by name.
+    /// Password and roles by database and name, as in `admin.altcraft`.
     pub users: BTreeMap<String, (String, Vec<(String, String)>)>,
     /// Users that were made for SCRAM-SHA-1 alone.
     pub sha_1_users: BTreeSet<&'static str>,
@@ -300,7 +300,11 @@ impl Node {
 
     /// Whether it accepts a user's password.
     pub fn accepts(&self, user: &MongoUser) -> bool {
-        let known = self.disk.data.users.get(&user.name);
+        let known = self
+            .disk
+            .data
+            .users
+            .get(&format!("{}.{}", user.auth_db, user.name));
         known.is_some_and(|(password, _)| *password == format!("⟪secret:{}⟫", user.password))
     }
 }

@@ -81,7 +81,7 @@ impl Set {
                 let message = "node is not in primary or recovering state";
                 Err(bad(13436, "NotPrimaryOrSecondary", message))
             }
-            "usersInfo" => Ok(users(node)),
+            "usersInfo" => Ok(users(node, command)),
             "listDatabases" => {
                 let names = ["admin", "config", "local"].into_iter();
                 let names: BTreeSet<_> = names.chain(data.databases.iter().copied()).collect();
@@ -263,16 +263,22 @@ fn config_of<'n>(node: &'n Node, process: &Process) -> Result<&'n SetConfig, Mon
     config.ok_or_else(|| bad(94, "NotYetInitialized", "no replset config has been received"))
 }
 
-fn users(node: &Node) -> Bson {
-    let users = node.disk.data.users.iter().map(|(name, (_, roles))| {
+/// Those of the command's database, or of all.
+fn users(node: &Node, command: &MongoCommand) -> Bson {
+    let is_for_all = command.fields[0].1.get("forAllDBs").is_some_and(Bson::is_true);
+    let users = node.disk.data.users.iter().filter_map(|(id, (_, roles))| {
+        let (db, name) = id.split_once('.')?;
+        if !is_for_all && db != command.db {
+            return None;
+        }
         let roles = roles
             .iter()
             .map(|(role, db)| Bson::doc([("role", role.as_str().into()), ("db", db.as_str().into())]));
-        Bson::doc([
-            ("user", name.as_str().into()),
-            ("db", "admin".into()),
+        Some(Bson::doc([
+            ("user", name.into()),
+            ("db", db.into()),
             ("roles", Bson::Array(roles.collect())),
-        ])
+        ]))
     });
     Bson::doc([("users", Bson::Array(users.collect()))])
 }

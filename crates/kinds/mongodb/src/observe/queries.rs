@@ -1,7 +1,8 @@
 //! The questions to a host.
 
 use protocol::facts::{
-    CommandQuery, FileQuery, MongoCommand, MongoQuery, MongoUser, Query, ResolveQuery, THIS_HOST, UnitQuery,
+    Bson, CommandQuery, FileQuery, MongoCommand, MongoQuery, MongoUser, Query, ResolveQuery, THIS_HOST,
+    UnitQuery,
 };
 use protocol::{FactQuery, Text};
 use types::HostName;
@@ -78,7 +79,7 @@ impl Question {
                 .with("commitmentStatus", true)
                 .only(&["config.version", "config.term", "commitmentStatus"]),
             Self::Options => MongoCommand::new("getCmdLineOpts", 1).only(&["parsed"]),
-            Self::Users => MongoCommand::new("usersInfo", 1).only(&[
+            Self::Users => MongoCommand::new("usersInfo", Bson::doc([("forAllDBs", true.into())])).only(&[
                 "users.user",
                 "users.db",
                 "users.roles.role",
@@ -211,14 +212,10 @@ pub(crate) fn data_directory(settings: &Settings) -> [FactQuery; 3] {
 /// All that is asked of a member; of another host, whether it is or was one.
 pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     if !settings.hosts.contains(host) {
-        let mut queries = vec![
+        return vec![
             UnitQuery::new(&settings.unit).wrap(),
             server(settings, settings.port).wrap(),
         ];
-        // As long as it is the primary, it alone can tell of these users.
-        let users = settings.users.iter().filter(|user| user.login.auth_db != "admin");
-        queries.extend(users.map(|user| login(settings, &user.login).wrap()));
-        return queries;
     }
     let mut queries = live(settings);
     queries.extend(settings.hosts.iter().map(|host| resolved(host).wrap()));

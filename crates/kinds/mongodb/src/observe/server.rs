@@ -36,8 +36,8 @@ pub(crate) struct Server {
     pub(crate) rejects_admin: bool,
     /// Whether it has no user at all and requires a login: then its own host may do a few things without one.
     pub(crate) has_localhost_exception: bool,
-    /// The users of the database `admin`, with their roles.
-    pub(crate) users: Option<BTreeMap<String, BTreeSet<UserRole>>>,
+    /// All users, with their roles.
+    pub(crate) users: Option<Users>,
     /// All databases.
     pub(crate) databases: Option<Vec<String>>,
     /// The number of collections that are not the server's own.
@@ -47,6 +47,9 @@ pub(crate) struct Server {
     /// Whether somebody set the default write concern.
     pub(crate) has_write_concern: Option<bool>,
 }
+
+/// Roles by a user's database and name.
+pub(crate) type Users = BTreeMap<(String, String), BTreeSet<UserRole>>;
 
 /// The set that a server belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,7 +247,7 @@ impl<'a> Replies<'a> {
         Some((is_enabled || option("keyFile").is_some()) && !is_lenient)
     }
 
-    fn users(&self) -> Option<BTreeMap<String, BTreeSet<UserRole>>> {
+    fn users(&self) -> Option<Users> {
         let users = self.field(Question::Users, "users")?.items().iter();
         let users = users.filter_map(|user| {
             let roles = user.get("roles").map(Bson::items).unwrap_or_default().iter();
@@ -254,7 +257,8 @@ impl<'a> Replies<'a> {
                     db: role.get("db")?.as_str()?.to_owned(),
                 })
             });
-            Some((user.get("user")?.as_str()?.to_owned(), roles.collect()))
+            let text = |field: &str| Some(user.get(field)?.as_str()?.to_owned());
+            Some(((text("db")?, text("user")?), roles.collect()))
         });
         Some(users.collect())
     }

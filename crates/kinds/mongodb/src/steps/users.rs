@@ -61,9 +61,9 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         return all;
     }
     for user in &settings.users {
-        // The list is of `admin` alone, and a server that waits to be initiated shows none; a user that can log in exists.
-        let listed = listed.filter(|_| user.login.auth_db == "admin");
-        match listed.map(|listed| listed.get(&user.login.name)) {
+        let id = (user.login.auth_db.clone(), user.login.name.clone());
+        // A server that waits to be initiated shows no list; a user that can log in exists.
+        match listed.map(|listed| listed.get(&id)) {
             Some(Some(roles)) => all.tasks.extend(users.change(user, roles, &mut all.notes)),
             None if is_known && users.accepts(user) => {}
             // It exists.
@@ -164,6 +164,7 @@ impl Users<'_> {
     fn change(&self, user: &User, roles: &BTreeSet<UserRole>, notes: &mut Vec<Note>) -> Option<Task> {
         let name = &user.login.name;
         let mut command = MongoCommand::new("updateUser", name.as_str());
+        command.db.clone_from(&user.login.auth_db);
         let (mut what, mut why) = (Vec::new(), Vec::new());
         if self.has_sha_1_alone(user) {
             notes.push(self.untested(user));

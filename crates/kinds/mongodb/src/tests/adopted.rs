@@ -60,7 +60,7 @@ fn a_set_with_access_control_is_adopted_with_its_key_and_users() {
             .disk
             .data
             .users
-            .get_mut("altcraft")
+            .get_mut("admin.altcraft")
             .unwrap()
             .1 = roles;
     }

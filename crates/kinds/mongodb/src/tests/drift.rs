@@ -156,13 +156,37 @@ fn users_that_are_missing_or_cannot_log_in_or_have_other_roles() {
     let mut cluster = built(&*own);
     for name in super::THREE {
         let users = &mut cluster.node_mut(name).disk.data.users;
-        users.get_mut("altcraft").unwrap().0 = "another".to_owned();
+        users.get_mut("admin.altcraft").unwrap().0 = "another".to_owned();
         let roles = vec![("root".to_owned(), "admin".to_owned())];
-        users.insert("report".to_owned(), ("⟪secret:file:report⟫".to_owned(), roles));
+        users.insert(
+            "admin.report".to_owned(),
+            ("⟪secret:file:report⟫".to_owned(), roles),
+        );
     }
     let more = "users.report = { password = { file = \"report\" }, roles = [\"read@control\"] }\n\
                 users.stats = { password = { file = \"stats\" }, roles = [\"read@control\", \"read@filedb\"] }\n";
     let service = service(&format!("{AUTH}{more}"));
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster, &[]);
+}
+
+/// It was "created" once more, which the server refuses: "User \"app@app\" already exists" (code 51003).
+#[test]
+fn a_user_outside_admin_is_changed_and_not_created_again() {
+    let more =
+        "users.app = { password = { file = \"app\" }, auth_db = \"control\", roles = [\"read@control\"] }\n";
+    let service = service(&format!("{AUTH}{more}"));
+    let mut cluster = built(&*service);
+    for name in super::THREE {
+        let user = cluster
+            .node_mut(name)
+            .disk
+            .data
+            .users
+            .get_mut("control.app")
+            .unwrap();
+        *user = ("another".to_owned(), Vec::new());
+    }
     assert_snapshot!(shown(&*service, &cluster));
     converge_from_everywhere(&*service, &cluster, &[]);
 }

@@ -83,7 +83,8 @@ fn a_single_server_with_access_control_becomes_a_set() {
     cluster.write_file("db1", CONF, &text, 0o644, "root");
     let root = vec![("root".to_owned(), "admin".to_owned())];
     let users = [("admin", root.clone()), ("altcraft", root)];
-    let users = users.map(|(name, roles)| (name.to_owned(), (format!("⟪secret:file:{name}⟫"), roles)));
+    let users =
+        users.map(|(name, roles)| (format!("admin.{name}"), (format!("⟪secret:file:{name}⟫"), roles)));
     cluster.node_mut("db1").disk.data.users = users.into();
     cluster.node_mut("db1").disk.data.databases = vec!["control"];
     cluster.restart("db1");
