@@ -6,8 +6,9 @@
 //!
 //! What must hold is checked at each operation: a quorum is never lost by our doing, no more members are down by it
 //! than the budget allows, nobody acts without the host's lock, and the worlds see none of the [wrongs] that they know
-//! of. At each plan: a question that failed makes it end, reset, join or empty no member that the truth would not have. Once all troubles are over an apply must come to an empty plan, with every value that was acknowledged to a
-//! client still there.
+//! of. At each plan: a question that failed makes it end, reset, join or empty no member that the truth would not have.
+//! Once all troubles are over an apply must come to an empty plan, with every value that was acknowledged to a client still
+//! there.
 //!
 //! [`play`] plays one seed; [`Scenario`] is what a seed stands for.
 //!

@@ -20,8 +20,8 @@ pub struct Draw {
     pub kind: Option<String>,
     /// Whether members are added, removed and replaced.
     pub scale: bool,
-    /// Whether questions fail.
-    pub doubts: bool,
+    /// Whether every question is answered truly.
+    pub no_doubts: bool,
 }
 
 /// One story, from bare hosts to the last empty plan.
@@ -178,7 +178,7 @@ impl Scenario {
         if chance.one_in(3) {
             scenario.pace = real_pace(&mut chance);
         }
-        if draw.doubts && chance.one_in(3) {
+        if !draw.no_doubts && chance.one_in(3) {
             scenario.add_doubts(&mut chance);
         }
         Some(scenario)

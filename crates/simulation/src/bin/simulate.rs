@@ -42,9 +42,9 @@ struct Args {
     #[arg(long)]
     scale: bool,
 
-    /// Let questions fail in a third of the seeds: refused, unanswered, denied
+    /// Let no question fail; else some do in a third of the seeds: refused, unanswered, denied
     #[arg(long)]
-    doubts: bool,
+    no_doubts: bool,
 
     /// End after so many seeds that fail
     #[arg(long, default_value_t = 10)]
@@ -77,7 +77,7 @@ impl Args {
         Draw {
             kind: self.kind.clone(),
             scale: self.scale,
-            doubts: self.doubts,
+            no_doubts: self.no_doubts,
         }
     }
 
@@ -92,7 +92,7 @@ impl Args {
     fn replay(&self, seed: u64) -> String {
         let kind = self.kind.as_ref().map(|kind| format!(" --kind {kind}"));
         let scale = if self.scale { " --scale" } else { "" };
-        let doubts = if self.doubts { " --doubts" } else { "" };
+        let doubts = if self.no_doubts { " --no-doubts" } else { "" };
         let reckless = if self.reckless { " --reckless" } else { "" };
         format!(
             "cargo xtask simulate --seed {seed}{}{scale}{doubts}{reckless}",
