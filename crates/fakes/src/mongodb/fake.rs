@@ -181,6 +181,15 @@ impl FakeCluster for Set {
                     stderr: String::new(),
                 })
             }
+            FactQuery::Command(CommandQuery { argv, .. })
+                if *argv == ["systemctl", "show", "--property=ExecStart", UNIT] =>
+            {
+                Fact::Command(CommandFact {
+                    status: 0,
+                    stdout: self.nodes[at].command_line(),
+                    stderr: String::new(),
+                })
+            }
             _ => return None,
         };
         Some(Ok(fact))

@@ -26,6 +26,8 @@ pub struct Node {
     /// The address or full name by which its set knows it, where that is not its name.
     pub alias: Option<String>,
     pub machine: Machine,
+    /// The options on its unit's command line beside `--config`, with the keys of mongod.conf that they override.
+    pub options: Vec<(&'static str, &'static str, Value)>,
     /// Whether the host is up.
     pub is_up: bool,
     /// Whether the other hosts are out of its reach.
@@ -104,8 +106,14 @@ pub struct Process {
 
 impl Process {
     /// Starts as mongod does, or says why it would not.
-    fn start(machine: &Machine, version: &str, answers_us: i64) -> Result<Self, String> {
-        let text = machine.text(CONF).to_owned();
+    fn start(node: &Node, version: &str, answers_us: i64) -> Result<Self, String> {
+        let machine = &node.machine;
+        let file = Conf::parse(machine.text(CONF)).map_err(|bad| bad.why)?;
+        let overridden = node.options.iter();
+        let overridden = overridden.map(|(_, path, value)| ((*path).to_owned(), Some(value.clone())));
+        let text = file
+            .edit(&overridden.collect::<Vec<_>>())
+            .map_err(|bad| bad.why)?;
         let conf = Conf::parse(&text).map_err(|bad| bad.why)?;
         if let Some(why) = conf.refused() {
             return Err(why);
@@ -204,6 +212,7 @@ impl Node {
             name: name.to_owned(),
             alias: None,
             machine,
+            options: Vec::new(),
             is_up: true,
             is_cut: false,
             process: None,
@@ -220,13 +229,31 @@ impl Node {
     /// still reports success.
     pub fn start(&mut self, version: &str, now_us: i64, start_us: i64) {
         self.machine.unit(UNIT).start(now_us);
-        self.process = Process::start(&self.machine, version, now_us + start_us).ok();
+        self.process = Process::start(self, version, now_us + start_us).ok();
         if self.process.is_none() {
             self.machine.unit(UNIT).die();
         } else if !self.machine.files.contains_key(LOCK) {
             self.machine.write(LOCK, "", 0o600, "mongodb", now_us);
             self.machine.write(MADE, "WiredTiger\n", 0o600, "mongodb", now_us);
         }
+    }
+
+    /// What `systemctl show --property=ExecStart` says of its unit.
+    pub fn command_line(&self) -> String {
+        if !self.machine.units.contains_key(UNIT) {
+            return String::new();
+        }
+        let options = self.options.iter();
+        let options = options.map(|(name, _, value)| match value {
+            Value::Bool(_) => format!(" {name}"),
+            Value::String(text) => format!(" {name} {text}"),
+            other => format!(" {name}={other}"),
+        });
+        let options: String = options.collect();
+        format!(
+            "ExecStart={{ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config {CONF}{options} ; ignore_errors=no ; \
+             start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }}\n"
+        )
     }
 
     /// The server is stopped.

@@ -4,11 +4,25 @@ use formats::mongod_conf::{BadConf, Conf};
 use kit::Probe;
 use plan::{Facts, Unknown};
 use protocol::facts::{FileFact, MongoError, MongoFact, SilenceKind, UnitFact, UnitQuery};
+use serde_json::Value;
 use types::HostName;
 
 use super::queries;
 use super::server::{Membership, Server, release};
 use crate::settings::Settings;
+
+const DATA_DIR: &str = "storage.dbPath";
+
+/// Options of mongod's command line, and the keys of its file that they override
+/// (<https://www.mongodb.com/docs/manual/reference/configuration-file-settings-command-line-options-mapping/>).
+const OPTIONS: [(&str, &str); 6] = [
+    ("--port", "net.port"),
+    ("--bind_ip", "net.bindIp"),
+    ("--bind_ip_all", "net.bindIpAll"),
+    ("--dbpath", DATA_DIR),
+    ("--replSet", "replication.replSetName"),
+    ("--keyFile", "security.keyFile"),
+];
 
 /// One host, a listed member or one that may be a former member.
 pub(crate) struct Member<'a> {
@@ -18,6 +32,8 @@ pub(crate) struct Member<'a> {
     pub(crate) conf_file: Result<&'a FileFact, Unknown>,
     /// Its mongod.conf; `None` where there is none, or it could not be read.
     pub(crate) conf: Option<Result<Conf, BadConf>>,
+    /// The keys of mongod.conf that its unit's command line overrides.
+    pub(crate) overridden: Vec<(&'static str, Value)>,
     /// The file that was written when its database was made.
     pub(crate) wired_tiger: Result<&'a FileFact, Unknown>,
     /// The key file, where there is one to manage.
@@ -46,8 +62,11 @@ impl<'a> Member<'a> {
         let conf_file = facts.get(host, &queries::conf(settings));
         let text = conf_file.as_ref().ok().and_then(|file| file.text());
         let conf = text.map(|text| Conf::parse(text.as_str()));
-        let data_dir = match &conf {
-            Some(Ok(conf)) => conf.get("storage.dbPath").and_then(serde_json::Value::as_str),
+        let command_line = facts.get(host, &queries::command_line(settings));
+        let overridden = command_line.map_or_else(|_| Vec::new(), |output| overridden(&output.stdout));
+        let data_dir = match (overridden.iter().find(|(path, _)| *path == DATA_DIR), &conf) {
+            (Some((_, path)), _) => path.as_str(),
+            (None, Some(Ok(conf))) => conf.get(DATA_DIR).and_then(Value::as_str),
             _ => None,
         };
         let is_other = |path: &str| path.trim_end_matches('/') != settings.data_dir.trim_end_matches('/');
@@ -58,6 +77,7 @@ impl<'a> Member<'a> {
             stores_elsewhere: data_dir.is_some_and(is_other),
             conf_file,
             conf,
+            overridden,
             wired_tiger: facts.get(host, &queries::wired_tiger(settings)),
             keyfile: keyfile.map(|file| facts.get(host, &queries::keyfile(file))),
             server: Server::probe(settings, host, &unit, facts),
@@ -98,6 +118,27 @@ impl<'a> Member<'a> {
     pub(crate) fn never_ran(&self) -> bool {
         !self.stores_elsewhere && self.lock.as_ref().is_ok_and(|lock| lock.meta().is_none())
     }
+}
+
+/// `ExecStart={ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config /etc/mongod.conf --port 27018 ; ignore_errors=no ; ...`
+fn overridden(shown: &str) -> Vec<(&'static str, Value)> {
+    let argv = shown.split_once("argv[]=").map_or("", |(_, rest)| rest);
+    let argv = argv.split_once(" ; ").map_or(argv, |(argv, _)| argv);
+    let mut words = argv.split_whitespace();
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        let (name, given) = word
+            .split_once('=')
+            .map_or((word, None), |(name, value)| (name, Some(value)));
+        if let Some((_, path)) = OPTIONS.iter().find(|(option, _)| *option == name) {
+            let value = match name {
+                "--bind_ip_all" => Some(Value::Bool(true)),
+                _ => given.or_else(|| words.next()).map(Value::from),
+            };
+            found.extend(value.map(|value| (*path, value)));
+        }
+    }
+    found
 }
 
 /// `db version v7.0.14`

@@ -181,6 +181,15 @@ pub(crate) fn resolved(host: &HostName) -> ResolveQuery {
     }
 }
 
+/// The unit's command line, whose options override the file.
+pub(crate) fn command_line(settings: &Settings) -> CommandQuery {
+    let argv = ["systemctl", "show", "--property=ExecStart", &settings.unit];
+    CommandQuery {
+        argv: argv.map(str::to_owned).to_vec(),
+        limit_ms: 10_000,
+    }
+}
+
 /// The version of the installed program.
 pub(crate) fn installed() -> CommandQuery {
     CommandQuery {
@@ -220,6 +229,7 @@ pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let mut queries = live(settings);
     queries.extend(settings.hosts.iter().map(|host| resolved(host).wrap()));
     queries.extend(data_directory(settings));
+    queries.push(command_line(settings).wrap());
     // Only the name of the delay depends on the version before a server runs.
     let has_delay = settings.members.iter().any(|member| member.delay_s.is_some());
     queries.extend(has_delay.then(|| installed().wrap()));

@@ -6,7 +6,7 @@ use plan::Refusal;
 use protocol::facts::Bson;
 
 use super::doubt::doubt;
-use super::mongod_conf::changes;
+use super::mongod_conf::{changes, overridden};
 use super::stored_data::{DISCARD, StoredData, stored_data};
 use crate::observe::{Member, Membership, View};
 use crate::settings::Settings;
@@ -23,6 +23,16 @@ pub(crate) fn member_blocker(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) 
         );
     }
     let nothing = format!("nothing is changed on {host}");
+    if let Some((path, value)) = overridden(settings, member) {
+        return refusal(
+            nothing,
+            format!(
+                "the command line of {} overrides {path} with {value}",
+                settings.unit
+            ),
+            "leave that option out of the unit's ExecStart (systemctl edit), or let the inventory say the same",
+        );
+    }
     let Some(server) = member.server.up() else {
         return doubt(settings, member);
     };

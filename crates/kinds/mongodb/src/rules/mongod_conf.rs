@@ -43,6 +43,20 @@ pub(crate) fn differences(settings: &Settings, member: &Member<'_>, parsed: &Bso
     differences
 }
 
+/// A key that the unit's command line overrides with something else than what it should be.
+pub(crate) fn overridden<'m>(
+    settings: &Settings,
+    member: &'m Member<'_>,
+) -> Option<&'m (&'static str, Value)> {
+    let find = |path: &str| member.overridden.iter().find(|(key, _)| *key == path);
+    let desired = desired(settings, member);
+    let mut wrong = desired.iter().filter_map(|(path, value)| {
+        let is_meant = has_value(member, path, value.as_ref(), |path| Some(&find(path)?.1));
+        find(path).filter(|_| !is_meant)
+    });
+    wrong.next()
+}
+
 /// The keys as they should be. Where the inventory does not say where to listen, what an operator chose stays, as long as the
 /// other members reach it there.
 fn desired(settings: &Settings, member: &Member<'_>) -> Vec<(String, Option<Value>)> {

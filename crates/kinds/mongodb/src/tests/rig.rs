@@ -63,13 +63,13 @@ pub(super) trait Rig: Sized {
     fn judge(&self, service: &dyn Service, gate: &Gate) -> Verdict;
 }
 
-/// As the inventories here have it: db1 is 10.0.0.1.
+/// As the inventories here have it: db1 is 10.0.0.1, and `fd00::1`.
 fn resolved(query: &FactQuery) -> Option<Result<Fact, FactError>> {
     let FactQuery::Resolve(query) = query else {
         return None;
     };
     let number = query.name.strip_prefix("db").expect("one of our hosts");
-    let addresses = vec![format!("10.0.0.{number}")];
+    let addresses = vec![format!("10.0.0.{number}"), format!("fd00::{number}")];
     Some(Ok(Fact::Resolve(ResolveFact { addresses })))
 }
 

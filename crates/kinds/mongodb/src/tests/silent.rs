@@ -2,6 +2,7 @@
 
 use kit::Service;
 use plan::{Refusal, Verdict};
+use serde_json::Value;
 
 use super::{AUTH, CONF, Cluster, THREE, assert_settled, built, by_hand, converge, plan, service, shown};
 use crate::tests::rig::Rig as _;
@@ -85,6 +86,45 @@ fn members_on_private_addresses_only_keep_them() {
     let mut cluster = bound("", address);
     converge(&*service("bind = [\"127.0.0.1\", \"host\"]\n"), &mut cluster);
     assert!(cluster.node("db2").machine.text(CONF).contains("127.0.0.1,db2"));
+}
+
+/// Whatever the file says, mongod runs with the options of its command line
+/// (<https://www.mongodb.com/docs/manual/reference/configuration-options/>).
+#[test]
+fn members_whose_command_line_overrides_the_file_are_left_alone() {
+    let wrong = [
+        ("--port", "net.port", Value::from(27_020)),
+        ("--bind_ip", "net.bindIp", "127.0.0.1".into()),
+        ("--bind_ip_all", "net.bindIpAll", true.into()),
+        ("--replSet", "replication.replSetName", "rs9".into()),
+    ];
+    for option in wrong {
+        for is_running in [true, false] {
+            let mut cluster = built(&*service(AUTH));
+            for name in THREE {
+                cluster.node_mut(name).options.push(option.clone());
+                if is_running && option.1 != "net.bindIpAll" {
+                    cluster.restart(name);
+                } else {
+                    cluster.stop(name);
+                }
+            }
+            let refusals = refused(&*service(&format!("{AUTH}{ROLLED}")), &cluster);
+            let tells = |refusal: &&Refusal| !refusal.passing && refusal.why.contains(option.1);
+            assert_eq!(refusals.iter().filter(tells).count(), 3, "{refusals:?}");
+        }
+    }
+    // As the inventory says.
+    let mut cluster = built(&*service(AUTH));
+    for name in THREE {
+        let options = [
+            ("--port", "net.port", Value::from(27_017)),
+            ("--replSet", "replication.replSetName", "rs0".into()),
+        ];
+        cluster.node_mut(name).options.extend(options);
+        cluster.restart(name);
+    }
+    assert_settled(&*service(AUTH), &cluster);
 }
 
 #[test]
