@@ -13,6 +13,7 @@ use types::{Secret, SecretId};
 use crate::bounds::Memory;
 use crate::mutex::locked;
 use crate::record_file::RecordFile;
+use crate::stamps::Stamps;
 
 /// Where the agent keeps what outlives it.
 #[derive(Debug, Clone)]
@@ -86,6 +87,8 @@ pub(crate) struct Host {
     ended: Condvar,
     /// What this run has done here, once the run lock is held.
     record: Mutex<Option<Arc<RecordFile>>>,
+    /// Held while a stamp is added: actions run at the same time.
+    stamping: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -113,6 +116,7 @@ impl Host {
             running: Mutex::default(),
             ended: Condvar::new(),
             record: Mutex::default(),
+            stamping: Mutex::default(),
         }
     }
 
@@ -124,6 +128,12 @@ impl Host {
     /// The run lock is held from now on.
     pub(crate) fn keep_record(&self, record: Arc<RecordFile>) {
         *locked(&self.record) = Some(record);
+    }
+
+    /// Adds to what processes were started with.
+    pub(crate) fn stamp(&self, add: impl FnOnce(Stamps, &Options)) {
+        let _alone = locked(&self.stamping);
+        add(Stamps::read(&self.options), &self.options);
     }
 
     /// The secrets that are known now.

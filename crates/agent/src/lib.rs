@@ -30,6 +30,7 @@ mod resolver;
 mod resp;
 mod serve;
 mod ssdb;
+mod stamps;
 pub mod start;
 mod stream;
 mod tree;

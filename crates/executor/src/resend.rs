@@ -89,7 +89,9 @@ impl<'c> Delivery<'c> {
 /// The unit that an operation restarts.
 fn restarted(operation: &Operation) -> Option<UnitQuery> {
     match operation {
-        Operation::Unit { name, verbs } if verbs.contains(&UnitVerb::Restart) => Some(UnitQuery::new(name)),
+        Operation::Unit { name, verbs, .. } if verbs.contains(&UnitVerb::Restart) => {
+            Some(UnitQuery::new(name))
+        }
         _ => None,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery, PackageFact, UnitFact};
-use protocol::{ActionError, Directive, DirectoryState, FileState, Operation, Text};
+use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery, PackageFact, StartedWith, UnitFact};
+use protocol::{ActionError, Directive, DirectoryState, FileState, Operation, Text, UnitVerb};
 use sha2::{Digest, Sha256};
 
 /// A host.
@@ -28,8 +28,12 @@ pub struct File {
     pub owner: String,
     /// Group's name.
     pub group: String,
-    /// When it was last changed, microseconds since 1970.
+    /// Its time (mtime), microseconds since 1970.
     pub modified_us: i64,
+    /// When it was last changed (ctime), microseconds since 1970. A change of owner or mode by the agent does not count.
+    pub changed_us: i64,
+    /// How far the later of the two lies ahead of the host's clock.
+    pub ahead_us: i64,
     /// What it is.
     pub kind: FileKind,
 }
@@ -47,19 +51,18 @@ pub struct Unit {
     pub has_failed: bool,
     /// Whether its process was told to end, and has not ended yet.
     pub is_stopping: bool,
+    /// The hashes of the files that the agent is about to start it with, and those that its process was started with.
+    told: Hashes,
+    started_with: Hashes,
 }
+
+/// The hash of each file; `None` where none stands there.
+type Hashes = BTreeMap<String, Option<String>>;
 
 impl Machine {
     /// Writes a file as somebody on the host would.
     pub fn write(&mut self, path: &str, text: &str, mode: u32, owner: &str, now_us: i64) {
-        let file = File {
-            text: text.to_owned(),
-            mode,
-            owner: owner.to_owned(),
-            group: owner.to_owned(),
-            modified_us: now_us,
-            kind: FileKind::File,
-        };
+        let file = File::new(FileKind::File, text, mode, (owner, owner), now_us);
         self.files.insert(path.to_owned(), file);
     }
 
@@ -116,6 +119,41 @@ impl Machine {
                 format!("{:08x}{:024}", unit.starts, 0)
             },
             stale: false,
+            started_with: unit
+                .started_with
+                .into_iter()
+                .map(|(path, then)| {
+                    let is_same = self.sha256(&path) == then;
+                    StartedWith { path, is_same }
+                })
+                .collect(),
+        }
+    }
+
+    fn sha256(&self, path: &str) -> Option<String> {
+        self.files.get(path).map(File::sha256)
+    }
+
+    /// Notes what the agent starts a unit with, if that is what the operation does: its process is started next.
+    pub fn note(&mut self, operation: &Operation) {
+        let (name, verbs, reads) = match operation {
+            Operation::Unit { name, verbs, reads } => (name, verbs.clone(), reads),
+            Operation::UnitFiles {
+                name,
+                first,
+                verbs,
+                reads,
+                ..
+            } => (name, [first.as_slice(), verbs].concat(), reads),
+            _ => return,
+        };
+        let is_down = !self.runs(name) || verbs.contains(&UnitVerb::Stop);
+        if verbs.contains(&UnitVerb::Restart) || verbs.contains(&UnitVerb::Start) && is_down {
+            let hashes = reads.iter().map(|path| (path.clone(), self.sha256(path)));
+            let hashes = hashes.collect();
+            if let Some(unit) = self.units.get_mut(name) {
+                unit.told = hashes;
+            }
         }
     }
 
@@ -145,14 +183,7 @@ impl Machine {
                 group,
                 was,
             } => {
-                let file = File {
-                    text: text.as_str().to_owned(),
-                    mode: *mode,
-                    owner: owner.clone(),
-                    group: group.clone(),
-                    modified_us: now_us,
-                    kind: FileKind::File,
-                };
+                let file = File::new(FileKind::File, text.as_str(), *mode, (owner, group), now_us);
                 (path, file, was)
             }
             Operation::MakeDirectory {
@@ -171,14 +202,7 @@ impl Machine {
                 if !is_as_seen {
                     return Some(Err(changed(path)));
                 }
-                let file = File {
-                    text: String::new(),
-                    mode: *mode,
-                    owner: owner.clone(),
-                    group: group.clone(),
-                    modified_us: now_us,
-                    kind: FileKind::Directory,
-                };
+                let file = File::new(FileKind::Directory, "", *mode, (owner, group), now_us);
                 (path, file, &FileState::Any)
             }
             Operation::SetAccess {
@@ -206,6 +230,8 @@ impl Machine {
                 let file = File {
                     text: edited(&found.text, directives),
                     modified_us: now_us,
+                    changed_us: now_us,
+                    ahead_us: 0,
                     ..found
                 };
                 (path, file, &FileState::Any)
@@ -251,6 +277,19 @@ fn edited(text: &str, directives: &[Directive]) -> String {
 }
 
 impl File {
+    fn new(kind: FileKind, text: &str, mode: u32, (owner, group): (&str, &str), now_us: i64) -> Self {
+        Self {
+            text: text.to_owned(),
+            mode,
+            owner: owner.to_owned(),
+            group: group.to_owned(),
+            modified_us: now_us,
+            changed_us: now_us,
+            ahead_us: 0,
+            kind,
+        }
+    }
+
     /// The hash of its text, as the agent tells it.
     pub fn sha256(&self) -> String {
         base16ct::lower::encode_string(&Sha256::digest(self.text.as_bytes()))
@@ -266,6 +305,8 @@ impl File {
             owner: self.owner.clone(),
             group: self.group.clone(),
             modified_us: self.modified_us,
+            changed_us: self.changed_us,
+            ahead_us: self.ahead_us,
             text: (with_text && is_file).then(|| Text::new(self.text.clone())),
             // Of a link the text is what it says.
             target: if self.kind == FileKind::Link {
@@ -282,6 +323,7 @@ impl Unit {
     /// Its process starts, anew where it runs.
     pub fn start(&mut self, now_us: i64) {
         self.started_us = Some(now_us);
+        self.started_with = std::mem::take(&mut self.told);
         self.starts += 1;
         self.has_failed = false;
         self.is_stopping = false;

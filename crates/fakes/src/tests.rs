@@ -1,7 +1,7 @@
 //! Hosts in memory check and tell what the agent checks and tells.
 
 use protocol::facts::FileQuery;
-use protocol::{ActionError, FileState, Operation};
+use protocol::{ActionError, FileState, Operation, UnitVerb};
 
 use super::Machine;
 
@@ -39,4 +39,28 @@ fn a_unit_that_is_started_again_is_another_invocation() {
     assert!(first.is_active() && second.started_us == 7 && first.invocation != second.invocation);
     machine.unit("a.service").die();
     assert_eq!(machine.unit_fact("a.service").active, "failed");
+}
+
+#[test]
+fn what_an_agent_started_a_unit_with_is_told_until_somebody_else_starts_it() {
+    let mut machine = Machine::default();
+    machine.write("/a", "1", 0o644, "root", 1);
+    machine.unit("a.service");
+    let start = Operation::Unit {
+        name: "a.service".to_owned(),
+        verbs: vec![UnitVerb::Start],
+        reads: vec!["/a".to_owned(), "/none".to_owned()],
+    };
+    let told = |machine: &Machine| -> Vec<bool> {
+        let fact = machine.unit_fact("a.service");
+        fact.started_with.iter().map(|file| file.is_same).collect()
+    };
+    machine.note(&start);
+    machine.unit("a.service").start(2);
+    // One that runs is not started.
+    machine.write("/a", "2", 0o644, "root", 3);
+    machine.note(&start);
+    assert_eq!(told(&machine), [false, true]);
+    machine.unit("a.service").start(4);
+    assert!(told(&machine).is_empty());
 }

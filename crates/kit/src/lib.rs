@@ -10,6 +10,7 @@
 
 pub mod checks;
 mod file;
+mod freshness;
 mod kind;
 mod limits;
 mod members;
@@ -25,6 +26,7 @@ mod table;
 mod unit;
 
 pub use file::{DesiredFile, hash};
+pub use freshness::{Freshness, Newer};
 pub use kind::{Kind, Kinds, ReadCx};
 pub use limits::{PACKAGES, QUICK, UNIT};
 pub use members::{Member, Members};
@@ -37,4 +39,4 @@ pub use status::process_status;
 pub use step::{Cx, Step, StepPlan, Task, action, each_host};
 pub use steps::{PlanStep, Steps};
 pub use table::{Identity, KindTable, Special};
-pub use unit::{Need, Process, Reason, Undecided, is_newer, is_reached_by_none, verbs_to_run};
+pub use unit::{Need, Process, Reason, Undecided, is_reached_by_none, verbs_to_run};

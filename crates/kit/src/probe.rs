@@ -80,6 +80,7 @@ mod tests {
             started_us: 1,
             invocation: String::new(),
             stale: false,
+            started_with: Vec::new(),
         }
     }
 

@@ -145,7 +145,7 @@ impl Task {
     /// Whether it tells systemd this about a unit.
     pub fn tells(&self, unit: &str, verb: UnitVerb) -> bool {
         let operation = self.action.as_ref().map(|action| &action.operation);
-        matches!(operation, Some(Operation::Unit { name, verbs }) if name == unit && verbs.contains(&verb))
+        matches!(operation, Some(Operation::Unit { name, verbs, .. }) if name == unit && verbs.contains(&verb))
     }
 
     /// Takes the disruption budget while it runs, where `disrupts` is true.

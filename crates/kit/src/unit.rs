@@ -3,7 +3,7 @@
 use std::fmt;
 
 use plan::{Facts, Unknown};
-use protocol::facts::{FileFact, TcpFact, TcpQuery, UnitFact, UnitQuery};
+use protocol::facts::{TcpFact, TcpQuery, UnitFact, UnitQuery};
 use protocol::{Operation, UnitVerb};
 use thiserror::Error;
 use types::HostName;
@@ -54,7 +54,7 @@ pub enum Undecided {
 }
 
 /// A unit of a service on a host, and the package that brings it (empty where the distribution has none).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Process<'a> {
     /// The host.
     pub host: &'a HostName,
@@ -62,13 +62,15 @@ pub struct Process<'a> {
     pub unit: &'a str,
     /// The package that this plan may install.
     pub package: &'a str,
+    /// The files that it reads when it is started, and does not write itself: the agent notes what it was started with.
+    pub reads: Vec<String>,
 }
 
 impl Process<'_> {
     /// What it needs: the one decision of all kinds. `restart` says why a running process must be started again, and is
     /// asked only about a unit that runs.
     pub fn need<E: From<Undecided>>(
-        self,
+        &self,
         cx: &Cx<'_>,
         restart: impl FnOnce() -> Result<Option<String>, E>,
     ) -> Result<Option<Need>, E> {
@@ -88,7 +90,7 @@ impl Process<'_> {
 
     /// What it needs to run, now and after a reboot. A process that runs is not started again, unless its package is
     /// installed: for members of a cluster, which are restarted in turns by a step of their own.
-    pub fn need_to_run(self, cx: &Cx<'_>) -> Result<Option<Need>, Undecided> {
+    pub fn need_to_run(&self, cx: &Cx<'_>) -> Result<Option<Need>, Undecided> {
         if !self.package.is_empty() && cx.installs(self.host, self.package) {
             let verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
             let reason = Reason::Installed(self.package.to_owned());
@@ -113,23 +115,29 @@ impl Process<'_> {
     }
 
     /// The task that gives it that.
-    pub fn task(self, need: &Need) -> Task {
+    pub fn task(&self, need: &Need) -> Task {
         self.tell(&need.verbs, need.reason.to_string())
     }
 
     /// The task that stops it for good; `None` where it neither runs nor starts at boot.
-    pub fn retire(self, unit: &UnitFact, reason: impl Into<String>) -> Option<Task> {
+    pub fn retire(&self, unit: &UnitFact, reason: impl Into<String>) -> Option<Task> {
         let verbs = verbs_to_retire(unit);
         (!verbs.is_empty()).then(|| self.tell(&verbs, reason))
     }
 
     /// The task that tells systemd this about it.
-    pub fn tell(self, verbs: &[UnitVerb], reason: impl Into<String>) -> Task {
+    pub fn tell(&self, verbs: &[UnitVerb], reason: impl Into<String>) -> Task {
         let words: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
         let title = format!("{} {}", words.join(" and "), self.unit);
+        let starts = |verb: &UnitVerb| matches!(verb, UnitVerb::Start | UnitVerb::Restart);
         let operation = Operation::Unit {
             name: self.unit.to_owned(),
             verbs: verbs.to_vec(),
+            reads: if verbs.iter().any(starts) {
+                self.reads.clone()
+            } else {
+                Vec::new()
+            },
         };
         Task::new(self.host, title, reason, action(operation, UNIT))
     }
@@ -162,13 +170,6 @@ impl fmt::Display for Reason {
 
 /// The reason of a restart that nothing but the operator's request asks for.
 const ASKED: &str = "a restart was requested";
-
-/// Whether a file was changed after a unit's process was started: what the process read of it is older. A unit without a
-/// process has read nothing.
-pub fn is_newer(file: &FileFact, unit: &UnitFact) -> bool {
-    let modified = file.meta().map(|meta| meta.modified_us);
-    unit.started_us > 0 && modified.is_some_and(|modified| modified > unit.started_us)
-}
 
 /// What must be told to systemd so that a unit neither runs nor starts at boot; empty where it does neither. It is disabled
 /// first, so that a unit that was cut off in between is still seen to run. One that systemd starts again and again is
@@ -230,6 +231,7 @@ mod tests {
             started_us: 1,
             invocation: String::new(),
             stale: false,
+            started_with: Vec::new(),
         };
         assert_eq!(verbs_to_retire(&unit), [UnitVerb::Stop]);
     }

@@ -40,10 +40,11 @@ pub struct Precondition {
 
 impl Precondition {
     /// Whether an answer is still the one that the action relies on. Of a command its exit status counts: what it prints
-    /// may differ from one time to the next.
+    /// may differ from one time to the next. Of a unit its process counts, and not that a file of it was written meanwhile.
     pub fn holds(&self, answer: &Result<Fact, FactError>) -> bool {
         match (answer, &self.fact) {
             (Ok(Fact::Command(now)), Fact::Command(then)) => now.status == then.status,
+            (Ok(Fact::Unit(now)), Fact::Unit(then)) => now.is_same_process(then),
             (now, then) => now.as_ref() == Ok(then),
         }
     }
@@ -87,6 +88,9 @@ pub enum Operation {
         name: String,
         /// What to do, in order.
         verbs: Vec<UnitVerb>,
+        /// The files that a process reads when it is started: the agent notes what it is started with.
+        #[serde(default)]
+        reads: Vec<String>,
     },
     /// Installs packages from the distribution's repositories.
     InstallPackages {
@@ -178,6 +182,9 @@ pub enum Operation {
         files: Vec<FileChange>,
         /// What systemd is told then.
         verbs: Vec<UnitVerb>,
+        /// The files that a process reads when it is started, as in [`Self::Unit`].
+        #[serde(default)]
+        reads: Vec<String>,
     },
 }
 
@@ -246,7 +253,7 @@ impl Operation {
     /// The unit whose process it starts, or starts again.
     pub fn started_unit(&self) -> Option<&str> {
         match self {
-            Self::Unit { name, verbs } | Self::UnitFiles { name, verbs, .. } => {
+            Self::Unit { name, verbs, .. } | Self::UnitFiles { name, verbs, .. } => {
                 let starts = |verb| matches!(verb, &UnitVerb::Start | &UnitVerb::Restart);
                 verbs.iter().any(starts).then_some(name)
             }

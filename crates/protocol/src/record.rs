@@ -132,6 +132,7 @@ mod tests {
         Operation::Unit {
             name: "x".into(),
             verbs: vec![UnitVerb::Start],
+            reads: Vec::new(),
         }
     }
 

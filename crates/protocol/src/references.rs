@@ -244,13 +244,18 @@ impl Found {
                 first: _,
                 files: _,
                 verbs: _,
+                reads: _,
             }
             // Its lines are written as they are.
             | Operation::SetDirectives {
                 path: _,
                 directives: _,
             }
-            | Operation::Unit { name: _, verbs: _ }
+            | Operation::Unit {
+                name: _,
+                verbs: _,
+                reads: _,
+            }
             | Operation::InstallPackages { names: _ } => {}
             Operation::Run { commands } => {
                 for Command { argv: _, stdin } in commands {

@@ -58,6 +58,7 @@ fn unit(verbs: &[UnitVerb]) -> Action {
         operation: Operation::Unit {
             name: "rabbitmq-server".to_owned(),
             verbs: verbs.to_vec(),
+            reads: Vec::new(),
         },
         limit_ms: 60_000,
     }

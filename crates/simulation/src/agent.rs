@@ -247,11 +247,12 @@ pub(crate) fn pieces(operation: &Operation) -> Vec<Operation> {
                 commands: vec![command.clone()],
             })
             .collect(),
-        Operation::Unit { name, verbs } => verbs
+        Operation::Unit { name, verbs, reads } => verbs
             .iter()
             .map(|verb| Operation::Unit {
                 name: name.clone(),
                 verbs: vec![*verb],
+                reads: reads.clone(),
             })
             .collect(),
         Operation::UnitFiles {
@@ -259,16 +260,19 @@ pub(crate) fn pieces(operation: &Operation) -> Vec<Operation> {
             first,
             files,
             verbs,
+            reads,
         } => {
             let tell = |verb: &UnitVerb| Operation::Unit {
                 name: name.clone(),
                 verbs: vec![*verb],
+                reads: reads.clone(),
             };
             let change = |file: &FileChange| Operation::UnitFiles {
                 name: name.clone(),
                 first: Vec::new(),
                 files: vec![file.clone()],
                 verbs: Vec::new(),
+                reads: Vec::new(),
             };
             let (first, verbs) = (first.iter().map(tell), verbs.iter().map(tell));
             first.chain(files.iter().map(change)).chain(verbs).collect()

@@ -62,12 +62,13 @@ pub(crate) fn beyond(told: &StepGraph, truth: &StepGraph, which: impl Fn(&Node) 
 
 fn of(operation: &Operation) -> Vec<String> {
     match operation {
-        Operation::Unit { name, verbs } => ends(name, verbs).into_iter().collect(),
+        Operation::Unit { name, verbs, .. } => ends(name, verbs).into_iter().collect(),
         Operation::UnitFiles {
             name,
             first,
             files,
             verbs,
+            ..
         } => {
             let verbs = first.iter().chain(verbs).copied().collect::<Vec<UnitVerb>>();
             let taken = files.iter().filter_map(|file| match file {

@@ -12,7 +12,7 @@ pub(crate) fn operation(operation: &Operation) -> String {
         Operation::MakeDirectory { path, .. } => format!("makes {path}"),
         Operation::SetAccess { path, mode, .. } => format!("gives {path} the mode {mode:04o}"),
         Operation::SetDirectives { path, .. } => format!("edits {path}"),
-        Operation::Unit { name, verbs } => {
+        Operation::Unit { name, verbs, .. } => {
             let verbs: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
             format!("{} {name}", verbs.join(", "))
         }

@@ -96,7 +96,7 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             group,
             was,
         } => directory::make(path, Access::of(*mode, owner, group)?, was),
-        Operation::Unit { name, verbs } => unit::tell(act, name, verbs),
+        Operation::Unit { name, verbs, reads } => unit::tell(act, name, verbs, reads),
         Operation::InstallPackages { names } => packages::install(act, names),
         Operation::Run { commands } => run::run(act, commands),
         Operation::Resp {
@@ -130,13 +130,19 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             owner,
             group,
             was,
-        } => Ok(write::set_access(path, Access::of(*mode, owner, group)?, was)?),
+        } => Ok(write::set_access(
+            host,
+            path,
+            Access::of(*mode, owner, group)?,
+            was,
+        )?),
         Operation::SetDirectives { path, directives } => Ok(directives::set(host, path, directives)?),
         Operation::UnitFiles {
             name,
             first,
             files,
             verbs,
-        } => unit_files::change(act, name, first, files, verbs),
+            reads,
+        } => unit_files::change(act, name, first, files, (verbs, reads)),
     }
 }

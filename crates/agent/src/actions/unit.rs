@@ -3,10 +3,18 @@
 use protocol::{ActionError, Change, UnitVerb};
 
 use super::act::{Act, LINES, done, failed};
+use crate::facts::invocation;
+use crate::host::Host;
 use crate::process::argv;
+use crate::stamps::Content;
 
-/// Gives systemd the verbs in order, and stops at the first that fails.
-pub(super) fn tell(act: &Act<'_>, name: &str, verbs: &[UnitVerb]) -> Result<Change, ActionError> {
+/// Gives systemd the verbs in order, and stops at the first that fails. Notes what a process that it starts reads.
+pub(super) fn tell(
+    act: &Act<'_>,
+    name: &str,
+    verbs: &[UnitVerb],
+    reads: &[String],
+) -> Result<Change, ActionError> {
     for verb in verbs {
         let mut words = vec!["systemctl", "--no-ask-password", verb.as_str()];
         if *verb != UnitVerb::DaemonReload {
@@ -15,6 +23,8 @@ pub(super) fn tell(act: &Act<'_>, name: &str, verbs: &[UnitVerb]) -> Result<Chan
         if *verb == UnitVerb::Restart {
             act.begin_once(&words.join(" "))?;
         }
+        let starts = !reads.is_empty() && matches!(verb, UnitVerb::Start | UnitVerb::Restart);
+        let start = starts.then(|| (invocation(act.host, name), Content::of(reads)));
         let output = act.program(&argv(&words), &[], &[])?;
         if output.status != 0 {
             let mut message = format!("{} failed:\n{}", words.join(" "), act.said(&output));
@@ -23,9 +33,20 @@ pub(super) fn tell(act: &Act<'_>, name: &str, verbs: &[UnitVerb]) -> Result<Chan
             }
             return Err(failed(message.trim_end()));
         }
+        if let Some((before, contents)) = start {
+            note(act.host, name, before.as_deref(), contents);
+        }
     }
     let verbs: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
     Ok(done(format!("{name}: {}", verbs.join(", "))))
+}
+
+/// Notes what a unit was started with. One that ran already was not started.
+fn note(host: &Host, name: &str, before: Option<&str>, contents: Vec<Content>) {
+    let now = invocation(host, name).filter(|now| Some(now.as_str()) != before);
+    if let Some(invocation) = now {
+        host.stamp(|stamps, options| stamps.started(options, name, invocation, contents));
+    }
 }
 
 /// The unit's last words, which tell why it did not start.

@@ -15,11 +15,11 @@ pub(super) fn change(
     name: &str,
     first: &[UnitVerb],
     files: &[FileChange],
-    verbs: &[UnitVerb],
+    (verbs, reads): (&[UnitVerb], &[String]),
 ) -> Result<Change, ActionError> {
     let mut summaries = Vec::new();
     if !first.is_empty() {
-        summaries.push(unit::tell(act, name, first)?.summary);
+        summaries.push(unit::tell(act, name, first, reads)?.summary);
     }
     for file in files {
         // A directory that was moved aside must not be moved aside a second time.
@@ -27,7 +27,7 @@ pub(super) fn change(
         summaries.push(one(file)?);
     }
     if !verbs.is_empty() {
-        summaries.push(unit::tell(act, name, verbs)?.summary);
+        summaries.push(unit::tell(act, name, verbs, reads)?.summary);
     }
     Ok(done(summaries.join("; ")))
 }

@@ -54,25 +54,30 @@ pub(super) fn write(
         source,
     })?;
     match &old {
-        Some(old) if *old.content == *content => adjust(&place, old, access),
+        Some(old) if *old.content == *content => adjust(host, &place, old, access),
         _ => replace(host, &place, old.as_ref(), &content, access),
     }
 }
 
 /// Gives a file that is as it was seen another owner and mode.
-pub(super) fn set_access(path: &str, access: Access, was: &FileState) -> Result<Change, WriteError> {
+pub(super) fn set_access(
+    host: &Host,
+    path: &str,
+    access: Access,
+    was: &FileState,
+) -> Result<Change, WriteError> {
     let place = Place::require(Path::new(path))?;
     let old = read(&place)?;
     expect(&place, old.as_ref(), was)?;
     match &old {
-        Some(old) => adjust(&place, old, access),
+        Some(old) => adjust(host, &place, old, access),
         None => Err(TreeError::io("open", &place.path)(rustix::io::Errno::NOENT).into()),
     }
 }
 
 /// The content is right already; its owner and mode may not be. They are set on the file that was read, not on what has
 /// its name by now.
-fn adjust(place: &Place, old: &Old, access: Access) -> Result<Change, WriteError> {
+fn adjust(host: &Host, place: &Place, old: &Old, access: Access) -> Result<Change, WriteError> {
     let path = place.path.display();
     if access.fits(&old.file.meta) {
         return Ok(change(format!("{path} is already as wanted"), None));
@@ -81,6 +86,9 @@ fn adjust(place: &Place, old: &Old, access: Access) -> Result<Change, WriteError
         return Err(TreeError::Replaced(place.path.clone()).into());
     }
     old.file.give(access)?;
+    if let (Some(name), Ok(is)) = (place.path.to_str(), old.file.file.metadata()) {
+        host.stamp(|stamps, options| stamps.access_changed(options, name, &old.file.meta, &is));
+    }
     Ok(change(format!("changed the owner or mode of {path}"), None))
 }
 

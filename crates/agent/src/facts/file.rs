@@ -9,14 +9,20 @@ use protocol::FactError;
 use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery};
 use protocol::text::{CLOSE, OPEN};
 use regex_lite::Regex;
-use secrets::Secrets;
 use sha2::{Digest, Sha256};
 
 use super::answer::unknown;
 use crate::accounts::Database;
+use crate::clock;
+use crate::host::Host;
+use crate::stamps::Stamps;
 use crate::tree::{Found, Place, TreeError};
 
-pub(super) fn observe(secrets: &Secrets, query: &FileQuery) -> Result<FileFact, FactError> {
+pub(super) fn observe(host: &Host, query: &FileQuery) -> Result<FileFact, FactError> {
+    let describe = |meta: &Metadata| {
+        let changed_us = Stamps::read(&host.options).changed_us(&query.path, meta);
+        describe(meta, changed_us, clock::now_us())
+    };
     let found = Place::find(Path::new(&query.path)).and_then(|place| match place {
         Some(place) => place.look(),
         None => Ok(Found::Absent),
@@ -45,7 +51,9 @@ pub(super) fn observe(secrets: &Secrets, query: &FileQuery) -> Result<FileFact, 
         let bytes = open.read().map_err(unknown)?;
         fact.sha256 = hash(&bytes);
         if query.text {
-            fact.text = secrets.conceal(&bytes, &query.secrets, &masked(&bytes, &query.masks)?);
+            fact.text = host
+                .secrets()
+                .conceal(&bytes, &query.secrets, &masked(&bytes, &query.masks)?);
         }
     }
     Ok(FileFact::Present(fact))
@@ -62,7 +70,8 @@ pub(crate) fn hash(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
-fn describe(meta: &Metadata) -> FileMeta {
+fn describe(meta: &Metadata, changed_us: i64, now_us: i64) -> FileMeta {
+    let modified_us = meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000;
     let kind = meta.file_type();
     FileMeta {
         kind: if kind.is_file() {
@@ -79,7 +88,9 @@ fn describe(meta: &Metadata) -> FileMeta {
         mode: meta.mode() & 0o7777,
         owner: Database::Users.name_of(meta.uid()),
         group: Database::Groups.name_of(meta.gid()),
-        modified_us: meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000,
+        modified_us,
+        changed_us,
+        ahead_us: (modified_us.max(changed_us) - now_us).max(0),
         text: None,
         target: String::new(),
         names: 0,
@@ -115,17 +126,22 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use types::Secret;
 
+    fn host() -> Host {
+        Host::new(crate::host::Options::default())
+    }
+
     #[test]
     fn a_file_is_described_and_its_secrets_are_concealed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("conf");
         fs::write(&path, "port 1\r\npass known-secret\npass other-secret\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let secrets = Secrets::default().with([("k".parse().unwrap(), Secret::new("known-secret"))]);
+        let host = host();
+        host.learn([("k".parse().unwrap(), Secret::new("known-secret"))]);
         let query = FileQuery::text(path.to_str().unwrap())
             .knowing(&["k".parse().unwrap()])
             .masking(&["^pass (.*)$"]);
-        let fact = observe(&secrets, &query).unwrap();
+        let fact = observe(&host, &query).unwrap();
         let meta = fact.meta().unwrap();
         assert_eq!((meta.kind, meta.mode, meta.len), (FileKind::File, 0o640, 44));
         assert_eq!(
@@ -136,7 +152,32 @@ mod tests {
             fact.text().unwrap().as_str(),
             "port 1\r\npass ⟪secret:k⟫\npass ⟪kept:31+12⟫\n"
         );
-        assert!((meta.modified_us - crate::clock::now_us()).abs() < 60_000_000);
+        assert!((meta.modified_us - clock::now_us()).abs() < 60_000_000);
+        assert!((meta.changed_us - clock::now_us()).abs() < 60_000_000);
+        assert_eq!(meta.ahead_us, 0);
+    }
+
+    #[test]
+    fn an_old_time_does_not_hide_a_change_and_a_time_ahead_of_the_clock_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("conf");
+        fs::write(&path, "port 2").unwrap();
+        let look = |modified: std::time::SystemTime| {
+            let file = fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(modified).unwrap();
+            let fact = observe(&host(), &FileQuery::meta(path.to_str().unwrap())).unwrap();
+            fact.meta().unwrap().clone()
+        };
+        let hour = std::time::Duration::from_hours(1);
+        let old = look(std::time::SystemTime::now() - hour);
+        assert!(old.modified_us < clock::now_us() - 3_500_000_000 && old.ahead_us == 0);
+        assert!(clock::now_us() - old.changed_us < 60_000_000);
+        let ahead = look(std::time::SystemTime::now() + hour);
+        assert!(
+            (3_500_000_000..=3_600_000_000).contains(&ahead.ahead_us),
+            "{}",
+            ahead.ahead_us
+        );
     }
 
     #[test]
@@ -146,10 +187,10 @@ mod tests {
         symlink("/etc/passwd", directory.path().join("link")).unwrap();
         fs::create_dir(directory.path().join("dir")).unwrap();
         let kind = |name: &str| {
-            let fact = observe(&Secrets::default(), &at(name)).unwrap();
+            let fact = observe(&host(), &at(name)).unwrap();
             fact.meta().map(|meta| (meta.kind, meta.sha256.clone()))
         };
-        let link = observe(&Secrets::default(), &at("link")).unwrap();
+        let link = observe(&host(), &at("link")).unwrap();
         let obstacle = Obstacle::Link("/etc/passwd".to_owned());
         assert_eq!(link.state(), FileState::Obstructed(obstacle));
         assert_eq!(shown(Path::new("/a\u{1b}[2J⟪secret:x⟫")), "/a?[2J?secret:x?");
@@ -162,7 +203,7 @@ mod tests {
     #[test]
     fn a_mask_that_is_no_pattern_is_an_error() {
         let query = FileQuery::text("/etc/passwd").masking(&["("]);
-        let error = observe(&Secrets::default(), &query).unwrap_err();
+        let error = observe(&host(), &query).unwrap_err();
         assert!(error.message.starts_with("the mask \"(\""), "{error}");
     }
 

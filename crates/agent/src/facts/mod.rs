@@ -34,6 +34,7 @@ use self::answer::{Answer, unknown};
 
 pub(crate) use file::hash;
 pub(crate) use package::installed;
+pub(crate) use unit::invocation;
 
 /// How many queries of one request are answered at once.
 const THREADS: usize = 16;
@@ -133,7 +134,7 @@ fn one(host: &Host, query: &FactQuery) -> Answer {
     let share = &mut host.memory.share();
     match query {
         FactQuery::Os(_) => os::observe().map(Fact::Os),
-        FactQuery::File(query) => file::observe(&host.secrets(), query).map(Fact::File),
+        FactQuery::File(query) => file::observe(host, query).map(Fact::File),
         FactQuery::Tcp(query) => Ok(Fact::Tcp(tcp::observe(query))),
         FactQuery::Command(query) => command::observe(host, query).map(Fact::Command),
         FactQuery::Resp(query) => resp::observe(&host.secrets(), query, share).map(Fact::Resp),

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::error_text::tail;
 use crate::host::Host;
 use crate::process::{Output, ProcessError, Program, argv};
+use crate::stamps::Stamps;
 
 /// How long systemd may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -48,12 +49,23 @@ fn show(host: &Host, names: &[&str]) -> Result<Vec<UnitFact>, FactError> {
     if output.status != 0 && output.stderr_text().contains("timestamp") {
         output = run(host, &[], names).map_err(unknown)?;
     }
-    let facts = parse(&output.stdout_text(), boot_us());
+    let mut facts = parse(&output.stdout_text(), boot_us());
     if output.status != 0 || facts.len() != names.len() {
         let said = tail(&output.stderr_text(), 5);
         return Err(unknown(format!("systemctl show: {said}")));
     }
+    let stamps = Stamps::read(&host.options);
+    for (fact, name) in facts.iter_mut().zip(names) {
+        fact.started_with = stamps.started_with(name, &fact.invocation);
+    }
     Ok(facts)
+}
+
+/// Which start of a unit its process comes from; `None` where systemd does not say.
+pub(crate) fn invocation(host: &Host, name: &str) -> Option<String> {
+    let output = run(host, &[], &[name]).ok()?;
+    let fact = parse(&output.stdout_text(), 0).pop()?;
+    Some(fact.invocation).filter(|invocation| !invocation.is_empty())
 }
 
 fn run(host: &Host, options: &[&str], names: &[&str]) -> Result<Output, ProcessError> {
@@ -117,6 +129,7 @@ fn fact(paragraph: &str, boot_us: i64) -> UnitFact {
         active,
         invocation: text("InvocationID"),
         stale: value("NeedDaemonReload") == Some("yes"),
+        started_with: Vec::new(),
     }
 }
 

@@ -75,6 +75,7 @@ case "$2" in restart) echo "Job for a.service failed." >&2; exit 1;; esac"#,
     let tell = |verbs: &[UnitVerb]| Operation::Unit {
         name: "a.service".to_owned(),
         verbs: verbs.to_vec(),
+        reads: Vec::new(),
     };
     let change = client
         .act(tell(&[UnitVerb::DaemonReload, UnitVerb::Enable, UnitVerb::Start]))
@@ -97,4 +98,45 @@ case "$2" in restart) echo "Job for a.service failed." >&2; exit 1;; esac"#,
         "--no-ask-password restart -- a.service",
     ];
     assert_eq!(calls.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_a_unit_was_started_with_is_noted_and_compared_on_the_host() {
+    // A unit whose invocation is another after each start.
+    let programs = programs(&[(
+        "systemctl",
+        r#"cd "$(dirname "$0")"
+case "$2" in restart) echo x >> starts;; esac
+case "$1" in show) echo LoadState=loaded; echo ActiveState=active; echo "InvocationID=i$(wc -l < starts)";; esac"#,
+    )]);
+    let file = programs.path().join("conf");
+    let path = file.to_str().unwrap().to_owned();
+    fs::write(&file, "port 1").unwrap();
+    fs::write(programs.path().join("starts"), "x\n").unwrap();
+    let mut client = client(programs.path());
+    let tell = |verb| Operation::Unit {
+        name: "a.service".to_owned(),
+        verbs: vec![verb],
+        reads: vec![path.clone()],
+    };
+    let told = |client: &mut Client| match client.gather(vec![UnitQuery::new("a.service").wrap()]).remove(0) {
+        Ok(Fact::Unit(fact)) => fact
+            .started_with
+            .iter()
+            .map(|file| file.is_same)
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    // It runs already: a start starts nothing.
+    client.act(tell(UnitVerb::Start)).unwrap();
+    assert!(told(&mut client).is_empty());
+    client.act(tell(UnitVerb::Restart)).unwrap();
+    assert_eq!(told(&mut client), [true]);
+    fs::write(&file, "port 2").unwrap();
+    assert_eq!(told(&mut client), [false]);
+    client.act(tell(UnitVerb::Restart)).unwrap();
+    assert_eq!(told(&mut client), [true]);
+    // Somebody else starts it.
+    fs::write(programs.path().join("starts"), "x\nx\nx\nx\n").unwrap();
+    assert!(told(&mut client).is_empty());
 }

@@ -254,6 +254,7 @@ fn unit() -> UnitFact {
         started_us: 1_700_000_000_000_000,
         invocation: "ab".repeat(16),
         stale: false,
+        started_with: Vec::new(),
     }
 }
 
@@ -263,6 +264,7 @@ fn restart() -> Node {
     let operation = Operation::Unit {
         name: "x".to_owned(),
         verbs: vec![UnitVerb::DaemonReload, UnitVerb::Restart],
+        reads: Vec::new(),
     };
     let gate = Gate {
         service: Some("set".parse().unwrap()),

@@ -303,8 +303,8 @@ impl FakeCluster {
         }
         let node = match &request.action.operation {
             Operation::Run { commands } => commands[0].argv[0].clone(),
-            Operation::Unit { name, verbs } if *verbs == [UnitVerb::Restart] => name.clone(),
-            Operation::Unit { name, verbs } if *verbs == [UnitVerb::Start] => {
+            Operation::Unit { name, verbs, .. } if *verbs == [UnitVerb::Restart] => name.clone(),
+            Operation::Unit { name, verbs, .. } if *verbs == [UnitVerb::Start] => {
                 self.note(format!("{name} is started"));
                 return Some(Response::Acted(Ok(Change {
                     summary: String::new(),
@@ -408,6 +408,7 @@ impl FakeCluster {
                 "first".into()
             },
             stale: false,
+            started_with: Vec::new(),
         }
     }
 

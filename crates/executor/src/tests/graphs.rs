@@ -70,6 +70,7 @@ impl NodeExt for Node {
         let operation = Operation::Unit {
             name: self.id.to_string(),
             verbs: vec![UnitVerb::Restart],
+            reads: Vec::new(),
         };
         self.action.as_mut().unwrap().operation = operation;
         self

@@ -74,6 +74,7 @@ fn operations() -> Vec<Operation> {
     let unit = |verbs: &[UnitVerb]| Operation::Unit {
         name: "unit".into(),
         verbs: verbs.to_vec(),
+        reads: Vec::new(),
     };
     let ssdb = |until| Operation::Ssdb {
         address: address.clone(),
@@ -149,6 +150,7 @@ fn operations() -> Vec<Operation> {
             first: Vec::new(),
             files: Vec::new(),
             verbs: Vec::new(),
+            reads: Vec::new(),
         },
     ]
 }
@@ -274,6 +276,7 @@ impl FakeHost for Lossy {
                             started_us: 1,
                             invocation: format!("{restarts:?}"),
                             stale: false,
+                            started_with: Vec::new(),
                         })),
                         other => panic!("nobody asks {other:?}"),
                     });

@@ -12,8 +12,9 @@ impl Cluster {
                 let now = self.tick();
                 self.nodes[at].machine.put(operation, now)
             }
-            Operation::Unit { name, verbs } => {
+            Operation::Unit { name, verbs, .. } => {
                 let number = PROGRAMS.iter().position(|program| program.unit == name)?;
+                self.nodes[at].machine.note(operation);
                 for verb in verbs {
                     self.tell(at, number, *verb);
                 }

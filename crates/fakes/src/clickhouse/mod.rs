@@ -110,7 +110,10 @@ impl crate::FakeCluster for Cluster {
                 self.install(at, names);
                 Ok(())
             }
-            Operation::Unit { name, verbs } => verbs.iter().try_for_each(|verb| self.tell(at, name, *verb)),
+            Operation::Unit { name, verbs, .. } => {
+                self.nodes[at].machine.note(operation);
+                verbs.iter().try_for_each(|verb| self.tell(at, name, *verb))
+            }
             Operation::Http {
                 at: endpoint,
                 requests,

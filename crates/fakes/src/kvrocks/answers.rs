@@ -67,6 +67,8 @@ impl Cluster {
             text: None,
             target: String::new(),
             names: 0,
+            ahead_us: 0,
+            changed_us: 0,
         })
     }
 

@@ -25,9 +25,10 @@ impl Cluster {
                     .contains(&path.as_str())
                     .then(|| self.put(at, path, operation))
             }
-            Operation::Unit { name, verbs } => {
+            Operation::Unit { name, verbs, .. } => {
                 let units = [self.unit(), self.sentinel_unit()];
                 units.contains(&name.as_str()).then(|| {
+                    self.nodes[at].machine.note(operation);
                     let mut verbs = verbs.iter();
                     verbs.try_for_each(|verb| self.tell(at, name, *verb))
                 })

@@ -215,8 +215,9 @@ impl FakeCluster for Set {
                 }
                 Ok(())
             }
-            Operation::Unit { name, verbs } if name == UNIT => {
+            Operation::Unit { name, verbs, .. } if name == UNIT => {
                 self.now_us = now_us;
+                self.nodes[at].machine.note(operation);
                 verbs.iter().try_for_each(|verb| self.tell(at, *verb))
             }
             Operation::Mongo {
@@ -240,7 +241,7 @@ impl FakeCluster for Set {
     }
 
     fn inject(&mut self, fault: &Fault) {
-        self.now_us += 1;
+        self.now_us += 20_000;
         match fault.host() {
             None => self.fail_over(),
             Some(host) => {

@@ -73,7 +73,10 @@ impl FakeCluster for Hosts {
     fn operate(&mut self, host: &HostName, operation: &Operation) -> Option<Result<(), ActionError>> {
         self.nodes.get(host)?;
         let result = match operation {
-            Operation::Unit { name, verbs } if name == UNIT => self.unit(host, verbs),
+            Operation::Unit { name, verbs, .. } if name == UNIT => {
+                self.node_mut(host).machine.note(operation);
+                self.unit(host, verbs)
+            }
             Operation::InstallPackages { names } if names.iter().any(|name| name == PACKAGE) => {
                 self.install(host)
             }

@@ -6,7 +6,7 @@ use types::HostName;
 
 use super::cluster::Cluster;
 use super::node::{Node, Process, UNIT, members_path, name_of};
-use crate::Pace;
+use crate::{Machine, Pace};
 
 /// All hosts.
 #[derive(Debug, Clone)]
@@ -38,6 +38,11 @@ impl Hosts {
     pub fn runs(&self, host: &str) -> bool {
         host.parse()
             .is_ok_and(|host: HostName| self.nodes[&host].machine.runs(UNIT))
+    }
+
+    /// The files, units and packages of a host.
+    pub fn machine_mut(&mut self, host: &HostName) -> &mut Machine {
+        &mut self.node_mut(host).machine
     }
 
     /// Whether a host's unit starts at boot.

@@ -26,7 +26,8 @@ impl Cluster {
                 let now = self.tick();
                 self.nodes[at].machine.put(operation, now)
             }
-            Operation::Unit { name, verbs } if name == UNIT => {
+            Operation::Unit { name, verbs, .. } if name == UNIT => {
+                self.nodes[at].machine.note(operation);
                 for verb in verbs {
                     self.tell(at, *verb);
                 }
@@ -37,7 +38,9 @@ impl Cluster {
                 first,
                 files,
                 verbs,
+                ..
             } if name == UNIT => {
+                self.nodes[at].machine.note(operation);
                 for verb in first {
                     self.tell(at, *verb);
                 }

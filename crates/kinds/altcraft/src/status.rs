@@ -98,8 +98,8 @@ fn health(settings: &Settings, member: &Member<'_>, run: &Run<'_>) -> (Health, S
     if let Some(difference) = difference(settings, run, member.host) {
         return (Health::Degraded, difference);
     }
-    if member.is_newer_than(run) {
-        return (Health::Degraded, "main.json is newer than its process".to_owned());
+    if let Some(newer) = member.newer_than(settings, run) {
+        return (Health::Degraded, format!("main.json {newer}"));
     }
     let version = run.start.as_ref().map(|start| start.version.clone());
     (Health::Healthy, version.unwrap_or_default())

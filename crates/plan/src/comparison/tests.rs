@@ -45,6 +45,7 @@ fn restart(host: &str, needs: &[&str]) -> Node {
     let operation = Operation::Unit {
         name: "mongod".to_owned(),
         verbs: vec![UnitVerb::Restart],
+        reads: Vec::new(),
     };
     let gate = Gate {
         service: Some("set".parse().unwrap()),
@@ -178,6 +179,7 @@ fn whatever_is_different_about_a_step_counts() {
                 started_us: 1,
                 invocation: "aa".to_owned(),
                 stale: false,
+                started_with: Vec::new(),
             }),
         });
     };

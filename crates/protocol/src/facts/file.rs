@@ -97,8 +97,15 @@ pub struct FileMeta {
     pub owner: String,
     /// Group's name, or its number where it has none.
     pub group: String,
-    /// When the content was last changed, microseconds since 1970.
+    /// When the content was last changed (mtime), microseconds since 1970. Whoever copies a file may set it to any time.
     pub modified_us: i64,
+    /// When content, owner or mode were last changed (ctime), by the host's clock of that moment, microseconds since 1970;
+    /// a change of owner or mode by an agent does not count. 0 where it is not known.
+    #[serde(default)]
+    pub changed_us: i64,
+    /// How far the later of the two lies ahead of the host's clock; 0 where it does not.
+    #[serde(default)]
+    pub ahead_us: i64,
     /// The text with its secrets concealed; `None` where it was not asked for, or is not text.
     pub text: Option<Text>,
     /// Where a symbolic link leads, as it says itself; empty for anything else.

@@ -35,7 +35,7 @@ pub use ssdb::{SsdbCommand, SsdbFact, SsdbQuery, SsdbReach, SsdbReply};
 pub(crate) use strings::Strings;
 pub use strings::{FactString, FactStringMut};
 pub use system::{CandidateFact, CandidateQuery, OsFact, OsQuery, PackageFact, PackageQuery};
-pub use unit::{UnitFact, UnitQuery};
+pub use unit::{StartedWith, UnitFact, UnitQuery};
 pub use words::{WordsFact, WordsQuery};
 
 /// A query and the type of its answer, so that asking for a file's fact gives a file's fact.

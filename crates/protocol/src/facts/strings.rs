@@ -7,8 +7,8 @@ use types::SecretId;
 
 use super::{
     Bson, CandidateFact, CommandFact, ErlangFact, FileFact, FileMeta, HttpFact, LogFact, Login, MongoError,
-    MongoFact, OsFact, PackageFact, ResolveFact, RespFact, RespValue, Silence, SsdbFact, SsdbReply, TcpFact,
-    Term, UnitFact, WordsFact,
+    MongoFact, OsFact, PackageFact, ResolveFact, RespFact, RespValue, Silence, SsdbFact, SsdbReply,
+    StartedWith, TcpFact, Term, UnitFact, WordsFact,
 };
 use crate::{Fact, Text};
 
@@ -68,7 +68,13 @@ macro_rules! walk {
                         started_us: _,
                         invocation,
                         stale: _,
-                    }) => self.plain([load, active, sub, enabled, invocation]),
+                        started_with,
+                    }) => {
+                        self.plain([load, active, sub, enabled, invocation]);
+                        for StartedWith { path, is_same: _ } in started_with {
+                            self.plain([path]);
+                        }
+                    }
                     Fact::Package(PackageFact { version: Some(version) }) => self.plain([version]),
                     Fact::Candidate(CandidateFact { version: Some(version) }) => self.said(version),
                     Fact::Resolve(ResolveFact { addresses }) => {
@@ -151,6 +157,8 @@ macro_rules! walk {
                     owner,
                     group,
                     modified_us: _,
+                    changed_us: _,
+                    ahead_us: _,
                     text,
                     target,
                     names: _,

@@ -35,6 +35,19 @@ pub struct UnitFact {
     pub invocation: String,
     /// `NeedDaemonReload`: the unit's file was changed since systemd read it.
     pub stale: bool,
+    /// The files that the process of this invocation was started with, where an agent started it and noted them.
+    #[serde(default)]
+    pub started_with: Vec<StartedWith>,
+}
+
+/// A file that a process read when it was started. The host compares the content then with the content now: a hash of a
+/// file with a weak password in it would help to guess that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedWith {
+    /// Its path.
+    pub path: String,
+    /// Whether it has the same content now.
+    pub is_same: bool,
 }
 
 impl UnitFact {
@@ -51,6 +64,16 @@ impl UnitFact {
     /// Whether systemd has no process of it, and starts none by itself.
     pub fn has_ended(&self) -> bool {
         self.active == "inactive" || self.active == "failed"
+    }
+
+    /// Whether nothing but the files that it was started with differs.
+    pub fn is_same_process(&self, then: &Self) -> bool {
+        let started_with = self.started_with.clone();
+        *self
+            == Self {
+                started_with,
+                ..then.clone()
+            }
     }
 
     /// Whether it starts at boot.

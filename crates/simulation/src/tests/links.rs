@@ -67,6 +67,8 @@ fn with(facts: &Facts, on: &HostName, path: &str, kind: FileKind) -> Facts {
                             _ => String::new(),
                         },
                         names: 0,
+                        ahead_us: 0,
+                        changed_us: 0,
                     })));
                 }
             }

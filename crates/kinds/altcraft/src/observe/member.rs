@@ -10,7 +10,7 @@ use super::queries;
 use super::run::Run;
 use crate::settings::{Program, Settings};
 use formats::main_json::{self, MergeError};
-use kit::is_reached_by_none;
+use kit::{Freshness, Newer, is_reached_by_none};
 
 /// A host of the platform, or one that may have been.
 pub(crate) struct Member<'a> {
@@ -109,18 +109,10 @@ impl<'a> Member<'a> {
         self.unreachable.is_some() || self.runs.iter().any(Run::is_active_or_enabled)
     }
 
-    /// Whether main.json is newer than a process.
-    ///
-    /// The kernel stamps files with a clock that ticks (up to 10 ms), and a process with an exact one: a file that
-    /// was written just after a start can bear an earlier time.
-    pub(crate) fn is_newer_than(&self, run: &Run<'_>) -> bool {
-        const TICK_US: i64 = 10_000;
-        match (&self.file, &run.unit) {
-            (Ok(FileFact::Present(meta)), Ok(unit)) => {
-                unit.started_us > 0 && meta.modified_us.saturating_add(TICK_US) > unit.started_us
-            }
-            _ => false,
-        }
+    /// Why main.json counts as newer than a process; `None` where it does not.
+    pub(crate) fn newer_than(&self, settings: &Settings, run: &Run<'_>) -> Option<Newer> {
+        let (file, unit) = (self.file.as_ref().ok()?, run.unit.as_ref().ok()?);
+        Freshness::of(&settings.config, file, unit).newer()
     }
 
     /// Whether it serves and other hosts reach it. Whether they should is known by its own port only.

@@ -6,7 +6,7 @@ use types::HostName;
 
 use super::log_line::{self, Start};
 use super::queries;
-use crate::settings::Process;
+use crate::settings::{Process, Settings};
 use kit::Probe;
 
 /// A process of a host.
@@ -47,11 +47,12 @@ impl<'a> Run<'a> {
     }
 
     /// Its unit, which no package brings.
-    pub(crate) fn unit_process(&self) -> kit::Process<'_> {
+    pub(crate) fn unit_process(&self, settings: &Settings) -> kit::Process<'_> {
         kit::Process {
             host: self.host,
             unit: &self.process.unit,
             package: "",
+            reads: vec![settings.config.clone()],
         }
     }
 

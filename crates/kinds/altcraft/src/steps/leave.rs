@@ -34,7 +34,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
                 .unit
                 .as_ref()
                 .ok()
-                .and_then(|unit| run.unit_process().retire(unit, REASON));
+                .and_then(|unit| run.unit_process(settings).retire(unit, REASON));
             let Some(mut task) = task else {
                 continue;
             };

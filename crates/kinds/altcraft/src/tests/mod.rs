@@ -9,7 +9,7 @@ mod settings;
 mod unmanaged;
 
 use plan::Facts;
-use protocol::facts::{FileFact, FileKind, FileMeta, LogFact, Silence, TcpFact, UnitFact};
+use protocol::facts::{FileFact, FileKind, FileMeta, LogFact, Silence, StartedWith, TcpFact, UnitFact};
 use protocol::{Fact, FactQuery, Text};
 use types::HostName;
 
@@ -83,6 +83,11 @@ const STARTED: i64 = 1_000_000_000;
 struct Host {
     main: Option<String>,
     modified_us: i64,
+    /// 0 where the agent does not tell it.
+    changed_us: i64,
+    ahead_us: i64,
+    /// What the agent noted of main.json and both processes.
+    noted: Option<bool>,
     /// What each process says of its role; `None` where it does not run.
     runs: [Option<Role>; 2],
 }
@@ -133,6 +138,9 @@ fn fresh() -> Host {
     Host {
         main: Some(PLAIN.to_owned()),
         modified_us: STARTED - 1_000_000,
+        changed_us: 0,
+        ahead_us: 0,
+        noted: None,
         runs: [None; 2],
     }
 }
@@ -179,6 +187,8 @@ fn answer(name: &HostName, host: &Host, query: &FactQuery) -> Fact {
                 text: Some(Text::new(text.clone())),
                 target: String::new(),
                 names: 0,
+                ahead_us: host.ahead_us,
+                changed_us: host.changed_us,
             }),
         }),
         FactQuery::Unit(query) => {
@@ -193,6 +203,14 @@ fn answer(name: &HostName, host: &Host, query: &FactQuery) -> Fact {
                 started_us: if runs { STARTED } else { 0 },
                 invocation: String::new(),
                 stale: false,
+                started_with: host
+                    .noted
+                    .map(|is_same| StartedWith {
+                        path: "/opt/akd/config/main.json".to_owned(),
+                        is_same,
+                    })
+                    .into_iter()
+                    .collect(),
             })
         }
         FactQuery::Tcp(query) if query.host != name.as_str() => Fact::Tcp(TcpFact::Open),

@@ -62,6 +62,41 @@ fn a_file_that_was_written_within_the_clocks_tick_of_the_start_is_newer() {
 }
 
 #[test]
+fn a_file_from_the_future_or_with_an_old_time_restarts_until_it_was_noted() {
+    const HOUR: i64 = 3_600_000_000;
+    for (modified, ahead_us, why) in [
+        (
+            2 * HOUR,
+            HOUR,
+            "main.json has a time that lies 60 min ahead of the host's clock",
+        ),
+        (
+            -HOUR,
+            0,
+            "main.json was changed after its process started, though its time is older",
+        ),
+    ] {
+        let mut hosts = both(INVENTORY);
+        let host = &mut hosts[0].1;
+        (host.modified_us, host.changed_us) = (STARTED + modified, STARTED + HOUR);
+        host.ahead_us = ahead_us;
+        let plan = plan_of(INVENTORY, &hosts, &[]);
+        assert!(
+            plan.contains("app1 [proctask]: restart") && plan.contains(why),
+            "{plan}"
+        );
+        hosts[0].1.noted = Some(true);
+        assert_eq!(plan_of(INVENTORY, &hosts, &[]), "");
+        hosts[0].1.noted = Some(false);
+        let plan = plan_of(INVENTORY, &hosts, &[]);
+        assert!(
+            plan.contains("main.json differs from what its process was started with"),
+            "{plan}"
+        );
+    }
+}
+
+#[test]
 fn a_changed_address_rolls_the_master_last() {
     let moved = INVENTORY.replace("port = 4430", "port = 4431");
     assert_snapshot!(outline(&moved, &both(INVENTORY)));

@@ -14,7 +14,7 @@ use crate::rules::coordination::zookeeper_files;
 use crate::rules::file_change::Stop;
 use crate::rules::server::config_files;
 use crate::settings::{Settings, ZooKeeper};
-use kit::{Cx, Need, Process, StepPlan, Task, Undecided, is_newer};
+use kit::{Cx, Freshness, Need, Process, StepPlan, Task, Undecided};
 
 /// The unit of a host's ClickHouse.
 pub(crate) fn server_process<'a>(settings: &'a Settings, host: &'a HostName) -> Process<'a> {
@@ -22,6 +22,7 @@ pub(crate) fn server_process<'a>(settings: &'a Settings, host: &'a HostName) -> 
         host,
         unit: &settings.unit,
         package: &settings.package,
+        reads: paths(&server_files(settings)),
     }
 }
 
@@ -31,7 +32,26 @@ pub(crate) fn zookeeper_process<'a>(zookeeper: &'a ZooKeeper, host: &'a HostName
         host,
         unit: &zookeeper.unit,
         package: &zookeeper.package,
+        reads: paths(&zookeeper_files_read(zookeeper)),
     }
+}
+
+/// The files of ours that the server reads at its start only.
+fn server_files(settings: &Settings) -> [FileQuery; 2] {
+    ["keeper", "settings"].map(|name| server::config_file(settings, name))
+}
+
+/// The files of ours that `ZooKeeper` reads at its start only.
+fn zookeeper_files_read(zookeeper: &ZooKeeper) -> [FileQuery; 3] {
+    [
+        coordination::zoo_cfg(zookeeper),
+        coordination::myid(zookeeper),
+        coordination::environment(zookeeper),
+    ]
+}
+
+fn paths(queries: &[FileQuery]) -> Vec<String> {
+    queries.iter().map(|query| query.path.clone()).collect()
 }
 
 /// Whether an earlier step is going to start a unit, or start it again.
@@ -65,8 +85,7 @@ pub(crate) fn server(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> Resul
         return Ok(None);
     };
     process.need(cx, || {
-        let read_at_start = ["keeper", "settings"].map(|name| server::config_file(settings, name));
-        Ok(changed_file(host, unit, &written, &read_at_start, cx))
+        Ok(changed_file(host, unit, &written, &server_files(settings), cx))
     })
 }
 
@@ -86,11 +105,7 @@ pub(crate) fn zookeeper(
         let Some(voter) = quorum.on(host) else {
             return Ok(None);
         };
-        let read_at_start = [
-            coordination::zoo_cfg(zookeeper),
-            coordination::myid(zookeeper),
-            coordination::environment(zookeeper),
-        ];
+        let read_at_start = zookeeper_files_read(zookeeper);
         Ok(
             changed_file(host, unit, &written, &read_at_start, cx).or_else(|| {
                 let ids = Ids::find(quorum.view, &quorum.membership.voters).ok()?;
@@ -118,7 +133,8 @@ fn changed_file(
             return Some(format!("it reads {path} at its start only, and that changes"));
         }
         let file = cx.facts.get(host, query).ok()?;
-        is_newer(file, unit).then(|| format!("{path} is newer than the process"))
+        let newer = Freshness::of(path, file, unit).newer();
+        newer.map(|newer| format!("{path} {newer}"))
     })
 }
 

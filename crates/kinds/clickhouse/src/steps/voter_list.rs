@@ -12,9 +12,10 @@ use crate::observe::server::queries::config_file;
 use crate::rules::coordination::quorum::Quorum;
 use crate::rules::coordination::zookeeper_files;
 use crate::rules::file_change::{FileChange, Stop};
+use crate::rules::need::{server_process, zookeeper_process};
 use crate::rules::server::config_files;
 use crate::rules::server::own_file::says_the_same;
-use kit::{Cx, Process, Task, hash};
+use kit::{Cx, Task, hash};
 
 /// The task that writes the voters of the membership into a voter's file; `None` where it has them, or will have. What
 /// earlier steps write into the file is what it is made from.
@@ -65,10 +66,9 @@ fn task(host: &HostName, query: &FileQuery, found: Text, text: Text, was: FileSt
 /// The restart of a voter, while the quorum can spare it.
 pub(super) fn restart(quorum: &Quorum<'_>, host: &HostName, reason: &str, cx: &Cx<'_>) -> Task {
     let settings = quorum.view.settings;
-    let process = Process {
-        host,
-        unit: settings.quorum_unit(),
-        package: "",
+    let process = match settings.zookeeper() {
+        Some(zookeeper) => zookeeper_process(zookeeper, host),
+        None => server_process(settings, host),
     };
     let task = process.tell(&[UnitVerb::Restart], reason).disrupting(true);
     checks::guarded(task, settings, false, cx)

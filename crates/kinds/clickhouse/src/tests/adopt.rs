@@ -134,6 +134,8 @@ fn servers_that_run_and_do_not_answer_are_waited_for() {
         for host in DB {
             let path = format!("{CONFIG_D}/settings.xml");
             let text = cluster.node(host).machine.text(&path).to_owned();
+            // Nobody noted what it was started with.
+            cluster.restart(host, SERVER);
             cluster.write_file(host, &path, &text);
         }
         let is_sql = |query: &FactQuery| matches!(query, FactQuery::Http(_));

@@ -47,8 +47,55 @@ fn a_file_newer_than_its_server_restarts_it() {
     let mut cluster = built(&*service, DEBIAN);
     let path = format!("{CONFIG_D}/keeper.xml");
     let text = cluster.node("db2").machine.text(&path).to_owned();
+    // Nobody noted what it was started with.
+    cluster.restart("db2", SERVER);
     cluster.write_file("db2", &path, &text);
     assert_snapshot!(assert_drift(&*service, &cluster));
+}
+
+#[test]
+fn a_file_that_is_written_again_as_it_was_restarts_nothing() {
+    let service = zookeeper("");
+    let mut cluster = built(&*service, DEBIAN);
+    let path = format!("{CONFIG_D}/keeper.xml");
+    let text = cluster.node("db2").machine.text(&path).to_owned();
+    cluster.write_file("db2", &path, &text);
+    let left = plan(&*service, &cluster);
+    assert!(is_settled(&left), "{}", render(&left));
+}
+
+#[test]
+fn a_file_from_the_future_restarts_its_server_once_and_says_why() {
+    let service = zookeeper("");
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.restart("db2", SERVER);
+    let path = format!("{CONFIG_D}/keeper.xml");
+    let file = cluster.node_mut("db2").machine.files.get_mut(&path).unwrap();
+    file.modified_us += 3_600_000_000;
+    file.changed_us += 3_600_000_000;
+    file.ahead_us = 3_000_000_000;
+    let drift = assert_drift(&*service, &cluster);
+    let why = format!("because {path} has a time that lies 50 min ahead of the host's clock");
+    assert!(
+        drift.starts_with("db2: restart clickhouse-server.service") && drift.contains(&why),
+        "{drift}"
+    );
+}
+
+#[test]
+fn a_changed_file_with_an_old_time_restarts_its_server_once() {
+    let service = zookeeper("");
+    let mut cluster = built(&*service, DEBIAN);
+    cluster.restart("db2", SERVER);
+    let path = format!("{CONFIG_D}/keeper.xml");
+    let file = cluster.node_mut("db2").machine.files.get_mut(&path).unwrap();
+    file.changed_us += 3_600_000_000;
+    let drift = assert_drift(&*service, &cluster);
+    let why = format!("because {path} was changed after its process started, though its time is older");
+    assert!(
+        drift.starts_with("db2: restart clickhouse-server.service") && drift.contains(&why),
+        "{drift}"
+    );
 }
 
 #[test]

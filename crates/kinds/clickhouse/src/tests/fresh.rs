@@ -61,6 +61,12 @@ fn a_cluster_made_by_hand_from_the_runbook_is_adopted() {
     let service = zookeeper("");
     let mut cluster = built(&*service, DEBIAN);
     for host in DB {
+        for unit in [SERVER, ZK] {
+            // Nobody noted what it was started with.
+            let unit = cluster.node_mut(host).machine.unit(unit);
+            let started_us = unit.started_us.unwrap();
+            unit.start(started_us);
+        }
         for name in ["clusters", "macros", "keeper", "settings"] {
             let path = format!("{CONFIG_D}/{name}.xml");
             let node = cluster.node_mut(host);

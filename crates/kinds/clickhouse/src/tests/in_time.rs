@@ -272,6 +272,7 @@ fn a_number_that_is_given_twice_is_a_violation() {
     let operation = Operation::Unit {
         name: "zookeeper.service".to_owned(),
         verbs: vec![UnitVerb::Restart],
+        reads: Vec::new(),
     };
     stage.cluster.operate(&db2, &operation);
     stage.cluster.advance(stage.now + 10 * SECOND);

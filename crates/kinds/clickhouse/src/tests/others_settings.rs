@@ -245,6 +245,10 @@ fn hosts_named_by_address_or_full_name_are_the_same_hosts() {
                 let machine = &mut cluster.node_mut(host).machine;
                 let text = respell(machine.text(&file(name)), (&around.0, &around.1));
                 machine.files.get_mut(&file(name)).unwrap().text = text;
+                // Nobody noted what it was started with.
+                let unit = machine.unit(SERVER);
+                let started_us = unit.started_us.unwrap();
+                unit.start(started_us);
             }
             cluster.tick();
         }
@@ -273,6 +277,9 @@ fn hosts_named_by_address_or_full_name_are_the_same_hosts() {
             let machine = &mut cluster.node_mut(host).machine;
             let text = respell(machine.text(ZOO_CFG), ("=", ":"));
             machine.files.get_mut(ZOO_CFG).unwrap().text = text;
+            let unit = machine.unit(ZK);
+            let started_us = unit.started_us.unwrap();
+            unit.start(started_us);
         }
         assert_settled(&*service, &cluster);
     }

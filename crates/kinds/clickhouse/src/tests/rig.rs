@@ -105,6 +105,7 @@ impl Rig for Cluster {
         let operation = Operation::Unit {
             name: unit.to_owned(),
             verbs: vec![verb],
+            reads: Vec::new(),
         };
         self.does(name, &operation);
     }

@@ -10,7 +10,7 @@ use types::{Diagnostic, HostName};
 use crate::arguments::Args;
 use crate::checks;
 use crate::on_host::{NotPlanned, OnHost};
-use kit::{Cx, Task, UNIT, action, is_newer};
+use kit::{Cx, Freshness, Task, UNIT, action};
 
 pub(crate) struct Unit {
     name: String,
@@ -110,6 +110,7 @@ impl Unit {
         let operation = Operation::Unit {
             name: self.name.clone(),
             verbs,
+            reads: self.restart_on.clone(),
         };
         let title = format!("{} {}", words.join(", "), self.name);
         let task = Task::new(host, title, reasons.join("; "), action(operation, UNIT));
@@ -155,8 +156,8 @@ impl Unit {
                 return Ok(Some(format!("{path} is written")));
             }
             let file = cx.facts.get(host, &FileQuery::meta(path))?;
-            if is_newer(file, fact) {
-                return Ok(Some(format!("{path} is newer than the running process")));
+            if let Some(newer) = Freshness::of(path, file, fact).newer() {
+                return Ok(Some(format!("{path} {newer}")));
             }
         }
         Ok(None)

@@ -134,6 +134,8 @@ impl World {
             text: Some(text.clone()),
             target: String::new(),
             names: 0,
+            ahead_us: 0,
+            changed_us: 0,
         };
         self.files.insert(path.to_owned(), meta);
     }
@@ -158,6 +160,7 @@ impl World {
             started_us: self.now,
             invocation: String::new(),
             stale: false,
+            started_with: Vec::new(),
         };
         self.units.insert(name.to_owned(), unit);
         self
@@ -165,7 +168,7 @@ impl World {
 
     /// Time passes.
     fn later(mut self) -> Self {
-        self.now += 1;
+        self.now += 20_000;
         self
     }
 
@@ -190,6 +193,7 @@ impl World {
                 started_us: 0,
                 invocation: String::new(),
                 stale: false,
+                started_with: Vec::new(),
             })),
             FactQuery::Command(query) => Fact::Command(CommandFact {
                 status: *self.commands.get(&query.argv.join(" "))?,
@@ -249,7 +253,7 @@ impl World {
             .iter()
             .filter_map(|task| Some(&task.action.as_ref()?.operation))
         {
-            self.now += 1;
+            self.now += 20_000;
             self.perform(operation);
         }
     }
@@ -291,7 +295,7 @@ impl World {
                     *self = std::mem::take(self).file(&path, &text);
                 }
             }
-            Operation::Unit { name, verbs } => {
+            Operation::Unit { name, verbs, .. } => {
                 if !self.units.contains_key(name) {
                     *self = std::mem::take(self).unit(name, "inactive", "disabled");
                 }

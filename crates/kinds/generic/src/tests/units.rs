@@ -2,6 +2,7 @@
 
 use insta::assert_snapshot;
 use plan::{Gate, Verdict};
+use protocol::facts::StartedWith;
 
 use super::*;
 use crate::checks::Check;
@@ -48,6 +49,39 @@ fn a_run_that_died_between_writing_and_restarting_loses_nothing() {
     plan.tasks.truncate(1);
     world.apply(&plan);
     assert_snapshot!(render(&world.plan(&both)));
+}
+
+#[test]
+fn a_file_from_the_future_or_with_an_old_time_restarts_until_it_was_noted() {
+    const HOUR: i64 = 3_600_000_000;
+    for (modified, ahead_us, why) in [
+        (
+            2 * HOUR,
+            HOUR,
+            "/etc/nginx has a time that lies 60 min ahead of the host's clock",
+        ),
+        (
+            -HOUR,
+            0,
+            "/etc/nginx was changed after its process started, though its time is older",
+        ),
+    ] {
+        let mut world = running();
+        let now = world.now;
+        let meta = world.files.get_mut("/etc/nginx").unwrap();
+        (meta.modified_us, meta.changed_us, meta.ahead_us) = (now + modified, now + HOUR, ahead_us);
+        let plan = world.comes_to(UNIT);
+        assert!(
+            plan.contains(&format!("db1: restart nginx.service, because {why}")),
+            "{plan}"
+        );
+        let unit = world.units.get_mut("nginx.service").unwrap();
+        unit.started_with.push(StartedWith {
+            path: "/etc/nginx".to_owned(),
+            is_same: true,
+        });
+        assert_eq!(world.comes_to(UNIT), "");
+    }
 }
 
 #[test]

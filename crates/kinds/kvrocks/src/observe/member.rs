@@ -11,7 +11,7 @@ use super::queries;
 use super::sentinel::Sentinel;
 use crate::settings::Settings;
 use formats::directives::{Directives, unquoted};
-use kit::{Probe, is_newer};
+use kit::{Freshness, Newer, Probe};
 
 /// One host of the service, or one that may have been.
 pub(crate) struct Member<'a> {
@@ -105,12 +105,22 @@ impl<'a> Member<'a> {
 
     /// Whether the engine's file was changed after its process was started.
     pub(crate) fn has_newer_file(&self) -> bool {
-        matches!((&self.file, &self.unit), (Ok(file), Ok(unit)) if is_newer(file, unit))
+        self.newer_file().is_some()
+    }
+
+    /// Why the engine's file counts as newer than its process; `None` where it does not.
+    pub(crate) fn newer_file(&self) -> Option<Newer> {
+        let (file, unit) = (self.file.as_ref().ok()?, self.unit.as_ref().ok()?);
+        Freshness::of(&self.settings.config, file, unit).newer()
     }
 
     /// Whether the sentinel's file was changed after its process was started.
     pub(crate) fn has_newer_sentinel_file(&self) -> bool {
-        matches!((&self.sentinel_file, &self.sentinel_unit), (Ok(file), Ok(unit)) if is_newer(file, unit))
+        let config = self.settings.sentinel.config.as_str();
+        matches!(
+            (&self.sentinel_file, &self.sentinel_unit),
+            (Ok(file), Ok(unit)) if Freshness::of(config, file, unit).newer().is_some()
+        )
     }
 
     /// Whether its file asks for our password.

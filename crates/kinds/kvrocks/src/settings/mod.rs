@@ -85,6 +85,7 @@ impl Settings {
             host,
             unit: &self.unit,
             package: &self.package,
+            reads: vec![self.config.clone()],
         }
     }
 
@@ -94,6 +95,8 @@ impl Settings {
             host,
             unit: &self.sentinel.unit,
             package: &self.sentinel.package,
+            // It writes its file when it has read it.
+            reads: Vec::new(),
         }
     }
 }

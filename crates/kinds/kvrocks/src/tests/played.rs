@@ -241,6 +241,7 @@ fn what_must_never_be_done_is_noticed() {
         let operation = Operation::Unit {
             name: "redis-server.service".to_owned(),
             verbs: vec![verb],
+            reads: Vec::new(),
         };
         game.fake.operate(&host(at), &operation)
     };

@@ -1,6 +1,6 @@
 //! The process of mongod: its needs of systemd, and why it must be restarted.
 
-use kit::{Cx, Need, Probe, Process, Reason, Undecided, is_newer};
+use kit::{Cx, Freshness, Need, Newer, Probe, Process, Reason, Undecided};
 use protocol::facts::FileFact;
 use types::HostName;
 
@@ -10,10 +10,13 @@ use crate::settings::Settings;
 
 /// The unit of mongod on a host.
 pub(crate) fn process<'a>(settings: &'a Settings, host: &'a HostName) -> Process<'a> {
+    let keyfile = settings.keyfile.iter().map(|keyfile| keyfile.path.as_str());
+    let files = keyfile.chain([settings.config_path.as_str()]);
     Process {
         host,
         unit: &settings.unit,
         package: &settings.package,
+        reads: files.map(str::to_owned).collect(),
     }
 }
 
@@ -59,21 +62,23 @@ pub(crate) fn restart_reason(settings: &Settings, member: &Member<'_>, cx: &Cx<'
 /// Options are compared where the process tells them. Where it does not, and for the key, whose content it never tells,
 /// files that are newer than the process decide.
 fn outdated(settings: &Settings, member: &Member<'_>, cx: &Cx<'_>) -> Option<String> {
-    let is_new = |path: &str, file: Option<&FileFact>| {
-        let is_newer = |file| member.unit.as_ref().is_ok_and(|unit| is_newer(file, unit));
-        cx.writes(member.host, path) || file.is_some_and(is_newer)
+    let unread = |path: &str, file: Option<&FileFact>| {
+        if cx.writes(member.host, path) {
+            return Some(Newer::Time);
+        }
+        Freshness::of(path, file?, member.unit.as_ref().ok()?).newer()
     };
     let mut reasons = Vec::new();
-    if is_new(&settings.config_path, member.conf_file.as_ref().ok().copied()) {
+    if let Some(why) = unread(&settings.config_path, member.conf_file.as_ref().ok().copied()) {
         match member.server.up().and_then(|server| server.options.as_ref()) {
             Some(parsed) => reasons = differences(settings, member, parsed),
-            None => reasons.push(format!("{} is newer than its process", settings.config_path)),
+            None => reasons.push(format!("{} {why}", settings.config_path)),
         }
     }
     if let (Some(keyfile), Some(fact)) = (&settings.keyfile, &member.keyfile)
-        && is_new(&keyfile.path, fact.as_ref().ok().copied())
+        && let Some(why) = unread(&keyfile.path, fact.as_ref().ok().copied())
     {
-        reasons.push("its key file is newer than its process".to_owned());
+        reasons.push(format!("its key file {why}"));
     }
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::tests::rig::Rig as _;
 use cases::{plan_restart, render};
+use kit::Service;
 
 #[test]
 fn a_new_option_is_rolled_out_secondaries_first() {
@@ -294,4 +295,43 @@ fn status_of_a_set() {
         status.summary,
         rows.join("\n")
     ));
+}
+
+/// A member that somebody started by hand, whose key was written a minute later, and has a time so many minutes after that.
+fn with_key_written_later(service: &dyn Service, minutes: i64) -> Cluster {
+    const MIN: i64 = 60_000_000;
+    let mut cluster = built(service);
+    cluster.restart("db2");
+    let now = cluster.now_us;
+    let key = cluster.node_mut("db2").machine.files.get_mut(KEY).unwrap();
+    key.changed_us = now + MIN;
+    key.modified_us = now + MIN + minutes * MIN;
+    key.ahead_us = (minutes * MIN).max(0);
+    cluster
+}
+
+#[test]
+fn a_key_file_from_the_future_restarts_its_member_once_and_says_why() {
+    let service = service(AUTH);
+    let mut cluster = with_key_written_later(&*service, 50);
+    let found = shown(&*service, &cluster);
+    let why = "its key file has a time that lies 50 min ahead of the host's clock";
+    assert!(
+        found.contains(&format!("db2: restart mongod.service (disrupts), because {why}")),
+        "{found}"
+    );
+    converge(&*service, &mut cluster);
+}
+
+#[test]
+fn a_key_file_that_was_changed_and_has_an_old_time_restarts_its_member_once() {
+    let service = service(AUTH);
+    let mut cluster = with_key_written_later(&*service, -50);
+    let found = shown(&*service, &cluster);
+    let why = "its key file was changed after its process started, though its time is older";
+    assert!(
+        found.contains(&format!("db2: restart mongod.service (disrupts), because {why}")),
+        "{found}"
+    );
+    converge(&*service, &mut cluster);
 }

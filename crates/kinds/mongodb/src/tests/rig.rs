@@ -93,7 +93,7 @@ impl Rig for Set {
     }
 
     fn write_file(&mut self, name: &str, path: &str, text: &str, mode: u32, owner: &str) {
-        self.now_us += 1;
+        self.now_us += 20_000;
         let now_us = self.now_us;
         self.node_mut(name).machine.write(path, text, mode, owner, now_us);
     }
@@ -113,7 +113,7 @@ impl Rig for Set {
     }
 
     fn stop(&mut self, name: &str) {
-        self.now_us += 1;
+        self.now_us += 20_000;
         self.node_mut(name).stop();
         self.settle();
     }

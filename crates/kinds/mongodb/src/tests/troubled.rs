@@ -45,6 +45,7 @@ fn unit(cluster: &mut Cluster, name: &str, verb: UnitVerb) {
     let operation = Operation::Unit {
         name: UNIT.to_owned(),
         verbs: vec![verb],
+        reads: Vec::new(),
     };
     assert_eq!(cluster.operate(&host(name), &operation), Some(Ok(())));
 }

@@ -149,6 +149,7 @@ impl<'a> Member<'a> {
             host: self.host,
             unit: &settings.unit,
             package: &settings.package,
+            reads: vec![settings.config_path.clone()],
         }
     }
 

@@ -3,7 +3,7 @@
 use plan::Unknown;
 
 use crate::observe::{Member, View, queries};
-use kit::{Cx, is_newer};
+use kit::{Cx, Freshness};
 
 /// Why a broker does not run, or is not going to run, with what its file says; `None` where it does.
 pub(crate) fn stale_config(
@@ -20,6 +20,8 @@ pub(crate) fn stale_config(
     };
     let unit = member.unit.clone()?;
     let file = view.facts.get(member.host, &query)?;
-    let is_stale = unit.is_active() && is_newer(file, unit);
-    Ok(is_stale.then(|| format!("{path} is newer than its process")))
+    let newer = Freshness::of(path, file, unit)
+        .newer()
+        .filter(|_| unit.is_active());
+    Ok(newer.map(|newer| format!("{path} {newer}")))
 }

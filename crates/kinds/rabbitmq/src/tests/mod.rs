@@ -201,6 +201,7 @@ fn unit(host: &Host) -> UnitFact {
         started_us: if runs { STARTED } else { 0 },
         invocation: String::new(),
         stale: false,
+        started_with: Vec::new(),
     }
 }
 
@@ -217,6 +218,8 @@ fn file(text: Text, mode: u32) -> FileFact {
         text: Some(text),
         target: String::new(),
         names: 0,
+        ahead_us: 0,
+        changed_us: 0,
     })
 }
 

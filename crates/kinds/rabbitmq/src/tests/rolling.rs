@@ -222,3 +222,38 @@ fn a_new_member_gets_quorum_queues_only_where_the_inventory_says_so() {
     bed.converge();
     assert_kept(&bed);
 }
+
+#[test]
+fn a_file_from_the_future_or_with_an_old_time_restarts_its_broker_once() {
+    const HOUR: i64 = 3_600_000_000;
+    for (modified, ahead_us, why) in [
+        (
+            2 * HOUR,
+            HOUR,
+            "has a time that lies 60 min ahead of the host's clock",
+        ),
+        (
+            0,
+            0,
+            "was changed after its process started, though its time is older",
+        ),
+    ] {
+        let mut bed = in_use();
+        let machine = bed.cluster.machine_mut(&host("db2"));
+        // Nobody noted what it was started with.
+        let unit = machine.unit("rabbitmq-server.service");
+        let started_us = unit.started_us.unwrap();
+        unit.start(started_us);
+        let file = machine.files.get_mut("/etc/rabbitmq/rabbitmq.conf").unwrap();
+        (file.modified_us, file.changed_us) = (file.modified_us + modified, file.changed_us + HOUR);
+        file.ahead_us = ahead_us;
+        let shown = bed.shown();
+        let because = format!("because /etc/rabbitmq/rabbitmq.conf {why}");
+        assert!(
+            shown.contains("db2: restart rabbitmq-server.service") && shown.contains(&because),
+            "{shown}"
+        );
+        bed.converge();
+        assert_kept(&bed);
+    }
+}

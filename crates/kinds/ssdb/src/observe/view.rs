@@ -11,7 +11,7 @@ use super::queries;
 use super::replies::{self, Info};
 use crate::settings::Settings;
 use formats::ssdb_conf::{Conf, ConfError};
-use kit::{Members, Probe, Process, is_newer, is_reached_by_none};
+use kit::{Freshness, Members, Newer, Probe, Process, is_reached_by_none};
 
 /// All hosts: the members, and the inventory's other hosts, which may be former members.
 pub(crate) struct View<'a> {
@@ -25,6 +25,7 @@ pub(crate) struct Member<'a> {
     /// Why it cannot be reached.
     pub(crate) unreachable: Option<&'a str>,
     pub(crate) unit: Result<&'a UnitFact, Unknown>,
+    config: &'a str,
     pub(crate) file: Result<&'a FileFact, Unknown>,
     /// What the file says; `None` where there is none.
     pub(crate) conf: Option<Result<Conf, ConfError>>,
@@ -70,6 +71,7 @@ impl<'a> Member<'a> {
             host,
             unreachable: facts.unreachable(host),
             conf: text.map(|text| Conf::parse(text.as_str())),
+            config: &settings.config,
             file,
             server: server(settings, host, &unit, facts),
             unit,
@@ -92,8 +94,12 @@ impl<'a> Member<'a> {
 
     /// The process of its unit, which comes in no package.
     pub(crate) fn process(&self, settings: &'a Settings) -> Process<'a> {
-        let (host, unit, package) = (self.host, settings.unit.as_str(), "");
-        Process { host, unit, package }
+        Process {
+            host: self.host,
+            unit: &settings.unit,
+            package: "",
+            reads: vec![settings.config.clone()],
+        }
     }
 
     /// Why its server does not answer us, for people; `None` where it does.
@@ -111,7 +117,13 @@ impl<'a> Member<'a> {
 
     /// Whether the file was changed after the process was started.
     pub(crate) fn has_newer_file(&self) -> bool {
-        matches!((&self.file, &self.unit), (Ok(file), Ok(unit)) if is_newer(file, unit))
+        self.newer_file().is_some()
+    }
+
+    /// Why the file counts as newer than the process; `None` where it does not.
+    pub(crate) fn newer_file(&self) -> Option<Newer> {
+        let (file, unit) = (self.file.as_ref().ok()?, self.unit.as_ref().ok()?);
+        Freshness::of(self.config, file, unit).newer()
     }
 
     /// The directory of the data: what the file says, relative to the file, or else what the inventory says.

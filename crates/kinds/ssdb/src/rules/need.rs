@@ -14,7 +14,7 @@ use super::data_loss::conflicts;
 use super::shared_settings::changes_for_all;
 use super::unusable::unusable;
 use crate::observe::{Info, Member, View};
-use kit::{Cx, Reason, Undecided, verbs_to_run};
+use kit::{Cx, Newer, Reason, Undecided, verbs_to_run};
 
 /// The need of a host's process.
 pub(crate) struct Need {
@@ -136,7 +136,7 @@ enum Cause {
     /// Its file changes.
     FileChanges,
     /// Its file is newer, and differs in this.
-    NewerFile(Vec<String>),
+    NewerFile(Newer, Vec<String>),
     /// It lacks a mirror that its file names.
     Lacks(String),
     /// Its link to this master stalls.
@@ -147,7 +147,7 @@ impl Cause {
     fn stalled(self) -> Option<HostName> {
         match self {
             Self::Stalled(from) => Some(from),
-            Self::FileChanges | Self::NewerFile(_) | Self::Lacks(_) => None,
+            Self::FileChanges | Self::NewerFile(..) | Self::Lacks(_) => None,
         }
     }
 }
@@ -156,10 +156,8 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FileChanges => f.write_str("its configuration changes"),
-            Self::NewerFile(details) if details.is_empty() => {
-                f.write_str("its file is newer than its process")
-            }
-            Self::NewerFile(details) => f.write_str(&details.join("; ")),
+            Self::NewerFile(newer, details) if details.is_empty() => write!(f, "its file {newer}"),
+            Self::NewerFile(_, details) => f.write_str(&details.join("; ")),
             Self::Lacks(what) => f.write_str(what),
             Self::Stalled(from) => write!(
                 f,
@@ -174,9 +172,9 @@ fn cause(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Option<Cause> {
         return Some(Cause::FileChanges);
     }
     let info = member.server.up();
-    if member.has_newer_file() {
+    if let Some(newer) = member.newer_file() {
         let details = info.map(|info| differences(view, member, info));
-        return Some(Cause::NewerFile(details.unwrap_or_default()));
+        return Some(Cause::NewerFile(newer, details.unwrap_or_default()));
     }
     // What a process that is younger than its file does not do, another start will not make it do.
     let info = info?;

@@ -27,7 +27,7 @@ pub(crate) fn started<'t>(
 /// Whether an operation starts our unit.
 pub(crate) fn starts(settings: &Settings, operation: &Operation) -> bool {
     match operation {
-        Operation::Unit { name, verbs } | Operation::UnitFiles { name, verbs, .. } => {
+        Operation::Unit { name, verbs, .. } | Operation::UnitFiles { name, verbs, .. } => {
             *name == settings.unit
                 && verbs
                     .iter()
@@ -66,6 +66,7 @@ pub(crate) fn refill(settings: &Settings, member: &Member<'_>, need: &Need) -> T
             },
         ],
         verbs: verbs.chain([UnitVerb::Start]).collect(),
+        reads: member.process(settings).reads,
     };
     let shown = shown(&operation);
     // The process that was observed, and no other.
@@ -93,6 +94,7 @@ pub(crate) fn after_change(
         first: Vec::new(),
         files: vec![change],
         verbs: need.unit.verbs.clone(),
+        reads: member.process(settings).reads,
     };
     let shown = shown(&operation);
     Task {
@@ -111,6 +113,7 @@ fn shown(operation: &Operation) -> Vec<String> {
         first,
         files,
         verbs,
+        ..
     } = operation
     else {
         return Vec::new();

@@ -199,3 +199,32 @@ fn a_gate_says_what_it_waits_for() {
     let _ = apply(&*service, &mut cluster, &[]);
     converge(&*service, &mut cluster, &[]);
 }
+
+#[test]
+fn a_file_from_the_future_or_with_an_old_time_restarts_its_server_once() {
+    const HOUR: i64 = 3_600_000_000;
+    let service = service(3, "");
+    for (modified, ahead_us, why) in [
+        (
+            2 * HOUR,
+            HOUR,
+            "its file has a time that lies 60 min ahead of the host's clock",
+        ),
+        (
+            0,
+            0,
+            "its file was changed after its process started, though its time is older",
+        ),
+    ] {
+        let mut cluster = with_data();
+        // Nobody noted what it was started with.
+        cluster.start("db1");
+        let file = cluster.node("db1").file();
+        (file.modified_us, file.changed_us) = (file.modified_us + modified, file.changed_us + HOUR);
+        file.ahead_us = ahead_us;
+        let rendered = render(&plan(&*service, &cluster, &[]));
+        let restart = format!("db1: restart ssdb-sessions.service (disrupts), because {why}");
+        assert!(rendered.contains(&restart), "{rendered}");
+        converge(&*service, &mut cluster, &[]);
+    }
+}

@@ -87,6 +87,7 @@ fn a_restarted_member_has_caught_up_whatever_clients_write_meanwhile() {
     let restart = Operation::Unit {
         name: UNIT.to_owned(),
         verbs: vec![UnitVerb::Restart],
+        reads: Vec::new(),
     };
     cluster.operate(&host("db3"), &restart).unwrap().unwrap();
     for at in 0..100 {

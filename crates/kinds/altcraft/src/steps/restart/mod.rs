@@ -76,7 +76,9 @@ impl<'v> Restart<'v, '_> {
         for run in former.runs.iter().filter(|run| run.is_active()) {
             let reason = "it is no host of this service any more, and gives the role up";
             // It is no member, and the budget is not about it; the gate is.
-            let task = run.unit_process().tell(&[UnitVerb::Restart], reason);
+            let task = run
+                .unit_process(self.view.settings)
+                .tell(&[UnitVerb::Restart], reason);
             let gate = checks::others_serve(settings, host, &serving);
             self.push_start(run, host, task.before(gate));
         }
@@ -86,7 +88,9 @@ impl<'v> Restart<'v, '_> {
         for run in member.runs.iter().filter(|run| !run.is_active()) {
             let reason =
                 "it does not run, and takes the place of the old master while that gives the role up";
-            let task = run.unit_process().tell(&[UnitVerb::Start], reason);
+            let task = run
+                .unit_process(self.view.settings)
+                .tell(&[UnitVerb::Start], reason);
             let gate = checks::serving(self.view.settings, run.process, member.host);
             let part = format!("{}-first", run.process.program);
             self.all.tasks.push(task.part(part).gate(gate));
@@ -121,7 +125,10 @@ impl<'v> Restart<'v, '_> {
                     *start = UnitVerb::Restart;
                 }
             }
-            let task = run.unit_process().task(&need).disrupting(need.restarts());
+            let task = run
+                .unit_process(self.view.settings)
+                .task(&need)
+                .disrupting(need.restarts());
             if need.starts() {
                 self.push_start(run, host, task);
             } else {
@@ -138,7 +145,7 @@ impl<'v> Restart<'v, '_> {
             return Ok(None);
         }
         let restart = || Ok(restart_reason(self.view.settings, member, run, is_written));
-        run.unit_process().need(self.cx, restart)
+        run.unit_process(self.view.settings).need(self.cx, restart)
     }
 
     /// A start with the main.json that the host should have.
@@ -177,7 +184,7 @@ fn restart_reason(
     }
     // Where the process differs although its main.json is older, the file has an old date.
     difference(settings, run, member.host).or_else(|| {
-        let is_newer = member.is_newer_than(run);
-        is_newer.then(|| "main.json is newer than its process".to_owned())
+        let newer = member.newer_than(settings, run)?;
+        Some(format!("main.json {newer}"))
     })
 }

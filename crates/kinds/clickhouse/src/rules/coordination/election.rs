@@ -8,7 +8,7 @@ use super::quorum::Quorum;
 use crate::observe::coordination::queries;
 use crate::observe::coordination::voter::VoterState;
 use crate::settings::ZooKeeper;
-use kit::{Cx, is_newer};
+use kit::{Cx, Freshness};
 
 /// Whether all voters run and none leads, and some may run with other voters than the others: such lists may never come to a
 /// choice (`FastLeaderElection`). There is nothing to take away then, and servers that died of it come back only when one
@@ -21,8 +21,10 @@ pub(crate) fn is_in_vain(quorum: &Quorum<'_>, zookeeper: &ZooKeeper, cx: &Cx<'_>
             .member(host)
             .and_then(|member| member.voter_unit.as_ref().ok());
         let file = cx.facts.get(host, &query).ok();
-        let is_newer = unit.zip(file).is_some_and(|(unit, file)| is_newer(file, unit));
-        is_newer || cx.writes(host, &query.path)
+        let freshness = unit
+            .zip(file)
+            .map(|(unit, file)| Freshness::of(&query.path, file, unit));
+        freshness.is_some_and(|freshness| freshness.newer().is_some()) || cx.writes(host, &query.path)
     };
     let files = view.members.all().filter_map(|member| member.on_disk.as_ref());
     let lists = files.map(|files| {
