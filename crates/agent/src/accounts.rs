@@ -6,6 +6,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use tree::{Access, TreeError};
+
 use crate::process::{Program, argv};
 
 /// How long the host's name service may take.
@@ -49,6 +51,21 @@ impl Database {
             text.lines().filter_map(Line::parse).find_map(&matches)
         })
     }
+}
+
+/// Looks names up.
+pub(crate) fn access(mode: u32, owner: &str, group: &str) -> Result<Access, TreeError> {
+    let id = |database: Database, what, name: &str| {
+        database.id_of(name).ok_or_else(|| TreeError::NoAccount {
+            what,
+            name: name.to_owned(),
+        })
+    };
+    let (uid, gid) = (
+        id(Database::Users, "user", owner)?,
+        id(Database::Groups, "group", group)?,
+    );
+    Ok(Access::new(mode, uid, gid))
 }
 
 /// The part of a line that both databases have in common: `name:password:number:...`.

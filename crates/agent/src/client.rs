@@ -6,7 +6,7 @@ use protocol::TextError;
 use protocol::facts::{Silence, SilenceKind};
 use thiserror::Error;
 
-use crate::error_text::error_text;
+use tree::error_text;
 
 /// Why a server did not answer.
 #[derive(Debug, Error)]

@@ -1,7 +1,7 @@
 //! What all requests of a connection share: the secrets, the options, and whether the connection still lives.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -131,9 +131,9 @@ impl Host {
     }
 
     /// Adds to what processes were started with.
-    pub(crate) fn stamp(&self, add: impl FnOnce(Stamps, &Options)) {
+    pub(crate) fn stamp(&self, add: impl FnOnce(Stamps, &Path)) {
         let _alone = locked(&self.stamping);
-        add(Stamps::read(&self.options), &self.options);
+        add(Stamps::read(&self.options.lock), &self.options.lock);
     }
 
     /// The secrets that are known now.

@@ -13,7 +13,6 @@ mod actions;
 mod bounds;
 mod client;
 mod clock;
-mod error_text;
 mod facts;
 mod harden;
 mod host;
@@ -33,7 +32,7 @@ mod ssdb;
 mod stamps;
 pub mod start;
 mod stream;
-mod tree;
+mod tail;
 mod wire;
 
 #[doc(hidden)]

@@ -14,8 +14,8 @@ use std::time::Duration;
 use protocol::LockHolder;
 use thiserror::Error;
 
-use crate::error_text::error_text;
 use crate::record_file::{Found, RecordError, RecordFile};
+use tree::error_text;
 
 /// Why the lock could not be tried.
 #[derive(Debug, Error)]

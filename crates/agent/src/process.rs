@@ -19,9 +19,9 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use thiserror::Error;
 
-use crate::error_text::error_text;
 use crate::record_file::{Process, RecordError, RecordFile};
 use crate::start::{ARGUMENT, GO};
+use tree::error_text;
 
 /// How much of each output stream is kept.
 pub(crate) const OUTPUT_LIMIT: usize = 1 << 20;

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::RunId;
 
-use crate::error_text::error_text;
 use crate::mutex::locked;
+use tree::error_text;
 
 /// The longest record that is read back; a longer one counts as gone.
 const LIMIT: u64 = 64 << 20;

@@ -16,10 +16,7 @@ use protocol::bounds::Limits;
 use protocol::facts::StartedWith;
 use protocol::frame::{self, Decoder, Message};
 use serde::{Deserialize, Serialize};
-
-use crate::facts::hash;
-use crate::host::Options;
-use crate::tree::Place;
+use tree::{Place, sha256};
 
 /// How many entries of each sort are kept; the oldest go.
 const MOST: usize = 128;
@@ -75,7 +72,7 @@ impl Content {
             None => None,
         };
         let sha256 = match file {
-            Some(mut file) => Some(hash(&file.read().ok()?)),
+            Some(mut file) => Some(sha256(&file.read().ok()?)),
             None => None,
         };
         let path = path.to_owned();
@@ -85,8 +82,8 @@ impl Content {
 
 impl Stamps {
     /// What was noted; nothing where that cannot be read, and then the times of files decide.
-    pub(crate) fn read(options: &Options) -> Self {
-        Self::try_read(&place(options)).unwrap_or_default()
+    pub(crate) fn read(lock: &Path) -> Self {
+        Self::try_read(&place(lock)).unwrap_or_default()
     }
 
     fn try_read(path: &Path) -> Option<Self> {
@@ -101,8 +98,8 @@ impl Stamps {
 
     /// Puts it in the place of what was noted before. The caller has the run lock, whose directory this is. It need not
     /// outlive a power cut: no process does.
-    fn write(&self, options: &Options) -> io::Result<()> {
-        let (path, new) = (place(options), options.lock.with_extension("started-new"));
+    fn write(&self, lock: &Path) -> io::Result<()> {
+        let (path, new) = (place(lock), lock.with_extension("started-new"));
         let bytes = frame::encode(self).map_err(io::Error::other)?;
         // Left by an agent that was killed.
         let _removed = fs::remove_file(&new).is_ok();
@@ -116,7 +113,7 @@ impl Stamps {
     }
 
     /// The agent started a unit, whose process read these.
-    pub(crate) fn started(mut self, options: &Options, unit: &str, invocation: String, files: Vec<Content>) {
+    pub(crate) fn started(mut self, lock: &Path, unit: &str, invocation: String, files: Vec<Content>) {
         self.starts.retain(|start| start.unit != unit);
         let unit = unit.to_owned();
         self.starts.push(Start {
@@ -126,17 +123,17 @@ impl Stamps {
         });
         keep_newest(&mut self.starts);
         // Without the note the times of the files decide.
-        let _written = self.write(options).is_ok();
+        let _written = self.write(lock).is_ok();
     }
 
     /// The agent changed the owner or mode of a file, and nothing else.
-    pub(crate) fn access_changed(mut self, options: &Options, path: &str, was: &Metadata, is: &Metadata) {
+    pub(crate) fn access_changed(mut self, lock: &Path, path: &str, was: &Metadata, is: &Metadata) {
         let (from_us, to_us) = (self.changed_us(path, was), ctime_us(is));
         self.accesses.retain(|change| change.path != path);
         let path = path.to_owned();
         self.accesses.push(AccessChange { path, from_us, to_us });
         keep_newest(&mut self.accesses);
-        let _written = self.write(options).is_ok();
+        let _written = self.write(lock).is_ok();
     }
 
     /// When a file was last changed otherwise than in owner or mode by an agent.
@@ -164,8 +161,8 @@ impl Stamps {
     }
 }
 
-fn place(options: &Options) -> PathBuf {
-    options.lock.with_extension("started")
+fn place(lock: &Path) -> PathBuf {
+    lock.with_extension("started")
 }
 
 fn keep_newest<T>(entries: &mut Vec<T>) {
@@ -186,75 +183,71 @@ mod tests {
 
     const UNIT: &str = "a.service";
 
-    fn host() -> (TempDir, Options, Vec<String>) {
+    fn host() -> (TempDir, PathBuf, Vec<String>) {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
-        let options = Options {
-            backups: at("backups"),
-            lock: at("run.lock"),
-            starter: None,
-        };
+        let lock = at("run.lock");
         let paths = ["conf", "key"].map(|name| at(name).to_str().unwrap().to_owned());
         fs::write(&paths[0], "port 1").unwrap();
-        (directory, options, paths.to_vec())
+        (directory, lock, paths.to_vec())
     }
 
-    fn start(options: &Options, unit: &str, invocation: &str, paths: &[String]) {
-        Stamps::read(options).started(options, unit, invocation.to_owned(), Content::of(paths));
+    fn start(lock: &Path, unit: &str, invocation: &str, paths: &[String]) {
+        Stamps::read(lock).started(lock, unit, invocation.to_owned(), Content::of(paths));
     }
 
-    fn told(options: &Options, invocation: &str) -> Vec<bool> {
-        let files = Stamps::read(options).started_with(UNIT, invocation);
+    fn told(lock: &Path, invocation: &str) -> Vec<bool> {
+        let files = Stamps::read(lock).started_with(UNIT, invocation);
         files.iter().map(|file| file.is_same).collect()
     }
 
     #[test]
     fn a_process_runs_with_a_file_until_its_content_changes_whatever_its_time_says() {
-        let (_directory, options, paths) = host();
-        start(&options, UNIT, "i1", &paths);
-        assert_eq!(told(&options, "i1"), [true, true]);
+        let (_directory, lock, paths) = host();
+        start(&lock, UNIT, "i1", &paths);
+        assert_eq!(told(&lock, "i1"), [true, true]);
         // Written again with what it had: the time is another, the content is not.
         fs::write(&paths[0], "port 1").unwrap();
-        assert_eq!(told(&options, "i1"), [true, true]);
+        assert_eq!(told(&lock, "i1"), [true, true]);
         fs::write(&paths[0], "port 2").unwrap();
         fs::write(&paths[1], "secret").unwrap();
-        assert_eq!(told(&options, "i1"), [false, false]);
-        let kept = fs::metadata(place(&options)).unwrap();
+        assert_eq!(told(&lock, "i1"), [false, false]);
+        let kept = fs::metadata(place(&lock)).unwrap();
         assert_eq!(kept.permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
     fn a_stamp_of_another_invocation_or_of_anybody_else_is_none() {
-        let (_directory, options, paths) = host();
-        assert!(told(&options, "i1").is_empty());
-        start(&options, UNIT, "i1", &paths);
-        assert!(told(&options, "i2").is_empty());
-        start(&options, UNIT, "i2", &paths);
-        assert!(told(&options, "i1").is_empty() && !told(&options, "i2").is_empty());
-        fs::set_permissions(place(&options), Permissions::from_mode(0o622)).unwrap();
-        assert!(told(&options, "i2").is_empty());
-        fs::write(place(&options), "half").unwrap();
-        assert!(told(&options, "i2").is_empty());
+        let (_directory, lock, paths) = host();
+        assert!(told(&lock, "i1").is_empty());
+        start(&lock, UNIT, "i1", &paths);
+        assert!(told(&lock, "i2").is_empty());
+        start(&lock, UNIT, "i2", &paths);
+        assert!(told(&lock, "i1").is_empty() && !told(&lock, "i2").is_empty());
+        fs::set_permissions(place(&lock), Permissions::from_mode(0o622)).unwrap();
+        assert!(told(&lock, "i2").is_empty());
+        fs::write(place(&lock), "half").unwrap();
+        assert!(told(&lock, "i2").is_empty());
     }
 
     #[test]
     fn what_cannot_be_read_is_not_told() {
-        let (directory, options, mut paths) = host();
+        let (directory, lock, mut paths) = host();
         paths.push(directory.path().to_str().unwrap().to_owned());
-        start(&options, UNIT, "i1", &paths);
-        assert_eq!(told(&options, "i1"), [true, true]);
+        start(&lock, UNIT, "i1", &paths);
+        assert_eq!(told(&lock, "i1"), [true, true]);
         fs::remove_file(&paths[0]).unwrap();
         fs::create_dir(&paths[0]).unwrap();
-        assert_eq!(told(&options, "i1"), [true]);
+        assert_eq!(told(&lock, "i1"), [true]);
     }
 
     #[test]
     fn of_many_units_the_oldest_go() {
-        let (_directory, options, paths) = host();
+        let (_directory, lock, paths) = host();
         for number in 0..=MOST {
-            start(&options, &format!("{number}.service"), "i", &paths);
+            start(&lock, &format!("{number}.service"), "i", &paths);
         }
-        let stamps = Stamps::read(&options);
+        let stamps = Stamps::read(&lock);
         assert_eq!(stamps.starts.len(), MOST);
         assert!(stamps.started_with("0.service", "i").is_empty());
         assert!(!stamps.started_with("1.service", "i").is_empty());
@@ -262,21 +255,21 @@ mod tests {
 
     #[test]
     fn a_change_of_the_mode_by_an_agent_leaves_the_time_of_the_last_change_alone() {
-        let (_directory, options, paths) = host();
+        let (_directory, lock, paths) = host();
         let path = &paths[0];
-        let look = || fs::metadata(path).unwrap();
-        let seen = || Stamps::read(&options).changed_us(path, &look());
-        let first = look();
+        let meta = || fs::metadata(path).unwrap();
+        let seen = || Stamps::read(&lock).changed_us(path, &meta());
+        let first = meta();
         for mode in [0o600, 0o640] {
-            let was = look();
+            let was = meta();
             // The kernel's clock of files ticks.
-            while ctime_us(&look()) == ctime_us(&was) {
+            while ctime_us(&meta()) == ctime_us(&was) {
                 fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
             }
-            Stamps::read(&options).access_changed(&options, path, &was, &look());
+            Stamps::read(&lock).access_changed(&lock, path, &was, &meta());
             assert_eq!(seen(), ctime_us(&first));
         }
-        while ctime_us(&look()) == ctime_us(&first) || seen() == ctime_us(&first) {
+        while ctime_us(&meta()) == ctime_us(&first) || seen() == ctime_us(&first) {
             fs::write(path, "port 2").unwrap();
         }
         assert!(seen() > ctime_us(&first));

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use thiserror::Error;
 
-use crate::error_text::error_text;
+use tree::error_text;
 
 /// The agent's first argument in this case; the program and its arguments follow.
 pub const ARGUMENT: &str = "--start";

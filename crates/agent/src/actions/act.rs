@@ -7,11 +7,10 @@ use std::time::Instant;
 
 use protocol::{ActionError, Change, Text};
 
-use crate::error_text::tail;
 use crate::host::Host;
 use crate::process::{Output, ProcessError, Program};
 use crate::record_file::RecordFile;
-use crate::tree::TreeError;
+use crate::tail::tail;
 
 /// How many lines of what a program said an error carries.
 pub(super) const LINES: usize = 20;
@@ -129,12 +128,6 @@ pub(super) fn done(summary: impl Into<String>) -> Change {
     Change {
         summary: summary.into(),
         backup: None,
-    }
-}
-
-impl From<TreeError> for ActionError {
-    fn from(error: TreeError) -> Self {
-        failed(error)
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::clock;
-use crate::tree::{Access, Draft, Folder, TreeError};
+use tree::{Access, Draft, Folder, TreeError};
 
 /// Keeps a file's content with its owner and mode, and tells where.
 pub(super) fn keep(

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::write::{self, WriteError};
 use crate::host::Host;
-use crate::tree::{Access, Place};
+use tree::{Access, Place};
 
 /// Replaces the lines of the directives, and keeps what stood there.
 pub(super) fn set(host: &Host, path: &str, directives: &[Directive]) -> Result<Change, WriteError> {

@@ -5,7 +5,8 @@ use std::path::Path;
 use protocol::{ActionError, Change, DirectoryState};
 
 use super::act::done;
-use crate::tree::{Access, Folder, Place, TreeError};
+use crate::accounts;
+use tree::{Access, Folder, Place, TreeError};
 
 /// Makes a directory with its parents, or gives one that is there the wanted owner and mode; it is as it was seen, or as
 /// wanted.
@@ -20,7 +21,7 @@ fn make_directory(path: &Path, access: Access, was: &DirectoryState) -> Result<S
     let is_as_seen = match (&meta, was) {
         (_, DirectoryState::Any) | (None, DirectoryState::Absent) => true,
         (Some(meta), DirectoryState::Present { mode, owner, group }) => {
-            Access::of(*mode, owner, group)?.fits(meta)
+            accounts::access(*mode, owner, group)?.fits(meta)
         }
         _ => false,
     };

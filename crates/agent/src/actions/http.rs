@@ -7,8 +7,8 @@ use protocol::{ActionError, Change};
 
 use super::act::{Act, done, failed};
 use crate::bounds::Time;
-use crate::error_text::tail;
 use crate::http;
+use crate::tail::tail;
 
 /// How many lines of a refusal an error carries.
 const LINES: usize = 5;

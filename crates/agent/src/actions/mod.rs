@@ -25,10 +25,10 @@ use std::time::Duration;
 use protocol::{Action, ActionError, ActionRequest, Change, Operation, Response};
 
 use self::act::{Act, failed};
+use crate::accounts::access;
 use crate::bounds::Time;
 use crate::host::Host;
 use crate::redact::redact;
-use crate::tree::Access;
 
 /// Makes a change of the run that holds the lock, unless the record says that it was made or begun before.
 pub(crate) fn act_once(host: &Host, request: &ActionRequest) -> Response {
@@ -82,20 +82,14 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             owner,
             group,
             was,
-        } => Ok(write::write(
-            host,
-            path,
-            text,
-            Access::of(*mode, owner, group)?,
-            was,
-        )?),
+        } => Ok(write::write(host, path, text, access(*mode, owner, group)?, was)?),
         Operation::MakeDirectory {
             path,
             mode,
             owner,
             group,
             was,
-        } => directory::make(path, Access::of(*mode, owner, group)?, was),
+        } => directory::make(path, access(*mode, owner, group)?, was),
         Operation::Unit { name, verbs, reads } => unit::tell(act, name, verbs, reads),
         Operation::InstallPackages { names } => packages::install(act, names),
         Operation::Run { commands } => run::run(act, commands),
@@ -130,12 +124,7 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             owner,
             group,
             was,
-        } => Ok(write::set_access(
-            host,
-            path,
-            Access::of(*mode, owner, group)?,
-            was,
-        )?),
+        } => Ok(write::set_access(host, path, access(*mode, owner, group)?, was)?),
         Operation::SetDirectives { path, directives } => Ok(directives::set(host, path, directives)?),
         Operation::UnitFiles {
             name,

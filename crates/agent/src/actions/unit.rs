@@ -45,7 +45,7 @@ pub(super) fn tell(
 fn note(host: &Host, name: &str, before: Option<&str>, contents: Vec<Content>) {
     let now = invocation(host, name).filter(|now| Some(now.as_str()) != before);
     if let Some(invocation) = now {
-        host.stamp(|stamps, options| stamps.started(options, name, invocation, contents));
+        host.stamp(|stamps, lock| stamps.started(lock, name, invocation, contents));
     }
 }
 

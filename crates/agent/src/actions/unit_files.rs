@@ -7,7 +7,9 @@ use protocol::{ActionError, Change, DirectoryState, FileChange, FileState, UnitV
 use super::act::{Act, done};
 use super::write::{self, WriteError};
 use super::{directory, unit};
-use crate::tree::{Access, Place, TreeError};
+use tree::{Place, TreeError};
+
+use crate::accounts::access;
 
 /// Tells systemd, changes the files, tells systemd again; stops at the first that fails.
 pub(super) fn change(
@@ -42,7 +44,7 @@ fn one(change: &FileChange) -> Result<String, ActionError> {
             owner,
             group,
         } => {
-            let access = Access::of(*mode, owner, group)?;
+            let access = access(*mode, owner, group)?;
             directory::make(path, access, &DirectoryState::Absent).map(|change| change.summary)
         }
     }
@@ -71,15 +73,15 @@ fn move_aside(path: &Path, to: &Path) -> Result<String, TreeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::hash;
     use std::fs;
     use std::os::unix::fs::symlink;
+    use tree::sha256;
 
     #[test]
     fn a_file_is_removed_once_and_only_as_it_was_seen() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("pid");
-        let seen = FileState::Hash(hash(b"12"));
+        let seen = FileState::Hash(sha256(b"12"));
         fs::write(&path, "34").unwrap();
         assert!(matches!(remove(&path, &seen), Err(WriteError::Changed { .. })));
         fs::write(&path, "12").unwrap();

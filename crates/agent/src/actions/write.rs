@@ -7,9 +7,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::backup;
-use crate::facts::hash;
 use crate::host::Host;
-use crate::tree::{Access, Draft, Open, Place, TreeError};
+use tree::{Access, Draft, Open, Place, TreeError, sha256};
 
 /// Why a file was not written.
 #[derive(Debug, Error)]
@@ -87,7 +86,7 @@ fn adjust(host: &Host, place: &Place, old: &Old, access: Access) -> Result<Chang
     }
     old.file.give(access)?;
     if let (Some(name), Ok(is)) = (place.path.to_str(), old.file.file.metadata()) {
-        host.stamp(|stamps, options| stamps.access_changed(options, name, &old.file.meta, &is));
+        host.stamp(|stamps, lock| stamps.access_changed(lock, name, &old.file.meta, &is));
     }
     Ok(change(format!("changed the owner or mode of {path}"), None))
 }
@@ -167,6 +166,6 @@ pub(super) struct Old {
 
 impl Old {
     fn state(&self) -> FileState {
-        FileState::Hash(hash(&self.content))
+        FileState::Hash(sha256(&self.content))
     }
 }

@@ -9,18 +9,17 @@ use protocol::FactError;
 use protocol::facts::{FileFact, FileKind, FileMeta, FileQuery};
 use protocol::text::{CLOSE, OPEN};
 use regex_lite::Regex;
-use sha2::{Digest, Sha256};
+use tree::{Found, Place, TreeError, sha256};
 
 use super::answer::unknown;
 use crate::accounts::Database;
 use crate::clock;
 use crate::host::Host;
 use crate::stamps::Stamps;
-use crate::tree::{Found, Place, TreeError};
 
 pub(super) fn observe(host: &Host, query: &FileQuery) -> Result<FileFact, FactError> {
     let describe = |meta: &Metadata| {
-        let changed_us = Stamps::read(&host.options).changed_us(&query.path, meta);
+        let changed_us = Stamps::read(&host.options.lock).changed_us(&query.path, meta);
         describe(meta, changed_us, clock::now_us())
     };
     let found = Place::find(Path::new(&query.path)).and_then(|place| match place {
@@ -49,7 +48,7 @@ pub(super) fn observe(host: &Host, query: &FileQuery) -> Result<FileFact, FactEr
     // What is too large is not read. Without a hash it is an obstacle, and nothing that relies on it is planned.
     if !open.is_too_large() {
         let bytes = open.read().map_err(unknown)?;
-        fact.sha256 = hash(&bytes);
+        fact.sha256 = sha256(&bytes);
         if query.text {
             fact.text = host
                 .secrets()
@@ -63,11 +62,6 @@ pub(super) fn observe(host: &Host, query: &FileQuery) -> Result<FileFact, FactEr
 fn shown(target: &Path) -> String {
     let reserved = |c: char| c.is_control() || c == OPEN || c == CLOSE;
     target.to_string_lossy().replace(reserved, "?")
-}
-
-/// SHA-256 in hexadecimal.
-pub(crate) fn hash(bytes: &[u8]) -> String {
-    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 fn describe(meta: &Metadata, changed_us: i64, now_us: i64) -> FileMeta {
@@ -146,7 +140,7 @@ mod tests {
         assert_eq!((meta.kind, meta.mode, meta.len), (FileKind::File, 0o640, 44));
         assert_eq!(
             meta.sha256,
-            hash(b"port 1\r\npass known-secret\npass other-secret\n")
+            sha256(b"port 1\r\npass known-secret\npass other-secret\n")
         );
         assert_eq!(
             fact.text().unwrap().as_str(),
@@ -205,13 +199,5 @@ mod tests {
         let query = FileQuery::text("/etc/passwd").masking(&["("]);
         let error = observe(&host(), &query).unwrap_err();
         assert!(error.message.starts_with("the mask \"(\""), "{error}");
-    }
-
-    #[test]
-    fn hashes_are_those_of_sha256sum() {
-        assert_eq!(
-            hash(b""),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
     }
 }

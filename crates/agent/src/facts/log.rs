@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::answer::unknown;
 use crate::bounds::Share;
-use crate::tree::{Open, Place, TreeError};
+use tree::{Open, Place, TreeError};
 
 /// No more is read, whatever the query wants.
 const MOST: u64 = 16 << 20;

@@ -32,7 +32,6 @@ use crate::mutex::locked;
 
 use self::answer::{Answer, unknown};
 
-pub(crate) use file::hash;
 pub(crate) use package::installed;
 pub(crate) use unit::invocation;
 

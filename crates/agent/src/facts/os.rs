@@ -7,7 +7,7 @@ use protocol::facts::OsFact;
 
 use super::answer::unknown;
 use crate::clock;
-use crate::error_text::error_text;
+use tree::error_text;
 
 pub(super) fn observe() -> Result<OsFact, FactError> {
     let uname = rustix::system::uname();

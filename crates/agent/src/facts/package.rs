@@ -12,10 +12,10 @@ use protocol::facts::{CandidateFact, CandidateQuery, PackageFact};
 use protocol::{Fact, FactError};
 
 use super::answer::{Answer, unknown};
-use crate::error_text::tail;
 use crate::host::Host;
 use crate::process::{Program, argv};
-use crate::tree::{Found, Place};
+use crate::tail::tail;
+use tree::{Found, Place};
 
 /// How long dpkg may take.
 const LIMIT: Duration = Duration::from_secs(20);

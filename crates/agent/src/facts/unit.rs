@@ -11,10 +11,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::answer::{Answer, unknown};
 use crate::clock;
-use crate::error_text::tail;
 use crate::host::Host;
 use crate::process::{Output, ProcessError, Program, argv};
 use crate::stamps::Stamps;
+use crate::tail::tail;
 
 /// How long systemd may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -54,7 +54,7 @@ fn show(host: &Host, names: &[&str]) -> Result<Vec<UnitFact>, FactError> {
         let said = tail(&output.stderr_text(), 5);
         return Err(unknown(format!("systemctl show: {said}")));
     }
-    let stamps = Stamps::read(&host.options);
+    let stamps = Stamps::read(&host.options.lock);
     for (fact, name) in facts.iter_mut().zip(names) {
         fact.started_with = stamps.started_with(name, &fact.invocation);
     }

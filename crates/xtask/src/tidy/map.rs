@@ -181,8 +181,14 @@ pub(crate) static MAP: &[Crate] = &[
         "the secrets that an agent was handed: put into what it writes, taken out of what it tells",
     ),
     one(
+        "tree",
+        &["protocol"],
+        Real,
+        "files and directories of a host, opened without following what others put in the way",
+    ),
+    one(
         "agent",
-        &["listeners", "protocol", "sealing", "secrets", "types"],
+        &["listeners", "protocol", "sealing", "secrets", "tree", "types"],
         Real,
         "facts and actions: the only code that touches a host",
     ),

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use self::node::{Node, NodeError};
 use crate::bounds::Share;
 use crate::facts::answer::unknown;
-use crate::tree::Place;
+use tree::Place;
 
 /// How long all calls of a query may take. A node ticks every 15 seconds and gives up on a silent peer after 60.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -24,8 +24,8 @@ use thiserror::Error;
 use super::scan::scan;
 use crate::bounds::{REPLY, Share};
 use crate::client::silence;
-use crate::error_text::error_text;
 use crate::resolver::addresses;
+use tree::error_text;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// How long a connection on the same host may take.

@@ -1,9 +1,9 @@
-//! Text for errors: what the system reports, and the end of what a program printed.
+//! What the system reports, as a part of a sentence.
 
 use std::io;
 
 /// `permission denied` instead of `Permission denied (os error 13)`.
-pub(crate) fn error_text(error: &io::Error) -> String {
+pub fn error_text(error: &io::Error) -> String {
     let text = error.to_string();
     let text = match text.find(" (os error ") {
         Some(end) => &text[..end],
@@ -15,16 +15,6 @@ pub(crate) fn error_text(error: &io::Error) -> String {
         (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(chars).collect(),
         _ => text.to_owned(),
     }
-}
-
-/// The last lines of what a program said, without empty ones: what belongs into an error.
-pub(crate) fn tail(text: &str, lines: usize) -> String {
-    let all: Vec<&str> = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
 }
 
 #[cfg(test)]
@@ -39,11 +29,5 @@ mod tests {
             "no space left on device"
         );
         assert_eq!(error_text(&io::Error::other("EOF")), "EOF");
-    }
-
-    #[test]
-    fn a_tail_has_the_last_lines() {
-        assert_eq!(tail("a\n\nb  \nc\n", 2), "b\nc");
-        assert_eq!(tail("", 2), "");
     }
 }

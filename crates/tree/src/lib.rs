@@ -21,11 +21,15 @@
 mod access;
 mod draft;
 mod error;
+mod error_text;
 mod folder;
+mod hash;
 mod place;
 
-pub(crate) use access::Access;
-pub(crate) use draft::Draft;
-pub(crate) use error::TreeError;
-pub(crate) use folder::Folder;
-pub(crate) use place::{Found, Open, Place};
+pub use access::Access;
+pub use draft::Draft;
+pub use error::TreeError;
+pub use error_text::error_text;
+pub use folder::Folder;
+pub use hash::sha256;
+pub use place::{Found, Open, Place};

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::{Access, Folder, TreeError};
 
 /// A file under a temporary name.
-pub(crate) struct Draft<'f> {
+pub struct Draft<'f> {
     folder: &'f Folder,
     name: OsString,
     file: File,
@@ -23,7 +23,7 @@ pub(crate) struct Draft<'f> {
 
 impl<'f> Draft<'f> {
     /// Writes a draft of a name in the directory to the disk.
-    pub(crate) fn write(
+    pub fn write(
         folder: &'f Folder,
         name: &OsStr,
         content: &[u8],
@@ -59,7 +59,7 @@ impl<'f> Draft<'f> {
     }
 
     /// Puts the draft in the place of what has this name now.
-    pub(crate) fn replace(self, name: &OsStr) -> Result<(), TreeError> {
+    pub fn replace(self, name: &OsStr) -> Result<(), TreeError> {
         let (folder, path) = (self.folder, self.folder.path().join(name));
         let renamed = rustix::fs::renameat(folder.file(), &self.name, folder.file(), name);
         renamed.map_err(TreeError::io("replace", &path))?;
@@ -70,7 +70,7 @@ impl<'f> Draft<'f> {
     }
 
     /// Puts the draft where nothing is, and returns the path; `None` where something has the name.
-    pub(crate) fn add(&self, name: &OsStr) -> Result<Option<PathBuf>, TreeError> {
+    pub fn add(&self, name: &OsStr) -> Result<Option<PathBuf>, TreeError> {
         let (folder, path) = (self.folder, self.folder.path().join(name));
         let flags = AtFlags::empty();
         match rustix::fs::linkat(folder.file(), &self.name, folder.file(), name, flags) {

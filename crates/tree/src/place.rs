@@ -15,7 +15,7 @@ use super::folder::{Folder, target};
 use super::{Access, TreeError};
 
 /// A longer file is not read: no configuration file is that long.
-pub(crate) const LIMIT: u64 = 16 << 20;
+const LIMIT: u64 = 16 << 20;
 /// How long reading a file may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How much is read between two checks of the clock.
@@ -23,16 +23,18 @@ const PORTION: u64 = 256 << 10;
 
 /// Where a file is, or may be.
 #[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) folder: Folder,
-    pub(crate) name: OsString,
+pub struct Place {
+    /// The directory.
+    pub folder: Folder,
+    /// The last component.
+    pub name: OsString,
     /// The path that was given, for messages.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
 }
 
 /// What stands at a place.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub enum Found {
     /// Nothing.
     Absent,
     /// A regular file.
@@ -47,31 +49,33 @@ pub(crate) enum Found {
     Other(Metadata),
 }
 
-/// A regular file that was opened for reading, with its metadata at that moment.
+/// A regular file that was opened for reading.
 #[derive(Debug)]
-pub(crate) struct Open {
-    pub(crate) file: File,
-    pub(crate) meta: Metadata,
+pub struct Open {
+    /// Open for reading.
+    pub file: File,
+    /// Its metadata at that moment.
+    pub meta: Metadata,
     path: PathBuf,
 }
 
 impl Place {
     /// Finds the directory of a path; `None` where it does not exist.
-    pub(crate) fn find(path: &Path) -> Result<Option<Self>, TreeError> {
+    pub fn find(path: &Path) -> Result<Option<Self>, TreeError> {
         let (directory, name) = split(path)?;
         let folder = Folder::open(directory)?;
         Ok(folder.map(|folder| Self::within(folder, name, path)))
     }
 
     /// Finds the directory of a path, which must be there.
-    pub(crate) fn require(path: &Path) -> Result<Self, TreeError> {
+    pub fn require(path: &Path) -> Result<Self, TreeError> {
         let (directory, _) = split(path)?;
         let missing = || TreeError::io("open", directory)(Errno::NOENT);
         Self::find(path)?.ok_or_else(missing)
     }
 
     /// Finds the directory of a path, and makes what is missing of it.
-    pub(crate) fn make(path: &Path) -> Result<Self, TreeError> {
+    pub fn make(path: &Path) -> Result<Self, TreeError> {
         let (directory, name) = split(path)?;
         Ok(Self::within(Folder::make(directory, 0o755)?, name, path))
     }
@@ -85,7 +89,7 @@ impl Place {
     }
 
     /// Looks, and opens a regular file for reading.
-    pub(crate) fn look(&self) -> Result<Found, TreeError> {
+    pub fn look(&self) -> Result<Found, TreeError> {
         // Looked at before it is opened: opening a device does something, and a FIFO wakes its writer.
         let looked = match self.folder.look(&self.name) {
             Ok(looked) => looked,
@@ -130,7 +134,7 @@ impl Place {
     }
 
     /// The regular file that stands there; anything else is an error that names it.
-    pub(crate) fn file(&self) -> Result<Option<Open>, TreeError> {
+    pub fn file(&self) -> Result<Option<Open>, TreeError> {
         let path = self.path.clone();
         match self.look()? {
             Found::Absent => Ok(None),
@@ -145,7 +149,7 @@ impl Place {
     }
 
     /// The directory that stands there; anything else is an error that names it.
-    pub(crate) fn directory(&self) -> Result<Option<Folder>, TreeError> {
+    pub fn directory(&self) -> Result<Option<Folder>, TreeError> {
         match self.look()? {
             Found::Absent => Ok(None),
             Found::Link(_, target) => Err(TreeError::Link {
@@ -162,14 +166,14 @@ impl Place {
 
 impl Place {
     /// Takes the name away from what is no directory.
-    pub(crate) fn unlink(&self) -> Result<(), TreeError> {
+    pub fn unlink(&self) -> Result<(), TreeError> {
         let removed = rustix::fs::unlinkat(self.folder.file(), &self.name, AtFlags::empty());
         removed.map_err(TreeError::io("remove", &self.path))?;
         self.folder.flush()
     }
 
     /// Gives a directory another name in the same directory, which nothing has.
-    pub(crate) fn move_aside(&self, name: &OsStr) -> Result<(), TreeError> {
+    pub fn move_aside(&self, name: &OsStr) -> Result<(), TreeError> {
         if self.directory()?.is_none() {
             return Err(TreeError::io("move", &self.path)(Errno::NOENT));
         }
@@ -182,7 +186,7 @@ impl Place {
 
 impl Open {
     /// All of it, up to the limits of size and time.
-    pub(crate) fn read(&mut self) -> Result<Zeroizing<Vec<u8>>, TreeError> {
+    pub fn read(&mut self) -> Result<Zeroizing<Vec<u8>>, TreeError> {
         let until = Instant::now() + PATIENCE;
         let too_large = || TreeError::TooLarge {
             path: self.path.clone(),
@@ -212,17 +216,17 @@ impl Open {
     }
 
     /// Whether it is longer than what is read of any file.
-    pub(crate) fn is_too_large(&self) -> bool {
+    pub fn is_too_large(&self) -> bool {
         self.meta.len() > LIMIT
     }
 
     /// Gives it another owner or mode, through the descriptor that was checked.
-    pub(crate) fn give(&self, access: Access) -> Result<(), TreeError> {
+    pub fn give(&self, access: Access) -> Result<(), TreeError> {
         access.give(&self.file, &self.path)
     }
 
     /// Whether this is still what has the name.
-    pub(crate) fn is_at(&self, place: &Place) -> bool {
+    pub fn is_at(&self, place: &Place) -> bool {
         let now = place.folder.look(&place.name).ok();
         let meta = now.and_then(|file| file.metadata().ok());
         meta.is_some_and(|now| (now.dev(), now.ino()) == (self.meta.dev(), self.meta.ino()))

@@ -5,34 +5,24 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use super::TreeError;
-use crate::accounts::Database;
 
 /// Owner, group and permission bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Access {
+pub struct Access {
     mode: u32,
     uid: u32,
     gid: u32,
 }
 
 impl Access {
-    /// Looks the names up.
-    pub(crate) fn of(mode: u32, owner: &str, group: &str) -> Result<Self, TreeError> {
-        let id = |database: Database, what, name: &str| {
-            database.id_of(name).ok_or_else(|| TreeError::NoAccount {
-                what,
-                name: name.to_owned(),
-            })
-        };
-        Ok(Self {
-            mode: mode & 0o7777,
-            uid: id(Database::Users, "user", owner)?,
-            gid: id(Database::Groups, "group", group)?,
-        })
+    /// Of these numbers.
+    pub fn new(mode: u32, uid: u32, gid: u32) -> Self {
+        let mode = mode & 0o7777;
+        Self { mode, uid, gid }
     }
 
     /// What something has.
-    pub(crate) fn found(meta: &Metadata) -> Self {
+    pub fn found(meta: &Metadata) -> Self {
         Self {
             mode: meta.mode() & 0o7777,
             uid: meta.uid(),
@@ -41,12 +31,12 @@ impl Access {
     }
 
     /// Whether something has it.
-    pub(crate) fn fits(self, meta: &Metadata) -> bool {
+    pub fn fits(self, meta: &Metadata) -> bool {
         self == Self::found(meta)
     }
 
     /// Gives it to an open file or directory, which the caller has checked.
-    pub(crate) fn give(self, file: &File, path: &Path) -> Result<(), TreeError> {
+    pub fn give(self, file: &File, path: &Path) -> Result<(), TreeError> {
         let meta = file.metadata().map_err(TreeError::io("inspect", path))?;
         if (meta.uid(), meta.gid()) != (self.uid, self.gid) {
             let given = fchown(file, Some(self.uid), Some(self.gid));

@@ -20,7 +20,7 @@ pub(super) const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlag
 
 /// An open directory.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     /// Opened to look only: names in it are opened relative to it.
     file: File,
     /// Where it really is, for messages.
@@ -39,7 +39,7 @@ enum Missing {
 
 impl Folder {
     /// Opens a directory; `None` where it does not exist.
-    pub(crate) fn open(path: &Path) -> Result<Option<Self>, TreeError> {
+    pub fn open(path: &Path) -> Result<Option<Self>, TreeError> {
         match Walk::begin(path)?.go(Missing::Tell) {
             Err(TreeError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
             opened => opened.map(Some),
@@ -47,12 +47,12 @@ impl Folder {
     }
 
     /// Opens a directory, and makes what is missing of it.
-    pub(crate) fn make(path: &Path, mode: u32) -> Result<Self, TreeError> {
+    pub fn make(path: &Path, mode: u32) -> Result<Self, TreeError> {
         Walk::begin(path)?.go(Missing::Make(mode))
     }
 
     /// Where it really is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -62,12 +62,12 @@ impl Folder {
     }
 
     /// Whether nobody but root, or the agent's own user, could have put into it what is there.
-    pub(crate) fn is_guarded(&self) -> bool {
+    pub fn is_guarded(&self) -> bool {
         self.guarded
     }
 
     /// What it is.
-    pub(crate) fn metadata(&self) -> Result<Metadata, TreeError> {
+    pub fn metadata(&self) -> Result<Metadata, TreeError> {
         self.file.metadata().map_err(TreeError::io("inspect", &self.path))
     }
 
@@ -89,7 +89,7 @@ impl Folder {
 
     /// Makes a directory in it, which nobody but the agent's user may enter yet. In a directory that others can write it
     /// may be swapped for another at once: only one that is empty and ours is taken for the new one.
-    pub(crate) fn add(&self, name: &OsStr) -> Result<Self, TreeError> {
+    pub fn add(&self, name: &OsStr) -> Result<Self, TreeError> {
         let path = self.path.join(name);
         let made = rustix::fs::mkdirat(&self.file, name, Mode::RWXU);
         made.map_err(TreeError::io("make", &path))?;
@@ -104,20 +104,20 @@ impl Folder {
     }
 
     /// The same directory, opened for its entries, its owner and its mode.
-    pub(crate) fn for_change(&self) -> Result<File, TreeError> {
+    pub fn for_change(&self) -> Result<File, TreeError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(&self.file, ".", flags, Mode::empty());
         opened.map(File::from).map_err(TreeError::io("open", &self.path))
     }
 
     /// Makes its new entries survive a power cut.
-    pub(crate) fn flush(&self) -> Result<(), TreeError> {
+    pub fn flush(&self) -> Result<(), TreeError> {
         let flushed = self.for_change()?.sync_all();
         flushed.map_err(TreeError::io("flush", &self.path))
     }
 
     /// Whether it has no entries.
-    pub(crate) fn is_empty(&self) -> Result<bool, TreeError> {
+    pub fn is_empty(&self) -> Result<bool, TreeError> {
         let failed = || TreeError::io::<Errno>("list", &self.path);
         for entry in Dir::read_from(self.for_change()?).map_err(failed())? {
             let entry = entry.map_err(failed())?;
