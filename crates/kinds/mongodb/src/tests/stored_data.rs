@@ -10,6 +10,7 @@ use super::{
     shown_allowing, untouched,
 };
 use crate::tests::rig::Rig as _;
+use fakes::mongodb::{LOCK, MADE};
 
 const OLD: &str = "4.9.0";
 
@@ -45,6 +46,27 @@ fn the_only_host_that_may_hold_data_is_the_seed() {
         converge(&*service, &mut cluster);
         assert_eq!(cluster.node("db1").disk.data.databases, ["control"]);
     }
+}
+
+#[test]
+fn a_directory_that_the_command_line_replaces_proves_nothing() {
+    let service = service("");
+    let mut cluster = untouched();
+    let node = cluster.node_mut("db2");
+    node.options = vec![("--dbpath", "storage.dbPath", "/srv/mongodb".into())];
+    node.disk.data.databases = vec!["control"];
+    // It ran, and what it made is elsewhere.
+    cluster.restart("db2");
+    cluster.stop("db2");
+    let files = &mut cluster.node_mut("db2").machine.files;
+    assert!(files.remove(LOCK).is_some() && files.remove(MADE).is_some());
+    // Its start tells.
+    for task in &plan(&*service, &cluster).tasks {
+        cluster.perform(&*service, task);
+    }
+    assert!(cluster.nodes.iter().all(|node| node.disk.config.is_none()));
+    converge(&*service, &mut cluster);
+    assert_eq!(cluster.node("db1").disk.data.databases, ["control"]);
 }
 
 #[test]
