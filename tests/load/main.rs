@@ -16,6 +16,7 @@ mod mongodb;
 mod net;
 mod rabbitmq;
 mod run;
+mod servers;
 mod ssdb;
 
 use std::net::IpAddr;
