@@ -1,6 +1,7 @@
 //! Running a program: no shell, a time limit, and nothing left behind.
 //!
-//! Each program gets a process group of its own, so that its children end with it. Its output is read while it
+//! Each program gets a process group of its own, so that its children end with it; those that left the group, as the child
+//! of `su -c` does (Debian's `rabbitmqctl` is one), are found by their parents. Its output is read while it
 //! runs and kept up to a limit, so that a chatty program neither blocks nor fills the memory. A program of an action is
 //! noted in the run's record before it begins; one that must not be stopped in the middle, such as `dpkg`, is left to end.
 
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 use thiserror::Error;
 
 use crate::record_file::{Process, RecordError, RecordFile};
@@ -299,6 +300,7 @@ fn code(status: ExitStatus) -> i32 {
 /// Asks a process group to end, then ends it. The leader is reaped last: until then its number names the group.
 fn end_group(child: &mut Child, pipes: &mut Pipes<'_>) {
     let group = Pid::from_child(child);
+    let descendants = Process::descendants(child.id());
     let until = Instant::now() + GRACE;
     // An error means that nobody of the group is left, which is what is wanted.
     let mut alive = kill_process_group(group, Signal::TERM).is_ok();
@@ -310,6 +312,10 @@ fn end_group(child: &mut Child, pipes: &mut Pipes<'_>) {
         alive = matches!(waitid(WaitId::Pid(group), options), Ok(None));
     }
     let _gone = kill_process_group(group, Signal::KILL).is_err();
+    for process in descendants.iter().filter(|process| process.is_running()) {
+        let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+        let _gone = pid.map(|pid| kill_process(pid, Signal::KILL));
+    }
     let _reaped = child.wait().is_ok();
 }
 
@@ -468,6 +474,32 @@ mod tests {
         let error = Program::new(&argv, until).run().err().unwrap();
         assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");
         assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_child_in_a_session_of_its_own_ends_with_a_program_that_took_too_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let noted = folder.path().join("pid");
+        let script = format!("setsid sh -c 'sleep 60; :' & echo $! > {}; wait", noted.display());
+        let (argv, until) = sh(&script, 500);
+        let child = std::thread::scope(|scope| {
+            scope.spawn(|| Program::new(&argv, until).run().err().unwrap());
+            loop {
+                let pid = std::fs::read_to_string(&noted).unwrap_or_default();
+                if let Ok(pid) = pid.trim().parse() {
+                    return Process::descendants(std::process::id())
+                        .into_iter()
+                        .find(|process| process.pid == pid)
+                        .unwrap();
+                }
+                std::thread::yield_now();
+            }
+        });
+        let until = Instant::now() + Duration::from_secs(5);
+        while child.is_running() {
+            assert!(Instant::now() < until, "it is still there");
+            std::thread::yield_now();
+        }
     }
 
     #[test]

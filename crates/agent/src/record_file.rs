@@ -230,7 +230,7 @@ impl RecordFile {
 
 impl Process {
     fn of(pid: u32, program: &str) -> io::Result<Self> {
-        let (_, started) = stat(pid)?;
+        let (_, _, started) = stat(pid)?;
         Ok(Self {
             pid,
             started,
@@ -239,14 +239,30 @@ impl Process {
     }
 
     /// Whether it runs. A zombie has ended, and waits for its parent only.
-    fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         stat(self.pid)
-            .is_ok_and(|(state, started)| started == self.started && !matches!(state, 'Z' | 'X' | 'x'))
+            .is_ok_and(|(state, _, started)| started == self.started && !matches!(state, 'Z' | 'X' | 'x'))
+    }
+
+    /// The children of a process, and theirs, in whatever session they are.
+    pub(crate) fn descendants(pid: u32) -> Vec<Self> {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let all = pids.filter_map(|pid: u32| Some((pid, stat(pid).ok()?.1)));
+        let all: Vec<(u32, u32)> = all.collect();
+        let mut family = vec![pid];
+        let mut at = 0;
+        while let Some(&parent) = family.get(at) {
+            family.extend(all.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+            at += 1;
+        }
+        let children = family.iter().skip(1);
+        children.filter_map(|pid| Self::of(*pid, "").ok()).collect()
     }
 }
 
-/// The state and the start of a process.
-fn stat(pid: u32) -> io::Result<(char, u64)> {
+/// The state, the parent and the start of a process.
+fn stat(pid: u32) -> io::Result<(char, u32, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The program's name stands in parentheses, and may hold any character.
     let mut fields = text
@@ -254,8 +270,11 @@ fn stat(pid: u32) -> io::Result<(char, u64)> {
         .map(|(_, rest)| rest.split(' '))
         .ok_or(io::ErrorKind::InvalidData)?;
     let state = fields.next().and_then(|field| field.chars().next());
-    let started = fields.nth(18).and_then(|field| field.parse().ok());
-    Ok(state.zip(started).ok_or(io::ErrorKind::InvalidData)?)
+    let parent = fields.next().and_then(|field| field.parse().ok());
+    let started = fields.nth(17).and_then(|field| field.parse().ok());
+    let found = state.zip(parent).zip(started);
+    let ((state, parent), started) = found.ok_or(io::ErrorKind::InvalidData)?;
+    Ok((state, parent, started))
 }
 
 /// Tells this boot of the host from others. A container that shares its host's gets another `/run` when it boots.
