@@ -132,6 +132,13 @@ impl Cluster {
         let args = call.args.as_slice();
         match (call.module.as_str(), call.function.as_str(), args) {
             ("rabbit_vhost", "list_names", []) => list(&self.vhosts, |name| str(name)),
+            // What 3.10 has where none was chosen.
+            ("rabbit_vhost", "info_all", [Term::List(_)]) => list(&self.vhosts, |name| {
+                let kind = pair("default_queue_type", Term::atom("undefined"));
+                Term::List(vec![pair("name", str(name)), kind])
+            }),
+            ("rabbit_feature_flags", "list", [Term::Atom(_), Term::Atom(_)]) => Term::Map(Vec::new()),
+            ("rabbit_maintenance", "is_being_drained_local_read", [Term::Atom(_)]) => Term::atom("false"),
             ("rabbit_amqqueue", "list_names", []) => list(self.queues.keys(), resource),
             ("rabbit_alarm", "get_alarms", []) => Term::List(Vec::new()),
             ("rabbit_policy", "list", []) => self.list_policies(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use protocol::facts::{ErlangFact, Silence, SilenceKind};
+use protocol::facts::{CandidateFact, ErlangFact, Silence, SilenceKind};
 use protocol::{ActionError, Fact, FactError, FactQuery, Operation};
 use types::HostName;
 
@@ -48,6 +48,11 @@ impl FakeCluster for Hosts {
         let fact = match query {
             FactQuery::Package(query) if query.name == PACKAGE => {
                 Fact::Package(node.machine.package_fact(&query.name))
+            }
+            FactQuery::Candidate(query) if query.name == PACKAGE => {
+                let is_there = node.machine.packages.contains(PACKAGE);
+                let version = (!is_there).then(|| "3.10.8-1.1+deb12u1".to_owned());
+                Fact::Candidate(CandidateFact { version })
             }
             FactQuery::Unit(query) if query.name == UNIT => Fact::Unit(node.machine.unit_fact(UNIT)),
             FactQuery::File(query) if is_ours(&query.path) => Fact::File(node.machine.file_fact(query)),

@@ -27,7 +27,7 @@ pub(crate) fn basis(settings: &Settings, facts: &Facts) -> Vec<Basis> {
     )]
 }
 
-/// The members that are unavailable: their broker does not run, or the others do not see it.
+/// The members that are unavailable: their broker does not run, the others do not see it, or it is in maintenance mode.
 ///
 /// A host that is not in the cluster yet is no member, and nobody relies on it; where no cluster is seen, any host may be
 /// one.
@@ -36,6 +36,7 @@ pub(crate) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
     let clustered = |member: &'_ &Member<'_>| member.broker().is_some_and(Broker::is_clustered);
     let brokers = view.hosts.listed.iter().filter(clustered);
     let brokers: Vec<&Broker> = brokers.filter_map(Member::broker).collect();
+    let is_drained = |member: &Member<'_>| member.broker().is_some_and(|broker| broker.is_drained);
     let is_available = |member: &&Member<'_>| {
         if brokers.is_empty() {
             return member.broker().is_some();
@@ -45,7 +46,9 @@ pub(crate) fn unavailable(settings: &Settings, facts: &Facts) -> BTreeSet<HostNa
             .filter(|broker| broker.members.contains(&member.name))
             .peekable();
         knowing.peek().is_none()
-            || clustered(member) && knowing.all(|broker| broker.running.contains(&member.name))
+            || clustered(member)
+                && !is_drained(member)
+                && knowing.all(|broker| broker.running.contains(&member.name))
     };
     let members = view.hosts.listed.iter();
     let unavailable = members.filter(|member| !is_available(member));
@@ -87,7 +90,7 @@ fn summary(settings: &Settings, running: usize, brokers: &[&Broker]) -> String {
             largest = broker;
         }
     }
-    for policy in &settings.policies {
+    for policy in &settings.policies(largest.has_mirrors()) {
         let with = largest.policies.iter().filter(|seen| seen.name == policy.name);
         // Writing to a string does not fail.
         let _ = write!(
@@ -97,6 +100,15 @@ fn summary(settings: &Settings, running: usize, brokers: &[&Broker]) -> String {
             with.count(),
             largest.vhosts.len()
         );
+    }
+    let versions: BTreeSet<&str> = brokers.iter().map(|broker| broker.version.as_str()).collect();
+    if versions.len() > 1 {
+        let versions: Vec<&str> = versions.into_iter().collect();
+        let _ = write!(summary, ", mixed versions {}", versions.join(", "));
+    }
+    if !largest.disabled_flags.is_empty() {
+        let flags = largest.disabled_flags.join(", ");
+        let _ = write!(summary, ", feature flags disabled: {flags}");
     }
     summary
 }
@@ -108,6 +120,10 @@ fn member(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
             None if !broker.is_clustered() && view.settings.hosts.len() > 1 => {
                 (Health::Degraded, "it is alone".to_owned())
             }
+            None if broker.is_drained => (
+                Health::Degraded,
+                "in maintenance mode: it takes no clients until `rabbitmq-upgrade revive`".to_owned(),
+            ),
             None => (
                 Health::Healthy,
                 format!("{}, {} queues", broker.version, broker.queues.len()),

@@ -31,6 +31,12 @@ pub(crate) struct Broker {
     pub(crate) permissions: Vec<SeenPermission>,
     /// For each user of the inventory, whether it has our password; `None` where that could not be asked.
     pub(crate) passwords: Vec<Option<bool>>,
+    /// The type of queues that clients of each virtual host get who name none, as far as it is told.
+    pub(crate) queue_types: Vec<(String, String)>,
+    /// Feature flags of its version that are not enabled in the cluster yet.
+    pub(crate) disabled_flags: Vec<String>,
+    /// Whether it is in maintenance mode: it takes no clients.
+    pub(crate) is_drained: bool,
     /// Mirrored queues led by this node that have no synchronised mirror.
     pub(crate) unsynchronised: Vec<String>,
 }

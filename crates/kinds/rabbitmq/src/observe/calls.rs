@@ -32,12 +32,15 @@ pub(super) const VERSION: usize = 7;
 pub(super) const UNSYNCHRONISED: usize = 8;
 pub(super) const NEW_STATUS: usize = 9;
 pub(super) const BOOT_STATE: usize = 10;
-pub(super) const PAUSE: usize = 11;
+pub(super) const QUEUE_TYPES: usize = 11;
+pub(super) const DISABLED_FLAGS: usize = 12;
+pub(super) const DRAINED: usize = 13;
+pub(super) const PAUSE: usize = 14;
 /// Of a member, where the inventory names users; a password for each of them follows.
-pub(super) const PERMISSIONS: usize = 12;
-pub(super) const PASSWORDS: usize = 13;
+pub(super) const PERMISSIONS: usize = 15;
+pub(super) const PASSWORDS: usize = 16;
 /// Of a host that may be a former member.
-pub(super) const FORMER_QUEUES: usize = 12;
+pub(super) const FORMER_QUEUES: usize = 15;
 
 /// The call for mirrored queues that a node leads and that have no synchronised mirror.
 pub(crate) const UNSYNCHRONISED_MIRRORS: (&str, &str) = (
@@ -48,7 +51,8 @@ pub(crate) const UNSYNCHRONISED_MIRRORS: (&str, &str) = (
 /// Asks for the state of a host's node, and a former member's for its queues.
 pub(crate) fn node(settings: &Settings, host: &HostName) -> ErlangQuery {
     let mut query = pause(settings, host);
-    query.calls.splice(0..0, STATE.map(plain));
+    let state = STATE.map(plain).into_iter().chain(more_state(host));
+    query.calls.splice(0..0, state);
     if !settings.hosts.contains(host) {
         // Our users' passwords are not its business any more.
         query.calls.extend(all_queues());
@@ -70,6 +74,29 @@ pub(crate) fn node(settings: &Settings, host: &HostName) -> ErlangQuery {
         ));
     }
     query
+}
+
+/// More of its state: the types of queues that virtual hosts default to, stable feature flags that are disabled, and whether
+/// it is in maintenance mode.
+fn more_state(host: &HostName) -> [Call; 3] {
+    let keys = ["name", "default_queue_type"].map(Term::atom);
+    let name = Term::atom(NodeName::of(host).as_str());
+    let flags = ["disabled", "stable"].map(Term::atom);
+    [
+        call("rabbit_vhost", "info_all", [Term::List(keys.into())]),
+        call("rabbit_feature_flags", "list", flags),
+        call("rabbit_maintenance", "is_being_drained_local_read", [name]),
+    ]
+}
+
+/// Asks for the queues of a virtual host.
+pub(crate) fn queues_of_vhost(settings: &Settings, host: &HostName, vhost: &str) -> ErlangQuery {
+    let vhost = Term::Str(vhost.to_owned());
+    ask(
+        settings,
+        host,
+        vec![call("rabbit_amqqueue", "list_names", [vhost])],
+    )
 }
 
 /// Asks for the process by which a broker that paused waits; `undefined` where there is none.

@@ -1,6 +1,6 @@
 //! The questions that are asked of each host, and of its files.
 
-use protocol::facts::{FileQuery, PackageQuery, UnitQuery};
+use protocol::facts::{CandidateQuery, FileQuery, PackageQuery, UnitQuery};
 use protocol::{FactQuery, Query};
 use types::HostName;
 
@@ -18,9 +18,9 @@ pub(crate) fn of_host(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     if !settings.hosts.contains(host) {
         return vec![unit, former_cookie(settings).wrap(), members, database, node];
     }
-    let name = settings.package.clone();
     let mut queries = vec![
-        PackageQuery { name }.wrap(),
+        package(settings).wrap(),
+        candidate(settings).wrap(),
         unit,
         cookie(settings).wrap(),
         members,
@@ -32,6 +32,19 @@ pub(crate) fn of_host(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         queries.push(calls::quorum_queues(settings, host).wrap());
     }
     queries
+}
+
+pub(super) fn package(settings: &Settings) -> PackageQuery {
+    let name = settings.package.clone();
+    PackageQuery { name }
+}
+
+/// Which version would be installed, where none is: what a cluster is made with depends on it.
+pub(super) fn candidate(settings: &Settings) -> CandidateQuery {
+    CandidateQuery {
+        name: settings.package.clone(),
+        unless: "/usr/sbin/rabbitmqctl".to_owned(),
+    }
 }
 
 /// rabbitmq.conf, where the inventory names keys of it.

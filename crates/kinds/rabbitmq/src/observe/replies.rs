@@ -101,6 +101,11 @@ pub(super) fn broker(results: &Results) -> Broker {
             .cloned(),
         permissions: items(calls::PERMISSIONS).filter_map(permission).collect(),
         passwords: results.iter().skip(calls::PASSWORDS).map(has_password).collect(),
+        queue_types: items(calls::QUEUE_TYPES)
+            .filter_map(|vhost| Some((text(vhost, "name")?, text(vhost, "default_queue_type")?)))
+            .collect(),
+        disabled_flags: keys(answer(calls::DISABLED_FLAGS)),
+        is_drained: answer(calls::DRAINED).and_then(Term::as_str) == Some("true"),
         unsynchronised: readable_names(answer(calls::UNSYNCHRONISED)),
     }
 }
@@ -111,6 +116,17 @@ pub(super) fn readable_names(queues: Option<&Term>) -> Vec<String> {
     items
         .map(|item| text(item, "readable_name").unwrap_or_else(|| "?".to_owned()))
         .collect()
+}
+
+/// The keys of a map, sorted.
+fn keys(map: Option<&Term>) -> Vec<String> {
+    let Some(Term::Map(pairs)) = map else {
+        return Vec::new();
+    };
+    let keys = pairs.iter().filter_map(|(key, _)| key.as_str());
+    let mut keys: Vec<String> = keys.map(str::to_owned).collect();
+    keys.sort_unstable();
+    keys
 }
 
 fn names(list: Option<&Term>) -> impl Iterator<Item = NodeName> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use plan::{Facts, Unknown};
-use protocol::facts::{ErlangFact, FileFact, PackageQuery, UnitFact, UnitQuery};
+use protocol::facts::{ErlangFact, FileFact, UnitFact, UnitQuery};
 use types::HostName;
 
 use super::broker::{Broker, Told};
@@ -66,15 +66,18 @@ impl<'a> View<'a> {
         self.hosts.any(host).ok_or_else(not_asked)
     }
 
-    /// The version of a member: what its broker says, or else its package; empty where neither is known.
+    /// The version of a member: what its broker says, its package, or the one that would be installed; empty where none of
+    /// them is known.
     pub(crate) fn version(&self, member: &Member<'_>) -> String {
         if let Some(broker) = member.broker() {
             return broker.version.clone();
         }
-        let name = self.settings.package.clone();
-        let package = self.facts.get(member.host, &PackageQuery { name }).ok();
-        package
-            .and_then(|package| package.version.clone())
+        let (host, settings) = (member.host, self.settings);
+        let package = self.facts.get(host, &queries::package(settings)).ok();
+        let candidate = || self.facts.get(host, &queries::candidate(settings)).ok();
+        let version = package.and_then(|package| package.version.clone());
+        version
+            .or_else(|| candidate()?.version.clone())
             .unwrap_or_default()
     }
 

@@ -45,7 +45,9 @@ pub(crate) fn contact<'v>(view: &'v View<'_>, cx: &'v Cx<'_>) -> Result<Contact<
         (Ok(_), None) => {
             // A node that was never used.
             let broker = Cow::Owned(Broker {
+                version: view.version(first),
                 vhosts: vec!["/".to_owned()],
+                queue_types: vec![("/".to_owned(), "classic".to_owned())],
                 ..Broker::default()
             });
             Ok(Contact { host, broker })

@@ -27,10 +27,10 @@ pub(crate) fn membership<'v>(view: &View<'_>, member: &'v Member<'_>) -> Result<
         Ok(Node::Halted { members: told, .. } | Node::Off(told) | Node::OtherCookie(told)) => told,
         Err(why) => return Err(why.clone()),
     };
-    // A host that was rebuilt has no database; whether it has one elsewhere, its start tells.
-    let is_blank = matches!(&member.node, Ok(Node::Off(Ok(members))) if members.is_empty());
+    // A host that was rebuilt has no database, or that of a node that is alone; whether it has another, its start tells.
+    let seems_rebuilt = matches!(&member.node, Ok(Node::Off(Ok(members))) if members.len() <= 1);
     match (is_counted(view, member), told) {
-        (Some(true), _) if !is_blank => Ok(Membership::Member),
+        (Some(true), _) if !seems_rebuilt => Ok(Membership::Member),
         (Some(_), Err(_)) => Ok(Membership::Alone(None)),
         (None, Err(why)) => Err(why.clone()),
         (counted, Ok(members)) => match of(view, member, members, None) {

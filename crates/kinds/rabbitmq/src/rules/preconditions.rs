@@ -59,6 +59,14 @@ pub(crate) fn is_dispensable(settings: &Settings, host: &HostName, broker: &Brok
     )
 }
 
+/// No client has made a queue in the virtual host.
+pub(crate) fn has_no_queue(settings: &Settings, host: &HostName, vhost: &str) -> Precondition {
+    nothing(
+        format!("the virtual host {vhost:?} has no queue"),
+        &calls::queues_of_vhost(settings, host, vhost),
+    )
+}
+
 /// The broker is halted, and not because it paused.
 pub(crate) fn is_not_paused(settings: &Settings, host: &HostName) -> Precondition {
     answers(

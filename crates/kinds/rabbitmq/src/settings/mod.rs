@@ -33,7 +33,10 @@ pub(crate) struct Settings {
     pub(crate) grow_quorum_queues: bool,
     /// Hosts that may have been members: those of the inventory that no service of this kind lists.
     pub(crate) others: Vec<HostName>,
-    pub(crate) policies: Vec<Policy>,
+    /// The policies that the inventory names.
+    policies: Option<Vec<Policy>>,
+    /// What clients get where they name no type of queue.
+    pub(crate) default_queue_type: QueueType,
     /// Where clients connect.
     pub(crate) port: u16,
     /// Virtual hosts that are to exist; those that users have permissions in are among them.
@@ -41,7 +44,22 @@ pub(crate) struct Settings {
     pub(crate) users: Vec<User>,
 }
 
+/// A type of queues. Before 4.0 policies replicate classic queues; since then only quorum queues are replicated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueueType {
+    Classic,
+    Quorum,
+}
+
 impl Settings {
+    /// The policies that should be there: the runbook's where the inventory is silent and classic queues can have mirrors.
+    pub(crate) fn policies(&self, has_mirrors: bool) -> Vec<Policy> {
+        let of_runbook = || has_mirrors.then(policies::mirror_everything);
+        self.policies
+            .clone()
+            .unwrap_or_else(|| of_runbook().into_iter().collect())
+    }
+
     /// Whether a node is one of the service's hosts'.
     pub(crate) fn lists(&self, node: &NodeName) -> bool {
         self.hosts.iter().any(|host| NodeName::of(host) == *node)
@@ -84,6 +102,7 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         .map(|table| config_keys::read(table, findings));
     let grow_quorum_queues = reader.bool("grow_quorum_queues").unwrap_or(false);
     let policies = policies::read(&reader, findings);
+    let default_queue_type = queue_type(&reader);
     let users = users::read(&reader, findings);
     let vhosts = users::vhosts(&reader, &users);
     let port = reader.port("port").unwrap_or(5672);
@@ -101,8 +120,16 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         grow_quorum_queues,
         others: cx.inventory.hosts_without(&decl.kind),
         policies,
+        default_queue_type,
         port,
         vhosts,
         users,
     })
+}
+
+fn queue_type(reader: &Reader<'_>) -> QueueType {
+    let types = [("quorum", QueueType::Quorum), ("classic", QueueType::Classic)];
+    reader
+        .choice("default_queue_type", &types)
+        .unwrap_or(QueueType::Quorum)
 }

@@ -17,19 +17,15 @@ pub(crate) struct Policy {
     pub(crate) apply_to: String,
 }
 
-/// Reads `policies`; the runbook's where the inventory is silent.
-pub(super) fn read(reader: &Reader<'_>, findings: &Findings) -> Vec<Policy> {
-    let Some(table) = reader.table("policies") else {
-        return vec![mirror_everything()];
-    };
-    let policies = table.entries.iter();
-    policies
-        .filter_map(|entry| policy(&entry.key, &entry.value, findings))
-        .collect()
+/// Reads `policies`; `None` where the inventory is silent.
+pub(super) fn read(reader: &Reader<'_>, findings: &Findings) -> Option<Vec<Policy>> {
+    let policies = reader.table("policies")?.entries.iter();
+    let policies = policies.filter_map(|entry| policy(&entry.key, &entry.value, findings));
+    Some(policies.collect())
 }
 
 /// The runbook's policy: `ha-all`.
-fn mirror_everything() -> Policy {
+pub(super) fn mirror_everything() -> Policy {
     let definition = [("ha-mode", "all"), ("ha-sync-mode", "automatic")];
     Policy {
         name: "ha-all".to_owned(),

@@ -1,7 +1,8 @@
 //! The step `policies`: every virtual host that exists has the policies of the inventory.
 //!
 //! The runbook sets its policy in the virtual hosts of the moment; one that is made later has none, and the next
-//! plan shows it. A policy that the inventory does not name is left alone.
+//! plan shows it. Where the inventory names no policies, the runbook's `ha-all` is set until 4.0, and none from then on: the
+//! step `vhosts` makes quorum queues the default. A policy that the inventory does not name is left alone.
 
 use plan::{Level, Refusal};
 use types::HostName;
@@ -33,7 +34,7 @@ fn plan_on(view: &View<'_>, contact: &Contact<'_>, plan: &mut StepPlan) {
     let broker = &contact.broker;
     // Those that this plan makes too.
     let all: Vec<&String> = broker.vhosts.iter().chain(contact.missing_vhosts(view)).collect();
-    for policy in &view.settings.policies {
+    for policy in &view.settings.policies(broker.has_mirrors()) {
         if policy.definition.contains_key("ha-mode") && !broker.has_mirrors() {
             plan.refusals.push(mirroring_is_gone(policy, &broker.version));
             continue;
@@ -105,7 +106,7 @@ fn mirroring_is_gone(policy: &Policy, version: &str) -> Refusal {
     Refusal::new(
         format!("the policy {} is not set", policy.name),
         format!("it mirrors classic queues (ha-mode), which RabbitMQ {version} no longer has"),
-        "use quorum queues: set default_queue_type = quorum for new queues, move the old ones, \
-         and set `policies = {}` or policies without ha-mode",
+        "use quorum queues: they are the default of virtual hosts without queues (`default_queue_type`); move old queues by \
+         hand, and take ha-mode out of the policies",
     )
 }

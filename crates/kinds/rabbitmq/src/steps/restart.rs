@@ -95,7 +95,12 @@ fn restart(settings: &Settings, member: &Member<'_>, broker: &Broker, reason: Re
     let reload = is_stale.then_some(UnitVerb::DaemonReload);
     let verbs = reload.into_iter().chain([UnitVerb::Restart]).collect();
     let has_mirrors = broker.has_mirrors();
-    let back = format!("{host} runs, sees all members, and mirrors are synchronised");
+    let whole = if has_mirrors {
+        "mirrors are synchronised"
+    } else {
+        "no queue depends on one member alone"
+    };
+    let back = format!("{host} runs, sees all members, and {whole}");
     let task = member
         .process(settings)
         .task(&Need { verbs, reason })

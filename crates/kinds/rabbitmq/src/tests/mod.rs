@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
 use plan::{Facts, HostFacts};
-use protocol::facts::{ErlangFact, FileFact, FileKind, FileMeta, PackageFact, Silence, Term, UnitFact};
+use protocol::facts::{
+    CandidateFact, ErlangFact, FileFact, FileKind, FileMeta, PackageFact, Silence, Term, UnitFact,
+};
 use protocol::{Fact, FactQuery, Text};
 use types::HostName;
 
@@ -34,6 +36,7 @@ mod rebuilt;
 mod rolling;
 mod unknown;
 mod users;
+mod versions;
 
 const INVENTORY: &str = r#"
 [hosts]
@@ -154,6 +157,7 @@ fn answer(host: &Host, query: &FactQuery) -> Fact {
         FactQuery::Package(_) => Fact::Package(PackageFact {
             version: Some("3.10.8-1.1+deb12u1".into()),
         }),
+        FactQuery::Candidate(_) => Fact::Candidate(CandidateFact { version: None }),
         FactQuery::Unit(_) => Fact::Unit(unit(host)),
         FactQuery::File(query) if query.path.ends_with(".erlang.cookie") => Fact::File(match &host.cookie {
             Some(text) => file(text.clone(), 0o400),
@@ -277,6 +281,15 @@ fn results(broker: &Broker) -> Vec<Result<Term, String>> {
             str(name),
         ])
     };
+    // 3.10.8 tells `undefined` where none was chosen, 4.0.5 a type in any case.
+    let queue_type = |name: &str| {
+        let told = if broker.version.starts_with('4') {
+            str("classic")
+        } else {
+            Term::atom("undefined")
+        };
+        Term::List(vec![pair("name", str(name)), pair("default_queue_type", told)])
+    };
     let partitions = broker
         .partitions
         .iter()
@@ -301,6 +314,9 @@ fn results(broker: &Broker) -> Vec<Result<Term, String>> {
         list(vec![]),
         Err("{badrpc,{'EXIT',{undef,[{rabbit_db_cluster,cli_cluster_status,[],[]}]}}}".into()),
         Ok(Term::atom("ready")),
+        list(broker.vhosts.iter().map(|name| queue_type(name)).collect()),
+        Ok(Term::Map(Vec::new())),
+        Ok(Term::atom("false")),
         Ok(Term::atom("undefined")),
     ]
 }
@@ -320,6 +336,9 @@ fn stopped(members: &[&str], version: &str) -> Vec<Result<Term, String>> {
         unready(),
         unready(),
         Ok(Term::atom("stopped")),
+        unready(),
+        unready(),
+        unready(),
         Ok(Term::atom("undefined")),
     ]
 }

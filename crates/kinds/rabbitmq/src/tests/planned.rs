@@ -157,17 +157,6 @@ fn every_virtual_host_gets_the_policy_and_a_drifted_one_is_set_again() {
 }
 
 #[test]
-fn mirroring_is_refused_where_it_is_gone() {
-    let new = || {
-        up(|broker| {
-            broker.version = "4.1.0";
-            broker.policies = vec![];
-        })
-    };
-    assert_snapshot!(plan([new(), new(), new()]));
-}
-
-#[test]
 fn a_new_cookie_for_a_formed_cluster_needs_consent_on_every_member() {
     let other = || Host {
         cookie: Some(Text::new("⟪kept:0+20⟫")),

@@ -3,6 +3,7 @@
 use super::bed::Bed;
 use super::*;
 use fakes::FakeCluster;
+use protocol::Operation;
 
 const THREE: [&str; 3] = ["db1", "db2", "db3"];
 
@@ -41,27 +42,46 @@ fn quorum_queues_are_grown_again_after_a_rebuilt_member_was_forgotten() {
     assert_kept(&bed);
 }
 
-/// Its database may be elsewhere (`RABBITMQ_MNESIA_DIR`): its start tells.
+/// Its database may be elsewhere (`RABBITMQ_MNESIA_DIR`): its start tells. The second disk is that of a node that was started
+/// and stopped again, where the run that rejoined it was killed.
 #[test]
-fn a_member_that_seems_rebuilt_is_started_and_reset_only_with_the_proof_that_it_is_unused() {
+fn a_stopped_member_that_the_others_count_is_started_and_reset_only_with_proof_whatever_its_disk_says() {
     let survivor = || up(|broker| broker.running = vec!["rabbit@db1", "rabbit@db2"]);
-    let blank = Host {
-        node: Node::Off { members: None },
-        ..member()
+    for members in [None, Some("{[rabbit@db3],[rabbit@db3]}.")] {
+        let off = Host {
+            node: Node::Off { members },
+            ..member()
+        };
+        let hosts = facts([survivor(), survivor(), off]);
+        let plan = plan_steps(&*service(INVENTORY), &KIND.steps(), &hosts);
+        let [start, join] = plan.tasks.as_slice() else {
+            panic!("{}", render(&plan));
+        };
+        assert_eq!(start.title, "start rabbitmq-server.service");
+        assert!(join.title.starts_with("join"));
+        let proofs = &join.action.as_ref().unwrap().only_if;
+        assert!(
+            proofs[0].what.contains("is alone and holds no queue"),
+            "{proofs:?}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_while_the_rebuilt_node_was_off_is_finished_by_one_more() {
+    let mut bed = rebuilt("");
+    let tasks = bed.plan().tasks;
+    bed.perform(&tasks[0]);
+    let Some(Operation::Run { commands }) = tasks[1].action.as_ref().map(|action| &action.operation) else {
+        panic!("{tasks:?}");
     };
-    let plan = plan_steps(
-        &*service(INVENTORY),
-        &KIND.steps(),
-        &facts([survivor(), survivor(), blank]),
-    );
-    let [start, join] = plan.tasks.as_slice() else {
-        panic!("{}", render(&plan));
-    };
-    assert_eq!(start.title, "start rabbitmq-server.service");
-    assert!(join.title.starts_with("join"));
-    let proofs = &join.action.as_ref().unwrap().only_if;
-    assert!(
-        proofs[0].what.contains("is alone and holds no queue"),
-        "{proofs:?}"
-    );
+    for ran in 1..commands.len() {
+        let mut bed = bed.clone();
+        let commands = commands[..ran].to_vec();
+        let done = bed.cluster.operate(&host("db3"), &Operation::Run { commands });
+        assert_eq!(done, Some(Ok(())));
+        bed.tick();
+        bed.converge();
+        assert_kept(&bed);
+    }
 }

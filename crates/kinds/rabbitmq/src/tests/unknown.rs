@@ -171,19 +171,6 @@ fn a_stopped_member_whose_disk_does_not_tell_is_started_and_not_joined_again() {
 }
 
 #[test]
-fn a_stopped_member_that_the_others_count_is_started_whatever_its_disk_says() {
-    let off = Host {
-        node: Node::Off {
-            members: Some("{[rabbit@db3],[rabbit@db3]}."),
-        },
-        ..member()
-    };
-    let plan = planned([survivor(), survivor(), off]);
-    assert_eq!(touched(&plan, "db3"), [START], "{}", render(&plan));
-    assert!(!forgets(&plan), "{}", render(&plan));
-}
-
-#[test]
 fn a_stopped_member_that_the_others_forgot_is_told_and_left() {
     let pair = || {
         up(|broker| {
