@@ -2,6 +2,7 @@
 //! release that a lab runs. Every change is cut off by a kill at another point, and one apply after it ends converged.
 
 mod broker;
+mod store;
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -23,6 +24,16 @@ fn rabbitmq_on_bookworm() {
 #[test]
 fn rabbitmq_on_trixie() {
     broker::lives_through_every_change(Suite::Trixie);
+}
+
+#[test]
+fn redis_on_bookworm() {
+    store::keeps_its_data(Suite::Bookworm, "redis");
+}
+
+#[test]
+fn redis_on_trixie() {
+    store::keeps_its_data(Suite::Trixie, "redis");
 }
 
 /// The changes of one cluster, one after another.
