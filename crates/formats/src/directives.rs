@@ -6,6 +6,7 @@
 //! line holds, except for those that add up (`save`, `rename-command`, `client-output-buffer-limit`). Everything that is
 //! not named keeps its place and its bytes, references to secrets included: they are ordinary characters here.
 
+use crate::engine::Engine;
 use crate::lines;
 
 /// A configuration's text, to be looked at and edited.
@@ -13,17 +14,17 @@ use crate::lines;
 pub struct Directives {
     lines: Vec<String>,
     ends_with_newline: bool,
-    /// Whether `slave-` and `replica-` are the same, as Redis and Valkey have it and Kvrocks has not.
-    aliases: bool,
+    /// Whose names they are: see [`Engine::is_same_directive`].
+    engine: Engine,
 }
 
 impl Directives {
-    /// Takes a text apart. `aliases`: `slave-…` and `replica-…` name the same directives.
-    pub fn parse(text: &str, aliases: bool) -> Self {
+    /// Takes a text of an engine apart; sentinels of Redis and Valkey read the same.
+    pub fn parse(text: &str, engine: Engine) -> Self {
         Self {
             lines: lines(text).map(str::to_owned).collect(),
             ends_with_newline: text.ends_with('\n') || text.is_empty(),
-            aliases,
+            engine,
         }
     }
 
@@ -83,9 +84,9 @@ impl Directives {
             .iter()
             .position(|line| parts(line).is_some_and(|(name, _)| self.same(name, key)));
         let first = first.unwrap_or(self.lines.len());
-        let aliases = self.aliases;
+        let engine = self.engine;
         self.lines
-            .retain(|line| !parts(line).is_some_and(|(name, _)| same_key(name, key, aliases)));
+            .retain(|line| !parts(line).is_some_and(|(name, _)| engine.is_same_directive(name, key)));
         for (at, value) in (first..).zip(values) {
             self.lines.insert(at, format!("{key} {value}"));
         }
@@ -117,7 +118,7 @@ impl Directives {
     }
 
     fn same(&self, name: &str, key: &str) -> bool {
-        same_key(name, key, self.aliases)
+        self.engine.is_same_directive(name, key)
     }
 }
 
@@ -129,18 +130,6 @@ fn parts(line: &str) -> Option<(&str, &str)> {
     }
     let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     Some((name, value.trim()))
-}
-
-fn same_key(name: &str, key: &str, aliases: bool) -> bool {
-    let plain = |text: &str| {
-        let text = text.to_ascii_lowercase();
-        match (aliases, text.as_str()) {
-            (true, "slaveof") => "replicaof".to_owned(),
-            (true, text) => text.replace("slave", "replica"),
-            (false, _) => text,
-        }
-    };
-    plain(name) == plain(key)
 }
 
 /// Whether two values mean the same: quotes, letter case of words like `yes`, spaces between arguments and units of

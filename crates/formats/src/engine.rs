@@ -125,11 +125,6 @@ impl Engine {
         }
     }
 
-    /// Whether `slave-…` and `replica-…` are the same directives.
-    pub fn has_aliases(self) -> bool {
-        self != Self::Kvrocks
-    }
-
     /// Where it listens when its configuration has no `bind`: Redis and Valkey on all addresses, Kvrocks on the
     /// loopback (`kDefaultBindAddress`).
     pub fn default_bind(self) -> &'static str {

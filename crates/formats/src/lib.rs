@@ -3,6 +3,7 @@
 //! The files are the operator's: an editor sets what it is told to set, and every other byte stays. References to
 //! secrets are ordinary characters here.
 
+mod aliases;
 pub mod directives;
 pub mod engine;
 mod lines;

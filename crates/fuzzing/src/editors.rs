@@ -1,6 +1,7 @@
 //! What an editor makes of a file, for the targets: the same edit is made twice, and its own reader looks at the result.
 
 use formats::directives::{Directives, same_value};
+use formats::engine::Engine;
 use formats::main_json::{Want, has, is, merge, parse};
 use formats::mongod_conf::{Change, Conf};
 use formats::{rabbitmq_conf as conf, ssdb_conf, xml as reader, zoo};
@@ -21,7 +22,7 @@ pub(crate) struct Edited {
 /// Directives that are set once, one that adds up, and one that is dropped.
 pub(crate) fn directives(text: &str) -> Edited {
     let once = with_directives(text);
-    let seen = Directives::parse(&once, true);
+    let seen = Directives::parse(&once, Engine::Redis);
     let is_set = seen
         .last("maxmemory")
         .is_some_and(|value| same_value(value, "\"1gb\""))
@@ -35,7 +36,7 @@ pub(crate) fn directives(text: &str) -> Edited {
 }
 
 fn with_directives(text: &str) -> String {
-    let mut directives = Directives::parse(text, true);
+    let mut directives = Directives::parse(text, Engine::Redis);
     directives.set("maxmemory", "\"1gb\"");
     directives.set("replica-priority", "100");
     directives.set_all("save", &["3600 1".to_owned(), "300 100".to_owned()]);

@@ -47,7 +47,7 @@ impl Cluster {
     fn put(&mut self, at: usize, path: &str, operation: &Operation) -> Done {
         let role_stands = |cluster: &Self| {
             let text = cluster.nodes[at].machine.text(path);
-            let file = Directives::parse(text, cluster.engine.has_aliases());
+            let file = Directives::parse(text, cluster.engine);
             let role = file.last(cluster.engine.replica_directive()).map(unquoted);
             role.is_some_and(|role| !role.starts_with("no"))
         };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use formats::directives::{Directives, unquoted};
+use formats::engine::Engine;
 use protocol::facts::RespFact;
 
 /// A running sentinel.
@@ -65,7 +66,7 @@ impl Sentinel {
         answers_us: i64,
         resolve: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
-        let file = Directives::parse(text, true);
+        let file = Directives::parse(text, Engine::Redis);
         let mut sentinel = Self {
             answers_us,
             port: file

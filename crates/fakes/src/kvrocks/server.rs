@@ -59,10 +59,13 @@ fn known(engine: Engine) -> &'static [(&'static str, &'static str)] {
         Engine::Redis | Engine::Valkey => &[
             ("appendonly", "no"),
             ("databases", "16"),
+            ("hash-max-listpack-entries", "512"),
             ("loglevel", "notice"),
+            ("lua-time-limit", "5000"),
             ("maxclients", "10000"),
             ("maxmemory", "0"),
             ("save", "3600 1 300 100 60 10000"),
+            ("slowlog-max-len", "128"),
             ("tcp-backlog", "511"),
         ],
     }
@@ -89,7 +92,7 @@ const SILENT: [&str; 14] = [
 impl Server {
     /// Starts with what its file says; an error is what it prints before it ends.
     pub fn start(engine: Engine, text: &str, answers_us: i64) -> Result<Self, String> {
-        let file = Directives::parse(text, engine.has_aliases());
+        let file = Directives::parse(text, engine);
         if engine != Engine::Kvrocks {
             refuse_unknown(engine, text)?;
         }
@@ -159,7 +162,26 @@ impl Server {
             "bind" => Some(self.bind.clone()),
             "requirepass" => Some(self.requirepass.clone()),
             "masterauth" => Some(self.masterauth.clone()),
-            other => self.others.get(other).cloned(),
+            "primaryauth" if self.engine == Engine::Valkey => Some(self.masterauth.clone()),
+            other => self.others.get(self.known_as(other)?).cloned(),
+        }
+    }
+
+    /// The name under which a directive is kept here.
+    fn known_as(&self, name: &str) -> Option<&'static str> {
+        let mut known = known(self.engine).iter();
+        let found = known.find(|(known, _)| self.engine.is_same_directive(known, name));
+        found.map(|(known, _)| *known)
+    }
+
+    /// The name that CONFIG REWRITE writes for a directive (ran: Redis 8.0.2, Valkey 8.1.1).
+    fn written_as<'n>(&self, name: &'n str) -> &'n str {
+        match (self.engine, name) {
+            (Engine::Valkey, "masterauth") => "primaryauth",
+            (Engine::Valkey, "slowlog-max-len") => "commandlog-slow-execution-max-len",
+            (Engine::Redis | Engine::Valkey, "lua-time-limit") => "busy-reply-threshold",
+            (Engine::Redis | Engine::Valkey, "hash-max-ziplist-entries") => "hash-max-listpack-entries",
+            _ => name,
         }
     }
 
@@ -177,7 +199,7 @@ impl Server {
                     "ERR CONFIG SET failed - can't set immutable config {key}"
                 ));
             }
-            other => match self.others.get_mut(other) {
+            other => match self.known_as(other).and_then(|key| self.others.get_mut(key)) {
                 Some(live) => *live = normal(value),
                 None => {
                     return Err(format!(
@@ -196,12 +218,15 @@ impl Server {
         let mut lines: Vec<String> = Vec::new();
         for line in text.lines() {
             let name = line.split_whitespace().next().unwrap_or_default();
-            let default = known(self.engine).iter().find(|(known, _)| *known == name);
+            let known_as = self.known_as(name);
+            let default = known(self.engine)
+                .iter()
+                .find(|(known, _)| Some(*known) == known_as);
             match self.live(name) {
                 _ if [key, "slaveof", "user"].contains(&name) || line.starts_with("# Generated") => {}
                 None => lines.push(line.to_owned()),
                 Some(live) if default.is_some_and(|(_, default)| live == *default) => {}
-                Some(live) => lines.push(format!("{name} {live}")),
+                Some(live) => lines.push(format!("{} {live}", self.written_as(name))),
             }
         }
         let role = self.follows.as_ref().map(|(ip, port)| format!("{ip} {port}"));
@@ -225,7 +250,9 @@ fn refuse_unknown(engine: Engine, text: &str) -> Result<(), String> {
     let names = text.lines().filter_map(|line| line.split_whitespace().next());
     for name in names.filter(|name| !name.starts_with('#')) {
         let name = name.to_ascii_lowercase();
-        if !SILENT.contains(&name.as_str()) && !known(engine).iter().any(|(known, _)| *known == name) {
+        let is_known = |known: &&str| engine.is_same_directive(known, &name);
+        let mut all = SILENT.iter().chain(known(engine).iter().map(|(known, _)| known));
+        if !all.any(is_known) {
             return Err(format!("FATAL CONFIG FILE ERROR: Bad directive {name:?}"));
         }
     }

@@ -11,6 +11,8 @@ use super::queries;
 use super::sentinel::Sentinel;
 use crate::settings::Settings;
 use formats::directives::{Directives, unquoted};
+use formats::directives::{Directives, unquoted};
+use formats::engine::Engine as Kind;
 use kit::{Freshness, Newer, Probe};
 
 /// One host of the service, or one that may have been.
@@ -55,12 +57,12 @@ impl<'a> Member<'a> {
             unreachable: facts.unreachable(host),
             addresses: addresses(settings, host, facts),
             unit: facts.get(host, &UnitQuery::new(&settings.unit)),
-            directives: directives(&file, settings.engine.has_aliases()),
+            directives: directives(&file, settings.engine),
             file,
             engine: Probe::Unknown("it was not asked".to_owned()),
             has_foreign_engine: queries::engines(settings, host).first().is_some_and(is_foreign),
             sentinel_unit: facts.get(host, &UnitQuery::new(&settings.sentinel.unit)),
-            sentinel_directives: directives(&sentinel_file, true),
+            sentinel_directives: directives(&sentinel_file, Kind::Redis),
             sentinel_file,
             sentinel: Probe::Unknown("it was not asked".to_owned()),
             has_foreign_sentinel: is_foreign(&queries::sentinel(settings)),
@@ -197,9 +199,9 @@ impl kit::Member for Member<'_> {
     }
 }
 
-fn directives(file: &Result<&FileFact, Unknown>, aliases: bool) -> Option<Directives> {
+fn directives(file: &Result<&FileFact, Unknown>, engine: Kind) -> Option<Directives> {
     let text = file.as_ref().ok()?.text()?;
-    Some(Directives::parse(text.as_str(), aliases))
+    Some(Directives::parse(text.as_str(), engine))
 }
 
 /// The endpoint that a directive begins with: `10.0.0.1 6666 2`.

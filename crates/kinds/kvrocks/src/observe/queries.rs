@@ -4,18 +4,8 @@ use protocol::FactQuery;
 use protocol::facts::{FileQuery, Query, ResolveQuery, RespCommand, RespQuery, THIS_HOST, UnitQuery};
 use types::HostName;
 
-use crate::settings::{Place, Settings};
+use crate::settings::{Place, Settings, masks};
 use formats::engine::Engine;
-
-/// Values of these directives do not leave the host. Quotes stay outside, so that a known secret within them is
-/// recognised.
-const MASKS: [&str; 4] = [
-    r#"(?i)^\s*(?:requirepass|masterauth|masteruser|tls-key-file-pass|tls-client-key-file-pass|cloud-storage-secret-key)\s+["']?(.*?)["']?\s*$"#,
-    r#"(?i)^\s*namespace\.\S+\s+["']?(.*?)["']?\s*$"#,
-    // A user without passwords shows its line, for `nopass` on the default user matters.
-    r"(?i)^\s*user\s+\S+\s+(.*[#><!].*?)\s*$",
-    r#"(?i)^\s*sentinel\s+(?:auth-pass\s+\S+|sentinel-pass)\s+["']?(.*?)["']?\s*$"#,
-];
 
 /// Says `master` or `slave`, and nothing that changes from one moment to the next: a script, because an action can
 /// only be made to depend on an answer that is known beforehand, and ROLE and INFO count bytes.
@@ -46,14 +36,14 @@ pub(crate) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 pub(crate) fn config(settings: &Settings) -> FileQuery {
     FileQuery::text(&settings.config)
         .knowing([&settings.password])
-        .masking(&MASKS)
+        .masking(&masks().iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Sentinel's configuration file.
 pub(crate) fn sentinel_config(settings: &Settings) -> FileQuery {
     FileQuery::text(&settings.sentinel.config)
         .knowing([&settings.password])
-        .masking(&MASKS)
+        .masking(&masks().iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The paths under which a packaged engine keeps its data.

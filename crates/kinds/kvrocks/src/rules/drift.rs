@@ -43,7 +43,7 @@ impl Drift {
 /// Every difference. A directive that the engine does not know is none: see [`unknown_keys`].
 pub(crate) fn drifts(member: &Member<'_>, engine: &Engine) -> Result<Vec<Drift>, NoAddress> {
     let settings = member.settings;
-    let empty = Directives::parse("", settings.engine.has_aliases());
+    let empty = Directives::parse("", settings.engine);
     let file = member.directives.as_ref().unwrap_or(&empty);
     let desired = desired_live(member, file)?.into_iter();
     let drifts = desired.filter_map(|desired| {

@@ -12,10 +12,10 @@ pub(crate) fn takes_at_run_time(engine: Engine, key: &str) -> bool {
     match engine {
         Engine::Kvrocks => KVROCKS_AT_RUN_TIME.contains(&key),
         Engine::Redis | Engine::Valkey => {
-            REDIS_AT_RUN_TIME.contains(&key)
-                || REDIS_FAMILIES_AT_RUN_TIME
-                    .iter()
-                    .any(|family| key.starts_with(family))
+            let mut known = REDIS_AT_RUN_TIME.iter();
+            let mut families = REDIS_FAMILIES_AT_RUN_TIME.iter();
+            known.any(|known| engine.is_same_directive(known, key))
+                || families.any(|family| key.starts_with(family))
         }
     }
 }
@@ -38,7 +38,6 @@ const REDIS_AT_RUN_TIME: &[&str] = &[
     "loglevel",
     "lua-time-limit",
     "masterauth",
-    "masteruser",
     "maxclients",
     "maxmemory",
     "maxmemory-clients",

@@ -5,6 +5,7 @@ use config::{Findings, Table, ValueKind};
 use types::Diagnostic;
 
 use super::Directive;
+use super::secret_names::can_hold_secret;
 use formats::engine::Engine;
 
 pub(super) fn read(table: &Table, engine: Engine, findings: &Findings) -> Vec<Directive> {
@@ -30,7 +31,19 @@ fn read_one(entry: &Entry, engine: Engine, findings: &Findings) -> Option<Direct
         findings.report(wrong(message, "one word"));
         return None;
     }
-    if engine.has_aliases() && matches!(key.as_str(), "include" | "loadmodule" | "user" | "rename-command") {
+    if can_hold_secret(&key) {
+        findings.report(
+            wrong(
+                format!("{key} can hold a secret, and secrets do not stand in an inventory"),
+                "a value in clear",
+            )
+            .hint("write it into the file by hand: it is kept there, and not shown"),
+        );
+        return None;
+    }
+    if engine != Engine::Kvrocks
+        && matches!(key.as_str(), "include" | "loadmodule" | "user" | "rename-command")
+    {
         findings.report(wrong(
             format!("{key} cannot be compared with the running server"),
             "write it into the file by hand: it is kept there",
@@ -70,7 +83,9 @@ fn scalar(value: &ValueKind) -> Option<String> {
 fn managed(key: &str, engine: Engine) -> Option<&'static str> {
     match key {
         "port" => Some("set port of the service"),
-        "requirepass" | "masterauth" => Some("set password of the service: all members share it"),
+        "requirepass" | "masterauth" | "primaryauth" => {
+            Some("set password of the service: all members share it")
+        }
         "bind" => Some("set bind of the service"),
         "slaveof" | "replicaof" => Some(
             "roles are the state of the cluster: Sentinel hands them out, and new members join by themselves",

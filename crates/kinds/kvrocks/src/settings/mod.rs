@@ -2,6 +2,7 @@
 
 mod directives;
 mod read;
+mod secret_names;
 mod sentinel;
 
 use types::{HostName, SecretId, ServiceName};
@@ -9,6 +10,7 @@ use types::{HostName, SecretId, ServiceName};
 use formats::engine::Engine;
 use kit::Process;
 pub(crate) use read::read;
+pub(crate) use secret_names::masks;
 
 /// The settings of a store.
 #[derive(Debug, Clone)]

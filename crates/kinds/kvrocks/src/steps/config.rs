@@ -57,7 +57,7 @@ fn plan_member(
         Some(text) => text.as_str(),
         None => packaged(member, comes_with_package)?,
     };
-    let before = Directives::parse(text, settings.engine.has_aliases());
+    let before = Directives::parse(text, settings.engine);
     let mut after = edited(member, before.clone())?;
     if gets_role {
         after.set(settings.engine.replica_directive(), &follow(view, roles)?);

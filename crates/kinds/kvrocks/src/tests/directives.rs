@@ -1,18 +1,19 @@
 //! Editing directives.
 
 use formats::directives::{Directives, same_value};
+use formats::engine::Engine;
 
 const FILE: &str =
     "# requirepass foobared\nport 6379\n\nsave 3600 1\nSAVE 300 100\nslave-priority 100\nport 7000";
 
 fn file() -> Directives {
-    Directives::parse(FILE, true)
+    Directives::parse(FILE, Engine::Redis)
 }
 
 #[test]
 fn what_is_not_named_keeps_its_bytes() {
     assert_eq!(file().text(), FILE);
-    assert_eq!(Directives::parse("", true).text(), "");
+    assert_eq!(Directives::parse("", Engine::Redis).text(), "");
 }
 
 #[test]
@@ -25,7 +26,7 @@ fn the_last_line_holds_and_is_the_one_that_changes() {
 
 #[test]
 fn a_comment_is_no_directive_and_a_missing_one_is_added_at_the_end() {
-    let mut file = Directives::parse("# requirepass foobared\n", true);
+    let mut file = Directives::parse("# requirepass foobared\n", Engine::Redis);
     assert_eq!(file.last("requirepass"), None);
     file.set("requirepass", "\"⟪secret:file:pw⟫\"");
     assert_eq!(
@@ -39,7 +40,7 @@ fn aliases_are_the_same_directive_where_the_engine_says_so() {
     let mut redis = file();
     redis.set("replica-priority", "10");
     assert!(redis.text().contains("slave-priority 10\n"));
-    let kvrocks = Directives::parse("slave-priority 100", false);
+    let kvrocks = Directives::parse("slave-priority 100", Engine::Kvrocks);
     assert_eq!(kvrocks.last("replica-priority"), None);
 }
 
@@ -72,7 +73,7 @@ fn ways_of_writing_mean_the_same() {
 fn longer_beginnings_are_found_too() {
     let sentinel = Directives::parse(
         "sentinel monitor a 10.0.0.1 6379 2\nSENTINEL auth-pass a x\n",
-        true,
+        Engine::Redis,
     );
     assert_eq!(sentinel.after(&["sentinel", "monitor"]), ["a 10.0.0.1 6379 2"]);
     assert_eq!(sentinel.after(&["sentinel", "auth-pass", "a"]), ["x"]);

@@ -166,3 +166,21 @@ fn lines_that_redis_splits_are_the_same() {
     });
     assert_settled(&*service, &fake);
 }
+
+/// Valkey writes `masterauth` as `primaryauth`, and both write the newer names of other directives (ran: Valkey 8.1.1,
+/// Redis 8.0.2): that is no change, and no value of a password is shown for it.
+#[test]
+fn names_that_config_rewrite_changes_are_no_change() {
+    let old =
+        "directives = { lua-time-limit = 7000, slowlog-max-len = 256, hash-max-ziplist-entries = 64 }\n";
+    for kind in ["redis", "valkey"] {
+        let service = service(kind, old);
+        let mut fake = built(&*service, kind);
+        fake.fail_over();
+        fake.pass_until(fake.now + 31_000_000);
+        let file = fake.node("db1").machine.text(fake.config()).to_owned();
+        assert!(file.contains("busy-reply-threshold 7000"), "{file}");
+        assert_eq!(kind == "valkey", file.contains("primaryauth"), "{file}");
+        assert_settled(&*service, &fake);
+    }
+}
