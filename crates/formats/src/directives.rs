@@ -6,6 +6,8 @@
 //! line holds, except for those that add up (`save`, `rename-command`, `client-output-buffer-limit`). Everything that is
 //! not named keeps its place and its bytes, references to secrets included: they are ordinary characters here.
 
+use std::collections::BTreeSet;
+
 use crate::engine::Engine;
 use crate::lines;
 
@@ -62,7 +64,7 @@ impl Directives {
     /// end. What means the same is left as it is written.
     pub fn set(&mut self, key: &str, value: &str) {
         match self.position_of_last(key) {
-            Some(at) if parts(&self.lines[at]).is_some_and(|(_, old)| same_value(old, value)) => {}
+            Some(at) if parts(&self.lines[at]).is_some_and(|(_, old)| same_setting(key, old, value)) => {}
             Some(at) => {
                 // The name stays as it is written: it may be an alias.
                 let name = parts(&self.lines[at]).map_or(key, |(name, _)| name).to_owned();
@@ -89,6 +91,24 @@ impl Directives {
             .retain(|line| !parts(line).is_some_and(|(name, _)| engine.is_same_directive(name, key)));
         for (at, value) in (first..).zip(values) {
             self.lines.insert(at, format!("{key} {value}"));
+        }
+    }
+
+    /// Gives each class that these values name its line of `client-output-buffer-limit`. Other classes keep theirs: CONFIG
+    /// REWRITE writes a line for each (ran), and the last one of a class holds.
+    pub fn set_classes(&mut self, key: &str, values: &[String]) {
+        let class = |value: &str| value.split_whitespace().next().map(normal_word);
+        for value in values {
+            let of_class = |line: &&mut String| {
+                parts(line).is_some_and(|(name, old)| {
+                    self.engine.is_same_directive(name, key) && class(old) == class(value)
+                })
+            };
+            match self.lines.iter_mut().rfind(of_class) {
+                Some(line) if parts(line).is_some_and(|(_, old)| same_value(old, value)) => {}
+                Some(line) => *line = format!("{key} {value}"),
+                None => self.lines.push(format!("{key} {value}")),
+            }
         }
     }
 
@@ -136,6 +156,13 @@ fn parts(line: &str) -> Option<(&str, &str)> {
 /// memory are ways of writing.
 pub fn same_value(a: &str, b: &str) -> bool {
     normal(a) == normal(b)
+}
+
+/// Whether two values of a directive mean the same. The classes of events are a set of letters, which engines write in an
+/// order of their own (ran: `AKE` for `KEA`).
+pub fn same_setting(key: &str, a: &str, b: &str) -> bool {
+    let letters = |value: &str| -> BTreeSet<char> { unquoted(value).chars().collect() };
+    same_value(a, b) || (key.eq_ignore_ascii_case("notify-keyspace-events") && letters(a) == letters(b))
 }
 
 /// A value in one way of writing, as `CONFIG GET` would show it.

@@ -158,17 +158,4 @@ impl Engine {
             "save" | "rename-command" | "client-output-buffer-limit" | "loadmodule" | "user" | "include"
         )
     }
-
-    /// Whether it can hold back writes and nothing else, and answer `EVAL_RO` meanwhile. Kvrocks has no `CLIENT PAUSE`.
-    pub fn pauses_writes(self) -> bool {
-        self != Self::Kvrocks
-    }
-
-    /// Which of its releases cannot.
-    pub fn without_pause(self) -> &'static str {
-        match self {
-            Self::Kvrocks => "Kvrocks",
-            Self::Redis | Self::Valkey => "Redis before 7.0",
-        }
-    }
 }

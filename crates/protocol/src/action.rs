@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::facts::{
-    DirectoryState, FileState, HttpEndpoint, HttpRequest, MongoCommand, MongoUser, RespCommand, SsdbCommand,
-    SsdbReach,
+    DirectoryState, FileState, HttpEndpoint, HttpRequest, MongoCommand, MongoUser, RespCommand, RespQuery,
+    SsdbCommand, SsdbReach,
 };
 use crate::{Fact, FactError, FactQuery, Text};
 use types::SecretId;
@@ -111,6 +111,24 @@ pub enum Operation {
         /// The password for AUTH.
         password: Option<SecretId>,
         /// The commands.
+        commands: Vec<RespCommand>,
+    },
+    /// Has a server that speaks RESP follow the master that a sentinel names at that moment: when the plan is made, nobody
+    /// has been elected.
+    FollowMaster {
+        /// Name or address.
+        address: String,
+        /// Port.
+        port: u16,
+        /// The password for AUTH.
+        password: Option<SecretId>,
+        /// The command's name: `REPLICAOF` or `SLAVEOF`.
+        word: String,
+        /// Asks the sentinel for the master: address and port.
+        sentinel: RespQuery,
+        /// The address of the master before. While the sentinel still names it, the action fails.
+        old: String,
+        /// The commands that are sent then.
         commands: Vec<RespCommand>,
     },
     /// Sends commands to a server that speaks SSDB's protocol, and stops at the first that is not `ok`.
@@ -281,6 +299,7 @@ impl Operation {
             Self::UnitFiles { .. }
             | Self::Run { .. }
             | Self::Resp { .. }
+            | Self::FollowMaster { .. }
             | Self::Mongo { .. }
             | Self::Http { .. } => false,
         }

@@ -138,6 +138,17 @@ impl Found {
         }
     }
 
+    fn resp_query(&mut self, query: &RespQuery) {
+        let RespQuery {
+            address: _,
+            port: _,
+            password,
+            commands,
+        } = query;
+        self.ids(password);
+        self.each(commands, Self::resp_command);
+    }
+
     fn query(&mut self, query: &FactQuery) {
         match query {
             FactQuery::Os(OsQuery)
@@ -164,15 +175,7 @@ impl Found {
                 secrets,
                 masks: _,
             }) => self.ids(secrets.iter().map(|reference| &reference.id)),
-            FactQuery::Resp(RespQuery {
-                address: _,
-                port: _,
-                password,
-                commands,
-            }) => {
-                self.ids(password);
-                self.each(commands, Self::resp_command);
-            }
+            FactQuery::Resp(query) => self.resp_query(query),
             FactQuery::Ssdb(SsdbQuery {
                 address: _,
                 port: _,
@@ -213,6 +216,15 @@ impl Found {
                 self.http_request(request);
             }
         }
+    }
+
+    fn ssdb_reach(&mut self, until: &SsdbReach) {
+        let SsdbReach {
+            command,
+            pattern: _,
+            at_least: _,
+        } = until;
+        self.ssdb_command(command);
     }
 
     fn operation(&mut self, operation: &Operation) {
@@ -271,6 +283,19 @@ impl Found {
                 self.ids(password);
                 self.each(commands, Self::resp_command);
             }
+            Operation::FollowMaster {
+                address: _,
+                port: _,
+                password,
+                word: _,
+                sentinel,
+                old: _,
+                commands,
+            } => {
+                self.ids(password);
+                self.resp_query(sentinel);
+                self.each(commands, Self::resp_command);
+            }
             Operation::Ssdb {
                 address: _,
                 port: _,
@@ -280,14 +305,7 @@ impl Found {
             } => {
                 self.ids(password);
                 self.each(commands, Self::ssdb_command);
-                if let Some(SsdbReach {
-                    command,
-                    pattern: _,
-                    at_least: _,
-                }) = until
-                {
-                    self.ssdb_command(command);
-                }
+                self.each(until, Self::ssdb_reach);
             }
             Operation::Mongo {
                 address: _,

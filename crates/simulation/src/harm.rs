@@ -84,6 +84,7 @@ fn of(operation: &Operation) -> Vec<String> {
                 .iter()
                 .flat_map(|command| command.args.iter().map(Text::as_str)),
         ),
+        Operation::FollowMaster { word, .. } => named(std::iter::once(word)),
         Operation::Ssdb { commands, .. } => named(
             commands
                 .iter()

@@ -35,6 +35,7 @@ pub(crate) fn operation(operation: &Operation) -> String {
             let commands: Vec<String> = commands.iter().map(|command| words(&command.args)).collect();
             format!("resp :{port} {}", commands.join("; "))
         }
+        Operation::FollowMaster { port, word, .. } => format!("resp :{port} {word} the new master"),
         other => format!("{other:?}"),
     };
     if text.len() > SHOWN {

@@ -99,6 +99,18 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             password,
             commands,
         } => resp::send(act, address, *port, password.as_ref(), commands),
+        Operation::FollowMaster {
+            address,
+            port,
+            password,
+            word,
+            sentinel,
+            old,
+            commands,
+        } => {
+            let whom = (word.as_str(), sentinel, old.as_str());
+            resp::follow(act, (address, *port), password.as_ref(), whom, commands)
+        }
         Operation::Ssdb {
             address,
             port,

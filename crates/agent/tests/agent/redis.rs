@@ -1,6 +1,6 @@
 //! A real Redis server.
 
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -196,4 +196,109 @@ fn commands_change_the_server_and_stop_at_an_error() {
     };
     assert_eq!(replies, [RespValue::Int(1), RespValue::Int(0)]);
     assert!(!client.has_said(OTHER));
+}
+
+/// A server that answers each command in turn with the next of these replies, a row for each connection, and what it was
+/// sent.
+fn scripted(rows: &[&[&'static str]]) -> (u16, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let rows: Vec<Vec<&str>> = rows.iter().map(|row| row.to_vec()).collect();
+    let talk = std::thread::spawn(move || {
+        let mut received = Vec::new();
+        for row in rows {
+            let (mut stream, _) = listener.accept().unwrap();
+            for reply in row {
+                let mut buffer = [0; 4096];
+                let count = stream.read(&mut buffer).unwrap();
+                received.push(String::from_utf8_lossy(&buffer[..count]).into_owned());
+                stream.write_all(reply.as_bytes()).unwrap();
+            }
+        }
+        received
+    });
+    (port, talk)
+}
+
+fn follow(port: u16, word: &str, sentinel: &RespQuery, old: &str, commands: Vec<RespCommand>) -> Operation {
+    Operation::FollowMaster {
+        address: "127.0.0.1".to_owned(),
+        port,
+        password: None,
+        word: word.to_owned(),
+        sentinel: sentinel.clone(),
+        old: old.to_owned(),
+        commands,
+    }
+}
+
+#[test]
+fn a_server_follows_the_master_that_a_sentinel_names_by_then() {
+    // A list stands for a sentinel's answer to GET-MASTER-ADDR-BY-NAME: address and port.
+    let (engine, sentinel) = (Server::start(""), Server::start(""));
+    let mut client = client();
+    let named = sentinel.query(None, [RespCommand::new(["LRANGE", "named", "0", "-1"])]);
+    let appoint = |ip: &str, port: &str| Operation::Resp {
+        address: "127.0.0.1".to_owned(),
+        port: sentinel.port,
+        password: None,
+        commands: vec![
+            RespCommand::new(["DEL", "named"]),
+            RespCommand::new(["RPUSH", "named", ip, port]),
+        ],
+    };
+    let then = || vec![RespCommand::new(["CONFIG", "SET", "maxclients", "77"])];
+    let none = client.act(follow(engine.port, "REPLICAOF", &named, "10.0.0.1", then()));
+    assert!(none.unwrap_err().to_string().contains("names no master"));
+
+    client.act(appoint("10.0.0.1", "6666")).unwrap();
+    let old = client.act(follow(engine.port, "REPLICAOF", &named, "10.0.0.1", then()));
+    assert!(old.unwrap_err().to_string().contains("still names 10.0.0.1"));
+
+    client.act(appoint("127.0.0.2", "1")).unwrap();
+    client
+        .act(follow(engine.port, "REPLICAOF", &named, "10.0.0.1", then()))
+        .unwrap();
+    let commands = [
+        RespCommand::new(["INFO", "replication"]),
+        RespCommand::new(["CONFIG", "GET", "maxclients"]),
+    ];
+    let Ok(RespFact::Replies { replies, .. }) = client.ask(&engine.query(None, commands)) else {
+        panic!("no replies");
+    };
+    let info = replies[0].as_str().unwrap();
+    assert!(
+        info.contains("master_host:127.0.0.2\r\nmaster_port:1\r\n"),
+        "{info}"
+    );
+    assert_eq!(replies[1].pairs(), [("maxclients", "77")]);
+}
+
+/// Kvrocks refuses to follow its own replica, which the new master is until it has closed its connection (ran, 2.6).
+#[test]
+fn a_kvrocks_whose_replica_was_promoted_is_asked_again() {
+    let refused: &[&str] = &["-ERR can't replicate your own replicas\r\n"];
+    let (port, talk) = scripted(&[refused, &["+OK\r\n", "+OK\r\n"]]);
+    let (sentinel_port, _sentinel) = scripted(&[&["*2\r\n$8\r\n10.0.0.2\r\n$4\r\n6666\r\n"]]);
+    let sentinel = RespQuery {
+        address: "127.0.0.1".to_owned(),
+        port: sentinel_port,
+        password: None,
+        commands: vec![RespCommand::new([
+            "SENTINEL",
+            "GET-MASTER-ADDR-BY-NAME",
+            "altcraft",
+        ])],
+    };
+    let then = vec![RespCommand::new(["CONFIG", "REWRITE"])];
+    client()
+        .act(follow(port, "SLAVEOF", &sentinel, "10.0.0.1", then))
+        .unwrap();
+    let received = talk.join().unwrap();
+    assert_eq!(received[0], received[1]);
+    assert!(
+        received[1].contains("SLAVEOF\r\n$8\r\n10.0.0.2\r\n$4\r\n6666"),
+        "{received:?}"
+    );
+    assert!(received[2].contains("REWRITE"), "{received:?}");
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use plan::{Failure, NodeOutcome};
-use protocol::facts::{HttpEndpoint, SsdbCommand, SsdbReach, UnitFact};
+use protocol::facts::{HttpEndpoint, RespQuery, SsdbCommand, SsdbReach, UnitFact};
 use protocol::{
     ActionRequest, Change, Command, DirectoryState, Fact, FactQuery, FileState, Operation, Record, Request,
     Response, Text, UnitVerb,
@@ -63,11 +63,12 @@ fn number(operation: &Operation) -> usize {
         Operation::SetAccess { .. } => 9,
         Operation::SetDirectives { .. } => 10,
         Operation::UnitFiles { .. } => 11,
+        Operation::FollowMaster { .. } => 12,
     }
 }
 
 /// How many numbers there are.
-const KINDS: usize = 12;
+const KINDS: usize = 13;
 
 fn operations() -> Vec<Operation> {
     let (address, port) = ("h1".to_owned(), 1);
@@ -110,6 +111,20 @@ fn operations() -> Vec<Operation> {
             address: address.clone(),
             port,
             password: None,
+            commands: Vec::new(),
+        },
+        Operation::FollowMaster {
+            address: address.clone(),
+            port,
+            password: None,
+            word: "REPLICAOF".to_owned(),
+            sentinel: RespQuery {
+                address: address.clone(),
+                port,
+                password: None,
+                commands: Vec::new(),
+            },
+            old: "h2".to_owned(),
             commands: Vec::new(),
         },
         ssdb(None),

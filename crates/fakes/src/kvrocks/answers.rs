@@ -225,8 +225,16 @@ impl Cluster {
             Some(since) if since.saturating_add(self.tempo.down) <= self.now => {
                 format!("{kind},s_down,disconnected")
             }
+            Some(_) if self.answers_somebody(watched, peer) => kind.to_owned(),
             Some(_) => format!("{kind},disconnected"),
         }
+    }
+
+    /// Whether an engine answers, in a role that a sentinel does not expect.
+    fn answers_somebody(&self, watched: &Watched, peer: &Peer) -> bool {
+        let Peer::Engine(ip) = peer else { return false };
+        let at = self.at(ip);
+        at.is_some_and(|at| self.engine_at(at, ip, watched.port, &watched.auth_pass).is_some())
     }
 
     fn replica_row(&self, at: usize, watched: &Watched, ip: &str) -> RespValue {

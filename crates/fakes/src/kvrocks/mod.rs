@@ -9,6 +9,8 @@
 
 mod answers;
 mod client;
+mod connected;
+mod connected_client;
 mod elect;
 mod operations;
 mod process;
@@ -24,6 +26,7 @@ use types::HostName;
 use crate::{FakeCluster, Machine, Pace, Play};
 use formats::engine::Engine;
 
+pub use connected_client::ConnectedClient;
 pub use sentinel::Sentinel;
 pub use server::OPEN_USER;
 pub use server::Server;
@@ -105,6 +108,8 @@ pub struct Cluster {
     /// Values that an election lost which no operation of ours brought about.
     excused: BTreeSet<u64>,
     violations: Vec<String>,
+    /// A client that keeps its connection.
+    pub client: ConnectedClient,
 }
 
 /// A host.
@@ -167,6 +172,7 @@ impl Cluster {
             clients: None,
             excused: BTreeSet::new(),
             violations: Vec::new(),
+            client: ConnectedClient::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! How the world obeys the agent's actions.
 
-use protocol::facts::RespCommand;
+use protocol::facts::{RespCommand, RespQuery};
 use protocol::{ActionError, Operation, Text, UnitVerb};
 use types::{HostName, SecretId};
 
@@ -40,6 +40,19 @@ impl Cluster {
                 password,
                 commands,
             } => Some(self.send(at, (address, *port), password.as_ref(), commands)),
+            Operation::FollowMaster {
+                address,
+                port,
+                password,
+                word,
+                sentinel,
+                old,
+                commands,
+            } => Some(self.named_by(at, sentinel, old).and_then(|(ip, master_port)| {
+                let follow = RespCommand::new([word.as_str(), &ip, &master_port]);
+                let all: Vec<RespCommand> = std::iter::once(follow).chain(commands.iter().cloned()).collect();
+                self.send(at, (address, *port), password.as_ref(), &all)
+            })),
             _ => None,
         }
     }
@@ -115,6 +128,20 @@ impl Cluster {
         is_ours.then_some(Ok(()))
     }
 
+    /// The master that a sentinel names, which is not the old one.
+    fn named_by(&self, from: usize, query: &RespQuery, old: &str) -> Result<(String, String), ActionError> {
+        let at = self.at(&query.address).unwrap_or(from);
+        let sentinel = self.sentinel(at).filter(|_| self.reaches(from, at));
+        let sentinel = sentinel.ok_or_else(|| failed("connection refused"))?;
+        let name = query.commands.first().and_then(|command| command.args.last());
+        let watched = name.and_then(|name| sentinel.watched(name.as_str()));
+        let watched = watched.ok_or_else(|| failed("the sentinel names no master"))?;
+        if watched.ip == old {
+            return Err(failed("the sentinel still names the old master"));
+        }
+        Ok((watched.ip.clone(), watched.port.to_string()))
+    }
+
     fn send(
         &mut self,
         at: usize,
@@ -155,6 +182,9 @@ impl Cluster {
         if server.asks() && shown.as_ref().map(Text::as_str) != Some(&server.requirepass) {
             return Err("WRONGPASS invalid username-password pair or user is disabled.".to_owned());
         }
+        if let ["SLAVEOF", ip, _] = words {
+            self.can_follow(at, ip)?;
+        }
         let now = self.now;
         let Some(server) = &mut self.nodes[at].engine else {
             return Ok(());
@@ -173,10 +203,23 @@ impl Cluster {
                     .map_err(|_| "ERR timeout is not an integer or out of range")?;
                 server.paused_us = now + ms * 1_000;
             }
+            ["CLIENT", "UNPAUSE"] => server.paused_us = now,
             other => panic!("the engine does not know {other:?}"),
         }
         self.tick();
         self.settle();
+        Ok(())
+    }
+
+    /// What Kvrocks refuses (`IsTryingToReplicateItself` in `cmd_server.cc`, ran: 2.6).
+    fn can_follow(&self, at: usize, ip: &str) -> Result<(), String> {
+        let followed = self.at(ip);
+        if followed == Some(at) {
+            return Err("ERR can't replicate itself".to_owned());
+        }
+        if followed.is_some_and(|followed| self.replicas_of(at).contains(&followed)) {
+            return Err("ERR can't replicate your own replicas".to_owned());
+        }
         Ok(())
     }
 

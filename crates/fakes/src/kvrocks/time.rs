@@ -24,6 +24,7 @@ impl Cluster {
     pub fn settle(&mut self) {
         for _ in 0..100 {
             let changes = [
+                self.release(),
                 self.follow(),
                 self.look(),
                 self.hear(),
@@ -76,10 +77,11 @@ impl Cluster {
         for at in 0..self.nodes.len() {
             let Some(server) = self.server(at) else { continue };
             let link = server.link;
-            // A replica that has no link itself takes nobody in.
+            // A replica that has no link itself takes nobody in. Those that it has stay (ran: Redis 7.0; Kvrocks:
+            // `Server::AddMaster` ends no link).
             let master = self.master_of(at).filter(|master| {
                 let of = self.server(*master);
-                of.is_some_and(|of| of.follows.is_none() || of.link == Link::Up)
+                link == Link::Up || of.is_some_and(|of| of.follows.is_none() || of.link == Link::Up)
             });
             let next = match (link, master) {
                 (Link::Down(_), None) => link,
@@ -143,12 +145,13 @@ impl Cluster {
         self.nodes[at].sentinel.as_mut()?.watched.get_mut(number)
     }
 
-    /// Whether a sentinel is answered by somebody whom it knows.
+    /// Whether a sentinel is answered by somebody whom it knows. A master that reports the role replica is none
+    /// (`sentinelCheckSubjectivelyDown` in `sentinel.c`).
     pub fn sees(&self, from: usize, watched: &Watched, peer: &Peer) -> bool {
         match peer {
             Peer::Engine(ip) => self
                 .engine_at(from, ip, watched.port, &watched.auth_pass)
-                .is_some(),
+                .is_some_and(|(_, server)| *ip != watched.ip || server.follows.is_none()),
             Peer::Sentinel(ip) => {
                 let at = self.at(ip).filter(|to| self.reaches(from, *to));
                 at.is_some_and(|at| self.sentinel(at).is_some())

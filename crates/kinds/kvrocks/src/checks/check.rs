@@ -21,7 +21,9 @@ pub(crate) enum Check {
     MasterServing,
     /// Each replica that follows the master has all that it has.
     ReplicasLevel,
-    /// All sentinels name another master than the old one, and the old one knows it.
+    /// All sentinels name another master than the old one.
+    Promoted,
+    /// The same, and the old one knows it.
     NewMaster,
     /// Every engine that answers follows the master and has caught up, and the sentinels have a quorum.
     Followers,
@@ -41,6 +43,7 @@ kit::spell_checks!(Check {
     "member-serving" => MemberServing,
     "master-serving" => MasterServing,
     "replicas-level" => ReplicasLevel,
+    "promoted" => Promoted,
     "new-master" => NewMaster,
     "followers" => Followers,
     "sentinel-knows" => SentinelKnows,
@@ -79,6 +82,7 @@ impl Check {
             },
             (Self::MasterServing, Some(member)) => replication::available(view, &roles, member, true),
             (Self::ReplicasLevel, Some(master)) => replication::replicas_level(view, master),
+            (Self::Promoted, Some(old)) => sentinels::promoted(&roles, old.host).map(drop),
             (Self::NewMaster, Some(old)) => sentinels::new_master(&roles, old),
             (Self::SentinelKnows, Some(member)) => sentinels::sentinel_watches(view, member),
             (Self::Staying, Some(member)) => member_removal::members_suffice(view, &roles, member.host),

@@ -5,6 +5,7 @@ use types::HostName;
 
 use super::check::Check;
 use crate::observe::{View, queries};
+use formats::engine::Engine;
 use kit::Cx;
 
 /// A master waits for its own data only.
@@ -13,6 +14,8 @@ const SERVING: u64 = 600_000;
 const CAUGHT_UP: u64 = 3_600_000;
 /// Within the pause of writes.
 const LEVEL: u64 = 5_000;
+/// Sentinel takes a master that is made a replica for down 50 s later.
+const LEVEL_UNPAUSED: u64 = 20_000;
 /// `failover-timeout` is 180 s by default, and the old master learns of it some 10 s later (seen).
 const FAILOVER: u64 = 300_000;
 /// Sentinels learn of each other through the master within seconds, of replicas every 10 s.
@@ -36,7 +39,16 @@ pub(crate) fn member_serving(view: &View<'_>, cx: &Cx<'_>, host: &HostName, is_m
 
 pub(crate) fn replicas_level(view: &View<'_>, cx: &Cx<'_>, master: &HostName) -> Gate {
     let title = format!("all replicas of {master} have all of its data");
-    gate(view, cx, &Check::ReplicasLevel, Some(master), title, LEVEL)
+    let limit = match view.settings.engine {
+        Engine::Kvrocks => LEVEL_UNPAUSED,
+        Engine::Redis | Engine::Valkey => LEVEL,
+    };
+    gate(view, cx, &Check::ReplicasLevel, Some(master), title, limit)
+}
+
+pub(crate) fn promoted(view: &View<'_>, cx: &Cx<'_>, old: &HostName) -> Gate {
+    let title = format!("every sentinel knows of the master after {old}");
+    gate(view, cx, &Check::Promoted, Some(old), title, FAILOVER)
 }
 
 pub(crate) fn new_master(view: &View<'_>, cx: &Cx<'_>, old: &HostName) -> Gate {

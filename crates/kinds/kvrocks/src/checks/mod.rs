@@ -7,6 +7,6 @@ mod gates;
 pub(crate) use check::Check;
 pub(crate) use check::judge;
 pub(crate) use gates::{
-    followers, forgotten, found, member_serving, new_master, replicas_level, sentinel_agrees, sentinel_knows,
-    staying,
+    followers, forgotten, found, member_serving, new_master, promoted, replicas_level, sentinel_agrees,
+    sentinel_knows, staying,
 };

@@ -9,6 +9,9 @@ use protocol::facts::RespValue;
 use super::queries;
 use crate::settings::Settings;
 
+/// The master that a Kvrocks is given which is to take no more writes: nobody listens there.
+pub(crate) const NOBODY: (&str, &str) = ("127.0.0.1", "1");
+
 /// An engine that answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
@@ -123,6 +126,12 @@ impl Engine {
             address: self.info("master_host").to_owned(),
             port: self.info("master_port").to_owned(),
         }
+    }
+
+    /// Whether it was made a replica of nobody, and nobody has gone on from there.
+    pub(crate) fn follows_nobody(&self) -> bool {
+        let Endpoint { address, port } = self.follows();
+        !self.is_master() && (address.as_str(), port.as_str()) == NOBODY
     }
 
     /// Whether it is a replica whose link to its master is up.

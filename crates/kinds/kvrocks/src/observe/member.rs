@@ -11,7 +11,6 @@ use super::queries;
 use super::sentinel::Sentinel;
 use crate::settings::Settings;
 use formats::directives::{Directives, unquoted};
-use formats::directives::{Directives, unquoted};
 use formats::engine::Engine as Kind;
 use kit::{Freshness, Newer, Probe};
 

@@ -8,7 +8,7 @@ mod sentinel;
 mod view;
 
 pub(crate) use addresses::is_loopback;
-pub(crate) use engine::{Content, Endpoint, Engine};
+pub(crate) use engine::{Content, Endpoint, Engine, NOBODY};
 pub(crate) use member::Member;
 pub(crate) use sentinel::Instance;
 pub(crate) use view::{View, Watch};

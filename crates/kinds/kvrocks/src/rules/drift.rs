@@ -4,7 +4,10 @@ use super::desired_config::{NoAddress, desired_live};
 use super::run_time::takes_at_run_time;
 use crate::observe::{Engine, Member};
 use crate::settings::{Directive, Settings};
-use formats::directives::{Directives, normal, unquoted};
+use formats::directives::{Directives, normal, same_setting, unquoted};
+
+/// The directive whose lines are of one class of clients each.
+pub(crate) const CLASSES: &str = "client-output-buffer-limit";
 
 /// A directive whose live value differs from the desired one.
 pub(crate) struct Drift {
@@ -61,8 +64,9 @@ pub(crate) fn drifts(member: &Member<'_>, engine: &Engine) -> Result<Vec<Drift>,
 
 /// A directive of several lines is one string live.
 fn is_in_force(desired: &Directive, live: &[String]) -> bool {
-    let live = normal(&live.join(" "));
-    if desired.key == "client-output-buffer-limit" {
+    let said = live.join(" ");
+    let live = normal(&said);
+    if desired.key == CLASSES {
         // The live value has all classes in a row, the desired one those that it changes.
         let live = format!(" {live} ");
         return desired
@@ -70,7 +74,7 @@ fn is_in_force(desired: &Directive, live: &[String]) -> bool {
             .iter()
             .all(|value| live.contains(&format!(" {} ", normal(value))));
     }
-    normal(&desired.values.join(" ")) == live
+    same_setting(&desired.key, &desired.values.join(" "), &said)
 }
 
 /// Directives of the inventory that the engine does not know. Kvrocks ignores such lines without a word (seen); Redis

@@ -110,18 +110,24 @@ pub(crate) fn lag(view: &View<'_>, master: &HostName, replica: &Engine) -> Optio
     Some(master.offset()?.saturating_sub(replica.offset()?).max(0))
 }
 
-/// Each replica with a link to the master has all of its data. Writes are paused meanwhile, so the offsets meet.
+/// Each engine beside the master follows it and has all of its data. Writes are stopped meanwhile, so the offsets meet. One
+/// without a link is waited for, because Sentinel may elect it.
 pub(crate) fn replicas_level(view: &View<'_>, master: &Member<'_>) -> Result<(), String> {
     if !master.engine.is_up() {
         return Err(format!("{} does not answer", master.host));
     }
-    let mut linked = view.engines().filter(|(_, engine)| engine.has_link()).peekable();
-    if linked.peek().is_none() {
+    let mut replicas = view
+        .engines()
+        .filter(|(replica, _)| replica.host != master.host)
+        .peekable();
+    if replicas.peek().is_none() {
         return Err(format!("no replica has a link to {}", master.host));
     }
-    linked.try_for_each(|(replica, engine)| match lag(view, master.host, engine) {
+    let unit = view.settings.engine.lag_unit();
+    replicas.try_for_each(|(replica, engine)| match lag(view, master.host, engine) {
+        _ if !engine.has_link() => Err(format!("{} has no link to {}", replica.host, engine.follows())),
         Some(0) => Ok(()),
-        Some(lag) => Err(format!("{} is {lag} B behind", replica.host)),
+        Some(lag) => Err(format!("{} is {lag} {unit} behind", replica.host)),
         None => Err(format!("{} does not tell its offset", replica.host)),
     })
 }

@@ -5,7 +5,7 @@ use types::HostName;
 
 use super::data_loss::has_no_data;
 use super::roles::Roles;
-use crate::observe::{Content, Instance, Member, View};
+use crate::observe::{Content, Engine, Instance, Member, View};
 use kit::{Cx, Probe};
 
 /// The consent that lets a member's own data be replaced by the master's.
@@ -22,7 +22,7 @@ pub(crate) enum Assignment {
     OldMaster,
     /// It runs and follows a member, present or former, that is not the master any more, and no sentinel knows it: they
     /// learn of replicas from the master alone (`sentinelRefreshInstanceInfo` in `sentinel.c`), so none of them would ever
-    /// reconfigure it.
+    /// reconfigure it. Or a failover of ours was cut off: it was made a replica of nobody, and another was elected.
     Orphan,
     /// It has no role yet: it is made to follow the master.
     Joining,
@@ -54,7 +54,7 @@ impl Assignment {
             Probe::Up(engine) if !engine.is_master() => Self::Replica,
             Probe::Up(engine) if engine.is_empty() => Self::Joining,
             // Right after a failover: Sentinel turns the old master into a replica within seconds.
-            Probe::Up(_) if listing == Listing::Up => Self::Replica,
+            Probe::Up(_) if is_being_replaced(view, member) => Self::Replica,
             Probe::Up(engine) => replaced(member, master, &keys(&engine.content), cx),
             Probe::Down(_) if is_orphan(view, roles, member) => Self::Joining,
             _ if member.follows_by_file().is_some() => Self::Replica,
@@ -87,13 +87,23 @@ pub(crate) fn is_orphan(view: &View<'_>, roles: &Roles, member: &Member<'_>) -> 
         Probe::Down(_) => member.follows_by_file(),
         Probe::Denied(_) | Probe::Unknown(_) => None,
     };
+    let master = roles.master().filter(|_| roles.are_sentinels());
+    if member.engine.up().is_some_and(Engine::follows_nobody) {
+        // Sentinel gives it its master back after `failover-timeout`, 180 s by default.
+        return master.is_some_and(|master| master != member.host);
+    }
     // A copy of another store is not replaced.
     let followed = followed.and_then(|endpoint| view.at(&endpoint.address));
-    let master = roles.master().filter(|_| roles.are_sentinels());
     let (Some(followed), Some(master)) = (followed, master) else {
         return false;
     };
     followed.host != master && member.host != master && listing(view, member) == Listing::Unknown
+}
+
+/// Whether a member reports the role master beside the master, and Sentinel, which knows it as a replica, makes it one: within
+/// seconds after a failover.
+pub(crate) fn is_being_replaced(view: &View<'_>, member: &Member<'_>) -> bool {
+    member.engine.up().is_some_and(Engine::is_master) && listing(view, member) == Listing::Up
 }
 
 #[derive(PartialEq, Eq)]

@@ -33,7 +33,27 @@ pub(super) fn sentinels(view: &View<'_>) -> Option<Roles> {
     }
     let (endpoint, by) = named.into_iter().next()?;
     let by = format!("the sentinels on {}", join(&by));
+    if let Some(why) = is_replaced(view, &endpoint) {
+        let refusal = Refusal::new(
+            "nothing is changed",
+            format!("according to {by} the master is {endpoint}, {why}"),
+            "a failover is under way, or was begun and not ended: Sentinel takes such a master for down within a minute, and \
+             elects another; plan again then",
+        );
+        return Some(Roles::Refused(Box::new(refusal.passing())));
+    }
     Some(known(view, &endpoint, &by, Source::Sentinel))
+}
+
+/// Why the master that sentinels name is none: it reports the role replica.
+fn is_replaced(view: &View<'_>, endpoint: &Endpoint) -> Option<String> {
+    let master = view.at(&endpoint.address)?;
+    let engine = master.engine.up().filter(|engine| !engine.is_master())?;
+    let follows = engine.follows();
+    Some(format!(
+        "and {} reports the role replica, of {follows}",
+        master.host
+    ))
 }
 
 /// The running replication: the engine that others follow is the master.

@@ -1,5 +1,7 @@
 //! Whether sentinels watch, agree and could elect a master.
 
+use types::HostName;
+
 use super::roles::Roles;
 use crate::observe::{Instance, Member, View, Watch};
 use kit::Probe;
@@ -15,15 +17,21 @@ pub(crate) fn quorum(view: &View<'_>) -> Result<(), String> {
         })
 }
 
-/// All sentinels that answer name one other master, and the old one is a replica (or gone): Sentinel turns it into one some
-/// ten seconds after the election (seen), and restarting it before that would start a second master.
-pub(crate) fn new_master(roles: &Roles, old: &Member<'_>) -> Result<(), String> {
+/// All sentinels that answer name one other master.
+pub(crate) fn promoted<'r>(roles: &'r Roles, old: &HostName) -> Result<&'r HostName, String> {
     roles.agree()?;
     let master = roles.master().filter(|_| roles.are_sentinels());
     let master = master.ok_or("no sentinel names a master")?;
-    if master == old.host {
+    if master == old {
         return Err(format!("the sentinels still name {master}"));
     }
+    Ok(master)
+}
+
+/// The same, and the old one is a replica (or gone): Sentinel turns it into one some ten seconds after the election (seen),
+/// and restarting it before that would start a second master.
+pub(crate) fn new_master(roles: &Roles, old: &Member<'_>) -> Result<(), String> {
+    let master = promoted(roles, old.host)?;
     match old.engine.up() {
         Some(engine) if engine.is_master() => Err(format!(
             "{master} is the master, and {} is not a replica yet",

@@ -40,8 +40,8 @@ mod tests {
     fn hidden(line: &str) -> Option<String> {
         let masks = masks();
         let regexes = masks.iter().map(|mask| Regex::new(mask).unwrap());
-        let found = regexes.filter_map(|regex| Some(regex.captures(line)?.get(1)?.as_str().to_owned()));
-        found.filter(|found| !found.is_empty()).last()
+        let mut found = regexes.filter_map(|regex| Some(regex.captures(line)?.get(1)?.as_str().to_owned()));
+        found.rfind(|found| !found.is_empty())
     }
 
     #[test]

@@ -10,6 +10,7 @@ use protocol::facts::FileMeta;
 
 use crate::observe::{Member, View, queries};
 use crate::rules::desired_config::{desired, follow, over_any_file};
+use crate::rules::drift::CLASSES;
 use crate::rules::find_roles::find_roles;
 use crate::rules::role_assignment::Assignment;
 use crate::rules::roles::Roles;
@@ -112,7 +113,9 @@ fn edited(member: &Member<'_>, mut file: Directives) -> Result<Directives, Strin
         file.drop(&["user", "default"]);
     }
     for directive in desired(member, &file).map_err(|unknown| unknown.to_string())? {
-        if Engine::adds_up(&directive.key) {
+        if directive.key == CLASSES {
+            file.set_classes(CLASSES, &directive.values);
+        } else if Engine::adds_up(&directive.key) {
             file.set_all(&directive.key, &directive.values);
         } else if let [value] = directive.values.as_slice() {
             file.set(&directive.key, value);

@@ -90,7 +90,7 @@ fn reconfigure(
         .then(|| has_role(settings, host, engine, Role::Replica));
     let title = format!("have it follow {master}");
     let reason = format!(
-        "it follows {}, which is not the master, and no sentinel knows it",
+        "it follows {}, which is not the master, and no sentinel changes that soon",
         engine.follows()
     );
     let action = action(to_engine(settings, engine, vec![command]), QUICK);

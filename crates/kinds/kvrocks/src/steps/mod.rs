@@ -1,4 +1,4 @@
-//! The steps of the playbook, and the parts that `restart` and `leave` share: a failover, with a pause of writes, and
+//! The steps of the playbook, and the parts that `restart` and `leave` share: a failover, with a stop of writes, and
 //! what it undoes.
 
 pub(crate) mod check;
@@ -6,10 +6,10 @@ pub(crate) mod config;
 pub(crate) mod config_set;
 mod failover;
 pub(crate) mod leave;
-mod pause_writes;
 mod reapply_config;
 pub(crate) mod restart;
 pub(crate) mod sentinel_quorum;
 pub(crate) mod sentinel_seed;
 pub(crate) mod sentinel_set;
 pub(crate) mod sentinel_start;
+mod stop_writes;

@@ -78,3 +78,31 @@ fn longer_beginnings_are_found_too() {
     assert_eq!(sentinel.after(&["sentinel", "monitor"]), ["a 10.0.0.1 6379 2"]);
     assert_eq!(sentinel.after(&["sentinel", "auth-pass", "a"]), ["x"]);
 }
+
+/// What CONFIG REWRITE of Valkey 8.1.1 made of a file with a line for replicas (ran): it was another file at every plan.
+#[test]
+fn each_class_of_clients_has_its_own_limit() {
+    let rewritten = "client-output-buffer-limit normal 0 0 0\nport 1\nclient-output-buffer-limit replica 512mb 128mb 60\n";
+    let mut file = Directives::parse(rewritten, Engine::Valkey);
+    let key = "client-output-buffer-limit";
+    file.set_classes(key, &["slave 512mb 128mb 60".to_owned()]);
+    assert_eq!(file.text(), rewritten);
+    file.set_classes(
+        key,
+        &["replica 1gb 1gb 60".to_owned(), "pubsub 1mb 1mb 60".to_owned()],
+    );
+    assert_eq!(
+        file.all(key),
+        ["normal 0 0 0", "replica 1gb 1gb 60", "pubsub 1mb 1mb 60"]
+    );
+}
+
+/// `CONFIG SET notify-keyspace-events KEA` is `AKE` from then on (ran: Valkey 8.1.1).
+#[test]
+fn classes_of_events_have_no_order() {
+    let mut file = Directives::parse("notify-keyspace-events \"AKE\"\n", Engine::Valkey);
+    file.set("notify-keyspace-events", "KEA");
+    assert_eq!(file.text(), "notify-keyspace-events \"AKE\"\n");
+    file.set("notify-keyspace-events", "KE");
+    assert_eq!(file.text(), "notify-keyspace-events KE\n");
+}

@@ -1,5 +1,6 @@
 //! Roles that Sentinel handed out stay.
 
+use ::plan::Verdict;
 use insta::assert_snapshot;
 
 use super::{assert_settled, built, converge, converge_from_everywhere, plan, service, shown};
@@ -182,5 +183,71 @@ fn names_that_config_rewrite_changes_are_no_change() {
         assert!(file.contains("busy-reply-threshold 7000"), "{file}");
         assert_eq!(kind == "valkey", file.contains("primaryauth"), "{file}");
         assert_settled(&*service, &fake);
+    }
+}
+
+/// A rolling change under a client that keeps its connection loses nothing that the servers acknowledged.
+///
+/// Kvrocks 2.6 lost 11,040 of 30,077 writes with a failover that Sentinel alone carried out, and 6 of 7,184 where the old
+/// master was told of the new one at the promotion; Redis 7.0 one of 9,858, which had waited for the end of the pause (ran).
+#[test]
+fn a_rolling_change_loses_no_acknowledged_write() {
+    for (kind, more) in [
+        ("redis", "databases = 32"),
+        ("valkey", "databases = 32"),
+        ("kvrocks", "workers = 4"),
+    ] {
+        let mut fake = built(&*service(kind, ""), kind);
+        fake.tempo = fakes::kvrocks::Tempo {
+            start: 200_000,
+            copy: 500_000,
+            hello: 2_000_000,
+            info: 10_000_000,
+            down: 30_000_000,
+            elect: i64::MAX / 4,
+        };
+        let service = service(kind, &format!("directives = {{ {more} }}\n"));
+        let mut writes = 1_000..;
+        let mut write = |fake: &mut fakes::kvrocks::Cluster| {
+            fake.write_connected(writes.next().expect("a number"));
+            fake.pass_until(fake.now + 50_000);
+        };
+        for task in &plan(&*service, &fake).tasks {
+            write(&mut fake);
+            if let Some(action) = &task.action {
+                assert_eq!(
+                    fake.obey(&task.host, &action.operation),
+                    Some(Ok(())),
+                    "{kind}: {}",
+                    task.title
+                );
+            }
+            for gate in &task.gates {
+                for _ in 0..10_000 {
+                    write(&mut fake);
+                    if fake.judge(&*service, gate) == Verdict::Pass {
+                        break;
+                    }
+                }
+                assert_eq!(
+                    fake.judge(&*service, gate),
+                    Verdict::Pass,
+                    "{kind}: {}",
+                    gate.title
+                );
+            }
+        }
+        fake.pass_until(fake.now + 60_000_000);
+        let master = fake.named_masters()[0];
+        assert_ne!(fake.nodes[master].name, "db1");
+        let acknowledged = &fake.client.acknowledged;
+        assert!(acknowledged.len() > 30, "{kind}: {}", acknowledged.len());
+        let lost: Vec<&u64> = acknowledged.difference(&fake.nodes[master].data).collect();
+        assert!(
+            lost.is_empty(),
+            "{kind} lost {} of {}",
+            lost.len(),
+            acknowledged.len()
+        );
     }
 }

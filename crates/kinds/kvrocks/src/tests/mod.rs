@@ -153,7 +153,15 @@ fn shown(service: &dyn Service, fake: &Cluster) -> String {
 
 /// Plans, carries the plan out, and expects that nothing is left to do.
 fn converge(service: &dyn Service, fake: &mut Cluster) {
-    let found = plan(service, fake);
+    let mut found = plan(service, fake);
+    if found.refusals.iter().any(|refusal| refusal.passing) {
+        // A failover was cut off: Sentinel elects another.
+        let tempo = fake.tempo;
+        (fake.tempo.down, fake.tempo.elect) = (30_000_000, 50_000_000);
+        fake.pass_until(fake.now + 60_000_000);
+        fake.tempo = tempo;
+        found = plan(service, fake);
+    }
     for task in &found.tasks {
         fake.perform(service, task);
     }

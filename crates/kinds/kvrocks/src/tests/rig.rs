@@ -47,7 +47,7 @@ pub(super) trait Rig: Sized {
     /// Answers every query of a service.
     fn facts(&self, service: &dyn Service) -> Facts;
 
-    /// Does what a task says, after its preconditions and before its gates were checked.
+    /// Does what a task says, once what it waits for is so, after its preconditions and before its gates were checked.
     fn perform(&mut self, service: &dyn Service, task: &Task);
 
     fn judge(&self, service: &dyn Service, gate: &plan::Gate) -> Verdict;
@@ -140,6 +140,11 @@ impl Rig for Cluster {
     }
 
     fn perform(&mut self, service: &dyn Service, task: &Task) {
+        for gate in &task.before {
+            if self.judge(service, gate) != Verdict::Pass {
+                self.pass_until(self.now + 31_000_000);
+            }
+        }
         if let Some(action) = &task.action {
             for condition in &action.only_if {
                 let found = self.tell_fact(&task.host, &condition.query);

@@ -16,6 +16,7 @@ use types::HostName;
 use crate::observe::{Instance, Member, View};
 use crate::rules::find_roles::find_roles;
 use crate::rules::member_removal::{LEAVE, Votes, can_be_spared};
+use crate::rules::role_assignment::is_being_replaced;
 use crate::rules::rollout::Rollout;
 use crate::settings::Settings;
 use kit::{Cx, StepPlan};
@@ -56,7 +57,12 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
                 all.note(Level::Warning, Some(host), text);
             }
             Err(why) => {
-                all.refusals.push(refusal(host, why));
+                let refusal = refusal(host, why);
+                all.refusals.push(if is_being_replaced(&view, member) {
+                    refusal.passing()
+                } else {
+                    refusal
+                });
                 continue;
             }
         }
