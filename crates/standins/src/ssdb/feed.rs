@@ -1,12 +1,15 @@
 //! The master's side of a link: one thread for each slave that asked for changes.
 
 use std::io::{self, Write};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::item;
 use super::link::Word;
 use super::message;
 use super::shared::{Client, Shared};
+use super::store::{Change, Verb};
 
 /// How long an idle master sleeps (`TICK_INTERVAL_MS` of `backend_sync.cpp`).
 const TICK: Duration = Duration::from_millis(300);
@@ -31,6 +34,7 @@ struct Feed<'a, W> {
     ask: Ask,
     /// The last change that the slave was told of, by itself or by a noop.
     told: u64,
+    is_copying: bool,
 }
 
 /// Sends changes until the slave is gone.
@@ -40,18 +44,16 @@ pub(super) fn run(shared: &Arc<Shared>, to: impl Write, client: &Client, ask: As
         to,
         client,
         told: ask.last_seq,
+        is_copying: ask.last_seq == 0 || !ask.last_key.is_empty(),
         ask,
     };
-    if !feed.begin()? {
-        // The connection stays, and nothing more is said: the slave must be reset.
-        loop {
-            std::thread::sleep(NOOP);
-            feed.send(&Word::Noop(feed.ask.last_seq))?;
-        }
-    }
+    // Of one that is out of sync the connection stays, and nothing more is said: it must be reset.
+    let mut is_fed = feed.begin()?;
     let mut idle = Instant::now();
     loop {
-        if feed.step()? {
+        let sent = if is_fed { feed.step()? } else { Some(false) };
+        is_fed &= sent.is_some();
+        if sent == Some(true) {
             idle = Instant::now();
         } else if idle.elapsed() >= NOOP {
             idle = Instant::now();
@@ -66,70 +68,90 @@ pub(super) fn run(shared: &Arc<Shared>, to: impl Write, client: &Client, ask: As
 impl<W: Write> Feed<'_, W> {
     /// Copies everything where the slave has nothing; `false` where the slave is out of sync.
     fn begin(&mut self) -> io::Result<bool> {
-        let (min, max) = self.shared.store(|store| (store.min_seq(), store.max_seq));
+        let (min, max) = self.shared.trimmed(|store| (store.min_seq(), store.max_seq))?;
         let last = self.ask.last_seq;
         if last != 0 && (last > max || last < min) {
-            self.client.set("OUT_OF_SYNC", last);
-            self.send(&Word::OutOfSync)?;
+            self.out_of_sync()?;
             return Ok(false);
         }
-        if last == 0 || !self.ask.last_key.is_empty() {
+        if self.is_copying {
             self.client.set("COPY", last);
-            self.copy()?;
+            if self.ask.last_key.is_empty() {
+                self.send(&Word::CopyBegin)?;
+                self.ask.last_seq = max;
+            }
+            if !self.copy()? {
+                return Ok(false);
+            }
         }
         self.client.set("SYNC", self.ask.last_seq);
-        self.send(&Word::CopyEnd(self.ask.last_seq))?;
+        self.send(&Word::CopyEnd)?;
         Ok(true)
     }
 
-    fn copy(&mut self) -> io::Result<()> {
-        let seq = self.shared.store(|store| store.max_seq);
-        let mut last_key = std::mem::take(&mut self.ask.last_key);
-        if last_key.is_empty() {
-            self.send(&Word::CopyBegin)?;
-        }
+    /// Sends everything in the order of its keys, and between two batches the changes of what was sent before; those of what
+    /// comes later come with it. `false` where the slave is out of sync.
+    fn copy(&mut self) -> io::Result<bool> {
         loop {
+            if self.step()?.is_none() {
+                return Ok(false);
+            }
             let batch: Vec<_> = self.shared.store(|store| {
-                let from = (
-                    std::ops::Bound::Excluded(last_key.clone()),
-                    std::ops::Bound::Unbounded,
-                );
+                let from = (Bound::Excluded(self.ask.last_key.clone()), Bound::Unbounded);
                 let from_all = store.data.range::<Vec<u8>, _>(from).take(BATCH);
                 from_all
                     .map(|(key, value)| (key.clone(), value.clone()))
                     .collect()
             });
-            let Some((key, _)) = batch.last() else { break };
-            last_key.clone_from(key);
+            let Some((last, _)) = batch.last() else {
+                self.is_copying = false;
+                self.told = self.ask.last_seq;
+                return Ok(true);
+            };
+            self.ask.last_key.clone_from(last);
+            self.client.set("COPY", self.ask.last_seq);
             for (key, value) in batch {
-                self.send(&Word::Copy { seq, key, value })?;
+                // It pushes what it gets, whatever is there.
+                let verb = if key[0] == item::QUEUE {
+                    Verb::PushBack
+                } else {
+                    Verb::Set
+                };
+                self.send(&Word::Change {
+                    is_copy: true,
+                    seq: self.ask.last_seq,
+                    verb,
+                    key,
+                    value: Some(value),
+                })?;
             }
         }
-        self.ask.last_seq = seq;
-        self.told = seq;
-        Ok(())
     }
 
-    /// Sends the next changes; `false` where there are none.
-    fn step(&mut self) -> io::Result<bool> {
+    /// Sends the next changes: whether there were any; `None` where the slave is out of sync.
+    fn step(&mut self) -> io::Result<Option<bool>> {
         let mut sent = false;
         loop {
             let last = self.ask.last_seq;
-            let next = self.shared.store(|store| {
+            let next = self.shared.trimmed(|store| {
                 let change = store.next(last)?.clone();
                 let value = store.data.get(&change.key).cloned();
                 Some((change, value))
-            });
+            })?;
             let Some((change, value)) = next else {
-                return Ok(sent);
+                return Ok(Some(sent));
             };
+            if self.is_copying && change.key > self.ask.last_key {
+                self.ask.last_seq = change.seq;
+                continue;
+            }
             if last != 0 && change.seq != last + 1 {
-                self.client.set("OUT_OF_SYNC", last);
-                self.send(&Word::OutOfSync)?;
-                return Ok(sent);
+                self.out_of_sync()?;
+                return Ok(None);
             }
             self.ask.last_seq = change.seq;
-            self.client.set("SYNC", change.seq);
+            self.client
+                .set(if self.is_copying { "COPY" } else { "SYNC" }, change.seq);
             if change.is_mirrored && self.ask.is_mirror {
                 if change.seq - self.told >= SKIPPED {
                     self.told = change.seq;
@@ -138,16 +160,29 @@ impl<W: Write> Feed<'_, W> {
                 }
                 continue;
             }
-            sent = true;
-            self.told = change.seq;
-            let (seq, key) = (change.seq, change.key);
-            match value {
+            let value = match (change.verb, value) {
                 // The value of now, not that of the change.
-                Some(value) if change.is_set => self.send(&Word::Set { seq, key, value })?,
-                None if change.is_set => {}
-                _ => self.send(&Word::Delete { seq, key })?,
-            }
+                (Verb::Set, None) => continue,
+                (Verb::Set, value) => value,
+                // An item that was taken meanwhile is empty, and will be taken there, too.
+                (Verb::PushBack | Verb::PushFront, value) => Some(value.unwrap_or_default()),
+                (Verb::Delete | Verb::PopBack | Verb::PopFront, _) => None,
+            };
+            (sent, self.told) = (true, change.seq);
+            let Change { seq, verb, key, .. } = change;
+            self.send(&Word::Change {
+                is_copy: false,
+                seq,
+                verb,
+                key,
+                value,
+            })?;
         }
+    }
+
+    fn out_of_sync(&mut self) -> io::Result<()> {
+        self.client.set("OUT_OF_SYNC", self.ask.last_seq);
+        self.send(&Word::OutOfSync)
     }
 
     fn send(&mut self, word: &Word) -> io::Result<()> {

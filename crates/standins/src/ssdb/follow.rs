@@ -1,20 +1,25 @@
 //! The slave's side of a link: one thread for each master that the file names.
 
 use std::io::{self, BufReader};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Signal, getpid, kill_process};
+
 use super::config::Master;
+use super::item;
 use super::link::Word;
 use super::message;
 use super::shared::Shared;
 use super::slave::Slave;
-use super::store::Position;
+use super::store::{Position, Verb};
 
 /// Between two attempts to reach a master.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long a name's address is not read yet where threads race.
+const RACE: Duration = Duration::from_millis(300);
 /// After a refused password.
 const REFUSED: Duration = Duration::from_secs(1);
 
@@ -23,7 +28,7 @@ impl Slave {
     pub(super) fn run(&self, shared: &Arc<Shared>) {
         self.state().position = shared.store(|store| store.position(&self.master.id));
         loop {
-            match self.connect() {
+            match self.connect(shared) {
                 Ok(Some(stream)) => {
                     if let Err(error) = self.follow(shared, stream) {
                         shared
@@ -48,7 +53,7 @@ impl Slave {
     }
 
     /// A connection that was let in; `None` where the password was refused.
-    fn connect(&self) -> io::Result<Option<BufReader<TcpStream>>> {
+    fn connect(&self, shared: &Shared) -> io::Result<Option<BufReader<TcpStream>>> {
         let Master {
             host,
             port,
@@ -56,18 +61,20 @@ impl Slave {
             recv_timeout,
             ..
         } = &self.master;
-        let address = (host.as_str(), *port)
-            .to_socket_addrs()?
-            .next()
-            .ok_or(io::ErrorKind::NotFound)?;
-        let stream = TcpStream::connect_timeout(&address, RETRY)?;
+        let address = resolve(shared, host)?;
+        let stream = TcpStream::connect_timeout(&(address, *port).into(), RETRY)?;
         stream.set_nodelay(true)?;
         self.state().status = "INIT";
         let mut stream = BufReader::new(stream);
         if !auth.is_empty() {
-            stream.get_ref().set_read_timeout(Some(RETRY))?;
             message::write(stream.get_mut(), &[b"auth", auth.as_bytes()])?;
-            let reply = message::read(&mut stream)?.unwrap_or_default();
+            let Ok(Some(reply)) = message::read(&mut stream) else {
+                // The real one reads a reply that is none (`slave.cpp`; seen). The first one takes Rust's own handler away.
+                loop {
+                    let _ = kill_process(getpid(), Signal::SEGV);
+                    std::thread::sleep(RACE);
+                }
+            };
             if reply.first().is_none_or(|status| status != b"ok") {
                 return Ok(None);
             }
@@ -108,36 +115,33 @@ impl Slave {
         let mut status = "SYNC";
         match word {
             Word::Noop(seq) => {
-                if self.state().status == "OUT_OF_SYNC" {
-                    return Ok(());
-                }
                 position.last_seq = seq;
+                status = self.state().status;
             }
             Word::CopyBegin => status = "COPY",
-            Word::Copy { seq, key, value } => {
-                status = "COPY";
-                shared.change(|store| store.set(&key, &value, is_mirror))?;
-                self.state().copied += 1;
-                position = Position {
-                    last_seq: seq,
-                    last_key: key,
+            Word::CopyEnd => position.last_key.clear(),
+            Word::Change {
+                is_copy,
+                seq,
+                verb,
+                key,
+                value,
+            } => {
+                let changed = match verb {
+                    Verb::PushBack | Verb::PushFront => item::split(&key).map(|(name, _)| name.to_vec()),
+                    _ => Some(key.clone()),
                 };
-            }
-            Word::CopyEnd(seq) => {
-                position = Position {
-                    last_seq: seq,
-                    last_key: Vec::new(),
+                if let Some(changed) = changed {
+                    shared.change(|store| store.change(verb, &changed, value.as_deref(), is_mirror))?;
                 }
-            }
-            Word::Set { seq, key, value } => {
-                shared.change(|store| store.set(&key, &value, is_mirror))?;
-                self.state().synchronised += 1;
                 position.last_seq = seq;
-            }
-            Word::Delete { seq, key } => {
-                shared.change(|store| store.delete(&key, is_mirror))?;
-                self.state().synchronised += 1;
-                position.last_seq = seq;
+                if is_copy {
+                    status = "COPY";
+                    position.last_key = key;
+                    self.state().copied += 1;
+                } else {
+                    self.state().synchronised += 1;
+                }
             }
             Word::OutOfSync => {
                 shared.log.info("OUT_OF_SYNC, you must reset this node manually!");
@@ -173,4 +177,22 @@ impl Slave {
             .info(&format!("[{}] stalls, as it was told", self.master.id));
         true
     }
+}
+
+/// The address of a host. A name is resolved with `gethostbyname`, whose answer stands in one place for all threads, and it
+/// is not locked (`link.cpp`): where two ask at once, both may read what the second one got (seen). A file `race` in the
+/// `work_dir` makes it so.
+fn resolve(shared: &Shared, host: &str) -> io::Result<IpAddr> {
+    if let Ok(address) = host.parse() {
+        return Ok(address);
+    }
+    let found = (host, 0).to_socket_addrs()?.next();
+    let found = found.ok_or(io::ErrorKind::NotFound)?.ip();
+    let answer = || shared.found.lock().unwrap_or_else(PoisonError::into_inner);
+    *answer() = Some(found);
+    if !shared.config.work_dir.join("race").exists() {
+        return Ok(found);
+    }
+    std::thread::sleep(RACE);
+    Ok(answer().unwrap_or(found))
 }

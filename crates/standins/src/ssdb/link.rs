@@ -1,6 +1,7 @@
 //! What a slave and its master say to each other: changes, in a form of our own that says what the real one says.
 
 use super::message::Message;
+use super::store::Verb;
 
 /// A word of a master.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,14 +10,17 @@ pub(super) enum Word {
     Noop(u64),
     /// A copy begins.
     CopyBegin,
-    /// A key of a copy that began at a change.
-    Copy { seq: u64, key: Vec<u8>, value: Vec<u8> },
-    /// The copy is complete; what follows comes after this change.
-    CopyEnd(u64),
-    /// A key was set.
-    Set { seq: u64, key: Vec<u8>, value: Vec<u8> },
-    /// A key was deleted.
-    Delete { seq: u64, key: Vec<u8> },
+    /// The copy is complete.
+    CopyEnd,
+    /// A change, or an item of a copy that began at a change.
+    Change {
+        is_copy: bool,
+        seq: u64,
+        verb: Verb,
+        /// What is stored; of a pop the name of the queue.
+        key: Vec<u8>,
+        value: Option<Vec<u8>>,
+    },
     /// The changes that the slave needs are not there.
     OutOfSync,
 }
@@ -29,10 +33,18 @@ impl Word {
         match self {
             Self::Noop(seq) => vec![word("noop"), number(seq)],
             Self::CopyBegin => vec![word("copy_begin")],
-            Self::Copy { seq, key, value } => vec![word("copy"), number(seq), key.clone(), value.clone()],
-            Self::CopyEnd(seq) => vec![word("copy_end"), number(seq)],
-            Self::Set { seq, key, value } => vec![word("set"), number(seq), key.clone(), value.clone()],
-            Self::Delete { seq, key } => vec![word("del"), number(seq), key.clone()],
+            Self::CopyEnd => vec![word("copy_end")],
+            Self::Change {
+                is_copy,
+                seq,
+                verb,
+                key,
+                value,
+            } => {
+                let kind = word(if *is_copy { "copy" } else { "sync" });
+                let parts = [kind, number(seq), verb.word().to_vec(), key.clone()];
+                parts.into_iter().chain(value.clone()).collect()
+            }
             Self::OutOfSync => vec![word("ctrl"), word("OUT_OF_SYNC")],
         }
     }
@@ -44,20 +56,13 @@ impl Word {
         Some(match (name.as_slice(), rest) {
             (b"noop", [_]) => Self::Noop(seq()?),
             (b"copy_begin", []) => Self::CopyBegin,
-            (b"copy", [_, key, value]) => Self::Copy {
+            (b"copy_end", []) => Self::CopyEnd,
+            (b"copy" | b"sync", [_, verb, key, value @ ..]) => Self::Change {
+                is_copy: name == b"copy",
                 seq: seq()?,
+                verb: Verb::of(verb)?,
                 key: key.clone(),
-                value: value.clone(),
-            },
-            (b"copy_end", [_]) => Self::CopyEnd(seq()?),
-            (b"set", [_, key, value]) => Self::Set {
-                seq: seq()?,
-                key: key.clone(),
-                value: value.clone(),
-            },
-            (b"del", [_, key]) => Self::Delete {
-                seq: seq()?,
-                key: key.clone(),
+                value: value.first().cloned(),
             },
             (b"ctrl", [_]) => Self::OutOfSync,
             _ => return None,

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// Where lines go.
-pub(super) struct Log {
+pub struct Log {
     file: Option<Mutex<File>>,
     is_debug: bool,
 }
 
 impl Log {
     /// A log in a file, or on standard output.
-    pub(super) fn open(path: Option<&Path>, is_debug: bool) -> std::io::Result<Self> {
+    pub fn open(path: Option<&Path>, is_debug: bool) -> std::io::Result<Self> {
         let file = path
             .map(|path| File::options().append(true).create(true).open(path))
             .transpose()?;

@@ -12,15 +12,18 @@
 //! `*`) say SYNC and take in nothing more until they connect again. The file is removed when that has begun.
 
 pub mod cli;
+mod commands;
 pub mod config;
 mod feed;
 mod follow;
+mod info;
+mod item;
 mod link;
-mod log;
+pub mod log;
 pub mod message;
 mod serve;
 mod shared;
 mod slave;
 mod store;
 
-pub use serve::{ServeError, Server};
+pub use serve::{ServeError, Server, in_short};

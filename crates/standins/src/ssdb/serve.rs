@@ -2,29 +2,27 @@
 
 use std::io::{self, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
-use super::config::Config;
+use super::commands::{self, words};
+use super::config::{Config, SHORTEST};
 use super::feed::{self, Ask};
+use super::info::info;
 use super::log::Log;
 use super::message::{self, Message};
 use super::shared::{Client, Shared};
 use super::slave::Slave;
 use super::store::Store;
 
-/// The version that it says it has.
-const VERSION: &str = "1.9.9";
-
 /// Why the server does not run.
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// Its data cannot be read.
-    #[error("could not open main db: {}", path.display())]
+    #[error("could not open data db: {}/data", path.display())]
     Store {
         /// Where they are.
         path: PathBuf,
@@ -32,12 +30,12 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-    /// Its log cannot be written.
-    #[error("error opening log file")]
-    Log(#[source] io::Error),
     /// Its port cannot be had.
     #[error("error opening server socket! {0}")]
-    Listen(String, #[source] io::Error),
+    Listen(String),
+    /// The password is too short.
+    #[error("WARNING! Weak password is not allowed!")]
+    WeakPassword,
 }
 
 /// A server that has its port.
@@ -48,15 +46,18 @@ pub struct Server {
 
 impl Server {
     /// Opens the data and the port.
-    pub fn bind(config: Config) -> Result<Self, ServeError> {
-        let log = Log::open(config.log.as_deref(), config.is_debug).map_err(ServeError::Log)?;
-        let capacity = if config.has_binlog { config.capacity } else { 0 };
-        let store = Store::open(&config.work_dir, capacity).map_err(|source| ServeError::Store {
+    pub fn bind(config: Config, log: Log) -> Result<Self, ServeError> {
+        let opened = Store::open(&config.work_dir, config.capacity, config.has_binlog);
+        let store = opened.map_err(|source| ServeError::Store {
             path: config.work_dir.clone(),
             source,
         })?;
-        let listener = TcpListener::bind(config.listen)
-            .map_err(|source| ServeError::Listen(config.listen.to_string(), source))?;
+        let listener =
+            TcpListener::bind(config.listen).map_err(|error| ServeError::Listen(in_short(&error)))?;
+        let auth = config.auth.as_deref().unwrap_or_default();
+        if !auth.is_empty() && auth.len() < SHORTEST {
+            return Err(ServeError::WeakPassword);
+        }
         log.info(&format!("ssdb server started on {}", config.listen));
         let shared = Shared {
             slaves: config.masters.iter().cloned().map(Slave::new).collect(),
@@ -64,6 +65,7 @@ impl Server {
             log,
             store: Mutex::new(store),
             clients: Mutex::default(),
+            found: Mutex::default(),
             links: AtomicU64::new(0),
             calls: AtomicU64::new(0),
         };
@@ -95,6 +97,12 @@ impl Server {
     }
 }
 
+/// What C's `strerror` says.
+pub fn in_short(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 struct Connection<'a> {
     shared: &'a Arc<Shared>,
     is_let_in: bool,
@@ -108,11 +116,14 @@ impl Connection<'_> {
         while let Some(request) = message::read(&mut reader)? {
             self.shared.calls.fetch_add(1, Ordering::Relaxed);
             self.shared.log.debug(&request);
-            let name = request[0].to_ascii_lowercase();
-            if name == b"sync140" && self.is_let_in {
-                return self.feed(stream, &request);
+            if request[0] == b"sync140" && self.is_let_in {
+                // It is no client's link any more.
+                self.shared.links.fetch_sub(1, Ordering::Relaxed);
+                let ended = self.feed(stream, &request);
+                self.shared.links.fetch_add(1, Ordering::Relaxed);
+                return ended;
             }
-            message::write(&mut stream, &self.answer(&name, &request[1..])?)?;
+            message::write(&mut stream, &self.answer(&request[0], &request[1..])?)?;
         }
         Ok(())
     }
@@ -146,44 +157,13 @@ impl Connection<'_> {
             return Ok(self.authenticate(args));
         }
         if !self.is_let_in {
-            return Ok(words(["noauth", "authentication required"]));
+            return Ok(words(["noauth", "authentication required."]));
         }
-        Ok(match (name, args) {
-            (b"info", _) => self.info(),
-            (b"get", [key]) => match self.shared.store(|store| store.data.get(key).cloned()) {
-                Some(value) => vec![b"ok".to_vec(), value],
-                None => words(["not_found"]),
-            },
-            (b"set", [key, value]) => {
-                self.shared.change(|store| store.set(key, value, false))?;
-                words(["ok", "1"])
-            }
-            (b"del", [key]) => {
-                self.shared.change(|store| store.delete(key, false))?;
-                words(["ok", "1"])
-            }
-            (b"keys", [from, to, limit]) => self.keys(from, to, limit),
-            // Of lists there are none: only keys and values are kept here.
-            (b"ping", []) | (b"hlist" | b"zlist" | b"qlist", [_, _, _]) => words(["ok"]),
-            (b"dbsize", []) => {
-                let size = self.shared.store(|store| {
-                    store
-                        .data
-                        .iter()
-                        .map(|(key, value)| key.len() + value.len())
-                        .sum::<usize>()
-                });
-                words(["ok", &size.to_string()])
-            }
-            (
-                b"ping" | b"get" | b"set" | b"del" | b"keys" | b"hlist" | b"zlist" | b"qlist" | b"dbsize",
-                _,
-            ) => words(["client_error", "wrong number of arguments"]),
-            (other, _) => words([
-                "client_error",
-                &format!("Unknown Command: {}", String::from_utf8_lossy(other)),
-            ]),
-        })
+        if name == b"info" {
+            let asked = args.first().map(|text| String::from_utf8_lossy(text));
+            return info(self.shared, asked.as_deref());
+        }
+        commands::answer(self.shared, name, args)
     }
 
     /// A server without a password is content with any.
@@ -194,64 +174,7 @@ impl Connection<'_> {
                 self.is_let_in = true;
                 words(["ok", "1"])
             }
-            _ => words(["client_error", "wrong number of arguments"]),
+            _ => words(["client_error"]),
         }
     }
-
-    fn keys(&self, from: &[u8], to: &[u8], limit: &[u8]) -> Message {
-        let limit = String::from_utf8_lossy(limit).parse().unwrap_or(0);
-        let end = if to.is_empty() {
-            Bound::Unbounded
-        } else {
-            Bound::Included(to.to_owned())
-        };
-        let range = (Bound::Excluded(from.to_owned()), end);
-        let keys: Message = self.shared.store(|store| {
-            store
-                .data
-                .range::<Vec<u8>, _>(range)
-                .take(limit)
-                .map(|(key, _)| key.clone())
-                .collect()
-        });
-        std::iter::once(b"ok".to_vec()).chain(keys).collect()
-    }
-
-    fn info(&self) -> Message {
-        let shared = self.shared;
-        let number = |number: &AtomicU64| number.load(Ordering::Relaxed).to_string();
-        let (capacity, min, max) = shared.store(|store| (store.capacity, store.min_seq(), store.max_seq));
-        let binlogs = format!("    capacity : {capacity}\n    min_seq  : {min}\n    max_seq  : {max}");
-        let mut reply = words(["ok", "ssdb-server", "version", VERSION]);
-        reply.extend(words([
-            "links",
-            &number(&shared.links),
-            "total_calls",
-            &number(&shared.calls),
-        ]));
-        reply.extend(words(["dbsize", "0", "binlogs", &binlogs]));
-        let clients = shared
-            .clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let blocks = clients
-            .iter()
-            .map(|client| client.stats())
-            .chain(shared.slaves.iter().map(Slave::stats));
-        for block in blocks {
-            reply.extend(words(["replication", &block]));
-        }
-        reply.extend(words([
-            "serv_key_range",
-            "    kv  : \"\" - \"\"",
-            "leveldb.stats",
-            "(a stand-in of clusterctl's lab)",
-        ]));
-        reply
-    }
-}
-
-fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Message {
-    words.into_iter().map(|word| word.as_bytes().to_vec()).collect()
 }

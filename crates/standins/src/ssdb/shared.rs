@@ -1,5 +1,7 @@
 //! The state that all threads of the server share.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +16,8 @@ pub(super) struct Shared {
     pub(super) log: Log,
     pub(super) store: Mutex<Store>,
     pub(super) slaves: Vec<Slave>,
+    /// What `gethostbyname` found last, for whichever thread.
+    pub(super) found: Mutex<Option<IpAddr>>,
     pub(super) clients: Mutex<Vec<Arc<Client>>>,
     pub(super) links: AtomicU64,
     pub(super) calls: AtomicU64,
@@ -49,6 +53,13 @@ impl Shared {
     /// Reads the data.
     pub(super) fn store<T>(&self, look: impl FnOnce(&Store) -> T) -> T {
         look(&self.lock())
+    }
+
+    /// Reads the data and the binlog as trimmed as it is.
+    pub(super) fn trimmed<T>(&self, look: impl FnOnce(&Store) -> T) -> io::Result<T> {
+        let mut store = self.lock();
+        store.trim()?;
+        Ok(look(&store))
     }
 
     /// Changes the data.
