@@ -126,11 +126,11 @@ impl Cluster {
                     other => panic!("{other:?} is no command that this world knows"),
                 }
             }
-            self.settle();
             if until.is_none() {
                 break;
             }
         }
+        self.settle();
         Ok(())
     }
 

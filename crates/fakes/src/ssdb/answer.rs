@@ -3,7 +3,7 @@
 use protocol::facts::{Silence, SsdbFact, SsdbQuery, SsdbReply, THIS_HOST, TcpFact};
 use protocol::{Fact, FactQuery, Text};
 
-use super::server::{Disk, Process};
+use super::server::{Disk, Link, Process};
 use super::{CONFIG, Cluster, DIR, Node, OURS, UNIT};
 
 impl Cluster {
@@ -59,6 +59,27 @@ impl Cluster {
         }
     }
 
+    /// The mirrors that a master is connected with: of a connection that it lost with its power it does not know.
+    fn clients_of(&self, master: usize) -> Vec<String> {
+        let mut clients = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let links = node.process.iter().flat_map(|process| &process.links);
+            let is_known = |link: &&Link| {
+                let is_dead = link.silence.is_some_and(|silence| silence.is_dead);
+                link.is_connected() && !is_dead && self.find(link.goal()) == Some(master)
+            };
+            let rows = links.filter(is_known).enumerate();
+            clients.extend(rows.map(|(link, _)| {
+                format!(
+                    "{}:{}",
+                    node.comes_from.as_ref().unwrap_or(&node.address),
+                    40_000 + 100 * at + link
+                )
+            }));
+        }
+        clients
+    }
+
     fn ask(&self, from: usize, query: &SsdbQuery) -> SsdbFact {
         let at = match self.server(from, &query.address, query.port) {
             Ok(at) => at,
@@ -70,7 +91,10 @@ impl Cluster {
         };
         let replies = query.commands.iter().map(|command| {
             let words: Vec<&str> = command.args.iter().map(Text::as_str).collect();
-            reply(node, process, disk, &words)
+            match words.as_slice() {
+                ["info"] => ok(info(process, disk, &self.clients_of(at))),
+                _ => reply(node, disk, &words),
+            }
         });
         SsdbFact::Replies {
             asks_password: process.auth.is_some(),
@@ -79,18 +103,24 @@ impl Cluster {
     }
 }
 
-fn reply(node: &Node, process: &Process, disk: &Disk, words: &[&str]) -> SsdbReply {
-    let ok = |items: Vec<String>| SsdbReply {
+fn ok(items: Vec<String>) -> SsdbReply {
+    SsdbReply {
         status: "ok".to_owned(),
         items: items.into_iter().map(Text::new).collect(),
-    };
+    }
+}
+
+fn reply(node: &Node, disk: &Disk, words: &[&str]) -> SsdbReply {
     match words {
-        ["info"] => ok(info(process, disk)),
         ["keys", _, _, limit] => {
             let limit = limit.parse().unwrap_or(usize::MAX);
             ok(disk.data.keys().take(limit).cloned().collect())
         }
-        ["hlist" | "zlist" | "qlist", ..] => ok(Vec::new()),
+        ["qlist", _, _, limit] => {
+            let limit = limit.parse().unwrap_or(usize::MAX);
+            ok(disk.queues.keys().take(limit).cloned().collect())
+        }
+        ["hlist" | "zlist", ..] => ok(Vec::new()),
         ["get", key] => match disk.data.get(*key) {
             Some(value) => ok(vec![value.clone()]),
             None => SsdbReply {
@@ -102,8 +132,8 @@ fn reply(node: &Node, process: &Process, disk: &Disk, words: &[&str]) -> SsdbRep
     }
 }
 
-fn info(process: &Process, disk: &Disk) -> Vec<String> {
-    let (min, max) = (disk.oldest(process.capacity), disk.log.len());
+fn info(process: &Process, disk: &Disk, clients: &[String]) -> Vec<String> {
+    let (min, max) = (disk.oldest, disk.log.len());
     let binlogs = format!(
         "    capacity : {}\n    min_seq  : {min}\n    max_seq  : {max}",
         process.capacity
@@ -111,7 +141,7 @@ fn info(process: &Process, disk: &Disk) -> Vec<String> {
     let mut items: Vec<String> = [
         "ssdb-server",
         "version",
-        "1.9.9",
+        "1.9.8",
         "links",
         "1",
         "binlogs",
@@ -119,6 +149,12 @@ fn info(process: &Process, disk: &Disk) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
+    for client in clients {
+        items.push("replication".to_owned());
+        items.push(format!(
+            "client {client}\n    type     : mirror\n    status   : SYNC\n    last_seq : {max}"
+        ));
+    }
     for link in &process.links {
         items.push("replication".to_owned());
         items.push(format!(

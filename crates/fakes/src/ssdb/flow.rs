@@ -1,7 +1,7 @@
 //! What happens by itself: links connect, copy and follow.
 
 use super::Cluster;
-use super::server::{Link, Process, Status};
+use super::server::{Kind, Link, Process, Status};
 
 /// Between two attempts to reach a master (seen).
 const RETRY_US: i64 = 5_000_000;
@@ -64,7 +64,7 @@ impl Cluster {
             return;
         };
         let reached = |link: &&Link| {
-            let master = self.find(&link.host);
+            let master = self.find(link.goal());
             master.is_some_and(|master| self.answers(master) && self.reaches(at, master))
         };
         // What clients write later is on its way, as to everybody.
@@ -122,7 +122,7 @@ impl Cluster {
         let Some(link) = self.link(mirror, at).cloned() else {
             return false;
         };
-        let master = self.find(&link.host).filter(|&master| {
+        let master = self.find(link.goal()).filter(|&master| {
             let listens = |process: &Process| process.port == link.port && process.ip != "127.0.0.1";
             self.reaches(mirror, master)
                 && self.answers(master)
@@ -165,11 +165,7 @@ impl Cluster {
     }
 
     fn oldest(&self, master: usize) -> usize {
-        let node = &self.nodes[master];
-        match (&node.disk, &node.process) {
-            (Some(disk), Some(process)) => disk.oldest(process.capacity),
-            _ => 0,
-        }
+        self.nodes[master].disk.as_ref().map_or(0, |disk| disk.oldest)
     }
 
     /// A copy has come over.
@@ -178,12 +174,22 @@ impl Cluster {
         let Some(link) = self.link(mirror, at).cloned() else {
             return false;
         };
-        let Some(master) = self.find(&link.host) else {
+        let Some(master) = self.find(link.goal()) else {
             return false;
         };
+        self.nodes[mirror].copied += 1;
         let source = self.nodes[master].disk.clone().unwrap_or_default();
-        let changes = source.data.into_iter().map(|(key, value)| (key, Some(value)));
-        self.take_in(mirror, &link.id, changes.collect(), link.owed);
+        let data = source
+            .data
+            .into_iter()
+            .map(|(key, value)| (key, Kind::Set(value)));
+        // It pushes what it gets, whatever is there (`slave.cpp`; seen).
+        let queued = source.queues.into_iter().flat_map(|(name, items)| {
+            items
+                .into_iter()
+                .map(move |item| (name.clone(), Kind::Push(item)))
+        });
+        self.take_in(mirror, &link.id, data.chain(queued).collect(), link.owed);
         if let Some(own) = self.link(mirror, at) {
             (own.status, own.due_us) = (Status::Sync, now);
         }
@@ -196,7 +202,7 @@ impl Cluster {
         let Some(link) = self.link(mirror, at).cloned() else {
             return false;
         };
-        let Some(master) = self.find(&link.host).filter(|_| !link.is_stalled) else {
+        let Some(master) = self.find(link.goal()).filter(|_| !link.is_stalled) else {
             return false;
         };
         let position = self.position(mirror, &link.id);
@@ -218,11 +224,12 @@ impl Cluster {
             .filter(|change| !change.is_mirrored)
         {
             // The value of now, not that of the change.
-            match (change.is_set, source.data.get(&change.key)) {
-                (true, Some(value)) => changes.push((change.key.clone(), Some(value.clone()))),
-                (true, None) => {}
-                (false, _) => changes.push((change.key.clone(), None)),
-            }
+            let kind = match (&change.kind, source.data.get(&change.key)) {
+                (Kind::Set(_), Some(value)) => Kind::Set(value.clone()),
+                (Kind::Set(_), None) => continue,
+                (kind @ (Kind::Delete | Kind::Push(_)), _) => kind.clone(),
+            };
+            changes.push((change.key.clone(), kind));
         }
         if !changes.is_empty() && noop > told {
             reached = source.last_own;
@@ -236,13 +243,14 @@ impl Cluster {
         has_changed
     }
 
-    fn take_in(&mut self, mirror: usize, id: &str, changes: Vec<(String, Option<String>)>, position: usize) {
+    fn take_in(&mut self, mirror: usize, id: &str, changes: Vec<(String, Kind)>, position: usize) {
         let is_change = !changes.is_empty();
-        let Some(disk) = &mut self.nodes[mirror].disk else {
+        let node = &mut self.nodes[mirror];
+        let (Some(disk), Some(process)) = (&mut node.disk, &node.process) else {
             return;
         };
-        for (key, value) in changes {
-            disk.change(&key, value.as_deref(), true);
+        for (key, kind) in changes {
+            disk.change(key, kind, true, process.capacity);
         }
         disk.positions.insert(id.to_owned(), position);
         if is_change {
@@ -262,8 +270,23 @@ impl Cluster {
 
     /// A client changes something.
     pub fn client_sets(&mut self, at: usize, key: &str, value: Option<&str>) {
-        if let Some(disk) = &mut self.nodes[at].disk {
-            disk.change(key, value, false);
+        let kind = value.map_or(Kind::Delete, |value| Kind::Set(value.to_owned()));
+        self.client_changes(at, key, kind);
+    }
+
+    /// A client pushes an item to a queue.
+    pub fn client_pushes(&mut self, at: usize, queue: &str, item: &str) {
+        self.client_changes(at, queue, Kind::Push(item.to_owned()));
+    }
+
+    fn client_changes(&mut self, at: usize, key: &str, kind: Kind) {
+        let node = &mut self.nodes[at];
+        let capacity = node
+            .process
+            .as_ref()
+            .map_or(usize::MAX, |process| process.capacity);
+        if let Some(disk) = &mut node.disk {
+            disk.change(key.to_owned(), kind, false, capacity);
         }
         self.wake(at, TICK_US);
     }
@@ -281,7 +304,7 @@ impl Cluster {
                 .flat_map(|process| process.links.iter_mut());
             links.map(move |link| (mirror, link))
         });
-        links.filter(move |(_, link)| link.host == name || link.host == address)
+        links.filter(move |(_, link)| link.goal() == name || link.goal() == address)
     }
 
     /// Whether a running master will pass a key on to a mirror that lacks it.
@@ -290,7 +313,7 @@ impl Cluster {
             return false;
         };
         process.links.iter().any(|link| {
-            let Some(master) = self.find(&link.host).filter(|&master| self.answers(master)) else {
+            let Some(master) = self.find(link.goal()).filter(|&master| self.answers(master)) else {
                 return false;
             };
             let Some(disk) = &self.nodes[master].disk else {

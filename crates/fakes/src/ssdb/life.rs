@@ -8,6 +8,9 @@ use super::{CONFIG, Cluster, DIR, UNIT};
 impl Cluster {
     /// The unit's process starts, anew where it runs.
     pub fn launch(&mut self, at: usize) {
+        if self.nodes[at].process.is_some() {
+            self.nodes[at].machine.files.remove(&pid_file());
+        }
         self.end(at);
         let now = self.tick();
         let ready = now + self.pace.start_us;
@@ -15,13 +18,18 @@ impl Cluster {
         node.machine.unit(UNIT).start(now);
         let read = Process::read(node.machine.text(CONFIG), ready);
         // It does not make the directory of its data (seen).
-        match read.filter(|(_, dir)| node.machine.files.contains_key(dir)) {
+        // Nor does it start where a pid file is left (seen).
+        let is_stopped =
+            |process: &Process| process.has_pid_file && node.machine.files.contains_key(&pid_file());
+        match read.filter(|(process, dir)| node.machine.files.contains_key(dir) && !is_stopped(process)) {
             Some((process, dir)) => {
                 if dir == DIR && node.disk.is_none() {
                     put_data_dir(&mut node.machine, now);
                 }
-                node.disk.get_or_insert_default();
-                node.machine.write(&pid_file(), "1", 0o644, "ssdb", now);
+                node.disk.get_or_insert_default().open();
+                if process.has_pid_file {
+                    node.machine.write(&pid_file(), "1", 0o644, "ssdb", now);
+                }
                 node.process = Some(process);
                 node.is_fresh = true;
                 node.is_ours = false;
@@ -102,7 +110,7 @@ impl Cluster {
             {
                 let host = self
                     .link(mirror, link)
-                    .map(|link| link.host.clone())
+                    .map(|link| link.goal().to_owned())
                     .unwrap_or_default();
                 let Some(master) = self.find(&host) else { continue };
                 let is_heard = (mirror == at || master == at) && self.reaches(mirror, master);

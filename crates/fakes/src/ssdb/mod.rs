@@ -72,6 +72,10 @@ pub struct Node {
     is_fresh: bool,
     /// Whether its last start was an operation's.
     is_ours: bool,
+    /// The address that its connections come from, where it is not its own.
+    pub comes_from: Option<String>,
+    /// How many full copies it has made.
+    pub copied: usize,
 }
 
 impl Cluster {
@@ -150,6 +154,8 @@ impl Node {
             has_joined: false,
             is_fresh: false,
             is_ours: false,
+            comes_from: None,
+            copied: 0,
         }
     }
 }

@@ -12,6 +12,7 @@ pub struct Process {
     pub(super) port: String,
     pub(super) auth: Option<String>,
     pub capacity: usize,
+    pub(super) has_pid_file: bool,
     pub links: Vec<Link>,
     /// From when on it answers.
     pub(super) ready_us: i64,
@@ -34,6 +35,8 @@ pub struct Link {
     pub(super) silence: Option<Silence>,
     /// The same without a reason and an end, until it connects again (seen).
     pub is_stalled: bool,
+    /// Where it went instead, because two threads resolved names at once (`net/link.cpp`; seen).
+    pub went_to: Option<String>,
 }
 
 /// A connection over which nothing comes.
@@ -58,18 +61,33 @@ pub(super) enum Status {
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     pub data: BTreeMap<String, String>,
+    pub queues: BTreeMap<String, Vec<String>>,
     pub(super) log: Vec<Change>,
+    /// The number of the oldest change that the binlog keeps: 0 where it began without any, until it is started again (seen).
+    pub(super) oldest: usize,
     /// How many changes of each master have come, by the link's id.
-    pub(super) positions: BTreeMap<String, usize>,
+    pub positions: BTreeMap<String, usize>,
     /// The number of the last change that a client made.
     pub(super) last_own: usize,
+}
+
+/// How many changes beyond its capacity a binlog keeps before it is trimmed to its capacity (`binlog.cpp`; seen).
+const SLACK: usize = 10_000;
+
+/// What a change does to its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    Set(String),
+    Delete,
+    /// An item comes to the end of the queue of this name.
+    Push(String),
 }
 
 /// A change.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     pub(super) key: String,
-    pub(super) is_set: bool,
+    pub(super) kind: Kind,
     /// Whether it came from a mirror: then it is not passed on to mirrors.
     pub(super) is_mirrored: bool,
 }
@@ -95,6 +113,7 @@ impl Process {
             capacity: get(&["replication", "binlog", "capacity"], "20000000")
                 .parse()
                 .ok()?,
+            has_pid_file: conf.get(&["pidfile"]).is_some(),
             links: links.collect(),
             ready_us,
         };
@@ -118,12 +137,23 @@ impl Link {
             owed: 0,
             silence: None,
             is_stalled: false,
+            went_to: None,
         }
     }
 
     /// Whether the mirror is known to lack changes of this master.
     pub(super) fn lacks_data(&self) -> bool {
         matches!(self.status, Status::Copy | Status::OutOfSync)
+    }
+
+    /// Whom it is connected to.
+    pub(super) fn goal(&self) -> &str {
+        self.went_to.as_deref().unwrap_or(&self.host)
+    }
+
+    /// Whether a master let it in.
+    pub(super) fn is_connected(&self) -> bool {
+        !matches!(self.status, Status::Disconnected | Status::Init)
     }
 
     /// Whether there is a connection.
@@ -146,24 +176,28 @@ impl Status {
 }
 
 impl Disk {
-    pub(super) fn change(&mut self, key: &str, value: Option<&str>, is_mirrored: bool) {
-        match value {
-            Some(value) => drop(self.data.insert(key.to_owned(), value.to_owned())),
-            None => drop(self.data.remove(key)),
+    pub(super) fn change(&mut self, key: String, kind: Kind, is_mirrored: bool, capacity: usize) {
+        match &kind {
+            Kind::Set(value) => drop(self.data.insert(key.clone(), value.clone())),
+            Kind::Delete => drop(self.data.remove(&key)),
+            Kind::Push(item) => self.queues.entry(key.clone()).or_default().push(item.clone()),
         }
         self.log.push(Change {
-            key: key.to_owned(),
-            is_set: value.is_some(),
+            key,
+            kind,
             is_mirrored,
         });
+        if self.log.len() - self.oldest >= capacity.saturating_add(SLACK) {
+            self.oldest = self.log.len() - capacity + 1;
+        }
         if !is_mirrored {
             self.last_own = self.log.len();
         }
     }
 
-    /// The number of the oldest change that a binlog of this capacity keeps.
-    pub(super) fn oldest(&self, capacity: usize) -> usize {
-        self.log.len().saturating_sub(capacity)
+    /// A server begins on it.
+    pub(super) fn open(&mut self) {
+        self.oldest = self.oldest.max(usize::from(!self.log.is_empty()));
     }
 
     pub(super) fn position(&self, id: &str) -> usize {

@@ -134,11 +134,11 @@ fn linked(view: &View<'_>, member: &Member<'_>, watched: &BTreeSet<&HostName>, b
             Ok(info) => info,
             Err(verdict) => return verdict,
         };
-        if let Err(verdict) = flows(view, member.host, info, peer, other, true) {
+        if let Err(verdict) = flows(view, member.host, info, peer, Some(other), true) {
             return verdict;
         }
         // A peer that does not know this host yet is restarted for it later.
-        if both_ways && let Err(verdict) = flows(view, peer, other, member.host, info, false) {
+        if both_ways && let Err(verdict) = flows(view, peer, other, member.host, Some(info), false) {
             return verdict;
         }
     }
@@ -199,7 +199,7 @@ fn farewell(view: &View<'_>, member: &Member<'_>, value: &str, watched: &BTreeSe
             Ok(info) => info,
             Err(verdict) => return verdict,
         };
-        if let Err(verdict) = flows(view, peer.host, info, member.host, leaving, true) {
+        if let Err(verdict) = flows(view, peer.host, info, member.host, Some(leaving), true) {
             return verdict;
         }
         if !view.serves(peer) || view.is_cut_off(peer) {

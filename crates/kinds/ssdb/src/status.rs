@@ -142,8 +142,7 @@ fn own_links(
         .filter(|peer| watched.contains(peer))
         .find_map(|peer| {
             let other = view.hosts.listed(peer).and_then(|other| other.server.up());
-            let unknown = Info::default();
-            flows(view, member.host, info, peer, other.unwrap_or(&unknown), true)
+            flows(view, member.host, info, peer, other, true)
                 .err()
                 .and_then(words)
         })

@@ -26,12 +26,14 @@ pub(crate) struct Info {
     pub(crate) min_seq: u64,
     /// The number of its last change.
     pub(crate) max_seq: u64,
+    /// The addresses of the mirrors that are connected to it.
+    pub(crate) clients: Vec<String>,
     /// The masters that it mirrors.
     pub(crate) links: Vec<Link>,
     /// Whether it holds anything but canaries; `None` where it does not tell.
     pub(crate) has_data: Option<bool>,
-    /// Whether it holds queues.
-    pub(crate) has_queues: bool,
+    /// Whether it holds queues; `None` where it does not tell.
+    pub(crate) has_queues: Option<bool>,
     /// The canaries that it holds, by the host that they were written on.
     pub(crate) canaries: BTreeMap<HostName, String>,
     /// The farewell of a member that leaves.
@@ -74,7 +76,10 @@ pub(crate) fn read(settings: &Settings, address: &str, asks_password: bool, repl
                 info.min_seq = number(&fields, "min_seq");
                 info.max_seq = number(&fields, "max_seq");
             }
-            ["replication", block] => info.links.extend(link(block)),
+            ["replication", block] => {
+                info.clients.extend(client(block));
+                info.links.extend(link(block));
+            }
             _ => {}
         }
     }
@@ -93,7 +98,10 @@ pub(crate) fn read(settings: &Settings, address: &str, asks_password: bool, repl
     // A server that does not know a list has none of that sort; one that does not know keys tells nothing.
     info.has_data =
         lists[0].map(|keys| keys > ours || lists[1..].iter().any(|list| list.is_some_and(|items| items > 0)));
-    info.has_queues = lists[3].is_some_and(|queues| queues > 0);
+    info.has_queues = match replies.get(BEFORE_FAREWELL - 1) {
+        Some(reply) if reply.status == "client_error" => Some(false),
+        _ => lists[3].map(|queues| queues > 0),
+    };
     info
 }
 
@@ -101,7 +109,14 @@ fn count(reply: Option<&SsdbReply>) -> Option<usize> {
     reply.filter(|reply| reply.is_ok()).map(|reply| reply.items.len())
 }
 
-/// `slaveof db2:4420` and its fields; `None` for a connected mirror, which tells nothing that its own side does not.
+/// The address of `client 10.0.0.2:41234`, a connected mirror; one that is gone stays for some seconds (seen).
+fn client(block: &str) -> Option<String> {
+    let at = block.lines().next()?.trim().strip_prefix("client ")?;
+    let (address, _) = at.rsplit_once(':')?;
+    (fields(block).get("type") == Some(&"mirror")).then(|| address.to_owned())
+}
+
+/// `slaveof db2:4420` and its fields; `None` for a connected mirror.
 fn link(block: &str) -> Option<Link> {
     let at = block.lines().next()?.trim().strip_prefix("slaveof ")?;
     let fields = fields(block);

@@ -49,24 +49,51 @@ impl<'a> View<'a> {
         masters.map(|master| master.host).collect()
     }
 
-    /// The peer whose binlog no longer has the changes that this mirror needs next: only a full copy helps.
+    /// The peer whose changes this mirror lacks for good, so that only a full copy helps: they are no longer in the binlog
+    /// there, or its position is another's, because its link went to another host.
     pub(crate) fn fell_behind(&self, member: &Member<'_>) -> Option<&'a HostName> {
+        let lacks = |master: &HostName, info: &Info, link: &Link| {
+            link.last_seq < info.min_seq || link.last_seq > info.max_seq && self.is_followed(master)
+        };
         let mut links = self.out_of_sync(member);
-        links
-            .find(|(_, master, link)| link.last_seq < master.min_seq)
-            .map(|(peer, ..)| peer)
+        let behind = links.find(|(master, info, link)| lacks(master, info, link));
+        let misled = || self.misled(member).map(|(master, _)| master);
+        behind.map(|(peer, ..)| peer).or_else(misled)
+    }
+
+    /// Whether a peer is in sync with a master at a change that it has made: so it was not rebuilt.
+    fn is_followed(&self, master: &HostName) -> bool {
+        let max = self
+            .hosts
+            .any(master)
+            .and_then(|master| master.server.up())
+            .map_or(0, |info| info.max_seq);
+        let links = self
+            .hosts
+            .listed
+            .iter()
+            .filter_map(|peer| self.link(peer.server.up()?, master));
+        let mut links = links.filter(|link| link.status == "SYNC");
+        links.any(|link| (1..=max).contains(&link.last_seq))
     }
 
     /// The change that this master must go past, because peers are out of sync with it although they lack nothing:
     /// they remember more changes of it than it made since it was rebuilt (`backend_sync.cpp`).
     pub(crate) fn is_overtaken(&self, member: &Member<'_>) -> Option<u64> {
         let info = member.server.up()?;
+        let last = if self.is_followed(member.host) {
+            info.max_seq
+        } else {
+            u64::MAX
+        };
         let peers = self.hosts.listed.iter().filter(|peer| peer.host != member.host);
         let positions = peers.filter_map(|peer| {
             let (_, _, link) = self
                 .out_of_sync(peer)
                 .find(|(master, ..)| *master == member.host)?;
-            (link.last_seq >= info.min_seq).then_some(link.last_seq)
+            (info.min_seq..=last)
+                .contains(&link.last_seq)
+                .then_some(link.last_seq)
         });
         positions.max()
     }

@@ -73,28 +73,3 @@ fn mixed(view: &View<'_>, host: &HostName) -> Refusal {
     );
     refuse(resolve).unless_allowed(WIPE, host)
 }
-
-/// Refuses to repair a mirror that is out of sync, without consent.
-pub(crate) fn out_of_sync(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Option<Refusal> {
-    let master = view.fell_behind(member)?;
-    let host = member.host;
-    let mut others = view.hosts.listed.iter().filter(|other| other.host != host);
-    let healthy = others.find(|other| view.serves(other));
-    let refuse = |resolve: String| {
-        let why = format!(
-            "it is out of sync: it needs changes of {master} that are no longer in the binlog there, so only a full copy \
-             helps, which its old data must not meet"
-        );
-        Refusal::new(format!("{host} is not repaired"), why, resolve).on(host)
-    };
-    let Some(healthy) = healthy else {
-        let resolve = "no other member is in sync: decide by hand whose data are kept";
-        return Some(refuse(resolve.to_owned()));
-    };
-    let resolve = format!(
-        "with consent its data are moved aside, and it copies everything from {}; writes that only it has are lost to the \
-         others then",
-        healthy.host
-    );
-    (!cx.is_allowed(WIPE, host)).then(|| refuse(resolve).unless_allowed(WIPE, host))
-}

@@ -5,13 +5,15 @@
 //! it without a word (seen), and a file that logs at the level `debug` writes passwords into its log, world-readable
 //! (seen).
 
+use std::net::IpAddr;
+
 use protocol::Text;
 use types::HostName;
 
 use super::former_members::Departing;
 use crate::observe::{Member, View};
 use crate::settings::Settings;
-use formats::ssdb_conf::{Conf, Place, slaveofs};
+use formats::ssdb_conf::{Conf, Place, place, slaveofs};
 
 /// The file holds passwords.
 pub(crate) const MODE: u32 = 0o640;
@@ -25,13 +27,13 @@ pub(crate) struct Wanted {
     pub(crate) warnings: Vec<String>,
 }
 
-/// What a server without a file gets: upstream's sample with our directories.
+/// What a server without a file gets: upstream's sample with our directories, and without `pidfile`: a server never starts
+/// where a killed one left it (seen).
 fn base(settings: &Settings) -> String {
     let dir = &settings.work_dir;
     format!(
         "# Indented with one TAB a level: the server exits on a space.\n\
          work_dir = {dir}\n\
-         pidfile = {dir}/ssdb.pid\n\
          \n\
          server:\n\
          \n\
@@ -77,7 +79,12 @@ pub(crate) fn file(
     let password = Text::secret(&settings.password).to_string();
     conf.set(&["server", "auth"], &password);
     binlog(settings, &mut conf, &mut wanted);
-    mirrors(view, member, departing, &mut conf, &mut wanted);
+    mirrors(view, member, departing, &mut conf, &mut wanted)?;
+    if conf.get(&["pidfile"]).is_some() {
+        let text = "it names a pidfile, and a server that was killed does not start again where that is left: take the line out \
+                    where the unit does not need it";
+        wanted.infos.push(text.to_owned());
+    }
     // The server's own default is debug, too.
     if matches!(
         conf.get(&["logger", "level"]),
@@ -162,19 +169,38 @@ fn mirrors(
     departing: &Departing<'_>,
     conf: &mut Conf,
     wanted: &mut Wanted,
-) {
+) -> Result<(), String> {
     let settings = view.settings;
+    let mut names = Vec::new();
     for peer in settings.peers(member.host) {
-        match of_peer(view, conf, peer) {
-            Some(at) => keep(settings, conf, at),
-            None => add(settings, conf, peer, peer.as_str()),
+        match (of_peer(view, conf, peer), address(view, peer)) {
+            (Some(at), _) => {
+                let told = place(conf, at).to_owned();
+                keep(settings, conf, at, new_address(view, member, peer, &told));
+                if place(conf, at) != told && told.parse::<IpAddr>().is_err() {
+                    names.push(told);
+                }
+            }
+            (None, Some(address)) => add(settings, conf, peer, address),
+            (None, None) => {
+                return Err(format!(
+                    "the address of {peer} is not known: give it in the inventory"
+                ));
+            }
         }
+    }
+    if !names.is_empty() {
+        wanted.infos.push(format!(
+            "addresses take the place of {}: SSDB resolves names in several threads at once, and connects to the wrong host",
+            names.join(", ")
+        ));
     }
     // What clients still write on a host that leaves comes from there only.
     for former in view.departing().filter(|former| view.is_source(former)) {
         let host = former.host;
         if !departing.has(host.as_str()) && of_peer(view, conf, host).is_none() {
-            add(settings, conf, host, settings.place(host));
+            let place = address(view, host).unwrap_or_else(|| settings.place(host));
+            add(settings, conf, host, place);
         }
     }
     // From the end, for a removal moves those behind it.
@@ -185,11 +211,7 @@ fn mirrors(
         {
             continue;
         }
-        let place = conf
-            .child(at, "host")
-            .or_else(|| conf.child(at, "ip"))
-            .unwrap_or_default()
-            .to_owned();
+        let place = place(conf, at).to_owned();
         let former = view
             .hosts
             .former
@@ -213,6 +235,26 @@ fn mirrors(
             ));
         }
     }
+    Ok(())
+}
+
+/// The address of a host.
+fn address<'v>(view: &'v View<'_>, host: &HostName) -> Option<&'v str> {
+    let known = view.hosts.any(host)?;
+    known.addresses.first().map(String::as_str)
+}
+
+/// The address that a `slaveof` gets instead of what it has: of a name in any case, and of another address unless its link
+/// is up, for a host may have more than we know of.
+fn new_address<'v>(view: &'v View<'_>, member: &Member<'_>, peer: &HostName, told: &str) -> Option<&'v str> {
+    let is_known = view
+        .hosts
+        .any(peer)
+        .is_some_and(|peer| peer.addresses.iter().any(|own| own == told));
+    let link = member.server.up().and_then(|info| view.link(info, peer));
+    let is_up = link.is_some_and(|link| !matches!(link.status.as_str(), "DISCONNECTED" | "INIT"));
+    let stays = is_known || told.parse::<IpAddr>().is_ok() && is_up;
+    address(view, peer).filter(|_| !stays)
 }
 
 /// The `slaveof` that leads to a peer.
@@ -221,27 +263,30 @@ fn of_peer(view: &View<'_>, conf: &Conf, peer: &HostName) -> Option<Place> {
     let by_id = found
         .iter()
         .rfind(|&&at| conf.child(at, "id") == Some(peer.as_str()));
-    let leads = |&&at: &&Place| {
-        let place = conf
-            .child(at, "host")
-            .or_else(|| conf.child(at, "ip"))
-            .unwrap_or_default();
-        view.is_at(peer, place)
-    };
+    let leads = |&&at: &&Place| view.is_at(peer, place(conf, at));
     by_id.or_else(|| found.iter().rfind(leads)).copied()
 }
 
 /// Corrects a `slaveof` in place. Its id stays whatever it is: the mirror remembers under it how far it is, and another
-/// one would make it copy everything again (`slave.cpp`), which doubles the items of queues. The same goes for its
-/// host where there is no id.
-fn keep(settings: &Settings, conf: &mut Conf, at: Place) {
+/// one would make it copy everything again (`slave.cpp`), which doubles the items of queues. Where there is none the
+/// server makes one of host and port, so that is written down before these change.
+fn keep(settings: &Settings, conf: &mut Conf, at: Place, address: Option<&str>) {
+    let told = |key| conf.child(at, key).unwrap_or_default();
+    let id = match told("id") {
+        "" => format!("{}|{}", place(conf, at), told("port")),
+        id => id.to_owned(),
+    };
+    let is_moved = address.is_some() || told("port") != settings.port.to_string();
+    let is_host = !told("host").is_empty() || told("ip").is_empty();
+    let host = address.map(|address| (if is_host { "host" } else { "ip" }, address.to_owned()));
+    let id = is_moved.then_some(("id", id));
     let wanted = [
         ("type", "mirror".to_owned()),
         ("port", settings.port.to_string()),
         ("auth", Text::secret(&settings.password).to_string()),
         ("recv_timeout", settings.recv_timeout.to_string()),
     ];
-    for (key, value) in wanted {
+    for (key, value) in id.into_iter().chain(host).chain(wanted) {
         let child = conf
             .children(Some(at))
             .into_iter()
@@ -255,13 +300,13 @@ fn keep(settings: &Settings, conf: &mut Conf, at: Place) {
     }
 }
 
-fn add(settings: &Settings, conf: &mut Conf, peer: &HostName, place: &str) {
+fn add(settings: &Settings, conf: &mut Conf, peer: &HostName, address: &str) {
     let parent = conf.find(&["replication"]);
     let at = conf.add(parent, "slaveof", "");
     let lines = [
         ("id", peer.to_string()),
         ("type", "mirror".to_owned()),
-        ("host", place.to_owned()),
+        ("host", address.to_owned()),
         ("port", settings.port.to_string()),
         ("auth", Text::secret(&settings.password).to_string()),
         ("recv_timeout", settings.recv_timeout.to_string()),

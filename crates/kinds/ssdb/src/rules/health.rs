@@ -41,7 +41,7 @@ pub(crate) fn flows(
     mirror: &HostName,
     info: &Info,
     master: &HostName,
-    of_master: &Info,
+    of_master: Option<&Info>,
     must_exist: bool,
 ) -> Result<(), Verdict> {
     let Some(link) = view.link(info, master) else {
@@ -51,15 +51,25 @@ pub(crate) fn flows(
             Ok(())
         };
     };
-    let lag = of_master.max_seq.saturating_sub(link.last_seq);
+    let (min, max) = of_master.map_or((0, link.last_seq), |info| (info.min_seq, info.max_seq));
+    let lag = max.saturating_sub(link.last_seq);
+    let ends = view.hosts.any(mirror).zip(view.hosts.any(master));
     match link.status.as_str() {
         "OUT_OF_SYNC" => Err(Verdict::Fail(format!(
             "{mirror} is out of sync with {master}: the change after {} is not in the binlog there, which has {} to {}; the next \
              plan says what helps",
-            link.last_seq, of_master.min_seq, of_master.max_seq
+            link.last_seq, min, max
         ))),
         "SYNC" if lag > view.settings.max_lag || (link.last_seq == 0 && lag > 0) => Err(Verdict::Wait(
             format!("{mirror} is {lag} changes behind {master}"),
+        )),
+        // The two were not asked at the same moment.
+        "SYNC" if link.last_seq > max.saturating_add(view.settings.max_lag) => Err(Verdict::Wait(format!(
+            "{mirror} has the change {} of {master}, which has made {max}: its link leads elsewhere",
+            link.last_seq
+        ))),
+        "SYNC" if ends.is_some_and(|(mirror, master)| view.is_unheard(mirror, master)) => Err(Verdict::Wait(
+            format!("the link of {mirror} to {master} says SYNC, and {master} has no such connection"),
         )),
         "SYNC" => Ok(()),
         other => Err(Verdict::Wait(format!(

@@ -1,11 +1,13 @@
 //! Links: which host mirrors which, as servers tell and as their files say.
 
+use std::net::IpAddr;
+
 use types::HostName;
 
 use crate::observe::{Info, Link, Member, View};
 use formats::ssdb_conf::{Conf, Place, place, slaveofs};
 
-impl View<'_> {
+impl<'v> View<'v> {
     /// The link of a running mirror to a peer.
     pub(crate) fn link<'i>(&self, from: &'i Info, to: &HostName) -> Option<&'i Link> {
         from.links.iter().find(|link| self.leads_to(link, to))
@@ -15,6 +17,56 @@ impl View<'_> {
     fn leads_to(&self, link: &Link, to: &HostName) -> bool {
         let (host, port) = link.at.rsplit_once(':').unwrap_or((&link.at, ""));
         port == self.settings.port.to_string() && (self.is_at(to, host) || link.id == to.as_str())
+    }
+
+    /// Whether a link says SYNC over a connection that its master does not have: after a power loss there, or where it goes
+    /// to another host. Nothing is known where the master has a mirror that could be this one at an address we do not know.
+    pub(crate) fn is_unheard(&self, mirror: &Member<'_>, master: &Member<'_>) -> bool {
+        let (Some(info), Some(of_master)) = (mirror.server.up(), master.server.up()) else {
+            return false;
+        };
+        let is_open = self
+            .link(info, master.host)
+            .is_some_and(|link| link.is_mirror && link.status == "SYNC");
+        let is_own = |client: &String| mirror.addresses.contains(client);
+        let is_known = |client: &String| self.hosts.all().any(|member| member.addresses.contains(client));
+        is_open
+            && !mirror.addresses.is_empty()
+            && !of_master
+                .clients
+                .iter()
+                .any(|client| is_own(client) || !is_known(client))
+    }
+
+    /// The master to which a link leads by its name, and where it went: that one is connected twice. Its changes are lacking,
+    /// and the position under its name is another's.
+    pub(crate) fn misled(&self, mirror: &Member<'_>) -> Option<(&'v HostName, &'v HostName)> {
+        let info = mirror.server.up()?;
+        let goes_to = |other: &&Member<'_>| {
+            let rows = other.server.up().map_or(&[][..], |info| info.clients.as_slice());
+            rows.iter()
+                .filter(|client| mirror.addresses.contains(client))
+                .count()
+                > 1
+        };
+        let wrong = self
+            .hosts
+            .all()
+            .filter(|other| other.host != mirror.host)
+            .find(goes_to)?;
+        let mut masters = self.hosts.listed.iter().chain(self.departing());
+        let lost = masters.find(|master| {
+            let link = self.link(info, master.host);
+            let is_name = link.is_some_and(|link| {
+                let host = link
+                    .at
+                    .rsplit_once(':')
+                    .map_or(link.at.as_str(), |(host, _)| host);
+                host.parse::<IpAddr>().is_err()
+            });
+            is_name && master.host != wrong.host && self.is_unheard(mirror, master)
+        })?;
+        Some((lost.host, wrong.host))
     }
 
     /// Whether a name or address is a host's.

@@ -10,6 +10,8 @@ pub(crate) mod former_members;
 pub(crate) mod health;
 mod links;
 pub(crate) mod need;
+pub(crate) mod out_of_sync;
+pub(crate) mod queues;
 pub(crate) mod shared_settings;
 pub(crate) mod unit_tasks;
 pub(crate) mod unusable;

@@ -11,6 +11,7 @@ use types::HostName;
 
 use super::consents::{TOGETHER, WIPE};
 use super::data_loss::conflicts;
+use super::queues::queues;
 use super::shared_settings::changes_for_all;
 use super::unusable::unusable;
 use crate::observe::{Info, Member, View};
@@ -33,7 +34,7 @@ pub(crate) enum How {
     StartEmpty,
     /// In its turn, with the others serving.
     Roll,
-    /// The same before others, because a link of it stalls and connecting again heals it.
+    /// The same before others, because a link of it stalls or was never let in, and connecting again heals it.
     Reconnect,
     /// In its turn, because it alone holds data that the others are to copy.
     Last,
@@ -83,7 +84,8 @@ pub(crate) fn need(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<
     let is_wiped = cx.is_allowed(WIPE, host);
     if view.fell_behind(member).is_some() {
         let why = "it is out of sync, and is filled again by the others; this was consented to";
-        return Ok(is_wiped.then(|| Need::new(How::Refill, verbs, why)));
+        let is_refilled = is_wiped && queues(view, cx).is_none();
+        return Ok(is_refilled.then(|| Need::new(How::Refill, verbs, why)));
     }
     if is_wiped && conflicts(view).contains(host) {
         let why = "its own data are set aside, and it copies those of the others; this was consented to";
@@ -120,7 +122,9 @@ fn how_to_restart(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> How {
         How::Start
     } else if view.is_mirror(member) {
         match member.server.up() {
-            Some(_) if stalled(view, member).is_some() => How::Reconnect,
+            Some(info) if stalled(view, member).is_some() || is_kept_out(view, member, info) => {
+                How::Reconnect
+            }
             // One that refuses our password serves those who know its own.
             Some(_) | None => How::Roll,
         }
@@ -140,13 +144,17 @@ enum Cause {
     /// It lacks a mirror that its file names.
     Lacks(String),
     /// Its link to this master stalls.
-    Stalled(HostName),
+    Stalled {
+        from: HostName,
+        /// Whether the master has no such connection.
+        is_unheard: bool,
+    },
 }
 
 impl Cause {
     fn stalled(self) -> Option<HostName> {
         match self {
-            Self::Stalled(from) => Some(from),
+            Self::Stalled { from, is_unheard: _ } => Some(from),
             Self::FileChanges | Self::NewerFile(..) | Self::Lacks(_) => None,
         }
     }
@@ -159,7 +167,19 @@ impl fmt::Display for Cause {
             Self::NewerFile(newer, details) if details.is_empty() => write!(f, "its file {newer}"),
             Self::NewerFile(_, details) => f.write_str(&details.join("; ")),
             Self::Lacks(what) => f.write_str(what),
-            Self::Stalled(from) => write!(
+            Self::Stalled {
+                from,
+                is_unheard: true,
+            } => {
+                write!(
+                    f,
+                    "its link to {from} says SYNC, and {from} has no such connection"
+                )
+            }
+            Self::Stalled {
+                from,
+                is_unheard: false,
+            } => write!(
                 f,
                 "its link to {from} says SYNC, and the canary that was written on {from} has not come"
             ),
@@ -179,7 +199,14 @@ fn cause(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Option<Cause> {
     // What a process that is younger than its file does not do, another start will not make it do.
     let info = info?;
     let lacks = missing(view, member, info).map(Cause::Lacks);
-    lacks.or_else(|| stalled(view, member).map(|(from, _)| Cause::Stalled(from)))
+    lacks.or_else(|| {
+        let (from, _) = stalled(view, member)?;
+        let is_unheard = view
+            .hosts
+            .listed(&from)
+            .is_some_and(|master| view.is_unheard(member, master));
+        Some(Cause::Stalled { from, is_unheard })
+    })
 }
 
 /// Differences between a running server and its file, as far as it tells.
@@ -211,19 +238,41 @@ fn missing(view: &View<'_>, member: &Member<'_>, info: &Info) -> Option<String> 
     (!lost.is_empty()).then(|| format!("it does not mirror {}, which its file names", lost.join(", ")))
 }
 
+/// Whether a master that takes our password does not let a mirror in, whose process knows another one.
+fn is_kept_out(view: &View<'_>, member: &Member<'_>, info: &Info) -> bool {
+    let mut peers = view
+        .settings
+        .peers(member.host)
+        .filter_map(|peer| view.hosts.listed(peer));
+    peers.any(|peer| {
+        let link = view.link(info, peer.host).filter(|_| peer.server.is_up());
+        link.is_some_and(|link| link.status == "INIT")
+    })
+}
+
 /// The master from which nothing comes over a link that says SYNC, and how many changes have not come: of several such
-/// masters the one with most. The proof is a canary of an earlier run that stands there and not here. Connecting again
-/// heals it (seen).
+/// masters the one with most.
 pub(crate) fn stalled(view: &View<'_>, member: &Member<'_>) -> Option<(HostName, u64)> {
-    let info = member.server.up()?;
-    let links = view.settings.peers(member.host).filter_map(|peer| {
-        let master = view.hosts.listed(peer)?.server.up()?;
-        let canary = master.canaries.get(peer)?;
-        let link = view.link(info, peer).filter(|link| link.status == "SYNC")?;
-        let has_come = info.canaries.get(peer) == Some(canary);
-        (!has_come).then(|| (peer.clone(), master.max_seq.saturating_sub(link.last_seq)))
-    });
-    links.max_by_key(|(_, missing)| *missing)
+    stalls(view, member).max_by_key(|(_, missing)| *missing)
+}
+
+/// All of them. The proof is a canary of an earlier run that stands there and not here, or that the master
+/// has no such connection. Connecting again heals it (seen).
+pub(crate) fn stalls<'n>(
+    view: &'n View<'_>,
+    member: &'n Member<'_>,
+) -> impl Iterator<Item = (HostName, u64)> + 'n {
+    let peers = view.settings.peers(member.host);
+    peers.filter_map(|peer| {
+        let info = member.server.up()?;
+        let peer = view.hosts.listed(peer)?;
+        let master = peer.server.up()?;
+        let link = view.link(info, peer.host).filter(|link| link.status == "SYNC")?;
+        let canary = master.canaries.get(peer.host);
+        let has_come = canary.is_none_or(|canary| info.canaries.get(peer.host) == Some(canary));
+        let is_stalled = !has_come || view.is_unheard(member, peer);
+        is_stalled.then(|| (peer.host.clone(), master.max_seq.saturating_sub(link.last_seq)))
+    })
 }
 
 /// The hosts that the needs of one kind are about, among those that are planned.

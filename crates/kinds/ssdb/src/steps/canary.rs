@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Level, Preview};
+use plan::{Gate, Level, Preview};
 use protocol::Operation;
 use protocol::facts::SsdbCommand;
 use types::HostName;
@@ -62,6 +62,24 @@ pub(crate) fn write_first(
         (readers.len() > 1).then_some(task)
     });
     tasks.collect()
+}
+
+/// Writes the last word of a host whose data are moved aside: what clients wrote there must be on those that follow it. They
+/// prove it once more right before it stops, with the gate; `None` where nobody follows it.
+pub(crate) fn last_word(view: &View<'_>, host: &HostName, hosts: &[&HostName]) -> Option<(Task, Gate)> {
+    let follows = |other: &&&HostName| {
+        let info = view.hosts.listed(other).and_then(|member| member.server.up());
+        let link = info.and_then(|info| view.link(info, host));
+        **other == host || link.is_some_and(|link| link.status == "SYNC")
+    };
+    let readers: Vec<&HostName> = hosts.iter().filter(follows).copied().collect();
+    let task = one(view, host, &readers, None).part("last-word");
+    let task = Task {
+        reason: "what clients wrote there must be on the others before its data are moved aside".to_owned(),
+        ..task
+    };
+    let proof = task.gates.first().cloned()?;
+    (readers.len() > 1).then_some((task, proof))
 }
 
 fn readers<'h>(
@@ -184,7 +202,14 @@ fn doubt(view: &View<'_>) -> Option<String> {
             let master = view.hosts.listed(peer)?.server.up()?;
             let link = view.link(info, peer).filter(|link| link.status == "SYNC")?;
             let lag = master.max_seq.saturating_sub(link.last_seq);
-            let is_doubtful = lag > view.settings.max_lag || (link.last_seq == 0 && master.max_seq > 0);
+            let max_lag = view.settings.max_lag;
+            if link.last_seq > master.max_seq.saturating_add(max_lag) {
+                return Some(format!(
+                    "{} has the change {} of {peer}, which has made {}",
+                    member.host, link.last_seq, master.max_seq
+                ));
+            }
+            let is_doubtful = lag > max_lag || (link.last_seq == 0 && master.max_seq > 0);
             is_doubtful.then(|| {
                 format!(
                     "{} is {lag} changes behind {peer}, and its link says SYNC",

@@ -4,7 +4,9 @@ use plan::Level;
 use types::HostName;
 
 use crate::observe::{Info, Member, View};
-use crate::rules::data_loss::{both_hold_data, out_of_sync};
+use crate::rules::data_loss::both_hold_data;
+use crate::rules::out_of_sync::out_of_sync;
+use crate::rules::queues::multiplied;
 use crate::rules::shared_settings::all_at_once;
 use crate::rules::unusable::unusable;
 use crate::settings::Settings;
@@ -20,6 +22,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     }
     all.refusals.extend(both_hold_data(&view, cx));
     all.refusals.extend(all_at_once(&view, cx));
+    all.refusals.extend(multiplied(&view, cx));
     let out_of_sync = |member| out_of_sync(&view, member, cx);
     all.refusals.extend(view.on(cx.hosts).filter_map(out_of_sync));
     all
@@ -28,7 +31,9 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 /// Whether something stands in the way of everything: then no other step plans anything.
 pub(crate) fn refuses_all(settings: &Settings, cx: &Cx<'_>) -> bool {
     let view = View::new(settings, cx.facts);
-    !both_hold_data(&view, cx).is_empty() || !all_at_once(&view, cx).is_empty()
+    !both_hold_data(&view, cx).is_empty()
+        || !all_at_once(&view, cx).is_empty()
+        || multiplied(&view, cx).is_some()
 }
 
 fn note(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>, all: &mut StepPlan) {

@@ -5,6 +5,7 @@
 //! what one of them copies then it may get a second time (queues double).
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use plan::Level;
 use protocol::facts::{Query, SsdbFact, SsdbReply};
@@ -15,7 +16,7 @@ use super::canary;
 use super::overtake::overtake;
 use crate::checks::Check;
 use crate::observe::{Member, View, queries};
-use crate::rules::need::{How, Need, hosts_with, need, stalled};
+use crate::rules::need::{How, Need, hosts_with, need, stalled, stalls};
 use crate::rules::unit_tasks::{refill, started, starts};
 use crate::settings::Settings;
 use kit::{Cx, Probe, StepPlan};
@@ -27,16 +28,27 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         view: &view,
         cx,
         everybody: cx.hosts.iter().collect(),
+        doubtful: hosts_with(&view, cx, &[How::Reconnect, How::Refill]),
         all: StepPlan::nothing(),
     };
+    let stalled_now = hosts_with(&view, cx, &[How::Reconnect]);
+    let refilled = hosts_with(&view, cx, &[How::Refill]);
     // Those that lack data first: until they have them, nobody else may be restarted; then those whose links stall. The
     // one that holds all the data last.
-    for how in [How::Start, How::StartEmpty, How::Refill, How::Overtake] {
-        rollout.plan(how);
+    for how in [How::Start, How::StartEmpty] {
+        rollout.plan(how, |_| true);
+    }
+    // What clients wrote on one whose data are moved aside comes to all others before.
+    let lacks_of_refilled =
+        |member: &Member<'_>| stalls(&view, member).any(|(master, _)| refilled.contains(&master));
+    rollout.plan(How::Reconnect, lacks_of_refilled);
+    for how in [How::Refill, How::Overtake] {
+        rollout.plan(how, |_| true);
     }
     let begun = rollout.all.tasks.len();
-    for how in [How::Reconnect, How::Roll, How::Last] {
-        rollout.plan(how);
+    rollout.plan(How::Reconnect, |member| !lacks_of_refilled(member));
+    for how in [How::Roll, How::Last] {
+        rollout.plan(how, |_| true);
     }
     let Rollout {
         everybody, mut all, ..
@@ -44,9 +56,8 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     if all.tasks[begun..].iter().any(|task| task.disrupts) {
         // Before the first restart all others must have what clients wrote: a member that came back a moment ago says SYNC
         // too. Of those whose links stall it is known that they have not.
-        let doubtful = hosts_with(&view, cx, &[How::Reconnect]);
         let started = started(settings, cx.earlier.iter().chain(&all.tasks[..begun]));
-        let first = canary::write_first(&view, &everybody, &started, &doubtful);
+        let first = canary::write_first(&view, &everybody, &started, &stalled_now);
         all.tasks.splice(begun..begun, first);
     }
     all
@@ -57,13 +68,16 @@ struct Rollout<'a> {
     view: &'a View<'a>,
     cx: &'a Cx<'a>,
     everybody: Vec<&'a HostName>,
+    /// Those whose links stall, were never let in or are out of sync, until their turn has come: of them nothing is expected.
+    doubtful: BTreeSet<&'a HostName>,
     all: StepPlan,
 }
 
-impl Rollout<'_> {
+impl<'a> Rollout<'a> {
     /// Plans the members that are restarted in this way.
-    fn plan(&mut self, how: How) {
-        let mut members: Vec<&Member<'_>> = self.view.on(self.cx.hosts).collect();
+    fn plan(&mut self, how: How, is_meant: impl Fn(&Member<'_>) -> bool) {
+        let members = self.view.on(self.cx.hosts).filter(|member| is_meant(member));
+        let mut members: Vec<&Member<'_>> = members.collect();
         // Of those whose links stall first the one that lacks most: it may not serve yet since its start, although its links
         // say SYNC, and then nobody else may be away.
         members.sort_by_key(|member| Reverse(stalled(self.view, member).map(|(_, missing)| missing)));
@@ -90,18 +104,20 @@ impl Rollout<'_> {
             How::Overtake => view.is_overtaken(member).unwrap_or_default(),
             _ => need.forgotten(view, member),
         };
+        self.doubtful.remove(host);
+        let settled = self.settled();
         let is_restarted = matches!(need.how, How::Refill | How::Roll | How::Reconnect | How::Last);
         if is_restarted {
             self.restart(member, need, forgotten, is_needed);
         }
         if forgotten > 0 || need.how == How::Overtake {
-            let tasks = overtake(view.settings, member, forgotten, &self.everybody);
+            let tasks = overtake(view.settings, member, forgotten, &settled);
             self.all.tasks.extend(tasks);
         }
         if is_restarted || need.how == How::Overtake {
             // The servers that run with their new files by now.
             let renewed = started(view.settings, self.cx.earlier.iter().chain(&self.all.tasks));
-            let canaries = canary::write(view, &self.everybody, &renewed, Some(host));
+            let canaries = canary::write(view, &settled, &renewed, Some(host));
             self.all.tasks.extend(canaries);
         }
     }
@@ -109,9 +125,15 @@ impl Rollout<'_> {
     fn restart(&mut self, member: &Member<'_>, need: &Need, forgotten: u64, is_needed: bool) {
         let (view, settings, host) = (self.view, self.view.settings, member.host);
         let check = Check::after_start(forgotten);
-        let gate = check.gate(settings, host, &self.everybody, settings.sync_timeout);
+        let gate = check.gate(settings, host, &self.settled(), settings.sync_timeout);
         let task = match need.how {
-            How::Refill => refill(settings, member, need),
+            How::Refill => match canary::last_word(view, host, &self.everybody) {
+                Some((word, proof)) => {
+                    self.all.tasks.push(word);
+                    refill(settings, member, need).before(proof)
+                }
+                None => refill(settings, member, need),
+            },
             _ => member.process(settings).task(&need.unit),
         };
         if need.how == How::Last {
@@ -124,6 +146,12 @@ impl Rollout<'_> {
         let is_used = view.serves(member) || matches!(member.server, Probe::Denied(_));
         let disrupts = is_needed && is_used;
         self.all.tasks.push(task.disrupting(disrupts).gate(gate));
+    }
+
+    /// All but the doubtful.
+    fn settled(&self) -> Vec<&'a HostName> {
+        let all = self.everybody.iter().copied();
+        all.filter(|host| !self.doubtful.contains(host)).collect()
     }
 
     /// Why the others could not do without a host now; `None` where they could.

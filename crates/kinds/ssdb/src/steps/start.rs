@@ -54,7 +54,7 @@ fn start(view: &View<'_>, member: &Member<'_>, need: &Need, all: &mut StepPlan) 
     all.tasks.extend(task);
 }
 
-/// A killed server leaves its pid file, and one that is started with `-d` does not start while the file exists (seen).
+/// A killed server leaves its pid file where its file names one, and does not start while that is there (seen).
 fn stale_pid_file(settings: &Settings, member: &Member<'_>) -> Option<FileChange> {
     let is_stale = member.pid_file != FileState::Absent && !member.is_active();
     is_stale.then(|| FileChange::Remove {

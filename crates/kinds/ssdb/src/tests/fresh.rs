@@ -23,7 +23,7 @@ fn by_hand(host: usize, capacity: &str) -> String {
     )
 }
 
-fn built_by_hand(capacity: &str) -> Cluster {
+pub(super) fn built_by_hand(capacity: &str) -> Cluster {
     let mut cluster = Cluster::bare(3);
     for (at, name) in ["db1", "db2", "db3"].into_iter().enumerate() {
         cluster.put_file(name, &by_hand(at + 1, capacity));
@@ -57,12 +57,26 @@ fn a_server_alone_has_nobody_to_mirror() {
     converge(&*service, &mut cluster, &[]);
 }
 
+/// Names go to the wrong host (seen), so addresses take their place, one member after another; nothing else changes.
 #[test]
-fn mirrors_made_by_hand_from_the_runbook_are_adopted() {
+fn mirrors_made_by_hand_from_the_runbook_are_adopted_with_addresses_instead_of_names() {
     let service = service(3, "");
-    let cluster = built_by_hand("\t\tcapacity: 100000000\n");
-    let plan = plan(&*service, &cluster, &[]);
-    assert_eq!(render(&plan), "");
+    let mut cluster = built_by_hand("\t\tcapacity: 100000000\n");
+    cluster.set("db1", "user", Some("data"));
+    let names = cluster.text("db1");
+    let planned = plan(&*service, &cluster, &[]);
+    let restarted = planned.tasks.iter().filter(|task| task.disrupts);
+    let restarted: Vec<&str> = restarted.map(|task| task.host.as_str()).collect();
+    assert_eq!(restarted, ["db1", "db2", "db3"], "{}", render(&planned));
+    converge_from_everywhere(&*service, &cluster, &[]);
+    converge(&*service, &mut cluster, &[]);
+    let addresses = names
+        .replace("host: db2", "host: 10.0.0.2")
+        .replace("host: db3", "host: 10.0.0.3");
+    assert_eq!(cluster.text("db1"), addresses);
+    // Positions stay: nothing is copied again.
+    let copied = |name: &str| cluster.nodes[cluster.at(name)].copied;
+    assert_eq!(["db1", "db2", "db3"].map(copied), [2, 2, 2]);
 }
 
 #[test]
@@ -142,12 +156,18 @@ fn a_host_that_is_out_of_reach_does_not_stop_the_others_from_beginning() {
 fn a_file_of_an_operators_own_keeps_what_is_his() {
     let service = service(3, "sync_speed = 50\nrecv_timeout = 60\n");
     let mut cluster = Cluster::bare(3);
-    let text = "# mine\nwork_dir = /data/ssdb\npidfile = /run/ssdb.pid\n\nserver:\n\tip: 10.0.0.1\n\tport: 8888\n\tdeny: \
+    let text = "# mine\nwork_dir = /data/ssdb\npidfile = /run/ssdb.pid\n\nserver:\n\tip: 10.0.0.1\n\tport: 4420\n\tdeny: \
                 all\n\tallow: 10.0\n\nreplication:\n\tbinlog: yes\n\tsync_speed: 20\n\tslaveof:\n\t\tid: svc_2\n\t\ttype: \
                 mirror\n\t\tip: 10.0.0.2\n\t\tport: 4420\n\t\t#auth: password\n\tslaveof:\n\t\ttype: sync\n\t\thost: \
                 old-master\n\t\tport: 4420\n\nleveldb:\n\tcache_size: 8000";
     cluster.put_file("db1", text);
-    let plan = plan(&*service, &cluster, &[]);
+    // It runs, and tells that it holds no queues.
+    cluster
+        .node("db1")
+        .machine
+        .write("/data/ssdb", "", 0o750, "ssdb", 1);
+    cluster.start("db1");
+    let plan = plan(&*service, &cluster, &["ssdb.restart-all=db1"]);
     let written = plan
         .tasks
         .iter()

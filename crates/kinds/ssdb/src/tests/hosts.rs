@@ -39,6 +39,15 @@ pub(super) trait Rig: Sized {
     /// A client's write.
     fn set(&mut self, name: &str, key: &str, value: Option<&str>);
 
+    /// Many writes, of these keys in turn.
+    fn set_often(&mut self, name: &str, keys: &[&str], times: usize);
+
+    /// A client's item for a queue.
+    fn push(&mut self, name: &str, queue: &str, item: &str);
+
+    /// The items of a queue.
+    fn queue(&mut self, name: &str, queue: &str) -> Vec<String>;
+
     fn get(&mut self, name: &str, key: &str) -> Option<String>;
 
     /// What the agents answer.
@@ -112,6 +121,30 @@ impl Rig for Cluster {
         let at = self.at(name);
         self.client_sets(at, key, value);
         self.settle();
+    }
+
+    fn set_often(&mut self, name: &str, keys: &[&str], times: usize) {
+        let at = self.at(name);
+        for (number, key) in keys.iter().cycle().take(times).enumerate() {
+            self.client_sets(at, key, Some("x"));
+            // Those who listen can follow.
+            if number % 1000 == 0 {
+                self.settle();
+            }
+        }
+        self.settle();
+    }
+
+    fn push(&mut self, name: &str, queue: &str, item: &str) {
+        let at = self.at(name);
+        self.client_pushes(at, queue, item);
+        self.settle();
+    }
+
+    fn queue(&mut self, name: &str, queue: &str) -> Vec<String> {
+        let disk = self.node(name).disk.as_ref();
+        disk.and_then(|disk| disk.queues.get(queue).cloned())
+            .unwrap_or_default()
     }
 
     fn get(&mut self, name: &str, key: &str) -> Option<String> {

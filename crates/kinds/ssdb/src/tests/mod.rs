@@ -6,9 +6,11 @@ mod changes;
 mod fresh;
 mod hosts;
 mod paced;
+mod queues;
 mod refused;
 mod scale;
 mod silent;
+mod stalled;
 mod trouble;
 
 use crate::KIND;

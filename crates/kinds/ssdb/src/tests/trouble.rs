@@ -50,14 +50,12 @@ fn a_link_that_is_far_behind_is_tried() {
     assert_eq!(cluster.get("db3", "4").as_deref(), Some("x"));
 }
 
-/// db3 was down while the others made more changes than their binlogs keep.
-fn fallen_behind() -> Cluster {
+/// db3 was down while the others made more changes than their binlogs keep, which is 10,000 beyond their capacity.
+pub(super) fn fallen_behind() -> Cluster {
     let mut cluster = built(&*service(3, "capacity = 20\n"));
     cluster.set("db3", "old", Some("x"));
     cluster.stop("db3");
-    for at in 0..30 {
-        cluster.set("db1", &(at % 3).to_string(), Some("x"));
-    }
+    cluster.set_often("db1", &["0", "1", "2"], 10_030);
     cluster.start("db3");
     cluster
 }
@@ -95,15 +93,11 @@ fn others_wait_for_a_mirror_that_fell_behind() {
 fn of_two_that_fell_behind_none_is_filled_from_the_other() {
     let service = service(3, "capacity = 20\n");
     let mut cluster = built(&*service);
-    for at in 0..30 {
-        cluster.set("db1", &format!("a{}", at % 3), Some("x"));
-    }
+    cluster.set_often("db1", &["a0", "a1", "a2"], 30);
     for name in ["db2", "db3"] {
         cluster.stop(name);
     }
-    for at in 0..30 {
-        cluster.set("db1", &format!("b{}", at % 3), Some("x"));
-    }
+    cluster.set_often("db1", &["b0", "b1", "b2"], 10_030);
     for name in ["db2", "db3"] {
         cluster.start(name);
     }
