@@ -84,12 +84,12 @@ fn a_mirror_that_fell_behind(bed: &Bed, overlay: &[&str]) {
     let _ = bed.clusterctl("apply", &with(&["--yes"])).expect(0);
     bed.on("db3", "systemctl stop ssdb-hbsupp");
     let password = bed.secret("hbsupp.password");
-    // In parts that db2, which runs, can follow.
+    // A binlog is trimmed when it holds 10,000 changes more than its capacity; in parts that db2, which runs, can follow.
     bed.on(
         "db1",
         &format!(
-            "for part in 0 1 2 3; do
-                 for at in 0 1 2 3 4 5 6 7 8 9; do echo set key-$at $part; done \
+            "for part in $(seq 11); do
+                 seq 0 999 | sed \"s/.*/set key-& $part/\" \
                  | /usr/local/ssdb/tools/ssdb-cli -h db1 -p 4420 -a {password} > /dev/null
                  sleep 0.7
              done"
@@ -111,7 +111,7 @@ fn a_mirror_that_fell_behind(bed: &Bed, overlay: &[&str]) {
     let _ = bed
         .clusterctl("apply", &with(&["--yes", "--allow", "ssdb.wipe=db3"]))
         .expect(0);
-    assert_eq!(ask(bed, "db3", "get key-9"), "ok\n3");
+    assert_eq!(ask(bed, "db3", "get key-9"), "ok\n11");
     assert_eq!(ask(bed, "db3", "get user"), "ok\ndata");
     bed.on("db3", "test -d /usr/local/ssdb/var-hbsupp.before-*/data");
     let _ = bed.clusterctl("plan", &with(&["--detailed-exitcode"])).expect(0);
@@ -166,9 +166,11 @@ fn mirrors_made_by_hand_from_the_runbook_are_adopted_and_its_mistakes_listed() {
     ask(&bed, "db2", "set user data");
     // The file's own readers: its sample logged with debug, so its log has the password.
     assert!(bed.on("db1", "cat /usr/local/ssdb/log.txt").contains(&password));
-    bed.clusterctl("plan", &["--detailed-exitcode"])
-        .expect(2)
-        .says(&["capacity moves below binlog", "the log level becomes info"]);
+    bed.clusterctl("plan", &["--detailed-exitcode"]).expect(2).says(&[
+        "capacity moves below binlog",
+        "the log level becomes info",
+        "addresses take the place of",
+    ]);
     let _ = bed.clusterctl("apply", &["--yes"]).expect(0);
     let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
     for host in DB {
@@ -180,4 +182,92 @@ fn mirrors_made_by_hand_from_the_runbook_are_adopted_and_its_mistakes_listed() {
         file.contains("# Limit sync speed to *MB/s, -1: no limit"),
         "{file}"
     );
+}
+
+/// All that a server holds, item by item.
+fn contents(bed: &Bed, host: &str) -> String {
+    let asked = [
+        "scan ! ~ 1000",
+        "hlist ! ~ 1000",
+        "hgetall hash",
+        "zlist ! ~ 1000",
+        "zrange zset 0 1000",
+        "qlist ! ~ 1000",
+        "qrange jobs 0 1000",
+    ];
+    let password = bed.secret("hbsupp.password");
+    let cli = format!("/usr/local/ssdb/tools/ssdb-cli -h {host} -p 4420 -a {password}");
+    let lines = asked.map(|command| format!("echo \"{command}\""));
+    bed.on(host, &format!("{{ {}; }} | {cli}", lines.join("; ")))
+}
+
+/// The members come to hold the same, and what was there, too.
+fn assert_same(bed: &Bed, hosts: &[&str], expected: &str) {
+    for host in hosts {
+        let mut found = String::new();
+        for _ in 0..50 {
+            found = contents(bed, host);
+            if found == expected {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        assert_eq!(found, expected, "{host}");
+    }
+}
+
+/// A host with keys, hashes, sorted sets and queues beside it: it is not added before the queues are empty, and then every
+/// member has every item once, also after a cut and a power loss.
+#[test]
+fn every_member_holds_every_item_once_whatever_happens_to_a_host() {
+    let two = SSDB[..SSDB.find("[services.notify]").unwrap()].replace(", \"db3\"]", "]");
+    let bed = Bed::new(&DB, &two);
+    bed.build().says(&["no changes remain"]);
+    for command in [
+        "set user data",
+        "hset hash field 1",
+        "zset zset member 5",
+        "qpush jobs a b c",
+    ] {
+        ask(&bed, "db1", command);
+    }
+    let expected = contents(&bed, "db1");
+    assert_same(&bed, &["db2"], &expected);
+
+    bed.write(
+        "three.toml",
+        "[services.hbsupp]\nhosts = [\"db1\", \"db2\", \"db3\"]\n",
+    );
+    let three = ["--overlay", "three.toml"];
+    let apply = [&three[..], &["--yes"]].concat();
+    bed.clusterctl("plan", &three)
+        .says(&["db3 does not become a mirror of the others", "holds queues"]);
+    let refused = bed.clusterctl("apply", &apply);
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    assert_same(&bed, &["db1", "db2"], &expected);
+
+    for _ in 0..3 {
+        ask(&bed, "db2", "qpop jobs");
+    }
+    let _ = bed.clusterctl("apply", &apply).expect(0);
+    ask(&bed, "db3", "qpush jobs d e");
+    let expected = contents(&bed, "db3");
+    assert_same(&bed, &DB, &expected);
+
+    bed.lab.cut("db2").unwrap();
+    ask(&bed, "db1", "qpush jobs f");
+    bed.lab.heal("db2").unwrap();
+    let _ = bed.clusterctl("apply", &apply).expect(0);
+    let expected = contents(&bed, "db1");
+    assert_same(&bed, &DB, &expected);
+
+    bed.lab.kill("db2").unwrap();
+    ask(&bed, "db1", "qpush jobs g");
+    bed.lab.start("db2").unwrap();
+    let _ = bed.clusterctl("apply", &apply).expect(0);
+    let expected = contents(&bed, "db1");
+    assert_same(&bed, &DB, &expected);
+    let _ = bed
+        .clusterctl("plan", &[&three[..], &["--detailed-exitcode"]].concat())
+        .expect(0);
 }
