@@ -62,7 +62,13 @@ impl Doubts {
             .iter()
             .filter_map(|doubt| doubt.answer(host, query, &truth, chance));
         match said.next().filter(|said| *said != truth) {
-            None => truth,
+            None => {
+                // What was said falsely before may be true by now.
+                if !failed.is_empty() {
+                    failed.remove(&(host.clone(), query.clone()));
+                }
+                truth
+            }
             Some(said) => {
                 failed.insert((host.clone(), query.clone()), (said.clone(), truth));
                 said

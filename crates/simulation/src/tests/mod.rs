@@ -1,5 +1,6 @@
 //! The simulation itself: seeds reproduce, hold, and notice what they are for.
 
+mod doubts;
 mod facts;
 mod links;
 mod mutate;
