@@ -59,7 +59,12 @@ impl Cluster {
         );
         if node.role == Role::Leading {
             let follows = |other: &&Node| matches!(&other.role, Role::Following { leader, is_synced: true, .. } if leader == node.name());
-            let followers = self.nodes.iter().filter(follows).count();
+            let mut followers = self.nodes.iter().filter(follows).count();
+            // A Keeper counts all of its peers, and takes one that died for one in step as long as little was written since
+            // (`KeeperServer::getFollowerCount`, `getSyncedFollowerCount`).
+            if node.zookeeper.is_none() {
+                followers = node.view().len().saturating_sub(1);
+            }
             let _ = write!(
                 text,
                 "zk_followers\t{followers}\nzk_synced_followers\t{followers}\n"

@@ -89,7 +89,8 @@ enum KeeperTurn {
 fn turn(quorum: &Quorum<'_>, host: &HostName) -> KeeperTurn {
     match quorum.on(host).map(|voter| &voter.state) {
         Some(VoterState::Leader(_)) => KeeperTurn::Leader,
-        Some(state) if state.is_serving() => KeeperTurn::Follower,
+        // During an election, one that looks for a leader is as good as one that follows.
+        Some(VoterState::Follower | VoterState::Looking) if !quorum.lacks(host) => KeeperTurn::Follower,
         Some(_) => KeeperTurn::Joining,
         None if quorum.view.voter(host).state.is_leader() => KeeperTurn::FormerLeader,
         None => KeeperTurn::Former,

@@ -23,6 +23,9 @@ pub(crate) struct Voter {
     pub(crate) conf: Option<Conf>,
     /// The number that it runs with, where it tells.
     pub(crate) number: Option<u32>,
+    /// How many others the quorum has, dead ones among them, where it is a Keeper that leads: its log has the voters, and
+    /// its file may be newer (`KeeperServer::getFollowerCount`, `zk_followers`).
+    pub(crate) peers: Option<usize>,
 }
 
 /// A voter's state.
@@ -116,6 +119,7 @@ struct Answer {
     state: VoterState,
     conf: Option<Conf>,
     number: Option<u32>,
+    peers: Option<usize>,
 }
 
 impl Answer {
@@ -126,6 +130,7 @@ impl Answer {
             state: self.state,
             conf: self.conf,
             number: self.number,
+            peers: self.peers,
         }
     }
 
@@ -134,6 +139,7 @@ impl Answer {
             state,
             conf: None,
             number: None,
+            peers: None,
         }
     }
 }
@@ -143,6 +149,8 @@ impl Answer {
 pub(crate) fn voter(settings: &Settings, host: &HostName, has_server: bool, facts: &Facts) -> Voter {
     let queries = queries::words(settings);
     let mut best = best(queries.iter().map(|query| answer(host, query, facts)));
+    // A ZooKeeper counts the followers that are connected.
+    best.peers = best.peers.filter(|_| settings.keeper().is_some());
     if let VoterState::Silent(silence) = &best.state
         && silence.kind == SilenceKind::Refused
     {
@@ -185,6 +193,7 @@ fn answer(host: &HostName, query: &WordsQuery, facts: &Facts) -> Answer {
                 state: state(word(0), word(1)),
                 conf: Conf::read(word(2)),
                 number: number(word(2)),
+                peers: counted(word(1), "zk_followers").and_then(|peers| usize::try_from(peers).ok()),
             }
         }
     }
@@ -197,14 +206,16 @@ fn number(conf: &str) -> Option<u32> {
     value.parse().ok().filter(|number| *number > 0)
 }
 
+/// A number in the answer to `mntr`.
+fn counted(mntr: &str, key: &str) -> Option<u64> {
+    let mut lines = mntr.lines();
+    let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('\t'))?;
+    value.trim().parse().ok()
+}
+
 /// A voter's state from `srvr` and `mntr`. Where `mntr` is not in the whitelist, `srvr` still tells the mode.
 fn state(srvr: &str, mntr: &str) -> VoterState {
-    let number = |key: &str| {
-        let line = mntr
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix('\t'));
-        line.and_then(|value| value.trim().parse::<u64>().ok())
-    };
+    let number = |key| counted(mntr, key);
     let mode = srvr.lines().find_map(|line| line.strip_prefix("Mode: "));
     match mode.map(str::trim) {
         Some("leader") => {

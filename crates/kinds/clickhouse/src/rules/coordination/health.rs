@@ -52,17 +52,14 @@ pub(crate) fn votes(quorum: &Quorum<'_>, host: &HostName) -> Result<(), String> 
 }
 
 /// The leader's configuration is without a former voter. A Keeper does not tell its configuration; its leader counts no
-/// more followers than there should be.
+/// more peers than there should be.
 pub(crate) fn is_without(quorum: &Quorum<'_>, host: &HostName) -> Result<(), String> {
     let Some(leader) = quorum.leader() else {
         return Ok(());
     };
-    let has_it = match (&leader.conf, &leader.state) {
-        (Some(conf), _) => conf.names(host.as_str()),
-        (None, VoterState::Leader(Some(followers))) => {
-            quorum.view.settings.keeper().is_some() && *followers >= quorum.voters.len()
-        }
-        (None, _) => false,
+    let has_it = match &leader.conf {
+        Some(conf) => conf.names(host.as_str()),
+        None => leader.peers.is_some_and(|peers| peers >= quorum.voters.len()),
     };
     if has_it {
         Err(format!("{host} is still a member of the quorum"))

@@ -64,6 +64,14 @@ impl<'v> Quorum<'v> {
         self.current.clone().unwrap_or_else(wanted)
     }
 
+    /// How many voters it has. A Keeper's file may have lost one that its log still has: the leader counts those.
+    pub(crate) fn size(&self) -> usize {
+        let counted = self.view.members.all().filter_map(|member| member.voter.peers);
+        counted
+            .map(|peers| peers.saturating_add(1))
+            .fold(self.names().len(), usize::max)
+    }
+
     /// The names of the hosts that it consists of and that its membership is without.
     pub(crate) fn removed(&self) -> Vec<&str> {
         let names = self.current.iter().flatten().map(String::as_str);

@@ -36,7 +36,9 @@ pub(crate) fn refusal(
         let voters = &quorum.membership.voters;
         missing.retain(|name| voters.iter().any(|host| host.as_str() == *name));
     }
-    let is_spared = there.len() >= majority(names.len()) || missing.is_empty() || all_follow(quorum, &names);
+    let size = quorum.size();
+    let is_complete = missing.is_empty() && size == names.len();
+    let is_spared = there.len() >= majority(size) || is_complete || all_follow(quorum, &names);
     if is_spared || cx.is_allowed(CONSENT, host) {
         return None;
     }
@@ -61,9 +63,12 @@ fn will_serve(quorum: &Quorum<'_>, name: &str, restarted: &[HostName], cx: &Cx<'
     })
 }
 
-/// Whether the leader has all voters as followers. It counts those too that it leads and that have no vote yet
-/// (`Leader.addForwardingFollower`).
+/// Whether a ZooKeeper that leads has all voters as followers. It counts those too that it leads and that have no vote yet
+/// (`Leader.addForwardingFollower`). A Keeper counts dead ones (`KeeperServer::getSyncedFollowerCount`).
 fn all_follow(quorum: &Quorum<'_>, names: &[String]) -> bool {
+    if quorum.view.settings.keeper().is_some() {
+        return false;
+    }
     let has_no_vote = |host: &HostName| !names.iter().any(|name| name == host.as_str());
     let members = quorum.view.members.all();
     let more = members
@@ -91,19 +96,23 @@ pub(crate) fn spares(quorum: &Quorum<'_>, host: &HostName, in_vain: bool) -> Res
         VoterState::Leader(_) | VoterState::Follower | VoterState::Looking | VoterState::Silent(_) => {}
     }
     let names = quorum.names();
+    let size = quorum.size();
     let others = Others::of(quorum, &names, host);
-    if names.len() < 3 || others.serving.len() >= majority(names.len()) {
+    if size < 3 || others.serving.len() >= majority(size) {
         return Ok(());
     }
     if own.may_serve() {
+        let mut missing = others.missing.clone();
+        if size > names.len() {
+            missing.push("one that the leader has not removed yet");
+        }
         return Err(format!(
-            "of {} only {} others are in the quorum, without {}",
-            names.len(),
+            "of {size} only {} others are in the quorum, without {}",
             others.serving.len(),
-            others.missing.join(", ")
+            missing.join(", ")
         ));
     }
-    others.can_choose_without(names.len(), in_vain)
+    others.can_choose_without(size, in_vain)
 }
 
 /// The other voters of a quorum as they are now.
