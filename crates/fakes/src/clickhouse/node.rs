@@ -32,6 +32,8 @@ pub struct Node {
     /// When it has caught up so far that it fetches what others insert at once.
     pub fetches_from: i64,
     pub has_check_table: bool,
+    /// Whether it has the table that a new replica has until it has those of the others.
+    pub has_joining_table: bool,
     /// A table that is not replicated; tests say so.
     pub local_table: Option<String>,
     /// Whether its session is over although there is a quorum; tests say so.
@@ -92,6 +94,7 @@ impl Node {
             table: None,
             fetches_from: 0,
             has_check_table: false,
+            has_joining_table: false,
             local_table: None,
             has_lost_session: false,
             delay: 0,

@@ -13,6 +13,8 @@ use formats::xml;
 
 /// The table with which it is checked that statements reach every server.
 const CHECK_TABLE: &str = "clusterctl_check";
+/// The table that a new replica has until it has those of the others.
+const JOINING_TABLE: &str = "clusterctl_joining";
 
 fn exception(code: u16, text: &str) -> HttpFact {
     HttpFact::Reply {
@@ -84,6 +86,14 @@ impl Cluster {
             }
         } else if sql.starts_with("SELECT 'version'") {
             self.state(node)
+        } else if sql.starts_with("SELECT 'database'") {
+            if self.is_old() && sql.contains("show_table_uuid_in_table_create_query_if_not_nil") {
+                return exception(
+                    115,
+                    "Unknown setting show_table_uuid_in_table_create_query_if_not_nil",
+                );
+            }
+            self.schema(node)
         } else if sql.starts_with("SELECT database, name, engine_full") {
             match &node.table {
                 Some(_) => format!(
@@ -110,6 +120,21 @@ impl Cluster {
         }
     }
 
+    /// Databases and tables, as 18.16 told of them, and later ones with their UUIDs.
+    fn schema(&self, node: &Node) -> String {
+        let (engine, uuid) = if self.is_old() {
+            ("Ordinary", "")
+        } else {
+            ("Atomic", " UUID \\'6a1f4c52-6d1e-4b8a-9d6e-3f0f8a2c7b11\\'")
+        };
+        let table = format!(
+            "table\tdefault\t{TABLE}\tReplicatedMergeTree\tCREATE TABLE default.{TABLE}{uuid} ( id UInt64) ENGINE = \
+             ReplicatedMergeTree(\\'/clickhouse/tables/{{shard}}/{TABLE}\\', \\'{{replica}}\\') ORDER BY id\n"
+        );
+        let tables = node.table.as_ref().map_or("", |_| &table);
+        format!("{tables}database\tdefault\t\t{engine}\t\n")
+    }
+
     /// The parts of a `UNION ALL` come in any order: 18.16 began with another than the first in 8 of 400 answers.
     fn state(&self, node: &Node) -> String {
         let version = self.version.split('+').next().unwrap_or_default();
@@ -122,6 +147,9 @@ impl Cluster {
         }
         if node.has_check_table {
             let _ = writeln!(out, "check\t{CHECK_TABLE}\t\t");
+        }
+        if node.has_joining_table {
+            let _ = writeln!(out, "check\t{JOINING_TABLE}\t\t");
         }
         let _ = writeln!(out, "version\t{version}\t\t");
         out
@@ -146,6 +174,13 @@ impl Cluster {
             self.drop_replica(at, rest.split('\'').next().unwrap_or_default())
         } else if sql.starts_with(&format!("INSERT INTO default.{CHECK_TABLE}")) {
             self.insert_check(at, &request.path)
+        } else if sql.contains(JOINING_TABLE) {
+            self.nodes[at].has_joining_table = sql.starts_with("CREATE");
+            Ok(())
+        } else if sql.starts_with("CREATE DATABASE IF NOT EXISTS `default`") {
+            Ok(())
+        } else if sql.starts_with(&format!("CREATE TABLE IF NOT EXISTS default.{TABLE} ")) {
+            self.make_table(at)
         } else if sql.contains(CHECK_TABLE) && sql.contains(" ON CLUSTER ") {
             self.everywhere(at, sql.starts_with("CREATE TABLE"))
         } else {

@@ -1,10 +1,12 @@
 //! The client's table: a replica on each server, and what is inserted.
 //!
-//! The client makes its table on every server of the cluster that has none, and inserts with `insert_quorum`: an insert is
+//! The client makes its table on every server of the cluster, once, and inserts with `insert_quorum`: an insert is
 //! acknowledged once a majority of the replicas that are registered have it; the others fetch it when they can
 //! (<https://clickhouse.com/docs/operations/settings/settings#insert_quorum>).
 
-use super::cluster::Cluster;
+use protocol::ActionError;
+
+use super::cluster::{Cluster, failed};
 use super::node::{Node, Tree};
 use super::paths::TABLE;
 
@@ -28,28 +30,57 @@ impl Cluster {
         serving.next().map(|at| &self.nodes[at].tree)
     }
 
-    /// Replicas whose server has its session.
+    /// Registered replicas whose server has its session.
     pub fn active(&self) -> usize {
-        let is_active = |node: &&Node| node.table.is_some() && self.has_session(node);
+        let is_active = |node: &&Node| {
+            let is_registered = self.agreed.registered.contains(node.name());
+            node.table.is_some() && is_registered && self.has_session(node)
+        };
         self.nodes.iter().filter(is_active).count()
     }
 
-    /// A client makes its table where it is missing; one that is registered under the name already is in the way (253).
+    /// A client makes its table on the whole cluster, once: a replica that joins does not get it by itself.
     fn make_tables(&mut self, initiator: usize) {
+        if self.nodes.iter().any(|node| node.table.is_some()) {
+            return;
+        }
         for (name, _) in self.nodes[initiator].cluster().to_vec() {
-            let Some(at) = self.at(&name) else { continue };
-            let node = &self.nodes[at];
-            let is_ready =
-                self.has_session(node) && self.are_linked(initiator, at) && !node.macros().is_empty();
-            if node.table.is_some() || !is_ready || self.agreed.registered.contains(&name) {
-                continue;
-            }
-            if self.commit(|tree| {
-                tree.registered.insert(name);
-            }) {
-                self.nodes[at].table = Some(std::collections::BTreeSet::new());
+            if let Some(at) = self.at(&name).filter(|&at| self.are_linked(initiator, at)) {
+                let _ = self.make_table(at);
             }
         }
+    }
+
+    /// Makes the table on a server; one that is registered under its name already is in the way.
+    pub(super) fn make_table(&mut self, at: usize) -> Result<(), ActionError> {
+        let node = &self.nodes[at];
+        let name = node.name().to_owned();
+        if node.table.is_some() {
+            return Ok(());
+        }
+        if !self.has_session(node) || node.macros().is_empty() {
+            return Err(failed(
+                "Code: 999, e.displayText() = Coordination::Exception: Session expired",
+            ));
+        }
+        if self.agreed.registered.contains(&name) {
+            return Err(failed(format!(
+                "Code: 253, e.displayText() = DB::Exception: Replica /clickhouse/tables/01/{TABLE}/replicas/{name} already exists."
+            )));
+        }
+        let registers = |tree: &mut Tree| {
+            tree.registered.insert(name);
+        };
+        if !self.commit(registers) {
+            return Err(failed(
+                "Code: 999, e.displayText() = Coordination::Exception: Connection loss",
+            ));
+        }
+        self.nodes[at].table = Some(std::collections::BTreeSet::new());
+        if !self.agreed.parts.is_empty() {
+            self.nodes[at].fetches_from = self.now + self.pace.copy_us;
+        }
+        Ok(())
     }
 
     pub fn insert(&mut self, value: u64) -> bool {

@@ -31,6 +31,8 @@ pub(crate) enum Check {
     Loaded,
     /// The same, and its replicated tables are writable and have caught up; its Keeper is in the quorum.
     Serving,
+    /// The same, and it has all replicated tables of the other members, with their data.
+    Fetched,
     /// Members have all that a former member has, and have caught up; the quorum does without it.
     Covered,
     /// A departing voter is in the quorum for as long as it counts.
@@ -50,6 +52,7 @@ kit::spell_checks!(Check {
     "member-up" => MemberUp,
     "loaded" => Loaded,
     "serving" => Serving,
+    "fetched" => Fetched,
     "covered" => Covered,
     "votes" => Votes,
     "spare" => Spare,
@@ -85,6 +88,9 @@ impl Check {
             }
             (Self::Loaded, _, Some(member)) => server::loaded(view.settings, member).map(|_| ()),
             (Self::Serving, _, Some(member)) => server::serving(quorum, member),
+            (Self::Fetched, _, Some(member)) => {
+                server::serving(quorum, member).and_then(|()| server::fetched(view, member))
+            }
             (Self::Covered, _, Some(member)) => server::healthy(quorum)
                 .and_then(|()| coordination::is_without(quorum, member.host))
                 .and_then(|()| is_covered(view, member)),
@@ -102,6 +108,8 @@ impl Check {
 const ELECTION: u64 = 180_000;
 /// How long a server may need to load its tables and catch up.
 const CATCH_UP: u64 = 600_000;
+/// How long a new replica may need to fetch all data.
+const FETCH: u64 = 24 * 3_600_000;
 /// How long a configuration may need to be loaded: names are resolved first.
 const LOAD: u64 = 60_000;
 
@@ -142,6 +150,11 @@ pub(crate) fn loaded(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate 
 pub(crate) fn serving(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
     let title = format!("{host} answers, knows all replicas, and its tables are writable and have caught up");
     gate(settings, cx, Check::Serving, Some(host), title, CATCH_UP)
+}
+
+pub(crate) fn fetched(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {
+    let title = format!("{host} has all replicated tables of the other members, and their data");
+    gate(settings, cx, Check::Fetched, Some(host), title, FETCH)
 }
 
 pub(crate) fn covered(settings: &Settings, cx: &Cx<'_>, host: &HostName) -> Gate {

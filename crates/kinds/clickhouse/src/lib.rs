@@ -37,6 +37,7 @@ static TABLE: KindTable<Settings> = KindTable {
         ("restart", steps::restart::plan),
         ("reload", steps::reload::plan),
         ("replicas", steps::replicas::plan),
+        ("new-replicas", steps::new_replicas::plan),
         ("verify", steps::verify::plan),
         ("leave", steps::leave::plan),
     ]),

@@ -41,6 +41,9 @@ fn of_member(settings: &Settings) -> Vec<FactQuery> {
     let at = server::endpoints(settings);
     queries.extend(at.iter().map(|at| server::registered(at).wrap()));
     queries.extend(at.iter().map(|at| server::engines(at).wrap()));
+    for with_uuids in [true, false] {
+        queries.extend(at.iter().map(|at| server::schema(at, with_uuids).wrap()));
+    }
     queries.extend(live(settings));
     queries
 }

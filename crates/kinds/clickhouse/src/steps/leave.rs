@@ -18,6 +18,7 @@ use crate::rules::need::{server_process, zookeeper_process};
 use crate::rules::server::config_xml::version;
 use crate::rules::server::drop_replica::Registered;
 use crate::rules::server::former_member::{self, FormerMember, holders, only_there};
+use crate::rules::server::new_replica;
 use crate::settings::Settings;
 use crate::steps::{departing_voter, member_removal};
 use kit::{Cx, StepPlan, Task};
@@ -122,10 +123,12 @@ fn forget(view: &View<'_>, former: &FormerMember<'_>, cx: &Cx<'_>, plan: &mut St
             let its = running.and_then(|live| live.replica_of(replica));
             let name = its.map_or(former.member.host.as_str(), |own| own.name.as_str());
             if live.registered(replica).is_some_and(|names| names.contains(name)) {
-                // The replica is active until its server stops, right before.
+                // The replica is active until its server stops, right before; and new ones come by then.
+                let new = new_replica::coming(view, cx.hosts, replica);
                 let active = replica.active - usize::from(its.is_some()).min(replica.active);
+                let count = (replica.total + new, active + new);
                 plan.tasks
-                    .extend(drop(host, former.member.host, live, replica, name, active));
+                    .extend(drop(host, former.member.host, live, replica, name, count));
             }
         }
     }
@@ -137,7 +140,7 @@ fn drop(
     live: &Live,
     replica: &Replica,
     name: &str,
-    active: usize,
+    count: (usize, usize),
 ) -> Option<Task> {
     // Older servers have no such statement: what is registered is told of by the step `replicas`.
     version(&live.version).filter(|version| *version >= (20, 5))?;
@@ -151,7 +154,7 @@ fn drop(
     let task = registered.task(
         format!("forget the replica of {table} on {gone}"),
         "its server is stopped, and others have what it held",
-        active,
+        count,
         format!("the replica of {table} on {gone} is not active, and the others are"),
     );
     Some(task.part(format!("{gone}.{table}")))

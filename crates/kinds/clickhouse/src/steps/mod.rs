@@ -5,6 +5,7 @@ pub(crate) mod config;
 mod departing_voter;
 pub(crate) mod leave;
 mod member_removal;
+pub(crate) mod new_replicas;
 pub(crate) mod reload;
 pub(crate) mod replicas;
 pub(crate) mod restart;

@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use kit::{Cx, StepPlan};
 
 /// The consent to drop what is registered of a member's replicas.
-const CONSENT: &str = "clickhouse.drop-replica";
+pub(super) const CONSENT: &str = "clickhouse.drop-replica";
 
 /// A table's replica on a server that holds it.
 struct Holder<'v> {
@@ -108,7 +108,7 @@ fn drop(first: &Holder<'_>, host: &HostName, cx: &Cx<'_>, plan: &mut StepPlan) {
         );
         let path = format!("{}/replicas/{host}", replica.path);
         let resolve =
-            format!("allow that {path} is dropped, then make the table on {host}: it copies the data");
+            format!("allow that {path} is dropped: the table is made on {host} then, and copies the data");
         let refusal = Refusal::new(format!("{host} does not get {name} back"), why, resolve);
         plan.refusals.push(refusal.on(host).unless_allowed(CONSENT, host));
         return;
@@ -122,7 +122,7 @@ fn drop(first: &Holder<'_>, host: &HostName, cx: &Cx<'_>, plan: &mut StepPlan) {
     let task = registered.task(
         format!("drop the replica {host} of {name}"),
         format!("{host} lost it, and this was consented to"),
-        replica.active,
+        (replica.total, replica.active),
         format!("{name} still has a replica that is not active"),
     );
     plan.tasks.push(task.part(format!("{host}.{name}")));

@@ -18,7 +18,7 @@ use kit::{Cx, StepPlan, Task, action};
 
 /// How the server answers whose session with the quorum is over (999, `KEEPER_EXCEPTION`): it opens another one for the next
 /// request. What is sent here may be sent again, for nothing was done.
-const SESSION_OVER: &str = "Code: 999";
+pub(super) const SESSION_OVER: &str = "Code: 999";
 
 /// Time limit: the server itself waits 120 to 180 s for all hosts, and goes on in the background after that.
 const LIMIT: u64 = 240_000;

@@ -48,7 +48,7 @@ fn service_with_warnings(inventory: &str) -> Box<dyn kit::Service> {
 }
 
 /// The steps of the built-in playbook, in its order; the packages are installed before the second of them.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "check",
     "zookeeper-config",
     "zookeeper-start",
@@ -58,6 +58,7 @@ const STEPS: [&str; 11] = [
     "restart",
     "reload",
     "replicas",
+    "new-replicas",
     "verify",
     "leave",
 ];

@@ -3,3 +3,4 @@
 pub(crate) mod merged;
 pub(crate) mod queries;
 pub(crate) mod replies;
+pub(crate) mod schema;

@@ -16,6 +16,8 @@ const LIMIT: u64 = 5_000;
 
 /// The table that the round trip of distributed DDL makes and drops.
 pub(crate) const CHECK_TABLE: &str = "clusterctl_check";
+/// The table that a new replica has for as long as it lacks tables of the others: where a run dies, the next goes on.
+pub(crate) const JOINING_TABLE: &str = "clusterctl_joining";
 
 /// The server's package.
 pub(crate) fn package(settings: &Settings) -> PackageQuery {
@@ -117,7 +119,7 @@ pub(crate) fn state(settings: &Settings, at: &HttpEndpoint) -> HttpQuery {
              FROM system.clusters WHERE cluster = '{cluster}' \
              UNION ALL SELECT 'macro', macro, substitution, '' FROM system.macros \
              UNION ALL SELECT 'check', name, '', '' FROM system.tables \
-             WHERE database = 'default' AND name = '{CHECK_TABLE}' FORMAT TabSeparated"
+             WHERE database = 'default' AND name IN ('{CHECK_TABLE}', '{JOINING_TABLE}') FORMAT TabSeparated"
         ),
     )
 }
@@ -166,6 +168,41 @@ pub(crate) fn local_tables(at: &HttpEndpoint) -> HttpQuery {
         "SELECT concat(database, '.', name) FROM system.tables WHERE database != 'system' AND \
          (engine LIKE '%MergeTree' OR engine LIKE '%Log') AND engine NOT LIKE 'Replicated%' FORMAT TabSeparated",
     )
+}
+
+/// The databases and tables, with the statements that make them again: with the tables' UUIDs, or, for servers that know no
+/// such setting (18.16: error 115), without. A statement that may have a password in it stays on the host, as do those of
+/// engines that fetch from elsewhere.
+pub(crate) fn schema(at: &HttpEndpoint, with_uuids: bool) -> HttpQuery {
+    let uuids = if with_uuids {
+        " SETTINGS show_table_uuid_in_table_create_query_if_not_nil = 1"
+    } else {
+        ""
+    };
+    select(
+        at,
+        &format!(
+            "SELECT 'database', name, '', engine, '' FROM system.databases WHERE {} \
+             UNION ALL SELECT 'table', database, name, engine, if(match(engine, '{COPIED}') \
+             AND NOT match(lower(create_table_query), '{SECRET}'), create_table_query, '') \
+             FROM system.tables WHERE {} AND NOT is_temporary AND NOT match(name, '^[.]inner') \
+             AND NOT (database = 'default' AND name IN ('{CHECK_TABLE}', '{JOINING_TABLE}')){uuids} FORMAT TabSeparated",
+            of_users("name"),
+            of_users("database")
+        ),
+    )
+}
+
+/// Engines whose tables hold their own data, or show that of other tables of the cluster.
+const COPIED: &str =
+    "^(.*MergeTree|Distributed|Merge|Buffer|Null|Set|Join|Memory|.*Log|View|MaterializedView)$";
+/// What a statement with a password has in it: the word, or a function of which it may be an argument.
+const SECRET: &str = "password|secret|access_key|[[]hidden[]]|(^|[^a-z0-9_])(mysql|postgresql|mongodb|redis|remote|s3|gcs|\
+                      cosn|oss|azure|url|jdbc|odbc|deltalake|iceberg|hudi)[a-z0-9_]*[(]";
+
+/// The databases that are not the server's own.
+fn of_users(column: &str) -> String {
+    format!("{column} NOT IN ('system', 'information_schema', 'INFORMATION_SCHEMA')")
 }
 
 /// How many replicas a table has, and how many of them are active.

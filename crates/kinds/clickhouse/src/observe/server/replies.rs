@@ -7,8 +7,12 @@ use protocol::facts::{HttpEndpoint, HttpFact, HttpQuery, UnitFact};
 use types::HostName;
 
 use super::queries;
+use super::schema::{Schema, full_name};
 use crate::settings::Settings;
 use kit::Probe;
+
+/// How a server answers that has no such setting (115, `UNKNOWN_SETTING`).
+const UNKNOWN_SETTING: &str = "Code: 115";
 
 /// A running server's answers.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +25,10 @@ pub(crate) struct Live {
     pub(crate) macros: BTreeMap<String, String>,
     /// Whether the table of a round trip of DDL was left behind.
     pub(crate) has_check_table: bool,
+    /// Whether it is a new replica that lacks tables of the others: a run has begun to make them.
+    pub(crate) has_joining_table: bool,
+    /// Its databases and tables, or its error; members are asked.
+    pub(crate) schema: Result<Schema, String>,
     /// Its replicated tables; or its error, such as that its session is over.
     pub(crate) replicas: Result<Vec<Replica>, String>,
     /// The engines of its replicated tables, by database and name, with the macros as they were written; members are asked.
@@ -85,7 +93,12 @@ impl Live {
 impl Replica {
     /// Database and table in one word.
     pub(crate) fn full_name(&self) -> String {
-        format!("{}.{}", self.table.0, self.table.1)
+        full_name(&self.table)
+    }
+
+    /// Whether it has all that the others have.
+    pub(crate) fn is_level(&self) -> bool {
+        self.delay == 0 && self.queue == 0
     }
 }
 
@@ -150,6 +163,10 @@ fn live(settings: &Settings, at: &HttpEndpoint, state: &str, host: &HostName, fa
     let engines = answer(&queries::engines(at)).ok().map(rows);
     let engine = |row: Vec<String>| <[String; 3]>::try_from(row).ok();
     let local_tables = answer(&queries::local_tables(at)).ok();
+    let mut schema = answer(&queries::schema(at, true));
+    if schema.as_ref().is_err_and(|why| why.contains(UNKNOWN_SETTING)) {
+        schema = answer(&queries::schema(at, false));
+    }
     let lines = |body: &str| {
         body.lines()
             .filter(|line| !line.is_empty())
@@ -162,6 +179,8 @@ fn live(settings: &Settings, at: &HttpEndpoint, state: &str, host: &HostName, fa
         cluster: BTreeSet::new(),
         macros: BTreeMap::new(),
         has_check_table: false,
+        has_joining_table: false,
+        schema: schema.map(|body| Schema::read(rows(body))),
         replicas: replicas.map(|body| rows(body).iter().filter_map(|row| replica(row)).collect()),
         engines: engines.map(|rows| {
             let engines = rows.into_iter().filter_map(engine);
@@ -184,6 +203,7 @@ fn live(settings: &Settings, at: &HttpEndpoint, state: &str, host: &HostName, fa
             "macro" => {
                 live.macros.insert(cell(1), cell(2));
             }
+            "check" if cell(1) == queries::JOINING_TABLE => live.has_joining_table = true,
             "check" => live.has_check_table = true,
             _ => {}
         }

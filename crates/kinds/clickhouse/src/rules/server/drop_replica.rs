@@ -21,12 +21,12 @@ pub(crate) struct Registered<'a> {
 }
 
 impl Registered<'_> {
-    /// The task that drops it: only while so many replicas of the table are active, which is `what`.
+    /// The task that drops it: only while the table has so many replicas, and so many of them are active, which is `what`.
     pub(crate) fn task(
         &self,
         title: impl Into<String>,
         reason: impl Into<String>,
-        active: usize,
+        (total, active): (usize, usize),
         what: String,
     ) -> Task {
         let Self { live, replica, .. } = self;
@@ -40,7 +40,7 @@ impl Registered<'_> {
             query: count(&live.at, &replica.table).wrap(),
             fact: Fact::Http(HttpFact::Reply {
                 status: 200,
-                body: Text::new(format!("{}\t{active}\n", replica.total)),
+                body: Text::new(format!("{total}\t{active}\n")),
             }),
         };
         let action = Action {

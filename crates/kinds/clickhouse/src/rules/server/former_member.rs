@@ -106,11 +106,7 @@ pub(crate) fn is_covered(view: &View<'_>, member: &Member<'_>) -> Result<(), Str
     for of in tables {
         let name = of.full_name();
         let is_complete = |(_, live, replica): (_, &Live, &Replica)| {
-            live.session.is_ok()
-                && !replica.is_readonly
-                && !replica.is_session_expired
-                && replica.delay == 0
-                && replica.queue == 0
+            live.session.is_ok() && !replica.is_readonly && !replica.is_session_expired && replica.is_level()
         };
         if holders(view, of).any(is_complete) {
             continue;

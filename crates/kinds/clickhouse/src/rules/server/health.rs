@@ -89,6 +89,22 @@ pub(crate) fn missing_table(view: &View<'_>, live: &Live) -> Option<String> {
         .map(|replica| format!("it lacks the replicated table {}", replica.full_name()))
 }
 
+/// A server has all replicated tables of the others, and nothing to fetch.
+pub(crate) fn fetched(view: &View<'_>, member: &Member<'_>) -> Result<(), String> {
+    let live = member.live()?;
+    if let Some(why) = missing_table(view, live) {
+        return Err(why);
+    }
+    let behind = live.replicas.iter().flatten().find(|replica| !replica.is_level());
+    behind.map_or(Ok(()), |replica| {
+        let (name, queue) = (replica.full_name(), replica.queue);
+        Err(format!(
+            "{name}: {queue} entries are to be fetched, {} s behind",
+            replica.delay
+        ))
+    })
+}
+
 /// Every server that answers reaches the quorum, and its tables are writable: when ZooKeeper restarts, sessions end.
 /// One that was not made a part of the cluster yet has none.
 pub(crate) fn sessions(view: &View<'_>) -> Result<(), String> {

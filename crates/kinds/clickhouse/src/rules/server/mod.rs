@@ -7,5 +7,7 @@ mod files;
 pub(crate) mod former_member;
 pub(crate) mod health;
 pub(crate) mod macros;
+pub(crate) mod new_replica;
 pub(crate) mod own_file;
+pub(crate) mod schema_copy;
 pub(crate) mod shape;
