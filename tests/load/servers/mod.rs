@@ -2,6 +2,7 @@
 //! release that a lab runs. Every change is cut off by a kill at another point, and one apply after it ends converged.
 
 mod broker;
+mod plain;
 mod store;
 
 use std::net::IpAddr;
@@ -28,12 +29,18 @@ fn rabbitmq_on_trixie() {
 
 #[test]
 fn redis_on_bookworm() {
-    store::keeps_its_data(Suite::Bookworm, "redis");
+    let _ = store::keeps_its_data(Suite::Bookworm, "redis");
 }
 
 #[test]
 fn redis_on_trixie() {
-    store::keeps_its_data(Suite::Trixie, "redis");
+    let _ = store::keeps_its_data(Suite::Trixie, "redis");
+}
+
+#[test]
+fn valkey_on_trixie() {
+    let story = store::keeps_its_data(Suite::Trixie, "valkey");
+    store::changes_members(story);
 }
 
 /// The changes of one cluster, one after another.

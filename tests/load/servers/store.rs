@@ -2,7 +2,8 @@
 
 use e2e::Suite;
 
-use super::{ALL, FIRST, Story};
+use super::plain::Plain;
+use super::{ALL, FIRST, Story, THEN};
 use crate::kvrocks;
 
 /// Of these hosts, with more settings.
@@ -14,7 +15,7 @@ fn services(engine: &str, hosts: &[&str], more: &str) -> String {
 }
 
 /// From bare hosts through every change of settings, and a host that is rebuilt.
-pub(super) fn keeps_its_data(suite: Suite, engine: &str) {
+pub(super) fn keeps_its_data(suite: Suite, engine: &str) -> Story {
     let with = |databases: u32, log: u32, more: &str| {
         let directives = format!("directives = {{ databases = {databases}, slowlog-max-len = {log} }}\n");
         services(engine, &FIRST, &format!("{directives}{more}"))
@@ -45,6 +46,22 @@ pub(super) fn keeps_its_data(suite: Suite, engine: &str) {
         let key = format!("REDISCLI_AUTH={NEW} redis-cli --no-auth-warning -h {host} -p 6666 get key50");
         assert_eq!(story.bed.on(host, &key).trim(), "50", "{host}");
     }
+    story
+}
+
+/// A host joins, and another leaves.
+pub(super) fn changes_members(mut story: Story) {
+    for (what, hosts, percent) in [("a host joins", &ALL[..], 30), ("a host leaves", &THEN, 60)] {
+        let more = format!(
+            "directives = {{ databases = 21, slowlog-max-len = 23 }}\n{}",
+            WATCH[1]
+        );
+        story.describe(&services("valkey", hosts, &more));
+        story.killed(what, percent);
+    }
+    for host in THEN {
+        assert_eq!(ask(&story, host, "get key50"), "50", "{host}");
+    }
 }
 
 /// The password that the store has at the end.
@@ -55,11 +72,11 @@ const WATCH: [&str; 2] = [
     "sentinel.failover_timeout_ms = 60000\n",
 ];
 
-fn load(story: &Story) -> kvrocks::Redis {
-    kvrocks::Redis {
+fn load(story: &Story) -> Plain {
+    Plain(kvrocks::Redis {
         members: story.addresses(&FIRST),
         password: story.bed.secret("duplicates.password"),
-    }
+    })
 }
 
 /// The answer of a host's engine.
