@@ -52,6 +52,13 @@ fn read_back(query: &FileQuery, text: &Text, value: &str) -> Option<Text> {
     Text::conceal(&content, &known, &masked)
 }
 
+/// What is in force of a file. A password in a line that somebody took out of force (`# requirepass foobared`) is masked too,
+/// which the worlds, unlike an agent, have in clear.
+fn in_force(text: &Text) -> Vec<&str> {
+    let lines = text.as_str().lines();
+    lines.filter(|line| !line.starts_with('#')).collect()
+}
+
 #[test]
 fn a_file_reads_back_as_it_was_written_whatever_its_password_is_made_of() {
     let mut kinds = BTreeSet::new();
@@ -85,8 +92,8 @@ fn a_file_reads_back_as_it_was_written_whatever_its_password_is_made_of() {
             let query = query_of(&node.host, path).expect("what is written is looked at");
             for value in VALUES.iter().filter(|value| is_taken(&read, id, value)) {
                 assert_eq!(
-                    read_back(&query, text, value).as_ref(),
-                    Some(text),
+                    read_back(&query, text, value).as_ref().map(in_force),
+                    Some(in_force(text)),
                     "{}: {path}: {value}",
                     play.kind
                 );
