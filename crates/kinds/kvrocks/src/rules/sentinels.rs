@@ -32,12 +32,15 @@ pub(crate) fn promoted<'r>(roles: &'r Roles, old: &HostName) -> Result<&'r HostN
 /// and restarting it before that would start a second master.
 pub(crate) fn new_master(roles: &Roles, old: &Member<'_>) -> Result<(), String> {
     let master = promoted(roles, old.host)?;
-    match old.engine.up() {
-        Some(engine) if engine.is_master() => Err(format!(
+    match &old.engine {
+        Probe::Up(engine) if engine.is_master() => Err(format!(
             "{master} is the master, and {} is not a replica yet",
             old.host
         )),
-        _ => Ok(()),
+        Probe::Up(_) | Probe::Down(_) => Ok(()),
+        Probe::Denied(why) | Probe::Unknown(why) => {
+            Err(format!("{} may still report the role master: {why}", old.host))
+        }
     }
 }
 

@@ -109,6 +109,15 @@ fn a_new_master_is_named_by_all_and_known_to_the_old_one() {
     fake.server_mut("db1").follows = None;
     let found = judge(&*service, &fake, "new-master", "db1");
     assert_eq!(found, "db2 is the master, and db1 is not a replica yet");
+    // One that does not let us ask may still be a master: its restart would make a second one.
+    let denied = protocol::facts::RespFact::Denied("WRONGPASS invalid username-password pair".to_owned());
+    fake.server_mut("db1").shuns = Some(denied);
+    let found = judge(&*service, &fake, "new-master", "db1");
+    assert!(
+        found.starts_with("db1 may still report the role master"),
+        "{found}"
+    );
+    assert_eq!(judge(&*service, &fake, "promoted", "db1"), "pass");
 }
 
 #[test]
@@ -148,6 +157,7 @@ fn every_spelling_of_saved_plans_is_read() {
         "member-serving",
         "master-serving",
         "replicas-level",
+        "promoted",
         "new-master",
         "followers",
         "sentinel-knows",
