@@ -159,18 +159,21 @@ pub fn plan_steps_asked(service: &dyn Service, steps: &[&str], facts: &Facts, as
         ..StepPlan::nothing()
     };
     for step in steps {
+        let is_late = is_late(service, step);
+        let halted = reached.iter().filter(|host| stopped(&all, host, is_late));
+        let halted: BTreeSet<HostName> = halted.cloned().collect();
         let cx = Cx {
             facts,
             hosts: &reached,
             others: &others,
             earlier: &all.tasks,
+            stopped: &halted,
             consents: &consents,
             restart: restart.as_ref(),
         };
         let mut plan = service.plan_step(step, &cx).without_obstacles(facts);
         plan.tasks.iter().for_each(assert_typed);
         // As the planner does: what is refused or not planned stops what comes later.
-        let is_late = is_late(service, step);
         plan.tasks.retain(|task| !stopped(&all, &task.host, is_late));
         let StepPlan {
             tasks,

@@ -29,6 +29,8 @@ pub struct Cx<'a> {
     pub others: &'a [HostName],
     /// The tasks of earlier steps, of this playbook and of those that run before it.
     pub earlier: &'a [Task],
+    /// Hosts on which an earlier step was refused or could not be planned: whatever this step plans there is left out.
+    pub stopped: &'a BTreeSet<HostName>,
     /// What the operator consented to.
     pub consents: &'a BTreeSet<Consent>,
     /// What ran when the operator asked for a restart of the service; `None` where nobody did.

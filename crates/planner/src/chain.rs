@@ -98,7 +98,8 @@ impl<'a> Chain<'a> {
         }
         for step in &self.bound.steps {
             let reached = self.reached(&step.hosts);
-            let plan = step.plan(self.service, &self.step_cx(&reached, &others));
+            let stopped = self.stopped(&reached);
+            let plan = step.plan(self.service, &self.step_cx(&reached, &others, &stopped));
             let tasks = self.admit(step.id.as_str(), plan);
             self.add_nodes(step, tasks);
         }
@@ -114,7 +115,8 @@ impl<'a> Chain<'a> {
         }
         if let Some(service) = self.service {
             let reached = self.reached(&self.bound.hosts);
-            let plan = generic::resolution::check(service, &self.step_cx(&reached, others));
+            let stopped = self.stopped(&reached);
+            let plan = generic::resolution::check(service, &self.step_cx(&reached, others, &stopped));
             self.admit("names", plan);
         }
     }
@@ -130,12 +132,31 @@ impl<'a> Chain<'a> {
         self.cx.scope.has_host(host) && hosts.is_none_or(|hosts| hosts.contains(host))
     }
 
-    fn step_cx<'c>(&'c self, hosts: &'c [HostName], others: &'c [HostName]) -> Cx<'c> {
+    /// The hosts on which nothing is planned any more.
+    fn stopped(&self, hosts: &[HostName]) -> BTreeSet<HostName> {
+        let is_stopped = |host: &&HostName| self.why_stopped(host).is_some();
+        hosts.iter().filter(is_stopped).cloned().collect()
+    }
+
+    /// Why nothing is planned on a host any more.
+    fn why_stopped(&self, host: &HostName) -> Option<&'static str> {
+        let stopped = &self.latest.stopped;
+        let why = stopped.get(&None).or_else(|| stopped.get(&Some(host.clone())));
+        why.copied()
+    }
+
+    fn step_cx<'c>(
+        &'c self,
+        hosts: &'c [HostName],
+        others: &'c [HostName],
+        stopped: &'c BTreeSet<HostName>,
+    ) -> Cx<'c> {
         Cx {
             facts: self.cx.facts,
             hosts,
             others,
             earlier: &self.latest.earlier,
+            stopped,
             consents: &self.cx.options.consents,
             restart: self.cx.options.restart.as_ref(),
         }
@@ -146,11 +167,7 @@ impl<'a> Chain<'a> {
         let step = SkippedSteps::One(step.to_owned());
         let mut tasks = Vec::new();
         for task in plan.tasks {
-            let stopped = &self.latest.stopped;
-            match stopped
-                .get(&None)
-                .or_else(|| stopped.get(&Some(task.host.clone())))
-            {
+            match self.why_stopped(&task.host) {
                 None => tasks.push(task),
                 Some(why) => {
                     let why = format!("{}: {why}", task.title);

@@ -234,6 +234,7 @@ impl World {
                 facts: &facts,
                 hosts: std::slice::from_ref(&db1),
                 earlier: &all.tasks,
+                stopped: &BTreeSet::new(),
                 consents: &BTreeSet::new(),
                 others: &[],
                 restart: None,

@@ -104,6 +104,7 @@ fn checked(world: &World, earlier: &[Task]) -> String {
             facts: &facts,
             hosts: &names(&["db1"]),
             earlier,
+            stopped: &BTreeSet::new(),
             consents: &BTreeSet::new(),
             others: &[],
             restart: None,

@@ -27,6 +27,41 @@ fn hide_files(facts: &mut Facts, name: &str) {
 }
 
 #[test]
+fn no_master_asks_for_a_password_that_a_stopped_member_does_not_get() {
+    for kind in ["redis", "valkey", "kvrocks"] {
+        let mut fake = built(&*service(kind, ""), kind);
+        let service = service(kind, "");
+        for name in ["db1", "db2", "db3"] {
+            let is_other = |line: &&str| {
+                !["requirepass", "masterauth"]
+                    .iter()
+                    .any(|key| line.starts_with(key))
+            };
+            fake.edit(name, |text| text.split_inclusive('\n').filter(is_other).collect());
+            fake.restart(name);
+        }
+        let sets = |plan: &kit::StepPlan, key: &str| {
+            let title = format!("set {key} in the running");
+            let tasks = plan.tasks.iter().filter(|task| task.title.starts_with(&title));
+            tasks.map(|task| task.host.to_string()).collect::<Vec<_>>()
+        };
+        let mut facts = fake.facts(&*service);
+        let plan = plan_steps(&*service, &STEPS, &facts);
+        assert_eq!(sets(&plan, "requirepass").len(), 3, "{kind}: {}", render(&plan));
+        hide_files(&mut facts, "db2");
+        let plan = plan_steps(&*service, &STEPS, &facts);
+        assert_eq!(
+            sets(&plan, "masterauth"),
+            ["db1", "db3"],
+            "{kind}: {}",
+            render(&plan)
+        );
+        // A master that asks for it would lose db2 as a replica.
+        assert!(sets(&plan, "requirepass").is_empty(), "{kind}: {}", render(&plan));
+    }
+}
+
+#[test]
 fn a_member_whose_file_is_not_planned_is_not_set_either() {
     for (kind, directives) in [
         ("redis", "maxmemory = \"100mb\""),
