@@ -19,7 +19,7 @@ use crate::observe::{Member, View, queries};
 use crate::rules::need::{How, Need, hosts_with, need, stalled, stalls};
 use crate::rules::unit_tasks::{refill, started, starts};
 use crate::settings::Settings;
-use kit::{Cx, Probe, StepPlan};
+use kit::{Cx, Probe, StepPlan, Task};
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
@@ -124,8 +124,14 @@ impl<'a> Rollout<'a> {
 
     fn restart(&mut self, member: &Member<'_>, need: &Need, forgotten: u64, is_needed: bool) {
         let (view, settings, host) = (self.view, self.view.settings, member.host);
-        let check = Check::after_start(forgotten);
-        let gate = check.gate(settings, host, &self.settled(), settings.sync_timeout);
+        let gate =
+            |check: Check, watched: &[&HostName]| check.gate(settings, host, watched, settings.sync_timeout);
+        let settled = self.settled();
+        // Whatever the links of the doubtful say: before another one is away it has what they hold.
+        let filled = (settled.len() < self.everybody.len()).then(|| gate(Check::Filled, &self.everybody));
+        let gates = filled
+            .into_iter()
+            .chain([gate(Check::after_start(forgotten), &settled)]);
         let task = match need.how {
             How::Refill => match canary::last_word(view, host, &self.everybody) {
                 Some((word, proof)) => {
@@ -145,7 +151,9 @@ impl<'a> Rollout<'a> {
         // One that refuses our password serves those who know its own.
         let is_used = view.serves(member) || matches!(member.server, Probe::Denied(_));
         let disrupts = is_needed && is_used;
-        self.all.tasks.push(task.disrupting(disrupts).gate(gate));
+        self.all
+            .tasks
+            .push(gates.fold(task.disrupting(disrupts), Task::gate));
     }
 
     /// All but the doubtful.
