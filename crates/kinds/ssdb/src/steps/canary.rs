@@ -19,11 +19,12 @@ use crate::rules::unit_tasks::{on_server, starts};
 use crate::settings::Settings;
 use kit::{Cx, StepPlan, Task};
 
-/// Writes the canary of every host, to be read on all others that mirror it by now; `renewed` are those that run with
-/// their new files, and `after` is the host whose restart it follows.
+/// Writes the canary of every host, to be read on all others that mirror it by now, but for the doubtful, of which nothing
+/// is expected; `renewed` are those that run with their new files, and `after` is the host whose restart it follows.
 pub(crate) fn write(
     view: &View<'_>,
     hosts: &[&HostName],
+    doubtful: &BTreeSet<&HostName>,
     renewed: &BTreeSet<&HostName>,
     after: Option<&HostName>,
 ) -> Vec<Task> {
@@ -37,9 +38,10 @@ pub(crate) fn write(
             "changes must be seen to flow, whatever the links say".to_owned(),
         ),
     };
-    let tasks = hosts.iter().map(|&host| {
-        let readers = readers(view, host, hosts, renewed);
-        one(view, host, &readers, after).part(&part)
+    let tasks = hosts.iter().filter_map(|&host| {
+        let readers = readers(view, host, hosts, renewed, doubtful);
+        let is_read = doubtful.is_empty() || readers.len() > 1;
+        is_read.then(|| one(view, host, &readers, after).part(&part))
     });
     let tasks = tasks.map(|task| Task {
         reason: reason.clone(),
@@ -56,8 +58,7 @@ pub(crate) fn write_first(
     doubtful: &BTreeSet<&HostName>,
 ) -> Vec<Task> {
     let tasks = hosts.iter().filter_map(|&host| {
-        let mut readers = readers(view, host, hosts, renewed);
-        readers.retain(|reader| *reader == host || !doubtful.contains(reader));
+        let readers = readers(view, host, hosts, renewed, doubtful);
         let task = one(view, host, &readers, None).part("canary-first");
         (readers.len() > 1).then_some(task)
     });
@@ -87,6 +88,7 @@ fn readers<'h>(
     host: &HostName,
     hosts: &[&'h HostName],
     renewed: &BTreeSet<&HostName>,
+    doubtful: &BTreeSet<&HostName>,
 ) -> Vec<&'h HostName> {
     let mirrors = |other: &&&HostName| {
         let info = view.hosts.listed(other).and_then(|member| member.server.up());
@@ -94,7 +96,9 @@ fn readers<'h>(
             || renewed.contains(*other)
             || info.is_some_and(|info| view.link(info, host).is_some())
     };
-    hosts.iter().filter(mirrors).copied().collect()
+    let is_expected = |other: &&&HostName| **other == host || !doubtful.contains(*other);
+    let readers = hosts.iter().filter(mirrors).filter(is_expected);
+    readers.copied().collect()
 }
 
 fn one(view: &View<'_>, host: &HostName, readers: &[&HostName], after: Option<&HostName>) -> Task {
@@ -130,7 +134,13 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let doubt = doubt(&view);
     let is_due = last_start.is_some() && last_canary < last_start;
     if is_due || (last_start.is_none() && doubt.is_some()) {
-        all.tasks = write(&view, &ready, &ready.iter().copied().collect(), None);
+        all.tasks = write(
+            &view,
+            &ready,
+            &BTreeSet::new(),
+            &ready.iter().copied().collect(),
+            None,
+        );
         if let (None, Some(doubt)) = (last_start, doubt) {
             for task in &mut all.tasks {
                 task.reason.clone_from(&doubt);

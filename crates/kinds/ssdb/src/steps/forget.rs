@@ -117,6 +117,12 @@ fn forget(
     let restart = member.process(settings).tell(&[UnitVerb::Restart], reason);
     tasks.push(restart.part("restart").disrupting(true).gate(gate));
     let renewed = cx.hosts.iter().collect();
-    tasks.extend(canary::write(view, everybody, &renewed, Some(host)));
+    tasks.extend(canary::write(
+        view,
+        everybody,
+        &BTreeSet::new(),
+        &renewed,
+        Some(host),
+    ));
     Ok(tasks)
 }

@@ -117,7 +117,7 @@ impl<'a> Rollout<'a> {
         if is_restarted || need.how == How::Overtake {
             // The servers that run with their new files by now.
             let renewed = started(view.settings, self.cx.earlier.iter().chain(&self.all.tasks));
-            let canaries = canary::write(view, &settled, &renewed, Some(host));
+            let canaries = canary::write(view, &self.everybody, &self.doubtful, &renewed, Some(host));
             self.all.tasks.extend(canaries);
         }
     }
