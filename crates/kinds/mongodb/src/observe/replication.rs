@@ -43,9 +43,13 @@ impl View<'_> {
     }
 
     /// Whether a member has replicated something since its process started, or has all there is. One that was down for a
-    /// few seconds is only so far behind, whether it follows the primary by now or not.
+    /// few seconds is only so far behind, whether it follows the primary by now or not. Where systemd does not tell when it
+    /// started, it has not.
     pub(crate) fn replicates(&self, member: &Member<'_>) -> bool {
-        let started_ms = member.unit.as_ref().map_or(0, |unit| unit.started_us / 1000);
+        let started_ms = member
+            .unit
+            .as_ref()
+            .map_or(i64::MAX, |unit| unit.started_us / 1000);
         let at_ms = self.state_of(member.host).and_then(|state| state.at_ms);
         self.lag_ms(member.host) == Some(0)
             || at_ms.is_some_and(|at| at.saturating_add(self.delay_ms(member.host)) > started_ms)
