@@ -97,7 +97,7 @@ pub struct FileMeta {
     pub owner: String,
     /// Group's name, or its number where it has none.
     pub group: String,
-    /// When the content was last changed (mtime), microseconds since 1970. Whoever copies a file may set it to any time.
+    /// When the content was last changed (mtime), microseconds since 1970. A copy may set it to any time.
     pub modified_us: i64,
     /// When content, owner or mode were last changed (ctime), by the host's clock of that moment, microseconds since 1970;
     /// a change of owner or mode by an agent does not count. 0 where it is not known.

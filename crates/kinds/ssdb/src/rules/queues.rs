@@ -22,7 +22,7 @@ impl Queues<'_> {
         let host = self.host;
         if self.is_known {
             let why = format!(
-                "{host} holds queues, and whoever is filled copies from every other: each pushes the items once more, and \
+                "{host} holds queues, and a member that is filled copies from every other: each pushes the items once more, and \
                  they would be multiplied"
             );
             let resolve = "let the applications empty the queues and write none meanwhile, and plan again";

@@ -127,7 +127,7 @@ impl<'a> Rollout<'a> {
         let gate =
             |check: Check, watched: &[&HostName]| check.gate(settings, host, watched, settings.sync_timeout);
         let settled = self.settled();
-        // Whatever the links of the doubtful say: before another one is away it has what they hold.
+        // Whatever the links of the doubtful say: before the next one restarts it has what they hold.
         let filled = (settled.len() < self.everybody.len()).then(|| gate(Check::Filled, &self.everybody));
         let gates = filled
             .into_iter()

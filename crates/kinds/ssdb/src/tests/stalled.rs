@@ -31,7 +31,7 @@ fn one_apply_heals_all_that_a_power_loss_stalled() {
     assert_eq!(status.health, Health::Degraded);
     let planned = plan(&*service, &cluster, &[]);
     assert_eq!(restarted(&planned), ["db1", "db3", "db4"], "{}", render(&planned));
-    // Before the second is away the first has what all wrote, those with stalled links too.
+    // Before the second restarts the first has what all wrote, those with stalled links too.
     let proofs = planned.tasks.iter().filter(|task| task.part == "canary-db1");
     let proofs: Vec<String> = proofs.map(|task| task.host.to_string()).collect();
     assert_eq!(proofs, ["db1", "db2", "db3", "db4"], "{}", render(&planned));
