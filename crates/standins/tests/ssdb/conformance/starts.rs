@@ -137,14 +137,15 @@ impl Play {
         self.wrong
             .extend(differs.into_iter().map(|how| format!("{name}: {how}")));
         self.played.insert(name.to_owned());
-        if name.starts_with("start:-d") {
-            let daemon = std::fs::read_to_string(dir.join("ssdb.pid"))
-                .ok()
-                .and_then(|pid| pid.parse().ok());
-            if let Some(daemon) = daemon.filter(|_| name == "start:-d") {
-                Self::signal_pid(daemon, "TERM");
-                self.until(|_| !dir.join("ssdb.pid").exists());
-            }
+        if name == "start:-d" {
+            // It goes to the background before it writes its number.
+            let daemon = || {
+                let pid = std::fs::read_to_string(dir.join("ssdb.pid")).ok()?;
+                pid.parse().ok()
+            };
+            self.until(|_| daemon().is_some());
+            Self::signal_pid(daemon().unwrap(), "TERM");
+            self.until(|_| !dir.join("ssdb.pid").exists());
         }
     }
 }
