@@ -46,6 +46,7 @@ const IS_IT: &str = r#"command -v sha256sum >/dev/null || fail sha256sum; is_it(
 ///   would take the usual way to ask for its number as something of its own.
 /// - The temporary file is in the same directory, so that the agent is there wholly or not at all. What was not used for a
 ///   month is cleared away on this occasion, and what was cut off a day ago.
+/// - Another run may have taken its own in meanwhile, and cleared away what this one goes on with: then that is it.
 /// - The rename takes the place of whatever is there, in one step, since another run may be starting it: only into a folder it
 ///   would go inside.
 const TAKE_IN: &str = concat!(
@@ -59,19 +60,21 @@ const TAKE_IN: &str = concat!(
     r#"p=$(mktemp "$d/part-$c-XXXXXX" 2>&1) || fail home "$p"; k=0; "#,
     r#"for o in "$d/part-$c-"*; do m=$(size "$o"); "#,
     r#"if [ "${m:-0}" -gt "$k" ] && [ "$m" -le "$l" ]; then k=$m; q=$o; fi; done; "#,
-    r#"if [ "$k" -gt 0 ]; then e=$({ head -c "$k" "$q" >"$p"; } 2>&1) || fail write "$e"; fi; "#,
+    r#"if [ "$k" -gt 0 ]; then e=$({ head -c "$k" "$q" >"$p"; } 2>&1) || "#,
+    r#"if [ -e "$q" ]; then fail write "$e"; else q=; k=0; : >"$p"; fi; fi; "#,
     r#"echo "clusterctl/1 from $k"; "#,
     r#"{ read -r i x </proc/self/stat; echo "$i" >"$t"; "#,
     r#"while sleep 1 >/dev/null; do echo "clusterctl/1 got $(size "$p")" || exit; done; } 2>/dev/null & "#,
     r#"until [ -s "$t" ]; do :; done; read -r r <"$t"; "#,
     r#"e=$({ head -c "$((l-k))" >>"$p"; } 2>&1) || fail write "$e"; "#,
     r#"{ kill "$r"; wait "$r"; } 2>/dev/null; r=; "#,
+    r#"if [ -z "$b" ] && [ -f "$f" ] && is_it "$f"; then clear; trap - 0; else "#,
     r#"if [ "$(size "$p")" = "$l" ]; then :; else p=; fail short; fi; "#,
     r#"e=$({ $z <"$p" >"$t"; } 2>&1) || fail write "$e"; "#,
     r#"is_it "$t" || fail content; "#,
     r#"e=$(chmod 700 "$t" 2>&1) || fail home "$e"; "#,
     r#"[ -x "$t" ] || fail noexec "$d"; "#,
-    r#"if [ -d "$f" ]; then rm -rf "$f"; fi; e=$(mv -f "$t" "$f" 2>&1) || fail home "$e"; t=; clear; trap - 0; "#,
+    r#"if [ -d "$f" ]; then rm -rf "$f"; fi; e=$(mv -f "$t" "$f" 2>&1) || fail home "$e"; t=; clear; trap - 0; fi; "#,
     r#"b=$(exposed "$f") && [ -z "$b" ] && [ -f "$f" ] || fail exposed "$f"; "#,
 );
 
