@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -196,28 +196,64 @@ fn a_part_that_is_spoilt_is_not_kept_for_a_third_attempt() {
     assert_eq!(said(&output), TAKEN_IN, "{output:?}");
 }
 
-#[test]
-fn it_is_told_every_second_how_much_arrived() {
-    // Longer than what the tools keep to themselves, and of bytes that do not compress.
+/// Longer than what the tools keep to themselves, and of bytes that do not compress.
+fn long_agent() -> AgentBinary {
     let noise = (0..20_000_u32).map(|at| Sha256::digest(at.to_be_bytes())[0]);
     let noise: Vec<u8> = noise.filter(|byte| *byte != b'\n').collect();
-    let agent = AgentBinary::new([&AGENT[..AGENT.len() - 4], b"exit 0\n#", &noise].concat());
-    let home = tempfile::tempdir().unwrap();
-    let whole = sent(&agent, Form::Gzip);
+    AgentBinary::new([&AGENT[..AGENT.len() - 4], b"exit 0\n#", &noise].concat())
+}
+
+/// The command, which is sent nothing yet.
+fn begin(agent: &AgentBinary, home: &Path) -> (Child, ChildStdin, BufReader<ChildStdout>) {
     let mut command = Command::new("sh");
     let child = command
         .arg("-c")
-        .arg(super::command(&agent, Privilege::None))
-        .env("HOME", home.path())
+        .arg(super::command(agent, Privilege::None))
+        .env("HOME", home)
         .env_remove("XDG_CACHE_HOME")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
     let mut child = child.unwrap();
-    let (mut input, mut output) = (
-        child.stdin.take().unwrap(),
-        BufReader::new(child.stdout.take().unwrap()),
-    );
+    let input = child.stdin.take().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    (child, input, output)
+}
+
+#[test]
+fn one_that_another_run_took_in_meanwhile_is_started() {
+    let (agent, home) = (long_agent(), tempfile::tempdir().unwrap());
+    let whole = sent(&agent, Form::Gzip);
+    let (mut child, mut input, output) = begin(&agent, home.path());
+    let mut lines = output.lines().map(Result::unwrap);
+    assert_eq!(lines.next().unwrap(), "clusterctl/1 need gzip");
+    input.write_all(&whole[..whole.len() / 2]).unwrap();
+    assert_eq!(lines.next().unwrap(), "clusterctl/1 from 0");
+    lines.find(|line| line != "clusterctl/1 got 0").unwrap();
+    // The other one went on with what had arrived here, ended first, and cleared that away.
+    let folder = home.path().join(".cache/clusterctl");
+    let parts = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_part = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("part-");
+    parts
+        .filter(is_part)
+        .for_each(|part| fs::remove_file(part).unwrap());
+    let file = folder.join(format!("agent-{}", agent.sha256()));
+    fs::write(&file, &agent.bytes).unwrap();
+    chmod(&file, 0o700);
+    input.write_all(&whole[whole.len() / 2..]).unwrap();
+    drop(input);
+    let last = lines.find(|line| !line.starts_with("clusterctl/1 got"));
+    assert_eq!(last.unwrap(), "clusterctl/1 start");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
+fn it_is_told_every_second_how_much_arrived() {
+    let agent = long_agent();
+    let home = tempfile::tempdir().unwrap();
+    let whole = sent(&agent, Form::Gzip);
+    let (mut child, mut input, mut output) = begin(&agent, home.path());
     let mut line = || {
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
