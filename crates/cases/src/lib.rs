@@ -30,6 +30,25 @@ pub fn service_with_warnings(kinds: Kinds, inventory: &str) -> Box<dyn Service> 
     service.expect("a service")
 }
 
+/// The same facts where some questions to a host fail.
+#[must_use]
+pub fn failing(facts: &Facts, name: &str, is_it: impl Fn(&FactQuery) -> bool, message: &str) -> Facts {
+    let mut failing = facts.clone();
+    let at = host(name);
+    let observed = facts.hosts().find(|(known, _)| **known == at);
+    let Some((_, HostFacts::Observed(answers))) = observed else {
+        unreachable!("{name} was reached");
+    };
+    let message = message.to_owned();
+    let answers = answers.iter().map(|(query, answer)| {
+        let message = message.clone();
+        let failed = is_it(query).then_some(Err(FactError { message }));
+        (query.clone(), failed.unwrap_or_else(|| answer.clone()))
+    });
+    failing.add(at, HostFacts::Observed(answers.collect()));
+    failing
+}
+
 fn read(kinds: Kinds, inventory: &str) -> (Option<Box<dyn Service>>, Vec<Diagnostic>) {
     let mut sources = Sources::new();
     let id = sources.add("inventory.toml", inventory);

@@ -1,7 +1,7 @@
 //! Members whose file cannot be read or written, as where the agent does not run as root.
 
 use plan::Facts;
-use protocol::{FactError, FactQuery};
+use protocol::FactQuery;
 
 use super::{STEPS, built, service};
 use crate::tests::rig::Rig as _;
@@ -9,21 +9,8 @@ use cases::{host, plan_steps, render};
 
 /// The files of a host cannot be read. What the agent says is the error of open(2).
 fn hide_files(facts: &mut Facts, name: &str) {
-    let at = host(name);
-    let (_, observed) = facts.hosts().find(|(known, _)| **known == at).expect("a host");
-    let plan::HostFacts::Observed(answers) = observed else {
-        panic!("{name} was reached");
-    };
-    let denied = FactError {
-        message: "Permission denied (os error 13)".to_owned(),
-    };
-    let files = answers
-        .iter()
-        .filter(|(query, _)| matches!(query, FactQuery::File(_)));
-    let hidden = files
-        .map(|(query, _)| (query.clone(), Err(denied.clone())))
-        .collect();
-    facts.add(at, plan::HostFacts::Observed(hidden));
+    let is_file = |query: &FactQuery| matches!(query, FactQuery::File(_));
+    *facts = cases::failing(facts, name, is_file, "Permission denied (os error 13)");
 }
 
 #[test]

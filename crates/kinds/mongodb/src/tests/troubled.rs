@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use plan::{Facts, HostFacts};
 use protocol::facts::MongoCommand;
-use protocol::{ActionError, FactError, FactQuery, Operation, UnitVerb};
+use protocol::{ActionError, FactQuery, Operation, UnitVerb};
 
 use super::{Cluster, UNIT, built, by_hand, service};
 use crate::tests::rig::Rig as _;
@@ -268,24 +267,6 @@ fn a_server_that_is_only_starting_is_not_restarted() {
     super::converge(&*service, &mut cluster);
 }
 
-/// The same facts, of a host whose systemd does not answer.
-fn without_units_of(facts: &Facts, name: &str) -> Facts {
-    let mut without = facts.clone();
-    let (_, observed) = facts.hosts().find(|(known, _)| **known == host(name)).unwrap();
-    let HostFacts::Observed(answers) = observed else {
-        panic!("{name} was reached");
-    };
-    let failed = FactError {
-        message: "systemctl: timed out".to_owned(),
-    };
-    let answers = answers.iter().map(|(query, answer)| match query {
-        FactQuery::Unit(_) => (query.clone(), Err(failed.clone())),
-        _ => (query.clone(), answer.clone()),
-    });
-    without.add(host(name), HostFacts::Observed(answers.collect()));
-    without
-}
-
 #[test]
 fn a_member_that_was_down_for_seconds_is_available_once_it_replicates() {
     let service = service("");
@@ -302,8 +283,10 @@ fn a_member_that_was_down_for_seconds_is_available_once_it_replicates() {
         names(&["db2"]),
         "it is 3 s behind, and gets nothing yet"
     );
+    let is_unit = |query: &FactQuery| matches!(query, FactQuery::Unit(_));
+    let silent = cases::failing(&facts, "db2", is_unit, "systemctl: timed out");
     assert_eq!(
-        service.unavailable(&without_units_of(&facts, "db2")),
+        service.unavailable(&silent),
         names(&["db2"]),
         "when it was started is not known"
     );

@@ -1,6 +1,8 @@
 //! Links that bring nothing, or the changes of another host, and say SYNC: what both ends tell of them.
 
-use super::{apply, built, converge, plan, service};
+use protocol::FactQuery;
+
+use super::{STEPS, apply, built, converge, plan, service};
 use crate::tests::hosts::Rig as _;
 use cases::{host, render};
 use fakes::ssdb::{Cluster, OURS};
@@ -185,4 +187,21 @@ fn what_clients_wrote_on_a_mirror_is_on_the_others_before_its_data_are_moved_asi
     for name in ["db1", "db2", "db3"] {
         assert_eq!(cluster.get(name, "late").as_deref(), Some("x"), "{name}");
     }
+}
+
+/// What the host holds that nothing is planned on cannot be proven to have come to one that was restarted.
+#[test]
+fn nobody_is_restarted_where_one_gets_no_canary() {
+    let changed = service(4, "capacity = 5000\n");
+    let cluster = built(&*service(4, ""));
+    let is_unit = |query: &FactQuery| matches!(query, FactQuery::Unit(_));
+    let facts = cases::failing(&cluster.facts(&*changed), "db4", is_unit, "systemctl: timed out");
+    let planned = cases::plan_steps(&*changed, &STEPS, &facts);
+    let disrupts = planned.tasks.iter().any(|task| task.disrupts);
+    assert!(!disrupts, "{}", render(&planned));
+    let whys: Vec<&str> = planned.unplanned.iter().map(|(_, why)| why.as_str()).collect();
+    assert!(
+        whys.iter().any(|why| why.contains("nothing is planned on db4")),
+        "{whys:?}"
+    );
 }
