@@ -46,7 +46,7 @@ fn bare_hosts_become_mirrors_and_changes_roll_through_them() {
     let before = invocations(&bed);
 
     // One service changes; the other, on the same hosts, is not touched.
-    bed.write("capacity.toml", "[services.hbsupp]\ncapacity = 20\n");
+    bed.write("capacity.toml", "[services.hbsupp]\ncapacity = 2000\n");
     let overlay = ["--overlay", "capacity.toml"];
     let words = [&overlay[..], &["--yes"]].concat();
     let _ = bed.clusterctl("apply", &words).expect(0);
@@ -84,14 +84,19 @@ fn a_mirror_that_fell_behind(bed: &Bed, overlay: &[&str]) {
     let _ = bed.clusterctl("apply", &with(&["--yes"])).expect(0);
     bed.on("db3", "systemctl stop ssdb-hbsupp");
     let password = bed.secret("hbsupp.password");
-    // A binlog is trimmed when it holds 10,000 changes more than its capacity; in parts that db2, which runs, can follow.
+    // A binlog is trimmed when it holds 10,000 changes more than its capacity. Each part is less than that, and db2, which runs,
+    // has it before the next.
     bed.on(
         "db1",
         &format!(
-            "for part in $(seq 11); do
-                 seq 0 999 | sed \"s/.*/set key-& $part/\" \
-                 | /usr/local/ssdb/tools/ssdb-cli -h db1 -p 4420 -a {password} > /dev/null
-                 sleep 0.7
+            "cli() {{ /usr/local/ssdb/tools/ssdb-cli -h $1 -p 4420 -a {password}; }}
+             for part in $(seq 14); do
+                 seq 0 999 | sed \"s/.*/set key-& $part/\" | cli db1 > /dev/null
+                 for i in $(seq 300); do
+                     echo get key-999 | cli db2 | grep -qx $part && continue 2
+                     sleep 0.1
+                 done
+                 exit 1
              done"
         ),
     );
@@ -111,14 +116,21 @@ fn a_mirror_that_fell_behind(bed: &Bed, overlay: &[&str]) {
     let _ = bed
         .clusterctl("apply", &with(&["--yes", "--allow", "ssdb.wipe=db3"]))
         .expect(0);
-    assert_eq!(ask(bed, "db3", "get key-9"), "ok\n11");
+    assert_eq!(ask(bed, "db3", "get key-9"), "ok\n14");
     assert_eq!(ask(bed, "db3", "get user"), "ok\ndata");
     bed.on("db3", "test -d /usr/local/ssdb/var-hbsupp.before-*/data");
     let _ = bed.clusterctl("plan", &with(&["--detailed-exitcode"])).expect(0);
     // Changes flow both ways.
     ask(bed, "db3", "set last word");
-    bed.on("db1", "sleep 1");
-    assert_eq!(ask(bed, "db1", "get last"), "ok\nword");
+    bed.on(
+        "db1",
+        &format!(
+            "for i in $(seq 100); do
+                 echo get last | /usr/local/ssdb/tools/ssdb-cli -h db1 -p 4420 -a {password} | grep -qx word && exit 0
+                 sleep 0.1
+             done; exit 1"
+        ),
+    );
 }
 
 #[test]
