@@ -45,7 +45,7 @@ pub(crate) struct Member<'a> {
     pub(crate) addresses: &'a [String],
     /// The version of the installed program, where it was asked for.
     pub(crate) installed: Option<(u32, u32)>,
-    /// Whether the file names another data directory than the inventory.
+    /// Whether its file or its command line names another data directory than the inventory, or may: it was not told.
     pub(crate) stores_elsewhere: bool,
     lock: Result<&'a FileFact, Unknown>,
 }
@@ -63,7 +63,8 @@ impl<'a> Member<'a> {
         let text = conf_file.as_ref().ok().and_then(|file| file.text());
         let conf = text.map(|text| Conf::parse(text.as_str()));
         let command_line = facts.get(host, &queries::command_line(settings));
-        let overridden = command_line.map_or_else(|_| Vec::new(), |output| overridden(&output.stdout));
+        let command_line = command_line.ok().filter(|output| output.status == 0);
+        let overridden = command_line.map_or_else(Vec::new, |output| overridden(&output.stdout));
         let data_dir = match (overridden.iter().find(|(path, _)| *path == DATA_DIR), &conf) {
             (Some((_, path)), _) => path.as_str(),
             (None, Some(Ok(conf))) => conf.get(DATA_DIR).and_then(Value::as_str),
@@ -74,7 +75,7 @@ impl<'a> Member<'a> {
         Self {
             host,
             unreachable: facts.unreachable(host),
-            stores_elsewhere: data_dir.is_some_and(is_other),
+            stores_elsewhere: command_line.is_none() || data_dir.is_some_and(is_other),
             conf_file,
             conf,
             overridden,

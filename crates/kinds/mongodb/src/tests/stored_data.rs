@@ -3,11 +3,12 @@
 //! The replies are those of a real mongod 4.9: `listDatabases` answers 13436 and `serverStatus` with `oplog` 17347, and there is
 //! no `catalogStats`.
 
-use plan::Verdict;
+use plan::{Facts, Verdict};
+use protocol::FactQuery;
 
 use super::{
-    AUTH, CONF, Cluster, DISCARDS, built, converge, converge_allowing, inventory, plan, service, shown,
-    shown_allowing, untouched,
+    AUTH, CONF, Cluster, DISCARDS, STEPS, built, converge, converge_allowing, inventory, plan, service,
+    shown, shown_allowing, untouched,
 };
 use crate::tests::rig::Rig as _;
 use fakes::mongodb::{LOCK, MADE};
@@ -67,6 +68,23 @@ fn a_directory_that_the_command_line_replaces_proves_nothing() {
     assert!(cluster.nodes.iter().all(|node| node.disk.config.is_none()));
     converge(&*service, &mut cluster);
     assert_eq!(cluster.node("db1").disk.data.databases, ["control"]);
+}
+
+#[test]
+fn a_directory_proves_nothing_where_the_command_line_is_not_known() {
+    let service = service("");
+    let cluster = untouched();
+    let facts = cluster.facts(&*service);
+    let initiates = |facts: &Facts| {
+        let planned = cases::plan_steps(&*service, &STEPS, facts);
+        cases::render(&planned).contains("initiate the set")
+    };
+    assert!(initiates(&facts));
+    let is_it = |query: &FactQuery| match query {
+        FactQuery::Command(query) => query.argv.iter().any(|word| word == "--property=ExecStart"),
+        _ => false,
+    };
+    assert!(!initiates(&cases::failing(&facts, "db2", is_it, "timed out")));
 }
 
 #[test]
