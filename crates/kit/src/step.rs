@@ -29,7 +29,7 @@ pub struct Cx<'a> {
     pub others: &'a [HostName],
     /// The tasks of earlier steps, of this playbook and of those that run before it.
     pub earlier: &'a [Task],
-    /// Hosts on which an earlier step was refused or could not be planned: whatever this step plans there is left out.
+    /// Hosts on which an earlier step was refused or could not be planned: nothing that this step plans there is done.
     pub stopped: &'a BTreeSet<HostName>,
     /// What the operator consented to.
     pub consents: &'a BTreeSet<Consent>,

@@ -167,7 +167,7 @@ impl<'a> Rollout<'a> {
         let (view, settings) = (self.view, self.view.settings);
         settings.peers(host).find_map(|peer| {
             let member = view.hosts.listed(peer)?;
-            // What clients wrote there is proven to come by a canary, which is left out like all of its tasks.
+            // What clients wrote there is proven to come by a canary, which is not planned either.
             if self.cx.stopped.contains(peer) {
                 return Some(format!(
                     "nothing is planned on {peer}, so that what it holds cannot be proven to come to the others"
