@@ -14,9 +14,10 @@ const MASK: &str = r"(?i)^\s*[\w.]*(?:pass|secret|cookie)[\w.]*\s*=\s*(\S.*)$";
 pub(crate) fn of_host(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     let unit = UnitQuery::new(&settings.unit).wrap();
     let (members, node) = (members(settings, host).wrap(), calls::node(settings, host).wrap());
-    let database = database(settings, host).wrap();
+    let (database, flags) = (database(settings, host).wrap(), flags(settings, host).wrap());
     if !settings.hosts.contains(host) {
-        return vec![unit, former_cookie(settings).wrap(), members, database, node];
+        let cookie = former_cookie(settings).wrap();
+        return vec![unit, cookie, members, flags, database, node];
     }
     let mut queries = vec![
         package(settings).wrap(),
@@ -24,6 +25,7 @@ pub(crate) fn of_host(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         unit,
         cookie(settings).wrap(),
         members,
+        flags,
         database,
         node,
     ];
@@ -73,4 +75,9 @@ pub(super) fn database(settings: &Settings, host: &HostName) -> FileQuery {
 /// The file in which a node keeps the names of its cluster's members.
 pub(super) fn members(settings: &Settings, host: &HostName) -> FileQuery {
     FileQuery::text(settings.members_path(host))
+}
+
+/// The file in which a node keeps the names of the feature flags that are enabled.
+pub(super) fn flags(settings: &Settings, host: &HostName) -> FileQuery {
+    FileQuery::text(settings.flags_path(host))
 }

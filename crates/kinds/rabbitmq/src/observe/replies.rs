@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use protocol::facts::Term;
 
-use super::broker::{Broker, SeenPermission, SeenPolicy, SeenUser, Told};
+use super::broker::{Broker, SeenPermission, SeenPolicy, SeenUser, Told, is_before};
 use super::calls;
 use super::terms::{json, show, text, texts};
 use crate::settings::{NodeName, Permission};
@@ -22,6 +22,12 @@ pub(super) fn members_on_disk(text: &str) -> BTreeSet<NodeName> {
         .split([',', '[', ']', '{', '}', '.', '\'', '\n', ' '])
         .filter(|word| word.contains('@'));
     names.map(NodeName::told).collect()
+}
+
+/// Whether a list of feature flags has Khepri's: `[classic_queue_mirroring,khepri_db].`
+pub(super) fn is_khepri_enabled(flags: &str) -> bool {
+    let mut words = flags.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.any(|word| word == "khepri_db")
 }
 
 /// The state of a node's broker that does not change by itself.
@@ -55,10 +61,21 @@ pub(super) fn members_of_stopped(broker: &Broker) -> Told {
     Err("its broker is stopped, and tells the members of its cluster when it runs".to_owned())
 }
 
+/// The status of a node's cluster. Before 3.13, and of a broker that is stopped, Mnesia tells it; else its answer does not
+/// stand in for the other, for a node with Khepri calls itself alone there (`rabbit_mnesia:cluster_status`, 3.13 to 4.2).
+fn status<'r>(results: &'r Results, version: &str) -> Option<&'r Result<Term, String>> {
+    let is_running = matches!(state(results), Ok(State::Running));
+    let at = if is_running && !is_before(version, (3, 13, 0)) {
+        calls::NEW_STATUS
+    } else {
+        calls::STATUS
+    };
+    results.get(at)
+}
+
 /// Why a node does not tell the members of its cluster.
-pub(super) fn why_untold(results: &Results) -> String {
-    let answer = results.get(calls::NEW_STATUS).or(results.get(calls::STATUS));
-    match answer {
+pub(super) fn why_untold(results: &Results, version: &str) -> String {
+    match status(results, version) {
         Some(Err(why)) => why.clone(),
         _ => "they are not in its answer".to_owned(),
     }
@@ -73,14 +90,12 @@ pub(super) fn is_paused(results: &Results) -> bool {
 pub(super) fn broker(results: &Results) -> Broker {
     let answer = |at: usize| results.get(at).and_then(|result| result.as_ref().ok());
     let items = |at: usize| answer(at).map(Term::items).unwrap_or_default().iter();
-    let status = answer(calls::NEW_STATUS).or(answer(calls::STATUS));
+    let version = answer(calls::VERSION).and_then(Term::as_str).unwrap_or_default();
+    let status = status(results, version).and_then(|result| result.as_ref().ok());
     let part = |key: &str| status.and_then(|status| status.get(key));
     let parts = |key: &str| part(key).map(Term::items).unwrap_or_default().iter();
     Broker {
-        version: answer(calls::VERSION)
-            .and_then(Term::as_str)
-            .unwrap_or_default()
-            .to_owned(),
+        version: version.to_owned(),
         // [{disc, [rabbit@db1, ...]}, ...]
         members: parts("nodes")
             .flat_map(|sort| names(sort.items().get(1)))

@@ -195,7 +195,7 @@ fn node(
     match replies::state(results)? {
         State::Running if broker.members.is_empty() => Err(format!(
             "it does not tell the members of its cluster: {}",
-            replies::why_untold(results)
+            replies::why_untold(results, &broker.version)
         )),
         State::Running => Ok(Node::Running(Box::new(broker))),
         State::Stopped => Ok(Node::Halted {
@@ -205,16 +205,19 @@ fn node(
     }
 }
 
-/// The members of its cluster, as a node's disk tells them.
+/// The members of its cluster, as a node's disk tells them; with Khepri no file of it does.
 fn on_disk(settings: &Settings, host: &HostName, facts: &Facts) -> Told {
-    let file = facts.get(host, &queries::members(settings, host));
-    let database = facts.get(host, &queries::database(settings, host));
-    let file = file.map_err(|unknown| unknown.to_string())?;
-    if let Some(text) = file.text() {
-        return Ok(replies::members_on_disk(text.as_str()));
-    }
-    if database.map_err(|unknown| unknown.to_string())?.meta().is_none() {
-        return Ok(BTreeSet::new());
+    let file = |query| facts.get(host, &query).map_err(|unknown| unknown.to_string());
+    let members = file(queries::members(settings, host))?;
+    let flags = file(queries::flags(settings, host))?;
+    let database = file(queries::database(settings, host))?;
+    let flags = flags.meta().map(|meta| meta.text.as_ref());
+    let may_have_khepri =
+        flags.is_some_and(|text| text.is_none_or(|text| replies::is_khepri_enabled(text.as_str())));
+    match members.text() {
+        Some(text) if !may_have_khepri => return Ok(replies::members_on_disk(text.as_str())),
+        None if database.meta().is_none() => return Ok(BTreeSet::new()),
+        _ => {}
     }
     let path = settings.database_path(host);
     Err(format!(

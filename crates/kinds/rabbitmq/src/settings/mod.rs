@@ -74,10 +74,16 @@ impl Settings {
         format!("{}/mnesia/{}", self.data_dir, NodeName::of(host))
     }
 
-    /// What a node remembers of its cluster's members while it is off, beside its database: written by
-    /// `rabbit_node_monitor`, and deleted where Khepri takes Mnesia's place (seen with 4.0.5).
+    /// What a node with Mnesia remembers of its cluster's members while it is off. Where Khepri takes Mnesia's place it is
+    /// deleted (seen with 4.0.5), but until 4.2 each reset, and so each join, writes it again with the node's own name
+    /// (`rabbit_db:post_reset`).
     pub(crate) fn members_path(&self, host: &HostName) -> String {
         format!("{}/cluster_nodes.config", self.database_path(host))
+    }
+
+    /// The names of the feature flags that are enabled. A reset deletes it.
+    pub(crate) fn flags_path(&self, host: &HostName) -> String {
+        format!("{}-feature_flags", self.database_path(host))
     }
 }
 

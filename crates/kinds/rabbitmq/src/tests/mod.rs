@@ -13,6 +13,7 @@ use types::HostName;
 use cases::{answer_all, host, plan_steps, plan_steps_allowing, render};
 
 use super::KIND;
+use crate::observe::is_before;
 
 /// The kinds that inventories here may name.
 const KINDS: kit::Kinds = kit::Kinds::new(&[super::KIND]);
@@ -30,6 +31,7 @@ fn service(inventory: &str) -> Box<dyn kit::Service> {
 mod adopted;
 mod basis;
 mod bed;
+mod khepri;
 mod leave;
 mod planned;
 mod rebuilt;
@@ -173,6 +175,10 @@ fn answer(host: &Host, query: &FactQuery) -> Fact {
                 _ => FileFact::Absent,
             })
         }
+        FactQuery::File(query) if query.path.ends_with("-feature_flags") => Fact::File(match &host.node {
+            Node::Off { members: None } => FileFact::Absent,
+            _ => file(Text::new("[quorum_queue].\n"), 0o640),
+        }),
         FactQuery::File(query) if query.path.contains("/mnesia/") => Fact::File(match &host.node {
             Node::Off { members: None } => FileFact::Absent,
             _ => directory(),
@@ -298,13 +304,20 @@ fn results(broker: &Broker) -> Vec<Result<Term, String>> {
         pair("user", str("guest")),
         pair("tags", atoms(&["administrator"])),
     ]);
+    let status = list(vec![
+        nodes(&broker.members),
+        pair("running_nodes", atoms(&broker.running)),
+        pair("partitions", Term::List(partitions.collect())),
+    ]);
+    // With Mnesia the second passes on what the first tells (`rabbit_db_cluster:cli_cluster_status_using_mnesia`).
+    let new_status = if is_before(broker.version, (3, 13, 0)) {
+        Err("{badrpc,{'EXIT',{undef,[{rabbit_db_cluster,cli_cluster_status,[],[]}]}}}".to_owned())
+    } else {
+        status.clone()
+    };
     vec![
         Ok(Term::atom("true")),
-        list(vec![
-            nodes(&broker.members),
-            pair("running_nodes", atoms(&broker.running)),
-            pair("partitions", Term::List(partitions.collect())),
-        ]),
+        status,
         list(broker.vhosts.iter().map(|name| str(name)).collect()),
         list(broker.policies.iter().map(policy).collect()),
         list(vec![guest]),
@@ -312,7 +325,7 @@ fn results(broker: &Broker) -> Vec<Result<Term, String>> {
         list(broker.alarms.clone()),
         Ok(str(broker.version)),
         list(vec![]),
-        Err("{badrpc,{'EXIT',{undef,[{rabbit_db_cluster,cli_cluster_status,[],[]}]}}}".into()),
+        new_status,
         Ok(Term::atom("ready")),
         list(broker.vhosts.iter().map(|name| queue_type(name)).collect()),
         Ok(Term::Map(Vec::new())),
