@@ -124,17 +124,21 @@ impl<'a> Member<'a> {
         )
     }
 
-    /// Whether its file asks for our password.
-    pub(crate) fn has_our_password(&self) -> bool {
+    /// Whether our password is the value of a directive of its file.
+    pub(crate) fn has_our_password(&self, key: &str) -> bool {
         let directives = self.directives.as_ref();
-        let asked = directives.and_then(|directives| directives.last("requirepass"));
-        asked.map(unquoted) == Some(Text::secret(&self.settings.password).as_str())
+        let said = directives.and_then(|directives| directives.last(key));
+        said.map(unquoted) == Some(Text::secret(&self.settings.password).as_str())
     }
 
     /// The words in which the engine refuses our password, where its file gives no hope that a restart changes that.
     pub(crate) fn denial(&self) -> Option<&str> {
         match &self.engine {
-            Probe::Denied(words) if !(self.has_newer_file() && self.has_our_password()) => Some(words),
+            Probe::Denied(words)
+                if !(self.has_newer_file() && self.has_our_password("requirepass")) =>
+            {
+                Some(words)
+            }
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod desired_config;
 pub(crate) mod drift;
 pub(crate) mod find_roles;
 pub(crate) mod member_removal;
+pub(crate) mod password;
 pub(crate) mod preconditions;
 pub(crate) mod replication;
 pub(crate) mod role_assignment;

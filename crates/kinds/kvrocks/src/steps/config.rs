@@ -12,6 +12,7 @@ use crate::observe::{Member, View, queries};
 use crate::rules::desired_config::{desired, follow, over_any_file};
 use crate::rules::drift::CLASSES;
 use crate::rules::find_roles::find_roles;
+use crate::rules::password::{cannot_follow, is_open};
 use crate::rules::role_assignment::Assignment;
 use crate::rules::roles::Roles;
 use crate::settings::{Settings, owner};
@@ -23,9 +24,26 @@ use kit::{Cx, DesiredFile, StepPlan, Task, obstructed};
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let roles = find_roles(&view);
+    let all = plan_all(&view, &roles, cx, false);
+    let why = roles.known().and_then(|_| cannot_follow(&view, cx, &all));
+    let Some(why) = why else {
+        return all;
+    };
+    // The running engines wait as well, in the step `set`.
+    let mut waiting = plan_all(&view, &roles, cx, true);
+    if waiting.tasks != all.tasks {
+        let text = format!("no member that serves without a password begins to ask for one: {why}");
+        waiting.note(Level::Warning, None, text);
+    }
+    waiting
+}
+
+/// Plans every member. Where `password_waits`, one that serves without a password does not ask for it after its next start
+/// either.
+fn plan_all(view: &View<'_>, roles: &Roles, cx: &Cx<'_>, password_waits: bool) -> StepPlan {
     let mut all = StepPlan::nothing();
     for member in view.on(cx) {
-        let planned = plan_member(&view, &roles, member, cx, &mut all);
+        let planned = plan_member(view, roles, member, cx, password_waits, &mut all);
         all.add(member.host, planned);
     }
     all
@@ -36,6 +54,7 @@ fn plan_member(
     roles: &Roles,
     member: &Member<'_>,
     cx: &Cx<'_>,
+    password_waits: bool,
     all: &mut StepPlan,
 ) -> Result<Option<Task>, String> {
     let (settings, host) = (view.settings, member.host);
@@ -44,9 +63,10 @@ fn plan_member(
         all.refusals.push(obstructed(host, &settings.config, &obstacle));
         return Ok(None);
     }
-    let gets_role = match Assignment::of(view, roles, member, cx) {
-        Assignment::Master | Assignment::Replica => false,
-        Assignment::Joining | Assignment::OldMaster | Assignment::Orphan => true,
+    let (gets_role, starts) = match Assignment::of(view, roles, member, cx) {
+        Assignment::Master | Assignment::Replica => (false, false),
+        Assignment::Orphan => (true, false),
+        Assignment::Joining | Assignment::OldMaster => (true, true),
         Assignment::Refused(refusal) => {
             all.refusals.push(*refusal);
             return Ok(None);
@@ -59,7 +79,8 @@ fn plan_member(
         None => packaged(member, comes_with_package)?,
     };
     let before = Directives::parse(text, settings.engine);
-    let mut after = edited(member, before.clone())?;
+    let password_waits = password_waits && !starts && is_open(member);
+    let mut after = edited(member, before.clone(), password_waits)?;
     if gets_role {
         after.set(settings.engine.replica_directive(), &follow(view, roles)?);
     }
@@ -101,18 +122,20 @@ fn packaged(member: &Member<'_>, comes_with_package: bool) -> Result<&'static st
 }
 
 /// The file with the desired directives.
-fn edited(member: &Member<'_>, mut file: Directives) -> Result<Directives, String> {
+fn edited(member: &Member<'_>, mut file: Directives, password_waits: bool) -> Result<Directives, String> {
     let lets_all_in = |user: &&str| {
         let mut rules = user.split_whitespace();
         rules.any(|rule| rule.eq_ignore_ascii_case("nopass"))
     };
     let user = file.after(&["user", "default"]).pop();
-    if !member.has_our_password() || user.as_ref().is_some_and(lets_all_in) {
+    if !member.has_our_password("requirepass") || user.as_ref().is_some_and(lets_all_in) {
         // CONFIG REWRITE writes the default user out as well, after `requirepass`, and that line holds: a server that
         // had no password once would have none after its next start (ran). Without it `requirepass` makes the user.
         file.drop(&["user", "default"]);
     }
-    for directive in desired(member, &file).map_err(|unknown| unknown.to_string())? {
+    let mut directives = desired(member, &file).map_err(|unknown| unknown.to_string())?;
+    directives.retain(|directive| !(password_waits && directive.key == "requirepass"));
+    for directive in directives {
         if directive.key == CLASSES {
             file.set_classes(CLASSES, &directive.values);
         } else if Engine::adds_up(&directive.key) {

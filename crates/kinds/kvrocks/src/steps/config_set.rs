@@ -15,11 +15,12 @@ use crate::rules::commands::to_engine;
 use crate::rules::desired_config::follow;
 use crate::rules::drift::{Drift, drifts};
 use crate::rules::find_roles::find_roles;
+use crate::rules::password::cannot_follow;
 use crate::rules::preconditions::{Role, has_role, precondition, same_master};
 use crate::rules::role_assignment::Assignment;
 use crate::rules::roles::Roles;
 use crate::settings::Settings;
-use kit::{Cx, Probe, QUICK, StepPlan, Task, action};
+use kit::{Cx, QUICK, StepPlan, Task, action};
 
 /// Plans the step.
 pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
@@ -63,34 +64,12 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             all.note(Level::Warning, Some(host), text);
         }
     }
-    let cannot_follow = view.members.listed.iter().find(|member| {
-        let is_planned = view.on(cx).any(|planned| planned.host == member.host)
-            && !cx.stopped.contains(member.host)
-            && all.unplanned.iter().all(|(host, _)| host != member.host);
-        !is_planned && lacks_masterauth(member)
-    });
-    if let Some(member) = cannot_follow {
-        let why = format!(
-            "{} does not run with masterauth, and could not follow a master that asks for a password",
-            member.host
-        );
+    if let Some(why) = cannot_follow(&view, cx, &all) {
         let waiting = last.drain(..).map(|task| (task.host, why.clone()));
         all.unplanned.extend(waiting);
     }
     all.tasks.extend(last.into_iter().chain(followers));
     all
-}
-
-/// Whether it may run without the password that replicas need.
-fn lacks_masterauth(member: &Member<'_>) -> bool {
-    match &member.engine {
-        // It reads its file when it starts.
-        Probe::Down(_) => false,
-        Probe::Up(engine) => drifts(member, engine).map_or(true, |found| {
-            found.iter().any(|drift| drift.key() == "masterauth")
-        }),
-        Probe::Denied(_) | Probe::Unknown(_) => true,
-    }
 }
 
 /// Has a replica that no sentinel knows follow the master: it accepts that while it runs, as from Sentinel. Its file got

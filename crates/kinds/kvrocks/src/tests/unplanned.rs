@@ -1,11 +1,12 @@
 //! Members whose file cannot be read or written, as where the agent does not run as root.
 
 use plan::Facts;
-use protocol::FactQuery;
+use protocol::{FactQuery, Operation};
 
 use super::{STEPS, built, service};
 use crate::tests::rig::Rig as _;
 use cases::{host, plan_steps, render};
+use fakes::kvrocks::Cluster;
 
 /// The files of a host cannot be read. What the agent says is the error of open(2).
 fn hide_files(facts: &mut Facts, name: &str) {
@@ -13,20 +14,26 @@ fn hide_files(facts: &mut Facts, name: &str) {
     *facts = cases::failing(facts, name, is_file, "Permission denied (os error 13)");
 }
 
+/// A cluster whose engines neither ask for a password nor show one.
+fn without_passwords(kind: &str) -> Cluster {
+    let mut fake = built(&*service(kind, ""), kind);
+    for name in ["db1", "db2", "db3"] {
+        let is_other = |line: &&str| {
+            !["requirepass", "masterauth"]
+                .iter()
+                .any(|key| line.starts_with(key))
+        };
+        fake.edit(name, |text| text.split_inclusive('\n').filter(is_other).collect());
+        fake.restart(name);
+    }
+    fake
+}
+
 #[test]
 fn no_master_asks_for_a_password_that_a_stopped_member_does_not_get() {
     for kind in ["redis", "valkey", "kvrocks"] {
-        let mut fake = built(&*service(kind, ""), kind);
+        let fake = without_passwords(kind);
         let service = service(kind, "");
-        for name in ["db1", "db2", "db3"] {
-            let is_other = |line: &&str| {
-                !["requirepass", "masterauth"]
-                    .iter()
-                    .any(|key| line.starts_with(key))
-            };
-            fake.edit(name, |text| text.split_inclusive('\n').filter(is_other).collect());
-            fake.restart(name);
-        }
         let sets = |plan: &kit::StepPlan, key: &str| {
             let title = format!("set {key} in the running");
             let tasks = plan.tasks.iter().filter(|task| task.title.starts_with(&title));
@@ -43,9 +50,37 @@ fn no_master_asks_for_a_password_that_a_stopped_member_does_not_get() {
             "{kind}: {}",
             render(&plan)
         );
-        // A master that asks for it would lose db2 as a replica.
+        // A master that asks for it would lose db2 as a replica, after a reboot too.
         assert!(sets(&plan, "requirepass").is_empty(), "{kind}: {}", render(&plan));
+        let has = |name: &str, key: &str| {
+            let path = fake.config();
+            let mut tasks = plan.tasks.iter().filter(|task| task.host == host(name));
+            let text = tasks.find_map(|task| match &task.action.as_ref()?.operation {
+                Operation::WriteFile { path: to, text, .. } if to == path => Some(text.as_str()),
+                _ => None,
+            });
+            text.is_some_and(|text| text.lines().any(|line| line.starts_with(key)))
+        };
+        for name in ["db1", "db3"] {
+            assert!(has(name, "masterauth"), "{kind}: {}", render(&plan));
+            assert!(!has(name, "requirepass"), "{kind}: {}", render(&plan));
+        }
     }
+}
+
+#[test]
+fn a_stopped_member_whose_file_is_not_planned_may_start_without_masterauth() {
+    let service = service("redis", "");
+    let mut fake = without_passwords("redis");
+    fake.stop("db2");
+    let mut facts = fake.facts(&*service);
+    let title = "set requirepass in the running redis";
+    let sets = |plan: &kit::StepPlan| plan.tasks.iter().any(|task| task.title == title);
+    let plan = plan_steps(&*service, &STEPS, &facts);
+    assert!(sets(&plan), "{}", render(&plan));
+    hide_files(&mut facts, "db2");
+    let plan = plan_steps(&*service, &STEPS, &facts);
+    assert!(!sets(&plan), "{}", render(&plan));
 }
 
 #[test]
