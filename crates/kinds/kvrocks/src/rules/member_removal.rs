@@ -3,10 +3,10 @@
 use types::HostName;
 
 use super::availability::unavailable;
-use super::replication::all_follow;
+use super::replication::{all_follow, engines_follow};
 use super::roles::Roles;
 use super::rollout::Rollout;
-use super::sentinels::sees_master;
+use super::sentinels::{has_quorum, sees_master};
 use crate::observe::{Engine, Member, View, Watch};
 use kit::{Probe, majority};
 
@@ -111,7 +111,7 @@ pub(crate) fn members_suffice(view: &View<'_>, roles: &Roles, departing: &HostNa
 
 /// Every member's sentinel knows all others and all replicas, and was not reset for a while.
 pub(crate) fn all_known(view: &View<'_>, roles: &Roles) -> Result<(), String> {
-    all_follow(view, roles)?;
+    engines_follow(view, roles)?;
     view.members.listed.iter().try_for_each(|member| {
         let watch = view.watch(member);
         let watch =
@@ -123,6 +123,10 @@ pub(crate) fn all_known(view: &View<'_>, roles: &Roles) -> Result<(), String> {
 fn knows_all(view: &View<'_>, watch: &Watch<'_, '_>) -> Result<(), String> {
     let (host, sentinel) = (watch.member.host, watch.sentinel);
     sees_master(watch)?;
+    // Where the members alone are no majority of all whom it ever met, a reset is what makes them one.
+    if view.members.listed.len() >= majority(sentinel.others.len() + 1) {
+        has_quorum(watch)?;
+    }
     let members = || view.members.listed.iter();
     for other in members().filter(|other| other.host != host) {
         if !sentinel.others.iter().any(|known| other.is_at(known.ip())) {

@@ -83,9 +83,15 @@ fn sees(watch: Watch<'_, '_>, member: &Member<'_>) -> Result<(), String> {
     }
 }
 
-/// Every engine that answers follows the one master that the sentinels name, and has caught up, so that none that could be
-/// elected lacks writes; and there are sentinels enough to elect.
+/// Every engine follows, and there are sentinels enough to elect.
 pub(crate) fn all_follow(view: &View<'_>, roles: &Roles) -> Result<(), String> {
+    engines_follow(view, roles)?;
+    quorum(view)
+}
+
+/// Every engine that answers follows the one master that the sentinels name, and has caught up, so that none that could be
+/// elected lacks writes.
+pub(crate) fn engines_follow(view: &View<'_>, roles: &Roles) -> Result<(), String> {
     roles.agree()?;
     let master = roles.master().ok_or("no master is known")?;
     let member = view.members.any(master);
@@ -101,7 +107,7 @@ pub(crate) fn all_follow(view: &View<'_>, roles: &Roles) -> Result<(), String> {
         }
         caught_up(view, Some(master), member.host, engine)?;
     }
-    quorum(view)
+    Ok(())
 }
 
 /// How far a replica is behind the master; never negative, for the two were not asked at the same moment.

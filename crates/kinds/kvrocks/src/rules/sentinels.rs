@@ -8,13 +8,15 @@ use kit::Probe;
 
 /// Each sentinel that watches reaches a quorum.
 pub(crate) fn quorum(view: &View<'_>) -> Result<(), String> {
-    let watching = view.watching();
-    watching
-        .iter()
-        .try_for_each(|watch| match &watch.sentinel.quorum {
-            Ok(_) => Ok(()),
-            Err(words) => Err(format!("the sentinel on {} says {words}", watch.member.host)),
-        })
+    view.watching().iter().try_for_each(has_quorum)
+}
+
+/// A sentinel reaches a quorum.
+pub(crate) fn has_quorum(watch: &Watch<'_, '_>) -> Result<(), String> {
+    match &watch.sentinel.quorum {
+        Ok(_) => Ok(()),
+        Err(words) => Err(format!("the sentinel on {} says {words}", watch.member.host)),
+    }
 }
 
 /// All sentinels that answer name one other master.
@@ -76,9 +78,7 @@ pub(crate) fn sentinels_agree(view: &View<'_>, roles: &Roles) -> Result<(), Stri
                 "the sentinel on {host} knows {known} of {replicas} replicas"
             ));
         }
-        if let Err(words) = &watch.sentinel.quorum {
-            return Err(format!("the sentinel on {host} says {words}"));
-        }
+        has_quorum(watch)?;
         sees_master(watch)?;
     }
     match watching.len() {

@@ -143,6 +143,24 @@ fn one_of_two_leaves_with_consent_only() {
 }
 
 #[test]
+fn two_of_four_that_are_lost_leave_with_consent() {
+    let mut fake = cluster("redis", 4);
+    for name in ["db3", "db4"] {
+        fake.node_mut(name).is_down = true;
+    }
+    fake.pass_until(fake.now + 60_000_000);
+    let service = on("redis", &["db1", "db2"]);
+    let allowed = plan_allowing(&*service, &fake, &["kvrocks.leave=db3", "kvrocks.leave=db4"]);
+    for task in &allowed.tasks {
+        fake.perform(&*service, task);
+    }
+    for name in ["db1", "db2"] {
+        let watched = &fake.node(name).sentinel.as_ref().unwrap().watched[0];
+        assert_eq!(watched.voters(), 2, "{name}");
+    }
+}
+
+#[test]
 fn all_hosts_are_never_replaced_at_once() {
     let fake = cluster("redis", 3);
     let service = crate::tests::service_with_warnings(
