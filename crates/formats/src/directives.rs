@@ -46,18 +46,17 @@ impl Directives {
 
     /// The lines that begin with these words, without them: `["sentinel", "monitor"]`.
     pub fn after(&self, words: &[&str]) -> Vec<&str> {
-        let lines = self.lines.iter().filter_map(|line| {
-            let mut rest = line.trim();
-            for word in words {
-                let (first, others) = rest.split_once(char::is_whitespace)?;
-                if !first.eq_ignore_ascii_case(word) {
-                    return None;
-                }
-                rest = others.trim_start();
+        let lines = self.lines.iter();
+        lines.filter_map(|line| rest(line, words)).collect()
+    }
+
+    /// Gives the lines that begin with these words other arguments, where they stand.
+    pub fn set_after(&mut self, words: &[&str], value: &str) {
+        for line in &mut self.lines {
+            if rest(line, words).is_some() {
+                *line = format!("{} {value}", words.join(" "));
             }
-            Some(rest)
-        });
-        lines.collect()
+        }
     }
 
     /// Gives a directive this one value. Its last line is replaced where it stands; one that is missing is added at the
@@ -140,6 +139,14 @@ impl Directives {
     fn same(&self, name: &str, key: &str) -> bool {
         self.engine.is_same_directive(name, key)
     }
+}
+
+/// What stands on a line after these words; `None` where it begins with others.
+fn rest<'l>(line: &'l str, words: &[&str]) -> Option<&'l str> {
+    words.iter().try_fold(line.trim(), |rest, word| {
+        let (first, others) = rest.split_once(char::is_whitespace)?;
+        first.eq_ignore_ascii_case(word).then(|| others.trim_start())
+    })
 }
 
 /// Name and arguments of a line; `None` for comments and blank lines.

@@ -1,5 +1,7 @@
 //! One host of the service.
 
+use std::net::IpAddr;
+
 use plan::{Facts, Unknown};
 use protocol::Text;
 use protocol::facts::{FileFact, RespFact, RespQuery, SilenceKind, UnitFact, UnitQuery};
@@ -104,6 +106,17 @@ impl<'a> Member<'a> {
         (!is_loopback(&endpoint.address)).then_some(endpoint)
     }
 
+    /// The name by which its sentinel's file has it watch the master, where Sentinel would not start with a name: since 6.2 it
+    /// ends with "Can't resolve instance hostname." (ran: 7.0) unless it is told to resolve names.
+    pub(crate) fn master_by_name(&self) -> Option<Endpoint> {
+        let directives = self.sentinel_directives.as_ref()?;
+        let resolves = directives.after(&["sentinel", "resolve-hostnames"]).pop();
+        let takes_names = resolves.is_some_and(|value| unquoted(value).eq_ignore_ascii_case("yes"));
+        let is_name = |endpoint: &Endpoint| endpoint.address.parse::<IpAddr>().is_err();
+        self.monitors_by_file()
+            .filter(|endpoint| !takes_names && is_name(endpoint))
+    }
+
     /// Whether the engine's file was changed after its process was started.
     pub(crate) fn has_newer_file(&self) -> bool {
         self.newer_file().is_some()
@@ -134,9 +147,7 @@ impl<'a> Member<'a> {
     /// The words in which the engine refuses our password, where its file gives no hope that a restart changes that.
     pub(crate) fn denial(&self) -> Option<&str> {
         match &self.engine {
-            Probe::Denied(words)
-                if !(self.has_newer_file() && self.has_our_password("requirepass")) =>
-            {
+            Probe::Denied(words) if !(self.has_newer_file() && self.has_our_password("requirepass")) => {
                 Some(words)
             }
             _ => None,

@@ -9,7 +9,10 @@ use kit::{Cx, Probe, StepPlan};
 pub(crate) fn cannot_follow(view: &View<'_>, cx: &Cx<'_>, planned: &StepPlan) -> Option<String> {
     let is_planned = |member: &Member<'_>| {
         let is_it = |host| host == member.host;
-        let mut refused = planned.refusals.iter().filter_map(|refusal| refusal.host.as_ref());
+        let mut refused = planned
+            .refusals
+            .iter()
+            .filter_map(|refusal| refusal.host.as_ref());
         cx.hosts.iter().any(is_it)
             && !cx.stopped.contains(member.host)
             && !planned.unplanned.iter().any(|(host, _)| is_it(host))

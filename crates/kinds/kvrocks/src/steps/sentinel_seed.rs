@@ -2,13 +2,13 @@
 //!
 //! sentinel.conf is written once. From then on it is Sentinel's: it rewrites the file at its first start, drops lines that
 //! say what is the default, and adds what it learns (seen). So a sentinel that knows the master, or a file that names it,
-//! is never written again, and what differs later is changed in the running process, on every sentinel, because SENTINEL
+//! is never written again (but for a name that Sentinel does not resolve), and what differs later is changed in the running process, on every sentinel, because SENTINEL
 //! SET is for one only (<https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/>).
 
 use plan::{Level, Unknown};
 use protocol::{Operation, Text};
 
-use crate::observe::{Member, View, is_loopback, queries};
+use crate::observe::{Endpoint, Member, View, is_loopback, queries};
 use crate::rules::commands::{monitor, to_sentinel};
 use crate::rules::desired_config::{address, over_any_file};
 use crate::rules::find_roles::find_roles;
@@ -24,6 +24,8 @@ enum Seed {
     Known,
     /// Its file is written.
     File,
+    /// Its file names the master by a name that Sentinel does not resolve: it gets the address.
+    Address(Endpoint),
     /// It watches other masters too, so it is told while it runs.
     Live,
 }
@@ -74,8 +76,11 @@ fn plan_member(
         // `sentinel-start` says so.
         return Ok(None);
     }
-    let master = master_address(view, roles)?;
     let name = &settings.sentinel.master_name;
+    if let Seed::Address(by_name) = &seed {
+        return with_address(view, member, by_name, cx);
+    }
+    let master = master_address(view, roles)?;
     let reason = format!("it does not watch {name}");
     if matches!(seed, Seed::Live) {
         let title = format!("have the running sentinel watch {name}");
@@ -88,15 +93,7 @@ fn plan_member(
             monitor(settings, &master),
         )));
     }
-    let (user, group) = owner(&settings.sentinel.owner);
-    let file = DesiredFile {
-        query: &queries::sentinel_config(settings),
-        text: Text::new(file(settings, &master)),
-        mode: 0o640,
-        owner: user,
-        group,
-    };
-    let task = file.plan(host, cx.facts).map_err(|unknown| unknown.to_string())?;
+    let task = write(member, file(settings, &master), cx)?;
     Ok(task.map(|mut task| {
         task.reason = reason;
         if is_installed {
@@ -106,14 +103,66 @@ fn plan_member(
     }))
 }
 
+/// The file with the master's address in the place of its name; all else stays.
+fn with_address(
+    view: &View<'_>,
+    member: &Member<'_>,
+    by_name: &Endpoint,
+    cx: &Cx<'_>,
+) -> Result<Option<Task>, String> {
+    let (settings, name) = (view.settings, &by_name.address);
+    let (path, master_name) = (&settings.sentinel.config, settings.sentinel.master_name.as_str());
+    let named = view.at(name).and_then(Member::address).ok_or_else(|| {
+        format!(
+            "{path} names the master {name}, which Sentinel does not resolve, and which is no host of this service: write its \
+             address there, or add sentinel resolve-hostnames yes"
+        )
+    })?;
+    let Some(mut file) = member.sentinel_directives.clone() else {
+        return Ok(None);
+    };
+    let monitor = ["sentinel", "monitor", master_name];
+    let lines = file.after(&monitor).into_iter();
+    let options = lines
+        .last()
+        .and_then(|line| line.trim_start().split_once(char::is_whitespace));
+    let after = format!("{named} {}", options.map_or("", |(_, options)| options));
+    file.set_after(&monitor, after.trim_end());
+    let task = write(member, file.text(), cx)?;
+    Ok(task.map(|mut task| {
+        task.reason = format!("Sentinel does not start with the name {name}, which it does not resolve");
+        task
+    }))
+}
+
+fn write(member: &Member<'_>, text: String, cx: &Cx<'_>) -> Result<Option<Task>, String> {
+    let settings = member.settings;
+    let (user, group) = owner(&settings.sentinel.owner);
+    let file = DesiredFile {
+        query: &queries::sentinel_config(settings),
+        text: Text::new(text),
+        mode: 0o640,
+        owner: user,
+        group,
+    };
+    file.plan(member.host, cx.facts)
+        .map_err(|unknown| unknown.to_string())
+}
+
 fn seed(view: &View<'_>, member: &Member<'_>) -> Result<Seed, String> {
     if let Probe::Denied(words) = &member.sentinel {
         return Err(format!(
             "the sentinel does not let us ask, and passwords of sentinels are not supported: {words}"
         ));
     }
-    if view.watch(member).is_some() || member.monitors_by_file().is_some() {
+    if view.watch(member).is_some() {
         return Ok(Seed::Known);
+    }
+    if member.monitors_by_file().is_some() {
+        let by_name = member.master_by_name();
+        // One that may run has read it, and writes it itself.
+        let by_name = by_name.filter(|_| !matches!(member.sentinel, Probe::Unknown(_)));
+        return Ok(by_name.map_or(Seed::Known, Seed::Address));
     }
     if let Probe::Unknown(why) = &member.sentinel {
         return Err(format!(

@@ -6,7 +6,7 @@ use protocol::FactQuery;
 use protocol::facts::{FileQuery, UnitQuery};
 use types::HostName;
 
-use super::{assert_settled, by_hand, converge_from_everywhere, service, shown};
+use super::{assert_settled, by_hand, converge_from_everywhere, plan, service, shown};
 use crate::tests::rig::Rig as _;
 use cases::host;
 use fakes::kvrocks::Cluster;
@@ -45,6 +45,47 @@ fn a_sentinel_that_is_told_a_name_is_left_alone() {
     db3 [agree]: wait until the sentinels agree, because sentinels find each other and the replicas through the master
         then the sentinels see each other and all replicas, and have a quorum
     ");
+}
+
+#[test]
+fn a_name_that_sentinel_does_not_resolve_becomes_an_address() {
+    // The runbook's file. Sentinel 7.0: "Can't resolve instance hostname." at the start (ran).
+    let text = "port 26379\nsentinel monitor altcraft db1 6666 2\nsentinel auth-pass altcraft PASSWORD\n\
+                sentinel down-after-milliseconds altcraft 5000\n";
+    let text = text.replace("PASSWORD", super::OURS);
+    let service = service("redis", "");
+    for running in [0, 2] {
+        let mut fake = by_hand("redis");
+        for name in &["db1", "db2", "db3"][running..] {
+            fake.write(name, "/etc/redis/sentinel.conf", &text);
+            fake.sentinel_off(name);
+        }
+        let found = shown(&*service, &fake);
+        assert!(!found.contains("redis-server"), "{found}");
+        assert!(
+            found.contains("| sentinel monitor altcraft 10.0.0.1 6666 2"),
+            "{found}"
+        );
+        assert!(
+            found.contains("| sentinel down-after-milliseconds altcraft 5000"),
+            "{found}"
+        );
+        converge_from_everywhere(&*service, &fake);
+    }
+}
+
+#[test]
+fn a_name_of_nobody_that_sentinel_does_not_resolve_is_refused() {
+    let service = service("redis", "");
+    let mut fake = by_hand("redis");
+    for name in ["db1", "db2", "db3"] {
+        let text = "port 26379\nsentinel monitor altcraft cache.example.com 6666 2\n";
+        fake.write(name, "/etc/redis/sentinel.conf", text);
+        fake.sentinel_off(name);
+    }
+    let found = plan(&*service, &fake);
+    assert!(found.tasks.is_empty(), "{}", cases::render(&found));
+    assert_eq!(found.unplanned.len(), 3, "{}", cases::render(&found));
 }
 
 #[test]

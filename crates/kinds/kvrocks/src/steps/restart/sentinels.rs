@@ -18,7 +18,9 @@ pub(super) fn start(rollout: &Rollout<'_, '_, '_>, all: &mut StepPlan) {
     for member in rollout.view.on(rollout.cx) {
         let unit = member.sentinel_unit.as_ref();
         let is_off = unit.is_ok_and(|unit| unit.exists() && !unit.is_active());
-        if is_off && member.monitors_by_file().is_some() {
+        // With a name in its file it does not start before `sentinel-seed`.
+        let is_ready = member.monitors_by_file().is_some() && member.master_by_name().is_none();
+        if is_off && is_ready {
             all.tasks
                 .push(task(rollout, member, UnitVerb::Start, &Reason::Stopped));
         }
