@@ -84,7 +84,7 @@ pub(crate) fn need(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<
     let is_wiped = cx.is_allowed(WIPE, host);
     if view.fell_behind(member).is_some() {
         let why = "it is out of sync, and is filled again by the others; this was consented to";
-        let is_refilled = is_wiped && queues(view, cx).is_none();
+        let is_refilled = is_wiped && queues(view, cx, Some(host)).is_none();
         return Ok(is_refilled.then(|| Need::new(How::Refill, verbs, why)));
     }
     if is_wiped && conflicts(view).contains(host) {

@@ -27,7 +27,7 @@ pub(crate) fn out_of_sync(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> 
         };
         Refusal::new(format!("{host} is not repaired"), why, resolve).on(host)
     };
-    if let Some(queues) = queues(view, cx) {
+    if let Some(queues) = queues(view, cx, Some(host)) {
         return Some(queues.refuse(format!("{host} is not filled again")).on(host));
     }
     let Some(healthy) = healthy else {

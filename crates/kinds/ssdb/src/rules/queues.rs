@@ -39,10 +39,12 @@ impl Queues<'_> {
     }
 }
 
-/// Who holds queues, or may; one that does is named before one of which it is not known.
-pub(crate) fn queues<'v>(view: &View<'v>, cx: &Cx<'_>) -> Option<Queues<'v>> {
+/// A host that holds queues, or may; one that does is named before one of which it is not known. A member that is filled again
+/// does not count: its own data are moved aside, and nobody copies them.
+pub(crate) fn queues<'v>(view: &View<'v>, cx: &Cx<'_>, filled: Option<&HostName>) -> Option<Queues<'v>> {
     let given_up = conflicts(view);
-    let is_given_up = |host: &HostName| given_up.contains(host) && cx.is_allowed(WIPE, host);
+    let is_given_up =
+        |host: &HostName| Some(host) == filled || given_up.contains(host) && cx.is_allowed(WIPE, host);
     let departing = view.departing().filter(|former| view.is_source(former));
     let kept = view
         .hosts
@@ -83,7 +85,7 @@ fn is_known_to_hold(view: &View<'_>, member: &Member<'_>) -> Option<bool> {
 
 /// Refuses to let members copy, or know of one another, where there are queues.
 pub(crate) fn multiplied(view: &View<'_>, cx: &Cx<'_>) -> Option<Refusal> {
-    let queues = queues(view, cx)?;
+    let queues = queues(view, cx, None)?;
     let new = view.on(cx.hosts).filter(|member| begins_a_copy(view, member));
     // Of those that are none yet one is named first.
     let new = new.min_by_key(|member| view.is_mirror(member))?;

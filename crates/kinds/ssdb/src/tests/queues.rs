@@ -79,6 +79,28 @@ fn a_mirror_is_not_filled_again_where_there_are_queues() {
     assert!(cluster.node("db3").aside.is_empty());
 }
 
+/// The items of a queue that clients emptied on the others did not leave the one that is out of sync. To take them out there
+/// would take others out of the same queue on the others.
+#[test]
+fn a_mirror_is_filled_again_whatever_queues_it_holds_itself() {
+    let mut cluster = super::trouble::fallen_behind_with(|cluster| cluster.push("db1", "jobs", "a"));
+    let three = service(3, "capacity = 20\n");
+    let allow = ["ssdb.wipe=db3"];
+    let refused = render(&plan(&*three, &cluster, &allow));
+    assert!(
+        refused.contains("db3 is not filled again, because db"),
+        "{refused}"
+    );
+    for node in &mut cluster.nodes[..2] {
+        node.disk.as_mut().unwrap().queues.clear();
+    }
+    converge(&*three, &mut cluster, &allow);
+    for name in THREE {
+        assert_eq!(cluster.queue(name, "jobs"), [""; 0], "{name}");
+    }
+    assert_eq!(cluster.node("db3").aside.len(), 1);
+}
+
 /// A server that does not run does not tell.
 #[test]
 fn a_stopped_server_is_asked_for_queues_before_others_copy_from_it() {

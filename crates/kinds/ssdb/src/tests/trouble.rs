@@ -52,8 +52,13 @@ fn a_link_that_is_far_behind_is_tried() {
 
 /// db3 was down while the others made more changes than their binlogs keep, which is 10,000 beyond their capacity.
 pub(super) fn fallen_behind() -> Cluster {
+    fallen_behind_with(|cluster| cluster.set("db3", "old", Some("x")))
+}
+
+/// The same, where clients wrote this before.
+pub(super) fn fallen_behind_with(write: impl FnOnce(&mut Cluster)) -> Cluster {
     let mut cluster = built(&*service(3, "capacity = 20\n"));
-    cluster.set("db3", "old", Some("x"));
+    write(&mut cluster);
     cluster.stop("db3");
     cluster.set_often("db1", &["0", "1", "2"], 10_030);
     cluster.start("db3");
