@@ -78,10 +78,8 @@ fn a_stalled_link(bed: &Bed) {
     assert_eq!(ask(bed, "db2", "get clusterctl.canary.db2"), "not_found");
 }
 
-/// db3 misses more changes than the binlogs keep: it is filled anew, with consent, and its old data stay.
-fn a_mirror_that_fell_behind(bed: &Bed, overlay: &[&str]) {
-    let with = |words: &[&'static str]| -> Vec<&str> { overlay.iter().chain(words).copied().collect() };
-    let _ = bed.clusterctl("apply", &with(&["--yes"])).expect(0);
+/// db3 misses more changes than binlogs of 2,000 keep, and is out of sync.
+fn fall_behind(bed: &Bed) {
     bed.on("db3", "systemctl stop ssdb-hbsupp");
     let password = bed.secret("hbsupp.password");
     // A binlog is trimmed when it holds 10,000 changes more than its capacity. Each part is less than that, and db2, which runs,
@@ -109,6 +107,14 @@ fn a_mirror_that_fell_behind(bed: &Bed, overlay: &[&str]) {
              sleep 0.1
          done; exit 1",
     );
+}
+
+/// db3 is filled anew, with consent, and its old data stay.
+fn a_mirror_that_fell_behind(bed: &Bed, overlay: &[&str]) {
+    let with = |words: &[&'static str]| -> Vec<&str> { overlay.iter().chain(words).copied().collect() };
+    let _ = bed.clusterctl("apply", &with(&["--yes"])).expect(0);
+    fall_behind(bed);
+    let password = bed.secret("hbsupp.password");
     bed.clusterctl("plan", overlay).says(&[
         "--allow ssdb.wipe=db3",
         "it needs changes of db1 that are no longer in the binlog there",
@@ -199,7 +205,7 @@ fn mirrors_made_by_hand_from_the_runbook_are_adopted_and_its_mistakes_listed() {
 /// All that a server holds, item by item.
 fn contents(bed: &Bed, host: &str) -> String {
     let asked = [
-        "scan ! ~ 1000",
+        "scan ! ~ 5000",
         "hlist ! ~ 1000",
         "hgetall hash",
         "zlist ! ~ 1000",
@@ -228,11 +234,17 @@ fn assert_same(bed: &Bed, hosts: &[&str], expected: &str) {
     }
 }
 
-/// A host with keys, hashes, sorted sets and queues beside it: it is not added before the queues are empty, and then every
-/// member has every item once, also after a cut and a power loss.
+/// Takes all items out of the queue, and waits until these have none either.
+fn empty_queue(bed: &Bed, hosts: &[&str]) {
+    while ask(bed, "db1", "qpop jobs").starts_with("ok") {}
+    assert_same(bed, hosts, &contents(bed, "db1"));
+}
+
+/// A host with keys, hashes, sorted sets and queues beside it: it is added, replaced and filled again once the queues are empty,
+/// and then every member has every item once, also after a cut and a power loss.
 #[test]
 fn every_member_holds_every_item_once_whatever_happens_to_a_host() {
-    let two = SSDB[..SSDB.find("[services.notify]").unwrap()].replace(", \"db3\"]", "]");
+    let two = SSDB[..SSDB.find("[services.notify]").unwrap()].replace(", \"db3\"]", "]\ncapacity = 2000");
     let bed = Bed::new(&DB, &two);
     bed.build().says(&["no changes remain"]);
     for command in [
@@ -246,22 +258,34 @@ fn every_member_holds_every_item_once_whatever_happens_to_a_host() {
     let expected = contents(&bed, "db1");
     assert_same(&bed, &["db2"], &expected);
 
-    bed.write(
-        "three.toml",
-        "[services.hbsupp]\nhosts = [\"db1\", \"db2\", \"db3\"]\n",
-    );
-    let three = ["--overlay", "three.toml"];
-    let apply = [&three[..], &["--yes"]].concat();
-    bed.clusterctl("plan", &three)
-        .says(&["db3 does not become a mirror of the others", "holds queues"]);
-    let refused = bed.clusterctl("apply", &apply);
-    assert_ne!(refused.code, 0, "{}", refused.stdout);
-    assert_same(&bed, &["db1", "db2"], &expected);
-
-    for _ in 0..3 {
-        ask(&bed, "db2", "qpop jobs");
+    let hosts =
+        |file: &str, hosts: &[&str]| bed.write(file, &format!("[services.hbsupp]\nhosts = {hosts:?}\n"));
+    hosts("replaced.toml", &["db1", "db3"]);
+    hosts("three.toml", &DB);
+    let (replaced, three) = (["--overlay", "replaced.toml"], ["--overlay", "three.toml"]);
+    let apply = |overlay: &[&'static str], words: &[&'static str]| {
+        bed.clusterctl("apply", &[overlay, &["--yes"], words].concat())
+    };
+    for overlay in [replaced, three] {
+        bed.clusterctl("plan", &overlay)
+            .says(&["db3 does not become a mirror of the others", "holds queues"]);
+        let refused = apply(&overlay, &[]);
+        assert_ne!(refused.code, 0, "{}", refused.stdout);
+        assert_same(&bed, &["db1", "db2"], &expected);
     }
-    let _ = bed.clusterctl("apply", &apply).expect(0);
+
+    empty_queue(&bed, &["db2"]);
+    let expected = contents(&bed, "db1");
+    let _ = apply(&replaced, &[]).expect(0);
+    assert_same(&bed, &["db1", "db3"], &expected);
+    bed.on("db2", "! systemctl is-active -q ssdb-hbsupp");
+
+    // What is written meanwhile comes to the one that is added again.
+    ask(&bed, "db3", "hset hash other 2");
+    let expected = contents(&bed, "db3");
+    assert_same(&bed, &["db1"], &expected);
+    let _ = apply(&three, &[]).expect(0);
+    assert_same(&bed, &DB, &expected);
     ask(&bed, "db3", "qpush jobs d e");
     let expected = contents(&bed, "db3");
     assert_same(&bed, &DB, &expected);
@@ -269,16 +293,27 @@ fn every_member_holds_every_item_once_whatever_happens_to_a_host() {
     bed.lab.cut("db2").unwrap();
     ask(&bed, "db1", "qpush jobs f");
     bed.lab.heal("db2").unwrap();
-    let _ = bed.clusterctl("apply", &apply).expect(0);
+    let _ = apply(&three, &[]).expect(0);
     let expected = contents(&bed, "db1");
     assert_same(&bed, &DB, &expected);
 
     bed.lab.kill("db2").unwrap();
     ask(&bed, "db1", "qpush jobs g");
     bed.lab.start("db2").unwrap();
-    let _ = bed.clusterctl("apply", &apply).expect(0);
+    let _ = apply(&three, &[]).expect(0);
     let expected = contents(&bed, "db1");
     assert_same(&bed, &DB, &expected);
+
+    fall_behind(&bed);
+    let wipe = ["--allow", "ssdb.wipe=db3"];
+    let refused = apply(&three, &wipe);
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    refused.says(&["db3 is not filled again", "holds queues"]);
+    empty_queue(&bed, &["db2"]);
+    let _ = apply(&three, &wipe).expect(0);
+    let expected = contents(&bed, "db1");
+    assert_same(&bed, &DB, &expected);
+    bed.on("db3", "test -d /usr/local/ssdb/var-hbsupp.before-*/data");
     let _ = bed
         .clusterctl("plan", &[&three[..], &["--detailed-exitcode"]].concat())
         .expect(0);
