@@ -47,9 +47,9 @@ pub(crate) fn zookeeper(quorum: &Quorum<'_>, host: &HostName) -> Option<Refusal>
     };
     let refusal = Refusal::new(
         format!("the ZooKeeper on {host} is neither changed nor restarted"),
-        format!("it runs, and may be one that the quorum needs, and does not answer: {why}"),
+        format!("it runs, may be one that the quorum needs, and does not tell: {why}"),
         "if it was started a moment ago, plan again in a minute; if it has another client port, set it in the inventory; \
-         else its log tells why it does not answer",
+         if its 4lw.commands.whitelist lacks srvr, add that; else its log tells why it does not answer",
     );
     Some(refusal.on(host).passing())
 }

@@ -169,6 +169,38 @@ fn a_zookeeper_that_runs_and_does_not_answer_is_not_restarted() {
     );
 }
 
+/// Seen in a restart that was asked for: a ZooKeeper whose list of words lacks `srvr` was taken for one that looks for a
+/// leader, and was restarted outside of its turn, while the controller was cut off from another.
+#[test]
+fn a_zookeeper_that_does_not_tell_its_mode_is_not_restarted() {
+    let five = ["db1", "db2", "db3", "db4", "db5"];
+    let service = service_on(&five, ZOO);
+    let cluster = built(&*service, DEBIAN);
+    let then = cluster.facts(&*service);
+    // `ZooKeeperServer` and `KeeperTCPHandler` say so in the same words.
+    let not_allowed = |word: &String| {
+        protocol::Text::new(format!(
+            "{word} is not executed because it is not in the whitelist.\n"
+        ))
+    };
+    let mut facts = cases::answer_all(&*service, |host, query| match query {
+        FactQuery::Words(query) if host.as_str() == "db2" => Some(Fact::Words(WordsFact::Replies(
+            query.words.iter().map(not_allowed).collect(),
+        ))),
+        _ => cluster.answer(host, query)?.ok(),
+    });
+    let cut_off = ::plan::HostFacts::Unreachable("connection timed out".to_owned());
+    facts.add(cases::host("db3"), cut_off);
+    let found = cases::plan_restart(&*service, &STEPS, &facts, &then);
+    let shown = render(&found);
+    let is_restarted = |task: &Task| task.host.as_str() == "db2" && task.tells(ZK, UnitVerb::Restart);
+    assert!(!found.tasks.iter().any(is_restarted), "{shown}");
+    assert!(
+        shown.contains("the ZooKeeper on db2 is neither changed nor restarted"),
+        "{shown}"
+    );
+}
+
 /// Of a member that tells nothing it is not known whether the cluster is formed: the others do not restart all at once.
 #[test]
 fn a_cluster_is_not_formed_around_a_server_that_tells_nothing() {

@@ -49,6 +49,32 @@ fn no_member_is_spared_during_an_election() {
     assert_eq!(verdict(&cluster), waits(4));
 }
 
+/// Seen where the leader's host went down while the controller was cut off from another: the two that were left looked for a
+/// leader, and were taken for too few to find one. The one that could not be asked made them three.
+#[test]
+fn a_member_that_cannot_be_asked_may_choose_a_leader_with_those_that_look() {
+    let mut cluster = built_among(&ALL, ZOO, DEBIAN);
+    let service = other_heap();
+    let is_leading = |node: &&fakes::clickhouse::Node| node.role == Role::Leading;
+    let leader = cluster.nodes.iter().find(is_leading).unwrap().host.clone();
+    let mut others = ALL.into_iter().filter(|name| *name != leader.as_str());
+    let (restarted, unasked) = (others.next().unwrap(), others.next().unwrap());
+    let restart = restart_on(&plan(&*service, &cluster), restarted);
+    cluster.pace = Pace {
+        elect_us: 2_000_000,
+        ..cluster.pace
+    };
+    cluster.inject(&Fault::Down(leader));
+    let mut facts = cluster.facts(&*service);
+    let cut_off = ::plan::HostFacts::Unreachable("connection timed out".to_owned());
+    facts.add(cases::host(unasked), cut_off);
+    let gate = restart.before.last().unwrap();
+    assert_eq!(
+        service.judge(&gate.check, gate.host.as_ref(), &facts),
+        Verdict::Wait("2 of 4 members look for a leader".to_owned())
+    );
+}
+
 /// Seen where the leader died while the members were asked: two that looked for the next were restarted at once, for a third
 /// had said that it followed.
 #[test]

@@ -213,8 +213,15 @@ fn counted(mntr: &str, key: &str) -> Option<u64> {
     value.trim().parse().ok()
 }
 
-/// A voter's state from `srvr` and `mntr`. Where `mntr` is not in the whitelist, `srvr` still tells the mode.
+/// What a voter answers that is in no quorum, after its own name (`NettyServerCnxn`, `FourLetterCommand.cpp`).
+const NOT_SERVING: &str = "instance is not currently serving requests";
+
+/// A voter's state from `srvr` and `mntr`. Where `mntr` is not in the whitelist, `srvr` still tells the mode. Each is a question
+/// of its own, and the leader may be lost between the two. One that does not tell its mode may be in the quorum.
 fn state(srvr: &str, mntr: &str) -> VoterState {
+    if [srvr, mntr].iter().any(|reply| reply.contains(NOT_SERVING)) {
+        return VoterState::Looking;
+    }
     let number = |key| counted(mntr, key);
     let mode = srvr.lines().find_map(|line| line.strip_prefix("Mode: "));
     match mode.map(str::trim) {
@@ -223,12 +230,17 @@ fn state(srvr: &str, mntr: &str) -> VoterState {
             VoterState::Leader(followers)
         }
         Some("follower" | "observer") => VoterState::Follower,
+        // It serves reads while it sees no majority (`ReadOnlyZooKeeperServer`).
+        Some("read-only") => VoterState::Looking,
         Some("standalone") => {
             let count = srvr.lines().find_map(|line| line.strip_prefix("Node count: "));
             let count = count.and_then(|count| count.trim().parse().ok());
             VoterState::Standalone(number("zk_znode_count").or(count).unwrap_or(0))
         }
-        _ => VoterState::Looking,
+        _ => {
+            let said = srvr.lines().next().unwrap_or_default();
+            VoterState::Silent(Silence::foreign(format!("it answers srvr with {said:?}")))
+        }
     }
 }
 
@@ -255,5 +267,22 @@ mod tests {
         assert_eq!(state("Mode: standalone\n", mntr), VoterState::Standalone(5));
         let looking = "This ZooKeeper instance is not currently serving requests\n";
         assert_eq!(state(looking, looking), VoterState::Looking);
+        assert_eq!(state("Mode: read-only\n", mntr), VoterState::Looking);
+    }
+
+    #[test]
+    fn a_voter_that_loses_its_leader_between_two_answers_follows_nobody() {
+        let mntr = "This instance is not currently serving requests";
+        assert_eq!(
+            state("Mode: follower\nNode count: 5\n", mntr),
+            VoterState::Looking
+        );
+    }
+
+    #[test]
+    fn a_voter_that_does_not_tell_its_mode_may_be_in_the_quorum() {
+        for said in ["srvr is not executed because it is not in the whitelist.\n", ""] {
+            assert!(state(said, "").may_serve(), "{said}");
+        }
     }
 }

@@ -121,7 +121,7 @@ struct Others<'q> {
     missing: Vec<&'q str>,
     /// How many of the missing ones look for a leader.
     looking: usize,
-    /// How many of the missing ones could not be asked, and may follow the leader.
+    /// How many of the missing ones tell nothing, and may follow the leader, or look for one.
     unknown: usize,
     has_leader: bool,
 }
@@ -141,7 +141,7 @@ impl<'q> Others<'q> {
         };
         Self {
             looking: count(|state| *state == VoterState::Looking),
-            unknown: count(|state| matches!(state, VoterState::Unknown(_))),
+            unknown: count(|state| matches!(state, VoterState::Silent(_) | VoterState::Unknown(_))),
             has_leader: serving
                 .iter()
                 .any(|name| state(name).is_some_and(VoterState::is_leader)),
@@ -156,7 +156,7 @@ impl<'q> Others<'q> {
     fn can_choose_without(&self, all: usize, in_vain: bool) -> Result<(), String> {
         let others = self.serving.len() + self.looking;
         let is_led = self.has_leader && self.serving.len() + self.unknown >= majority(all);
-        let cannot_choose = others + 1 < majority(all);
+        let cannot_choose = others + self.unknown + 1 < majority(all);
         let can_others = in_vain && others >= majority(all);
         if is_led || cannot_choose || can_others {
             Ok(())
