@@ -1,12 +1,14 @@
 //! The step `new-replicas`: a member that joins, or was rebuilt, gets the databases and tables that the others have.
 //!
-//! It comes before the services that use the cluster are told of the member, and waits until the data is there.
+//! It comes before the services that use the cluster are told of the member, and waits until the data is there: a table of
+//! ours marks a member until then, so that a run which dies meanwhile is gone on with.
 
 use plan::{Level, Preview};
 use protocol::Operation;
+use protocol::facts::HttpRequest;
 
 use crate::checks;
-use crate::observe::server::queries::endpoints;
+use crate::observe::server::queries::{JOINING_TABLE, endpoints};
 use crate::observe::view::View;
 use crate::rules::server::new_replica;
 use crate::rules::server::schema_copy::SchemaCopy;
@@ -44,17 +46,29 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         let Some(at) = endpoints(settings).into_iter().next() else {
             continue;
         };
-        let statements = requests.iter().map(|request| request.body.to_string()).collect();
-        let operation = Operation::Http {
-            at,
-            requests,
-            again_on: vec![SESSION_OVER.to_owned()],
+        let send = |requests: Vec<HttpRequest>, title: String, reason: &str| {
+            let statements = requests.iter().map(|request| request.body.to_string()).collect();
+            let operation = Operation::Http {
+                at: at.clone(),
+                requests,
+                again_on: vec![SESSION_OVER.to_owned()],
+            };
+            Task::new(host, title, reason, action(operation, LIMIT)).preview(Preview::Commands(statements))
         };
-        let title = format!("make the tables of the other members ({tables})");
-        let task = Task::new(host, title, "it is a new replica", action(operation, LIMIT));
-        let task = task.preview(Preview::Commands(statements));
-        let task = task.before(checks::sessions(settings, cx, host));
-        plan.tasks.push(task.gate(checks::fetched(settings, cx, host)));
+        if !requests.is_empty() {
+            let title = format!("make the tables of the other members ({tables})");
+            let task = send(requests, title, "it is a new replica");
+            plan.tasks.push(task.before(checks::sessions(settings, cx, host)));
+        }
+        let drop = HttpRequest::post("/", format!("DROP TABLE IF EXISTS default.{JOINING_TABLE}"));
+        let title = format!("drop default.{JOINING_TABLE}");
+        let task = send(
+            vec![drop],
+            title,
+            "it is a new replica until it has the data of its tables",
+        );
+        plan.tasks
+            .push(task.part("joined").before(checks::fetched(settings, cx, host)));
     }
     plan
 }

@@ -4,8 +4,8 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::tests::rig::Rig as _;
-use fakes::Fault;
 use fakes::clickhouse::{KEEPER_LOG, Role, SERVER, ZK, ZOO_CFG};
+use fakes::{Fault, Pace};
 
 const KEEPER_FILE: &str = "/etc/clickhouse-server/config.d/keeper.xml";
 
@@ -41,6 +41,32 @@ fn scaled(from: &[&str], to: &[&str], more: &str, version: &'static str) -> Stri
 fn a_host_is_added() {
     assert_snapshot!(scaled(&DB, &ALL, ZOO, DEBIAN));
     assert_snapshot!(scaled(&DB, &ALL, "", MODERN));
+}
+
+/// Seen where a run died between the tables and their data: the next one had nothing to do, and clients were told of a replica
+/// that lacked most rows.
+#[test]
+fn the_data_of_a_new_replica_is_waited_for_by_the_next_run_too() {
+    let mut cluster = built_among(&DB, ZOO, DEBIAN);
+    let service = among(&ALL, ZOO);
+    let found = plan(&*service, &cluster);
+    let is_made = |task: &Task| task.title.starts_with("make the tables of the other members");
+    let made = found.tasks.iter().position(is_made).expect("tables are made");
+    perform(&*service, &mut cluster, &found.tasks[..made]);
+    cluster.pace = Pace {
+        copy_us: 60_000_000,
+        ..cluster.pace
+    };
+    cluster.perform(&found.tasks[made]);
+    let left = plan(&*service, &cluster);
+    let mut gates = left.tasks.iter().flat_map(|task| &task.before);
+    let gate = gates.find(|gate| gate.check == "fetched").expect("a gate");
+    let verdict =
+        |cluster: &Cluster| service.judge(&gate.check, gate.host.as_ref(), &cluster.facts(&*service));
+    assert!(matches!(verdict(&cluster), Verdict::Wait(_)), "{}", render(&left));
+    cluster.advance(cluster.now + 120_000_000);
+    assert_eq!(verdict(&cluster), Verdict::Pass);
+    converge(&*service, &mut cluster);
 }
 
 #[test]

@@ -16,7 +16,8 @@ const LIMIT: u64 = 5_000;
 
 /// The table that the round trip of distributed DDL makes and drops.
 pub(crate) const CHECK_TABLE: &str = "clusterctl_check";
-/// The table that a new replica has for as long as it lacks tables of the others: where a run dies, the next goes on.
+/// The table that a new replica has for as long as it lacks tables of the others, or their data: where a run dies, the next goes
+/// on.
 pub(crate) const JOINING_TABLE: &str = "clusterctl_joining";
 
 /// The server's package.

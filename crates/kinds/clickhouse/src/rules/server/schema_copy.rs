@@ -11,7 +11,7 @@ use crate::observe::server::schema::{Schema, full_name};
 
 /// How databases and tables are made on a server that lacks them.
 pub(crate) struct SchemaCopy {
-    /// The requests, in order.
+    /// The requests, in order; none where it lacks none.
     pub(crate) requests: Vec<HttpRequest>,
     /// How many tables and views they make.
     pub(crate) tables: usize,
@@ -97,21 +97,20 @@ impl SchemaCopy {
         let databases = common.databases.iter();
         let databases =
             databases.filter(|(name, engine)| !own.databases.contains_key(*name) && is_plain(engine));
-        let mut requests = vec![HttpRequest::post(
-            "/",
-            format!("CREATE TABLE IF NOT EXISTS default.{JOINING_TABLE} (n UInt8) ENGINE = Memory"),
-        )];
-        requests.extend(databases.map(|(name, engine)| make_database(name, engine, version)));
+        let mut requests: Vec<HttpRequest> = databases
+            .map(|(name, engine)| make_database(name, engine, version))
+            .collect();
         let tables = statements.len();
         requests.extend(
             in_order(statements)
                 .into_iter()
                 .map(|statement| HttpRequest::post("/", statement)),
         );
-        requests.push(HttpRequest::post(
-            "/",
-            format!("DROP TABLE IF EXISTS default.{JOINING_TABLE}"),
-        ));
+        if !requests.is_empty() {
+            let mark =
+                format!("CREATE TABLE IF NOT EXISTS default.{JOINING_TABLE} (n UInt8) ENGINE = Memory");
+            requests.insert(0, HttpRequest::post("/", mark));
+        }
         Ok(Self {
             requests,
             tables,
@@ -223,7 +222,6 @@ mod tests {
             "CREATE TABLE IF NOT EXISTS shop.orders ( d Date",
             "CREATE VIEW IF NOT EXISTS shop.z_view",
             "CREATE VIEW IF NOT EXISTS shop.a_view",
-            "DROP TABLE IF EXISTS default.clusterctl_joining",
         ];
         assert_eq!(sent.len(), begins.len(), "{sent:?}");
         for (sent, begin) in sent.iter().zip(begins) {
