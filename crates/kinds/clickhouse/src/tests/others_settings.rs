@@ -5,7 +5,7 @@ use protocol::UnitVerb;
 
 use super::*;
 use crate::tests::rig::Rig as _;
-use fakes::clickhouse::{CONFIG_D, SERVER, USERS, ZK, ZOO_CFG};
+use fakes::clickhouse::{CONFIG_D, SERVER, USERS, USERS_D, ZK, ZOO_CFG};
 
 fn file(name: &str) -> String {
     format!("{CONFIG_D}/{name}.xml")
@@ -77,6 +77,37 @@ fn users_of_others_in_our_file_are_not_dropped() {
         );
         assert!(shown.contains("clickhouse.overwrite=db2"), "{shown}");
         converge_allowing(&*service, &mut cluster, &["clickhouse.overwrite=db2"]);
+    }
+}
+
+/// Seen in the adoption of a cluster whose operator had given `default` its password in a file of another name: the same user
+/// was written a second time.
+#[test]
+fn a_user_that_another_file_has_with_the_same_password_is_not_written_again() {
+    for user in ["altcraft", "default"] {
+        let (ours, other) = (format!("{USERS_D}/{user}.xml"), format!("{USERS_D}/50-users.xml"));
+        let service = keeper(&format!("password = {{ file = \"pw\" }}\nuser = \"{user}\""));
+        let mut cluster = built(&*service, MODERN);
+        for host in DB {
+            let machine = &mut cluster.node_mut(host).machine;
+            let moved = machine.files.remove(&ours).expect("our file");
+            machine.files.insert(other.clone(), moved);
+        }
+        cluster.tick();
+        assert_settled(&*service, &cluster);
+        // Where no file has it any more, ours is written again.
+        for host in DB {
+            cluster.node_mut(host).machine.files.remove(&other);
+        }
+        cluster.tick();
+        let found = plan(&*service, &cluster);
+        let is_written = |task: &&Task| task.title == format!("create {ours}");
+        assert_eq!(
+            found.tasks.iter().filter(is_written).count(),
+            3,
+            "{}",
+            render(&found)
+        );
     }
 }
 

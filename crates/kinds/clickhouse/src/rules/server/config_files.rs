@@ -1,7 +1,8 @@
 //! The files under config.d and users.d that a host needs.
 
 use plan::{Refusal, Unknown};
-use protocol::{DirectoryState, Operation, Text};
+use protocol::facts::FileQuery;
+use protocol::{DirectoryState, FileState, Operation, Text};
 use types::HostName;
 
 use super::config_xml::root;
@@ -58,7 +59,9 @@ pub(crate) fn tasks(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> Result
         };
         tasks.extend(file.plan(view, host, cx)?.map(|task| task.part(name)));
     }
-    if let Some(query) = queries::users_file(settings) {
+    if let Some(query) = queries::users_file(settings)
+        && !is_user_known(view, host, &query)?
+    {
         tasks.extend(make_directory(view, host, &settings.users_d())?);
         let file = OwnFile {
             query: &query,
@@ -69,6 +72,15 @@ pub(crate) fn tasks(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> Result
         tasks.extend(file.plan(view, host, cx)?.map(|task| task.part(USERS)));
     }
     Ok(tasks)
+}
+
+/// Whether our file would only repeat what another one says: it does not exist, and the server lets the user in with the
+/// password.
+fn is_user_known(view: &View<'_>, host: &HostName, query: &FileQuery) -> Result<bool, Unknown> {
+    let is_absent = view.facts.get(host, query)?.state() == FileState::Absent;
+    let live = view.member(host).and_then(|member| member.server.up());
+    let is_let_in = live.is_some_and(|live| live.at.account.is_some());
+    Ok(is_absent && is_let_in && !view.settings.restrict_default_user)
 }
 
 /// The task that writes the file of a Keeper that is departing. It learns of the joining ones as well: it may be the leader,
