@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use plan::{Basis, Health, MemberStatus, ServiceStatus};
 
 use crate::observe::coordination::voter::{Voter, VoterState};
+use crate::observe::server::replies::Denial;
 use crate::observe::view::{Member, View};
 use crate::rules::coordination::quorum::Quorum;
 use crate::rules::server::health::{lacks, missing_table, table_trouble};
@@ -97,8 +98,10 @@ fn server_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
             };
             row.detail = trouble.unwrap_or_else(|| live.version.clone());
         }
-        Probe::Denied(why) => (row.health, row.detail) = (Health::Degraded, why.clone()),
-        Probe::Unknown(why) => (row.health, row.detail) = (Health::Unknown, why.clone()),
+        Probe::Denied(Denial::Refused(why)) => (row.health, row.detail) = (Health::Degraded, why.clone()),
+        Probe::Denied(Denial::Foreign(why)) | Probe::Unknown(why) => {
+            (row.health, row.detail) = (Health::Unknown, why.clone());
+        }
         Probe::Down(why) => row.detail.clone_from(why),
     }
     row

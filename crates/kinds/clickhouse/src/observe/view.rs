@@ -8,7 +8,7 @@ use types::HostName;
 use super::coordination::on_disk::{OnDisk, has_past, on_disk};
 use super::coordination::voter::{self, Voter};
 use super::server::merged;
-use super::server::replies::{self as server, Live};
+use super::server::replies::{self as server, Denial, Live};
 use crate::settings::Settings;
 use kit::{Members, Probe};
 
@@ -28,7 +28,7 @@ pub(crate) struct Member<'a> {
     pub(crate) host: &'a HostName,
     /// The server's unit.
     pub(crate) unit: Result<&'a UnitFact, Unknown>,
-    pub(crate) server: Probe<Live>,
+    pub(crate) server: Probe<Live, Denial>,
     /// Its server's configuration, as it put it together itself.
     pub(crate) merged: Option<Element>,
     /// The unit of its voter.
@@ -52,7 +52,8 @@ impl Member<'_> {
     pub(crate) fn live(&self) -> Result<&Live, &str> {
         match &self.server {
             Probe::Up(live) => Ok(live),
-            Probe::Denied(why) | Probe::Down(why) | Probe::Unknown(why) => Err(why),
+            Probe::Denied(denial) => Err(denial.words()),
+            Probe::Down(why) | Probe::Unknown(why) => Err(why),
         }
     }
 
@@ -60,7 +61,9 @@ impl Member<'_> {
     /// not reached is none of this judgement's.
     pub(crate) fn doubt(&self) -> Option<&str> {
         match &self.server {
-            Probe::Denied(why) | Probe::Unknown(why) if self.unit.is_ok() => Some(why),
+            _ if self.unit.is_err() => None,
+            Probe::Denied(denial) => Some(denial.words()),
+            Probe::Unknown(why) => Some(why),
             _ => None,
         }
     }

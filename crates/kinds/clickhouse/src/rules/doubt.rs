@@ -8,6 +8,7 @@ use types::HostName;
 
 use crate::observe::coordination::voter::VoterState;
 use crate::observe::server::merged::{Elsewhere, keeper_elsewhere, server_elsewhere};
+use crate::observe::server::replies::Denial;
 use crate::observe::view::{Member, View};
 use crate::rules::coordination::quorum::Quorum;
 use crate::settings::Settings;
@@ -24,7 +25,12 @@ pub(crate) fn server(settings: &Settings, member: &Member<'_>) -> Option<Refusal
             format!("{why}; {}", words(elsewhere, "HTTP")),
             resolve(elsewhere, "http_port"),
         ),
-        (None, Probe::Denied(_)) => Refusal::new(
+        (None, Probe::Denied(Denial::Foreign(_))) => Refusal::new(
+            what,
+            why,
+            "set http_port in the inventory to the port that the server has; or free that port for it",
+        ),
+        (None, Probe::Denied(Denial::Refused(_))) => Refusal::new(
             what,
             why,
             "name a user that may log in from the host itself, and its password: user and password in the inventory",

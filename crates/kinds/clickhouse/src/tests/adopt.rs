@@ -91,6 +91,44 @@ fn a_user_that_may_log_in_is_made_first() {
     converge(&*service, &mut cluster);
 }
 
+/// The port was taken for one of a server that starts, and waited for; or for one that refuses the login.
+#[test]
+fn another_program_on_the_port_is_told_apart() {
+    let replies = [
+        (200, "<html><title>Grafana</title></html>"),
+        (404, "404 page not found\n"),
+        // The port of the native protocol, as TCPHandler answers a browser.
+        (
+            400,
+            "Port 9000 is for clickhouse-client program\r\nYou must use port 8123 for HTTP.\r\n",
+        ),
+    ];
+    let cluster = built(&*keeper(""), MODERN);
+    let service = keeper("ddl_path = \"/clickhouse/other/ddl\"");
+    for (status, body) in replies {
+        let facts = cases::answer_all(&*service, |host, query| match query {
+            FactQuery::Http(_) if host.as_str() == "db2" => Some(Fact::Http(HttpFact::Reply {
+                status,
+                body: protocol::Text::new(body),
+            })),
+            _ => cluster.answer(host, query)?.ok(),
+        });
+        let found = cases::plan_steps(&*service, &STEPS, &facts);
+        let is_of_db2 = |task: &Task| task.host.as_str() == "db2";
+        assert!(!found.tasks.iter().any(is_of_db2), "{}", render(&found));
+        let mut refusals = found.refusals.iter();
+        let refusal =
+            refusals.find(|refusal| refusal.host.as_ref().is_some_and(|host| host.as_str() == "db2"));
+        let refusal = refusal.expect("a refusal");
+        assert!(!refusal.passing, "{}", render(&found));
+        let shown = render(&found);
+        assert!(
+            shown.contains("what listens on port 8123 is not ClickHouse") && shown.contains("set http_port"),
+            "{shown}"
+        );
+    }
+}
+
 #[test]
 fn servers_with_tls_alone_are_refused_with_their_port() {
     let mut cluster = built(&*keeper(""), MODERN);

@@ -14,6 +14,24 @@ use kit::Probe;
 /// How a server answers that has no such setting (115, `UNKNOWN_SETTING`).
 const UNKNOWN_SETTING: &str = "Code: 115";
 
+/// Why a server that listens tells nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// It refuses the login, or the question.
+    Refused(String),
+    /// It is another program, and where the server listens is not known.
+    Foreign(String),
+}
+
+impl Denial {
+    /// The same in words.
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            Self::Refused(why) | Self::Foreign(why) => why,
+        }
+    }
+}
+
 /// A running server's answers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Live {
@@ -25,7 +43,7 @@ pub(crate) struct Live {
     pub(crate) macros: BTreeMap<String, String>,
     /// Whether the table of a round trip of DDL was left behind.
     pub(crate) has_check_table: bool,
-    /// Whether it is a new replica that lacks tables of the others: a run has begun to make them.
+    /// Whether it is a new replica that lacks tables of the others, or their data: a run has begun to make them.
     pub(crate) has_joining_table: bool,
     /// Its databases and tables, or its error; members are asked.
     pub(crate) schema: Result<Schema, String>,
@@ -109,17 +127,23 @@ pub(crate) fn probe(
     host: &HostName,
     unit: &Result<&UnitFact, Unknown>,
     facts: &Facts,
-) -> Probe<Live> {
+) -> Probe<Live, Denial> {
     let mut other = None;
     for at in queries::endpoints(settings) {
         let failed = match facts.get(host, &queries::state(settings, &at)) {
             Ok(HttpFact::Reply { status: 200, body }) if is_state(body.as_str()) => {
                 return Probe::Up(live(settings, &at, body.as_str(), host, facts));
             }
-            Ok(HttpFact::Reply { status: 200, .. }) => {
-                Probe::Unknown(format!("what answers on port {} is not ClickHouse", at.port))
+            Ok(HttpFact::Reply { status, body }) if *status != 200 && is_error(body.as_str()) => {
+                Probe::Denied(Denial::Refused(error(*status, body.as_str())))
             }
-            Ok(HttpFact::Reply { status, body }) => Probe::Denied(error(*status, body.as_str())),
+            Ok(HttpFact::Reply { status, body }) => {
+                let said = error(*status, body.as_str());
+                let port = at.port;
+                Probe::Denied(Denial::Foreign(format!(
+                    "what listens on port {port} is not ClickHouse: {said}"
+                )))
+            }
             Ok(HttpFact::Down(silence)) => Probe::silent(unit, silence),
             Err(unknown) => return Probe::Unknown(unknown.to_string()),
         };
@@ -134,6 +158,12 @@ pub(crate) fn probe(
 /// Whether this answers [`queries::state`]. The parts of a `UNION ALL` run at once, and their rows come in any order.
 fn is_state(body: &str) -> bool {
     body.lines().any(|line| line.starts_with("version\t"))
+}
+
+/// Whether this is an error of ClickHouse: each has its number (`getExceptionMessage`). Another server on its port has none,
+/// nor has its own port for the native protocol.
+fn is_error(body: &str) -> bool {
+    body.contains("Code: ")
 }
 
 /// An error in one line.
