@@ -205,6 +205,17 @@ impl Cx<'_> {
         )
     }
 
+    /// Whether an earlier step is going to write a unit's file, or one that is laid over it.
+    pub fn writes_unit(&self, host: &HostName, unit: &str) -> bool {
+        let (file, over) = (format!("/{unit}"), format!("/{unit}.d/"));
+        self.earlier_on(host).any(|operation| match operation {
+            Operation::WriteFile { path, .. } => {
+                path.starts_with("/etc/systemd/system/") && (path.ends_with(&file) || path.contains(&over))
+            }
+            _ => false,
+        })
+    }
+
     /// What earlier steps are going to do on a host, in order.
     pub fn earlier_on(&self, host: &HostName) -> impl DoubleEndedIterator<Item = &Operation> {
         let actions = self

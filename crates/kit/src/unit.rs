@@ -92,7 +92,10 @@ impl Process<'_> {
     /// installed: for members of a cluster, which are restarted in turns by a step of their own.
     pub fn need_to_run(&self, cx: &Cx<'_>) -> Result<Option<Need>, Undecided> {
         if !self.package.is_empty() && cx.installs(self.host, self.package) {
-            let verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
+            let mut verbs = vec![UnitVerb::Enable, UnitVerb::Restart];
+            if cx.writes_unit(self.host, self.unit) {
+                verbs.insert(0, UnitVerb::DaemonReload);
+            }
             let reason = Reason::Installed(self.package.to_owned());
             return Ok(Some(Need { verbs, reason }));
         }
@@ -101,7 +104,10 @@ impl Process<'_> {
             let (unit, host) = (self.unit.to_owned(), self.host.clone());
             return Err(Undecided::NoUnit { unit, host });
         }
-        let verbs = verbs_of(unit);
+        let mut verbs = verbs_of(unit);
+        if cx.writes_unit(self.host, self.unit) && !unit.stale {
+            verbs.insert(0, UnitVerb::DaemonReload);
+        }
         let reason = if verbs.contains(&UnitVerb::Start) {
             Reason::Stopped
         } else if verbs.contains(&UnitVerb::Enable) {

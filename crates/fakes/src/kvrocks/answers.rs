@@ -21,13 +21,19 @@ impl Cluster {
             FactQuery::Unit(query) => {
                 let units = [defaults.unit, defaults.sentinel_unit];
                 let is_ours = units.contains(&query.name.as_str());
-                is_ours.then(|| Fact::Unit(machine.unit_fact(&query.name)))
+                is_ours.then(|| {
+                    let mut fact = machine.unit_fact(&query.name);
+                    let is_read = self.has_drop_in(at) == self.nodes[at].has_read_drop_in;
+                    fact.stale = query.name == defaults.unit && fact.exists() && !is_read;
+                    Fact::Unit(fact)
+                })
             }
             FactQuery::File(query) if defaults.data.contains(&query.path.as_str()) => {
                 Some(Fact::File(self.data_file(at)))
             }
             FactQuery::File(query) => {
-                let files = [defaults.config, defaults.sentinel_config];
+                let (directory, drop_in) = self.drop_in();
+                let files = [defaults.config, defaults.sentinel_config, &directory, &drop_in];
                 let is_ours = files.contains(&query.path.as_str());
                 is_ours.then(|| Fact::File(machine.file_fact(query)))
             }

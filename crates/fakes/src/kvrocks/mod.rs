@@ -142,6 +142,9 @@ pub struct Node {
     odd: Option<(i64, (String, u16))>,
     /// Whether its file was given a role by us that nobody else had for it, and it was not started since.
     made_replica: bool,
+    /// Whether systemd has read the file that is laid over the engine's unit, and whether the process was started with it.
+    has_read_drop_in: bool,
+    has_umask: bool,
 }
 
 impl Cluster {
@@ -162,6 +165,8 @@ impl Cluster {
             has_data_files: false,
             odd: None,
             made_replica: false,
+            has_read_drop_in: false,
+            has_umask: false,
         });
         Self {
             engine,
@@ -196,6 +201,19 @@ impl Cluster {
 
     pub fn sentinel_unit(&self) -> &'static str {
         self.engine.defaults().sentinel_unit
+    }
+
+    /// The directory and the file that are laid over the engine's unit.
+    pub fn drop_in(&self) -> (String, String) {
+        let directory = format!("/etc/systemd/system/{}.d", self.unit());
+        let file = format!("{directory}/clusterctl.conf");
+        (directory, file)
+    }
+
+    /// Whether a file that sets a umask is laid over the engine's unit.
+    fn has_drop_in(&self, at: usize) -> bool {
+        let text = self.nodes[at].machine.text(&self.drop_in().1);
+        text.lines().any(|line| line == "UMask=0027")
     }
 
     /// The node at an address.

@@ -19,8 +19,10 @@ impl Cluster {
         match operation {
             Operation::WriteFile { path, .. }
             | Operation::MakeDirectory { path, .. }
+            | Operation::SetAccess { path, .. }
             | Operation::SetDirectives { path, .. } => {
-                let paths = [self.config(), self.sentinel_config()];
+                let (directory, drop_in) = self.drop_in();
+                let paths = [self.config(), self.sentinel_config(), &directory, &drop_in];
                 paths
                     .contains(&path.as_str())
                     .then(|| self.put(at, path, operation))
@@ -76,15 +78,15 @@ impl Cluster {
 
     fn tell(&mut self, at: usize, unit: &str, verb: UnitVerb) -> Done {
         let is_engine = unit == self.unit();
-        let machine = &mut self.nodes[at].machine;
+        let machine = &self.nodes[at].machine;
         if !machine.units.contains_key(unit) {
             return Err(failed(&format!("Unit {unit} not found.")));
         }
         let runs = machine.runs(unit);
         match verb {
-            UnitVerb::DaemonReload => {}
-            UnitVerb::Enable => machine.unit(unit).is_enabled = true,
-            UnitVerb::Disable => machine.unit(unit).is_enabled = false,
+            UnitVerb::DaemonReload => self.nodes[at].has_read_drop_in = self.has_drop_in(at),
+            UnitVerb::Enable => self.nodes[at].machine.unit(unit).is_enabled = true,
+            UnitVerb::Disable => self.nodes[at].machine.unit(unit).is_enabled = false,
             UnitVerb::Start if runs => {}
             UnitVerb::Stop if !runs => {}
             UnitVerb::Start | UnitVerb::Restart if is_engine => {

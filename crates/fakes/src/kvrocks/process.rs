@@ -1,5 +1,6 @@
 //! Processes come and go, and who reaches whom.
 
+use formats::engine::Engine;
 use protocol::ActionError;
 
 use super::server::Link;
@@ -14,6 +15,7 @@ impl Cluster {
         if !node.machine.units.contains_key(unit) {
             return Err(no_unit(unit));
         }
+        node.has_umask = node.has_read_drop_in;
         node.machine.unit(unit).start(now);
         let text = node.machine.files.get(config).map(|file| file.text.clone());
         let answers = now + self.tempo.start;
@@ -126,12 +128,19 @@ impl Cluster {
         }
     }
 
-    /// The engine writes its file with what it runs with.
+    /// The engine writes its file with what it runs with. Kvrocks makes a new file (recorded, 2.6: 0600 became 0644).
     pub fn rewrite_engine(&mut self, at: usize) {
         if let Some(server) = &self.nodes[at].engine {
             let path = self.config();
             let text = server.rewrite(self.nodes[at].machine.text(path));
             self.write_file(at, path, &text);
+            let node = &mut self.nodes[at];
+            if self.engine == Engine::Kvrocks
+                && !node.has_umask
+                && let Some(file) = node.machine.files.get_mut(path)
+            {
+                file.mode = 0o644;
+            }
         }
     }
 

@@ -94,7 +94,7 @@ impl OnHost for Unit {
         } else {
             None
         };
-        if let Some(why) = unread.or(self.is_rewritten(host, cx).then_some("its file is written")) {
+        if let Some(why) = unread.or(cx.writes_unit(host, &self.name).then_some("its file is written")) {
             todo.insert(0, (UnitVerb::DaemonReload, why.to_owned()));
         }
         Ok((!todo.is_empty()).then(|| self.task(host, todo)))
@@ -125,7 +125,8 @@ impl Unit {
     /// Passes where a missing unit may exist when this step has its turn.
     fn may_come(&self, host: &HostName, fact: &UnitFact, cx: &Cx<'_>) -> Result<(), NotPlanned> {
         let installs = |operation: &Operation| matches!(operation, Operation::InstallPackages { .. });
-        if fact.load == "not-found" && (cx.earlier_on(host).any(installs) || self.is_rewritten(host, cx)) {
+        if fact.load == "not-found" && (cx.earlier_on(host).any(installs) || cx.writes_unit(host, &self.name))
+        {
             return Ok(());
         }
         let (why, resolve) = match fact.load.as_str() {
@@ -161,18 +162,6 @@ impl Unit {
             }
         }
         Ok(None)
-    }
-
-    /// Whether an earlier step writes the unit's file, or one that is laid over it.
-    fn is_rewritten(&self, host: &HostName, cx: &Cx<'_>) -> bool {
-        cx.earlier_on(host).any(|operation| match operation {
-            Operation::WriteFile { path, .. } => {
-                path.starts_with("/etc/systemd/system/")
-                    && (path.ends_with(&format!("/{}", self.name))
-                        || path.contains(&format!("/{}.d/", self.name)))
-            }
-            _ => false,
-        })
     }
 }
 

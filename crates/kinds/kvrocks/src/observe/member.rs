@@ -26,6 +26,8 @@ pub(crate) struct Member<'a> {
     pub(crate) addresses: Vec<String>,
     pub(crate) unit: Result<&'a UnitFact, Unknown>,
     pub(crate) file: Result<&'a FileFact, Unknown>,
+    /// The file that is laid over its unit; `None` where there is to be none.
+    drop_in: Option<Result<&'a FileFact, Unknown>>,
     /// The directives of its file; `None` where there is no file.
     pub(crate) directives: Option<Directives>,
     pub(crate) engine: Probe<Engine>,
@@ -60,6 +62,7 @@ impl<'a> Member<'a> {
             unit: facts.get(host, &UnitQuery::new(&settings.unit)),
             directives: directives(&file, settings.engine),
             file,
+            drop_in: queries::drop_in(settings).map(|[_, file]| facts.get(host, &file)),
             engine: Probe::Unknown("it was not asked".to_owned()),
             has_foreign_engine: queries::engines(settings, host).first().is_some_and(is_foreign),
             sentinel_unit: facts.get(host, &UnitQuery::new(&settings.sentinel.unit)),
@@ -126,6 +129,18 @@ impl<'a> Member<'a> {
     pub(crate) fn newer_file(&self) -> Option<Newer> {
         let (file, unit) = (self.file.as_ref().ok()?, self.unit.as_ref().ok()?);
         Freshness::of(&self.settings.config, file, unit).newer()
+    }
+
+    /// Whether its process was started with the umask that is laid over its unit: else CONFIG REWRITE leaves the engine's file
+    /// readable by everybody.
+    pub(crate) fn has_umask(&self) -> bool {
+        let Some((_, path)) = self.settings.drop_in() else {
+            return true;
+        };
+        let (Some(Ok(file)), Ok(unit)) = (&self.drop_in, &self.unit) else {
+            return false;
+        };
+        Freshness::of(&path, file, unit) == Freshness::Same
     }
 
     /// Whether the sentinel's file was changed after its process was started.

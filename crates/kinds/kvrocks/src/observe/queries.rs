@@ -17,6 +17,7 @@ pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         return live(settings, host);
     }
     let mut queries = vec![config(settings).wrap(), sentinel_config(settings).wrap()];
+    queries.extend(drop_in(settings).iter().flatten().map(Query::wrap));
     queries.extend(data(settings).iter().map(Query::wrap));
     queries.extend(live(settings, host));
     queries
@@ -44,6 +45,12 @@ pub(crate) fn sentinel_config(settings: &Settings) -> FileQuery {
     FileQuery::text(&settings.sentinel.config)
         .knowing([&settings.password])
         .masking(&masks().iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The directory and the file that are laid over the engine's unit, where there is one.
+pub(crate) fn drop_in(settings: &Settings) -> Option<[FileQuery; 2]> {
+    let (directory, file) = settings.drop_in()?;
+    Some([FileQuery::meta(directory), FileQuery::text(file)])
 }
 
 /// The paths under which a packaged engine keeps its data.

@@ -81,13 +81,25 @@ impl Settings {
         known.find(|(known, _)| *known == host).map(|(_, place)| place)
     }
 
+    /// The directory and the file that are laid over the unit of Kvrocks.
+    ///
+    /// Its CONFIG REWRITE makes a new file, with the mode that its umask leaves (recorded, 2.6: 0644 with 0022), and there are
+    /// passwords in it. Debian's units of Redis and Valkey have a `UMask`.
+    pub(crate) fn drop_in(&self) -> Option<(String, String)> {
+        let directory = format!("/etc/systemd/system/{}.d", self.unit);
+        let file = format!("{directory}/clusterctl.conf");
+        (self.engine == Engine::Kvrocks).then_some((directory, file))
+    }
+
     /// The engine's process on a host.
     pub(crate) fn engine_process<'s>(&'s self, host: &'s HostName) -> Process<'s> {
+        let mut reads = vec![self.config.clone()];
+        reads.extend(self.drop_in().map(|(_, file)| file));
         Process {
             host,
             unit: &self.unit,
             package: &self.package,
-            reads: vec![self.config.clone()],
+            reads,
         }
     }
 

@@ -8,6 +8,7 @@ use plan::{Level, Unknown};
 use protocol::Text;
 use protocol::facts::FileMeta;
 
+use super::umask;
 use crate::observe::{Member, View, queries};
 use crate::rules::desired_config::{desired, follow, over_any_file};
 use crate::rules::drift::CLASSES;
@@ -56,12 +57,12 @@ fn plan_member(
     cx: &Cx<'_>,
     password_waits: bool,
     all: &mut StepPlan,
-) -> Result<Option<Task>, String> {
+) -> Result<Vec<Task>, String> {
     let (settings, host) = (view.settings, member.host);
     let file = member.file.as_ref().map_err(Unknown::to_string)?;
     if let Some(obstacle) = file.meta().and_then(FileMeta::obstacle) {
         all.refusals.push(obstructed(host, &settings.config, &obstacle));
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let (gets_role, starts) = match Assignment::of(view, roles, member, cx) {
         Assignment::Master | Assignment::Replica => (false, false),
@@ -69,7 +70,7 @@ fn plan_member(
         Assignment::Joining | Assignment::OldMaster => (true, true),
         Assignment::Refused(refusal) => {
             all.refusals.push(*refusal);
-            return Ok(None);
+            return Ok(Vec::new());
         }
         Assignment::Unknown(why) => return Err(why),
     };
@@ -88,12 +89,13 @@ fn plan_member(
     let file = DesiredFile {
         query: &queries::config(settings),
         text: Text::new(after.text()),
-        mode: 0o640,
+        mode: umask::MODE,
         owner: user,
         group,
     };
+    let mut tasks = umask::plan(member, cx).map_err(|unknown| unknown.to_string())?;
     let Some(mut task) = file.plan(host, cx.facts).map_err(|unknown| unknown.to_string())? else {
-        return Ok(None);
+        return Ok(tasks);
     };
     if comes_with_package {
         over_any_file(&mut task);
@@ -102,7 +104,8 @@ fn plan_member(
         task.reason = format!("{}; it becomes a replica of {master}", task.reason);
     }
     note_reach(member, &before, &after, all);
-    Ok(Some(task))
+    tasks.push(task);
+    Ok(tasks)
 }
 
 /// The file that a package brings, which this plan installs.

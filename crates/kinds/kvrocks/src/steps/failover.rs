@@ -5,7 +5,7 @@ use plan::Preview;
 use protocol::Operation;
 use protocol::facts::{RespCommand, RespQuery, THIS_HOST};
 
-use super::stop_writes;
+use super::{stop_writes, umask};
 use crate::checks;
 use crate::observe::queries::{master_address, of_engine};
 use crate::observe::{Engine, Member, View};
@@ -47,6 +47,15 @@ pub(crate) fn plan(
             .extend([checks::new_master(view, cx, host), checks::followers(view, cx)]);
     }
     all.tasks.extend(tasks);
+    let departing = std::iter::once(master).filter(|master| !cx.hosts.contains(master.host));
+    let members = view.on(cx).chain(departing);
+    let again: Vec<Task> = members
+        .filter_map(|member| {
+            let planned = cx.earlier.iter().chain(&all.tasks);
+            umask::after_failover(settings, member, planned)
+        })
+        .collect();
+    all.tasks.extend(again);
 }
 
 /// Has the old master follow the new one at once: Sentinel would do so 10 s later, or when the pause of writes ends. Its file

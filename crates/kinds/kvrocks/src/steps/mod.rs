@@ -13,3 +13,4 @@ pub(crate) mod sentinel_seed;
 pub(crate) mod sentinel_set;
 pub(crate) mod sentinel_start;
 mod stop_writes;
+mod umask;

@@ -6,6 +6,7 @@ use super::{OURS, assert_settled, built, converge, converge_from_everywhere, pla
 use crate::tests::rig::Rig as _;
 use fakes::kvrocks::{Cluster, OPEN_USER};
 use kit::Service;
+use protocol::{Operation, UnitVerb};
 
 fn redis() -> (Box<dyn Service>, Cluster) {
     let service = service("redis", "");
@@ -159,6 +160,51 @@ fn a_file_that_everybody_can_read() {
         found.tasks[0].reason,
         "it is 0644 redis:redis instead of 0640 redis:redis"
     );
+    converge(&*service, &mut fake);
+}
+
+/// Kvrocks 2.6 makes a new file of mode 0644 (recorded: "config rewrite:replica, minimal file of mode 0600").
+#[test]
+fn a_failover_of_kvrocks_leaves_its_files_closed() {
+    let service = service("kvrocks", "");
+    let mut fake = built(&*service, "kvrocks");
+    for _ in 0..2 {
+        fake.fail_over();
+        assert_settled(&*service, &fake);
+    }
+}
+
+#[test]
+fn a_kvrocks_that_was_started_without_the_umask_is_not_restarted_for_it() {
+    let service = service("kvrocks", "");
+    let mut fake = built(&*service, "kvrocks");
+    let (directory, file) = fake.drop_in();
+    for node in &mut fake.nodes {
+        node.machine.files.remove(&directory);
+        node.machine.files.remove(&file);
+    }
+    for name in ["db1", "db2", "db3"] {
+        let host = cases::host(name);
+        let (name, verbs) = (fake.unit().to_owned(), vec![UnitVerb::DaemonReload]);
+        let reads = Vec::new();
+        let told = fake.obey(&host, &Operation::Unit { name, verbs, reads });
+        assert_eq!(told, Some(Ok(())));
+        fake.restart(host.as_str());
+    }
+    let found = shown(&*service, &fake);
+    assert!(found.contains("| UMask=0027"), "{found}");
+    assert!(
+        found.contains("db1: daemon-reload kvrocks.service, because the unit's file was changed"),
+        "{found}"
+    );
+    assert!(!found.contains("restart kvrocks"), "{found}");
+    converge_from_everywhere(&*service, &fake);
+    converge(&*service, &mut fake);
+    // What Sentinel makes of the files in the meantime costs no restart, and the failover of a plan leaves nothing.
+    fake.fail_over();
+    let found = shown(&*service, &fake);
+    assert!(found.contains("because it is 0644 kvrocks:kvrocks"), "{found}");
+    assert!(!found.contains("kvrocks.service"), "{found}");
     converge(&*service, &mut fake);
 }
 

@@ -171,9 +171,13 @@ fn a_silent_member_without_files_where_a_package_keeps_data_does_not_join() {
 
 #[test]
 fn a_stopped_member_whose_file_includes_others_is_not_known_to_be_empty() {
-    for more in ["include /etc/redis/local.conf\n", ""] {
-        let service = service("redis", "");
-        let mut fake = by_hand("redis");
+    for (kind, more) in [
+        ("redis", "include /etc/redis/local.conf\n"),
+        ("redis", ""),
+        ("kvrocks", ""),
+    ] {
+        let service = service(kind, "");
+        let mut fake = by_hand(kind);
         // Nothing says where it keeps its data.
         fake.edit("db3", |text| {
             let text = text.replace("slaveof 10.0.0.1 6666\n", "");
