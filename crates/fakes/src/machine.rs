@@ -161,6 +161,7 @@ impl Machine {
     pub fn package_fact(&self, name: &str) -> PackageFact {
         PackageFact {
             version: self.packages.contains(name).then(|| "1.0".to_owned()),
+            is_partial: false,
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) fn install(act: &Act<'_>, names: &[String]) -> Result<Change, ActionE
     let installed = facts::installed(&all, None, act.until).map_err(failed)?;
     let missing: Vec<&str> = all
         .into_iter()
-        .filter(|name| !installed.contains_key(*name))
+        .filter(|name| installed.get(*name).is_none_or(|known| known.version.is_none()))
         .collect();
     let summary = if missing.is_empty() {
         format!("{} installed already", names.join(", "))

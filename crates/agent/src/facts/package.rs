@@ -25,10 +25,10 @@ const FORMAT: &str = "${db:Status-Abbrev}\t${Package}\t${Version}\n";
 /// Answers for all packages.
 pub(super) fn observe(host: &Host, names: &[&str]) -> Vec<Answer> {
     match installed(names, Some(host.closing()), Instant::now() + LIMIT) {
-        Ok(versions) => {
+        Ok(known) => {
             let fact = |name: &&str| {
-                let version = versions.get(base(name)).cloned();
-                Ok(Fact::Package(PackageFact { version }))
+                let known = known.get(base(name)).cloned();
+                Ok(Fact::Package(known.unwrap_or_default()))
             };
             names.iter().map(fact).collect()
         }
@@ -36,12 +36,12 @@ pub(super) fn observe(host: &Host, names: &[&str]) -> Vec<Answer> {
     }
 }
 
-/// The versions of those packages that are completely installed, by their names without architecture.
+/// What dpkg knows of those packages, by their names without architecture.
 pub(crate) fn installed(
     names: &[&str],
     stop: Option<&AtomicBool>,
     until: Instant,
-) -> Result<HashMap<String, String>, FactError> {
+) -> Result<HashMap<String, PackageFact>, FactError> {
     if let Some(name) = names.iter().find(|name| !is_package_name(name)) {
         return Err(unknown(format!("{name:?} is not a package name")));
     }
@@ -90,16 +90,21 @@ fn version_of(text: &str) -> Option<String> {
     (version != "(none)").then(|| version.to_owned())
 }
 
-fn parse(text: &str) -> HashMap<String, String> {
-    let versions = text.lines().filter_map(|line| {
+fn parse(text: &str) -> HashMap<String, PackageFact> {
+    let known = text.lines().filter_map(|line| {
         let mut columns = line.split('\t');
         let (status, name, version) = (columns.next()?, columns.next()?, columns.next()?);
         // Wanted, state, error; a space stands for no error: `ii `, `hi `, but `rc ` and `iHR` are not installed.
-        let complete =
-            status.get(1..2) == Some("i") && status.get(2..).is_none_or(|error| error.trim().is_empty());
-        complete.then(|| (name.to_owned(), version.to_owned()))
+        let state = status.get(1..2)?;
+        let is_complete = state == "i" && status.get(2..).is_none_or(|error| error.trim().is_empty());
+        let fact = PackageFact {
+            version: is_complete.then(|| version.to_owned()),
+            // Not installed, or removed but for its configuration.
+            is_partial: !is_complete && !matches!(state, "n" | "c"),
+        };
+        Some((name.to_owned(), fact))
     });
-    versions.collect()
+    known.collect()
 }
 
 /// The name without its architecture.
@@ -118,15 +123,20 @@ fn is_package_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn only_what_is_completely_installed_has_a_version() {
         let text = "ii \tbash\t5.2.15-2+b7\nhi \theld\t1:2.0\nrc \tremoved\t1.0\niHR\tbroken\t1.0\nun \tvirtual\t\n\
                     iF \thalf\t1.0\n";
-        let versions = parse(text);
-        assert_eq!(versions.get("bash").map(String::as_str), Some("5.2.15-2+b7"));
-        assert_eq!(versions.get("held").map(String::as_str), Some("1:2.0"));
-        assert_eq!(versions.len(), 2);
+        let known = parse(text);
+        let version = |name: &str| known.get(name).and_then(|fact| fact.version.as_deref());
+        assert_eq!(version("bash"), Some("5.2.15-2+b7"));
+        assert_eq!(version("held"), Some("1:2.0"));
+        assert_eq!(known.values().filter(|fact| fact.version.is_some()).count(), 2);
+        let partial = known.iter().filter(|(_, fact)| fact.is_partial);
+        let partial: BTreeSet<&str> = partial.map(|(name, _)| name.as_str()).collect();
+        assert_eq!(partial, BTreeSet::from(["broken", "half"]));
     }
 
     #[test]

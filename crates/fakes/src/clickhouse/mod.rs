@@ -73,6 +73,7 @@ impl crate::FakeCluster for Cluster {
                     .packages
                     .contains(&query.name)
                     .then(|| self.version.to_owned()),
+                is_partial: false,
             }),
             FactQuery::Candidate(query) => {
                 let is_there = node.machine.files.contains_key(&query.unless);

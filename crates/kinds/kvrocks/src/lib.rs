@@ -44,10 +44,12 @@ static TABLE: KindTable<Settings> = KindTable {
         others: &settings.others,
     },
     vars: |settings| {
-        let sentinel = settings.sentinel.package.clone();
+        let sentinel = &settings.sentinel;
         vec![
             ("package", settings.package.clone()),
-            ("sentinel_package", sentinel),
+            ("sentinel_package", sentinel.package.clone()),
+            ("unit", settings.unit.clone()),
+            ("sentinel_unit", sentinel.unit.clone()),
         ]
     },
     names,

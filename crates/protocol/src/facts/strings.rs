@@ -32,7 +32,7 @@ macro_rules! walk {
         pub(crate) struct $walk<F>(pub(crate) F);
 
         impl<F: FnMut($string<'_>)> $walk<F> {
-            fn plain<const N: usize>(&mut self, strings: [&$($mut)? String; N]) {
+            fn plain<'s>(&mut self, strings: impl IntoIterator<Item = &'s $($mut)? String>) {
                 for string in strings {
                     self.0($string::Plain(string));
                 }
@@ -75,7 +75,7 @@ macro_rules! walk {
                             self.plain([path]);
                         }
                     }
-                    Fact::Package(PackageFact { version: Some(version) }) => self.plain([version]),
+                    Fact::Package(PackageFact { version, is_partial: _ }) => self.plain(version),
                     Fact::Candidate(CandidateFact { version: Some(version) }) => self.said(version),
                     Fact::Resolve(ResolveFact { addresses }) => {
                         for address in addresses {
@@ -143,7 +143,6 @@ macro_rules! walk {
                     Fact::File(FileFact::Absent)
                     | Fact::Tcp(TcpFact::Open)
                     | Fact::Log(LogFact::Absent)
-                    | Fact::Package(PackageFact { version: None })
                     | Fact::Candidate(CandidateFact { version: None }) => {}
                 }
             }

@@ -35,10 +35,13 @@ pub struct PackageQuery {
 }
 
 /// The installed version of a package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PackageFact {
     /// `None` where it is not (or not completely) installed.
     pub version: Option<String>,
+    /// Whether an installation of it was begun and not ended.
+    #[serde(default)]
+    pub is_partial: bool,
 }
 
 /// Asks which version of a package would be installed.

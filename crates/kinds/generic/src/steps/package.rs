@@ -1,6 +1,10 @@
 //! `package`: packages that are installed. Which version is the distribution's business.
+//!
+//! Where the unit that a package would bring is there without it, somebody else has installed the program: perhaps no
+//! repository has such a package, and one that came now would change what runs. An installation that was cut off is ended
+//! all the same.
 
-use protocol::facts::PackageQuery;
+use protocol::facts::{PackageQuery, UnitFact, UnitQuery};
 use protocol::{FactQuery, Operation, Query};
 use types::{Diagnostic, HostName};
 
@@ -10,7 +14,8 @@ use kit::{Cx, Task};
 use kit::{PACKAGES, action};
 
 pub(crate) struct Package {
-    names: Vec<String>,
+    /// Each with the unit that it brings, where that is told.
+    packages: Vec<(String, Option<UnitQuery>)>,
 }
 
 impl OnHost for Package {
@@ -20,29 +25,48 @@ impl OnHost for Package {
         let names = args
             .reader()
             .required("names", args.words("names"), "names = [\"nginx\"]")?;
+        let units = args.words("units");
         let mut sound = true;
-        let mut packages: Vec<String> = Vec::new();
+        if let (Some(units), Some(value)) = (&units, args.reader().value("units"))
+            && units.len() != names.len()
+        {
+            let found = format!("units has {} items, and names has {}", units.len(), names.len());
+            args.report(
+                Diagnostic::error(found).at(value.span, "the unit of each package, in the same order"),
+            );
+            sound = false;
+        }
+        let mut units = units.unwrap_or_default().into_iter();
+        let mut packages: Vec<(String, Option<UnitQuery>)> = Vec::new();
         for name in names {
+            let unit = units.next().map(|unit| args.unit(unit));
+            sound &= unit != Some(None);
+            let unit = unit.flatten().map(UnitQuery::new);
             let rule = |c: char| c.is_ascii_alphanumeric() || "+-._:@~".contains(c);
             if name.text.starts_with('-') || !name.text.chars().all(rule) {
                 let message = format!("{:?} is not a package's name", name.text);
                 args.report(Diagnostic::error(message).at(name.span, "one name of the distribution"));
                 sound = false;
-            } else if !name.text.is_empty() && !packages.contains(&name.text) {
-                packages.push(name.text);
+            } else if !name.text.is_empty() && packages.iter().all(|(known, _)| *known != name.text) {
+                packages.push((name.text, unit));
             }
         }
-        sound.then_some(Self { names: packages })
+        sound.then_some(Self { packages })
     }
 
     fn queries(&self) -> Vec<FactQuery> {
-        self.names.iter().map(|name| query(name).wrap()).collect()
+        let packages = self.packages.iter().map(|(name, _)| query(name).wrap());
+        let units = self.packages.iter().filter_map(|(_, unit)| unit.as_ref());
+        packages.chain(units.map(Query::wrap)).collect()
     }
 
     fn plan(&self, host: &HostName, cx: &Cx<'_>) -> Result<Option<Task>, NotPlanned> {
         let mut missing = Vec::new();
-        for name in &self.names {
-            if cx.facts.get(host, &query(name))?.version.is_none() && !cx.installs(host, name) {
+        for (name, unit) in &self.packages {
+            let package = cx.facts.get(host, &query(name))?;
+            let unit = unit.as_ref().map(|unit| cx.facts.get(host, unit)).transpose()?;
+            let is_by_hand = !package.is_partial && unit.is_some_and(UnitFact::exists);
+            if package.version.is_none() && !is_by_hand && !cx.installs(host, name) {
                 missing.push(name.clone());
             }
         }

@@ -19,6 +19,7 @@ fn unknown_step_kinds_and_arguments_are_told_with_what_was_meant() {
 fn wrong_arguments_are_told_all_at_once() {
     let wrong = [
         errors("uses = \"package\"\nwith = { names = [\"a b\", \"-y\", \"fine\"] }"),
+        errors("uses = \"package\"\nwith = { names = [\"a\", \"b\"], units = [\"a\"] }"),
         errors("uses = \"file\"\nwith = { path = \"etc/motd\", mode = \"9\", owner = \"a b\" }"),
         errors(
             "uses = \"file\"\nwith = { path = \"/etc/../motd\", content = \"\", template = \"x\", mode = 0o644 }",

@@ -21,6 +21,19 @@ fn missing_packages_are_one_task_and_empty_names_none() {
     assert_snapshot!(world.converges(&twice), @"db1: install curl, because curl is not installed");
 }
 
+#[test]
+fn a_package_whose_unit_is_there_without_it_is_not_installed() {
+    let playbook = "[[steps]]\nuses = \"package\"\n\
+                    with = { names = [\"store\", \"\", \"watch\"], units = [\"store\", \"none\", \"watch\"] }";
+    let mut world = World::default();
+    assert_snapshot!(world.clone().converges(playbook), @"db1: install store, watch, because store, watch are not installed");
+    world = world.unit("store.service", "active", "disabled");
+    assert_snapshot!(world.clone().converges(playbook), @"db1: install watch, because watch is not installed");
+    // Its unit came before dpkg was cut off.
+    world.partial.insert("store".to_owned());
+    assert_snapshot!(world.clone().converges(playbook), @"db1: install store, watch, because store, watch are not installed");
+}
+
 const FILE: &str = "
     [[steps]]
     uses = \"file\"

@@ -107,6 +107,8 @@ struct World {
     now: i64,
     files: BTreeMap<String, FileMeta>,
     packages: BTreeSet<String>,
+    /// Those whose installation was cut off.
+    partial: BTreeSet<String>,
     units: BTreeMap<String, UnitFact>,
     /// What commands end with; the others are not there, which is an error.
     commands: BTreeMap<String, i32>,
@@ -183,6 +185,7 @@ impl World {
             }),
             FactQuery::Package(query) => Fact::Package(PackageFact {
                 version: self.packages.contains(&query.name).then(|| "1".to_owned()),
+                is_partial: self.partial.contains(&query.name),
             }),
             FactQuery::Unit(query) => Fact::Unit(self.units.get(&query.name).cloned().unwrap_or(UnitFact {
                 load: "not-found".to_owned(),

@@ -114,6 +114,7 @@ fn planned(version: &'static str, hosts: &[Host; 3], disks: [Disk; 3]) -> StepPl
         Some(match query {
             FactQuery::Package(_) => Fact::Package(PackageFact {
                 version: Some(format!("{version}-1")),
+                is_partial: false,
             }),
             FactQuery::File(query) if query.path.ends_with("cluster_nodes.config") => {
                 let text = format!("{{['rabbit@{name}'],['rabbit@{name}']}}.\n");

@@ -158,6 +158,7 @@ fn answer(host: &Host, query: &FactQuery) -> Fact {
     match query {
         FactQuery::Package(_) => Fact::Package(PackageFact {
             version: Some("3.10.8-1.1+deb12u1".into()),
+            is_partial: false,
         }),
         FactQuery::Candidate(_) => Fact::Candidate(CandidateFact { version: None }),
         FactQuery::Unit(_) => Fact::Unit(unit(host)),

@@ -37,7 +37,7 @@ fn on_bare_hosts_the_candidate_tells_how_queues_are_replicated() {
     for (version, has_mirrors) in [("3.10.8-1.1+deb12u1", true), ("4.0.5-6+deb13u2", false)] {
         let facts = answer_all(&*service, |_, query| {
             Some(match query {
-                FactQuery::Package(_) => Fact::Package(PackageFact { version: None }),
+                FactQuery::Package(_) => Fact::Package(PackageFact::default()),
                 FactQuery::Candidate(_) => Fact::Candidate(CandidateFact {
                     version: Some(version.to_owned()),
                 }),
