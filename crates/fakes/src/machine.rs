@@ -66,6 +66,12 @@ impl Machine {
         self.files.insert(path.to_owned(), file);
     }
 
+    /// Makes a symbolic link.
+    pub fn link(&mut self, path: &str, target: &str, now_us: i64) {
+        let link = File::new(FileKind::Link, target, 0o777, ("root", "root"), now_us);
+        self.files.insert(path.to_owned(), link);
+    }
+
     /// A file's text; empty where there is none.
     pub fn text(&self, path: &str) -> &str {
         self.files.get(path).map_or("", |file| &file.text)

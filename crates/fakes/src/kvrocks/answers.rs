@@ -6,7 +6,7 @@ use types::HostName;
 
 use super::sentinel::{Peer, Watched};
 use super::server::{Link, Server};
-use super::{Cluster, Sentinel};
+use super::{Cluster, SENTINEL_ALIAS, Sentinel};
 
 /// The offset of a replication that nobody has written to.
 const FIRST: i64 = 5_000_000;
@@ -33,7 +33,13 @@ impl Cluster {
             }
             FactQuery::File(query) => {
                 let (directory, drop_in) = self.drop_in();
-                let files = [defaults.config, defaults.sentinel_config, &directory, &drop_in];
+                let files = [
+                    defaults.config,
+                    defaults.sentinel_config,
+                    &directory,
+                    &drop_in,
+                    SENTINEL_ALIAS,
+                ];
                 let is_ours = files.contains(&query.path.as_str());
                 is_ours.then(|| Fact::File(machine.file_fact(query)))
             }

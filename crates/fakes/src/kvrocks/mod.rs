@@ -271,7 +271,8 @@ impl Cluster {
         }
         let machine = &mut self.nodes[at].machine;
         machine.packages.insert(defaults.sentinel_package.to_owned());
-        machine.unit(defaults.sentinel_unit).is_enabled = true;
+        machine.unit(defaults.sentinel_unit);
+        self.enable_sentinel(at).ok();
         self.start_sentinel(at).ok();
     }
 
@@ -291,6 +292,9 @@ impl Cluster {
         named.into_values().rev().flatten().collect()
     }
 }
+
+/// The link that enabling a sentinel of Debian makes.
+pub const SENTINEL_ALIAS: &str = "/etc/systemd/system/sentinel.service";
 
 /// Debian's redis.conf, shortened.
 pub const REDIS_CONF: &str = "\

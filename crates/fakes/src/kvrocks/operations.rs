@@ -4,7 +4,7 @@ use protocol::facts::{RespCommand, RespQuery};
 use protocol::{ActionError, Operation, Text, UnitVerb};
 use types::{HostName, SecretId};
 
-use super::Cluster;
+use super::{Cluster, SENTINEL_ALIAS};
 use formats::directives::{Directives, unquoted};
 
 type Done = Result<(), ActionError>;
@@ -85,8 +85,15 @@ impl Cluster {
         let runs = machine.runs(unit);
         match verb {
             UnitVerb::DaemonReload => self.nodes[at].has_read_drop_in = self.has_drop_in(at),
+            UnitVerb::Enable if !is_engine => return self.enable_sentinel(at),
             UnitVerb::Enable => self.nodes[at].machine.unit(unit).is_enabled = true,
-            UnitVerb::Disable => self.nodes[at].machine.unit(unit).is_enabled = false,
+            UnitVerb::Disable => {
+                let machine = &mut self.nodes[at].machine;
+                machine.unit(unit).is_enabled = false;
+                if machine.text(SENTINEL_ALIAS).ends_with(unit) {
+                    machine.files.remove(SENTINEL_ALIAS);
+                }
+            }
             UnitVerb::Start if runs => {}
             UnitVerb::Stop if !runs => {}
             UnitVerb::Start | UnitVerb::Restart if is_engine => {

@@ -4,7 +4,7 @@ use formats::engine::Engine;
 use protocol::ActionError;
 
 use super::server::Link;
-use super::{Cluster, Sentinel, Server};
+use super::{Cluster, SENTINEL_ALIAS, Sentinel, Server};
 
 impl Cluster {
     /// The engine starts anew with what its file says, and ends at once where it cannot.
@@ -104,6 +104,24 @@ impl Cluster {
                 Err(job_failed(unit, &why))
             }
         }
+    }
+
+    /// systemd enables the sentinel, unless another unit has its alias (ran: Debian 13).
+    pub fn enable_sentinel(&mut self, at: usize) -> Result<(), ActionError> {
+        let (now, unit) = (self.now, self.sentinel_unit());
+        let machine = &mut self.nodes[at].machine;
+        let own = format!("/lib/systemd/system/{unit}");
+        let target = machine.text(SENTINEL_ALIAS).to_owned();
+        if target != own && !target.is_empty() {
+            return Err(ActionError::Failed {
+                message: format!(
+                    "Failed to enable unit: File {SENTINEL_ALIAS} already exists and is a symlink to {target}."
+                ),
+            });
+        }
+        machine.link(SENTINEL_ALIAS, &own, now);
+        machine.unit(unit).is_enabled = true;
+        Ok(())
     }
 
     /// Sentinel ends.

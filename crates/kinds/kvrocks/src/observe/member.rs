@@ -34,6 +34,8 @@ pub(crate) struct Member<'a> {
     /// Whether somebody speaks another protocol on the engine's port, TLS perhaps: waiting changes nothing.
     pub(crate) has_foreign_engine: bool,
     pub(crate) sentinel_unit: Result<&'a UnitFact, Unknown>,
+    /// The link of its sentinel's alias; `None` where no other unit has that.
+    sentinel_alias: Option<Result<&'a FileFact, Unknown>>,
     sentinel_file: Result<&'a FileFact, Unknown>,
     /// The directives of its sentinel's file; `None` where there is no file.
     pub(crate) sentinel_directives: Option<Directives>,
@@ -66,6 +68,7 @@ impl<'a> Member<'a> {
             engine: Probe::Unknown("it was not asked".to_owned()),
             has_foreign_engine: queries::engines(settings, host).first().is_some_and(is_foreign),
             sentinel_unit: facts.get(host, &UnitQuery::new(&settings.sentinel.unit)),
+            sentinel_alias: queries::sentinel_alias(settings).map(|query| facts.get(host, &query)),
             sentinel_directives: directives(&sentinel_file, Kind::Redis),
             sentinel_file,
             sentinel: Probe::Unknown("it was not asked".to_owned()),
@@ -150,6 +153,15 @@ impl<'a> Member<'a> {
             (&self.sentinel_file, &self.sentinel_unit),
             (Ok(file), Ok(unit)) if Freshness::of(config, file, unit).newer().is_some()
         )
+    }
+
+    /// Whether the other unit of its sentinel's alias is enabled.
+    pub(crate) fn has_rival_sentinel(&self) -> bool {
+        let Some(Ok(FileFact::Present(link))) = &self.sentinel_alias else {
+            return false;
+        };
+        let unit = link.target.rsplit('/').next();
+        unit.is_some_and(|unit| self.settings.rival_sentinel() == Some(unit))
     }
 
     /// Whether our password is the value of a directive of its file.

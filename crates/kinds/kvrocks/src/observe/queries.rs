@@ -18,6 +18,7 @@ pub(crate) fn all(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
     }
     let mut queries = vec![config(settings).wrap(), sentinel_config(settings).wrap()];
     queries.extend(drop_in(settings).iter().flatten().map(Query::wrap));
+    queries.extend(sentinel_alias(settings).iter().map(Query::wrap));
     queries.extend(data(settings).iter().map(Query::wrap));
     queries.extend(live(settings, host));
     queries
@@ -51,6 +52,12 @@ pub(crate) fn sentinel_config(settings: &Settings) -> FileQuery {
 pub(crate) fn drop_in(settings: &Settings) -> Option<[FileQuery; 2]> {
     let (directory, file) = settings.drop_in()?;
     Some([FileQuery::meta(directory), FileQuery::text(file)])
+}
+
+/// The link by which systemd knows an enabled sentinel, where two units would have it.
+pub(crate) fn sentinel_alias(settings: &Settings) -> Option<FileQuery> {
+    let alias = || FileQuery::meta("/etc/systemd/system/sentinel.service");
+    settings.rival_sentinel().map(|_| alias())
 }
 
 /// The paths under which a packaged engine keeps its data.

@@ -103,6 +103,16 @@ impl Settings {
         }
     }
 
+    /// The other unit that has the alias of our sentinel's: Debian's sentinels of Redis and of Valkey share it, and systemd
+    /// enables one of them (ran: Debian 13).
+    pub(crate) fn rival_sentinel(&self) -> Option<&'static str> {
+        let units = [Engine::Redis, Engine::Valkey].map(|engine| engine.defaults().sentinel_unit);
+        let is_one = units.contains(&self.sentinel.unit.as_str());
+        units
+            .into_iter()
+            .find(|unit| is_one && *unit != self.sentinel.unit)
+    }
+
     /// The sentinel's process on a host.
     pub(crate) fn sentinel_process<'s>(&'s self, host: &'s HostName) -> Process<'s> {
         Process {

@@ -2,9 +2,11 @@
 
 use insta::assert_snapshot;
 
-use super::{OTHER, assert_settled, built, converge, packaged, plan_allowing, service, shown};
+use super::{OTHER, assert_settled, built, converge, packaged, plan, plan_allowing, service, shown};
 use crate::tests::rig::Rig as _;
 use cases::render;
+use fakes::kvrocks::SENTINEL_ALIAS;
+use protocol::{Operation, UnitVerb};
 
 #[test]
 fn sentinels_name_different_masters() {
@@ -44,6 +46,54 @@ fn two_masters_have_replicas() {
     fourth.engine.as_mut().unwrap().follows = elsewhere;
     fake.nodes.push(fourth);
     assert_snapshot!(shown(&*service, &fake));
+}
+
+/// systemctl: "File /etc/systemd/system/sentinel.service already exists and is a symlink to
+/// /lib/systemd/system/redis-sentinel.service."
+#[test]
+fn a_sentinel_whose_alias_another_has_is_not_enabled() {
+    for (kind, rival) in [
+        ("valkey", "redis-sentinel.service"),
+        ("redis", "valkey-sentinel.service"),
+    ] {
+        let service = service(kind, "");
+        let mut fake = packaged(kind, 3);
+        let unit = fake.sentinel_unit();
+        let machine = &mut fake.node_mut("db2").machine;
+        machine.unit(unit).is_enabled = false;
+        machine.link(SENTINEL_ALIAS, &format!("/lib/systemd/system/{rival}"), 0);
+        let found = plan(&*service, &fake);
+        let [refusal] = found.refusals.as_slice() else {
+            panic!("{}", render(&found));
+        };
+        assert!(refusal.why.contains(rival), "{}", refusal.why);
+        assert!(
+            found.tasks.iter().all(|task| task.host != cases::host("db2")),
+            "{}",
+            render(&found)
+        );
+        // One that is enabled is not enabled again.
+        fake.node_mut("db2").machine.unit(unit).is_enabled = true;
+        converge(&*service, &mut fake);
+    }
+}
+
+#[test]
+fn a_sentinel_whose_alias_another_service_takes_is_not_enabled() {
+    let service = service("valkey", "");
+    let mut fake = packaged("valkey", 3);
+    let unit = fake.sentinel_unit();
+    fake.node_mut("db2").machine.unit(unit).is_enabled = false;
+    fake.node_mut("db2").machine.files.remove(SENTINEL_ALIAS);
+    let operation = Operation::Unit {
+        name: "redis-sentinel.service".to_owned(),
+        verbs: vec![UnitVerb::Enable, UnitVerb::Start],
+        reads: Vec::new(),
+    };
+    let other = kit::Task::new(&cases::host("db2"), "", "", kit::action(operation, 1_000));
+    let facts = fake.facts(&*service);
+    let found = cases::plan_steps_after(&*service, vec![other], &super::STEPS, &facts, &[]);
+    assert_eq!(found.refusals.len(), 1, "{}", render(&found));
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         Roles::Unknown(_) => {}
     }
     for member in view.on(cx) {
+        all.refusals.extend(sentinels::enabled(member, cx));
         engines::check(&roles, member, &mut all);
     }
     sentinels::check(&view, &mut all);

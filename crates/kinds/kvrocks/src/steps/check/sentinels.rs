@@ -1,10 +1,27 @@
-//! Notes on sentinels, and on instances that they see down.
+//! Notes on sentinels, and on instances that they see down; sentinels that systemd would not enable.
 
-use plan::Level;
+use plan::{Level, Refusal};
+use protocol::UnitVerb;
 
-use crate::observe::{Instance, View, Watch};
+use crate::observe::{Instance, Member, View, Watch};
 use crate::rules::member_removal::LEAVE;
-use kit::{Probe, StepPlan};
+use kit::{Cx, Probe, StepPlan};
+
+/// systemd enables one unit of an alias.
+pub(super) fn enabled(member: &Member<'_>, cx: &Cx<'_>) -> Option<Refusal> {
+    let (settings, host) = (member.settings, member.host);
+    let (rival, own) = (settings.rival_sentinel()?, settings.sentinel.unit.as_str());
+    let is_rival = member.has_rival_sentinel() || cx.tells(host, rival, UnitVerb::Enable);
+    let is_enabled = member.sentinel_unit.as_ref().is_ok_and(|unit| unit.is_enabled());
+    let refusal = Refusal::new(
+        format!("nothing is changed on {host}"),
+        format!(
+            "{rival} is enabled there, and {own} has the same alias, sentinel.service: systemd would not enable it"
+        ),
+        format!("disable {rival} there, if nothing needs it, or give the services different hosts"),
+    );
+    (is_rival && !is_enabled).then(|| refusal.on(host))
+}
 
 pub(super) fn check(view: &View<'_>, all: &mut StepPlan) {
     let watching = view.watching();
