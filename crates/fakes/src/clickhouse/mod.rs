@@ -20,7 +20,7 @@ mod words;
 
 use std::collections::BTreeSet;
 
-use protocol::facts::{CandidateFact, PackageFact};
+use protocol::facts::{CandidateFact, CommandFact, PackageFact};
 use protocol::{ActionError, Fact, FactError, FactQuery, Operation};
 use types::HostName;
 
@@ -32,7 +32,7 @@ pub use node::{Node, Tree};
 pub use paths::{
     CONFIG, CONFIG_D, ENVIRONMENT, EPOCH, KEEPER_LOG, MYID, SERVER, TABLE, USERS, USERS_D, ZK, ZOO_CFG,
 };
-use paths::{HTTP_PORT, OURS, PACKAGES, WORD_PORTS};
+use paths::{HTTP_PORT, METADATA, OURS, PACKAGES, WORD_PORTS};
 pub use play::{DEBIAN, MODERN};
 pub use play::{KEEPER, ZOOKEEPER};
 pub use role::Role;
@@ -55,6 +55,7 @@ impl crate::FakeCluster for Cluster {
             FactQuery::Unit(query) => [SERVER, ZK].contains(&query.name.as_str()),
             FactQuery::Http(query) => query.at.port == HTTP_PORT,
             FactQuery::Words(query) => WORD_PORTS.contains(&query.port),
+            FactQuery::Command(query) => query.argv.last().is_some_and(|path| path == METADATA),
             _ => false,
         };
         if !is_ours {
@@ -83,6 +84,12 @@ impl crate::FakeCluster for Cluster {
             FactQuery::Unit(query) => Fact::Unit(node.machine.unit_fact(&query.name)),
             FactQuery::Http(query) => Fact::Http(self.http(at, query)),
             FactQuery::Words(query) => Fact::Words(self.words(at, query)),
+            // grep finds the statement of the client's table, or nothing.
+            FactQuery::Command(_) => Fact::Command(CommandFact {
+                status: i32::from(node.table.is_none()),
+                stdout: String::new(),
+                stderr: String::new(),
+            }),
             other => unheard(&format!("{other:?}")),
         }))
     }

@@ -12,6 +12,8 @@ pub const ENVIRONMENT: &str = "/etc/default/zookeeper";
 pub const EPOCH: &str = "/var/lib/zookeeper/version-2/currentEpoch";
 /// Exists once a Keeper has run.
 pub const KEEPER_LOG: &str = "/var/lib/clickhouse/coordination/log";
+/// The statements of the server's tables.
+pub(super) const METADATA: &str = "/var/lib/clickhouse/metadata";
 /// The server's unit.
 pub const SERVER: &str = "clickhouse-server.service";
 /// ZooKeeper's unit.

@@ -34,6 +34,7 @@ fn of_member(settings: &Settings) -> Vec<FactQuery> {
     queries.extend(server::users_file(settings).iter().map(Query::wrap));
     if settings.keeper().is_some() {
         queries.push(coordination::keeper_log(settings).wrap());
+        queries.push(server::tables_on_disk(settings).wrap());
     }
     if let Some(zookeeper) = settings.zookeeper() {
         queries.extend(coordination::zookeeper_files(zookeeper).iter().map(Query::wrap));

@@ -8,6 +8,7 @@ use types::HostName;
 use super::coordination::on_disk::{OnDisk, has_past, on_disk};
 use super::coordination::voter::{self, Voter};
 use super::server::merged;
+use super::server::queries::tables_on_disk;
 use super::server::replies::{self as server, Denial, Live};
 use crate::settings::Settings;
 use kit::{Members, Probe};
@@ -124,6 +125,12 @@ impl<'a> View<'a> {
     /// read-only for good.
     pub(crate) fn has_tables(&self) -> bool {
         self.answering().any(|(_, live)| live.has_tables()) || self.doubtful().next().is_some()
+    }
+
+    /// Whether a member's server is stopped, and its disk has replicated tables, or may have some.
+    pub(crate) fn has_tables_on_disk(&self, member: &Member<'_>) -> bool {
+        let found = self.facts.get(member.host, &tables_on_disk(self.settings));
+        matches!(member.server, Probe::Down(_)) && !found.is_ok_and(|grep| grep.status == 1)
     }
 
     /// The hosts of the cluster of whose server nothing is known, and why.

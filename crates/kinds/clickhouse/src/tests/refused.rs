@@ -1,6 +1,7 @@
 //! What is not done, with its proof and its way out.
 
 use insta::assert_snapshot;
+use protocol::FactQuery;
 
 use super::*;
 use crate::tests::rig::Rig as _;
@@ -60,6 +61,37 @@ fn a_keeper_that_lost_most_of_its_members_is_not_begun_anew() {
         cluster.node_mut(host).machine.files.remove(KEEPER_LOG);
     }
     assert_snapshot!(shown(&*service, &cluster));
+}
+
+/// Where the only member that knows something was stopped, its tables were not asked for, and two blank ones began anew.
+#[test]
+fn blank_keepers_do_not_outvote_one_that_is_stopped() {
+    let service = keeper("");
+    let mut cluster = built(&*service, MODERN);
+    for host in DB {
+        cluster.stop(host, SERVER);
+    }
+    for host in ["db1", "db2"] {
+        cluster.node_mut(host).machine.files.remove(KEEPER_LOG);
+        cluster.node_mut(host).table = None;
+    }
+    let found = plan(&*service, &cluster);
+    assert!(found.tasks.is_empty(), "{}", render(&found));
+    let shown = render(&found);
+    assert!(
+        shown.contains("only db3 of 3 members knows what was agreed upon"),
+        "{shown}"
+    );
+    // Nor where its disk does not tell.
+    let facts = cluster.facts(&*service);
+    let is_command = |query: &FactQuery| matches!(query, FactQuery::Command(_));
+    let facts = cases::failing(&facts, "db3", is_command, "it cannot be asked");
+    let found = cases::plan_steps(&*service, &STEPS, &facts);
+    assert!(found.tasks.is_empty(), "{}", render(&found));
+    // A first start that died has no tables anywhere.
+    cluster.node_mut("db3").table = None;
+    let found = plan(&*service, &cluster);
+    assert!(found.refusals.is_empty(), "{}", render(&found));
 }
 
 #[test]

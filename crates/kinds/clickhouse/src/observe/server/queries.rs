@@ -1,7 +1,8 @@
 //! Queries about a host's ClickHouse server.
 
 use protocol::facts::{
-    CandidateQuery, FileQuery, HttpAccount, HttpEndpoint, HttpQuery, HttpRequest, PackageQuery, THIS_HOST,
+    CandidateQuery, CommandQuery, FileQuery, HttpAccount, HttpEndpoint, HttpQuery, HttpRequest, PackageQuery,
+    THIS_HOST,
 };
 use protocol::{Encoding, Text};
 
@@ -54,6 +55,25 @@ pub(crate) fn merged_config(settings: &Settings) -> FileQuery {
 /// The users as the server put them together when it last read them.
 pub(crate) fn merged_users(settings: &Settings) -> FileQuery {
     FileQuery::text(format!("{}/preprocessed_configs/users.xml", settings.data_dir)).masking(&MASKS)
+}
+
+/// Whether the statements on disk make replicated tables, where the server does not run and cannot tell: grep ends with 0 where
+/// they do, and with 1 where not. A database of the engine Atomic is a link (`DatabaseAtomic::tryCreateMetadataSymlink`).
+pub(crate) fn tables_on_disk(settings: &Settings) -> CommandQuery {
+    let metadata = format!("{}/metadata", settings.data_dir);
+    let argv = [
+        "grep",
+        "--dereference-recursive",
+        "--quiet",
+        "--include=*.sql",
+        "--exclude=clusterctl_*",
+        "ENGINE = Replicated",
+        &metadata,
+    ];
+    CommandQuery {
+        argv: argv.map(str::to_owned).to_vec(),
+        limit_ms: LIMIT,
+    }
 }
 
 pub(crate) fn directory(path: &str) -> FileQuery {

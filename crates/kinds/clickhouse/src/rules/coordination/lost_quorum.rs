@@ -61,8 +61,12 @@ fn outvoted(quorum: &Quorum<'_>, is_allowed: impl Fn(&str, &HostName) -> bool) -
     let voters = quorum.membership.voters.iter();
     let members: Vec<&Member<'_>> = voters.filter_map(|host| view.member(host)).collect();
     let (past, blank): (Vec<&Member<'_>>, _) = members.into_iter().partition(|member| member.has_past);
-    // Keeper's files exist as soon as it tried to start; that there is something to lose is proven by tables.
-    let is_at_stake = !past.is_empty() && (view.settings.zookeeper().is_some() || view.has_tables());
+    // Keeper's files exist as soon as it tried to start; that there is something to lose is proven by tables, those of stopped
+    // servers too.
+    let is_at_stake = !past.is_empty()
+        && (view.settings.zookeeper().is_some()
+            || view.has_tables()
+            || past.iter().any(|member| view.has_tables_on_disk(member)));
     let all = quorum.voters.len();
     if !is_at_stake || past.len() >= majority(all) {
         return None;
