@@ -34,6 +34,33 @@ fn refused(service: &dyn Service, cluster: &Cluster) -> String {
     render(&found)
 }
 
+/// A cluster replicates by the names that its servers registered: ours is given to servers that are not of one yet.
+#[test]
+fn the_name_that_replicas_fetch_from_is_left_to_a_cluster_that_has_its_own() {
+    let service = keeper("listen = [\"address\"]");
+    let named = |host: &str, name: &str| {
+        let listen = format!("<listen_host>10.0.0.{}</listen_host>", &host[2..]);
+        format!("<clickhouse>{listen}{name}</clickhouse>")
+    };
+    let own = "<interserver_http_host>10.1.0.1</interserver_http_host>";
+    for name in ["", own] {
+        let mut cluster = built(&*service, MODERN);
+        by_hand(&mut cluster, &file("settings"), SERVER, |host, _| {
+            named(host, name)
+        });
+        assert_settled(&*service, &cluster);
+        // Nor is it changed together with others.
+        converge(&*keeper(""), &mut cluster);
+        let text = cluster.node("db1").machine.text(&file("settings"));
+        assert_eq!(
+            text.contains("<interserver_http_host>"),
+            !name.is_empty(),
+            "{text}"
+        );
+        assert_eq!(text.contains(own), !name.is_empty(), "{text}");
+    }
+}
+
 #[test]
 fn another_order_of_the_hosts_restarts_and_writes_nothing() {
     for (more, version) in [

@@ -1,5 +1,6 @@
 //! The files under config.d and users.d that a host needs.
 
+use formats::xml;
 use plan::{Refusal, Unknown};
 use protocol::facts::FileQuery;
 use protocol::{DirectoryState, FileState, Operation, Text};
@@ -45,7 +46,11 @@ pub(crate) fn tasks(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> Result
             Shape::macros(settings, host),
         ),
         ("keeper", keeper(quorum, host)?, Shape::keeper()),
-        ("settings", files::listen(settings, root, host), Shape::settings()),
+        (
+            "settings",
+            files::listen(settings, root, host, interserver(view, host)?.as_deref()),
+            Shape::settings(),
+        ),
     ];
     let mut tasks = Vec::new();
     tasks.extend(make_directory(view, host, &settings.config_d())?);
@@ -72,6 +77,29 @@ pub(crate) fn tasks(quorum: &Quorum<'_>, host: &HostName, cx: &Cx<'_>) -> Result
         tasks.extend(file.plan(view, host, cx)?.map(|task| task.part(USERS)));
     }
     Ok(tasks)
+}
+
+/// The name that others fetch a host's data from: the one that our file has; else the host's, where its server is not of the
+/// cluster yet. What a cluster replicates by is left as it is.
+fn interserver(view: &View<'_>, host: &HostName) -> Result<Option<String>, Unknown> {
+    let settings = view.settings;
+    let file = view
+        .facts
+        .get(host, &queries::config_file(settings, "settings"))?;
+    let ours = file.text().and_then(|text| xml::parse(text.as_str()).ok());
+    if let Some(ours) = ours {
+        return Ok(ours.text_at(&[files::INTERSERVER]).map(str::to_owned));
+    }
+    let merged = view.member(host).and_then(|member| member.merged.as_ref());
+    let never_ran = || {
+        let file = view.facts.get(host, &queries::merged_config(settings));
+        file.is_ok_and(|file| file.state() == FileState::Absent)
+    };
+    let is_new = merged.map_or_else(never_ran, |merged| {
+        let cluster = format!("remote_servers/{}", settings.cluster);
+        at(merged, &cluster).is_none() && merged.child(files::INTERSERVER).is_none()
+    });
+    Ok(is_new.then(|| host.to_string()))
 }
 
 /// Whether our file would only repeat what another one says: it does not exist, and the server lets the user in with the

@@ -15,6 +15,10 @@ use crate::rules::coordination::membership::Membership;
 use crate::settings::{Coordination, Keeper, Root, Settings};
 use formats::xml::Writer;
 
+/// The element with the name that a server registers for others to fetch from: by default what the host takes for its own full
+/// name, which the others may not resolve.
+pub(crate) const INTERSERVER: &str = "interserver_http_host";
+
 /// The cluster with its replicas.
 pub(crate) fn clusters(settings: &Settings, root: Root) -> Text {
     let mut xml = Writer::new(root.name());
@@ -151,11 +155,14 @@ fn keeper_server(
     xml.close();
 }
 
-/// The addresses to listen on.
-pub(crate) fn listen(settings: &Settings, root: Root, host: &HostName) -> Text {
+/// The addresses to listen on, and the name that other replicas fetch from, where it is not the host's own idea of it.
+pub(crate) fn listen(settings: &Settings, root: Root, host: &HostName, interserver: Option<&str>) -> Text {
     let mut xml = Writer::new(root.name());
     for address in settings.listen_on(host) {
         xml.leaf("listen_host", address);
+    }
+    if let Some(name) = interserver {
+        xml.leaf(INTERSERVER, name);
     }
     Text::new(xml.finish())
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use formats::xml::Element;
 
-use super::files::macros_of;
+use super::files::{INTERSERVER, macros_of};
 use crate::settings::Settings;
 use types::HostName;
 
@@ -78,7 +78,8 @@ impl Shape {
 
     /// config.d/settings.xml
     pub(crate) fn settings() -> Self {
-        Self::new(["listen_host".to_owned()], [], ["listen_host".to_owned()])
+        let listen = || ["listen_host".to_owned()];
+        Self::new(listen(), [INTERSERVER.to_owned()], listen())
     }
 
     /// users.d/USER.xml
