@@ -3,7 +3,7 @@
 use protocol::facts::{Silence, SsdbFact, SsdbQuery, SsdbReply, THIS_HOST, TcpFact};
 use protocol::{Fact, FactQuery, Text};
 
-use super::server::{Disk, Link, Process};
+use super::server::{Disk, Link, Process, Status};
 use super::{CONFIG, Cluster, DIR, Node, OURS, UNIT};
 
 impl Cluster {
@@ -59,8 +59,9 @@ impl Cluster {
         }
     }
 
-    /// The mirrors that a master is connected with: of a connection that it lost with its power it does not know.
+    /// The rows of the mirrors that a master is connected with: of a connection that it lost with its power it does not know.
     fn clients_of(&self, master: usize) -> Vec<String> {
+        let max = self.nodes[master].disk.as_ref().map_or(0, |disk| disk.log.len());
         let mut clients = Vec::new();
         for (at, node) in self.nodes.iter().enumerate() {
             let links = node.process.iter().flat_map(|process| &process.links);
@@ -69,11 +70,16 @@ impl Cluster {
                 link.is_connected() && !is_dead && self.find(link.goal()) == Some(master)
             };
             let rows = links.filter(is_known).enumerate();
-            clients.extend(rows.map(|(link, _)| {
+            clients.extend(rows.map(|(number, link)| {
+                let address = node.comes_from.as_ref().unwrap_or(&node.address);
+                let port = 40_000 + 100 * at + number;
+                let last_seq = match (link.status, &node.disk) {
+                    (Status::OutOfSync, Some(disk)) => disk.position(&link.id),
+                    _ => max,
+                };
                 format!(
-                    "{}:{}",
-                    node.comes_from.as_ref().unwrap_or(&node.address),
-                    40_000 + 100 * at + link
+                    "client {address}:{port}\n    type     : mirror\n    status   : {}\n    last_seq : {last_seq}",
+                    link.status.word()
                 )
             }));
         }
@@ -92,7 +98,7 @@ impl Cluster {
         let replies = query.commands.iter().map(|command| {
             let words: Vec<&str> = command.args.iter().map(Text::as_str).collect();
             match words.as_slice() {
-                ["info"] => ok(info(process, disk, &self.clients_of(at))),
+                ["info"] => ok(info(process, disk, self.clients_of(at))),
                 _ => reply(node, disk, &words),
             }
         });
@@ -132,7 +138,7 @@ fn reply(node: &Node, disk: &Disk, words: &[&str]) -> SsdbReply {
     }
 }
 
-fn info(process: &Process, disk: &Disk, clients: &[String]) -> Vec<String> {
+fn info(process: &Process, disk: &Disk, clients: Vec<String>) -> Vec<String> {
     let (min, max) = (disk.oldest, disk.log.len());
     let binlogs = format!(
         "    capacity : {}\n    min_seq  : {min}\n    max_seq  : {max}",
@@ -150,10 +156,7 @@ fn info(process: &Process, disk: &Disk, clients: &[String]) -> Vec<String> {
     .map(str::to_owned)
     .into();
     for client in clients {
-        items.push("replication".to_owned());
-        items.push(format!(
-            "client {client}\n    type     : mirror\n    status   : SYNC\n    last_seq : {max}"
-        ));
+        items.extend(["replication".to_owned(), client]);
     }
     for link in &process.links {
         items.push("replication".to_owned());

@@ -52,6 +52,10 @@ impl Cluster {
             }
         }
         for at in 0..self.nodes.len() {
+            let node = &mut self.nodes[at];
+            if let (Some(process), Some(disk)) = (&node.process, &mut node.disk) {
+                disk.trim(process.capacity);
+            }
             self.see_whether_it_caught_up(at);
         }
     }
@@ -140,7 +144,13 @@ impl Cluster {
                 } else if position == 0 {
                     (Status::Copy, copied, length)
                 } else {
-                    (Status::Sync, copied, last_own)
+                    // Where the master stands it is told with the next change of a client there, or once both idle.
+                    let due = if position < last_own {
+                        copied
+                    } else {
+                        self.after(NOOP_US)
+                    };
+                    (Status::Sync, due, last_own)
                 }
             }
         };
@@ -246,11 +256,11 @@ impl Cluster {
     fn take_in(&mut self, mirror: usize, id: &str, changes: Vec<(String, Kind)>, position: usize) {
         let is_change = !changes.is_empty();
         let node = &mut self.nodes[mirror];
-        let (Some(disk), Some(process)) = (&mut node.disk, &node.process) else {
+        let (Some(disk), Some(_)) = (&mut node.disk, &node.process) else {
             return;
         };
         for (key, kind) in changes {
-            disk.change(key, kind, true, process.capacity);
+            disk.change(key, kind, true);
         }
         disk.positions.insert(id.to_owned(), position);
         if is_change {
@@ -280,13 +290,8 @@ impl Cluster {
     }
 
     fn client_changes(&mut self, at: usize, key: &str, kind: Kind) {
-        let node = &mut self.nodes[at];
-        let capacity = node
-            .process
-            .as_ref()
-            .map_or(usize::MAX, |process| process.capacity);
-        if let Some(disk) = &mut node.disk {
-            disk.change(key.to_owned(), kind, false, capacity);
+        if let Some(disk) = &mut self.nodes[at].disk {
+            disk.change(key.to_owned(), kind, false);
         }
         self.wake(at, TICK_US);
     }

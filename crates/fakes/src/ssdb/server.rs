@@ -176,7 +176,7 @@ impl Status {
 }
 
 impl Disk {
-    pub(super) fn change(&mut self, key: String, kind: Kind, is_mirrored: bool, capacity: usize) {
+    pub(super) fn change(&mut self, key: String, kind: Kind, is_mirrored: bool) {
         match &kind {
             Kind::Set(value) => drop(self.data.insert(key.clone(), value.clone())),
             Kind::Delete => drop(self.data.remove(&key)),
@@ -187,11 +187,15 @@ impl Disk {
             kind,
             is_mirrored,
         });
-        if self.log.len() - self.oldest >= capacity.saturating_add(SLACK) {
-            self.oldest = self.log.len() - capacity + 1;
-        }
         if !is_mirrored {
             self.last_own = self.log.len();
+        }
+    }
+
+    /// A thread of the server's own looks after the binlog, not each change (`binlog.cpp`; seen).
+    pub(super) fn trim(&mut self, capacity: usize) {
+        if self.log.len() - self.oldest >= capacity.saturating_add(SLACK) {
+            self.oldest = self.log.len() - capacity + 1;
         }
     }
 
