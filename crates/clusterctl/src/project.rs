@@ -11,6 +11,7 @@ use report::{ColourChoice, Screen};
 use types::{Diagnostic, Secret, SecretId, Sources};
 
 use crate::cli::{SourceArgs, TargetArgs};
+use crate::clock::now_us;
 use crate::error::Error;
 use crate::files::Files;
 use crate::{hosts, secrets};
@@ -135,6 +136,7 @@ fn read(files: &Files, findings: &Findings) -> Project {
         playbooks: files.playbooks.clone(),
         only: files.only.clone(),
         templates: files.templates.clone(),
+        now_us: now_us(),
     };
     Project::read(&input, findings)
 }

@@ -17,7 +17,7 @@ mod tests;
 pub mod value;
 
 pub use findings::Findings;
-pub use inventory::{Host, Inventory, ServiceDecl, SshSettings};
+pub use inventory::{Host, Inventory, Pause, ServiceDecl, SshSettings, Until};
 pub use playbook::{Playbook, Rollout, StepDecl};
 pub use reader::Reader;
 pub use secret::{SecretRef, SecretRule, SecretSource, Takes};

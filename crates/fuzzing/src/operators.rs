@@ -75,6 +75,7 @@ fn project(sources: &Sources, inventory: SourceId, playbook: Option<SourceId>) -
         playbooks,
         only: playbook.map(|source| text("playbook", source)),
         templates,
+        now_us: 0,
     };
     let project = Project::read(&input, &findings);
     let is_sound = !findings.has_errors();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::{GroupId, HostName, NodeId, ServiceName};
 
-use crate::{Basis, Gate, Note, Passing, Refusal, Unplanned};
+use crate::{Basis, Gate, Note, Passing, Paused, Refusal, Unplanned};
 
 /// One step on one host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +80,9 @@ pub struct StepGraph {
     pub refusals: Vec<Refusal>,
     /// What could not be planned.
     pub unplanned: Vec<Unplanned>,
+    /// Where nothing was planned because the operator said so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<Paused>,
     /// What the parts of those services rest on that there are nodes for.
     pub basis: BTreeMap<ServiceName, Vec<Basis>>,
 }
@@ -93,6 +96,8 @@ struct SerializedGraph {
     refusals: Vec<Refusal>,
     unplanned: Vec<Unplanned>,
     #[serde(default)]
+    paused: Vec<Paused>,
+    #[serde(default)]
     basis: BTreeMap<ServiceName, Vec<Basis>>,
 }
 
@@ -105,6 +110,7 @@ impl TryFrom<SerializedGraph> for StepGraph {
             notes: written.notes,
             refusals: written.refusals,
             unplanned: written.unplanned,
+            paused: written.paused,
             basis: written.basis,
             ..graph
         })

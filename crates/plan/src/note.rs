@@ -29,6 +29,19 @@ pub struct Note {
     pub text: String,
 }
 
+/// A host or a service at which nothing is done because the operator said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// The service, where all of it is paused.
+    pub service: Option<ServiceName>,
+    /// The host, where that is.
+    pub host: Option<HostName>,
+    /// Why.
+    pub reason: String,
+    /// Until when, in RFC 3339; `None` where it lasts until its key is removed.
+    pub until: Option<String>,
+}
+
 /// Something dangerous or impossible that was not planned. What depends on it is not planned either.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -156,6 +169,16 @@ impl From<SkippedSteps> for String {
         match steps {
             SkippedSteps::All => EVERY_STEP.to_owned(),
             SkippedSteps::One(name) => name,
+        }
+    }
+}
+
+/// `paused until 2026-12-24T08:00:00Z: its disk is replaced`.
+impl std::fmt::Display for Paused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.until {
+            Some(until) => write!(f, "paused until {until}: {}", self.reason),
+            None => write!(f, "paused: {}", self.reason),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::bind::Bound;
 use crate::budget;
 use crate::chain::Chain;
 use crate::request::PlanCx;
-use crate::stages::Stages;
+use crate::stages::{Rollout, Stages};
 
 /// Plans the rollouts one after another, and ties their nodes to one graph.
 pub(crate) fn plan(
@@ -26,10 +26,14 @@ pub(crate) fn plan(
     let mut stages = Stages::default();
     for bound in rollouts {
         let service = bound.service.map(|at| &*services[at]);
+        if let Some(service) = service.filter(|service| cx.pauses.has_service(*service)) {
+            stages.add(Rollout::paused(bound, service, cx.facts), false);
+            continue;
+        }
         let chain = Chain::plan(cx, bound, service, stages.predecessors(bound, services));
         if let Some(service) = service.filter(|_| !chain.nodes.is_empty()) {
             if chain.nodes.iter().any(|node| !node.disrupts.is_empty()) {
-                let budget = budget::of(service, cx.facts, cx.options.max_unavailable);
+                let budget = budget::of(service, cx);
                 budgets.insert(GroupId::from(service.name()), budget);
             }
             remarks

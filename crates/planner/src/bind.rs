@@ -51,6 +51,19 @@ enum Work {
 }
 
 impl BoundStep {
+    /// A step of a kind, for tests of what a kind may say.
+    #[cfg(test)]
+    pub(crate) fn of_kind(id: StepId, hosts: Vec<HostName>) -> Self {
+        Self {
+            work: Work::OfKind(id.to_string()),
+            id,
+            barrier: false,
+            rollout: Rollout::default(),
+            after_users: false,
+            hosts,
+        }
+    }
+
     /// The facts that it needs of a host, beside its service's.
     pub(crate) fn queries(&self, host: &HostName) -> Vec<FactQuery> {
         match &self.work {

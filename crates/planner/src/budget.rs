@@ -1,21 +1,43 @@
 //! Disruption budgets: how many members of a service may be unavailable at once.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 
 use kit::Service;
-use plan::{Budget, Consent, Facts, Refusal};
+use plan::{Budget, Consent, Refusal};
 use types::HostName;
 
-use crate::request::Options;
+use crate::request::{Options, PlanCx};
 
 /// The budget of a service.
-pub(crate) fn of(service: &dyn Service, facts: &Facts, wanted: Option<NonZeroUsize>) -> Budget {
-    let budget = service.budget(facts);
-    Budget {
-        max_unavailable: wanted.map_or(budget.max_unavailable, NonZeroUsize::get),
-        ..budget
+pub(crate) fn of(service: &dyn Service, cx: &PlanCx<'_>) -> Budget {
+    let mut budget = service.budget(cx.facts);
+    budget.unavailable.extend(cx.pauses.members(service));
+    if let Some(wanted) = cx.options.max_unavailable {
+        budget.max_unavailable = wanted.get();
     }
+    budget
+}
+
+/// Refuses to disrupt any member where those on paused hosts use up the budget: it would be waited for in vain.
+pub(crate) fn paused_refusal(service: &dyn Service, cx: &PlanCx<'_>) -> Option<Refusal> {
+    let most = of(service, cx).max_unavailable;
+    let paused = cx.pauses.members(service);
+    let names: Vec<&str> = paused.iter().map(HostName::as_str).collect();
+    (names.len() >= most).then(|| Refusal {
+        service: Some(service.name().clone()),
+        ..Refusal::new(
+            format!("no member of {} is made unavailable", service.name()),
+            format!(
+                "a paused member counts as unavailable ({}), and at most {most} of {} may be",
+                names.join(", "),
+                service.hosts().len()
+            ),
+            format!(
+                "wait until the pause is over or remove `paused` from the inventory, or pass --max-unavailable {}",
+                names.len() + 1
+            ),
+        )
+    })
 }
 
 /// Refuses to disrupt more members at once than the quorum tolerates, on each host without consent to the outage.
@@ -57,6 +79,8 @@ pub(crate) fn refusals(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroUsize;
+
     use crate::tests::service;
 
     fn host(name: &str) -> HostName {

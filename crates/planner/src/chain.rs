@@ -69,6 +69,7 @@ impl<'a> Chain<'a> {
         chain.skip_if_blocked();
         chain.refuse_quorum_loss();
         let readiness = chain.readiness();
+        let incomplete = chain.incomplete();
         Planned {
             rollout: Rollout {
                 name: bound.rollout.clone(),
@@ -76,6 +77,7 @@ impl<'a> Chain<'a> {
                 stage: bound.stage,
                 latest: chain.latest,
                 refused: chain.remarks.refusals.first().map(|refusal| refusal.what.clone()),
+                incomplete,
                 readiness,
             },
             nodes: chain.nodes,
@@ -108,7 +110,8 @@ impl<'a> Chain<'a> {
     /// Reports which hosts cannot be reached, and which names do not resolve.
     fn check_hosts(&mut self, others: &[HostName]) {
         for host in &self.bound.hosts {
-            if let Some(why) = self.cx.facts.unreachable(host).filter(|_| self.is_in_scope(host)) {
+            let is_told = self.cx.pauses.host(host).is_some() || !self.is_in_scope(host);
+            if let Some(why) = self.cx.facts.unreachable(host).filter(|_| !is_told) {
                 let why = format!("{host} cannot be reached: {why}");
                 self.unplanned(SkippedSteps::All, host.clone(), why, false);
             }
@@ -165,6 +168,7 @@ impl<'a> Chain<'a> {
     /// Keeps the notes and refusals of a step, and returns those of its tasks that nothing before it stops.
     fn admit(&mut self, step: &str, plan: StepPlan) -> Vec<Task> {
         let step = SkippedSteps::One(step.to_owned());
+        let plan = self.without_paused(plan);
         let mut tasks = Vec::new();
         for task in plan.tasks {
             match self.why_stopped(&task.host) {
@@ -195,13 +199,24 @@ impl<'a> Chain<'a> {
         tasks
     }
 
+    /// What a step says without what it says of paused hosts: that nothing is done there is the operator's wish.
+    fn without_paused(&self, mut plan: StepPlan) -> StepPlan {
+        let goes_on = |host: &HostName| self.cx.pauses.host(host).is_none();
+        plan.tasks.retain(|task| goes_on(&task.host));
+        plan.refusals
+            .retain(|refusal| refusal.host.as_ref().is_none_or(goes_on));
+        plan.unplanned.retain(|(host, _)| goes_on(host));
+        plan.not_yet.retain(|(host, _)| goes_on(host));
+        plan
+    }
+
     fn add_nodes(&mut self, step: &BoundStep, tasks: Vec<Task>) {
         let all: BTreeSet<NodeId> = self.latest.last.values().cloned().collect();
         let width = self.cx.options.max_unavailable;
         let mut serial = SerialOrder::new(width);
         let disrupts = tasks.iter().any(|task| task.disrupts);
         let service = self.service.filter(|_| disrupts).map(|service| {
-            let budget = budget::of(service, self.cx.facts, width);
+            let budget = budget::of(service, self.cx);
             (service, budget.max_unavailable)
         });
         for task in tasks {
@@ -265,6 +280,18 @@ impl<'a> Chain<'a> {
         }
     }
 
+    /// The first member that it leaves as it is, and why.
+    fn incomplete(&self) -> Option<String> {
+        let mut members = self.service.into_iter().flat_map(Service::hosts);
+        members.find_map(|host| match self.cx.pauses.host(host) {
+            Some(paused) => Some(format!("{host} is {paused}")),
+            None => Some(format!(
+                "{host} cannot be reached: {}",
+                self.cx.facts.unreachable(host)?
+            )),
+        })
+    }
+
     /// Plans nothing, where a rollout that it comes after has a problem.
     fn skip_if_blocked(&mut self) {
         if let Some(why) = self.latest.blocked_by.first() {
@@ -289,7 +316,8 @@ impl<'a> Chain<'a> {
         let (Some(service), false) = (self.service, disrupted.is_empty()) else {
             return;
         };
-        let refusals = budget::refusals(service, &disrupted, self.cx.options);
+        let mut refusals = budget::refusals(service, &disrupted, self.cx.options);
+        refusals.extend(budget::paused_refusal(service, self.cx));
         if !refusals.is_empty() {
             self.skip_all(AFTER_REFUSAL);
             self.remarks.refusals.extend(refusals);

@@ -11,6 +11,8 @@ use kit::Service;
 use plan::{Facts, Gate, Health, Verdict};
 use types::HostName;
 
+use crate::pauses::Pauses;
+
 /// How long a gate waits, in milliseconds.
 const PATIENCE: u64 = 120_000;
 
@@ -40,11 +42,17 @@ impl Check {
     }
 
     /// Judges it by facts.
-    pub(crate) fn judge(self, service: &dyn Service, host: Option<&HostName>, facts: &Facts) -> Verdict {
+    pub(crate) fn judge(
+        self,
+        service: &dyn Service,
+        host: Option<&HostName>,
+        facts: &Facts,
+        pauses: &Pauses,
+    ) -> Verdict {
         match self {
             Self::Healthy => problem(service, facts).map_or(Verdict::Pass, Verdict::Wait),
             Self::Budget(most) => {
-                let unavailable = service.unavailable(facts);
+                let unavailable = pauses.unavailable(service, facts);
                 let others = unavailable.iter().filter(|other| Some(*other) != host);
                 let others: Vec<&str> = others.map(HostName::as_str).collect();
                 if others.len() < most.get() {
@@ -96,7 +104,12 @@ mod tests {
             let check = Check::Budget(NonZeroUsize::new(most).unwrap());
             let gate = check.gate(&*service, Some(&host));
             assert_eq!(gate.watch.len(), 3, "it watches all members");
-            check.judge(&*service, gate.host.as_ref(), &Facts::default())
+            check.judge(
+                &*service,
+                gate.host.as_ref(),
+                &Facts::default(),
+                &Pauses::default(),
+            )
         };
         // A member of which nothing is known is not available.
         assert_eq!(judge(1), Verdict::Wait("unavailable: db2, db3".to_owned()));

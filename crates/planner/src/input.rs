@@ -1,10 +1,10 @@
-//! The texts that a project is read from.
+//! What a project is read from.
 
 use std::collections::BTreeMap;
 
 use types::{SourceId, Sources};
 
-/// The texts of a project.
+/// The texts of a project, and when it is read.
 pub struct Input<'a> {
     /// Where the texts are.
     pub sources: &'a Sources,
@@ -18,6 +18,8 @@ pub struct Input<'a> {
     pub only: Option<PlaybookText>,
     /// The templates that playbooks name.
     pub templates: BTreeMap<String, SourceId>,
+    /// The time, in microseconds since 1970: pauses before it are over.
+    pub now_us: i64,
 }
 
 /// A playbook's text.

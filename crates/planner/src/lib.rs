@@ -11,6 +11,7 @@ mod chain;
 mod checks;
 mod former_members;
 mod input;
+mod pauses;
 mod project;
 mod replan;
 mod request;

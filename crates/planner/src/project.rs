@@ -1,10 +1,11 @@
 //! The project: inventory, services and playbooks, read together so that all their errors are reported at once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{Findings, Inventory, Playbook};
 use kit::{ReadCx, Service};
-use plan::{Facts, Gate, GraphError, Judge, ServiceStatus, StepGraph, Verdict};
+use plan::{Facts, Gate, GraphError, Judge, Paused, ServiceStatus, StepGraph, Verdict};
 use protocol::FactQuery;
 use services::KINDS;
 use types::{Diagnostic, HostName, SourceId, Sources};
@@ -14,6 +15,7 @@ use crate::bind::{self, Bound};
 use crate::checks::Check;
 use crate::former_members;
 use crate::input::Input;
+use crate::pauses::{Names, Pauses};
 use crate::request::{Options, PlanCx, Scope};
 
 /// Everything that the operator wrote, read and checked.
@@ -22,6 +24,7 @@ pub struct Project {
     pub inventory: Inventory,
     services: Vec<Box<dyn Service>>,
     bound: Vec<Bound>,
+    pauses: Pauses,
 }
 
 /// The built-in playbooks: name and text. One of them, `site`, is the order of the others.
@@ -60,6 +63,7 @@ impl Project {
             .collect();
         let bound = bind::bind(input, &inventory, &services, findings);
         Self {
+            pauses: Pauses::at(input.now_us, &inventory),
             inventory,
             services,
             bound,
@@ -98,7 +102,8 @@ impl Project {
     /// The facts that a plan and a status need: for each host, one list for one round trip, each question once. Their
     /// answers go through [`Self::further`] before anything is made of them.
     ///
-    /// A scope's hosts limit what is changed, not what is observed: a cluster is judged by all its members.
+    /// A scope's hosts limit what is changed, not what is observed: a cluster is judged by all its members. Paused hosts are
+    /// asked nothing.
     pub fn queries(&self, scope: &Scope) -> BTreeMap<HostName, Vec<FactQuery>> {
         let mut all: BTreeMap<HostName, BTreeSet<FactQuery>> = BTreeMap::new();
         let scoped_hosts = self.hosts_of(scope);
@@ -123,6 +128,7 @@ impl Project {
             }
         }
         all.into_iter()
+            .filter(|(host, _)| self.pauses.host(host).is_none())
             .map(|(host, queries)| (host, queries.into_iter().collect()))
             .collect()
     }
@@ -131,6 +137,9 @@ impl Project {
     /// a service is asked the queries that take its secrets only where it may be a former member; for all others the
     /// facts are completed.
     pub fn further(&self, scope: &Scope, facts: &mut Facts) -> BTreeMap<HostName, Vec<FactQuery>> {
+        if let Cow::Owned(hidden) = self.pauses.hide(facts) {
+            *facts = hidden;
+        }
         let mut all: BTreeMap<HostName, BTreeSet<FactQuery>> = BTreeMap::new();
         let mut assumed = Facts::default();
         for service in self.in_scope(scope).filter_map(|bound| bound.service) {
@@ -163,8 +172,31 @@ impl Project {
             scope,
             scoped_hosts: self.hosts_of(scope),
             options,
+            pauses: &self.pauses,
         };
-        assemble::plan(&cx, &bound, &self.services)
+        let mut graph = assemble::plan(&cx, &bound, &self.services)?;
+        let names = self.names_of(scope);
+        graph.paused = self.pauses.among(&names);
+        graph.notes.extend(self.pauses.notes(&names));
+        Ok(graph)
+    }
+
+    /// What is paused of a scope.
+    pub fn paused(&self, scope: &Scope) -> Vec<Paused> {
+        self.pauses.among(&self.names_of(scope))
+    }
+
+    /// What a scope is about. Its hosts limit what is changed, not which members are counted on.
+    fn names_of<'p>(&'p self, scope: &'p Scope) -> Names<'p> {
+        let services = self.services.iter().map(|service| service.name());
+        let of_services = self.hosts_of(scope);
+        let hosts = self.in_scope(scope).flat_map(|bound| &bound.hosts);
+        Names {
+            services: services.filter(|name| scope.has_service(name)).collect(),
+            hosts: hosts
+                .filter(|host| of_services.as_ref().is_none_or(|hosts| hosts.contains(*host)))
+                .collect(),
+        }
     }
 
     /// How much a scope covers: services, and hosts that are asked.
@@ -186,7 +218,20 @@ impl Project {
             .services
             .iter()
             .filter(|service| scope.has_service(service.name()));
-        services.map(|service| service.status(facts)).collect()
+        services
+            .map(|service| self.status_of(&**service, facts))
+            .collect()
+    }
+
+    /// The state of a service; of a paused host it is known only why it was not asked.
+    fn status_of(&self, service: &dyn Service, facts: &Facts) -> ServiceStatus {
+        let mut status = service.status(facts);
+        for member in &mut status.members {
+            if let Some(paused) = self.pauses.host(&member.host) {
+                member.detail = paused.to_string();
+            }
+        }
+        status
     }
 
     /// The hosts of the services in scope; `None` where the scope names none, and all hosts are meant.
@@ -209,12 +254,13 @@ impl Project {
 
 impl Judge for Project {
     fn judge(&self, gate: &Gate, facts: &Facts) -> Verdict {
+        let facts = &*self.pauses.hide(facts);
         let Some(name) = &gate.service else {
             return generic::judge(gate, facts);
         };
         match self.services.iter().find(|service| service.name() == name) {
             Some(service) => match gate.check.parse::<Check>() {
-                Ok(check) => check.judge(&**service, gate.host.as_ref(), facts),
+                Ok(check) => check.judge(&**service, gate.host.as_ref(), facts, &self.pauses),
                 Err(_) => service.judge(&gate.check, gate.host.as_ref(), facts),
             },
             None => Verdict::Fail(format!("there is no service {name}")),

@@ -7,6 +7,8 @@ use plan::{Consent, Facts, RunningUnits};
 use serde::{Deserialize, Serialize};
 use types::{HostName, ServiceName};
 
+use crate::pauses::Pauses;
+
 /// Which part of a project is planned; an empty set means all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +39,7 @@ pub(crate) struct PlanCx<'a> {
     /// The hosts of the services in scope; `None` where the scope names no service.
     pub(crate) scoped_hosts: Option<BTreeSet<HostName>>,
     pub(crate) options: &'a Options,
+    pub(crate) pauses: &'a Pauses,
 }
 
 impl Scope {

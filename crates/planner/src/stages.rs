@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kit::{Service, Task};
-use plan::Gate;
+use plan::{Facts, Gate};
 use types::{HostName, NodeId, ServiceName};
 
 use crate::bind::Bound;
+use crate::checks;
 
 /// What a rollout comes after.
 #[derive(Clone, Default)]
@@ -45,6 +46,8 @@ pub(crate) struct Rollout {
     pub(crate) latest: Predecessors,
     /// The first thing that it refused.
     pub(crate) refused: Option<String>,
+    /// Why it is not done everywhere, though nothing of it was refused: it is paused, or a host of it is out of reach.
+    pub(crate) incomplete: Option<String>,
     pub(crate) readiness: Readiness,
 }
 
@@ -69,6 +72,23 @@ impl Predecessors {
 }
 
 impl Rollout {
+    /// The rollout of a service that is paused: no node, and its users may rely on it while it is healthy.
+    pub(crate) fn paused(bound: &Bound, service: &dyn Service, facts: &Facts) -> Self {
+        let why = "it is paused";
+        let problem = checks::problem(service, facts);
+        Self {
+            name: bound.rollout.clone(),
+            service: Some(service.name().clone()),
+            stage: bound.stage,
+            latest: Predecessors::default(),
+            refused: None,
+            incomplete: Some(why.to_owned()),
+            readiness: problem.map_or(Readiness::Ready, |problem| {
+                Readiness::Blocked(format!("{why}, and {problem}"))
+            }),
+        }
+    }
+
     fn problem(&self, why: &str) -> String {
         format!("{}: {why}", self.name)
     }
@@ -112,6 +132,8 @@ impl Stages {
                 predecessors.blocked_by.extend(refused);
             } else if rollout.service.as_ref().is_some_and(uses_it) {
                 predecessors.rely_on(rollout);
+                let incomplete = rollout.incomplete.iter().map(|why| rollout.problem(why));
+                predecessors.blocked_by.extend(incomplete);
             } else {
                 continue;
             }

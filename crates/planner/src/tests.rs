@@ -2,6 +2,7 @@
 //!
 //! Two services of a real kind, under playbooks of generic steps: a `command` whose guard fails is a task.
 
+mod paused;
 mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,9 @@ use services::KINDS;
 use types::{Diagnostic, HostName, SecretId, Sources};
 
 use crate::{Input, Options, PlaybookText, Project, Scope};
+
+/// 2026-12-01T00:00:00Z.
+const NOW: i64 = 1_796_083_200_000_000;
 
 const INVENTORY: &str = r#"
 [hosts]
@@ -101,6 +105,7 @@ fn read(
         playbooks,
         only,
         templates: BTreeMap::new(),
+        now_us: NOW,
     };
     let project = Project::read(&input, &findings);
     let (diagnostics, secrets) = findings.into_parts();

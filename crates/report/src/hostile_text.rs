@@ -12,7 +12,7 @@ use types::{Diagnostic, Sources, Span};
 
 use crate::progress::log::ProgressLog;
 use crate::samples::{
-    clock, killed_run, rolling_change, run_lines, run_view, services, stopped_run, successful_run,
+    clock, killed_run, paused, rolling_change, run_lines, run_view, services, stopped_run, successful_run,
 };
 use crate::text::is_control;
 use crate::{
@@ -89,7 +89,9 @@ fn poisoned<T: Serialize + DeserializeOwned>(sample: &T, hostile: &str) -> T {
 }
 
 fn graph(hostile: &str) -> StepGraph {
-    poisoned(&rolling_change(), hostile)
+    let mut graph = rolling_change();
+    graph.paused = paused();
+    poisoned(&graph, hostile)
 }
 
 fn events(of: &[(i64, Event)], hostile: &str) -> Vec<(i64, Event)> {
@@ -231,7 +233,10 @@ fn drawn(hostile: &str, screen: Screen) -> Vec<(&'static str, String)> {
         ("plan", render_plan(&graph(hostile), &view)),
         ("saved plan", render_saved_plan_header(&head, &screen)),
         ("stale plan", render_stale(&stale, &screen)),
-        ("status", render_status(&services, &clock(), &screen)),
+        (
+            "status",
+            render_status(&services, &graph(hostile).paused, &clock(), &screen),
+        ),
         ("history", render_history(&lines, &clock(), &screen)),
         ("run", render_run(&run(hostile), &clock(), &screen)),
         ("successful run", outcome(&successful_run())),
@@ -272,7 +277,7 @@ proptest! {
     #[test]
     fn nothing_in_json_steers_the_terminal_and_it_means_the_same(hostile in hostile()) {
         let services: Vec<_> = services().iter().map(|service| poisoned(service, &hostile)).collect();
-        for json in [plan_json(&graph(&hostile)), status_json(&services)] {
+        for json in [plan_json(&graph(&hostile)), status_json(&services, &graph(&hostile).paused)] {
             prop_assert!(!steers(&json), "{json:?}");
             prop_assert!(serde_json::from_str::<Value>(&json).is_ok());
         }

@@ -3,15 +3,15 @@
 //! events go out as they are, because the journal keeps them in the same shape and its golden file guards that.
 //!
 //! - A plan: `{"format":1,"converged":…,"summary":{…},"nodes":[…],"budgets":[…],"notes":[…],"refusals":[…],
-//!   "unplanned":[…]}`. A node's `sort` is `create`, `change`, `disrupt` or `wait`; nodes with the same `batch` may
+//!   "unplanned":[…],"paused":[…]}`. A node's `sort` is `create`, `change`, `disrupt` or `wait`; nodes with the same `batch` may
 //!   run at the same time. Files are diffs in which secrets are words.
-//! - A status: `{"format":1,"services":[…]}`.
+//! - A status: `{"format":1,"services":[…],"paused":[…]}`.
 //! - A run: one line for each event, `{"at":"2023-11-14T22:13:20.000000Z","event":"node-started",…}`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use plan::{Event, Gate, Level, Node, Preview, ServiceStatus, SkippedSteps, StepGraph};
+use plan::{Event, Gate, Level, Node, Paused, Preview, ServiceStatus, SkippedSteps, StepGraph};
 use protocol::Text;
 use serde::Serialize;
 use types::{GroupId, HostName, NodeId, ServiceName};
@@ -78,11 +78,22 @@ pub fn plan_json(graph: &StepGraph) -> String {
                 passing: unplanned.passing,
             })
             .collect(),
+        paused: paused_documents(&graph.paused),
     })
 }
 
+fn paused_documents(paused: &[Paused]) -> Vec<PausedDocument<'_>> {
+    let documents = paused.iter().map(|paused| PausedDocument {
+        service: paused.service.as_ref(),
+        host: paused.host.as_ref(),
+        reason: &paused.reason,
+        until: paused.until.as_deref(),
+    });
+    documents.collect()
+}
+
 /// The state of services as one JSON document.
-pub fn status_json(services: &[ServiceStatus]) -> String {
+pub fn status_json(services: &[ServiceStatus], paused: &[Paused]) -> String {
     let services = services.iter().map(|service| ServiceDocument {
         service: &service.service,
         kind: &service.kind,
@@ -105,6 +116,7 @@ pub fn status_json(services: &[ServiceStatus]) -> String {
     document(&StatusDocument {
         format: FORMAT,
         services: services.collect(),
+        paused: paused_documents(paused),
     })
 }
 
@@ -198,6 +210,7 @@ struct PlanDocument<'a> {
     notes: Vec<NoteDocument<'a>>,
     refusals: Vec<RefusalDocument<'a>>,
     unplanned: Vec<UnplannedDocument<'a>>,
+    paused: Vec<PausedDocument<'a>>,
 }
 
 #[derive(Serialize)]
@@ -270,9 +283,18 @@ struct UnplannedDocument<'a> {
 }
 
 #[derive(Serialize)]
+struct PausedDocument<'a> {
+    service: Option<&'a ServiceName>,
+    host: Option<&'a HostName>,
+    reason: &'a str,
+    until: Option<&'a str>,
+}
+
+#[derive(Serialize)]
 struct StatusDocument<'a> {
     format: u32,
     services: Vec<ServiceDocument<'a>>,
+    paused: Vec<PausedDocument<'a>>,
 }
 
 #[derive(Serialize)]
@@ -305,7 +327,7 @@ struct EventLine<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{rolling_change, services, stopped_run};
+    use crate::samples::{paused, rolling_change, services, stopped_run};
 
     #[test]
     fn a_plan() {
@@ -316,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_status() {
-        insta::assert_snapshot!(status_json(&services()));
+        insta::assert_snapshot!(status_json(&services(), &paused()));
     }
 
     #[test]

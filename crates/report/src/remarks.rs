@@ -1,6 +1,6 @@
 //! What a plan says beside its changes: notes, warnings, refusals, and what could not be planned.
 
-use plan::{Level, Note, PATIENCE, Refusal, SkippedSteps, StepGraph, Unplanned};
+use plan::{Level, Note, PATIENCE, Paused, Refusal, SkippedSteps, StepGraph, Unplanned};
 use types::{HostName, ServiceName};
 
 use crate::clock::limit;
@@ -15,6 +15,7 @@ pub(crate) fn render(graph: &StepGraph, screen: &Screen) -> Vec<String> {
     let refusals = graph.refusals.iter().map(|refusal| draw_refusal(refusal, screen));
     let blocks = [
         ("Notes", Paint::Info, notes.collect::<Vec<_>>()),
+        ("Paused", Paint::Info, draw_paused(&graph.paused, screen)),
         ("Warnings", Paint::Warn, warnings.collect()),
         ("Not planned", Paint::Warn, draw_unplanned(graph, screen)),
         ("Refused", Paint::Bad, refusals.collect()),
@@ -55,6 +56,22 @@ fn draw_note(note: &Note, screen: &Screen) -> String {
         &note.text,
         screen,
     )
+}
+
+/// What is paused, a paragraph each: until when, and why.
+pub(crate) fn draw_paused(all: &[Paused], screen: &Screen) -> Vec<String> {
+    let drawn = all.iter().map(|paused| {
+        let text = match &paused.until {
+            Some(until) => format!("until {until}, {}", paused.reason),
+            None => paused.reason.clone(),
+        };
+        paragraph(
+            &place(paused.service.as_ref(), paused.host.as_ref()),
+            &text,
+            screen,
+        )
+    });
+    drawn.collect()
 }
 
 fn draw_refusal(refusal: &Refusal, screen: &Screen) -> String {
@@ -144,5 +161,19 @@ mod tests {
             })
             .to_vec();
         insta::assert_snapshot!(render(&graph, &Screen::plain()).join("\n"));
+    }
+
+    #[test]
+    fn what_is_paused_stands_with_its_reason_and_its_end() {
+        let mut graph = StepGraph::default();
+        graph.paused = crate::samples::paused();
+        assert_eq!(
+            render(&graph, &Screen::plain()).concat(),
+            "Paused\n  db2: until 2026-12-24T08:00:00Z, its disk is replaced\n  sessions: a customer's release\n"
+        );
+        assert_eq!(
+            crate::summary::line(&graph, 2, 3),
+            "No changes. The cluster matches the inventory, except for what is paused (2 services, 3 hosts)."
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{
     Budget, Consent, Event, Failure, Gate, Health, Level, MemberStatus, Node, NodeOutcome, NotRun, Note,
-    Outcome, Preview, Refusal, ServiceStatus, SkippedSteps, StepGraph, Unplanned,
+    Outcome, Paused, Preview, Refusal, ServiceStatus, SkippedSteps, StepGraph, Unplanned,
 };
 use protocol::{Action, Change, Command, FileState, Operation, Text, UnitVerb};
 use types::HostName;
@@ -357,6 +357,23 @@ pub(crate) fn clock() -> Clock {
         now_us: 1_700_003_600_000_000,
         zone: jiff::tz::TimeZone::UTC,
     }
+}
+
+/// A paused host and a paused service.
+pub(crate) fn paused() -> Vec<Paused> {
+    let host = Paused {
+        service: None,
+        host: Some("db2".parse().unwrap()),
+        reason: "its disk is replaced".to_owned(),
+        until: Some("2026-12-24T08:00:00Z".to_owned()),
+    };
+    let service = Paused {
+        service: Some("sessions".parse().unwrap()),
+        host: None,
+        reason: "a customer's release".to_owned(),
+        until: None,
+    };
+    vec![host, service]
 }
 
 /// A healthy service and one that is not.

@@ -1,17 +1,22 @@
 //! The health of the services, as `clusterctl status` shows it: for each a line, and a table of its members.
 
-use plan::{Health, MemberStatus, ServiceStatus};
+use plan::{Health, MemberStatus, Paused, ServiceStatus};
 
+use crate::remarks::draw_paused;
 use crate::table::Rows;
 use crate::text::{count, one_line};
 use crate::{Clock, Page, Paint, Screen};
 
-/// All services, and a last line that counts the healthy ones.
-pub fn render_status(services: &[ServiceStatus], clock: &Clock, screen: &Screen) -> Page {
+/// All services, what is paused, and a last line that counts the healthy ones.
+pub fn render_status(services: &[ServiceStatus], paused: &[Paused], clock: &Clock, screen: &Screen) -> Page {
     let mut blocks: Vec<String> = services
         .iter()
         .map(|service| draw(service, clock, screen))
         .collect();
+    if !paused.is_empty() {
+        let title = screen.paint(Paint::Info, "Paused");
+        blocks.push(format!("{title}\n{}", draw_paused(paused, screen).concat()));
+    }
     blocks.push(last_line(services, screen));
     Page::drawn(&blocks.join("\n"), screen)
 }
@@ -94,11 +99,19 @@ fn last_line(services: &[ServiceStatus], screen: &Screen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{clock, services};
+    use crate::samples::{clock, paused, services};
 
     #[test]
     fn services_and_their_members() {
-        insta::assert_snapshot!(render_status(&services(), &clock(), &Screen::plain()));
+        insta::assert_snapshot!(render_status(&services(), &[], &clock(), &Screen::plain()));
+    }
+
+    #[test]
+    fn what_is_paused_stands_before_the_last_line() {
+        let text = render_status(&services()[..1], &paused(), &clock(), &Screen::plain());
+        let end = "\nPaused\n  db2: until 2026-12-24T08:00:00Z, its disk is replaced\n  sessions: a customer's release\n\n\
+                   1 of 1 service healthy.\n";
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]
@@ -107,7 +120,7 @@ mod tests {
             colour: true,
             width: 120,
         };
-        let text = render_status(&services(), &clock(), &screen);
+        let text = render_status(&services(), &[], &clock(), &screen);
         assert!(text.contains("\u{1b}[38;5;1mdown"), "{text:?}");
         let plain = Screen {
             colour: false,
@@ -117,7 +130,7 @@ mod tests {
             |text: &str| -> Vec<String> { text.lines().map(|line| line.trim_end().to_owned()).collect() };
         assert_eq!(
             without(&console::strip_ansi_codes(&text)),
-            without(&render_status(&services(), &clock(), &plain))
+            without(&render_status(&services(), &[], &clock(), &plain))
         );
     }
 
@@ -125,10 +138,10 @@ mod tests {
     fn healthy_services_are_counted() {
         let mut services = services();
         services.truncate(1);
-        let text = render_status(&services, &clock(), &Screen::plain());
+        let text = render_status(&services, &[], &clock(), &Screen::plain());
         assert!(text.ends_with("1 of 1 service healthy.\n"), "{text}");
         assert_eq!(
-            render_status(&[], &clock(), &Screen::plain()),
+            render_status(&[], &[], &clock(), &Screen::plain()),
             "The inventory has no services.\n"
         );
     }

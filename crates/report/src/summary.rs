@@ -69,7 +69,12 @@ pub fn line(graph: &StepGraph, services: usize, hosts: usize) -> String {
         warnings => format!(" {}.", count(warnings, "warning")),
     };
     if graph.is_converged() {
-        return format!("No changes. The cluster matches the inventory ({cluster}).{warnings}");
+        let except = if graph.paused.is_empty() {
+            ""
+        } else {
+            ", except for what is paused"
+        };
+        return format!("No changes. The cluster matches the inventory{except} ({cluster}).{warnings}");
     }
     let blocked = blocked(&figures);
     if graph.nodes().is_empty() {

@@ -49,6 +49,7 @@ pub(crate) fn read(inventory: &str) -> Result<Read, String> {
         playbooks,
         only: None,
         templates: BTreeMap::new(),
+        now_us: 0,
     };
     let findings = Findings::default();
     let project = Project::read(&input, &findings);

@@ -314,7 +314,11 @@ fn conclude(
     colours: ColourChoice,
 ) -> Result<Exit, Error> {
     if after.is_converged() && outcome.is_success() {
-        report::output::message("Verified: no changes remain.")?;
+        report::output::message(if after.paused.is_empty() {
+            "Verified: no changes remain."
+        } else {
+            "Verified: no changes remain, except for what is paused."
+        })?;
         return Ok(Exit::Success);
     }
     if !after.is_converged() {

@@ -15,10 +15,12 @@ pub(crate) async fn run(args: &StatusArgs, colours: ColourChoice) -> Result<Exit
     let connections = loaded.connections(&args.target, WIDTH)?;
     let facts = loaded.observe(&connections).await;
     let services = loaded.project.status(&facts, &loaded.scope);
+    let paused = loaded.project.paused(&loaded.scope);
     let text: Page = if args.json {
-        report::status_json(&services).into()
+        report::status_json(&services, &paused).into()
     } else {
-        report::render_status(&services, &report::Clock::system(), &Screen::of_stdout(colours))
+        let screen = Screen::of_stdout(colours);
+        report::render_status(&services, &paused, &report::Clock::system(), &screen)
     };
     report::output::result(text)?;
     let all_healthy = services.iter().all(|service| service.health == Health::Healthy);

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use types::{HostName, NameError, Span};
 
+use super::pause::{self, Pause};
 use crate::findings::{Findings, bad_name, wrong_value};
 use crate::reader::Reader;
 use crate::value::{Table, ValueKind};
@@ -16,6 +17,8 @@ pub struct Host {
     pub address: Option<String>,
     /// How it is reached.
     pub ssh: SshSettings,
+    /// Why nothing is done there; `None` where it is not paused.
+    pub paused: Option<Pause>,
     /// Where it is named.
     pub span: Span,
 }
@@ -55,9 +58,10 @@ pub(super) fn read(reader: &Reader<'_>, findings: &Findings) -> BTreeMap<HostNam
                 continue;
             }
         };
-        let (address, ssh) = match &entry.value.kind {
+        let (address, ssh, paused) = match &entry.value.kind {
             ValueKind::String(address) => {
-                (Some((address.as_str(), entry.value.span)), SshSettings::default())
+                let address = Some((address.as_str(), entry.value.span));
+                (address, SshSettings::default(), None)
             }
             ValueKind::Table(table) => {
                 let host = Reader::new(table, "a key of a host", findings);
@@ -68,15 +72,16 @@ pub(super) fn read(reader: &Reader<'_>, findings: &Findings) -> BTreeMap<HostNam
                     .table("ssh")
                     .map(|table| ssh_settings(table, findings))
                     .unwrap_or_default();
+                let paused = pause::read(&host, findings);
                 host.finish();
-                (address, ssh)
+                (address, ssh, paused)
             }
             other => {
                 let what = format!("the host {name}");
                 let expected = "an address or a table";
                 findings.report(wrong_value(&what, entry.value.span, expected, other));
                 // The host exists anyway: naming it is no mistake.
-                (None, SshSettings::default())
+                (None, SshSettings::default(), None)
             }
         };
         let address = address.and_then(|(address, span)| match check_address(address) {
@@ -91,6 +96,7 @@ pub(super) fn read(reader: &Reader<'_>, findings: &Findings) -> BTreeMap<HostNam
             Host {
                 address,
                 ssh,
+                paused,
                 span: entry.key_span,
             },
         );

@@ -5,6 +5,7 @@
 
 mod groups;
 mod hosts;
+mod pause;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::reader::Reader;
 use crate::value::{self, Table, ValueKind};
 
 pub use hosts::{Host, SshSettings};
+pub use pause::{Pause, Until};
 pub use services::ServiceDecl;
 
 /// Everything that the inventory and its overlays say.

@@ -6,6 +6,7 @@ use types::{Diagnostic, HostName, ServiceName, Span};
 
 use super::groups::members_of;
 use super::hosts::Host;
+use super::pause::{self, Pause};
 use crate::findings::{Findings, bad_name, wrong_value};
 use crate::reader::Reader;
 use crate::value::{Table, ValueKind};
@@ -21,6 +22,8 @@ pub struct ServiceDecl {
     pub kind_span: Span,
     /// Its hosts, in order, each once.
     pub hosts: Vec<HostName>,
+    /// Why nothing is done with it; `None` where it is not paused.
+    pub paused: Option<Pause>,
     /// Its other keys.
     pub settings: Table,
 }
@@ -51,7 +54,7 @@ pub(super) fn read(
             findings.report(wrong_value(&what, entry.value.span, expected, &entry.value.kind));
             continue;
         };
-        // Only these two keys are ours: the reader is not finished, for the kind reads the others.
+        // Only these three keys are ours: the reader is not finished, for the kind reads the others.
         let service = Reader::new(table, "a setting", findings);
         let kind = service
             .string("kind")
@@ -66,16 +69,18 @@ pub(super) fn read(
                     .at(value.span, "list hosts or groups"),
             );
         }
+        let paused = pause::read(&service, findings);
         let mut settings = table.clone();
         settings.span = entry.key_span;
         settings
             .entries
-            .retain(|entry| entry.key != "kind" && entry.key != "hosts");
+            .retain(|entry| !["kind", "hosts", "paused"].contains(&entry.key.as_str()));
         services.push(ServiceDecl {
             name,
             kind,
             kind_span,
             hosts: members,
+            paused,
             settings,
         });
     }

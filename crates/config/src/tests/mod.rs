@@ -2,6 +2,7 @@
 
 mod inventory;
 mod overlays;
+mod pauses;
 mod playbooks;
 mod property;
 mod secrets;
