@@ -8,6 +8,7 @@ use report::Page;
 use types::{Diagnostic, Sources};
 
 use crate::exit::Exit;
+use crate::hook::HookError;
 use crate::hosts::HostsError;
 use crate::operator_files::FileError;
 use crate::saved::SavedError;
@@ -25,6 +26,8 @@ pub(crate) enum Error {
     Hosts(#[from] HostsError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    Hook(#[from] HookError),
     #[error(transparent)]
     Saved(#[from] SavedError),
     #[error("the journal cannot be used")]

@@ -172,6 +172,7 @@ mod tests {
             groups: BTreeMap::new(),
             manage_hosts_file: false,
             allow_weak_secrets: false,
+            before_disruption: None,
             vars: BTreeMap::new(),
         };
         for (mode, is_refused) in [(0o644, false), (0o664, true), (0o646, true)] {

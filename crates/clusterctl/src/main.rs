@@ -6,6 +6,7 @@ mod commands;
 mod error;
 mod exit;
 mod files;
+mod hook;
 mod hosts;
 mod interrupt;
 mod journal;

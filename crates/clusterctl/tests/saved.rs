@@ -22,8 +22,8 @@ impl Rig {
         rig.mode("", 0o755);
         let mark = rig.path("mark");
         let inventory = format!(
-            "[hosts]\ndb1 = \"127.0.0.1\"\n\n[ssh]\nport = 1\nconnect_timeout = 1\n\n[services.mq]\nkind = \"rabbitmq\"\n\
-             hosts = [\"db1\"]\ncookie = {{ command = [\"sh\", \"-c\", \"touch {}; printf %048d 7\"] }}\n",
+            "before_disruption = [\"./agree\", \"all\"]\n\n[hosts]\ndb1 = \"127.0.0.1\"\n\n[ssh]\n\
+             port = 1\nconnect_timeout = 1\n\n[services.mq]\nkind = \"rabbitmq\"\nhosts = [\"db1\"]\ncookie = {{ command = [\"sh\", \"-c\", \"touch {}; printf %048d 7\"] }}\n",
             mark.display()
         );
         rig.write("inventory.toml", &inventory);
@@ -86,6 +86,8 @@ fn nothing_that_a_saved_plan_names_is_run_before_it_was_shown_and_agreed_to() {
     for shown in [
         inventory.to_str().unwrap(),
         "secret by",
+        "before_disruption",
+        "./agree all",
         "touch",
         "no secret was read",
     ] {

@@ -39,10 +39,13 @@ pub(crate) async fn run(
     }
     let read = project::read_from(files, &args.target)?;
     let view = view(&read.project, &read.scope, colours);
+    let mut names = saved.names(read.commands());
+    let hook = read.project.inventory.before_disruption.iter();
+    names.extend(hook.map(|words| ("before_disruption", words.join(" "))));
     let head = SavedPlanHeader {
         file: &file.display().to_string(),
         made: &saved.made_by(),
-        names: saved.names(read.commands()),
+        names,
     };
     let shown = report::render_plan(&saved.plan, &view);
     show_page(&args, report::render_saved_plan_header(&head, &view.screen))?;

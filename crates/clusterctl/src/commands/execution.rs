@@ -22,6 +22,7 @@ use crate::cli::ApplyArgs;
 use crate::clock::{new_run, now_text, now_us, operator};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::hook::{self, Hook};
 use crate::interrupt::unless_interrupted;
 use crate::project::LoadedProject;
 use crate::{interrupt, journal};
@@ -179,7 +180,12 @@ impl Execution<'_> {
             comparison: _,
         } = locked;
         let mut graph = approved.clone();
+        let mut has_agreed = false;
         for round in 1.. {
+            if !has_agreed && hook::is_asked(&graph, self.options) {
+                self.ask_hook(&graph).await?;
+                has_agreed = true;
+            }
             let writer = journal.begin(&info(self.args, &graph, run))?;
             let (outcome, events) = self.execute(&graph, writer).await?;
             if outcome.interrupted {
@@ -199,6 +205,22 @@ impl Execution<'_> {
             run = new_run()?;
         }
         Ok(Exit::Incomplete)
+    }
+
+    /// Runs the program of `before_disruption`, where there is one.
+    async fn ask_hook(&self, graph: &StepGraph) -> Result<(), Error> {
+        let Some(words) = &self.loaded.project.inventory.before_disruption else {
+            return Ok(());
+        };
+        let running = format!("Running before_disruption: {}", words.join(" "));
+        report::output::message(Page::sentence(&running))?;
+        let hook = Hook {
+            words,
+            folder: &self.loaded.folder,
+            secrets: &self.loaded.secrets,
+            limit: hook::LIMIT,
+        };
+        Ok(unless_interrupted(hook.ask(report::plan_json(graph))).await??)
     }
 
     /// Runs the graph while its events go to the journal and to the progress.

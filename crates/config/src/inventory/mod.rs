@@ -11,7 +11,7 @@ mod services;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use types::{HostName, SourceId, Sources, Span};
+use types::{Diagnostic, HostName, SourceId, Sources, Span};
 
 use crate::findings::{Findings, wrong_value};
 use crate::merge;
@@ -37,6 +37,8 @@ pub struct Inventory {
     pub allow_weak_secrets: bool,
     /// Values for `{{ name }}` in playbooks.
     pub vars: BTreeMap<String, String>,
+    /// The program, with its arguments, that agrees to a run that makes members unavailable or destroys anything.
+    pub before_disruption: Option<Vec<String>>,
 }
 
 impl Inventory {
@@ -66,6 +68,7 @@ impl Inventory {
                 .table("vars")
                 .map(|table| read_vars(table, findings))
                 .unwrap_or_default(),
+            before_disruption: read_hook(&reader, findings),
             hosts,
             services,
             groups,
@@ -107,6 +110,40 @@ fn read_source(sources: &Sources, id: SourceId, findings: &Findings) -> Table {
         findings.report(diagnostic);
     }
     table
+}
+
+/// Reads the program that is run before a disruption. One string would be a shell's line elsewhere, so it is no list here.
+fn read_hook(reader: &Reader<'_>, findings: &Findings) -> Option<Vec<String>> {
+    const EXAMPLE: &str = "before_disruption = [\"/usr/local/bin/agree\", \"argument\"]; no shell reads it";
+    let value = reader.value("before_disruption")?;
+    let words: Option<Vec<String>> = match &value.kind {
+        ValueKind::Array(items) => items
+            .iter()
+            .map(|item| match &item.kind {
+                ValueKind::String(word) => Some(word.clone()),
+                _ => None,
+            })
+            .collect(),
+        other => {
+            let expected = "an array of strings";
+            findings.report(wrong_value("before_disruption", value.span, expected, other).hint(EXAMPLE));
+            return None;
+        }
+    };
+    let is_command = |words: &Vec<String>| {
+        let is_named = words.first().is_some_and(|program| !program.trim().is_empty());
+        is_named && !words.iter().any(|word| word.contains('\0'))
+    };
+    let words = words.filter(is_command);
+    if words.is_none() {
+        let diagnostic = Diagnostic::error("invalid value for before_disruption");
+        findings.report(
+            diagnostic
+                .at(value.span, "expected a program and its arguments")
+                .hint(EXAMPLE),
+        );
+    }
+    words
 }
 
 fn read_vars(table: &Table, findings: &Findings) -> BTreeMap<String, String> {

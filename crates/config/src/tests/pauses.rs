@@ -1,4 +1,4 @@
-//! Pauses, right and wrong.
+//! Pauses and the program before a disruption, right and wrong.
 
 use insta::assert_snapshot;
 
@@ -18,6 +18,8 @@ fn of_host(paused: &str) -> Option<Pause> {
 fn a_host_and_a_service_are_paused_until_a_moment_or_without_end() {
     let read = inventory(
         r#"
+before_disruption = ["agree", "--all"]
+
 [hosts]
 db1 = { address = "10.0.0.1", paused = { reason = " its disk is replaced ", until = "2026-12-24T08:00:00Z" } }
 db2 = {}
@@ -49,6 +51,7 @@ paused = { reason = "a customer's release" }
     );
     assert!(!endless.is_over(i64::MAX));
     assert_eq!(service.settings.entries.len(), 0, "no setting of its kind");
+    assert_eq!(inventory.before_disruption.unwrap(), ["agree", "--all"]);
 }
 
 #[test]
@@ -73,6 +76,8 @@ fn what_is_no_pause_is_told_at_its_place_with_an_example() {
     assert_snapshot!(
         inventory(
             r#"
+before_disruption = "agree --all"
+
 [hosts]
 db1 = { paused = true }
 db2 = { paused = { until = "2026-12-24T08:00:00Z" } }
@@ -90,4 +95,16 @@ paused = "for a release"
         )
         .said()
     );
+}
+
+#[test]
+fn what_is_no_program_with_arguments_is_told() {
+    for written in ["[]", "[\"\"]", "[7]", "[\"agree\", \"\\u0000\"]", "true"] {
+        let said = inventory(&format!("before_disruption = {written}\n[hosts]\ndb1 = {{}}\n")).said();
+        assert!(
+            said.contains("invalid value for before_disruption"),
+            "{written}: {said}"
+        );
+        assert!(said.contains("no shell reads it"), "{written}: {said}");
+    }
 }
