@@ -39,25 +39,25 @@ pub(crate) struct Hook<'a> {
 /// Why a run does not begin.
 #[derive(Debug, Error)]
 pub(crate) enum HookError {
-    #[error("before_disruption: `{program}` cannot be started, and nothing was changed")]
+    #[error("before_disruption: `{program}` cannot be started, and the run was not begun")]
     Start {
         program: String,
         #[source]
         source: FileError,
     },
-    #[error("before_disruption: `{program}` refused the run ({status}), and nothing was changed{said}")]
+    #[error("before_disruption: `{program}` refused the run ({status}), and the run was not begun{said}")]
     Refused {
         program: String,
         status: ExitStatus,
         said: String,
     },
-    #[error("before_disruption: `{program}` did not end within {limit:?}, and nothing was changed{said}")]
+    #[error("before_disruption: `{program}` did not end within {limit:?}, and the run was not begun{said}")]
     TimedOut {
         program: String,
         limit: Duration,
         said: String,
     },
-    #[error("before_disruption: the end of `{program}` cannot be waited for, and nothing was changed")]
+    #[error("before_disruption: the end of `{program}` cannot be waited for, and the run was not begun")]
     Wait {
         program: String,
         #[source]

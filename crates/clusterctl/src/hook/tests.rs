@@ -96,7 +96,7 @@ async fn a_program_that_is_missing_refuses() {
     assert!(matches!(error, HookError::Start { .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "before_disruption: `./disagree` cannot be started, and nothing was changed"
+        "before_disruption: `./disagree` cannot be started, and the run was not begun"
     );
 }
 
@@ -117,7 +117,7 @@ async fn a_program_that_ends_with_another_status_refuses_with_its_last_words() {
     let rig = Rig::new("for i in 1 2 3 4 5 6 7; do echo no $i >&2; done; exit 3");
     assert_eq!(
         rig.refusal().await,
-        "before_disruption: `./agree` refused the run (exit status: 3), and nothing was changed; \
+        "before_disruption: `./agree` refused the run (exit status: 3), and the run was not begun; \
          it said: no 3\nno 4\nno 5\nno 6\nno 7"
     );
     let silent = Rig::new("kill -9 $$").refusal().await;
@@ -175,7 +175,7 @@ async fn one_that_hangs_is_killed_at_the_limit_with_its_children() {
     assert!(matches!(error, HookError::TimedOut { .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "before_disruption: `./agree` did not end within 2s, and nothing was changed; it said: waiting"
+        "before_disruption: `./agree` did not end within 2s, and the run was not begun; it said: waiting"
     );
     assert!(is_gone(&rig, "child").await);
 }
