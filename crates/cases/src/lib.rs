@@ -257,6 +257,28 @@ pub fn is_settled(plan: &StepPlan) -> bool {
     plan.tasks.is_empty() && plan.refusals.is_empty() && plan.unplanned.is_empty() && plan.not_yet.is_empty()
 }
 
+/// The plan of a service, where one of its hosts is paused: nothing is known of that host. It must be unavailable, and no
+/// task on it.
+pub fn plan_beside_paused(
+    service: &dyn Service,
+    steps: &[&str],
+    facts: &Facts,
+    paused: &HostName,
+) -> StepPlan {
+    let mut facts = facts.clone();
+    let why = "paused: its disk is replaced".to_owned();
+    facts.add(paused.clone(), HostFacts::Unreachable(why));
+    assert!(service.unavailable(&facts).contains(paused), "{paused}");
+    assert!(service.budget(&facts).unavailable.contains(paused), "{paused}");
+    let plan = plan_steps(service, steps, &facts);
+    assert!(
+        plan.tasks.iter().all(|task| task.host != *paused),
+        "{}",
+        render(&plan)
+    );
+    plan
+}
+
 /// A plan in a form to review: a line for each task, note and refusal.
 pub fn render(plan: &StepPlan) -> String {
     let mut lines: Vec<String> = Vec::new();

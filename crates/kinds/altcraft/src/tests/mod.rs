@@ -2,6 +2,7 @@
 
 mod basis;
 mod merged;
+mod paused;
 mod played;
 mod refused;
 mod rolling;

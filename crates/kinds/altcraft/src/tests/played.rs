@@ -12,7 +12,7 @@ use fakes::{FakeCluster as _, Fault, Pace};
 use kit::Service;
 use kit::{StepPlan, Task};
 
-fn on(hosts: &[&str], more: &str) -> Box<dyn Service> {
+pub(super) fn on(hosts: &[&str], more: &str) -> Box<dyn Service> {
     service(&inventory(hosts, more))
 }
 
@@ -52,7 +52,7 @@ fn gather(fake: &Cluster, facts: &mut Facts, name: &HostName, queries: Vec<FactQ
     facts.add(name.clone(), HostFacts::Observed(answers.collect()));
 }
 
-fn facts(fake: &Cluster, service: &dyn Service) -> Facts {
+pub(super) fn facts(fake: &Cluster, service: &dyn Service) -> Facts {
     let mut facts = Facts::default();
     for name in service.hosts().iter().chain(&service.others()) {
         gather(fake, &mut facts, name, service.queries(name));
@@ -142,7 +142,7 @@ fn outline(plan: &StepPlan) -> String {
     lines.join("\n")
 }
 
-fn built(hosts: &[&str]) -> Cluster {
+pub(super) fn built(hosts: &[&str]) -> Cluster {
     let mut fake = Cluster::new(&["app1", "app2", "app3", "app4"], Pace::default());
     converge(&mut fake, &*on(hosts, ""));
     fake

@@ -8,6 +8,7 @@ mod fresh;
 mod in_time;
 mod members;
 mod others_settings;
+mod paused;
 mod refused;
 mod rejoin;
 mod restart;

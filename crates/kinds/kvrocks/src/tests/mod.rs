@@ -8,6 +8,7 @@ mod failover;
 mod fresh;
 mod judged;
 mod members;
+mod paused;
 mod played;
 mod refused;
 mod restarted;

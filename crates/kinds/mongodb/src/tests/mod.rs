@@ -8,6 +8,7 @@ mod drift;
 mod fresh;
 mod members;
 mod names;
+mod paused;
 mod refused;
 mod rig;
 mod scale;

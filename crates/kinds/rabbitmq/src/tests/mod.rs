@@ -33,6 +33,7 @@ mod basis;
 mod bed;
 mod khepri;
 mod leave;
+mod paused;
 mod planned;
 mod rebuilt;
 mod rolling;

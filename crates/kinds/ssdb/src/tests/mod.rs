@@ -6,6 +6,7 @@ mod changes;
 mod fresh;
 mod hosts;
 mod paced;
+mod paused;
 mod queues;
 mod refused;
 mod scale;

@@ -1,0 +1,17 @@
+//! Beside a paused host: a converged service stays so, and the member there is not counted on.
+
+use cases::{is_settled, plan_beside_paused, render};
+
+use super::bed::Bed;
+use super::service;
+use crate::KIND;
+
+#[test]
+fn beside_a_paused_host_nothing_is_planned_or_refused() {
+    let bed = Bed::built(&["db1", "db2", "db3"], "");
+    let (service, facts) = (service(&bed.inventory), bed.facts());
+    for host in service.hosts() {
+        let plan = plan_beside_paused(&*service, &KIND.steps(), &facts, host);
+        assert!(is_settled(&plan), "{}", render(&plan));
+    }
+}
