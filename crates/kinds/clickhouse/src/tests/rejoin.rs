@@ -1,5 +1,8 @@
 //! Members that serve nobody: whose file is ahead of the quorum, who are missed for a moment only, or who leave and died.
 
+use protocol::facts::WordsFact;
+use protocol::{Fact, FactQuery};
+
 use super::*;
 use crate::tests::rig::Rig as _;
 use fakes::clickhouse::{Role, SERVER, ZK, ZOO_CFG};
@@ -73,6 +76,36 @@ fn a_member_that_cannot_be_asked_may_choose_a_leader_with_those_that_look() {
         service.judge(&gate.check, gate.host.as_ref(), &facts),
         Verdict::Wait("2 of 4 members look for a leader".to_owned())
     );
+}
+
+/// One that looks for a leader while another leads may follow that one by now: where the controller is cut off from a third, and
+/// a fourth is down, it may be the one that makes the majority.
+#[test]
+fn a_member_that_cannot_be_asked_proves_no_majority_for_the_leader() {
+    let five = ["db1", "db2", "db3", "db4", "db5"];
+    let mut cluster = built(&*service_on(&five, ZOO), DEBIAN);
+    let service = service_on(&five, &format!("{ZOO}zookeeper = {{ heap = \"600m\" }}\n"));
+    let is_leading = |node: &&fakes::clickhouse::Node| node.role == Role::Leading;
+    let leader = cluster.nodes.iter().find(is_leading).unwrap().host.clone();
+    let mut others = five.into_iter().filter(|name| *name != leader.as_str());
+    let [restarted, unasked, down] = [(); 3].map(|()| others.next().unwrap());
+    let restart = restart_on(&plan(&*service, &cluster), restarted);
+    cluster.inject(&Fault::Down(cases::host(down)));
+    let looking = "This ZooKeeper instance is not currently serving requests\n";
+    let mut facts = cases::answer_all(&*service, |host, query| match query {
+        FactQuery::Words(query) if host.as_str() == restarted => {
+            let replies = query.words.iter().map(|_| protocol::Text::new(looking));
+            Some(Fact::Words(WordsFact::Replies(replies.collect())))
+        }
+        _ => cluster.answer(host, query)?.ok(),
+    });
+    for host in [unasked, down] {
+        let cut_off = ::plan::HostFacts::Unreachable("connection timed out".to_owned());
+        facts.add(cases::host(host), cut_off);
+    }
+    let gate = restart.before.last().unwrap();
+    let verdict = service.judge(&gate.check, gate.host.as_ref(), &facts);
+    assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
 }
 
 /// Seen where the leader died while the members were asked: two that looked for the next were restarted at once, for a third

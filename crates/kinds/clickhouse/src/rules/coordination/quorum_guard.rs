@@ -121,9 +121,8 @@ struct Others<'q> {
     missing: Vec<&'q str>,
     /// How many of the missing ones look for a leader.
     looking: usize,
-    /// How many of the missing ones tell nothing, and may follow the leader, or look for one.
+    /// How many of the missing ones tell nothing, and may look for one.
     unknown: usize,
-    has_leader: bool,
 }
 
 impl<'q> Others<'q> {
@@ -142,23 +141,19 @@ impl<'q> Others<'q> {
         Self {
             looking: count(|state| *state == VoterState::Looking),
             unknown: count(|state| matches!(state, VoterState::Silent(_) | VoterState::Unknown(_))),
-            has_leader: serving
-                .iter()
-                .any(|name| state(name).is_some_and(VoterState::is_leader)),
             serving,
             missing,
         }
     }
 
-    /// Whether one that looks for a leader can be spared. It can where the others have a leader, and enough of them may
-    /// follow it: a leader with fewer has the one that looks as its follower by now. During an election it is one of those
-    /// that choose, and as good as one in the quorum, unless enough others are left that look in vain.
+    /// Whether one that looks for a leader can be spared, where the others are no majority that is known to serve: it may follow
+    /// a leader by now. During an election it is one of those that choose, and as good as one in the quorum, unless enough
+    /// others are left that look in vain; or unless there are too few for any choice, those that tell nothing among them.
     fn can_choose_without(&self, all: usize, in_vain: bool) -> Result<(), String> {
         let others = self.serving.len() + self.looking;
-        let is_led = self.has_leader && self.serving.len() + self.unknown >= majority(all);
         let cannot_choose = others + self.unknown + 1 < majority(all);
         let can_others = in_vain && others >= majority(all);
-        if is_led || cannot_choose || can_others {
+        if cannot_choose || can_others {
             Ok(())
         } else {
             Err(format!("{} of {all} members look for a leader", others + 1))
