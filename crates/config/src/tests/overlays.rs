@@ -51,6 +51,21 @@ limits = { disk = 7 }
 }
 
 #[test]
+fn a_host_that_is_paused_or_reached_otherwise_keeps_its_address() {
+    let over = "[hosts.db1]\npaused = { reason = \"x\" }\n[hosts.db2]\naddress = \"10.0.0.9\"\n";
+    let read = inventory_over(&[("inventory.toml", BASE), ("maintenance.toml", over)]);
+    assert_eq!(read.said(), "");
+    let host = |name: &str| &read.value.hosts[&name.parse().unwrap()];
+    assert_eq!(host("db1").address.as_deref(), Some("10.0.0.1"));
+    assert!(host("db1").paused.is_some());
+    assert_eq!(host("db2").address.as_deref(), Some("10.0.0.9"));
+    // The address is still told where it stands.
+    let bad = BASE.replace("10.0.0.1\"", "10.0.0\"");
+    let said = inventory_over(&[("inventory.toml", &bad), ("maintenance.toml", over)]).said();
+    assert!(said.contains("at inventory.toml:3:7"), "{said}");
+}
+
+#[test]
 fn a_reference_to_a_secret_replaces_another() {
     let over = "[services.mq]\npassword = { env = \"MQ\" }\n";
     let read = inventory_over(&[("inventory.toml", BASE), ("lab.toml", over)]);
