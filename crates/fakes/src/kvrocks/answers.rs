@@ -4,6 +4,8 @@ use protocol::facts::{FileFact, FileKind, FileMeta, RespCommand, RespFact, RespQ
 use protocol::{Fact, FactError, FactQuery, Text};
 use types::HostName;
 
+use formats::engine::Engine;
+
 use super::sentinel::{Peer, Watched};
 use super::server::{Link, Server};
 use super::{Cluster, SENTINEL_ALIAS, Sentinel};
@@ -154,6 +156,10 @@ impl Cluster {
             }),
             ["CONFIG", "GET", key] => match server.live(key) {
                 None => RespValue::List(Vec::new()),
+                // What is empty is nil for Kvrocks (recorded, 2.6: `slaveof`).
+                Some(value) if value.is_empty() && self.engine == Engine::Kvrocks => {
+                    RespValue::List(vec![string(key), RespValue::Nil])
+                }
                 Some(value) => RespValue::List(vec![string(key), string(&value)]),
             },
             other => panic!("the engine does not know {other:?}"),

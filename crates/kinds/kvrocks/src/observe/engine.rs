@@ -24,8 +24,8 @@ pub(crate) struct Engine {
     pub(crate) content: Content,
     /// Whether it can be asked for its role in a form that an action can depend on.
     pub(crate) tells_role: bool,
-    /// Live values; a directive that it does not know is missing.
-    config: BTreeMap<String, Vec<String>>,
+    /// Live values, each with the reply to CONFIG GET; a directive that it does not know is missing.
+    config: BTreeMap<String, (Vec<String>, RespValue)>,
 }
 
 /// The keys of an engine, as far as it tells.
@@ -81,9 +81,8 @@ impl Engine {
         let fixed = queries::before_keys(settings.engine);
         let keys = queries::live_keys(settings).into_iter();
         let config = keys.zip(replies.iter().skip(fixed)).filter_map(|(key, reply)| {
-            let pairs = reply.pairs().into_iter();
-            let values: Vec<String> = pairs.map(|(_, value)| value.to_owned()).collect();
-            (!values.is_empty()).then_some((key, values))
+            let values = live(reply);
+            (!values.is_empty()).then(|| (key, (values, reply.clone())))
         });
         Ok(Self {
             at,
@@ -163,8 +162,23 @@ impl Engine {
 
     /// The live values of a directive; `None` where the engine does not know it.
     pub(crate) fn config(&self, key: &str) -> Option<&[String]> {
-        self.config.get(key).map(Vec::as_slice)
+        self.config.get(key).map(|(values, _)| values.as_slice())
     }
+
+    /// The reply that tells the live values of a directive.
+    pub(crate) fn config_reply(&self, key: &str) -> Option<&RespValue> {
+        self.config.get(key).map(|(_, reply)| reply)
+    }
+}
+
+/// The values in a reply to CONFIG GET, names and values in turn. What is empty is nil for Kvrocks (recorded, 2.6).
+fn live(reply: &RespValue) -> Vec<String> {
+    let items = reply.as_list().unwrap_or_default();
+    let value = |value: &RespValue| match value {
+        RespValue::Nil => Some(String::new()),
+        value => value.as_str().map(str::to_owned),
+    };
+    items.chunks_exact(2).filter_map(|pair| value(&pair[1])).collect()
 }
 
 /// Its keys, by INFO and by the fixed replies.

@@ -5,7 +5,7 @@
 //! (<https://redis.io/docs/latest/commands/auth/>). Orphaned replicas are reconfigured last.
 
 use plan::{Level, Preview};
-use protocol::facts::{RespCommand, RespValue};
+use protocol::facts::RespCommand;
 use protocol::{Action, Precondition};
 
 use crate::checks;
@@ -138,11 +138,7 @@ fn set(member: &Member<'_>, engine: &Engine, drifts: &[Drift]) -> Option<Task> {
 fn still_runs_with(member: &Member<'_>, engine: &Engine, drifts: &[Drift]) -> Precondition {
     let settings = member.settings;
     let keys: Vec<&str> = drifts.iter().map(Drift::key).collect();
-    let text = |text: &str| RespValue::Str(text.into());
-    let replies = drifts.iter().map(|drift| {
-        let live = drift.live.iter().map(|value| text(value));
-        RespValue::List(std::iter::once(text(drift.key())).chain(live).collect())
-    });
+    let replies = keys.iter().filter_map(|key| engine.config_reply(key)).cloned();
     let commands = keys.iter().map(|key| config_get(settings, key)).collect();
     precondition(
         format!("{} still runs with the old {}", member.host, keys.join(", ")),

@@ -3,7 +3,7 @@
 use plan::Facts;
 use protocol::{FactQuery, Operation};
 
-use super::{STEPS, built, service};
+use super::{OURS, STEPS, built, converge, service};
 use crate::tests::rig::Rig as _;
 use cases::{host, plan_steps, render};
 use fakes::kvrocks::Cluster;
@@ -65,6 +65,26 @@ fn no_master_asks_for_a_password_that_a_stopped_member_does_not_get() {
             assert!(has(name, "masterauth"), "{kind}: {}", render(&plan));
             assert!(!has(name, "requirepass"), "{kind}: {}", render(&plan));
         }
+    }
+}
+
+/// CONFIG GET of Kvrocks tells what is empty as nil (recorded, 2.6: `slaveof`).
+#[test]
+fn an_engine_without_passwords_gets_them_while_it_runs() {
+    for kind in ["redis", "valkey", "kvrocks"] {
+        let mut fake = without_passwords(kind);
+        let starts = fake.node("db1").machine.units[fake.unit()].starts;
+        converge(&*service(kind, ""), &mut fake);
+        for name in ["db1", "db2", "db3"] {
+            let node = fake.node(name);
+            let engine = node.engine.as_ref().unwrap();
+            assert!(engine.asks() && engine.masterauth == OURS, "{kind}: {name}");
+        }
+        assert_eq!(
+            fake.node("db1").machine.units[fake.unit()].starts,
+            starts,
+            "{kind}"
+        );
     }
 }
 
