@@ -189,7 +189,7 @@ impl Cluster {
         let server = is_there.ok_or("connection refused")?;
         let shown = password.map(Text::secret);
         if server.asks() && shown.as_ref().map(Text::as_str) != Some(&server.requirepass) {
-            return Err("WRONGPASS invalid username-password pair or user is disabled.".to_owned());
+            return Err(self.wrong_password().to_owned());
         }
         if let ["SLAVEOF", ip, _] = words {
             self.can_follow(at, ip)?;
@@ -203,8 +203,7 @@ impl Cluster {
             ["CONFIG", "REWRITE"] => self.rewrite_engine(at),
             ["REPLICAOF" | "SLAVEOF", ip, port] => {
                 let port = port.parse().map_err(|_| "ERR Invalid master port")?;
-                server.follows = Some(((*ip).to_owned(), port));
-                server.link = super::server::Link::Down(now);
+                server.follow(Some(((*ip).to_owned(), port)), now);
             }
             ["CLIENT", "PAUSE", ms, "WRITE"] => {
                 let ms: i64 = ms

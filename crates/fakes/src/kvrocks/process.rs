@@ -168,8 +168,7 @@ impl Cluster {
         if let Some(server) = &mut self.nodes[at].engine
             && server.follows != follows
         {
-            server.link = Link::Down(now);
-            server.follows = follows;
+            server.follow(follows, now);
             self.rewrite_engine(at);
         }
     }

@@ -162,7 +162,9 @@ impl Sentinel {
             ["SET", name, option, value] => {
                 let watched = self.watched_mut(name)?;
                 if !OPTIONS.iter().any(|(known, _)| known == option) {
-                    return Err(format!("ERR Invalid argument '{option}' to SENTINEL SET"));
+                    return Err(format!(
+                        "ERR Unknown option or number of arguments for SENTINEL SET '{option}'"
+                    ));
                 }
                 watched.options.insert((*option).to_owned(), (*value).to_owned());
                 Ok(())
