@@ -36,16 +36,20 @@ pub(crate) fn live(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
 
 /// The engine's configuration file.
 pub(crate) fn config(settings: &Settings) -> FileQuery {
-    FileQuery::text(&settings.config)
-        .knowing([&settings.password])
-        .masking(&masks().iter().map(String::as_str).collect::<Vec<_>>())
+    with_secrets(settings, &settings.config)
 }
 
 /// Sentinel's configuration file.
 pub(crate) fn sentinel_config(settings: &Settings) -> FileQuery {
-    FileQuery::text(&settings.sentinel.config)
+    with_secrets(settings, &settings.sentinel.config)
+}
+
+fn with_secrets(settings: &Settings, path: &str) -> FileQuery {
+    let masks = masks();
+    let masks: Vec<&str> = masks.iter().map(String::as_str).collect();
+    FileQuery::text(path)
         .knowing([&settings.password])
-        .masking(&masks().iter().map(String::as_str).collect::<Vec<_>>())
+        .masking(&masks)
 }
 
 /// The directory and the file that are laid over the engine's unit, where there is one.
