@@ -292,6 +292,7 @@ pub fn render(plan: &StepPlan) -> String {
         before,
         gates,
         action,
+        takes,
     } in &plan.tasks
     {
         let part = if part.is_empty() {
@@ -304,6 +305,13 @@ pub fn render(plan: &StepPlan) -> String {
         for condition in action.iter().flat_map(|action| &action.only_if) {
             lines.push(format!("    only if {}", condition.what));
         }
+        if let Some(Operation::WriteFile {
+            trial: Some(trial), ..
+        }) = action.as_ref().map(|action| &action.operation)
+        {
+            lines.push(format!("    tried by {}", trial.argv.join(" ")));
+        }
+        lines.extend(takes.iter().map(|file| format!("    takes {file}")));
         lines.extend(before.iter().map(|gate| format!("    once {}", gate.title)));
         match preview {
             Some(plan::Preview::File { after, .. }) => {

@@ -14,6 +14,7 @@ mod limits;
 mod node;
 mod process;
 mod resend;
+mod rollback;
 mod run;
 mod schedule;
 mod settle;

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use plan::{Event, Judge, NodeOutcome, NotRun, Outcome, StepGraph};
+use protocol::Change;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use types::GroupId;
+use types::{GroupId, NodeId};
 
 use crate::connections::{Connections, after};
 use crate::limits::Limits;
 use crate::node::{NodeCx, NodeRun};
+use crate::rollback::replaced;
 use crate::schedule::Schedule;
 use crate::stop::{self, Stop};
 
@@ -37,6 +39,7 @@ pub async fn run(
     let mut outcome = Outcome::default();
     let mut running = FuturesUnordered::new();
     let mut pauses: BTreeMap<&GroupId, Instant> = BTreeMap::new();
+    let mut changes: BTreeMap<NodeId, Change> = BTreeMap::new();
     emit(Event::RunStarted {
         nodes: graph.nodes().len(),
     });
@@ -52,7 +55,11 @@ pub async fn run(
                 node: node.id.clone(),
                 host: node.host.clone(),
             });
-            let run = NodeRun { cx: &cx, node };
+            let run = NodeRun {
+                cx: &cx,
+                node,
+                replaced: replaced(node, graph, &changes),
+            };
             let not_before = node
                 .disrupts
                 .iter()
@@ -69,6 +76,9 @@ pub async fn run(
             () = cx.stop.clone(), if !outcome.interrupted => {}
             Some((at, ended)) = running.next() => {
                 count(&ended.outcome, &mut outcome);
+                if let NodeOutcome::Done { change: Some(change) } = &ended.outcome {
+                    changes.insert(graph.nodes()[at].id.clone(), change.clone());
+                }
                 let over = after(limits.pause_between);
                 pauses.extend(graph.nodes()[at].disrupts.iter().map(|group| (group, over)));
                 emit(Event::NodeFinished { node: graph.nodes()[at].id.clone(), outcome: ended.outcome });

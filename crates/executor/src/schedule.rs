@@ -68,6 +68,8 @@ pub enum End {
     Blocked,
     /// Its gate failed: the rest of its service's rollout is not run either.
     RolloutStopped,
+    /// The same, and its host is back as it was before.
+    RolledBack,
     /// The same because its host was lost, in mid-action perhaps: whatever else has a member there is without it.
     HostLost,
 }
@@ -80,7 +82,10 @@ impl End {
 
     /// Whether the rest of the rollout is not run.
     fn stops_rollout(self) -> bool {
-        matches!(self, Self::Blocked | Self::RolloutStopped | Self::HostLost)
+        matches!(
+            self,
+            Self::Blocked | Self::RolloutStopped | Self::RolledBack | Self::HostLost
+        )
     }
 }
 
@@ -179,8 +184,8 @@ impl<'g> Schedule<'g> {
                 self.busy.remove(&node.host);
             }
         }
-        if end == End::Done || end.is_untouched() {
-            self.give_back_budgets(at, end == End::Done);
+        if end == End::Done || end == End::RolledBack || end.is_untouched() {
+            self.give_back_budgets(at, !end.is_untouched());
         }
         if end == End::Done {
             self.states[at] = State::Done;

@@ -15,6 +15,8 @@ pub struct Machine {
     pub units: BTreeMap<String, Unit>,
     /// The installed packages.
     pub packages: BTreeSet<String>,
+    /// What stood at each path before the agent replaced it last: its backup.
+    replaced: BTreeMap<String, File>,
 }
 
 /// A file or directory.
@@ -189,6 +191,7 @@ impl Machine {
                 owner,
                 group,
                 was,
+                trial: _,
             } => {
                 let file = File::new(FileKind::File, text.as_str(), *mode, (owner, group), now_us);
                 (path, file, was)
@@ -243,6 +246,9 @@ impl Machine {
                 };
                 (path, file, &FileState::Any)
             }
+            Operation::RestoreFile { path, backup, was } => {
+                return Some(self.restore(path, backup.is_some(), was, now_us));
+            }
             _ => return None,
         };
         let found = self.files.get(path).map(File::sha256);
@@ -255,8 +261,36 @@ impl Machine {
         if !holds {
             return Some(Err(changed(path)));
         }
-        self.files.insert(path.clone(), file);
+        let before = self.files.insert(path.clone(), file);
+        self.replaced.extend(before.map(|before| (path.clone(), before)));
         Some(Ok(()))
+    }
+}
+
+impl Machine {
+    /// Puts back what the agent kept, or takes a file away that it made.
+    fn restore(
+        &mut self,
+        path: &str,
+        is_kept: bool,
+        was: &FileState,
+        now_us: i64,
+    ) -> Result<(), ActionError> {
+        if self.files.get(path).map(File::state).as_ref() != Some(was) {
+            return Err(changed(path));
+        }
+        if !is_kept {
+            self.files.remove(path);
+            return Ok(());
+        }
+        let kept = self.replaced.get(path).cloned().ok_or_else(|| changed(path))?;
+        let file = File {
+            modified_us: now_us,
+            changed_us: now_us,
+            ..kept
+        };
+        self.files.insert(path.to_owned(), file);
+        Ok(())
     }
 }
 
@@ -300,6 +334,10 @@ impl File {
     /// The hash of its text, as the agent tells it.
     pub fn sha256(&self) -> String {
         base16ct::lower::encode_string(&Sha256::digest(self.text.as_bytes()))
+    }
+
+    fn state(&self) -> FileState {
+        FileState::Hash(self.sha256())
     }
 
     fn meta(&self, with_text: bool) -> FileMeta {

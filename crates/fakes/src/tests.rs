@@ -13,6 +13,7 @@ fn write(text: &str, was: FileState) -> Operation {
         owner: "root".to_owned(),
         group: "adm".to_owned(),
         was,
+        trial: None,
     }
 }
 

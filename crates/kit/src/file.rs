@@ -59,6 +59,7 @@ impl DesiredFile<'_> {
             owner: self.owner.to_owned(),
             group: self.group.to_owned(),
             was: fact.state(),
+            trial: None,
         };
         Ok(Some(
             Task::new(host, format!("{verb} {path}"), reason, action(operation, QUICK)).preview(preview),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use plan::{Consent, Facts, Gate, Level, Note, Preview, Refusal, RunningUnits, Unknown};
 use protocol::facts::UnitQuery;
-use protocol::{Action, FactQuery, Operation, Precondition, Text, UnitVerb};
+use protocol::{Action, FactQuery, Operation, Precondition, Text, Trial, UnitVerb};
 use types::HostName;
 
 /// A step kind with its arguments read: knows what to ask, and what to do about the answers.
@@ -59,6 +59,8 @@ pub struct Task {
     pub before: Vec<Gate>,
     /// What must come true afterwards.
     pub gates: Vec<Gate>,
+    /// The files that it puts into force, beside those that its action says a process reads.
+    pub takes: Vec<String>,
 }
 
 /// What a step comes to.
@@ -89,6 +91,7 @@ impl Task {
             disrupts: false,
             before: Vec::new(),
             gates: Vec::new(),
+            takes: Vec::new(),
         }
     }
 
@@ -104,6 +107,7 @@ impl Task {
             disrupts: false,
             before: Vec::new(),
             gates: vec![gate],
+            takes: Vec::new(),
         }
     }
 
@@ -148,6 +152,34 @@ impl Task {
     pub fn tells(&self, unit: &str, verb: UnitVerb) -> bool {
         let operation = self.action.as_ref().map(|action| &action.operation);
         matches!(operation, Some(Operation::Unit { name, verbs, .. }) if name == unit && verbs.contains(&verb))
+    }
+
+    /// Puts files into force, by their paths: a member's files are written right before the task of a serial step that does.
+    #[must_use]
+    pub fn takes(mut self, files: impl IntoIterator<Item = String>) -> Self {
+        self.takes.extend(files);
+        self
+    }
+
+    /// Whether it puts a file into force.
+    pub fn applies(&self, path: &str) -> bool {
+        let action = self.action.as_ref();
+        let reads = action.map_or(&[][..], |action| action.operation.reads());
+        reads.iter().chain(&self.takes).any(|taken| taken == path)
+    }
+
+    /// Has a program try the file that it writes, before that takes its place: see [`Trial`].
+    #[must_use]
+    pub fn tried_by<S: Into<String>>(mut self, argv: impl IntoIterator<Item = S>) -> Self {
+        if let Some(Action {
+            operation: Operation::WriteFile { trial, .. },
+            ..
+        }) = &mut self.action
+        {
+            let argv = argv.into_iter().map(Into::into).collect();
+            *trial = Some(Trial { argv });
+        }
+        self
     }
 
     /// Takes the disruption budget while it runs, where `disrupts` is true.

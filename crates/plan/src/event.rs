@@ -109,6 +109,15 @@ pub enum Failure {
         /// What was last seen.
         last: String,
     },
+    /// The change failed for certain, and the files that this run had written for it were put back.
+    RolledBack {
+        /// How it failed.
+        cause: Box<Failure>,
+        /// The files that are as they were before.
+        files: Vec<String>,
+        /// Why the member is not as it was before; `None` where it is.
+        error: Option<String>,
+    },
     /// The host was lost and did not come back.
     Lost {
         /// The error of the connection.

@@ -39,6 +39,21 @@ pub struct Node {
     pub gates: Vec<Gate>,
     /// The nodes that must have succeeded before.
     pub needs: BTreeSet<NodeId>,
+    /// How its host is put back where the change fails for certain; `None` where nothing can be.
+    #[serde(default)]
+    pub rollback: Option<Rollback>,
+}
+
+/// What puts a member back that a change of its files does not become. It is done once, and only with what the run itself
+/// wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The nodes on the same host that change its files, in order; of several that change one file the last counts.
+    pub files: Vec<NodeId>,
+    /// What puts the old files into force; `None` where nothing needs to.
+    pub action: Option<Action>,
+    /// What must come true then.
+    pub gates: Vec<Gate>,
 }
 
 /// A change as it can be shown.
@@ -167,6 +182,13 @@ impl StepGraph {
                     needs: needs.clone(),
                 });
             }
+            let mut files = node.rollback.iter().flat_map(|rollback| &rollback.files);
+            if let Some(file) = files.find(|file| !seen.contains(file)) {
+                return Err(GraphError::Missing {
+                    node: node.id.clone(),
+                    needs: file.clone(),
+                });
+            }
             check_budget(node, &budgets)?;
         }
         let nodes = in_order(nodes)?;
@@ -287,6 +309,7 @@ mod tests {
             before: Vec::new(),
             gates: Vec::new(),
             needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
+            rollback: None,
         }
     }
 

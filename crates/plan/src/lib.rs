@@ -21,7 +21,7 @@ pub use difference::{Aspect, Difference, Step};
 pub use event::{Event, Failure, NodeOutcome, NotRun, Outcome};
 pub use facts::{Facts, HostFacts, Unknown};
 pub use gate::{Gate, Judge, Verdict};
-pub use graph::{Budget, GraphError, Node, Preview, StepGraph};
+pub use graph::{Budget, GraphError, Node, Preview, Rollback, StepGraph};
 pub use note::{Consent, Level, Note, PATIENCE, Passing, Paused, Refusal, SkippedSteps, Unplanned};
 pub use running_units::RunningUnits;
 pub use status::{Health, MemberStatus, ServiceStatus};

@@ -17,6 +17,7 @@ use crate::checks::Check;
 use crate::request::PlanCx;
 use crate::serial_order::SerialOrder;
 use crate::stages::{Predecessors, Readiness, Rollout};
+use crate::turns::{self, Placed};
 use crate::{budget, checks};
 
 /// Why what comes after a refusal is not planned.
@@ -98,13 +99,36 @@ impl<'a> Chain<'a> {
         if !self.bound.is_late {
             self.check_hosts(&others);
         }
-        for step in &self.bound.steps {
+        let mut placed = Vec::new();
+        for (at, step) in self.bound.steps.iter().enumerate() {
             let reached = self.reached(&step.hosts);
             let stopped = self.stopped(&reached);
             let plan = step.plan(self.service, &self.step_cx(&reached, &others, &stopped));
-            let tasks = self.admit(step.id.as_str(), plan);
-            self.add_nodes(step, tasks);
+            for task in self.admit(step.id.as_str(), plan) {
+                let id = NodeId::of(&self.bound.rollout, &step.id, &task.part, &task.host);
+                self.latest.earlier.push(task.clone());
+                placed.push(Placed::new(id, at, task));
+            }
         }
+        let is_serial = |at: usize| self.bound.steps[at].rollout == Mode::Serial;
+        let mut placed = turns::arrange(placed, &self.serving(), is_serial);
+        for (at, step) in self.bound.steps.iter().enumerate() {
+            let placed: Vec<Placed> = placed.extract_if(.., |placed| placed.step == at).collect();
+            self.add_nodes(step, placed);
+        }
+    }
+
+    /// The members that serve, as far as that is known.
+    fn serving(&self) -> BTreeSet<HostName> {
+        let Some(service) = self.service else {
+            return BTreeSet::new();
+        };
+        let unavailable = service.unavailable(self.cx.facts);
+        let hosts = service.hosts().iter();
+        hosts
+            .filter(|host| !unavailable.contains(*host))
+            .cloned()
+            .collect()
     }
 
     /// Reports which hosts cannot be reached, and which names do not resolve.
@@ -210,17 +234,24 @@ impl<'a> Chain<'a> {
         plan
     }
 
-    fn add_nodes(&mut self, step: &BoundStep, tasks: Vec<Task>) {
+    fn add_nodes(&mut self, step: &BoundStep, placed: Vec<Placed>) {
         let all: BTreeSet<NodeId> = self.latest.last.values().cloned().collect();
         let width = self.cx.options.max_unavailable;
         let mut serial = SerialOrder::new(width);
-        let disrupts = tasks.iter().any(|task| task.disrupts);
+        let disrupts = placed.iter().any(|placed| placed.task.disrupts);
         let service = self.service.filter(|_| disrupts).map(|service| {
             let budget = budget::of(service, self.cx);
             (service, budget.max_unavailable)
         });
-        for task in tasks {
-            let id = NodeId::of(&self.bound.rollout, &step.id, &task.part, &task.host);
+        for placed in placed {
+            let rollback = placed.rollback();
+            let Placed {
+                id,
+                task,
+                proof,
+                opens,
+                ..
+            } = placed;
             let mut needs: BTreeSet<NodeId> = self.latest.last.get(&task.host).cloned().into_iter().collect();
             if step.barrier {
                 needs.extend(all.iter().cloned());
@@ -230,8 +261,13 @@ impl<'a> Chain<'a> {
                 needs.extend(self.latest.everywhere.iter().cloned());
                 before.clone_from(&self.latest.health_gates);
             }
-            if step.rollout == Mode::Serial {
-                needs.extend(serial.add(&id, task.disrupts));
+            needs.extend(proof.iter().cloned());
+            match (step.rollout, opens) {
+                (Mode::Parallel, _) => {}
+                (Mode::Serial, Some(disrupts)) => needs.extend(serial.turn(disrupts)),
+                // It belongs to nobody's turn.
+                (Mode::Serial, None) if proof.is_some() => {}
+                (Mode::Serial, None) => needs.extend(serial.add(&id, task.disrupts)),
             }
             let disrupted = service.filter(|_| task.disrupts);
             // A budget of none makes no graph.
@@ -258,8 +294,8 @@ impl<'a> Chain<'a> {
                 before,
                 gates: task.gates.clone(),
                 needs,
+                rollback,
             });
-            self.latest.earlier.push(task);
         }
     }
 

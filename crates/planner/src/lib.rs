@@ -19,6 +19,7 @@ mod serial_order;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use input::{Input, PlaybookText};
 pub use project::{Project, builtin_playbooks, templates};

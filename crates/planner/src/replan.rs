@@ -77,6 +77,7 @@ mod tests {
             before: Vec::new(),
             gates: Vec::new(),
             needs: BTreeSet::new(),
+            rollback: None,
         });
         StepGraph::new(nodes.collect(), BTreeMap::new()).unwrap()
     }

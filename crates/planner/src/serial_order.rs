@@ -26,14 +26,20 @@ impl SerialOrder {
         }
     }
 
-    /// Adds the next node, and returns what it waits for.
-    pub(crate) fn add(&mut self, id: &NodeId, disrupts: bool) -> Vec<NodeId> {
+    /// What the next node waits for, and whatever opens its turn.
+    pub(crate) fn turn(&mut self, disrupts: bool) -> Vec<NodeId> {
         let kept = if disrupts { self.width - 1 } else { 0 };
         let waits = self.open.len().saturating_sub(kept);
         let mut needs: Vec<NodeId> = self.open.drain(..waits).collect();
         if needs.is_empty() {
             needs.extend(self.barrier.clone());
         }
+        needs
+    }
+
+    /// Adds the next node, and returns what it waits for.
+    pub(crate) fn add(&mut self, id: &NodeId, disrupts: bool) -> Vec<NodeId> {
+        let needs = self.turn(disrupts);
         if disrupts {
             self.open.push_back(id.clone());
         } else {

@@ -6,7 +6,8 @@
 //! commands is ordered so that the next plan sees where it stopped. It is done once, however often it is sent: see
 //! [`crate::Record`].
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::facts::{
@@ -66,6 +67,18 @@ pub enum Operation {
         /// Group's name.
         group: String,
         /// The state that the text was made from.
+        was: FileState,
+        /// A program that tries the file before it takes its place; without one nothing does.
+        #[serde(default)]
+        trial: Option<Trial>,
+    },
+    /// Puts a file back that this run replaced, as far as it is still what this run wrote; the backup stays.
+    RestoreFile {
+        /// Absolute path.
+        path: String,
+        /// Where the file is kept that stood there before; `None` where nothing did, and the file is removed.
+        backup: Option<String>,
+        /// What this run wrote.
         was: FileState,
     },
     /// Makes a directory and gives it these permissions; its parents are made where they are missing.
@@ -206,6 +219,25 @@ pub enum Operation {
     },
 }
 
+/// How a file is tried before it takes its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Program and arguments; [`CANDIDATE`] in one of them stands for the path of the file that is tried. Where it does not
+    /// end with status 0, the file is not replaced, and what it said is the error.
+    pub argv: Vec<String>,
+}
+
+/// What stands for the path of a file that is tried, as in Ansible's `validate`.
+pub const CANDIDATE: &str = "%s";
+
+impl Trial {
+    /// The program with the path of the file that is tried.
+    pub fn of(&self, candidate: &str) -> Vec<String> {
+        let words = self.argv.iter();
+        words.map(|word| word.replace(CANDIDATE, candidate)).collect()
+    }
+}
+
 /// A directive of a configuration file of lines `NAME VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directive {
@@ -260,7 +292,9 @@ impl Operation {
     /// The file whose content or access it changes, and the state that it presumes.
     pub fn file(&self) -> Option<(&str, Option<&FileState>)> {
         match self {
-            Self::WriteFile { path, was, .. } | Self::SetAccess { path, was, .. } => Some((path, Some(was))),
+            Self::WriteFile { path, was, .. }
+            | Self::SetAccess { path, was, .. }
+            | Self::RestoreFile { path, was, .. } => Some((path, Some(was))),
             Self::SetDirectives { path, .. } => Some((path, None)),
             _ => None,
         }
@@ -279,11 +313,30 @@ impl Operation {
         }
     }
 
+    /// Whether it changes what a file says.
+    pub fn writes(&self, file: &str) -> bool {
+        match self {
+            Self::WriteFile { path, .. }
+            | Self::SetDirectives { path, .. }
+            | Self::RestoreFile { path, .. } => path == file,
+            _ => false,
+        }
+    }
+
+    /// The files that a process reads which it starts.
+    pub fn reads(&self) -> &[String] {
+        match self {
+            Self::Unit { reads, .. } | Self::UnitFiles { reads, .. } => reads,
+            _ => &[],
+        }
+    }
+
     /// Whether it may be done a second time where it is not known how the first time ended: what is there already is left
     /// as it is. Everything else would happen twice.
     pub fn is_idempotent(&self) -> bool {
         match self {
             Self::WriteFile { .. }
+            | Self::RestoreFile { .. }
             | Self::MakeDirectory { .. }
             | Self::SetAccess { .. }
             | Self::SetDirectives { .. }
@@ -323,6 +376,8 @@ pub enum UnitVerb {
     Restart,
     /// `reload`.
     Reload,
+    /// `reset-failed`: starts that failed do not count any more.
+    ResetFailed,
 }
 
 impl UnitVerb {
@@ -336,6 +391,7 @@ impl UnitVerb {
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::Reload => "reload",
+            Self::ResetFailed => "reset-failed",
         }
     }
 }
@@ -360,12 +416,29 @@ impl Command {
 }
 
 /// What an action did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Change {
     /// One line for people, without secrets.
     pub summary: String,
     /// Where the file that stood there before was kept.
     pub backup: Option<String>,
+    /// The SHA-256 of the file that was put in its place, in hexadecimal; `None` where none was.
+    #[serde(default)]
+    pub wrote: Option<String>,
+}
+
+/// In a text, such as the journal, what is not there is left out; on the wire every field has its place.
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_left_out = serializer.is_human_readable() && self.wrote.is_none();
+        let mut fields = serializer.serialize_struct("Change", if is_left_out { 2 } else { 3 })?;
+        fields.serialize_field("summary", &self.summary)?;
+        fields.serialize_field("backup", &self.backup)?;
+        if !is_left_out {
+            fields.serialize_field("wrote", &self.wrote)?;
+        }
+        fields.end()
+    }
 }
 
 /// Why an action was not done, or not completely.

@@ -17,7 +17,8 @@ mod references;
 pub mod text;
 
 pub use action::{
-    Action, ActionError, Change, Command, Directive, FileChange, Operation, Precondition, UnitVerb,
+    Action, ActionError, CANDIDATE, Change, Command, Directive, FileChange, Operation, Precondition, Trial,
+    UnitVerb,
 };
 pub use encoding::{Encoding, Reference};
 pub use facts::{DirectoryState, Fact, FactError, FactQuery, FileState, Query};
@@ -30,4 +31,4 @@ pub use text::{Piece, Text, TextError};
 
 /// The version of the contract. Controller and agent are built together and the agent is found by the hash of its
 /// content, so two versions meet only by mistake; [`Hello`] carries it so that the mistake is named.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -129,7 +129,11 @@ impl Response {
                     see(message);
                 }
             }
-            Self::Acted(Ok(Change { summary, backup })) => {
+            Self::Acted(Ok(Change {
+                summary,
+                backup,
+                wrote: _,
+            })) => {
                 see(summary);
                 backup.iter_mut().for_each(see);
             }
@@ -196,6 +200,7 @@ mod tests {
         let change = Change {
             summary: long(),
             backup: Some(long()),
+            wrote: None,
         };
         let timed_out = ActionError::TimedOut {
             what: long(),

@@ -236,8 +236,14 @@ impl Found {
                 owner: _,
                 group: _,
                 was: _,
+                trial: _,
             } => self.text(text),
-            Operation::MakeDirectory {
+            Operation::RestoreFile {
+                path: _,
+                backup: _,
+                was: _,
+            }
+            | Operation::MakeDirectory {
                 path: _,
                 mode: _,
                 owner: _,
@@ -269,11 +275,7 @@ impl Found {
                 reads: _,
             }
             | Operation::InstallPackages { names: _ } => {}
-            Operation::Run { commands } => {
-                for Command { argv: _, stdin } in commands {
-                    self.each(stdin, Self::text);
-                }
-            }
+            Operation::Run { commands } => self.each(commands, Self::command),
             Operation::Resp {
                 address: _,
                 port: _,
@@ -326,6 +328,11 @@ impl Found {
                 self.each(requests, Self::http_request);
             }
         }
+    }
+
+    fn command(&mut self, command: &Command) {
+        let Command { argv: _, stdin } = command;
+        self.each(stdin, Self::text);
     }
 
     fn resp_command(&mut self, command: &RespCommand) {

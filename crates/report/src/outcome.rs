@@ -56,6 +56,19 @@ pub(crate) fn failure(failure: &Failure) -> Vec<String> {
                 format!("last seen: {last}"),
             ]
         }
+        Failure::RolledBack { cause, files, error } => {
+            let mut lines = self::failure(cause);
+            lines.push(match error {
+                None => format!(
+                    "rolled back: {} {} as before, and the member serves with it",
+                    listed(files),
+                    if files.len() == 1 { "is" } else { "are" }
+                ),
+                Some(why) if files.is_empty() => format!("not rolled back: {why}"),
+                Some(why) => format!("rolled back in part ({}): {why}", listed(files)),
+            });
+            lines
+        }
         Failure::Lost { message } => vec![format!("the host was lost: {message}")],
     }
 }

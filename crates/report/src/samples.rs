@@ -28,6 +28,7 @@ pub(crate) fn node(id: &str, host: &str, needs: &[&str]) -> Node {
                 owner: "root".to_owned(),
                 group: "root".to_owned(),
                 was: FileState::Hash("00".to_owned()),
+                trial: None,
             },
             limit_ms: 10_000,
         }),
@@ -36,6 +37,7 @@ pub(crate) fn node(id: &str, host: &str, needs: &[&str]) -> Node {
         before: Vec::new(),
         gates: Vec::new(),
         needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
+        rollback: None,
     }
 }
 
@@ -232,6 +234,7 @@ fn did(summary: &str, backup: Option<&str>) -> NodeOutcome {
         change: Some(Change {
             summary: summary.to_owned(),
             backup: backup.map(str::to_owned),
+            wrote: None,
         }),
     }
 }

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use protocol::facts::{FileFact, FileQuery};
 use protocol::{
     Action, ActionError, ActionRequest, Change, Fact, FactError, FactQuery, FileChange, LockHolder,
-    Operation, Request, Response, UnitVerb,
+    Operation, Query as _, Request, Response, UnitVerb,
 };
 use tokio::time::{Instant, sleep};
 use transport::BoxFuture;
@@ -178,6 +179,7 @@ impl Life {
         arrived: Duration,
         is_touched: &mut bool,
     ) -> Option<Result<Change, ActionError>> {
+        let before = action.operation.file().and_then(|(path, _)| self.hash(path));
         for piece in pieces(&action.operation) {
             if let Err(error) = self.safe_point(&piece, until, action.limit_ms) {
                 return Some(Err(error));
@@ -202,10 +204,28 @@ impl Life {
             }
             self.wait(self.site.work()).await?;
         }
+        // As the agent keeps what it replaces.
+        let (backup, wrote) = match action.operation.file() {
+            Some((path, _)) => (
+                before.map(|_| format!("/var/backups/clusterctl{path}")),
+                self.hash(path),
+            ),
+            None => (None, None),
+        };
         Some(Ok(Change {
             summary: "done".to_owned(),
-            backup: None,
+            backup,
+            wrote,
         }))
+    }
+
+    /// The hash of a file as it stands.
+    fn hash(&self, path: &str) -> Option<String> {
+        let answers = self.site.answer(&self.host, &[FileQuery::meta(path).wrap()]);
+        answers.into_iter().find_map(|answer| match answer {
+            Ok(Fact::File(FileFact::Present(meta))) => Some(meta.sha256),
+            _ => None,
+        })
     }
 
     fn safe_point(&self, next: &Operation, until: Instant, limit_ms: u64) -> Result<(), ActionError> {

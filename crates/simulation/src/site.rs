@@ -478,6 +478,7 @@ fn takes_space(operation: &Operation) -> bool {
     matches!(
         operation,
         Operation::WriteFile { .. }
+            | Operation::RestoreFile { .. }
             | Operation::MakeDirectory { .. }
             | Operation::SetDirectives { .. }
             | Operation::InstallPackages { .. }

@@ -9,6 +9,7 @@ const SHOWN: usize = 160;
 pub(crate) fn operation(operation: &Operation) -> String {
     let mut text = match operation {
         Operation::WriteFile { path, .. } => format!("writes {path}"),
+        Operation::RestoreFile { path, .. } => format!("puts {path} back"),
         Operation::MakeDirectory { path, .. } => format!("makes {path}"),
         Operation::SetAccess { path, mode, .. } => format!("gives {path} the mode {mode:04o}"),
         Operation::SetDirectives { path, .. } => format!("edits {path}"),

@@ -64,6 +64,7 @@ fn all_events() -> Vec<(i64, Event)> {
             change: Some(Change {
                 summary: text("wrote /etc/rabbitmq/rabbitmq.conf"),
                 backup: Some(text("/etc/rabbitmq/rabbitmq.conf.20261103T101500Z")),
+                wrote: None,
             }),
         }),
         finished(NodeOutcome::Done { change: None }),

@@ -58,6 +58,11 @@ impl<'f> Draft<'f> {
         Ok(draft)
     }
 
+    /// Where it stands as long as it has no name of its own.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join(&self.name)
+    }
+
     /// Puts the draft in the place of what has this name now.
     pub fn replace(self, name: &OsStr) -> Result<(), TreeError> {
         let (folder, path) = (self.folder, self.folder.path().join(name));

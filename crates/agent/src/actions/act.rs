@@ -128,6 +128,7 @@ pub(super) fn done(summary: impl Into<String>) -> Change {
     Change {
         summary: summary.into(),
         backup: None,
+        wrote: None,
     }
 }
 

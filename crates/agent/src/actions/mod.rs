@@ -13,6 +13,7 @@ mod mongo;
 mod packages;
 mod precondition;
 mod resp;
+mod restore;
 mod run;
 mod ssdb;
 mod unit;
@@ -82,7 +83,16 @@ fn operate(act: &Act<'_>, action: &Action) -> Result<Change, ActionError> {
             owner,
             group,
             was,
-        } => Ok(write::write(host, path, text, access(*mode, owner, group)?, was)?),
+            trial,
+        } => Ok(write::write(
+            act,
+            path,
+            text,
+            access(*mode, owner, group)?,
+            was,
+            trial.as_ref(),
+        )?),
+        Operation::RestoreFile { path, backup, was } => restore::restore(host, path, backup.as_deref(), was),
         Operation::MakeDirectory {
             path,
             mode,

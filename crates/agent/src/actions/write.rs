@@ -1,11 +1,13 @@
-//! Writing a file: whole or not at all, and never over something that the plan did not see.
+//! Writing a file: whole or not at all, never over something that the plan did not see, and where there is a trial, not
+//! before that.
 
 use std::path::{Path, PathBuf};
 
-use protocol::{ActionError, Change, FileState, Text, TextError};
+use protocol::{ActionError, Change, FileState, Text, TextError, Trial};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::act::{Act, failed};
 use super::backup;
 use crate::host::Host;
 use tree::{Access, Draft, Open, Place, TreeError, sha256};
@@ -23,6 +25,9 @@ pub(super) enum WriteError {
         expected: String,
         found: String,
     },
+    /// The trial did not accept it.
+    #[error(transparent)]
+    Tried(ActionError),
 }
 
 impl From<WriteError> for ActionError {
@@ -30,6 +35,7 @@ impl From<WriteError> for ActionError {
         let what = error.to_string();
         match error {
             WriteError::Changed { .. } => Self::Changed { what },
+            WriteError::Tried(error) => error,
             _ => Self::Failed { message: what },
         }
     }
@@ -37,12 +43,14 @@ impl From<WriteError> for ActionError {
 
 /// Writes the file where `was` still stands at its path.
 pub(super) fn write(
-    host: &Host,
+    act: &Act<'_>,
     path: &str,
     text: &Text,
     access: Access,
     was: &FileState,
+    trial: Option<&Trial>,
 ) -> Result<Change, WriteError> {
+    let host = act.host;
     let place = Place::require(Path::new(path))?;
     let old = read(&place)?;
     expect(&place, old.as_ref(), was)?;
@@ -54,8 +62,29 @@ pub(super) fn write(
     })?;
     match &old {
         Some(old) if *old.content == *content => adjust(host, &place, old, access),
-        _ => replace(host, &place, old.as_ref(), &content, access),
+        _ => {
+            let draft = Draft::write(&place.folder, &place.name, &content, access)?;
+            if let Some(trial) = trial {
+                try_out(act, path, &draft, trial).map_err(WriteError::Tried)?;
+            }
+            publish(host, &place, old.as_ref(), draft, &content)
+        }
     }
+}
+
+/// Has a program try a file that is not in its place yet.
+fn try_out(act: &Act<'_>, path: &str, draft: &Draft<'_>, trial: &Trial) -> Result<(), ActionError> {
+    let candidate = draft.path();
+    let output = act.program(&trial.of(&candidate.to_string_lossy()), &[], &[])?;
+    if output.status == 0 {
+        return Ok(());
+    }
+    let program = trial.argv.first().map_or("the trial", String::as_str);
+    Err(failed(format!(
+        "{path} is left as it is: {program} does not accept the new file (exit status {}):\n{}",
+        output.status,
+        act.said(&output).trim_end()
+    )))
 }
 
 /// Gives a file that is as it was seen another owner and mode.
@@ -100,28 +129,39 @@ pub(super) fn replace(
     access: Access,
 ) -> Result<Change, WriteError> {
     let draft = Draft::write(&place.folder, &place.name, content, access)?;
-    let backup = match old {
-        Some(old) => Some(backup::keep(
-            &host.options.backups,
-            &place.path,
-            &old.content,
-            &old.file.meta,
-        )?),
-        None => None,
-    };
+    publish(host, place, old, draft, content)
+}
+
+fn publish(
+    host: &Host,
+    place: &Place,
+    old: Option<&Old>,
+    draft: Draft<'_>,
+    content: &[u8],
+) -> Result<Change, WriteError> {
+    let backup = old.map(|old| keep(host, place, old)).transpose()?;
     // Flushing took its time, and a service may have rewritten its file meanwhile.
     let now = read(place)?;
     let state = |old: Option<&Old>| old.map_or(FileState::Absent, Old::state);
     expect(place, now.as_ref(), &state(old))?;
     draft.replace(&place.name)?;
     let summary = format!("wrote {} ({} bytes)", place.path.display(), content.len());
-    Ok(change(summary, backup))
+    Ok(Change {
+        wrote: Some(sha256(content)),
+        ..change(summary, backup)
+    })
+}
+
+/// Keeps what stands there.
+pub(super) fn keep(host: &Host, place: &Place, old: &Old) -> Result<PathBuf, TreeError> {
+    backup::keep(&host.options.backups, &place.path, &old.content, &old.file.meta)
 }
 
 pub(super) fn change(summary: String, backup: Option<PathBuf>) -> Change {
     Change {
         summary,
         backup: backup.map(|path| path.display().to_string()),
+        wrote: None,
     }
 }
 

@@ -358,6 +358,7 @@ pub(crate) fn write_file(path: &Path, text: &str, was: FileState) -> Operation {
         owner,
         group,
         was,
+        trial: None,
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::slice;
 
 use protocol::facts::{FileFact, FileQuery};
-use protocol::{ActionError, DirectoryState, Fact, FileState, Operation, Precondition, Query, Text};
+use protocol::{ActionError, DirectoryState, Fact, FileState, Operation, Precondition, Query, Text, Trial};
 
 use crate::Client;
 use crate::client::{files_below, owner_of, write_file};
@@ -174,6 +175,7 @@ fn a_directory_that_cannot_be_written_is_an_error_with_its_reason() {
         owner: owner.clone(),
         group: group.clone(),
         was: FileState::Absent,
+        trial: None,
     };
     let error = client
         .act(write("/sys/kernel/clusterctl-test"))
@@ -280,4 +282,87 @@ fn directories_are_made_with_their_parents() {
         "{}",
         change.summary
     );
+}
+
+#[test]
+fn a_file_that_its_trial_does_not_accept_is_not_replaced() {
+    let mut client = Client::start();
+    let path = client.home.path().join("redis.conf");
+    fs::write(&path, "databases 16\n").unwrap();
+    let tried = |text: &str, script: &str| {
+        let mut write = write_file(&path, text, FileState::Any);
+        let argv = ["sh", "-c", script, "sh", "%s"].map(str::to_owned).to_vec();
+        if let Operation::WriteFile { trial, .. } = &mut write {
+            *trial = Some(Trial { argv });
+        }
+        write
+    };
+    let number = "grep -Eq 'databases [0-9]+$' \"$1\" || { echo \"bad: $(cat \"$1\")\" >&2; exit 3; }";
+    let error = client.act(tried("databases abc\n", number)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{} is left as it is: sh does not accept the new file (exit status 3):\nbad: databases abc",
+            path.display()
+        )
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "databases 16\n");
+    assert_eq!(
+        files_below(client.home.path()),
+        slice::from_ref(&path),
+        "nothing is left behind"
+    );
+    let change = client.act(tried("databases 32\n", number)).unwrap();
+    assert_eq!(FileState::Hash(change.wrote.unwrap()), state(&mut client, &path));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "databases 32\n");
+}
+
+#[test]
+fn a_file_is_put_back_with_owner_and_mode_and_only_over_what_was_written() {
+    let mut client = Client::start();
+    let path = client.home.path().join("a");
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
+    let wrote = client.act(write_file(&path, "new", FileState::Any)).unwrap();
+    let back = Operation::RestoreFile {
+        path: path.to_str().unwrap().to_owned(),
+        backup: wrote.backup,
+        was: FileState::Hash(wrote.wrote.unwrap()),
+    };
+    fs::write(&path, "the service's own").unwrap();
+    let error = client.act(back.clone()).unwrap_err();
+    assert!(matches!(error, ActionError::Changed { .. }), "{error:?}");
+    fs::write(&path, "new").unwrap();
+    let change = client.act(back.clone()).unwrap();
+    assert_eq!(change.summary, format!("{} is as it was", path.display()));
+    assert_eq!(
+        fs::read_to_string(change.backup.unwrap()).unwrap(),
+        "new",
+        "what failed is kept"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o604);
+    client.act(back).unwrap();
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "old",
+        "a second time is nothing new"
+    );
+}
+
+#[test]
+fn a_file_that_was_not_there_before_goes_again() {
+    let mut client = Client::start();
+    let path = client.home.path().join("a");
+    let wrote = client.act(write_file(&path, "new", FileState::Absent)).unwrap();
+    assert_eq!(wrote.backup, None);
+    let back = Operation::RestoreFile {
+        path: path.to_str().unwrap().to_owned(),
+        backup: None,
+        was: FileState::Hash(wrote.wrote.unwrap()),
+    };
+    let change = client.act(back.clone()).unwrap();
+    assert_eq!(fs::read_to_string(change.backup.unwrap()).unwrap(), "new");
+    assert!(!path.exists());
+    assert!(client.act(back).unwrap().summary.ends_with("gone already"));
 }

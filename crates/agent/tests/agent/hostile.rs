@@ -79,6 +79,7 @@ pub(crate) fn write(path: &Path, text: &str, was: FileState) -> Operation {
         owner: "daemon".to_owned(),
         group: "daemon".to_owned(),
         was,
+        trial: None,
     }
 }
 

@@ -229,6 +229,7 @@ fn graph(disrupts: bool) -> StepGraph {
         before: Vec::new(),
         gates: vec![gate],
         needs: BTreeSet::new(),
+        rollback: None,
     };
     let budget = Budget {
         members: [host].into(),

@@ -54,6 +54,7 @@ fn node(step: &str, operation: Operation, only_if: Vec<Precondition>) -> Node {
         before: Vec::new(),
         gates: Vec::new(),
         needs: BTreeSet::new(),
+        rollback: None,
     }
 }
 
@@ -211,6 +212,7 @@ fn plain() -> Vec<Node> {
         owner: "root".to_owned(),
         group: "x".to_owned(),
         was: FileState::Hash("ab".repeat(32)),
+        trial: None,
     };
     let directory = Operation::MakeDirectory {
         path: "/var/x".to_owned(),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use plan::{Budget, StepGraph};
 use protocol::facts::{CommandFact, FileFact, UnitFact};
 use protocol::{
-    ActionError, ActionId, ActionRequest, Change, Fact, FactQuery, LockHolder, Operation, Record, Request,
-    Response, UnitVerb,
+    ActionError, ActionId, ActionRequest, Change, Fact, FactQuery, FileState, LockHolder, Operation, Record,
+    Request, Response, UnitVerb,
 };
 use tokio::time::{Instant, sleep};
 use transport::BoxFuture;
@@ -97,6 +97,8 @@ struct State {
     under_way: BTreeSet<(HostName, ActionId)>,
     silent: BTreeSet<HostName>,
     violations: Vec<String>,
+    /// The files that a service writes by itself after the run has.
+    rewritten: BTreeSet<String>,
 }
 
 /// The cluster, as a fake host.
@@ -133,6 +135,7 @@ impl FakeCluster {
             under_way: BTreeSet::new(),
             silent: BTreeSet::new(),
             violations: Vec::new(),
+            rewritten: BTreeSet::new(),
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -301,6 +304,9 @@ impl FakeCluster {
         if let Some(known) = self.record(&on, |record| record.answer(&request)) {
             return Some(Response::Acted(known));
         }
+        if let Some(result) = self.put_back(&request.action.operation) {
+            return Some(Response::Acted(result));
+        }
         let node = match &request.action.operation {
             Operation::Run { commands } => commands[0].argv[0].clone(),
             Operation::Unit { name, verbs, .. } if *verbs == [UnitVerb::Restart] => name.clone(),
@@ -309,6 +315,7 @@ impl FakeCluster {
                 return Some(Response::Acted(Ok(Change {
                     summary: String::new(),
                     backup: None,
+                    wrote: None,
                 })));
             }
             other => panic!("nobody does {other:?}"),
@@ -339,6 +346,44 @@ impl FakeCluster {
             _ => {}
         }
         response
+    }
+
+    /// Writes a file, puts one back, or restarts a unit with what was put back, if that is what the operation does.
+    fn put_back(&self, operation: &Operation) -> Option<Result<Change, ActionError>> {
+        let (happened, wrote) = match operation {
+            Operation::WriteFile { path, .. } => (format!("{path} is written"), Some("new".to_owned())),
+            Operation::RestoreFile { path, backup, was } => {
+                assert_eq!(*was, FileState::Hash("new".to_owned()));
+                assert_eq!(backup.as_deref(), Some("/kept"));
+                if self.state().rewritten.contains(path) {
+                    let what = format!("{path} is not what it was");
+                    return Some(Err(ActionError::Changed { what }));
+                }
+                (format!("{path} is put back"), None)
+            }
+            Operation::Unit { name, verbs, .. } if verbs.contains(&UnitVerb::ResetFailed) => {
+                let mut state = self.state();
+                // One that ends whatever its files say goes on to.
+                let ends = |script: &Script| script.trouble == Trouble::UnitEnds;
+                if !state.scripts.get(name).is_some_and(ends) {
+                    state.scripts.remove(name);
+                    state.done.insert(name.clone(), Some(Instant::now()));
+                }
+                (format!("{name} is restarted as it was"), None)
+            }
+            _ => return None,
+        };
+        self.note(happened.clone());
+        Some(Ok(Change {
+            summary: happened,
+            backup: wrote.as_ref().map(|_| "/kept".to_owned()),
+            wrote,
+        }))
+    }
+
+    /// A service writes a file by itself after the run has.
+    pub(super) fn rewrites(&self, path: &str) {
+        self.state().rewritten.insert(path.to_owned());
     }
 
     async fn act(self, on: HostName, node: String) -> Option<Response> {
@@ -378,6 +423,7 @@ impl FakeCluster {
         Some(Response::Acted(Ok(Change {
             summary: format!("{node} done"),
             backup: None,
+            wrote: None,
         })))
     }
 

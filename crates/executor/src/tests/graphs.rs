@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use plan::{Budget, Gate, Node, StepGraph};
+use plan::{Budget, Gate, Node, Rollback, StepGraph};
 use protocol::facts::CommandQuery;
-use protocol::{Action, Command, LockHolder, Operation, Query, UnitVerb};
+use protocol::{Action, Command, FileState, LockHolder, Operation, Query, Text, UnitVerb};
 use types::{GroupId, HostName, ServiceName};
 
 pub(super) fn host(name: &str) -> HostName {
@@ -47,12 +47,15 @@ pub(super) fn node(id: &str, on: &str, needs: &[&str]) -> Node {
         before: Vec::new(),
         gates: vec![gate],
         needs: needs.iter().map(|id| id.parse().unwrap()).collect(),
+        rollback: None,
     }
 }
 
 pub(super) trait NodeExt {
     fn of(self, service: &str) -> Self;
     fn restarting(self) -> Self;
+    fn writing(self, path: &str) -> Self;
+    fn putting_back(self, files: &[&str]) -> Self;
     fn disrupting(self, groups: &[&str]) -> Self;
     fn ungated(self) -> Self;
     fn gate_limit(self, limit_ms: u64) -> Self;
@@ -73,6 +76,37 @@ impl NodeExt for Node {
             reads: Vec::new(),
         };
         self.action.as_mut().unwrap().operation = operation;
+        self
+    }
+
+    /// Its action writes a file.
+    fn writing(mut self, path: &str) -> Self {
+        let operation = Operation::WriteFile {
+            path: path.to_owned(),
+            text: Text::new("new"),
+            mode: 0o644,
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            was: FileState::Any,
+            trial: None,
+        };
+        self.action.as_mut().unwrap().operation = operation;
+        self.ungated()
+    }
+
+    /// Where it fails for certain, what these nodes wrote is put back, and its unit restarted.
+    fn putting_back(mut self, files: &[&str]) -> Self {
+        let mut action = self.action.clone().unwrap();
+        action.operation = Operation::Unit {
+            name: self.id.to_string(),
+            verbs: vec![UnitVerb::ResetFailed, UnitVerb::Restart],
+            reads: Vec::new(),
+        };
+        self.rollback = Some(Rollback {
+            files: files.iter().map(|id| id.parse().unwrap()).collect(),
+            action: Some(action),
+            gates: self.gates.clone(),
+        });
         self
     }
 

@@ -64,11 +64,20 @@ fn number(operation: &Operation) -> usize {
         Operation::SetDirectives { .. } => 10,
         Operation::UnitFiles { .. } => 11,
         Operation::FollowMaster { .. } => 12,
+        Operation::RestoreFile { .. } => 13,
     }
 }
 
 /// How many numbers there are.
-const KINDS: usize = 13;
+const KINDS: usize = 14;
+
+fn restore() -> Operation {
+    Operation::RestoreFile {
+        path: "/a".into(),
+        backup: None,
+        was: FileState::Absent,
+    }
+}
 
 fn operations() -> Vec<Operation> {
     let (address, port) = ("h1".to_owned(), 1);
@@ -92,6 +101,7 @@ fn operations() -> Vec<Operation> {
             owner: "root".into(),
             group: "root".into(),
             was: FileState::Absent,
+            trial: None,
         },
         Operation::MakeDirectory {
             path: "/a".into(),
@@ -156,6 +166,7 @@ fn operations() -> Vec<Operation> {
             group: "root".into(),
             was: FileState::Absent,
         },
+        restore(),
         Operation::SetDirectives {
             path: "/a".into(),
             directives: Vec::new(),
@@ -243,6 +254,7 @@ impl Lossy {
         let result = Ok(Change {
             summary: "done".into(),
             backup: None,
+            wrote: None,
         });
         match loss {
             Some(Loss::AgentAfter) => return None,

@@ -9,6 +9,7 @@ mod lost_answers;
 mod preconditions;
 mod process;
 mod property;
+mod rollback;
 mod runs;
 mod setting;
 mod settle;

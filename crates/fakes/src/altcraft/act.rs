@@ -8,7 +8,7 @@ use super::{CONFIG, Cluster, PROGRAMS, Process};
 impl Cluster {
     pub(super) fn act(&mut self, at: usize, operation: &Operation) -> Option<Result<(), ActionError>> {
         match operation {
-            Operation::WriteFile { path, .. } if path == CONFIG => {
+            Operation::WriteFile { path, .. } | Operation::RestoreFile { path, .. } if path == CONFIG => {
                 let now = self.tick();
                 self.nodes[at].machine.put(operation, now)
             }
@@ -27,7 +27,7 @@ impl Cluster {
     fn tell(&mut self, at: usize, number: usize, verb: UnitVerb) {
         let unit = PROGRAMS[number].unit;
         match verb {
-            UnitVerb::DaemonReload => {}
+            UnitVerb::DaemonReload | UnitVerb::ResetFailed => {}
             UnitVerb::Enable => self.nodes[at].machine.unit(unit).is_enabled = true,
             UnitVerb::Disable => self.nodes[at].machine.unit(unit).is_enabled = false,
             UnitVerb::Start if self.nodes[at].machine.runs(unit) => {}

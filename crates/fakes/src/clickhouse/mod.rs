@@ -97,6 +97,7 @@ impl crate::FakeCluster for Cluster {
     fn operate(&mut self, host: &HostName, operation: &Operation) -> Option<Result<(), ActionError>> {
         let is_ours = match operation {
             Operation::WriteFile { path, .. }
+            | Operation::RestoreFile { path, .. }
             | Operation::MakeDirectory { path, .. }
             | Operation::SetAccess { path, .. } => OURS.iter().any(|ours| path.starts_with(ours)),
             Operation::Unit { name, .. } => [SERVER, ZK].contains(&name.as_str()),

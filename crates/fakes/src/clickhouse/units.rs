@@ -76,7 +76,7 @@ impl Cluster {
             }
             UnitVerb::Start if node.machine.runs(unit) => {}
             UnitVerb::Start | UnitVerb::Restart => self.start(at, unit),
-            UnitVerb::DaemonReload | UnitVerb::Reload => {}
+            UnitVerb::DaemonReload | UnitVerb::Reload | UnitVerb::ResetFailed => {}
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ impl Cluster {
         }
         match operation {
             Operation::WriteFile { path, .. }
+            | Operation::RestoreFile { path, .. }
             | Operation::MakeDirectory { path, .. }
             | Operation::SetAccess { path, .. }
             | Operation::SetDirectives { path, .. } => {
@@ -84,6 +85,7 @@ impl Cluster {
         }
         let runs = machine.runs(unit);
         match verb {
+            UnitVerb::ResetFailed => {}
             UnitVerb::DaemonReload => self.nodes[at].has_read_drop_in = self.has_drop_in(at),
             UnitVerb::Enable if !is_engine => return self.enable_sentinel(at),
             UnitVerb::Enable => self.nodes[at].machine.unit(unit).is_enabled = true,

@@ -42,7 +42,7 @@ impl Set {
         match verb {
             UnitVerb::Enable => node.machine.unit(UNIT).is_enabled = true,
             UnitVerb::Disable => node.machine.unit(UNIT).is_enabled = false,
-            UnitVerb::DaemonReload => {}
+            UnitVerb::DaemonReload | UnitVerb::ResetFailed => {}
             UnitVerb::Reload => {
                 return Err(failed(format!(
                     "Job type reload is not applicable for unit {UNIT}."
@@ -200,6 +200,7 @@ impl FakeCluster for Set {
         let now_us = self.now_us + 1;
         let done = match operation {
             Operation::WriteFile { path, .. }
+            | Operation::RestoreFile { path, .. }
             | Operation::MakeDirectory { path, .. }
             | Operation::SetAccess { path, .. }
                 if is_ours(path) =>

@@ -85,7 +85,7 @@ impl FakeCluster for Hosts {
             Operation::InstallPackages { names } if names.iter().any(|name| name == PACKAGE) => {
                 self.install(host)
             }
-            Operation::WriteFile { path, .. } if is_ours(path) => {
+            Operation::WriteFile { path, .. } | Operation::RestoreFile { path, .. } if is_ours(path) => {
                 let (now, node) = (self.now_us, self.node_mut(host));
                 if node.machine.packages.contains(PACKAGE) {
                     node.machine.put(operation, now)?

@@ -73,7 +73,7 @@ impl Hosts {
         }
         for verb in verbs {
             match verb {
-                UnitVerb::DaemonReload => {}
+                UnitVerb::DaemonReload | UnitVerb::ResetFailed => {}
                 UnitVerb::Enable => self.node_mut(host).machine.unit(UNIT).is_enabled = true,
                 UnitVerb::Disable => self.node_mut(host).machine.unit(UNIT).is_enabled = false,
                 UnitVerb::Start => self.start(host)?,

@@ -19,6 +19,7 @@ impl Cluster {
         let is_ours = |path: &str| path == CONFIG || path.starts_with(DIR);
         match operation {
             Operation::WriteFile { path, .. }
+            | Operation::RestoreFile { path, .. }
             | Operation::MakeDirectory { path, .. }
             | Operation::SetAccess { path, .. }
                 if is_ours(path) =>
@@ -61,7 +62,7 @@ impl Cluster {
 
     fn tell(&mut self, at: usize, verb: UnitVerb) {
         match verb {
-            UnitVerb::DaemonReload => {}
+            UnitVerb::DaemonReload | UnitVerb::ResetFailed => {}
             UnitVerb::Enable => self.nodes[at].machine.unit(UNIT).is_enabled = true,
             UnitVerb::Disable => self.nodes[at].machine.unit(UNIT).is_enabled = false,
             UnitVerb::Start if self.nodes[at].machine.runs(UNIT) => {}

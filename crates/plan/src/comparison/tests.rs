@@ -26,6 +26,7 @@ fn node(id: &str, operation: Operation) -> Node {
         before: Vec::new(),
         gates: Vec::new(),
         needs: BTreeSet::new(),
+        rollback: None,
     }
 }
 
@@ -37,6 +38,7 @@ fn file(host: &str, text: &str, was: &str) -> Node {
         owner: "root".to_owned(),
         group: "root".to_owned(),
         was: FileState::Hash(was.to_owned()),
+        trial: None,
     };
     node(&format!("set/config@{host}"), operation)
 }

@@ -133,6 +133,7 @@ fn an_action_refers_to_what_it_writes_and_to_what_must_still_be_so() {
         owner: "root".to_owned(),
         group: "root".to_owned(),
         was: FileState::Absent,
+        trial: None,
     };
     let run = Operation::Run {
         commands: vec![Command {

@@ -108,6 +108,7 @@ pub(crate) fn write(
         owner: meta.owner.clone(),
         group: meta.group.clone(),
         was: fact.state(),
+        trial: None,
     };
     let (title, reason) = (
         format!("change {path}"),

@@ -88,6 +88,7 @@ impl<'a> FileChange<'a> {
             owner: self.owner.to_owned(),
             group: self.group.to_owned(),
             was: self.was,
+            trial: None,
         };
         Task::new(host, title, reason, action(operation, QUICK)).preview(preview)
     }

@@ -259,6 +259,7 @@ fn a_number_that_is_given_twice_is_a_violation() {
         owner: "root".to_owned(),
         group: "root".to_owned(),
         was: protocol::FileState::Any,
+        trial: None,
     };
     let text =
         "dataDir=/var/lib/zookeeper\nclientPort=2181\nserver.1=db1:1:1\nserver.2=db3:1:1\nserver.3=db2:1:1\n";

@@ -35,6 +35,7 @@ impl Write<'_> {
             owner: self.access.owner.clone(),
             group: self.access.group.clone(),
             was: self.was,
+            trial: None,
         };
         let preview = Preview::File {
             path: self.path.to_owned(),

@@ -2,7 +2,7 @@
 
 use plan::Preview;
 use protocol::facts::FileQuery;
-use protocol::{FactQuery, FileState, Query, Text};
+use protocol::{CANDIDATE, FactQuery, FileState, Query, Text};
 use std::collections::BTreeMap;
 use types::{Diagnostic, HostName, SecretId};
 
@@ -20,6 +20,8 @@ pub(crate) struct File {
     access: Access,
     /// Whether the text on the host may be shown: not where the line of a secret cannot be told from others.
     shown: bool,
+    /// The program that tries a new text before it takes the file's place; empty where none does.
+    validate: Vec<String>,
 }
 
 impl OnHost for File {
@@ -35,6 +37,7 @@ impl OnHost for File {
             None => Some(0o600),
         };
         let (owner, group) = (args.account("owner"), args.account("group"));
+        let validate = validation(args);
         let (text, mode) = (text?, mode?);
         if let Some(value) = args
             .reader()
@@ -62,6 +65,7 @@ impl OnHost for File {
                 group: group?,
             },
             shown,
+            validate: validate?,
         })
     }
 
@@ -94,8 +98,31 @@ impl OnHost for File {
         if !self.shown && matches!(task.preview, Some(Preview::File { before: Some(_), .. })) {
             task.preview = None;
         }
+        if !self.validate.is_empty() {
+            task = task.tried_by(self.validate.iter().cloned());
+        }
         Ok(Some(task))
     }
+}
+
+/// The program of `validate`, with the place of the file that is tried among its arguments; empty where none is given.
+fn validation(args: &Args<'_>) -> Option<Vec<String>> {
+    let Some(value) = args.reader().value("validate") else {
+        return Some(Vec::new());
+    };
+    let words: Vec<String> = args
+        .words("validate")?
+        .into_iter()
+        .map(|word| word.text)
+        .collect();
+    if words.iter().skip(1).any(|word| word.contains(CANDIDATE)) {
+        return Some(words);
+    }
+    let error = Diagnostic::error(format!("no argument of validate has {CANDIDATE}"));
+    let hint =
+        "validate = [\"visudo\", \"--check\", \"--file\", \"%s\"]; %s is the path of the file that is tried";
+    args.report(error.at(value.span, "it would not try the file").hint(hint));
+    None
 }
 
 /// The text, from `content` or `template`; exactly one of them is given.

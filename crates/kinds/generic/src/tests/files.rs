@@ -56,6 +56,30 @@ fn a_file_is_created_changed_and_left_alone() {
 }
 
 #[test]
+fn a_new_text_is_tried_before_it_takes_the_files_place() {
+    let step = |validate: &str| {
+        format!(
+            "uses = \"file\"\nwith = {{ path = \"/etc/sudoers.d/db\", content = \"x\", validate = {validate} }}"
+        )
+    };
+    let planned = World::default().converges(&format!(
+        "[[steps]]\n{}",
+        step("[\"visudo\", \"--check\", \"--file\", \"%s\"]")
+    ));
+    assert_snapshot!(planned, @r#"
+    db1: create /etc/sudoers.d/db, because it is missing
+        tried by visudo --check --file %s
+        | x
+    "#);
+    assert_snapshot!(errors(&step("[\"visudo\", \"--check\"]")), @r#"
+    no argument of validate has %s | at `["visudo", "--check"]`: it would not try the file; validate = ["visudo", "--check", "--file", "%s"]; %s is the path of the file that is tried
+    "#);
+    assert_snapshot!(errors(&step("\"visudo %s\"")), @r#"
+    no argument of validate has %s | at `"visudo %s"`: it would not try the file; validate = ["visudo", "--check", "--file", "%s"]; %s is the path of the file that is tried
+    "#);
+}
+
+#[test]
 fn a_file_whose_package_comes_first_is_written_over_what_the_package_brings() {
     let mut world = World::default();
     world

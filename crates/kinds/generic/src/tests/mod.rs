@@ -271,6 +271,7 @@ impl World {
                 owner,
                 group,
                 was,
+                trial: _,
             } => {
                 let found = self
                     .files
@@ -314,7 +315,7 @@ impl World {
                             "active".clone_into(&mut unit.active);
                             unit.started_us = self.now;
                         }
-                        UnitVerb::Reload => {}
+                        UnitVerb::Reload | UnitVerb::ResetFailed => {}
                     }
                 }
             }

@@ -103,6 +103,7 @@ fn write(
         owner: owner.to_owned(),
         group: group.to_owned(),
         was,
+        trial: None,
     };
     let preview = Preview::File {
         path: path.clone(),

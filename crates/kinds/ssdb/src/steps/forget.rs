@@ -99,6 +99,7 @@ fn forget(
             } else {
                 fact.state()
             },
+            trial: None,
         };
         let preview = Preview::File {
             path: settings.config.clone(),

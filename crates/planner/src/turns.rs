@@ -1,0 +1,434 @@
+//! Whose turn it is: a member's file is written right before the change that puts it into force, so that a bad file costs one
+//! member.
+//!
+//! Kinds plan in the order of their playbooks: the files of all hosts, then one member after another. Written at once, a
+//! file with which no process starts would stand on every host by the time the first restart shows it, and the next reboot
+//! would be an outage. So a file of a member that serves is held back:
+//!
+//! - It is written in the member's turn: before its restart, or before whatever else of a serial step puts the file into
+//!   force ([`Task::applies`]).
+//! - Where nothing of that member's does, it is written after the first member that takes such a file has proven it.
+//! - Where no member's does, one host gets it first, then the others.
+//!
+//! The next turn begins once the gates of the one before have passed. Where a change fails for certain, the files of its turn
+//! are put back ([`Rollback`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kit::Task;
+use plan::Rollback;
+use protocol::{Operation, UnitVerb};
+use types::{HostName, NodeId};
+
+/// A task on its way to a node.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Placed {
+    pub(crate) id: NodeId,
+    /// The step in which it runs, by position.
+    pub(crate) step: usize,
+    pub(crate) task: Task,
+    /// Of a file: the node that proves it first.
+    pub(crate) proof: Option<NodeId>,
+    /// Of a file at the beginning of a turn: whether a disruption comes next.
+    pub(crate) opens: Option<bool>,
+    /// The nodes that change the files which it puts into force, in its turn.
+    pub(crate) files: Vec<NodeId>,
+}
+
+impl Placed {
+    pub(crate) fn new(id: NodeId, step: usize, task: Task) -> Self {
+        Self {
+            id,
+            step,
+            task,
+            proof: None,
+            opens: None,
+            files: Vec::new(),
+        }
+    }
+
+    /// What puts the host back where it fails.
+    pub(crate) fn rollback(&self) -> Option<Rollback> {
+        if self.files.is_empty() {
+            return None;
+        }
+        let operation = self.task.action.as_ref().map(|action| &action.operation);
+        let restart = operation
+            .and_then(|operation| operation.started_unit())
+            .map(|unit| Operation::Unit {
+                name: unit.to_owned(),
+                verbs: vec![UnitVerb::ResetFailed, UnitVerb::Restart],
+                reads: operation
+                    .map(|operation| operation.reads().to_vec())
+                    .unwrap_or_default(),
+            });
+        Some(Rollback {
+            files: self.files.clone(),
+            gates: restart
+                .as_ref()
+                .map(|_| self.task.gates.clone())
+                .unwrap_or_default(),
+            action: restart.map(|operation| kit::action(operation, kit::UNIT)),
+        })
+    }
+}
+
+/// Puts every file to its place, and leaves the order of all else. `is_serial` says so of a step.
+pub(crate) fn arrange(
+    mut all: Vec<Placed>,
+    serving: &BTreeSet<HostName>,
+    is_serial: impl Fn(usize) -> bool,
+) -> Vec<Placed> {
+    let takers = |path: &str| takers(&all, path, serving, &is_serial);
+    let mut moves: BTreeMap<usize, Move> = BTreeMap::new();
+    let mut proofs: Vec<(usize, usize)> = Vec::new();
+    let mut firsts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut turns: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (at, path) in held(&all, serving) {
+        let takers = takers(path);
+        let later = takers.iter().copied().filter(|taker| *taker > at);
+        let own = later
+            .clone()
+            .find(|taker| all[*taker].task.host == all[at].task.host);
+        let first = later.min();
+        let before = *firsts.entry(path).or_insert(at);
+        match (own, first) {
+            (Some(own), Some(first)) => {
+                turns.entry(own).or_default().push(at);
+                if all[own].step != all[at].step {
+                    moves.insert(at, Move::Before(begin(&all, own)));
+                }
+                proofs.extend((own != first).then_some((at, first)));
+            }
+            (None, Some(first)) => {
+                moves.insert(at, Move::After(first));
+                proofs.push((at, first));
+            }
+            _ => proofs.extend((before != at).then_some((at, before))),
+        }
+    }
+    let proofs: Vec<(usize, NodeId)> = proofs
+        .into_iter()
+        .map(|(at, proof)| (at, all[proof].id.clone()))
+        .collect();
+    let files: Vec<(usize, Vec<NodeId>)> = turns
+        .iter()
+        .map(|(taker, files)| (*taker, changed(&all, *taker, files)))
+        .collect();
+    let opens: Vec<(usize, bool)> = moves
+        .iter()
+        .filter_map(|(at, to)| match to {
+            Move::Before(next) => Some((*at, all[*next].task.disrupts)),
+            Move::After(_) => None,
+        })
+        .collect();
+    for (at, proof) in proofs {
+        all[at].proof = Some(proof);
+    }
+    for (taker, files) in files {
+        all[taker].files = files;
+    }
+    for (at, disrupts) in opens {
+        all[at].opens = Some(disrupts);
+    }
+    moved(all, &moves)
+}
+
+/// Where a file goes: by the position of another task.
+#[derive(Debug, Clone, Copy)]
+enum Move {
+    Before(usize),
+    After(usize),
+}
+
+/// The files that members which serve get, with their places.
+fn held<'a>(all: &'a [Placed], serving: &BTreeSet<HostName>) -> Vec<(usize, &'a str)> {
+    let file = |placed: &'a Placed| match &placed.task.action.as_ref()?.operation {
+        Operation::WriteFile { path, .. } if serving.contains(&placed.task.host) => Some(path.as_str()),
+        _ => None,
+    };
+    let all = all.iter().enumerate();
+    all.filter_map(|(at, placed)| Some((at, file(placed)?))).collect()
+}
+
+/// The tasks of serial steps that put a file into force: those that disrupt, where there are any, for what an engine takes
+/// while it runs comes before them.
+fn takers(
+    all: &[Placed],
+    path: &str,
+    serving: &BTreeSet<HostName>,
+    is_serial: impl Fn(usize) -> bool,
+) -> Vec<usize> {
+    let is_one = |placed: &Placed| {
+        is_serial(placed.step) && serving.contains(&placed.task.host) && placed.task.applies(path)
+    };
+    let takers: Vec<usize> = (0..all.len()).filter(|at| is_one(&all[*at])).collect();
+    let disrupting: Vec<usize> = takers
+        .iter()
+        .copied()
+        .filter(|at| all[*at].task.disrupts)
+        .collect();
+    if disrupting.is_empty() { takers } else { disrupting }
+}
+
+/// Where the turn of a task begins: at the first one on its host, of its step, since the disruption before.
+fn begin(all: &[Placed], taker: usize) -> usize {
+    let (host, step) = (&all[taker].task.host, all[taker].step);
+    let since = (0..taker)
+        .rev()
+        .take_while(|at| all[*at].step == step && !all[*at].task.disrupts);
+    let on_host = since.filter(|at| all[*at].task.host == *host);
+    on_host.last().unwrap_or(taker)
+}
+
+/// The nodes that change what a task puts into force: the files of its turn, and what is written to them again before it.
+fn changed(all: &[Placed], taker: usize, files: &[usize]) -> Vec<NodeId> {
+    let (host, step) = (&all[taker].task.host, all[taker].step);
+    let paths: Vec<&str> = files
+        .iter()
+        .filter_map(|at| Some(all[*at].task.action.as_ref()?.operation.file()?.0))
+        .collect();
+    let again = (0..taker).filter(|at| {
+        let placed = &all[*at];
+        let operation = placed.task.action.as_ref().map(|action| &action.operation);
+        let writes = operation.is_some_and(|operation| paths.iter().any(|path| operation.writes(path)));
+        placed.step == step && placed.task.host == *host && !files.contains(at) && writes
+    });
+    files
+        .iter()
+        .copied()
+        .chain(again)
+        .map(|at| all[at].id.clone())
+        .collect()
+}
+
+/// Makes the moves.
+fn moved(all: Vec<Placed>, moves: &BTreeMap<usize, Move>) -> Vec<Placed> {
+    let steps: Vec<usize> = all.iter().map(|placed| placed.step).collect();
+    let mut before: BTreeMap<usize, Vec<Placed>> = BTreeMap::new();
+    let mut after: BTreeMap<usize, Vec<Placed>> = BTreeMap::new();
+    let mut rest = Vec::new();
+    for (at, mut placed) in all.into_iter().enumerate() {
+        let (to, place) = match moves.get(&at) {
+            Some(Move::Before(to)) => (&mut before, *to),
+            Some(Move::After(to)) => (&mut after, *to),
+            None => {
+                rest.push((at, placed));
+                continue;
+            }
+        };
+        placed.step = steps[place];
+        to.entry(place).or_default().push(placed);
+    }
+    let mut arranged = Vec::new();
+    for (at, placed) in rest {
+        arranged.extend(before.remove(&at).unwrap_or_default());
+        arranged.push(placed);
+        arranged.extend(after.remove(&at).unwrap_or_default());
+    }
+    arranged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{FileState, Text};
+
+    /// A file, of the step 0.
+    fn file(host: &str, path: &str) -> Placed {
+        let operation = Operation::WriteFile {
+            path: path.to_owned(),
+            text: Text::new(""),
+            mode: 0o644,
+            owner: String::new(),
+            group: String::new(),
+            was: FileState::Any,
+            trial: None,
+        };
+        placed("config", 0, path, host, operation, false)
+    }
+
+    /// A restart with a file, of the step 2.
+    fn restart(host: &str, path: &str) -> Placed {
+        let operation = Operation::Unit {
+            name: "db.service".to_owned(),
+            verbs: vec![UnitVerb::Restart],
+            reads: vec![path.to_owned()],
+        };
+        placed("restart", 2, "", host, operation, true)
+    }
+
+    /// Something else, without a disruption.
+    fn other(step: &str, at: usize, host: &str) -> Placed {
+        placed(step, at, "", host, Operation::Run { commands: Vec::new() }, false)
+    }
+
+    fn placed(step: &str, at: usize, part: &str, host: &str, operation: Operation, disrupts: bool) -> Placed {
+        let host: HostName = host.parse().unwrap();
+        let id = NodeId::of("db", &step.parse().unwrap(), part.trim_start_matches('/'), &host);
+        let task = Task::new(&host, "", "", kit::action(operation, 0)).disrupting(disrupts);
+        Placed::new(id, at, task)
+    }
+
+    fn serving(names: &[&str]) -> BTreeSet<HostName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    /// What is done in which order; steps 1 and 2 are serial.
+    fn order(all: Vec<Placed>, serving: &BTreeSet<HostName>) -> Vec<String> {
+        let arranged = arrange(all, serving, |step| step > 0);
+        let line = |placed: &Placed| {
+            let id = placed.id.as_str().trim_start_matches("db/");
+            let after = placed
+                .proof
+                .as_ref()
+                .map(|proof| format!(" after {}", proof.as_str().trim_start_matches("db/")));
+            let files: Vec<&str> = placed
+                .files
+                .iter()
+                .map(|id| id.as_str().trim_start_matches("db/"))
+                .collect();
+            let puts_back = if files.is_empty() {
+                String::new()
+            } else {
+                format!(", or puts back {}", files.join(" "))
+            };
+            format!("{}: {id}{}{puts_back}", placed.step, after.unwrap_or_default())
+        };
+        arranged.iter().map(line).collect()
+    }
+
+    const ALL: [&str; 3] = ["db1", "db2", "db3"];
+
+    #[test]
+    fn a_members_file_is_written_in_its_turn_and_after_the_first_has_proven_it() {
+        let files = ALL.map(|host| file(host, "/a"));
+        let rest = [other("step-down", 2, "db1")];
+        let restarts = ["db2", "db3"].map(|host| restart(host, "/a"));
+        let all = files
+            .into_iter()
+            .chain([other("members", 1, "db1")])
+            .chain(restarts)
+            .chain(rest);
+        let all: Vec<Placed> = all.chain([restart("db1", "/a")]).collect();
+        assert_eq!(
+            order(all, &serving(&ALL)),
+            [
+                "1: members@db1",
+                "2: config.a@db2",
+                "2: restart@db2, or puts back config.a@db2",
+                "2: config.a@db3 after restart@db2",
+                "2: restart@db3, or puts back config.a@db3",
+                "2: config.a@db1 after restart@db2",
+                "2: step-down@db1",
+                "2: restart@db1, or puts back config.a@db1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_member_that_needs_no_restart_gets_its_file_after_the_first_that_does() {
+        let all = vec![file("db1", "/a"), file("db2", "/a"), restart("db2", "/a")];
+        assert_eq!(
+            order(all, &serving(&ALL)),
+            [
+                "2: config.a@db2",
+                "2: restart@db2, or puts back config.a@db2",
+                "2: config.a@db1 after restart@db2",
+            ]
+        );
+    }
+
+    #[test]
+    fn where_nothing_restarts_one_member_is_first() {
+        let all = ALL.map(|host| file(host, "/a")).to_vec();
+        assert_eq!(
+            order(all, &serving(&ALL)),
+            [
+                "0: config.a@db1",
+                "0: config.a@db2 after config.a@db1",
+                "0: config.a@db3 after config.a@db1"
+            ]
+        );
+    }
+
+    #[test]
+    fn members_that_do_not_serve_are_not_held_back() {
+        let all = vec![
+            file("db1", "/a"),
+            file("db2", "/a"),
+            file("db3", "/a"),
+            restart("db2", "/a"),
+            restart("db3", "/a"),
+        ];
+        assert_eq!(
+            order(all, &serving(&["db2", "db3"])),
+            [
+                "0: config.a@db1",
+                "2: config.a@db2",
+                "2: restart@db2, or puts back config.a@db2",
+                "2: config.a@db3 after restart@db2",
+                "2: restart@db3, or puts back config.a@db3",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_taken_while_the_process_runs_is_its_turn_where_no_file_needs_a_restart() {
+        let take = |host: &str| {
+            let mut taking = other("set", 1, host);
+            taking.task.takes.push("/a".to_owned());
+            taking
+        };
+        let all = vec![file("db1", "/a"), file("db2", "/a"), take("db1"), take("db2")];
+        assert_eq!(
+            order(all, &serving(&ALL)),
+            [
+                "1: config.a@db1",
+                "1: set@db1, or puts back config.a@db1",
+                "1: config.a@db2 after set@db1",
+                "1: set@db2, or puts back config.a@db2",
+            ]
+        );
+        let all = vec![
+            file("db1", "/a"),
+            file("db2", "/a"),
+            take("db1"),
+            take("db2"),
+            restart("db1", "/a"),
+        ];
+        assert_eq!(
+            order(all, &serving(&ALL)),
+            [
+                "1: set@db1",
+                "1: set@db2",
+                "2: config.a@db1",
+                "2: restart@db1, or puts back config.a@db1",
+                "2: config.a@db2 after restart@db1",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_written_again_in_the_turn_is_put_back_last() {
+        let again = Operation::SetDirectives {
+            path: "/a".to_owned(),
+            directives: Vec::new(),
+        };
+        let all = vec![
+            file("db1", "/a"),
+            other("failover", 2, "db2"),
+            placed("again", 2, "", "db1", again, false),
+            restart("db1", "/a"),
+        ];
+        assert_eq!(
+            order(all, &serving(&ALL)),
+            [
+                "2: failover@db2",
+                "2: config.a@db1",
+                "2: again@db1",
+                "2: restart@db1, or puts back config.a@db1 again@db1",
+            ]
+        );
+    }
+}
