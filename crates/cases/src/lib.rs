@@ -309,7 +309,9 @@ pub fn render(plan: &StepPlan) -> String {
             trial: Some(trial), ..
         }) = action.as_ref().map(|action| &action.operation)
         {
-            lines.push(format!("    tried by {}", trial.argv.join(" ")));
+            let words = trial.argv.iter().map(String::as_str);
+            let words = words.map(|word| if word.contains('\n') { "(script)" } else { word });
+            lines.push(format!("    tried by {}", words.collect::<Vec<_>>().join(" ")));
         }
         lines.extend(takes.iter().map(|file| format!("    takes {file}")));
         lines.extend(before.iter().map(|gate| format!("    once {}", gate.title)));

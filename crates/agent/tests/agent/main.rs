@@ -23,5 +23,6 @@ mod sealed;
 mod silence;
 mod ssdb;
 mod systemd;
+mod trials;
 
 use client::Client;

@@ -10,7 +10,7 @@ use types::{HostName, SecretId, ServiceName};
 use formats::engine::Engine;
 use kit::Process;
 pub(crate) use read::read;
-pub(crate) use secret_names::masks;
+pub(crate) use secret_names::{masks, secret_names};
 
 /// The settings of a store.
 #[derive(Debug, Clone)]

@@ -23,6 +23,11 @@ pub(crate) fn masks() -> Vec<String> {
     ]
 }
 
+/// The names of directives that can hold a secret, for `sed -E`.
+pub(crate) fn secret_names() -> String {
+    format!(r"[^ ]*({ANYWHERE})[^ ]*|[^ ]+({AT_THE_END})|auth|key|user")
+}
+
 /// Whether a directive can hold a secret. An inventory does not name such a one: it has no secrets in clear.
 pub(super) fn can_hold_secret(key: &str) -> bool {
     let ends = ["auth", "auths", "user", "users", "key", "-keys"];

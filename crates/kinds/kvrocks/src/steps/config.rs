@@ -8,7 +8,7 @@ use plan::{Level, Unknown};
 use protocol::Text;
 use protocol::facts::FileMeta;
 
-use super::umask;
+use super::{trial, umask};
 use crate::observe::{Member, View, queries};
 use crate::rules::desired_config::{desired, follow, over_any_file};
 use crate::rules::drift::CLASSES;
@@ -99,6 +99,8 @@ fn plan_member(
     };
     if comes_with_package {
         over_any_file(&mut task);
+    } else if let Some(argv) = trial::argv(settings) {
+        task = task.tried_by(argv);
     }
     if let (true, Some(master)) = (gets_role, roles.master()) {
         task.reason = format!("{}; it becomes a replica of {master}", task.reason);

@@ -2,7 +2,8 @@
 //!
 //! `masterauth` comes before `requirepass`, on all members: a master that begins to ask for a password must not meet a
 //! replica that has none. Connections that were made before stay as they are
-//! (<https://redis.io/docs/latest/commands/auth/>). Orphaned replicas are reconfigured last.
+//! (<https://redis.io/docs/latest/commands/auth/>). Replicas get a setting before the master does. Orphaned replicas are
+//! reconfigured last.
 
 use plan::{Level, Preview};
 use protocol::facts::RespCommand;
@@ -27,12 +28,14 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let roles = find_roles(&view);
     let mut all = StepPlan::nothing();
-    if roles.known().is_none() {
+    let Some(master) = roles.known() else {
         // A member without a role is restarted in any case.
         return all;
-    }
+    };
+    let mut members: Vec<&Member<'_>> = view.on(cx).collect();
+    members.sort_by_key(|member| member.host == master);
     let (mut last, mut followers) = (Vec::new(), Vec::new());
-    for member in view.on(cx) {
+    for member in members {
         let (Some(engine), host) = (member.engine.up(), member.host) else {
             continue;
         };
@@ -101,6 +104,7 @@ fn reconfigure(
     let action = action(to_engine(settings, engine, vec![command]), QUICK);
     Ok(Task::new(host, title, reason, action)
         .part("role")
+        .takes([settings.config.clone()])
         .only_if(same_master.into_iter().chain(is_replica))
         .preview(Preview::Commands(vec![format!("{word} {role}")]))
         .gate(checks::member_serving(view, cx, host, false)))
@@ -131,7 +135,7 @@ fn set(member: &Member<'_>, engine: &Engine, drifts: &[Drift]) -> Option<Task> {
         keys.join(", "),
         settings.engine.name()
     );
-    let task = Task::new(member.host, title, reasons.join("; "), action);
+    let task = Task::new(member.host, title, reasons.join("; "), action).takes([settings.config.clone()]);
     Some(task.preview(Preview::Commands(shown.collect())))
 }
 

@@ -13,4 +13,5 @@ pub(crate) mod sentinel_seed;
 pub(crate) mod sentinel_set;
 pub(crate) mod sentinel_start;
 mod stop_writes;
+mod trial;
 mod umask;

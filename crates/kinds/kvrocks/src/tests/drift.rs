@@ -104,6 +104,7 @@ fn a_setting_that_was_changed_in_the_running_engine_only() {
     assert_snapshot!(shown(&*service, &fake), @r#"
     db3: set maxmemory in the running redis, because it runs with maxmemory "1" instead of "100mb"
         only if db3 still runs with the old maxmemory
+        takes /etc/redis/redis.conf
         $ CONFIG SET maxmemory "100mb"
     "#);
     converge_from_everywhere(&*service, &fake);

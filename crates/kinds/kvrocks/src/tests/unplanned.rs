@@ -46,7 +46,7 @@ fn no_master_asks_for_a_password_that_a_stopped_member_does_not_get() {
         let plan = plan_steps(&*service, &STEPS, &facts);
         assert_eq!(
             sets(&plan, "masterauth"),
-            ["db1", "db3"],
+            ["db3", "db1"],
             "{kind}: {}",
             render(&plan)
         );
