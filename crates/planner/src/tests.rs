@@ -2,6 +2,7 @@
 //!
 //! Two services of a real kind, under playbooks of generic steps: a `command` whose guard fails is a task.
 
+mod bad_setting;
 mod paused;
 mod stages;
 

@@ -124,14 +124,18 @@ pub(crate) static MAP: &[Crate] = &[
             "the registry of kinds",
         )
     },
-    one(
-        "planner",
-        &[
-            "config", "generic", "kit", "plan", "protocol", "services", "types",
-        ],
-        Pure,
-        "playbooks, hosts and facts become one step graph",
-    ),
+    Crate {
+        // A real kind's nodes, in their order.
+        tests_use: &["fakes"],
+        ..one(
+            "planner",
+            &[
+                "config", "generic", "kit", "plan", "protocol", "services", "types",
+            ],
+            Pure,
+            "playbooks, hosts and facts become one step graph",
+        )
+    },
     one(
         "sealing",
         &["protocol", "types"],
