@@ -60,6 +60,10 @@ fn run(line: &CommandLine, version: &str) -> Result<(), StartError> {
             log.line(line);
         }
     })?;
+    if line.output_config {
+        println!("{}", standins::mongod::show::yaml(&options.parsed, ""));
+        return Ok(());
+    }
     if let Ok(times) = std::env::var("STANDIN_MONGOD_TIMES") {
         options.times = times.parse().map_err(|why: String| StartError::new(2, why))?;
     }

@@ -50,6 +50,8 @@ pub struct CommandLine {
     pub key_file: Option<PathBuf>,
     #[arg(long)]
     pub auth: bool,
+    #[arg(long = "outputConfig")]
+    pub output_config: bool,
     #[arg(long)]
     pub version: bool,
 }
@@ -109,6 +111,9 @@ impl Options {
         argv: Vec<String>,
         version: &str,
     ) -> Result<Self, StartError> {
+        if line.output_config && release(version) < (4, 2) {
+            return bad("Error parsing command line: unrecognised option '--outputConfig'");
+        }
         let mut parsed = Document::new();
         if let Some(path) = &line.config {
             parsed.insert("config", path.display().to_string());
@@ -126,26 +131,27 @@ impl Options {
         for (key, value) in line.as_keys() {
             insert(&mut parsed, &key, value);
         }
-        Self::from_keys(&flat, argv, parsed, version)
+        let port = validate(&flat)?;
+        if line.output_config {
+            parsed.insert("outputConfig", true);
+            return Ok(Self {
+                parsed,
+                ..Self::default()
+            });
+        }
+        Self::from_keys(&flat, port, argv, parsed, version)
     }
 
     fn from_keys(
         flat: &[(String, Value)],
+        port: u16,
         argv: Vec<String>,
         parsed: Document,
         version: &str,
     ) -> Result<Self, StartError> {
-        let get = |key: &str| {
-            let mut found = flat.iter().rev().filter(|(k, _)| k == key);
-            found
-                .next()
-                .map(|(_, value)| value)
-                .filter(|value| !value.is_null())
-        };
-        let text =
-            |key: &str| get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let get = |key: &str| last(flat, key);
+        let text = |key: &str| get(key).map(text);
         let is_set = |key: &str| get(key).and_then(Value::as_bool).unwrap_or(false);
-        let port = text("net.port").map_or(Ok(27017), |port| port.parse());
         let key_file = text("security.keyFile").map(PathBuf::from);
         let log_path = text("systemLog.path").map(PathBuf::from);
         match text("systemLog.destination").as_deref() {
@@ -163,10 +169,6 @@ impl Options {
                 "BadValue: security.keyFile is required when authorization is enabled with replica sets",
             );
         }
-        if !matches!(authorization.as_deref(), None | Some("enabled" | "disabled")) {
-            let why = "security.authorization expects either 'enabled' or 'disabled'";
-            return Err(StartError::new(EXIT_BAD_INIT, why).logged(Line::init(2, "BadValue", why)));
-        }
         let journal = get("storage.journal.enabled").and_then(Value::as_bool);
         if repl_set.is_some() && journal == Some(false) {
             let why = "Running wiredTiger without journaling in a replica set is not supported. Make sure you are not \
@@ -183,12 +185,7 @@ impl Options {
         };
         Ok(Self {
             db_path: text("storage.dbPath").unwrap_or("/data/db".into()).into(),
-            port: port.map_err(|_| {
-                StartError::new(
-                    EXIT_BAD_OPTIONS,
-                    "Error parsing option \"net.port\" as int: Did not consume whole string.",
-                )
-            })?,
+            port,
             bind: bind
                 .split(',')
                 .map(str::trim)
@@ -245,6 +242,30 @@ impl CommandLine {
         );
         keys
     }
+}
+
+/// What is validated before `--outputConfig` shows the options, as `OutputConfig` stands between the validation of options and
+/// their use (`util/options_parser/options_parser_init.cpp`): the port, and the words of an option that has only two.
+fn validate(flat: &[(String, Value)]) -> Result<u16, StartError> {
+    let authorization = last(flat, "security.authorization").map(text);
+    if !matches!(authorization.as_deref(), None | Some("enabled" | "disabled")) {
+        let why = "security.authorization expects either 'enabled' or 'disabled'";
+        return Err(StartError::new(EXIT_BAD_INIT, why).logged(Line::init(2, "BadValue", why)));
+    }
+    match last(flat, "net.port").map_or(Ok(27017), |port| text(port).parse()) {
+        Ok(port) => Ok(port),
+        Err(_) => bad("Error parsing option \"net.port\" as int: Did not consume whole string."),
+    }
+}
+
+/// The value of a key; of one that is given twice the last.
+fn last<'a>(flat: &'a [(String, Value)], key: &str) -> Option<&'a Value> {
+    let found = flat.iter().rev().find(|(known, _)| known == key);
+    found.map(|(_, value)| value).filter(|value| !value.is_null())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The first two numbers of a version.

@@ -29,7 +29,7 @@ pub mod scram;
 pub mod server;
 pub mod setconfig;
 pub mod setmember;
-mod show;
+pub mod show;
 pub mod store;
 pub mod sync;
 pub mod wire;

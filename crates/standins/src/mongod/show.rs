@@ -1,4 +1,4 @@
-//! Commands and documents as the real server writes them into its messages.
+//! Commands and documents as the real server writes them into its messages, and options as it shows them.
 
 use bson::{Bson, Document};
 
@@ -19,6 +19,16 @@ pub(super) fn document(document: &Document) -> String {
         .iter()
         .map(|(key, value)| format!("{key}: {}", self::value(value)));
     enclosed('{', &fields.collect::<Vec<_>>(), '}')
+}
+
+/// Options as `--outputConfig` shows them: YAML, sections below their names.
+pub fn yaml(options: &Document, indent: &str) -> String {
+    let lines = options.iter().map(|(key, value)| match value {
+        Bson::Document(inner) => format!("{indent}{key}:\n{}", yaml(inner, &format!("{indent}  "))),
+        Bson::String(text) => format!("{indent}{key}: {text}\n"),
+        other => format!("{indent}{key}: {other}\n"),
+    });
+    lines.collect()
 }
 
 fn value(value: &Bson) -> String {
