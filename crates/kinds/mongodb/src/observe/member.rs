@@ -34,6 +34,8 @@ pub(crate) struct Member<'a> {
     pub(crate) conf: Option<Result<Conf, BadConf>>,
     /// The keys of mongod.conf that its unit's command line overrides.
     pub(crate) overridden: Vec<(&'static str, Value)>,
+    /// The program that its unit starts with mongod.conf and no other option, where it is such a one.
+    pub(crate) program: Option<String>,
     /// The file that was written when its database was made.
     pub(crate) wired_tiger: Result<&'a FileFact, Unknown>,
     /// The key file, where there is one to manage.
@@ -79,6 +81,7 @@ impl<'a> Member<'a> {
             conf_file,
             conf,
             overridden,
+            program: command_line.and_then(|output| started_with(&output.stdout, &settings.config_path)),
             wired_tiger: facts.get(host, &queries::wired_tiger(settings)),
             keyfile: keyfile.map(|file| facts.get(host, &queries::keyfile(file))),
             server: Server::probe(settings, host, &unit, facts),
@@ -115,6 +118,12 @@ impl<'a> Member<'a> {
         self.unit.as_ref().is_ok_and(|unit| unit.has_ended())
     }
 
+    /// The version, as its server tells it or its installed program, where either was asked.
+    pub(crate) fn version(&self) -> Option<(u32, u32)> {
+        let running = self.server.up().and_then(|server| server.version);
+        running.or(self.installed)
+    }
+
     /// Whether the server never ran where the inventory says that its data are: then it is in no set, and holds nothing.
     pub(crate) fn never_ran(&self) -> bool {
         !self.stores_elsewhere && self.lock.as_ref().is_ok_and(|lock| lock.meta().is_none())
@@ -122,10 +131,23 @@ impl<'a> Member<'a> {
 }
 
 /// `ExecStart={ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config /etc/mongod.conf --port 27018 ; ignore_errors=no ; ...`
-fn overridden(shown: &str) -> Vec<(&'static str, Value)> {
+fn words(shown: &str) -> impl Iterator<Item = &str> {
     let argv = shown.split_once("argv[]=").map_or("", |(_, rest)| rest);
     let argv = argv.split_once(" ; ").map_or(argv, |(argv, _)| argv);
-    let mut words = argv.split_whitespace();
+    argv.split_whitespace()
+}
+
+/// The program of a command line that names the file and nothing else.
+fn started_with(shown: &str, config_path: &str) -> Option<String> {
+    let words: Vec<&str> = words(shown).collect();
+    match words.as_slice() {
+        [program, "--config" | "-f", path] if *path == config_path => Some((*program).to_owned()),
+        _ => None,
+    }
+}
+
+fn overridden(shown: &str) -> Vec<(&'static str, Value)> {
+    let mut words = words(shown);
     let mut found = Vec::new();
     while let Some(word) = words.next() {
         let (name, given) = word

@@ -4,7 +4,7 @@ use formats::mongod_conf::Conf;
 use kit::{Cx, QUICK, StepPlan, Task, action, obstructed};
 use plan::Preview;
 use protocol::facts::FileMeta;
-use protocol::{FileState, Operation, Text};
+use protocol::{CANDIDATE, FileState, Operation, Text};
 
 use crate::observe::{Member, View};
 use crate::rules::member_blocker::member_blocker;
@@ -110,6 +110,18 @@ fn write(
         before,
         after,
     };
-    let task = Task::new(host, format!("{verb} {path}"), reason, action(operation, QUICK));
-    Ok(Some(task.preview(preview)))
+    let task = Task::new(host, format!("{verb} {path}"), reason, action(operation, QUICK)).preview(preview);
+    Ok(Some(match trial(member) {
+        Some(argv) => task.tried_by(argv),
+        None => task,
+    }))
+}
+
+/// How the member's own program tries a file. `--outputConfig` came with 4.2; it ends between the validation of the options and
+/// their use (`util/options_parser/options_parser_init.cpp`), so no log, no data and no process are touched. A file whose options
+/// a command line completes or contradicts is not tried without that.
+fn trial<'m>(member: &'m Member<'_>) -> Option<[&'m str; 4]> {
+    let program = member.program.as_deref()?;
+    member.version().filter(|version| *version >= (4, 2))?;
+    Some([program, "--config", CANDIDATE, "--outputConfig"])
 }

@@ -18,6 +18,31 @@ fn a_new_option_is_rolled_out_secondaries_first() {
     converge_from_everywhere(&*service, &cluster, &[]);
 }
 
+/// `--outputConfig` is new in 4.2 (<https://www.mongodb.com/docs/v4.4/tutorial/convert-command-line-options-to-yaml>), and what
+/// a command line adds is not tried.
+#[test]
+fn a_new_file_is_tried_by_the_program_that_is_to_read_it() {
+    let service = service("config.net.maxIncomingConnections = 500\n");
+    let trials = |cluster: &Cluster| -> Vec<Option<String>> {
+        let plan = plan(&*service, cluster);
+        let operations = plan.tasks.iter().filter_map(|task| task.action.as_ref());
+        let written = operations.filter_map(|action| match &action.operation {
+            protocol::Operation::WriteFile { trial, .. } => Some(trial),
+            _ => None,
+        });
+        written.map(|trial| Some(trial.as_ref()?.argv.join(" "))).collect()
+    };
+    let tried = Some("/usr/bin/mongod --config %s --outputConfig".to_owned());
+    let mut cluster = by_hand();
+    assert_eq!(trials(&cluster), [tried.clone(), tried.clone(), tried.clone()]);
+    cluster.node_mut("db2").options = vec![("--ipv6", "net.ipv6", true.into())];
+    assert_eq!(trials(&cluster), [tried.clone(), None, tried.clone()]);
+    cluster.node_mut("db2").options.clear();
+    // A member that is off does not tell its version.
+    cluster.stop("db3");
+    assert_eq!(trials(&cluster), [tried.clone(), tried.clone(), None]);
+}
+
 #[test]
 fn a_requested_restart_ends_once_every_member_was_started_again() {
     let service = service("");
