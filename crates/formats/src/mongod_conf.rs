@@ -98,6 +98,11 @@ impl Conf {
         Some(format!("{path} is {value}, and can be true or false only"))
     }
 
+    /// The dotted paths of its values, with those.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.values.iter().map(|(path, value)| (path.as_str(), value))
+    }
+
     /// The value of a dotted path.
     pub fn get(&self, path: &str) -> Option<&Value> {
         self.values.get(path)

@@ -3,9 +3,12 @@
 
 use crate::lines;
 
-/// A file's text with these keys set.
-pub fn edited(text: &str, wanted: &[(String, String)]) -> String {
-    let mut lines: Vec<String> = lines(text).map(str::to_owned).collect();
+/// A file's text with these keys set, and without those of `absent`.
+pub fn edited(text: &str, wanted: &[(String, String)], absent: &[String]) -> String {
+    let is_absent =
+        |line: &&str| setting(line).is_some_and(|(key, _)| absent.iter().any(|absent| absent == key));
+    let kept = lines(text).filter(|line| !is_absent(line));
+    let mut lines: Vec<String> = kept.map(str::to_owned).collect();
     for (key, value) in wanted {
         let last = lines
             .iter()

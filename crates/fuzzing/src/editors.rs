@@ -63,23 +63,26 @@ pub(crate) fn mongod_conf(text: &str) -> Option<Edited> {
     Some(Edited { once, twice, is_set })
 }
 
-/// Keys are set and read again.
+/// Keys are set and one is taken out, and read again.
 pub(crate) fn rabbitmq_conf(text: &str) -> Edited {
     let wanted = [
         ("vm_memory_high_watermark.relative", "0.6"),
         ("queue_leader_locator", "balanced"),
     ];
     let wanted = wanted.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let once = conf::edited(text, &wanted);
+    let absent = ["channel_max".to_owned()];
+    let once = conf::edited(text, &wanted, &absent);
+    let mut settings = once.lines().filter_map(conf::setting);
+    let is_left = settings.any(|(found, _)| absent.iter().any(|absent| absent == found));
     let is_set = wanted.iter().all(|(key, value)| {
         let settings = once.lines().filter_map(conf::setting);
         let mut of_key = settings.filter(|(found, _)| found == key);
         of_key.next_back().is_some_and(|(_, found)| found == value)
     });
     Edited {
-        twice: Some(conf::edited(&once, &wanted)),
+        twice: Some(conf::edited(&once, &wanted, &absent)),
         once,
-        is_set,
+        is_set: is_set && !is_left,
     }
 }
 

@@ -8,6 +8,7 @@
 //! A kind fills in a [`KindTable`]; [`Service`] says what each answer means. [`Cx`], [`Task`] and [`StepPlan`] are what its
 //! steps are written with, [`DesiredFile`] and [`Process`] what most of them plan. The rest is there for those that need it.
 
+mod absent;
 pub mod checks;
 mod file;
 mod freshness;
@@ -25,6 +26,7 @@ mod steps;
 mod table;
 mod unit;
 
+pub use absent::absent;
 pub use file::{DesiredFile, hash};
 pub use freshness::{Freshness, Newer};
 pub use kind::{Kind, Kinds, ReadCx};

@@ -7,14 +7,22 @@ use protocol::facts::Bson;
 use serde_json::Value;
 
 use crate::observe::{Member, Membership};
-use crate::settings::Settings;
+use crate::settings::{Settings, is_below};
 
 /// The changes that a file needs.
 pub(crate) fn changes(settings: &Settings, member: &Member<'_>, conf: &Conf) -> Vec<Change> {
     let desired = desired(settings, member).into_iter();
-    desired
-        .filter(|(path, value)| !has_value(member, path, value.as_ref(), |path| conf.get(path)))
+    let wrong =
+        desired.filter(|(path, value)| !has_value(member, path, value.as_ref(), |path| conf.get(path)));
+    let unwanted = conf.values().filter(|(path, _)| is_absent(settings, path));
+    wrong
+        .chain(unwanted.map(|(path, _)| (path.to_owned(), None)))
         .collect()
+}
+
+/// Whether the inventory has a key taken out.
+fn is_absent(settings: &Settings, path: &str) -> bool {
+    settings.absent.iter().any(|absent| is_below(path, absent))
 }
 
 /// The options that a process runs with and should not, in words.
@@ -37,6 +45,8 @@ pub(crate) fn differences(settings: &Settings, member: &Member<'_>, parsed: &Bso
             (None, Some(_)) => missing.push(path),
         }
     }
+    let unwanted = live.iter().filter(|(path, _)| is_absent(settings, path));
+    differences.extend(unwanted.map(|(path, _)| format!("it runs with {path}")));
     if !missing.is_empty() {
         differences.push(format!("it runs without {}", missing.join(", ")));
     }

@@ -1,7 +1,8 @@
 //! More keys of mongod.conf, as the inventory gives them.
 
-use config::{Findings, Table, Value as Toml, ValueKind};
+use config::{Findings, Reader, Table, Value as Toml, ValueKind};
 use formats::mongod_conf::is_no_switch;
+use kit::absent;
 use serde_json::Value;
 use types::{Diagnostic, Span};
 
@@ -11,6 +12,37 @@ pub(super) fn read_config(table: &Table, findings: &Findings) -> Vec<(String, Va
     collect("", table, findings, &mut keys);
     keys
 }
+
+/// Keys that are taken out of the file. A section stands for all keys of it.
+pub(super) fn read_absent(reader: &Reader<'_>, config: &[(String, Value)]) -> Vec<String> {
+    let is_set = |absent: &str| {
+        let mut set = config.iter();
+        set.any(|(path, _)| is_below(path, absent) || is_below(absent, path))
+    };
+    // What the server does not start with any more may well be taken out.
+    let needed = |absent: &str| {
+        let mut needed = NEEDED.iter();
+        let path = needed.find(|path| is_below(path, absent) || is_below(absent, path))?;
+        managed(path)
+    };
+    absent(reader, is_set, needed)
+}
+
+/// Whether a dotted path is another, or below it.
+pub(crate) fn is_below(path: &str, section: &str) -> bool {
+    path.strip_prefix(section)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The keys that the service manages itself, and sets.
+const NEEDED: [&str; 6] = [
+    "replication.replSetName",
+    "net.port",
+    "net.bindIp",
+    "net.bindIpAll",
+    "security.keyFile",
+    "security.authorization",
+];
 
 fn collect(prefix: &str, table: &Table, findings: &Findings, keys: &mut Vec<(String, Value)>) {
     for entry in &table.entries {

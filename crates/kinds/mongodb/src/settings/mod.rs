@@ -10,6 +10,7 @@ use serde_json::Value;
 use types::{HostName, ServiceName};
 
 pub(crate) use access::{Keyfile, User, UserRole};
+pub(crate) use config_keys::is_below;
 pub(crate) use member_options::MemberOptions;
 pub(crate) use read::read;
 
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) bind: Option<Vec<String>>,
     /// More keys of mongod.conf, by dotted path, in the order in which they are written.
     pub(crate) config: Vec<(String, Value)>,
+    /// Keys of mongod.conf that are taken out of it, with all that is below them.
+    pub(crate) absent: Vec<String>,
     /// The user that observes and changes the set; `None` where there is no access control, or it is managed elsewhere.
     pub(crate) admin: Option<MongoUser>,
     /// The key by which members authenticate each other; `None` where it is not managed.

@@ -4,7 +4,7 @@ use config::{Findings, Inventory, Reader, ServiceDecl};
 use types::Diagnostic;
 
 use super::access::{read_admin, read_keyfile, read_users};
-use super::config_keys::read_config;
+use super::config_keys::{read_absent, read_config};
 use super::{Settings, member_options};
 
 pub(crate) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Findings) -> Option<Settings> {
@@ -22,6 +22,10 @@ pub(crate) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
                 .hint("admin = { password = { file = \"secrets/mongodb.admin\" } }"),
         );
     }
+    let config = reader.table("config");
+    let config = config
+        .map(|table| read_config(table, findings))
+        .unwrap_or_default();
     let port = reader.port("port").unwrap_or(27017);
     let settings = Settings {
         name: decl.name.clone(),
@@ -40,10 +44,8 @@ pub(crate) fn read(decl: &ServiceDecl, inventory: &Inventory, findings: &Finding
         data_dir: text("data_dir", "/var/lib/mongodb"),
         owner: text("owner", "mongodb"),
         bind: read_bind(&reader, matches!(keyfile, Ok(Some(_)))),
-        config: reader
-            .table("config")
-            .map(|table| read_config(table, findings))
-            .unwrap_or_default(),
+        absent: read_absent(&reader, &config),
+        config,
         users: users.unwrap_or_default(),
         max_lag_s: reader.int("max_lag_s", 1..=86_400).unwrap_or(10),
         // Last: what is wrong with the others is reported first.

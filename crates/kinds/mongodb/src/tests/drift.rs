@@ -30,7 +30,9 @@ fn a_new_file_is_tried_by_the_program_that_is_to_read_it() {
             protocol::Operation::WriteFile { trial, .. } => Some(trial),
             _ => None,
         });
-        written.map(|trial| Some(trial.as_ref()?.argv.join(" "))).collect()
+        written
+            .map(|trial| Some(trial.as_ref()?.argv.join(" ")))
+            .collect()
     };
     let tried = Some("/usr/bin/mongod --config %s --outputConfig".to_owned());
     let mut cluster = by_hand();
@@ -109,6 +111,38 @@ fn a_foreign_key_of_the_file_needs_no_restart_of_ours() {
         format!("{text}setParameter:\n  ttlMonitorSleepSecs: 30\n")
     });
     super::assert_settled(&*service, &cluster);
+}
+
+#[test]
+fn what_the_inventory_has_taken_out_leaves_files_and_processes() {
+    let service = service("absent = [\"setParameter\", \"net.ipv6\"]\n");
+    let mut cluster = by_hand();
+    super::assert_settled(&*service, &cluster);
+    for name in ["db2", "db3"] {
+        cluster.edit(name, |text| {
+            let text = text.replace("net:\n", "net:\n  ipv6: false\n");
+            format!("{text}setParameter:\n  ttlMonitorSleepSecs: 30\n  ttlMonitorEnabled: true\n")
+        });
+    }
+    // One of them runs with it, and the other has only its file.
+    cluster.restart("db3");
+    assert_snapshot!(shown(&*service, &cluster));
+    converge_from_everywhere(&*service, &cluster, &[]);
+    // The file was mended by hand, and the process has not read it.
+    cluster.edit("db3", |text| {
+        text.split("setParameter")
+            .next()
+            .unwrap()
+            .replace("  ipv6: false\n", "")
+    });
+    let found = shown(&*service, &cluster);
+    assert!(
+        found.contains(
+            "db3: restart mongod.service (disrupts), because it runs with net.ipv6; it runs with setParameter"
+        ),
+        "{found}"
+    );
+    converge(&*service, &mut cluster);
 }
 
 #[test]

@@ -26,6 +26,8 @@ fn contradictions() {
         "members.db1.votes = 0\nmembers.db2.hidden = true\nmembers.db3.arbiter = true\n",
         "keyfile = { file = \"key\" }\nadmin = { password = { file = \"admin\" } }\nbind = [\"host\"]\n",
         "replicaset = \"rs1\"\n",
+        "config.net.ipv6 = true\nabsent = [\"net.ipv6\", \"net\", \"security.keyFile\", \"a = b\", \"storage.journal.enabled\"]\n",
+        "config.net.ipv6 = true\nconfig.setParameter.a = 1\nabsent = [\"setParameter\", \"net.ipv6.x\"]\n",
     ];
     let all = all.map(|more| format!("{}\n{}", more.trim_end(), wrong(more)));
     assert_snapshot!(all.join("\n\n"));

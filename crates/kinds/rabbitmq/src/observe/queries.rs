@@ -52,7 +52,7 @@ pub(super) fn candidate(settings: &Settings) -> CandidateQuery {
 /// rabbitmq.conf, where the inventory names keys of it.
 pub(crate) fn config(settings: &Settings) -> Option<FileQuery> {
     let query = || FileQuery::text(&settings.config_path).masking(&[MASK]);
-    (!settings.config.is_empty()).then(query)
+    (!settings.config.is_empty() || !settings.absent.is_empty()).then(query)
 }
 
 /// The cookie's file, with its text.

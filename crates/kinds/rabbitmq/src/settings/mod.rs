@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) config_path: String,
     /// Its keys that the inventory names, with their values.
     pub(crate) config: Vec<(String, String)>,
+    /// Its keys that are taken out of it.
+    pub(crate) absent: Vec<String>,
     /// Whether every quorum queue gets a member on every host.
     pub(crate) grow_quorum_queues: bool,
     /// Hosts that may have been members: those of the inventory that no service of this kind lists.
@@ -105,7 +107,10 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
     let config_path = text("config_path", "/etc/rabbitmq/rabbitmq.conf");
     let config = reader
         .table("config")
-        .map(|table| config_keys::read(table, findings));
+        .map(|table| config_keys::read(table, findings))
+        .unwrap_or_default();
+    let is_set = |key: &str| config.iter().any(|(set, _)| set == key);
+    let absent = kit::absent(&reader, is_set, |_| None);
     let grow_quorum_queues = reader.bool("grow_quorum_queues").unwrap_or(false);
     let policies = policies::read(&reader, findings);
     let default_queue_type = queue_type(&reader);
@@ -122,7 +127,8 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         unit,
         data_dir,
         config_path,
-        config: config.unwrap_or_default(),
+        config,
+        absent,
         grow_quorum_queues,
         others: cx.inventory.hosts_without(&decl.kind),
         policies,

@@ -1,5 +1,5 @@
-//! The step `config`: rabbitmq.conf, edited in place. Only the keys that the inventory names are set; every other line
-//! stays.
+//! The step `config`: rabbitmq.conf, edited in place. Only the keys that the inventory names are set or taken out; every
+//! other line stays.
 
 use protocol::Text;
 
@@ -16,6 +16,9 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     each_host(cx, |host| {
         let fact = cx.facts.get(host, &query)?;
         let before = fact.text().map(Text::as_str).unwrap_or_default();
+        if fact.meta().is_none() && settings.config.is_empty() {
+            return Ok(Vec::new());
+        }
         let (mode, owner, group) = match fact.meta() {
             Some(meta) => (meta.mode, meta.owner.as_str(), meta.group.as_str()),
             // As Debian's package leaves the folder's other files.
@@ -23,7 +26,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         };
         let desired = DesiredFile {
             query: &query,
-            text: Text::new(edited(before, &settings.config)),
+            text: Text::new(edited(before, &settings.config, &settings.absent)),
             mode,
             owner,
             group,

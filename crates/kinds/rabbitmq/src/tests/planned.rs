@@ -325,6 +325,8 @@ fn wrong_settings_are_told_all_at_once() {
         hosts = ["db1"]
         cookie = "ABCDEFGHIJKLMN"
         polices = {}
+        config.heartbeat = 30
+        absent = ["heartbeat", "channel_max", "a = b"]
         [services.rabbitmq.policies.lazy]
         paterns = "x"
         priority = "high"

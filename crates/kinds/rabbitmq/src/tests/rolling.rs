@@ -41,6 +41,23 @@ fn a_key_of_the_configuration_is_rolled_out_one_member_at_a_time() {
 }
 
 #[test]
+fn what_the_inventory_has_taken_out_of_the_file_is_rolled_out_too() {
+    let mut bed = Bed::built(&THREE, &format!("{CONFIG}config.channel_max = 100\n"));
+    assert!((1..=9).all(|value| bed.cluster.write(value)));
+    // A key that is not named any more stays.
+    bed.say(&THREE, CONFIG);
+    assert_eq!(bed.shown(), "");
+    bed.say(
+        &THREE,
+        &format!("{CONFIG}absent = [\"channel_max\", \"heartbeat\"]\n"),
+    );
+    assert_snapshot!(bed.shown());
+    bed.converge_from_everywhere();
+    bed.converge();
+    assert_kept(&bed);
+}
+
+#[test]
 fn a_requested_restart_ends_once_every_member_was_restarted() {
     let mut bed = in_use();
     let then = RunningUnits::of(&bed.facts());
