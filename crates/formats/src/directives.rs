@@ -85,12 +85,17 @@ impl Directives {
             .iter()
             .position(|line| parts(line).is_some_and(|(name, _)| self.same(name, key)));
         let first = first.unwrap_or(self.lines.len());
-        let engine = self.engine;
-        self.lines
-            .retain(|line| !parts(line).is_some_and(|(name, _)| engine.is_same_directive(name, key)));
+        self.remove(key);
         for (at, value) in (first..).zip(values) {
             self.lines.insert(at, format!("{key} {value}"));
         }
+    }
+
+    /// Takes the lines of a directive out.
+    pub fn remove(&mut self, key: &str) {
+        let engine = self.engine;
+        self.lines
+            .retain(|line| !parts(line).is_some_and(|(name, _)| engine.is_same_directive(name, key)));
     }
 
     /// Gives each class that these values name its line of `client-output-buffer-limit`. Other classes keep theirs: CONFIG

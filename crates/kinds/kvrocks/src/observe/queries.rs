@@ -121,6 +121,7 @@ pub(crate) fn live_keys(settings: &Settings) -> Vec<String> {
         keys.push("use-rsid-psync".to_owned());
     }
     keys.extend(settings.directives.iter().map(|directive| directive.key.clone()));
+    keys.extend(settings.absent.iter().map(|absent| absent.key.clone()));
     keys
 }
 

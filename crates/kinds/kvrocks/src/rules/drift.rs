@@ -3,15 +3,18 @@
 use super::desired_config::{NoAddress, desired_live};
 use super::run_time::takes_at_run_time;
 use crate::observe::{Engine, Member};
-use crate::settings::{Directive, Settings};
+use crate::settings::{Absent, Directive, Settings};
 use formats::directives::{Directives, normal, same_setting, unquoted};
+use formats::engine::Engine as Kind;
 
 /// The directive whose lines are of one class of clients each.
 pub(crate) const CLASSES: &str = "client-output-buffer-limit";
 
 /// A directive whose live value differs from the desired one.
 pub(crate) struct Drift {
+    /// Of one that is to be absent: its default, or nothing where that is not known.
     pub(crate) desired: Directive,
+    pub(crate) is_absent: bool,
     /// The value that the process runs with.
     pub(crate) live: Vec<String>,
     /// Whether CONFIG SET changes it.
@@ -21,6 +24,11 @@ pub(crate) struct Drift {
 impl Drift {
     pub(crate) fn key(&self) -> &str {
         &self.desired.key
+    }
+
+    /// The values of its lines in the file.
+    pub(crate) fn lines(&self) -> &[String] {
+        if self.is_absent { &[] } else { &self.desired.values }
     }
 
     /// The value as one argument of CONFIG SET.
@@ -39,7 +47,16 @@ impl Drift {
             let found = if live.is_empty() { "no" } else { "another" };
             return format!("it runs with {found} {key}");
         }
-        format!("it runs with {key} {live:?} instead of {:?}", self.argument())
+        match (self.is_absent, self.desired.values.is_empty()) {
+            (false, _) => format!("it runs with {key} {live:?} instead of {:?}", self.argument()),
+            (true, false) => {
+                format!(
+                    "it runs with {key} {live:?} instead of its default {:?}",
+                    self.argument()
+                )
+            }
+            (true, true) => format!("it was started with {key} {live:?}, which is to be absent"),
+        }
     }
 }
 
@@ -54,12 +71,35 @@ pub(crate) fn drifts(member: &Member<'_>, engine: &Engine) -> Result<Vec<Drift>,
         // CONFIG SET to the value that it already has changes nothing, so that takes a restart.
         let is_open = desired.key == "requirepass" && engine.has_open_user(settings);
         (is_open || !is_in_force(&desired, live)).then(|| Drift {
+            is_absent: false,
             is_settable: !is_open && takes_at_run_time(settings.engine, &desired.key),
             live: live.to_vec(),
             desired,
         })
     });
-    Ok(drifts.collect())
+    let absent = settings.absent.iter();
+    let absent = absent.filter_map(|absent| absent_drift(settings.engine, absent, file, engine));
+    Ok(drifts.chain(absent).collect())
+}
+
+/// A directive that is to be absent, and runs with another value than its default. Where that is not known, its line in the
+/// file tells that the process may run with it.
+fn absent_drift(kind: Kind, absent: &Absent, file: &Directives, engine: &Engine) -> Option<Drift> {
+    let live = engine.config(&absent.key)?;
+    let desired = Directive {
+        key: absent.key.clone(),
+        values: absent.default.map(str::to_owned).into_iter().collect(),
+    };
+    let differs = match absent.default {
+        Some(_) => !is_in_force(&desired, live),
+        None => file.last(&absent.key).is_some(),
+    };
+    differs.then(|| Drift {
+        is_settable: absent.default.is_some() && takes_at_run_time(kind, &absent.key),
+        live: live.to_vec(),
+        desired,
+        is_absent: true,
+    })
 }
 
 /// A directive of several lines is one string live.

@@ -26,7 +26,7 @@ fn read_one(entry: &Entry, engine: Engine, findings: &Findings) -> Option<Direct
         findings.report(diagnostic.hint(instead));
         return None;
     }
-    if key.is_empty() || key.contains(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))) {
+    if !is_name(&key) {
         let message = format!("{:?} is not the name of a directive", entry.key);
         findings.report(wrong(message, "one word"));
         return None;
@@ -41,9 +41,7 @@ fn read_one(entry: &Entry, engine: Engine, findings: &Findings) -> Option<Direct
         );
         return None;
     }
-    if engine != Engine::Kvrocks
-        && matches!(key.as_str(), "include" | "loadmodule" | "user" | "rename-command")
-    {
+    if cannot_be_compared(&key, engine) {
         findings.report(wrong(
             format!("{key} cannot be compared with the running server"),
             "write it into the file by hand: it is kept there",
@@ -79,8 +77,18 @@ fn scalar(value: &ValueKind) -> Option<String> {
     }
 }
 
+/// Whether this may be the name of a directive.
+pub(super) fn is_name(key: &str) -> bool {
+    !key.is_empty() && !key.contains(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)))
+}
+
+/// Whether CONFIG GET does not tell of it.
+pub(super) fn cannot_be_compared(key: &str, engine: Engine) -> bool {
+    engine != Engine::Kvrocks && matches!(key, "include" | "loadmodule" | "user" | "rename-command")
+}
+
 /// The setting to use instead of a directive that the service manages itself; `None` for all others.
-fn managed(key: &str, engine: Engine) -> Option<&'static str> {
+pub(super) fn managed(key: &str, engine: Engine) -> Option<&'static str> {
     match key {
         "port" => Some("set port of the service"),
         "requirepass" | "masterauth" | "primaryauth" => {

@@ -1,5 +1,7 @@
 //! The settings of a replicated store, with the runbook's defaults.
 
+mod absent;
+mod defaults;
 mod directives;
 mod read;
 mod secret_names;
@@ -36,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) bind: Option<Vec<String>>,
     /// More directives of the engine, in the order in which they are written.
     pub(crate) directives: Vec<Directive>,
+    /// Those that are taken out of the file.
+    pub(crate) absent: Vec<Absent>,
     pub(crate) sentinel: Sentinel,
 }
 
@@ -53,6 +57,14 @@ pub(crate) enum Place {
 pub(crate) struct Directive {
     pub(crate) key: String,
     pub(crate) values: Vec<String>,
+}
+
+/// A directive that no line of the file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Absent {
+    pub(crate) key: String,
+    /// What it has then; `None` where that is not known here.
+    pub(crate) default: Option<&'static str>,
 }
 
 /// The settings of its sentinels.

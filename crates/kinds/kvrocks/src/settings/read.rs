@@ -6,7 +6,7 @@ use config::{Findings, Reader, SecretRule, ServiceDecl, Takes};
 use types::{Diagnostic, HostName};
 
 use super::sentinel::{self, package};
-use super::{Place, Settings, directives};
+use super::{Place, Settings, absent, directives};
 use formats::engine::Engine;
 use kit::{IPV4_ONLY, ReadCx};
 
@@ -32,6 +32,7 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         .table("directives")
         .map(|table| directives::read(table, engine, findings))
         .unwrap_or_default();
+    let absent = absent::read(&reader, engine, &directives, findings);
     let port = reader.port("port").unwrap_or(6666);
     let (config, unit) = (text("config", defaults.config), text("unit", defaults.unit));
     let (package, owner) = (package(&reader, defaults.package), text("owner", defaults.owner));
@@ -60,6 +61,7 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         owner,
         bind,
         directives,
+        absent,
         sentinel,
     })
 }

@@ -16,8 +16,8 @@ use crate::rules::find_roles::find_roles;
 use crate::rules::password::{cannot_follow, is_open};
 use crate::rules::role_assignment::Assignment;
 use crate::rules::roles::Roles;
-use crate::settings::{Settings, owner};
-use formats::directives::Directives;
+use crate::settings::{Absent, Settings, owner};
+use formats::directives::{Directives, same_setting};
 use formats::engine::Engine;
 use kit::{Cx, DesiredFile, StepPlan, Task, obstructed};
 
@@ -137,6 +137,14 @@ fn edited(member: &Member<'_>, mut file: Directives, password_waits: bool) -> Re
         // CONFIG REWRITE writes the default user out as well, after `requirepass`, and that line holds: a server that
         // had no password once would have none after its next start (ran). Without it `requirepass` makes the user.
         file.drop(&["user", "default"]);
+    }
+    for Absent { key, default } in &member.settings.absent {
+        // CONFIG REWRITE of Kvrocks writes defaults too (recorded, 2.6).
+        let says_default = |line: &str| default.is_some_and(|default| same_setting(key, line, default));
+        let stays = member.settings.engine == Engine::Kvrocks && file.last(key).is_some_and(says_default);
+        if !stays {
+            file.remove(key);
+        }
     }
     let mut directives = desired(member, &file).map_err(|unknown| unknown.to_string())?;
     directives.retain(|directive| !(password_waits && directive.key == "requirepass"));

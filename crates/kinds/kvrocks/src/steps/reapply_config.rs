@@ -21,12 +21,19 @@ pub(super) fn plan(member: &Member<'_>, waiting: &[Drift]) -> Option<Task> {
     let path = member.settings.config.as_str();
     let directives = waiting.iter().map(|drift| Directive {
         name: drift.desired.key.clone(),
-        values: drift.desired.values.clone(),
+        values: drift.lines().to_vec(),
     });
     let directives: Vec<Directive> = directives.collect();
     let preview = Preview::Commands(vec![as_typed(path, &directives)]);
-    let keys: Vec<&str> = waiting.iter().map(Drift::key).collect();
-    let title = format!("write {} into {path} again", keys.join(", "));
+    let keys = |is_absent| {
+        let drifts = waiting.iter().filter(|drift| drift.is_absent == is_absent);
+        let keys: Vec<&str> = drifts.map(Drift::key).collect();
+        (!keys.is_empty()).then(|| keys.join(", "))
+    };
+    let written = keys(false).map(|keys| format!("write {keys} into {path} again"));
+    let taken_out = keys(true).map(|keys| format!("take {keys} out of {path} again"));
+    let titles: Vec<String> = written.into_iter().chain(taken_out).collect();
+    let title = titles.join("; ");
     let reason = "the failover makes the engine rewrite its file with what it runs with";
     let path = path.to_owned();
     let action = action(Operation::SetDirectives { path, directives }, QUICK);

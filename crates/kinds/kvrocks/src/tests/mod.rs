@@ -1,5 +1,6 @@
 //! Case tests: settings and a cluster → plan; and each plan, carried out, leaves nothing to do.
 
+mod absent;
 mod adopted;
 mod basis;
 mod directives;
