@@ -132,6 +132,21 @@ impl Cluster {
         let args = call.args.as_slice();
         match (call.module.as_str(), call.function.as_str(), args) {
             ("rabbit_vhost", "list_names", []) => list(&self.vhosts, |name| str(name)),
+            // As Debian's package starts it.
+            ("application", "get_env", [Term::Atom(_), Term::Atom(_)]) => pair(
+                "ok",
+                str("/usr/lib/rabbitmq/plugins:/usr/lib/rabbitmq/lib/rabbitmq_server-3.10.8/plugins"),
+            ),
+            ("rabbit_prelaunch_conf", "get_config_state", []) => Term::Map(vec![
+                (
+                    Term::atom("config_files"),
+                    Term::List(vec![
+                        str("/etc/rabbitmq/rabbitmq.conf"),
+                        str("/etc/rabbitmq/conf.d/10-logs.conf"),
+                    ]),
+                ),
+                (Term::atom("config_advanced_file"), Term::atom("undefined")),
+            ]),
             // What 3.10 has where none was chosen.
             ("rabbit_vhost", "info_all", [Term::List(_)]) => list(&self.vhosts, |name| {
                 let kind = pair("default_queue_type", Term::atom("undefined"));

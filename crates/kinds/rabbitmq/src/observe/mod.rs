@@ -2,6 +2,7 @@
 
 mod broker;
 pub(crate) mod calls;
+mod configuration;
 pub(crate) mod queries;
 mod queues;
 mod replies;
@@ -9,5 +10,6 @@ mod terms;
 mod view;
 
 pub(crate) use broker::{Broker, SeenPermission, SeenPolicy, SeenUser, is_before};
+pub(crate) use configuration::Configuration;
 pub(crate) use queues::{Queue, Queues, Untold, critical_queues, quorum_queues};
 pub(crate) use view::{Member, Node, View};

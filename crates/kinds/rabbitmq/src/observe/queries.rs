@@ -5,6 +5,7 @@ use protocol::{FactQuery, Query};
 use types::HostName;
 
 use super::calls;
+use super::configuration::configuration;
 use crate::settings::Settings;
 
 /// Values that look like passwords do not leave the host.
@@ -29,7 +30,9 @@ pub(crate) fn of_host(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         database,
         node,
     ];
-    queries.extend(config(settings).map(|query| query.wrap()));
+    if let Some(config) = config(settings) {
+        queries.extend([config.wrap(), configuration(settings, host).wrap()]);
+    }
     if settings.grow_quorum_queues {
         queries.push(calls::quorum_queues(settings, host).wrap());
     }

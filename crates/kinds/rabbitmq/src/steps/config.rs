@@ -3,6 +3,7 @@
 
 use protocol::Text;
 
+use super::trial;
 use crate::observe::queries;
 use crate::settings::Settings;
 use formats::rabbitmq_conf::edited;
@@ -31,6 +32,11 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             owner,
             group,
         };
-        Ok(desired.plan(host, cx.facts)?.into_iter().collect())
+        let task = desired.plan(host, cx.facts)?;
+        let tried = task.map(|task| match trial::argv(settings, host, cx.facts) {
+            Some(argv) => task.tried_by(argv),
+            None => task,
+        });
+        Ok(tried.into_iter().collect())
     })
 }

@@ -10,5 +10,6 @@ pub(crate) mod policies;
 pub(crate) mod restart;
 pub(crate) mod start;
 pub(crate) mod stop;
+mod trial;
 pub(crate) mod users;
 pub(crate) mod vhosts;

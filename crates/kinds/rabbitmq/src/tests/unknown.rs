@@ -288,6 +288,45 @@ fn a_stopped_or_silent_broker_of_others_is_not_retired() {
     }
 }
 
+/// The answers that a broker gives to another question, or none, are no description of its files.
+#[test]
+fn a_file_is_not_tried_where_the_broker_does_not_tell_how_it_was_configured() {
+    let service = super::service(&format!("{INVENTORY}config.channel_max = 7\n"));
+    let undef = "{badrpc,{'EXIT',{undef,[{rabbit_prelaunch_conf,get_config_state,[],[]}]}}}";
+    let plugins = Term::Tuple(vec![Term::atom("ok"), Term::Str("/plugins".to_owned())]);
+    let told = |state| vec![Ok(plugins.clone()), state];
+    let files = Term::Map(vec![(
+        Term::atom("config_files"),
+        Term::List(vec![Term::Str("/etc/rabbitmq/rabbitmq.conf".to_owned())]),
+    )]);
+    for (results, is_tried) in [
+        (told(Ok(files)), true),
+        // Before its first start with a file.
+        (told(Ok(Term::atom("undefined"))), true),
+        (told(Err(undef.to_owned())), false),
+        (
+            vec![Ok(Term::atom("undefined")), Ok(Term::atom("undefined"))],
+            false,
+        ),
+        (Vec::new(), false),
+    ] {
+        let facts = answer_all(&*service, |_, query| {
+            Some(match query {
+                FactQuery::Erlang(asked) if asked.calls[0].module == "application" => {
+                    Fact::Erlang(ErlangFact::Results(results.clone()))
+                }
+                query => answer(&member(), query),
+            })
+        });
+        let found = render(&plan_steps(&*service, &["config"], &facts));
+        assert_eq!(
+            found.matches("tried by").count(),
+            if is_tried { 3 } else { 0 },
+            "{found}"
+        );
+    }
+}
+
 /// The restart of a member of this version, and the service.
 fn restart(version: &'static str) -> (Box<dyn kit::Service>, kit::Task) {
     let of_version = || up(|broker| broker.version = version);
