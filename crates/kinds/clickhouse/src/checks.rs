@@ -4,6 +4,7 @@ use plan::{Facts, Gate, Verdict};
 use protocol::Query as _;
 use types::HostName;
 
+use crate::observe::coordination::queries::zoo_cfg;
 use crate::observe::queries;
 use crate::observe::server::queries::config_file;
 use crate::observe::view::View;
@@ -185,8 +186,11 @@ pub(crate) fn guarded(task: Task, settings: &Settings, in_vain: bool, cx: &Cx<'_
     let check = if in_vain { Check::SpareInVain } else { Check::Spare };
     let title = format!("the quorum can spare {}", task.host);
     let mut gate = gate(settings, cx, check, Some(&task.host), title, ELECTION);
-    // A Keeper does not tell who the members are; its leader's file does.
-    let file = settings.keeper().map(|_| config_file(settings, "keeper").wrap());
+    // A Keeper does not tell who the members are, nor does a ZooKeeper that does not allow the word: its file does.
+    let file = match settings.zookeeper() {
+        Some(zookeeper) => Some(zoo_cfg(zookeeper).wrap()),
+        None => settings.keeper().map(|_| config_file(settings, "keeper").wrap()),
+    };
     for other in cx.hosts.iter().chain(cx.others) {
         let queries = queries::live(settings).into_iter().chain(file.clone());
         gate.watch.insert(other.clone(), queries.collect());

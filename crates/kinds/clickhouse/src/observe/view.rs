@@ -58,6 +58,14 @@ impl Member<'_> {
         }
     }
 
+    /// The voters that its voter runs with, as it tells, or else as its file does.
+    pub(crate) fn running(&self) -> &[(u32, String)] {
+        let conf = self.voter.conf.as_ref().map(|conf| conf.servers.as_slice());
+        let on_disk = self.on_disk.as_ref().map(|files| files.servers.as_slice());
+        let told = conf.filter(|servers| !servers.is_empty());
+        told.or(on_disk).unwrap_or_default()
+    }
+
     /// Why nothing is known of what its server holds, although it runs, or may run: it counts as in use. A host that was
     /// not reached is none of this judgement's.
     pub(crate) fn doubt(&self) -> Option<&str> {

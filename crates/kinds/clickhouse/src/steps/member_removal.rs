@@ -3,11 +3,10 @@
 //! Each learns of it by itself: its file is written, its process restarted, and the quorum complete again before the next.
 //! The departing voter votes until the last has learned; it is stopped then.
 
-use protocol::UnitVerb;
 use types::HostName;
 
 use crate::checks;
-use crate::rules::coordination::ids::Ids;
+use crate::rules::coordination::election;
 use crate::rules::coordination::quorum::Quorum;
 use crate::rules::file_change::Stop;
 use crate::steps::{departing_voter, voter_list};
@@ -26,30 +25,20 @@ pub(super) fn plan(quorum: &Quorum<'_>, cx: &Cx<'_>, plan: &mut StepPlan) {
     // A host that stays a replica, and votes no more, has a file of Keeper's nodes as well.
     let replicas = cx.hosts.iter().filter(|host| !quorum.membership.has(host));
     let replicas = replicas.filter(|_| settings.keeper().is_some());
-    for host in leader_last(quorum, cx).into_iter().chain(replicas) {
+    let mut voters: Vec<&HostName> = cx
+        .hosts
+        .iter()
+        .filter(|host| quorum.membership.has(host))
+        .collect();
+    let turn = election::turn(quorum, cx);
+    voters.sort_by_key(|host| turn(host));
+    for host in voters.into_iter().chain(replicas) {
         plan.add(host, relearn(quorum, host, cx));
     }
     if !is_small {
         let stays = |task: &Task| cx.hosts.contains(&task.host);
         plan.tasks.extend(stopped.into_iter().filter(stays));
     }
-}
-
-/// The voters, the future leader last: while some of the others do without the departing one and some do not, they may come
-/// to no choice of another leader. A leader that the first round restarts leads no more; of voters that know as much as each
-/// other the one with the greatest number is chosen (`FastLeaderElection.totalOrderPredicate`).
-fn leader_last<'c>(quorum: &Quorum<'_>, cx: &Cx<'c>) -> Vec<&'c HostName> {
-    let unit = quorum.view.settings.quorum_unit();
-    let leads = |host: &HostName| quorum.leads(host) && !cx.tells(host, unit, UnitVerb::Restart);
-    let ids = Ids::find(quorum.view, &quorum.membership.voters).ok();
-    let id = |host: &HostName| ids.as_ref().and_then(|ids| ids.of(host));
-    let mut voters: Vec<&HostName> = cx
-        .hosts
-        .iter()
-        .filter(|host| quorum.membership.has(host))
-        .collect();
-    voters.sort_by_key(|host| (leads(host), id(host)));
-    voters
 }
 
 /// A voter's file is written, and it restarts.

@@ -61,7 +61,8 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 fn restarts<'c>(quorum: &Quorum<'_>, zookeeper: &ZooKeeper, cx: &Cx<'c>) -> Vec<(&'c HostName, Need)> {
     let mut restarts = needs(quorum, zookeeper, cx, &mut StepPlan::nothing());
     restarts.retain(|(host, need)| need.restarts() && election::is_needed(quorum, host));
-    restarts.sort_by_key(|(host, _)| quorum.leads(host));
+    let turn = election::turn(quorum, cx);
+    restarts.sort_by_key(|(host, _)| turn(host));
     restarts
 }
 

@@ -7,6 +7,7 @@ mod drift;
 mod fresh;
 mod in_time;
 mod members;
+mod moved_leader;
 mod others_settings;
 mod paused;
 mod refused;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use protocol::UnitVerb;
 use types::HostName;
 
+use super::ids::Ids;
 use super::quorum::Quorum;
 use crate::observe::coordination::queries;
 use crate::observe::coordination::voter::VoterState;
@@ -48,4 +50,19 @@ pub(crate) fn is_needed(quorum: &Quorum<'_>, host: &HostName) -> bool {
     };
     let is_electing = voter.state == VoterState::Looking && !quorum.is_led();
     quorum.is_in_use() && (voter.state.may_serve() || is_electing)
+}
+
+/// Whose turn it is when voters restart for other members: the next leader is the last, for while some run with others than
+/// the rest, they may come to no choice of another one. A leader that an earlier step restarts leads no more; of voters that
+/// know as much as each other the one with the greatest number is chosen (`FastLeaderElection.totalOrderPredicate`).
+pub(crate) fn turn<'q>(
+    quorum: &'q Quorum<'_>,
+    cx: &'q Cx<'_>,
+) -> impl Fn(&HostName) -> (bool, Option<u32>) + 'q {
+    let unit = quorum.view.settings.quorum_unit();
+    let ids = Ids::find(quorum.view, &quorum.membership.voters).ok();
+    move |host| {
+        let leads = quorum.leads(host) && !cx.tells(host, unit, UnitVerb::Restart);
+        (leads, ids.as_ref().and_then(|ids| ids.of(host)))
+    }
 }

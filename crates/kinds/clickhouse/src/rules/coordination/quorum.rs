@@ -52,9 +52,7 @@ impl<'v> Quorum<'v> {
                 None => self.voters.iter().find(|voter| voter.state.is_serving())?,
             },
         };
-        let running = voter.conf.as_ref().map(|conf| &conf.servers);
-        let on_disk = || Some(&self.view.member(voter.host.as_ref()?)?.on_disk.as_ref()?.servers);
-        let servers = running.filter(|servers| !servers.is_empty()).or_else(on_disk)?;
+        let servers = self.view.member(voter.host.as_ref()?)?.running();
         (!servers.is_empty()).then(|| servers.iter().map(|(_, name)| name.clone()).collect())
     }
 

@@ -3,6 +3,8 @@
 //! The quorum is what its leader has, which may be more than the inventory names: a departing voter counts until the others
 //! have learned of it, and a dead one takes the majority from a quorum that is otherwise complete.
 
+use std::collections::BTreeSet;
+
 use plan::Refusal;
 use types::HostName;
 
@@ -98,7 +100,13 @@ pub(crate) fn spares(quorum: &Quorum<'_>, host: &HostName, in_vain: bool) -> Res
     let names = quorum.names();
     let size = quorum.size();
     let others = Others::of(quorum, &names, host);
-    if size < 3 || others.serving.len() >= majority(size) {
+    if size < 3 {
+        return Ok(());
+    }
+    if may_lead(quorum, &own) {
+        can_choose_another(quorum, host)?;
+    }
+    if others.serving.len() >= majority(size) {
         return Ok(());
     }
     if own.may_serve() {
@@ -113,6 +121,41 @@ pub(crate) fn spares(quorum: &Quorum<'_>, host: &HostName, in_vain: bool) -> Res
         ));
     }
     others.can_choose_without(size, in_vain)
+}
+
+/// Whether a voter leads, or may: it does not tell, and no other does.
+fn may_lead(quorum: &Quorum<'_>, own: &VoterState) -> bool {
+    let mut all = quorum.view.members.all();
+    own.is_leader()
+        || (matches!(own, VoterState::Silent(_)) && !all.any(|member| member.voter.state.is_leader()))
+}
+
+/// Whether the others choose a leader while a `ZooKeeper` that leads is down. Each counts the votes of those that it runs
+/// with, and for those (`FastLeaderElection.validVoter`): while some run with other voters than the rest, they may come to no
+/// choice. So most of a list must run with that list, and none of it with another. Where leadership has moved since the plan
+/// was made, the leader is not the last one any more that learns of a change.
+fn can_choose_another(quorum: &Quorum<'_>, host: &HostName) -> Result<(), String> {
+    if quorum.view.settings.zookeeper().is_none() {
+        return Ok(());
+    }
+    let others = quorum.view.members.all().filter(|member| member.host != host);
+    let lists: Vec<(&str, BTreeSet<&str>)> = others
+        .filter(|member| member.voter.state.is_serving())
+        .map(|member| {
+            let list = member.running().iter().map(|(_, name)| name.as_str());
+            (member.host.as_str(), list.collect())
+        })
+        .collect();
+    let agrees = |list: &BTreeSet<&str>| {
+        let of_it = || lists.iter().filter(|(name, _)| list.contains(name));
+        of_it().all(|(_, other)| other == list) && of_it().count() >= majority(list.len())
+    };
+    if lists.iter().any(|(_, list)| agrees(list)) {
+        return Ok(());
+    }
+    Err(format!(
+        "{host} leads, and the others would choose no leader without it, for they do not run with the same members"
+    ))
 }
 
 /// The other voters of a quorum as they are now.
