@@ -8,7 +8,7 @@ use types::HostName;
 use crate::observe::coordination::voter::VoterState;
 use crate::observe::server::queries;
 use crate::observe::view::View;
-use crate::rules::coordination::ids::Ids;
+use crate::rules::coordination::ids::{Conflict, Ids};
 use crate::rules::coordination::quorum::Quorum;
 use crate::rules::coordination::{interim_membership, lost_quorum, zookeeper_files};
 use crate::rules::file_change::Stop;
@@ -28,11 +28,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let view = View::new(settings, cx.facts);
     let quorum = interim_membership::quorum(&view);
     if let Err(conflict) = Ids::find(&view, &quorum.membership.voters) {
-        plan.refusals.push(Refusal::new(
-            "nothing is changed while the members of the quorum have no clear numbers",
-            conflict.to_string(),
-            "a number belongs to its member for ever: correct server_ids in the inventory, or the file that is wrong",
-        ));
+        plan.refusals.push(no_numbers(&conflict));
         return plan;
     }
     for host in cx.hosts {
@@ -62,6 +58,21 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             .extend(lost_quorum::refusal(&quorum, starts, is_allowed));
     }
     plan
+}
+
+fn no_numbers(conflict: &Conflict) -> Refusal {
+    let what = "nothing is changed while the members of the quorum have no clear numbers";
+    let why = conflict.to_string();
+    match conflict {
+        Conflict::Unasked { .. } => {
+            let resolve = "make the host reachable, or give it a number in server_ids of the inventory";
+            Refusal::new(what, why, resolve).passing()
+        }
+        Conflict::Shared { .. } | Conflict::Two { .. } | Conflict::Unreadable { .. } | Conflict::Spent => {
+            let resolve = "a number belongs to its member for ever: correct server_ids in the inventory, or the file that is wrong";
+            Refusal::new(what, why, resolve)
+        }
+    }
 }
 
 /// Whether this plan starts a host's voter, or starts it again. Its package may still be to come: then it has no unit yet,

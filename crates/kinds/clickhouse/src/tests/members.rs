@@ -120,6 +120,32 @@ fn a_replica_that_is_gone_is_reported() {
     assert_snapshot!(shown(&*zookeeper(""), &cluster));
 }
 
+/// Seen: a former member that could not be reached got a new number in the others' files, and had the old one in its own; from
+/// then on nothing could be changed any more.
+#[test]
+fn a_former_member_that_cannot_be_asked_gets_no_number() {
+    for (more, version) in [(ZOO, DEBIAN), ("", MODERN)] {
+        let mut cluster = built_among(&ALL, more, version);
+        converge(&*among(&["db2", "db3", "db4"], more), &mut cluster);
+        let db1 = cases::host("db1");
+        cluster.inject(&Fault::Down(db1.clone()));
+        cluster.tick();
+        let service = among(&ALL, more);
+        let found = plan(&*service, &cluster);
+        assert_snapshot!(render(&found));
+        assert!(found.refusals.iter().all(|refusal| refusal.passing));
+        // The first step refuses, and no other says that it would write a file with a number of its own.
+        let files = ["zoo.cfg", "keeper"];
+        assert!(!found.tasks.iter().any(|task| files.contains(&task.part.as_str())));
+        cluster.inject(&Fault::Up(db1));
+        cluster.tick();
+        if version == MODERN {
+            cluster.node_mut("db1").table = None;
+        }
+        converge(&*service, &mut cluster);
+    }
+}
+
 /// A service whose inventory gives a warning (an even quorum).
 fn testing_quietly(hosts: &[&str], more: &str) -> Box<dyn Service> {
     crate::tests::service_with_warnings(&inventory(hosts, more))

@@ -76,6 +76,15 @@ pub(crate) fn on_disk(
     })
 }
 
+/// The files that have a host's own number.
+pub(crate) fn numbers(settings: &Settings) -> Vec<FileQuery> {
+    match &settings.coordination {
+        Coordination::Keeper(_) => vec![config_file(settings, "keeper")],
+        Coordination::ZooKeeper(zookeeper) => vec![queries::zoo_cfg(zookeeper), queries::myid(zookeeper)],
+        Coordination::External(_) => Vec::new(),
+    }
+}
+
 fn seen_in_zookeeper(settings: &Settings, config: Option<&str>, myid: Option<&str>) -> OnDisk {
     let servers = config.map(zoo::servers).unwrap_or_default();
     let own = myid.and_then(|text| text.trim().parse().ok());

@@ -7,9 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use plan::Unknown;
 use thiserror::Error;
 use types::HostName;
 
+use crate::observe::coordination::on_disk;
 use crate::observe::view::View;
 
 /// The members' numbers.
@@ -51,6 +53,14 @@ pub(crate) enum Conflict {
         /// Which file, and why.
         why: String,
     },
+    /// A member joins, and its own files may give it a number that no other place has.
+    #[error("the number of {host} is not known: {why}")]
+    Unasked {
+        /// The member.
+        host: String,
+        /// Why its files were not read.
+        why: Unknown,
+    },
     /// All numbers are spent.
     #[error("all numbers up to 255 were given")]
     Spent,
@@ -89,10 +99,15 @@ impl Ids {
         highest = known.values().copied().fold(highest, u32::max);
         let mut by_host = BTreeMap::new();
         for host in voters {
-            let id = known.get(host.as_str()).copied().unwrap_or_else(|| {
+            let id = if let Some(id) = known.get(host.as_str()) {
+                *id
+            } else {
+                if !known.is_empty() {
+                    asked(view, host)?;
+                }
                 highest = highest.saturating_add(1);
                 highest
-            });
+            };
             by_host.insert(host.clone(), id);
         }
         if highest > 255 {
@@ -116,6 +131,17 @@ impl Ids {
         let present = self.by_host.values().any(|&id| id == self.highest);
         (!present && self.highest > 0).then_some(self.highest)
     }
+}
+
+/// A former member has its number in its own files, and the others may have forgotten it.
+fn asked(view: &View<'_>, host: &HostName) -> Result<(), Conflict> {
+    for query in on_disk::numbers(view.settings) {
+        view.facts.get(host, &query).map_err(|why| Conflict::Unasked {
+            host: host.to_string(),
+            why,
+        })?;
+    }
+    Ok(())
 }
 
 fn learn(known: &mut BTreeMap<String, u32>, name: &str, id: u32) -> Result<(), Conflict> {
