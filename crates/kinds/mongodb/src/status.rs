@@ -7,6 +7,7 @@ use plan::{Basis, Budget, Facts, Health, MemberStatus, ServiceStatus};
 use crate::observe::replset_status::State;
 use crate::observe::{Member, Membership, Server, View};
 use crate::rules::availability;
+use crate::rules::drift::drift;
 use crate::rules::oplog;
 use crate::settings::Settings;
 
@@ -123,6 +124,7 @@ fn member_row(view: &View<'_>, member: &Member<'_>, server: &Server, row: &mut M
         return;
     }
     row.health = Health::Healthy;
+    row.detail = drift(view.settings, member).unwrap_or_default();
     if state.is_some_and(|state| state.state == State::Primary) || server.is_arbiter() {
         return;
     }

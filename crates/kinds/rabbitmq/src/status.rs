@@ -9,6 +9,7 @@ use types::HostName;
 
 use crate::observe::{Broker, Member, Node, View};
 use crate::rules::health::{running, trouble};
+use crate::rules::stale_config::newer_config;
 use crate::settings::{Settings, list};
 
 /// The clusters that there are, as their nodes tell: one where all belong together.
@@ -124,10 +125,15 @@ fn member(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
                 Health::Degraded,
                 "in maintenance mode: it takes no clients until `rabbitmq-upgrade revive`".to_owned(),
             ),
-            None => (
-                Health::Healthy,
-                format!("{}, {} queues", broker.version, broker.queues.len()),
-            ),
+            None => {
+                let newer = newer_config(view, member).ok().flatten();
+                let newer = newer.map_or_else(String::new, |newer| format!(", {newer}"));
+                let queues = broker.queues.len();
+                (
+                    Health::Healthy,
+                    format!("{}, {queues} queues{newer}", broker.version),
+                )
+            }
         },
         (Err(why), Ok(Node::OtherCookie(_)) | Err(_)) => (Health::Unknown, why),
         (Err(why), Ok(_)) => (Health::Down, why),

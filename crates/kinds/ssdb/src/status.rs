@@ -107,10 +107,7 @@ fn member_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
         }
         (None, Some(info)) => match own_links(view, member, info, &watched) {
             Some(trouble) => (Health::Degraded, trouble),
-            None => (
-                Health::Healthy,
-                format!("{}, {} changes", info.version, info.max_seq),
-            ),
+            None => (Health::Healthy, content(member, info)),
         },
     };
     let role = if member.server.is_up() { "mirror" } else { "" };
@@ -121,6 +118,13 @@ fn member_status(view: &View<'_>, member: &Member<'_>) -> MemberStatus {
         detail,
         ..process_status(member.host, "ssdb-server", member.unit.as_ref().ok().copied())
     }
+}
+
+/// What a member that serves has, and whether it runs with its file.
+fn content(member: &Member<'_>, info: &Info) -> String {
+    let newer = member.newer_file();
+    let newer = newer.map_or_else(String::new, |newer| format!(", its file {newer}"));
+    format!("{}, {} changes{newer}", info.version, info.max_seq)
 }
 
 /// What is wrong with the member itself: with its answers and its own links.

@@ -233,6 +233,31 @@ fn every_spelling_of_saved_plans_is_read() {
     assert!(matches!(verdict, Verdict::Fail(_)), "{verdict:?}");
 }
 
+/// `plan` restarts such a process: `after_main_json_was_written_what_is_left_is_planned`.
+#[test]
+fn the_status_tells_of_a_process_that_does_not_run_with_its_main_json() {
+    let detail = |hosts: &[(&str, Host)]| {
+        let status = service(INVENTORY).status(&facts(INVENTORY, hosts));
+        (status.health, status.members[2].detail.clone())
+    };
+    let newer = |mut hosts: Vec<(&'static str, Host)>| {
+        hosts[1].1.modified_us = STARTED + 5_000_000;
+        hosts
+    };
+    let (health, why) = detail(&newer(both(INVENTORY).to_vec()));
+    assert_eq!(health, plan::Health::Degraded);
+    assert_eq!(why, "main.json is newer than its process");
+    // Whichever was changed last.
+    let mut hosts = both(INVENTORY);
+    hosts[1].1.runs = [Some(Role::Master); 2];
+    assert_eq!(detail(&hosts).1, "it runs as master");
+    let found = plan_of(INVENTORY, &hosts, &[]);
+    assert!(
+        found.contains("app2") && found.contains("it runs as master"),
+        "{found}"
+    );
+}
+
 #[test]
 fn the_status_tells_roles() {
     let service = service(INVENTORY);

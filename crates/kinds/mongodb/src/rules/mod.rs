@@ -3,6 +3,7 @@
 pub(crate) mod availability;
 pub(crate) mod desired_members;
 pub(crate) mod doubt;
+pub(crate) mod drift;
 pub(crate) mod initiation;
 pub(crate) mod majority_writes;
 pub(crate) mod member_blocker;

@@ -114,11 +114,17 @@ fn has_value<'c>(
             "security.authorization" => get("security.keyFile").is_some(),
             _ => false,
         },
-        (Some(desired), Some(found)) if path == "net.bindIp" => {
-            addresses(member, desired) == addresses(member, found)
-        }
-        (Some(desired), Some(found)) => desired == found || text(desired) == text(found),
+        (Some(desired), Some(found)) => is_same(member, path, desired, found),
     }
+}
+
+/// Whether two values of a key mean the same.
+pub(super) fn is_same(member: &Member<'_>, path: &str, one: &Value, other: &Value) -> bool {
+    if path == "net.bindIp" {
+        return addresses(member, one) == addresses(member, other);
+    }
+    let is_same_number = || one.as_f64().is_some_and(|number| other.as_f64() == Some(number));
+    one == other || text(one) == text(other) || is_same_number()
 }
 
 /// `"2"` and `2` are the same to mongod.
@@ -138,7 +144,7 @@ fn addresses(member: &Member<'_>, value: &Value) -> BTreeSet<String> {
 }
 
 /// The options by dotted path, as `getCmdLineOpts` nests them.
-fn live_values(parsed: &Bson) -> Vec<(String, Value)> {
+pub(super) fn live_values(parsed: &Bson) -> Vec<(String, Value)> {
     fn collect(prefix: &str, value: &Bson, into: &mut Vec<(String, Value)>) {
         for (name, value) in value.fields() {
             // `--replSet` on a command line shows under another name than the key of the file.

@@ -15,6 +15,7 @@ use crate::checks::gates;
 use crate::observe::{Member, Membership, Role, View};
 use crate::rules::availability::{unavailable, voters};
 use crate::rules::doubt::is_coming;
+use crate::rules::drift::drift;
 use crate::rules::majority_writes::stalled_by_one;
 use crate::rules::membership_change::config_by_then;
 use crate::rules::oplog;
@@ -31,6 +32,13 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         .filter(|member| member.membership() == Some(&Membership::Member))
         .filter_map(|member| Some((member, restart_reason(settings, member, cx)?)))
         .collect();
+    for member in view.listed_on(cx.hosts) {
+        let is_left = !needs.iter().any(|(due, _)| due.host == member.host)
+            && !cx.writes(member.host, &settings.config_path);
+        if let Some(drift) = drift(settings, member).filter(|_| is_left) {
+            all.note(Level::Info, Some(member.host), drift);
+        }
+    }
     if needs.is_empty() {
         return all;
     }

@@ -111,6 +111,56 @@ fn a_foreign_key_of_the_file_needs_no_restart_of_ours() {
         format!("{text}setParameter:\n  ttlMonitorSleepSecs: 30\n")
     });
     super::assert_settled(&*service, &cluster);
+    let why = "it runs with other options than /etc/mongod.conf has: setParameter.ttlMonitorSleepSecs";
+    assert_eq!(notes(&*service, &cluster), [format!("db3: {why}")]);
+    assert_eq!(details(&*service, &cluster), ["", "", why]);
+    // The other way round: its process has it, and its file not any more.
+    cluster.restart("db3");
+    assert_eq!(details(&*service, &cluster), ["", "", ""]);
+    cluster.edit("db3", |text| {
+        text.split("setParameter").next().unwrap().to_owned()
+    });
+    assert_eq!(notes(&*service, &cluster), [format!("db3: {why}")]);
+    assert_eq!(details(&*service, &cluster), ["", "", why]);
+}
+
+/// What `status` says of each member beside its role.
+fn details(service: &dyn Service, cluster: &Cluster) -> Vec<String> {
+    let members = service.status(&cluster.facts(service)).members.into_iter();
+    members.map(|row| row.detail).collect()
+}
+
+/// What a plan notes of single members.
+fn notes(service: &dyn Service, cluster: &Cluster) -> Vec<String> {
+    let notes = plan(service, cluster).notes.into_iter();
+    let notes = notes.filter_map(|note| Some(format!("{}: {}", note.host?, note.text)));
+    notes.collect()
+}
+
+/// It cannot be mended by a restart: the file was not changed since the start.
+#[test]
+fn a_process_with_another_value_than_its_file_is_told_whatever_was_changed_last() {
+    let service = service("");
+    let mut cluster = by_hand();
+    cluster.edit("db2", |text| {
+        format!("{text}setParameter:\n  ttlMonitorSleepSecs: 30\n")
+    });
+    cluster.restart("db2");
+    assert_eq!(details(&*service, &cluster), ["", "", ""]);
+    // As `cp -p` over it does with a file of that length and time, on a system without ctime.
+    let now = cluster.now_us;
+    let conf = cluster.node_mut("db2").machine.files.get_mut(CONF).unwrap();
+    let (modified, changed) = (conf.modified_us, conf.changed_us);
+    let text = conf.text.replace("Secs: 30", "Secs: 60");
+    cluster
+        .node_mut("db2")
+        .machine
+        .write(CONF, &text, 0o644, "root", now);
+    let conf = cluster.node_mut("db2").machine.files.get_mut(CONF).unwrap();
+    (conf.modified_us, conf.changed_us) = (modified, changed);
+    let why = "it runs with other options than /etc/mongod.conf has: setParameter.ttlMonitorSleepSecs";
+    assert_eq!(details(&*service, &cluster), ["", why, ""]);
+    assert_eq!(notes(&*service, &cluster), [format!("db2: {why}")]);
 }
 
 #[test]

@@ -30,8 +30,9 @@ pub(crate) fn of_host(settings: &Settings, host: &HostName) -> Vec<FactQuery> {
         database,
         node,
     ];
-    if let Some(config) = config(settings) {
-        queries.extend([config.wrap(), configuration(settings, host).wrap()]);
+    match config(settings) {
+        Some(config) => queries.extend([config.wrap(), configuration(settings, host).wrap()]),
+        None => queries.push(foreign_config(settings).wrap()),
     }
     if settings.grow_quorum_queues {
         queries.push(calls::quorum_queues(settings, host).wrap());
@@ -56,6 +57,11 @@ pub(super) fn candidate(settings: &Settings) -> CandidateQuery {
 pub(crate) fn config(settings: &Settings) -> Option<FileQuery> {
     let query = || FileQuery::text(&settings.config_path).masking(&[MASK]);
     (!settings.config.is_empty() || !settings.absent.is_empty()).then(query)
+}
+
+/// rabbitmq.conf, where it is not ours: whether the broker runs with it is told.
+pub(crate) fn foreign_config(settings: &Settings) -> FileQuery {
+    FileQuery::meta(&settings.config_path)
 }
 
 /// The cookie's file, with its text.

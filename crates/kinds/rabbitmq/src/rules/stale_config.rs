@@ -15,9 +15,16 @@ pub(crate) fn stale_config(
     if cx.writes(member.host, path) {
         return Ok(Some(format!("{path} changes")));
     }
-    let Some(query) = queries::config(view.settings) else {
+    if queries::config(view.settings).is_none() {
         return Ok(None);
-    };
+    }
+    newer_config(view, member)
+}
+
+/// Why the file counts as newer than the broker's process; `None` where it does not.
+pub(crate) fn newer_config(view: &View<'_>, member: &Member<'_>) -> Result<Option<String>, Unknown> {
+    let path = &view.settings.config_path;
+    let query = queries::config(view.settings).unwrap_or_else(|| queries::foreign_config(view.settings));
     let unit = member.unit.clone()?;
     let file = view.facts.get(member.host, &query)?;
     let newer = Freshness::of(path, file, unit)

@@ -13,7 +13,7 @@ use crate::checks::Check;
 use crate::observe::{Broker, Member, View};
 use crate::rules::consents::RESTART;
 use crate::rules::preconditions::is_dispensable;
-use crate::rules::stale_config::stale_config;
+use crate::rules::stale_config::{newer_config, stale_config};
 use crate::settings::{NodeName, Settings, list};
 use kit::{Cx, Need, Reason, StepPlan, Task};
 
@@ -24,6 +24,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
     let mut due = Vec::new();
     for member in view.on(cx.hosts).rev() {
         match reason(&view, member, cx) {
+            Ok(None) => note_newer(&view, member, &mut plan),
             Ok(reason) => due.extend(in_cluster(member).zip(reason).map(|found| (member, found))),
             Err(why) => plan.unplanned.push((member.host.clone(), why)),
         }
@@ -77,6 +78,14 @@ fn reason(view: &View<'_>, member: &Member<'_>, cx: &Cx<'_>) -> Result<Option<Re
     };
     member.node.as_ref().map_err(Clone::clone)?;
     Ok(Some(reason))
+}
+
+/// Tells of a file that is not ours, and that the running broker has not read: whether that matters is its owner's to say.
+fn note_newer(view: &View<'_>, member: &Member<'_>, plan: &mut StepPlan) {
+    if let Ok(Some(newer)) = newer_config(view, member) {
+        let text = format!("{newer}, and is not managed: `--restart` puts it into force");
+        plan.note(Level::Info, Some(member.host), text);
+    }
 }
 
 /// The members that do not run, and that no earlier step of this plan starts.

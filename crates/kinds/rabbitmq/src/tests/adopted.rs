@@ -24,7 +24,8 @@ fn plan_of(
 
 #[test]
 fn a_cluster_with_files_elsewhere_is_left_alone() {
-    let more = "data_dir = \"/srv/rabbitmq\"\nunit = \"broker.service\"\npackage = \"rabbitmq\"\n";
+    let more = "data_dir = \"/srv/rabbitmq\"\nconfig_path = \"/srv/rabbitmq/rabbitmq.conf\"\n\
+                unit = \"broker.service\"\npackage = \"rabbitmq\"\n";
     let plan = plan_of(&format!("{INVENTORY}{more}"), |_, query| {
         if let FactQuery::File(query) = query {
             assert!(query.path.starts_with("/srv/rabbitmq/"), "{}", query.path);

@@ -57,6 +57,41 @@ fn what_the_inventory_has_taken_out_of_the_file_is_rolled_out_too() {
     assert_kept(&bed);
 }
 
+/// A change by hand, long after all brokers were started.
+fn changed_by_hand(settings: &str) -> Bed {
+    let mut bed = Bed::built(&THREE, settings);
+    let path = "/etc/rabbitmq/rabbitmq.conf";
+    let machine = bed.cluster.machine_mut(&host("db2"));
+    let text = format!("{}heartbeat = 30\n", machine.text(path));
+    machine.write(path, &text, 0o644, "root", 1_000_000_000_000);
+    bed
+}
+
+/// What `status` says of a member.
+fn detail(bed: &Bed, name: &str) -> String {
+    let status = super::service(&bed.inventory).status(&bed.facts());
+    let mut members = status.members.into_iter();
+    members.find(|row| row.host == host(name)).unwrap().detail
+}
+
+#[test]
+fn a_file_that_was_changed_by_hand_and_that_the_broker_has_not_read() {
+    let newer = "/etc/rabbitmq/rabbitmq.conf differs from what its process was started with";
+    // One in which the inventory names keys is ours to put into force.
+    let mut managed = changed_by_hand(CONFIG);
+    assert_eq!(managed.order(), ["db2 restart rabbitmq-server.service"]);
+    assert!(managed.shown().contains(newer), "{}", managed.shown());
+    assert_eq!(detail(&managed, "db2"), format!("3.10.8, 0 queues, {newer}"));
+    assert_eq!(detail(&managed, "db1"), "3.10.8, 0 queues");
+    managed.converge();
+    assert_eq!(detail(&managed, "db2"), "3.10.8, 0 queues");
+    // Another is told.
+    let foreign = changed_by_hand("");
+    let told = format!("Info db2: {newer}, and is not managed: `--restart` puts it into force");
+    assert_eq!(foreign.shown(), told);
+    assert_eq!(detail(&foreign, "db2"), format!("3.10.8, 0 queues, {newer}"));
+}
+
 #[test]
 fn a_requested_restart_ends_once_every_member_was_restarted() {
     let mut bed = in_use();

@@ -136,6 +136,27 @@ fn a_rebuilt_member_overtakes_the_changes_that_others_remember_of_it() {
 }
 
 #[test]
+fn a_file_that_was_changed_by_hand_and_that_the_server_has_not_read() {
+    let service = service(3, "");
+    let mut cluster = built(&*service);
+    let text = cluster.text("db2");
+    cluster.put_file("db2", &format!("# by hand\n{text}"));
+    let detail = |cluster: &Cluster| {
+        service
+            .status(&cluster.facts(&*service))
+            .members
+            .swap_remove(1)
+            .detail
+    };
+    let newer = "its file differs from what its process was started with";
+    let found = render(&plan(&*service, &cluster, &[]));
+    assert!(found.contains(&format!("because {newer}")), "{found}");
+    assert!(detail(&cluster).ends_with(newer), "{}", detail(&cluster));
+    converge(&*service, &mut cluster, &[]);
+    assert!(!detail(&cluster).contains(newer), "{}", detail(&cluster));
+}
+
+#[test]
 fn status_tells_what_is_wrong_with_whom() {
     let service = service(3, "capacity = 20\n");
     let show = |cluster: &Cluster| {
