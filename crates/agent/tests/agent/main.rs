@@ -16,6 +16,7 @@ mod hostile;
 mod http;
 mod passwords;
 mod peers;
+mod rabbitmq_trial;
 mod races;
 mod redis;
 mod repeated_actions;
