@@ -32,7 +32,7 @@ pub(crate) fn read(decl: &ServiceDecl, cx: &ReadCx<'_>) -> Option<Settings> {
         .table("directives")
         .map(|table| directives::read(table, engine, findings))
         .unwrap_or_default();
-    let absent = absent::read(&reader, engine, &directives, findings);
+    let absent = absent::read(&reader, engine, &directives);
     let port = reader.port("port").unwrap_or(6666);
     let (config, unit) = (text("config", defaults.config), text("unit", defaults.unit));
     let (package, owner) = (package(&reader, defaults.package), text("owner", defaults.owner));

@@ -97,21 +97,22 @@ fn what_cannot_be_absent() {
     assert_snapshot!(
         wrong(
             "redis",
-            "absent = [\"port\", \"primaryauth\", \"a b\", \"slave-priority\", \"dir\", \"masteruser\", \"include\"]\n\
+            "absent = [\"port\", \"primaryauth\", \"a b\", \"max*\", \"slave-priority\", \"Dir\", \"masteruser\", \"include\"]\n\
              directives = { replica-priority = 5 }\n"
         ),
         @r#"
-    "port" cannot be absent: managed by the service itself; set port of the service
-    "primaryauth" cannot be absent: managed by the service itself; set password of the service: all members share it
-    "a b" cannot be absent: not the name of a directive; one word
-    "slave-priority" cannot be absent: directives sets it; leave one of the two
-    "dir" cannot be absent: without it the engine looks elsewhere for its data; leave it where it is
-    "masteruser" cannot be absent: it can hold a secret, and is not compared; take its lines out of the file by hand
-    "include" cannot be absent: it cannot be compared with the running server; take its lines out of the file by hand
+    "port" is not for absent: managed by the service itself; set port of the service
+    "primaryauth" is not for absent: managed by the service itself; set password of the service: all members share it
+    "a b" is no key: one word
+    "max*" is not for absent: managed by the service itself; a directive is letters, digits, dots, hyphens and underscores
+    "slave-priority" is both set and absent: remove it here, or where it is set
+    "Dir" is not for absent: managed by the service itself; without it the engine looks elsewhere for its data
+    "masteruser" is not for absent: managed by the service itself; it is not compared with the running server: take it out of the file by hand
+    "include" is not for absent: managed by the service itself; it is not compared with the running server: take it out of the file by hand
     "#
     );
     assert_snapshot!(wrong("kvrocks", "absent = [\"use-rsid-psync\", \"log-level\", \"timeout\"]\n"), @r#"
-    "use-rsid-psync" cannot be absent: managed by the service itself; it is always yes: without it a restarted old master can keep stray writes
-    "log-level" cannot be absent: its default is not known here, and CONFIG REWRITE of Kvrocks writes every directive; give it the default in directives
+    "use-rsid-psync" is not for absent: managed by the service itself; it is always yes: without it a restarted old master can keep stray writes
+    "log-level" is not for absent: managed by the service itself; CONFIG REWRITE of Kvrocks writes every directive, and the default of this one is not known here: set it in directives
     "#);
 }
