@@ -3,6 +3,7 @@
 use plan::{Basis, Facts, Health, MemberStatus, ServiceStatus};
 
 use crate::observe::{Engine, Member, View};
+use crate::rules::file_drift::file_drifts;
 use crate::rules::find_roles::find_roles;
 use crate::rules::replication::lag;
 use crate::rules::roles::Roles;
@@ -108,6 +109,17 @@ fn running_engine(
             row.health = Health::Degraded;
             row.detail = format!("its link to {} is down", engine.follows());
         }
+    }
+    let drifts = file_drifts(member, engine);
+    if !drifts.is_empty() {
+        let keys: Vec<&str> = drifts.iter().map(|drift| drift.key.as_str()).collect();
+        let drift = format!("differs from its file in {}", keys.join(", "));
+        let detail = std::mem::take(&mut row.detail);
+        row.detail = [detail, drift]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ");
     }
     if engine.is_loading() {
         row.health = Health::Degraded;

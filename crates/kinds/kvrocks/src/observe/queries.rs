@@ -4,7 +4,7 @@ use protocol::FactQuery;
 use protocol::facts::{FileQuery, Query, ResolveQuery, RespCommand, RespQuery, THIS_HOST, UnitQuery};
 use types::HostName;
 
-use crate::settings::{Place, Settings, masks};
+use crate::settings::{Place, Settings, compared, masks};
 use formats::engine::Engine;
 
 /// Says `master` or `slave`, and nothing that changes from one moment to the next: a script, because an action can
@@ -122,6 +122,8 @@ pub(crate) fn live_keys(settings: &Settings) -> Vec<String> {
     }
     keys.extend(settings.directives.iter().map(|directive| directive.key.clone()));
     keys.extend(settings.absent.iter().map(|absent| absent.key.clone()));
+    let others = compared(settings.engine).filter(|key| !settings.manages(key));
+    keys.extend(others.map(str::to_owned));
     keys
 }
 

@@ -103,7 +103,7 @@ fn absent_drift(kind: Kind, absent: &Absent, file: &Directives, engine: &Engine)
 }
 
 /// A directive of several lines is one string live.
-fn is_in_force(desired: &Directive, live: &[String]) -> bool {
+pub(super) fn is_in_force(desired: &Directive, live: &[String]) -> bool {
     let said = live.join(" ");
     let live = normal(&said);
     if desired.key == CLASSES {

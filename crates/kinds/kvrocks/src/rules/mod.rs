@@ -5,6 +5,7 @@ pub(crate) mod commands;
 mod data_loss;
 pub(crate) mod desired_config;
 pub(crate) mod drift;
+pub(crate) mod file_drift;
 pub(crate) mod find_roles;
 pub(crate) mod member_removal;
 pub(crate) mod password;

@@ -6,15 +6,47 @@
 use formats::engine::Engine;
 
 /// The default of a directive; `None` where it is not known here, or differs between versions.
-pub(super) fn default_of(engine: Engine, key: &str) -> Option<&'static str> {
-    let known = match engine {
-        Engine::Kvrocks => KVROCKS,
-        Engine::Redis | Engine::Valkey => REDIS,
-    };
-    let mut known = known.iter();
+pub(crate) fn default_of(engine: Engine, key: &str) -> Option<&'static str> {
+    let mut known = known(engine).iter();
     let found = known.find(|(known, _)| engine.is_same_directive(known, key));
     found.map(|(_, default)| *default)
 }
+
+/// The directives that a process may run with otherwise than its file says, whoever changed what.
+pub(crate) fn compared(engine: Engine) -> impl Iterator<Item = &'static str> {
+    let others = match engine {
+        Engine::Kvrocks => KVROCKS_OTHERS,
+        Engine::Redis | Engine::Valkey => REDIS_OTHERS,
+    };
+    let known = known(engine).iter().map(|(key, _)| *key);
+    known.chain(others.iter().copied())
+}
+
+fn known(engine: Engine) -> &'static [(&'static str, &'static str)] {
+    match engine {
+        Engine::Kvrocks => KVROCKS,
+        Engine::Redis | Engine::Valkey => REDIS,
+    }
+}
+
+/// Those whose defaults are not the same everywhere, or depend on the host.
+const REDIS_OTHERS: &[&str] = &[
+    "client-output-buffer-limit",
+    "io-threads",
+    "maxclients",
+    "repl-backlog-size",
+    "repl-diskless-sync",
+    "save",
+];
+
+const KVROCKS_OTHERS: &[&str] = &[
+    "bgsave-cron",
+    "compact-cron",
+    "log-level",
+    "max-backup-keep-hours",
+    "maxclients",
+    "slowlog-log-slower-than",
+];
 
 const REDIS: &[(&str, &str)] = &[
     ("activedefrag", "no"),

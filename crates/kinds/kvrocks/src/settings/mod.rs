@@ -9,6 +9,7 @@ mod sentinel;
 
 use types::{HostName, SecretId, ServiceName};
 
+pub(crate) use defaults::{compared, default_of};
 use formats::engine::Engine;
 use kit::Process;
 pub(crate) use read::read;
@@ -91,6 +92,13 @@ impl Settings {
         let places = self.places.iter().chain(&self.other_places);
         let mut known = self.hosts.iter().chain(&self.others).zip(places);
         known.find(|(known, _)| *known == host).map(|(_, place)| place)
+    }
+
+    /// Whether the inventory names a directive.
+    pub(crate) fn manages(&self, key: &str) -> bool {
+        let set = self.directives.iter().map(|directive| &directive.key);
+        let mut all = set.chain(self.absent.iter().map(|absent| &absent.key));
+        all.any(|named| self.engine.is_same_directive(named, key))
     }
 
     /// The directory and the file that are laid over the unit of Kvrocks.

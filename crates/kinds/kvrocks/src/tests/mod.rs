@@ -6,6 +6,7 @@ mod basis;
 mod directives;
 mod drift;
 mod failover;
+mod file_drift;
 mod fresh;
 mod judged;
 mod members;

@@ -4,6 +4,7 @@ use plan::{Level, Refusal};
 
 use crate::observe::{Engine, Member};
 use crate::rules::drift::{Drift, drifts, unknown_keys};
+use crate::rules::file_drift::file_drifts;
 use crate::rules::roles::Roles;
 use formats::directives::same_value;
 use formats::engine::Engine as Kind;
@@ -77,6 +78,11 @@ fn check_running(roles: &Roles, member: &Member<'_>, engine: &Engine, all: &mut 
         let text = "this Kvrocks does not know use-rsid-psync: a restarted old master can keep writes that no other member \
                     has";
         warn(text.to_owned());
+    }
+    for drift in file_drifts(member, engine) {
+        if !settings.manages(&drift.key) {
+            warn(drift.describe(&settings.config));
+        }
     }
     let Some(master) = roles.known() else {
         return;
