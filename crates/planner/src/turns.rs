@@ -10,6 +10,8 @@
 //! - Where nothing of that member's does, it is written after the first member that takes such a file has proven it.
 //! - Where no member's does, one host gets it first, then the others.
 //!
+//! A process that is started beside the others, without a turn, has its files before that: a member that joins serves nobody yet.
+//!
 //! The next turn begins once the gates of the one before have passed. Where a change fails for certain, the files of its turn
 //! are put back ([`Rollback`]).
 
@@ -84,7 +86,7 @@ pub(crate) fn arrange(
     let mut proofs: Vec<(usize, usize)> = Vec::new();
     let mut firsts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut turns: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (at, path) in held(&all, serving) {
+    for (at, path) in held(&all, serving, &is_serial) {
         let takers = takers(path);
         let later = takers.iter().copied().filter(|taker| *taker > at);
         let own = later
@@ -141,14 +143,29 @@ enum Move {
     After(usize),
 }
 
-/// The files that members which serve get, with their places.
-fn held<'a>(all: &'a [Placed], serving: &BTreeSet<HostName>) -> Vec<(usize, &'a str)> {
+/// The files that members which serve get, with their places; but for those of processes that are started at once.
+fn held<'a>(
+    all: &'a [Placed],
+    serving: &BTreeSet<HostName>,
+    is_serial: impl Fn(usize) -> bool,
+) -> Vec<(usize, &'a str)> {
     let file = |placed: &'a Placed| match &placed.task.action.as_ref()?.operation {
         Operation::WriteFile { path, .. } if serving.contains(&placed.task.host) => Some(path.as_str()),
         _ => None,
     };
-    let all = all.iter().enumerate();
-    all.filter_map(|(at, placed)| Some((at, file(placed)?))).collect()
+    let is_begun_with = |host: &HostName, path: &str| {
+        let mut begun = all
+            .iter()
+            .filter(|placed| !is_serial(placed.step) && !placed.task.disrupts);
+        begun.any(|placed| placed.task.host == *host && placed.task.applies(path))
+    };
+    let files = all
+        .iter()
+        .enumerate()
+        .filter_map(|(at, placed)| Some((at, file(placed)?)));
+    files
+        .filter(|(at, path)| !is_begun_with(&all[*at].task.host, path))
+        .collect()
 }
 
 /// The tasks of serial steps that put a file into force: those that disrupt, where there are any, for what an engine takes
@@ -369,6 +386,37 @@ mod tests {
                 "2: restart@db2, or puts back config.a@db2",
                 "2: config.a@db3 after restart@db2",
                 "2: restart@db3, or puts back config.a@db3",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_member_that_joins_has_its_file_before_it_is_started() {
+        let start = Placed {
+            step: 0,
+            ..restart("db3", "/a")
+        };
+        let start = Placed {
+            task: start.task.disrupting(false),
+            ..start
+        };
+        let all = vec![
+            file("db1", "/a"),
+            file("db2", "/a"),
+            file("db3", "/a"),
+            start,
+            restart("db1", "/a"),
+            restart("db2", "/a"),
+        ];
+        assert_eq!(
+            order(all, &serving(&ALL)),
+            [
+                "0: config.a@db3",
+                "0: restart@db3",
+                "2: config.a@db1",
+                "2: restart@db1, or puts back config.a@db1",
+                "2: config.a@db2 after restart@db1",
+                "2: restart@db2, or puts back config.a@db2",
             ]
         );
     }
