@@ -3,6 +3,7 @@
 //! Two services of a real kind, under playbooks of generic steps: a `command` whose guard fails is a task.
 
 mod bad_setting;
+mod clickhouse;
 mod paused;
 mod stages;
 

@@ -41,6 +41,12 @@ fn server_files(settings: &Settings) -> [FileQuery; 2] {
     ["keeper", "settings"].map(|name| server::config_file(settings, name))
 }
 
+/// The files of ours that the server takes while it runs.
+pub(crate) fn files_at_run_time(settings: &Settings) -> Vec<String> {
+    let files = ["clusters", "macros"].map(|name| settings.config_file(name));
+    files.into_iter().chain(settings.users_file()).collect()
+}
+
 /// The files of ours that `ZooKeeper` reads at its start only.
 fn zookeeper_files_read(zookeeper: &ZooKeeper) -> [FileQuery; 3] {
     [

@@ -1,7 +1,8 @@
 //! The step `reload`: clusters, macros and users are taken at run time.
 //!
 //! The server reads its files again every two seconds by itself (18.16 and later); saying so makes it happen now, and the
-//! gate makes sure that it did: where a name does not resolve, 18.16 is left without the whole cluster.
+//! gate makes sure that it did: where a name does not resolve, 18.16 is left without the whole cluster. So each member that
+//! serves has its files in its own turn.
 
 use plan::Preview;
 use protocol::Operation;
@@ -11,7 +12,7 @@ use types::HostName;
 use crate::checks;
 use crate::observe::server::replies::Live;
 use crate::observe::view::View;
-use crate::rules::need::starts;
+use crate::rules::need::{files_at_run_time, starts};
 use crate::rules::server::health::lacks;
 use crate::settings::Settings;
 use kit::{Cx, QUICK, StepPlan, Task, action};
@@ -36,6 +37,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
         plan.tasks.push(
             Task::new(host, "reload its configuration", reason, action(operation, QUICK))
                 .preview(Preview::Commands(vec![RELOAD.to_owned()]))
+                .takes(files_at_run_time(settings))
                 .gate(checks::loaded(settings, cx, host)),
         );
     }
@@ -43,8 +45,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
 }
 
 fn reason(settings: &Settings, host: &HostName, live: &Live, cx: &Cx<'_>) -> Option<String> {
-    let files = ["clusters", "macros"].map(|name| settings.config_file(name));
-    let mut files = files.into_iter().chain(settings.users_file());
+    let mut files = files_at_run_time(settings).into_iter();
     match files.find(|path| cx.writes(host, path)) {
         Some(path) => Some(format!("{path} changes")),
         None => lacks(settings, host, live),

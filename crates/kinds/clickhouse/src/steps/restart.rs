@@ -10,10 +10,9 @@ use crate::observe::view::View;
 use crate::rules::availability::is_only_missed;
 use crate::rules::coordination::quorum::Quorum;
 use crate::rules::coordination::{interim_membership, quorum_guard};
-use crate::rules::need::server_process;
 use crate::settings::Settings;
 use crate::steps::departing_voter;
-use crate::steps::servers::{is_formed, joins, needs, start_late};
+use crate::steps::servers::{self, is_formed, joins, needs, start_late};
 use kit::{Cx, Need, StepPlan};
 
 /// Plans the step.
@@ -44,8 +43,9 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             checks::serving(settings, cx, host)
         };
         let disrupts = need.restarts() || is_only_missed(&quorum, host);
-        let task = server_process(settings, host).task(&need);
-        let task = task.disrupting(disrupts).gate(gate);
+        let task = servers::task(settings, host, &need)
+            .disrupting(disrupts)
+            .gate(gate);
         // A Keeper restarts with its server; a departing one that is dead counts in the quorum, and in no budget.
         plan.tasks.push(if has_keeper && need.restarts() {
             checks::guarded(task, settings, false, cx)

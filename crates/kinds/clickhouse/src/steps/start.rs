@@ -9,9 +9,8 @@ use crate::observe::server::replies::Live;
 use crate::observe::view::View;
 use crate::rules::availability::is_only_missed;
 use crate::rules::coordination::interim_membership;
-use crate::rules::need::server_process;
 use crate::settings::Settings;
-use crate::steps::servers::{is_formed, joins, needs, start_late};
+use crate::steps::servers::{self, is_formed, joins, needs, start_late};
 use kit::{Cx, StepPlan};
 
 /// Plans the step.
@@ -41,7 +40,7 @@ pub(crate) fn plan(settings: &Settings, cx: &Cx<'_>) -> StepPlan {
             checks::serving(settings, cx, host)
         };
         let revives = need.starts() && is_only_missed(&quorum, host);
-        let task = server_process(settings, host).task(&need);
+        let task = servers::task(settings, host, &need);
         plan.tasks.push(task.disrupting(revives).gate(gate));
     }
     plan
