@@ -19,10 +19,10 @@ fn cluster(engine: Engine) -> Cluster {
     };
     let mut cluster = Cluster::new(engine, &NAMES, tempo);
     let (config, sentinel_config) = (cluster.config(), cluster.sentinel_config());
-    for at in 0..3 {
+    for (at, name) in NAMES.into_iter().enumerate() {
         let address = cluster.nodes[at].address.clone();
-        cluster.install_engine(NAMES[at], true);
-        cluster.install_sentinel(NAMES[at]);
+        cluster.install_engine(name, true);
+        cluster.install_sentinel(name);
         let role = if at == 0 { "" } else { "replicaof 10.0.0.1 6666\n" };
         let ours = "⟪secret:file:pw⟫";
         let text = format!(
