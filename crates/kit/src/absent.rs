@@ -3,29 +3,28 @@
 use config::Reader;
 use types::Diagnostic;
 
-/// Reads `absent` of a service. A key that the inventory also sets is an error, and one that the service itself needs, of
-/// which `needed` tells what to do instead.
+/// Reads `absent` of a service with `config`. A key that `config` sets is an error, and one that the service itself needs, of
+/// which `needed` tells why, and what to do instead.
 pub fn absent(
     reader: &Reader<'_>,
     is_set: impl Fn(&str) -> bool,
-    needed: impl Fn(&str) -> Option<&'static str>,
+    needed: impl Fn(&str) -> Option<(&'static str, &'static str)>,
 ) -> Vec<String> {
-    let mut keys = Vec::new();
-    for (key, span) in reader.strings("absent").unwrap_or_default() {
-        let wrong = |what: &str, label: &str| Diagnostic::error(format!("{key:?} {what}")).at(span, label);
-        if key.is_empty()
-            || key.contains(|sign: char| sign.is_whitespace() || sign.is_control() || sign == '=')
-        {
-            reader.findings().report(wrong("is no key", "one word"));
-        } else if let Some(instead) = needed(key) {
-            let error = wrong("is not for absent", "managed by the service itself");
-            reader.findings().report(error.hint(instead));
-        } else if is_set(key) {
-            let error = wrong("is both set and absent", "remove it here, or where it is set");
-            reader.findings().report(error);
-        } else {
-            keys.push(key.to_owned());
+    let unfit = |key: &str| {
+        if key.is_empty() || key.contains(|sign: char| sign.is_whitespace() || sign == '=') {
+            return Some(("not the name of a key", "one word"));
         }
-    }
-    keys
+        let is_set = || is_set(key).then_some(("config sets it", "leave one of the two"));
+        needed(key).or_else(is_set)
+    };
+    let keys = reader.strings("absent").unwrap_or_default().into_iter();
+    let fit = keys.filter_map(|(key, span)| {
+        let Some((label, hint)) = unfit(key) else {
+            return Some(key.to_owned());
+        };
+        let error = Diagnostic::error(format!("{key:?} cannot be absent"));
+        reader.findings().report(error.at(span, label).hint(hint));
+        None
+    });
+    fit.collect()
 }

@@ -19,11 +19,17 @@ pub(super) fn read_absent(reader: &Reader<'_>, config: &[(String, Value)]) -> Ve
         let mut set = config.iter();
         set.any(|(path, _)| is_below(path, absent) || is_below(absent, path))
     };
-    // What the server does not start with any more may well be taken out.
     let needed = |absent: &str| {
         let mut needed = NEEDED.iter();
         let path = needed.find(|path| is_below(path, absent) || is_below(absent, path))?;
-        managed(path)
+        Some(match (*path, managed(path)) {
+            (_, Some(instead)) => ("managed by the service itself", instead),
+            ("storage.dbPath", None) => (
+                "without it the server looks elsewhere for its data",
+                "leave it where it is",
+            ),
+            (_, None) => ("the unit counts on it", "leave it where it is"),
+        })
     };
     absent(reader, is_set, needed)
 }
@@ -34,14 +40,17 @@ pub(crate) fn is_below(path: &str, section: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The keys that the service manages itself, and sets.
-const NEEDED: [&str; 6] = [
+/// The keys that the service sets, or cannot do without. What the server does not start with any more may well be taken out.
+const NEEDED: [&str; 9] = [
     "replication.replSetName",
     "net.port",
     "net.bindIp",
     "net.bindIpAll",
     "security.keyFile",
     "security.authorization",
+    "storage.dbPath",
+    "processManagement.fork",
+    "processManagement.pidFilePath",
 ];
 
 fn collect(prefix: &str, table: &Table, findings: &Findings, keys: &mut Vec<(String, Value)>) {

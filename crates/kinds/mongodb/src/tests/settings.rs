@@ -27,6 +27,7 @@ fn contradictions() {
         "keyfile = { file = \"key\" }\nadmin = { password = { file = \"admin\" } }\nbind = [\"host\"]\n",
         "replicaset = \"rs1\"\n",
         "config.net.ipv6 = true\nabsent = [\"net.ipv6\", \"net\", \"security.keyFile\", \"a = b\", \"storage.journal.enabled\"]\n",
+        "absent = [\"storage.dbPath\", \"storage\", \"processManagement.fork\"]\n",
         "config.net.ipv6 = true\nconfig.setParameter.a = 1\nabsent = [\"setParameter\", \"net.ipv6.x\"]\n",
     ];
     let all = all.map(|more| format!("{}\n{}", more.trim_end(), wrong(more)));
