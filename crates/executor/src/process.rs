@@ -21,6 +21,8 @@ const LINE: usize = 300;
 pub(crate) struct Process<'n> {
     host: &'n HostName,
     unit: UnitQuery,
+    /// Whether it is a member's, which serves as long as any process of it is left.
+    is_member: bool,
     /// The invocations that were seen, the first of them after the action.
     invocations: BTreeSet<String>,
 }
@@ -40,6 +42,7 @@ impl<'n> Process<'n> {
         Some(Self {
             host: &node.host,
             unit: UnitQuery::new(unit),
+            is_member: !node.disrupts.is_empty(),
             invocations: BTreeSet::new(),
         })
     }
@@ -68,6 +71,10 @@ impl<'n> Process<'n> {
         let name = &self.unit.name;
         if unit.has_ended() {
             return Some(format!("{name} is {} on {}", unit.active, self.host));
+        }
+        // systemd takes a unit of an init script for active when all that the script started has ended.
+        if self.is_member && unit.sub == "exited" {
+            return Some(format!("no process of {name} is left on {}", self.host));
         }
         self.invocations.insert(unit.invocation.clone());
         (self.invocations.len() > 2).then(|| format!("systemd started {name} on {} twice again", self.host))

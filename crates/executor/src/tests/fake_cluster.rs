@@ -56,6 +56,9 @@ pub(super) enum Trouble {
     UnitFailsForGood,
     /// The unit ends after the action, and nothing starts it.
     UnitEnds,
+    /// What the unit's init script started ends after the action; systemd goes on taking the unit for active (seen with
+    /// Debian 12's ZooKeeper).
+    ProcessesEnd,
     /// systemd starts the unit again every ten seconds after the action.
     UnitLoops,
     /// systemd starts the unit once more after the action.
@@ -444,7 +447,11 @@ impl FakeCluster {
                 _ => "active",
             }
             .into(),
-            sub: "running".into(),
+            sub: match trouble {
+                Some(Trouble::ProcessesEnd) => "exited",
+                _ => "running",
+            }
+            .into(),
             enabled: "enabled".into(),
             main_pid: 1,
             started_us: 1,

@@ -1,7 +1,7 @@
 //! Gates end early once the process that the action started can no longer come up.
 
 use super::fake_cluster::{Script, Trouble};
-use super::graphs::{NodeExt, graph, node};
+use super::graphs::{NodeExt, budget, graph, graph_with, node};
 use super::setting::Setting;
 
 const HOUR: u64 = 3_600_000;
@@ -68,4 +68,28 @@ async fn what_serves_passes_whatever_its_unit_says() {
     let setting = restart(Trouble::UnitFails, Some(0));
     let ran = setting.run().await;
     assert!(ran.is_done("a"), "{:?}", ran.of("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_of_whose_init_script_nothing_is_left_is_not_waited_for() {
+    let member = node("a", "h1", &[])
+        .of("db")
+        .restarting()
+        .gate_limit(HOUR)
+        .disrupting(&["db"]);
+    let setting = Setting::new(graph_with(vec![member], &[("db", budget(&["h1"], 1, &[]))]));
+    let script = Script {
+        back_after: None,
+        trouble: Trouble::ProcessesEnd,
+        ..Script::default()
+    };
+    setting.cluster.script("a", script);
+    let (_, last) = setting.run().await.gate_failure("a");
+    assert!(
+        last.starts_with("no process of a is left on h1: h1 is down; its journal ends: "),
+        "{last}"
+    );
+    // What starts something and ends is no member.
+    let setting = restart(Trouble::ProcessesEnd, Some(60_000));
+    assert!(setting.run().await.is_done("a"));
 }
