@@ -4,7 +4,7 @@
 //! - At a barrier it needs the latest node of every host.
 //! - In a serial step it also needs an earlier node of that step ([`SerialOrder`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use config::Rollout as Mode;
@@ -25,6 +25,9 @@ const AFTER_REFUSAL: &str = "depends on a refused step";
 /// Why what comes after a step of which too little is known is not planned: the setting of a running process, without the
 /// file that keeps it, is gone at its next restart.
 const AFTER_UNPLANNED: &str = "depends on a step that could not be planned";
+
+/// Why a file is not written that would stand on all hosts before any process has run with it.
+const AFTER_NO_RESTART: &str = "what would prove it is refused or could not be planned";
 
 /// A rollout that was planned.
 pub(crate) struct Planned {
@@ -100,6 +103,8 @@ impl<'a> Chain<'a> {
             self.check_hosts(&others);
         }
         let mut placed = Vec::new();
+        // Where the first step that planned nothing more on a host stands, or everywhere (`None`).
+        let mut stops: BTreeMap<Option<HostName>, usize> = BTreeMap::new();
         for (at, step) in self.bound.steps.iter().enumerate() {
             let reached = self.reached(&step.hosts);
             let stopped = self.stopped(&reached);
@@ -109,26 +114,37 @@ impl<'a> Chain<'a> {
                 self.latest.earlier.push(task.clone());
                 placed.push(Placed::new(id, at, task));
             }
+            for host in self.latest.stopped.keys() {
+                stops.entry(host.clone()).or_insert(at);
+            }
         }
-        let is_serial = |at: usize| self.bound.steps[at].rollout == Mode::Serial;
-        let mut placed = turns::arrange(placed, &self.serving(), is_serial);
+        if self.service.is_some() {
+            placed = self.in_turns(placed, &stops);
+        }
         for (at, step) in self.bound.steps.iter().enumerate() {
             let placed: Vec<Placed> = placed.extract_if(.., |placed| placed.step == at).collect();
             self.add_nodes(step, placed);
         }
     }
 
-    /// The members that serve, as far as that is known.
-    fn serving(&self) -> BTreeSet<HostName> {
-        let Some(service) = self.service else {
-            return BTreeSet::new();
+    /// Puts the files of members into their turns. `stops` says at which step a host's plan ended, or everybody's.
+    fn in_turns(
+        &mut self,
+        mut placed: Vec<Placed>,
+        stops: &BTreeMap<Option<HostName>, usize>,
+    ) -> Vec<Placed> {
+        let bound = self.bound;
+        let is_serial = |at: usize| bound.steps[at].rollout == Mode::Serial;
+        let is_stopped = |step: usize, host: &HostName| {
+            let ends = |key: &Option<HostName>| stops.get(key).is_some_and(|at| *at > step);
+            ends(&None) || ends(&Some(host.clone()))
         };
-        let unavailable = service.unavailable(self.cx.facts);
-        let hosts = service.hosts().iter();
-        hosts
-            .filter(|host| !unavailable.contains(*host))
-            .cloned()
-            .collect()
+        for Placed { id, task, .. } in turns::remove_unproven(&mut placed, is_serial, is_stopped) {
+            self.latest.earlier.retain(|earlier| *earlier != task);
+            let why = format!("{}: {AFTER_NO_RESTART}", task.title);
+            self.unplanned(SkippedSteps::One(id.step().to_owned()), task.host, why, false);
+        }
+        turns::arrange(placed, is_serial)
     }
 
     /// Reports which hosts cannot be reached, and which names do not resolve.

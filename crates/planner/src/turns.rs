@@ -3,14 +3,15 @@
 //!
 //! Kinds plan in the order of their playbooks: the files of all hosts, then one member after another. Written at once, a
 //! file with which no process starts would stand on every host by the time the first restart shows it, and the next reboot
-//! would be an outage. So a file of a member that serves is held back:
+//! would be an outage. So the file of a member is held back, unless its process is down and the plan starts it:
 //!
 //! - It is written in the member's turn: before its restart, or before whatever else of a serial step puts the file into
 //!   force ([`Task::applies`]).
 //! - Where nothing of that member's does, it is written after the first member that takes such a file has proven it.
 //! - Where no member's does, one host gets it first, then the others.
-//!
-//! A process that is started beside the others, without a turn, has its files before that: a member that joins serves nobody yet.
+//! - Where a later step of that member is refused or could not be planned, and no member puts such a file into force, it is
+//!   not written at all: it would come to stand on all hosts without a proof.
+//! - A member that has the file already and does not run with it yet, because a run was cut off, comes first.
 //!
 //! The next turn begins once the gates of the one before have passed. Where a change fails for certain, the files of its turn
 //! are put back ([`Rollback`]).
@@ -76,17 +77,14 @@ impl Placed {
 }
 
 /// Puts every file to its place, and leaves the order of all else. `is_serial` says so of a step.
-pub(crate) fn arrange(
-    mut all: Vec<Placed>,
-    serving: &BTreeSet<HostName>,
-    is_serial: impl Fn(usize) -> bool,
-) -> Vec<Placed> {
-    let takers = |path: &str| takers(&all, path, serving, &is_serial);
+pub(crate) fn arrange(all: Vec<Placed>, is_serial: impl Fn(usize) -> bool) -> Vec<Placed> {
+    let mut all = unproven_first(all, &is_serial);
+    let takers = |path: &str| takers(&all, path, &is_serial);
     let mut moves: BTreeMap<usize, Move> = BTreeMap::new();
     let mut proofs: Vec<(usize, usize)> = Vec::new();
     let mut firsts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut turns: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (at, path) in held(&all, serving, &is_serial) {
+    for (at, path) in held(&all) {
         let takers = takers(path);
         let later = takers.iter().copied().filter(|taker| *taker > at);
         let own = later
@@ -136,6 +134,53 @@ pub(crate) fn arrange(
     moved(all, &moves)
 }
 
+/// Takes the files out that nothing of the plan would prove, on hosts of which a later step `is_stopped`.
+pub(crate) fn remove_unproven(
+    all: &mut Vec<Placed>,
+    is_serial: impl Fn(usize) -> bool,
+    is_stopped: impl Fn(usize, &HostName) -> bool,
+) -> Vec<Placed> {
+    let unproven: Vec<NodeId> = held(all)
+        .into_iter()
+        .filter(|(at, path)| {
+            let Placed { step, task, .. } = &all[*at];
+            is_stopped(*step, &task.host) && takers(all, path, &is_serial).is_empty()
+        })
+        .map(|(at, _)| all[at].id.clone())
+        .collect();
+    all.extract_if(.., |placed| unproven.contains(&placed.id))
+        .collect()
+}
+
+/// Moves the turns of members that have a file already to the front, where others are to get it.
+fn unproven_first(mut all: Vec<Placed>, is_serial: impl Fn(usize) -> bool) -> Vec<Placed> {
+    let files: Vec<(HostName, String)> = held(&all)
+        .into_iter()
+        .map(|(at, path)| (all[at].task.host.clone(), path.to_owned()))
+        .collect();
+    let paths: BTreeSet<&String> = files.iter().map(|(_, path)| path).collect();
+    for path in paths {
+        let gets = |placed: &Placed| {
+            files
+                .iter()
+                .any(|(host, written)| *host == placed.task.host && written == path)
+        };
+        let takers = takers(&all, path, &is_serial);
+        let Some(first) = takers.iter().copied().find(|at| gets(&all[*at])) else {
+            continue;
+        };
+        let mut to = begin(&all, first);
+        for taker in takers.into_iter().filter(|at| *at > first) {
+            if all[taker].task.disrupts && !gets(&all[taker]) && all[taker].step == all[first].step {
+                let from = begin(&all, taker);
+                all[to..=taker].rotate_right(taker + 1 - from);
+                to += taker + 1 - from;
+            }
+        }
+    }
+    all
+}
+
 /// Where a file goes: by the position of another task.
 #[derive(Debug, Clone, Copy)]
 enum Move {
@@ -143,43 +188,34 @@ enum Move {
     After(usize),
 }
 
-/// The files that members which serve get, with their places; but for those of processes that are started at once.
-fn held<'a>(
-    all: &'a [Placed],
-    serving: &BTreeSet<HostName>,
-    is_serial: impl Fn(usize) -> bool,
-) -> Vec<(usize, &'a str)> {
-    let file = |placed: &'a Placed| match &placed.task.action.as_ref()?.operation {
-        Operation::WriteFile { path, .. } if serving.contains(&placed.task.host) => Some(path.as_str()),
+/// The files that members get whose processes may run, with their places: all but those that a process is started with anyway,
+/// for of a member that is down, or is none yet, nothing is lost. Whether it serves does not count: one that cannot be asked
+/// may.
+fn held<'a>(all: &'a [Placed]) -> Vec<(usize, &'a str)> {
+    let starts = |host: &HostName, path: &str| {
+        all.iter().any(|Placed { task, .. }| {
+            let action = task.action.as_ref();
+            let operation = action.map(|action| &action.operation);
+            let is_start = operation.is_some_and(|operation| operation.started_unit().is_some());
+            task.host == *host && !task.disrupts && is_start && task.applies(path)
+        })
+    };
+    let file = |Placed { task, .. }: &'a Placed| match &task.action.as_ref()?.operation {
+        Operation::WriteFile { path, .. } if !starts(&task.host, path) => Some(path.as_str()),
         _ => None,
     };
-    let is_begun_with = |host: &HostName, path: &str| {
-        let mut begun = all
-            .iter()
-            .filter(|placed| !is_serial(placed.step) && !placed.task.disrupts);
-        begun.any(|placed| placed.task.host == *host && placed.task.applies(path))
-    };
-    let files = all
-        .iter()
-        .enumerate()
-        .filter_map(|(at, placed)| Some((at, file(placed)?)));
-    files
-        .filter(|(at, path)| !is_begun_with(&all[*at].task.host, path))
-        .collect()
+    let all = all.iter().enumerate();
+    all.filter_map(|(at, placed)| Some((at, file(placed)?))).collect()
 }
 
 /// The tasks of serial steps that put a file into force: those that disrupt, where there are any, for what an engine takes
 /// while it runs comes before them.
-fn takers(
-    all: &[Placed],
-    path: &str,
-    serving: &BTreeSet<HostName>,
-    is_serial: impl Fn(usize) -> bool,
-) -> Vec<usize> {
-    let is_one = |placed: &Placed| {
-        is_serial(placed.step) && serving.contains(&placed.task.host) && placed.task.applies(path)
+fn takers(all: &[Placed], path: &str, is_serial: impl Fn(usize) -> bool) -> Vec<usize> {
+    let is_taker = |Placed { step, task, .. }: &Placed| {
+        let takes = task.takes.iter().any(|taken| taken == path);
+        is_serial(*step) && (takes || task.disrupts && task.applies(path))
     };
-    let takers: Vec<usize> = (0..all.len()).filter(|at| is_one(&all[*at])).collect();
+    let takers: Vec<usize> = (0..all.len()).filter(|at| is_taker(&all[*at])).collect();
     let disrupting: Vec<usize> = takers
         .iter()
         .copied()
@@ -275,6 +311,16 @@ mod tests {
         placed("restart", 2, "", host, operation, true)
     }
 
+    /// The start of a process that is down, with a file, of the step 1.
+    fn start(host: &str, path: &str) -> Placed {
+        let operation = Operation::Unit {
+            name: "db.service".to_owned(),
+            verbs: vec![UnitVerb::Start],
+            reads: vec![path.to_owned()],
+        };
+        placed("start", 1, "", host, operation, false)
+    }
+
     /// Something else, without a disruption.
     fn other(step: &str, at: usize, host: &str) -> Placed {
         placed(step, at, "", host, Operation::Run { commands: Vec::new() }, false)
@@ -287,13 +333,9 @@ mod tests {
         Placed::new(id, at, task)
     }
 
-    fn serving(names: &[&str]) -> BTreeSet<HostName> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
     /// What is done in which order; steps 1 and 2 are serial.
-    fn order(all: Vec<Placed>, serving: &BTreeSet<HostName>) -> Vec<String> {
-        let arranged = arrange(all, serving, |step| step > 0);
+    fn order(all: Vec<Placed>) -> Vec<String> {
+        let arranged = arrange(all, |step| step > 0);
         let line = |placed: &Placed| {
             let id = placed.id.as_str().trim_start_matches("db/");
             let after = placed
@@ -329,7 +371,7 @@ mod tests {
             .chain(rest);
         let all: Vec<Placed> = all.chain([restart("db1", "/a")]).collect();
         assert_eq!(
-            order(all, &serving(&ALL)),
+            order(all),
             [
                 "1: members@db1",
                 "2: config.a@db2",
@@ -347,7 +389,7 @@ mod tests {
     fn a_member_that_needs_no_restart_gets_its_file_after_the_first_that_does() {
         let all = vec![file("db1", "/a"), file("db2", "/a"), restart("db2", "/a")];
         assert_eq!(
-            order(all, &serving(&ALL)),
+            order(all),
             [
                 "2: config.a@db2",
                 "2: restart@db2, or puts back config.a@db2",
@@ -360,7 +402,7 @@ mod tests {
     fn where_nothing_restarts_one_member_is_first() {
         let all = ALL.map(|host| file(host, "/a")).to_vec();
         assert_eq!(
-            order(all, &serving(&ALL)),
+            order(all),
             [
                 "0: config.a@db1",
                 "0: config.a@db2 after config.a@db1",
@@ -370,53 +412,24 @@ mod tests {
     }
 
     #[test]
-    fn members_that_do_not_serve_are_not_held_back() {
+    fn members_that_are_down_are_not_held_back() {
         let all = vec![
             file("db1", "/a"),
             file("db2", "/a"),
             file("db3", "/a"),
+            start("db1", "/a"),
             restart("db2", "/a"),
             restart("db3", "/a"),
         ];
         assert_eq!(
-            order(all, &serving(&["db2", "db3"])),
+            order(all),
             [
                 "0: config.a@db1",
+                "1: start@db1",
                 "2: config.a@db2",
                 "2: restart@db2, or puts back config.a@db2",
                 "2: config.a@db3 after restart@db2",
                 "2: restart@db3, or puts back config.a@db3",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_member_that_joins_has_its_file_before_it_is_started() {
-        let start = Placed {
-            step: 0,
-            ..restart("db3", "/a")
-        };
-        let start = Placed {
-            task: start.task.disrupting(false),
-            ..start
-        };
-        let all = vec![
-            file("db1", "/a"),
-            file("db2", "/a"),
-            file("db3", "/a"),
-            start,
-            restart("db1", "/a"),
-            restart("db2", "/a"),
-        ];
-        assert_eq!(
-            order(all, &serving(&ALL)),
-            [
-                "0: config.a@db3",
-                "0: restart@db3",
-                "2: config.a@db1",
-                "2: restart@db1, or puts back config.a@db1",
-                "2: config.a@db2 after restart@db1",
-                "2: restart@db2, or puts back config.a@db2",
             ]
         );
     }
@@ -430,7 +443,7 @@ mod tests {
         };
         let all = vec![file("db1", "/a"), file("db2", "/a"), take("db1"), take("db2")];
         assert_eq!(
-            order(all, &serving(&ALL)),
+            order(all),
             [
                 "1: config.a@db1",
                 "1: set@db1, or puts back config.a@db1",
@@ -446,13 +459,55 @@ mod tests {
             restart("db1", "/a"),
         ];
         assert_eq!(
-            order(all, &serving(&ALL)),
+            order(all),
             [
                 "1: set@db1",
                 "1: set@db2",
                 "2: config.a@db1",
                 "2: restart@db1, or puts back config.a@db1",
                 "2: config.a@db2 after restart@db1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_is_not_written_where_what_would_prove_it_is_refused() {
+        let removed = |all: Vec<Placed>, stopped: &str| {
+            let mut all = all;
+            let is_stopped = |step: usize, host: &HostName| step < 2 && host.as_str() == stopped;
+            let removed = remove_unproven(&mut all, |step| step > 0, is_stopped);
+            let ids = removed
+                .iter()
+                .map(|placed| placed.id.as_str().trim_start_matches("db/").to_owned());
+            ids.collect::<Vec<String>>()
+        };
+        let files = || ALL.map(|host| file(host, "/a")).to_vec();
+        assert_eq!(removed(files(), "db1"), ["config.a@db1"]);
+        let started = files().into_iter().chain([start("db1", "/a")]).collect();
+        assert_eq!(removed(started, "db1"), [""; 0], "it is down");
+        let proven = files().into_iter().chain([restart("db2", "/a")]).collect();
+        assert_eq!(removed(proven, "db1"), [""; 0], "db2 proves it");
+    }
+
+    #[test]
+    fn a_member_that_has_the_file_already_comes_first() {
+        let all = vec![
+            file("db2", "/a"),
+            file("db3", "/a"),
+            restart("db2", "/a"),
+            restart("db3", "/a"),
+            other("step-down", 2, "db1"),
+            restart("db1", "/a"),
+        ];
+        assert_eq!(
+            order(all),
+            [
+                "2: step-down@db1",
+                "2: restart@db1",
+                "2: config.a@db2 after restart@db1",
+                "2: restart@db2, or puts back config.a@db2",
+                "2: config.a@db3 after restart@db1",
+                "2: restart@db3, or puts back config.a@db3",
             ]
         );
     }
@@ -470,7 +525,7 @@ mod tests {
             restart("db1", "/a"),
         ];
         assert_eq!(
-            order(all, &serving(&ALL)),
+            order(all),
             [
                 "2: failover@db2",
                 "2: config.a@db1",
