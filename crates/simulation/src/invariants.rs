@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use fakes::{FakeCluster, Fault};
+use protocol::facts::FileQuery;
+use protocol::{Fact, Operation, Query as _};
 use types::HostName;
+
+use crate::project::NO_NUMBER;
 
 /// How long a partition may go unseen by the service itself: nobody is told of silence, and each waits for an answer for as
 /// long as it does. SSDB waits longest of all, 30 s (`recv_timeout`), and says SYNC meanwhile.
@@ -35,6 +39,8 @@ pub(crate) struct Watched {
     silent: Duration,
     injected: BTreeMap<HostName, (Duration, String)>,
     seen_violations: usize,
+    /// The members that serve and were given a file with which no process starts.
+    given: BTreeSet<HostName>,
 }
 
 /// A service as it is before an operation.
@@ -59,6 +65,7 @@ impl Watched {
             silent: Duration::ZERO,
             injected: BTreeMap::new(),
             seen_violations: 0,
+            given: BTreeSet::new(),
         }
     }
 
@@ -141,6 +148,36 @@ impl Watched {
         }
         self.serving = serving;
         broken
+    }
+
+    /// What an operation that writes a file did: no second member may get one that no member has proven.
+    pub(crate) fn written(
+        &mut self,
+        host: &HostName,
+        before: &Before,
+        operation: &Operation,
+    ) -> Option<String> {
+        let Operation::WriteFile { path, text, .. } = operation else {
+            return None;
+        };
+        let is_given = text.as_str().contains(NO_NUMBER) && before.serving.contains(host);
+        if is_given && self.members.contains(host) {
+            self.given.insert(host.clone());
+        }
+        // It may have been put back, or written again by the service itself.
+        let query = FileQuery::text(path).wrap();
+        let has_it = |host: &HostName| match self.world.answer(host, &query) {
+            Some(Ok(Fact::File(file))) => file.text().is_some_and(|text| text.as_str().contains(NO_NUMBER)),
+            _ => false,
+        };
+        let given: BTreeSet<HostName> = self.given.iter().filter(|host| has_it(host)).cloned().collect();
+        self.given = given;
+        (is_given && self.given.len() > 1).then(|| {
+            format!(
+                "{}: none has proven the file that {:?} have",
+                self.name, self.given
+            )
+        })
     }
 
     fn causes(&self) -> String {

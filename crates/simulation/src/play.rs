@@ -194,13 +194,20 @@ impl<'a> Stage<'a> {
             self.turn,
         );
         let read = project::read(&inventory)?;
+        let bad = match phase.wish {
+            Wish::BadSetting => Some(project::read(&project::with_bad_setting(
+                &inventory,
+                &self.scenario.plays[0],
+            ))?),
+            _ => None,
+        };
         self.site().set_inventory(&read.project.inventory.services);
         let mut options = Options::default();
         if phase.wish == Wish::Restart {
             options.restart = Some(self.running(&read).await);
         }
         self.site().begin_phase();
-        self.with_troubles(phase, &read, &options).await?;
+        self.with_troubles(phase, &read, bad.as_ref(), &options).await?;
         self.site().note(|| "all troubles are over".to_owned());
         let cut = phase.cut();
         self.converge(&read, &options, &cut).await?;
@@ -226,7 +233,7 @@ impl<'a> Stage<'a> {
                 let at = self.chance.below(self.members.len());
                 self.members.remove(at);
             }
-            Wish::Build | Wish::Upkeep | Wish::Restart | Wish::Remove => {}
+            Wish::Build | Wish::Upkeep | Wish::BadSetting | Wish::Restart | Wish::Remove => {}
             Wish::Replace => {
                 if let Some(spare) = spare {
                     let at = self.chance.below(self.members.len());
@@ -243,7 +250,14 @@ impl<'a> Stage<'a> {
     }
 
     /// Applies while troubles come and go, and a client writes.
-    async fn with_troubles(&mut self, phase: &Phase, read: &Read, options: &Options) -> Result<(), String> {
+    /// The first apply is of the bad inventory, where there is one.
+    async fn with_troubles(
+        &mut self,
+        phase: &Phase,
+        read: &Read,
+        bad: Option<&Read>,
+        options: &Options,
+    ) -> Result<(), String> {
         let began = Instant::now();
         let (ender, end) = watch::channel(false);
         let operator = self.operator.clone();
@@ -263,7 +277,8 @@ impl<'a> Stage<'a> {
         };
         let applying = async {
             let mut defect = Ok(());
-            for _ in 0..STUBBORN {
+            for round in 0..STUBBORN {
+                let read = bad.filter(|_| round == 0).unwrap_or(read);
                 let end = self.apply(read, options, &desk).await;
                 if let End::Broken(why) = end {
                     defect = Err(why);

@@ -23,6 +23,22 @@ pub(crate) fn inventory(plays: &[Play], site: &[&str], members: &[&str], turn: u
     )
 }
 
+/// What stands for a number that is none.
+pub(crate) const NO_NUMBER: &str = "no-number";
+
+/// The same inventory with a setting of the first service with which none of its processes starts.
+pub(crate) fn with_bad_setting(inventory: &str, play: &Play) -> String {
+    let found = play
+        .number
+        .and_then(|before| Some((inventory.find(before)? + before.len(), before)));
+    let Some((at, _)) = found else {
+        return inventory.to_owned();
+    };
+    let (head, tail) = inventory.split_at(at);
+    let rest = tail.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    format!("{head}{NO_NUMBER:?}{rest}")
+}
+
 /// A project, and the values of its secrets.
 pub(crate) struct Read {
     pub(crate) project: Project,

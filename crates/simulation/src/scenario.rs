@@ -56,6 +56,8 @@ pub(crate) enum Wish {
     Upkeep,
     /// Another setting.
     Settings,
+    /// A setting with which no process starts; then the one before again.
+    BadSetting,
     /// A restart.
     Restart,
     /// One host more.
@@ -180,6 +182,10 @@ impl Scenario {
         }
         if !draw.no_doubts && chance.one_in(3) {
             scenario.add_doubts(&mut chance);
+        }
+        let mut chance = Chance::new(seed, 4);
+        if scenario.plays[0].number.is_some() && chance.one_in(4) {
+            scenario.add_phase(Wish::BadSetting, 3, &mut chance);
         }
         Some(scenario)
     }

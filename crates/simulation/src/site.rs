@@ -548,6 +548,9 @@ impl State {
             let before = service.before();
             if let Some(result) = service.world.operate(host, operation) {
                 broken.extend(service.after(host, &before, known));
+                if result.is_ok() {
+                    broken.extend(service.written(host, &before, operation));
+                }
                 return result;
             }
         }

@@ -34,6 +34,7 @@ pub const PLAY: Play = Play {
             .unwrap_or_default();
         format!("[services.altcraft]\nhosts = {hosts:?}\nmaster = {master:?}\nmain = {{ TURN = {turn} }}\n")
     },
+    number: None,
     world: |hosts, pace| Box::new(Cluster::new(hosts, pace)),
 };
 

@@ -9,6 +9,7 @@ use crate::Play;
 pub const KEEPER: Play = Play {
     kind: "clickhouse",
     inventory: |hosts, turn| inventory(hosts, turn, "keeper"),
+    number: None,
     world: |hosts, pace| Box::new(Cluster::with_pace(hosts, MODERN, pace)),
 };
 
@@ -16,6 +17,7 @@ pub const KEEPER: Play = Play {
 pub const ZOOKEEPER: Play = Play {
     kind: "clickhouse",
     inventory: |hosts, turn| inventory(hosts, turn, "zookeeper"),
+    number: None,
     world: |hosts, pace| Box::new(Cluster::with_pace(hosts, DEBIAN, pace)),
 };
 

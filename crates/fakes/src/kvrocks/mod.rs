@@ -35,6 +35,7 @@ pub use server::Server;
 pub const KVROCKS: Play = Play {
     kind: "kvrocks",
     inventory: |hosts, turn| inventory("kvrocks", "package = \"none\"\n", "", hosts, turn),
+    number: Some("tcp-backlog = "),
     world: |hosts, pace| play(Engine::Kvrocks, hosts, pace),
 };
 
@@ -42,6 +43,7 @@ pub const KVROCKS: Play = Play {
 pub const REDIS: Play = Play {
     kind: "kvrocks",
     inventory: |hosts, turn| inventory("redis", "", "appendonly = true, ", hosts, turn),
+    number: Some("tcp-backlog = "),
     world: |hosts, pace| play(Engine::Redis, hosts, pace),
 };
 

@@ -98,6 +98,13 @@ impl Server {
         if engine != Engine::Kvrocks {
             refuse_unknown(engine, text)?;
         }
+        // What it says there, as Redis 7.0 does (ran).
+        if file
+            .last("tcp-backlog")
+            .is_some_and(|value| unquoted(value).parse::<u32>().is_err())
+        {
+            return Err("argument must be an integer".to_owned());
+        }
         let last = |key: &str| file.last(key).map(unquoted).unwrap_or_default().to_owned();
         // For the others it is an alias.
         let role = last("slaveof");

@@ -16,6 +16,7 @@ use crate::{FakeCluster, Fault, Play};
 pub const PLAY: Play = Play {
     kind: "mongodb",
     inventory,
+    number: Some("maxIncomingConnections = "),
     world: |hosts, pace| Box::new(Set::packaged(hosts, pace, 0)),
 };
 

@@ -118,6 +118,10 @@ impl Process {
         if let Some(why) = conf.refused() {
             return Err(why);
         }
+        let most = conf.get("net.maxIncomingConnections");
+        if most.is_some_and(|most| most.as_u64().is_none()) {
+            return Err("Error parsing option \"net.maxIncomingConnections\" as int".to_owned());
+        }
         let path = conf.get("security.keyFile").and_then(Value::as_str);
         let key = match path {
             None => None,

@@ -16,6 +16,7 @@ use crate::{FakeCluster, Fault, Play};
 pub const PLAY: Play = Play {
     kind: "rabbitmq",
     inventory,
+    number: Some("config.channel_max = "),
     world: |hosts, pace| Box::new(Hosts::new(hosts, pace)),
 };
 

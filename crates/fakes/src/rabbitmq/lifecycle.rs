@@ -34,6 +34,15 @@ impl Hosts {
                 "Cookie file .erlang.cookie must be accessible by owner only",
             ));
         }
+        let lines = node.machine.text(CONFIG).lines();
+        let most = lines
+            .filter_map(|line| line.strip_prefix("channel_max = "))
+            .next_back();
+        if most.is_some_and(|most| most.parse::<u32>().is_err()) {
+            node.machine.unit(UNIT).start(now);
+            node.machine.unit(UNIT).die();
+            return Err(failed("error: generate_failed, during check of rabbitmq.conf"));
+        }
         if !node.machine.files.contains_key(COOKIE) {
             let made = format!("MADE{}", name_of(host).to_uppercase());
             node.machine.write(COOKIE, &made, 0o400, "rabbitmq", now);

@@ -34,6 +34,7 @@ pub const PLAY: Play = Play {
             1_000_000 + turn
         )
     },
+    number: None,
     world: |hosts, pace| Box::new(Cluster::new(hosts, pace)),
 };
 
