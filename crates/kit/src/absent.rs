@@ -3,8 +3,8 @@
 use config::Reader;
 use types::Diagnostic;
 
-/// Reads `absent` of a service with `config`. A key that `config` sets is an error, and one that the service itself needs, of
-/// which `needed` tells why, and what to do instead.
+/// Reads `absent` of a service. A key that the inventory also sets is an error, and one that the service itself needs, of which
+/// `needed` tells why, and what to do instead.
 pub fn absent(
     reader: &Reader<'_>,
     is_set: impl Fn(&str) -> bool,
@@ -14,7 +14,7 @@ pub fn absent(
         if key.is_empty() || key.contains(|sign: char| sign.is_whitespace() || sign == '=') {
             return Some(("not the name of a key", "one word"));
         }
-        let is_set = || is_set(key).then_some(("config sets it", "leave one of the two"));
+        let is_set = || is_set(key).then_some(("it is set as well", "leave one of the two"));
         needed(key).or_else(is_set)
     };
     let keys = reader.strings("absent").unwrap_or_default().into_iter();

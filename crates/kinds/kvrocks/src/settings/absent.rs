@@ -22,23 +22,29 @@ pub(super) fn read(reader: &Reader<'_>, engine: Engine, set: &[Directive]) -> Ve
     keys.collect()
 }
 
-/// Why a directive stays in the file, or what to do instead; `None` where it can be taken out.
-fn stays(key: &str, engine: Engine) -> Option<&'static str> {
+/// Why a directive stays in the file, and what to do instead; `None` where it can be taken out.
+fn stays(key: &str, engine: Engine) -> Option<(&'static str, &'static str)> {
+    let by_hand = "take it out of the file by hand";
     if let Some(instead) = managed(key, engine) {
-        return Some(instead);
+        return Some(("managed by the service itself", instead));
     }
     match key {
-        _ if !is_name(key) => Some("a directive is letters, digits, dots, hyphens and underscores"),
-        "dir" | "dbfilename" | "appendfilename" | "appenddirname" | "db-name" => {
-            Some("without it the engine looks elsewhere for its data")
-        }
-        "daemonize" | "supervised" | "pidfile" => Some("the unit counts on it"),
+        _ if !is_name(key) => Some((
+            "not the name of a directive",
+            "letters, digits, dots, hyphens and underscores",
+        )),
+        "dir" | "dbfilename" | "appendfilename" | "appenddirname" | "db-name" => Some((
+            "without it the engine looks elsewhere for its data",
+            "leave it where it is",
+        )),
+        "daemonize" | "supervised" | "pidfile" => Some(("the unit counts on it", "leave it where it is")),
         _ if can_hold_secret(key) || cannot_be_compared(key, engine) => {
-            Some("it is not compared with the running server: take it out of the file by hand")
+            Some(("it is not compared with the running server", by_hand))
         }
-        _ if engine == Engine::Kvrocks && default_of(engine, key).is_none() => Some(
-            "CONFIG REWRITE of Kvrocks writes every directive, and the default of this one is not known here: set it in directives",
-        ),
+        _ if engine == Engine::Kvrocks && default_of(engine, key).is_none() => Some((
+            "CONFIG REWRITE of Kvrocks writes every directive, and the default of this one is not known here",
+            "set it in directives",
+        )),
         _ => None,
     }
 }

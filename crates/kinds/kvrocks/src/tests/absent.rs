@@ -101,18 +101,18 @@ fn what_cannot_be_absent() {
              directives = { replica-priority = 5 }\n"
         ),
         @r#"
-    "port" is not for absent: managed by the service itself; set port of the service
-    "primaryauth" is not for absent: managed by the service itself; set password of the service: all members share it
-    "a b" is no key: one word
-    "max*" is not for absent: managed by the service itself; a directive is letters, digits, dots, hyphens and underscores
-    "slave-priority" is both set and absent: remove it here, or where it is set
-    "Dir" is not for absent: managed by the service itself; without it the engine looks elsewhere for its data
-    "masteruser" is not for absent: managed by the service itself; it is not compared with the running server: take it out of the file by hand
-    "include" is not for absent: managed by the service itself; it is not compared with the running server: take it out of the file by hand
+    "port" cannot be absent: managed by the service itself; set port of the service
+    "primaryauth" cannot be absent: managed by the service itself; set password of the service: all members share it
+    "a b" cannot be absent: not the name of a key; one word
+    "max*" cannot be absent: not the name of a directive; letters, digits, dots, hyphens and underscores
+    "slave-priority" cannot be absent: it is set as well; leave one of the two
+    "Dir" cannot be absent: without it the engine looks elsewhere for its data; leave it where it is
+    "masteruser" cannot be absent: it is not compared with the running server; take it out of the file by hand
+    "include" cannot be absent: it is not compared with the running server; take it out of the file by hand
     "#
     );
     assert_snapshot!(wrong("kvrocks", "absent = [\"use-rsid-psync\", \"log-level\", \"timeout\"]\n"), @r#"
-    "use-rsid-psync" is not for absent: managed by the service itself; it is always yes: without it a restarted old master can keep stray writes
-    "log-level" is not for absent: managed by the service itself; CONFIG REWRITE of Kvrocks writes every directive, and the default of this one is not known here: set it in directives
+    "use-rsid-psync" cannot be absent: managed by the service itself; it is always yes: without it a restarted old master can keep stray writes
+    "log-level" cannot be absent: CONFIG REWRITE of Kvrocks writes every directive, and the default of this one is not known here; set it in directives
     "#);
 }
