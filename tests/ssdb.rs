@@ -109,7 +109,7 @@ fn fall_behind(bed: &Bed) {
     );
 }
 
-/// db3 is filled anew, with consent, and its old data stay.
+/// db3 is filled again, with consent, and its old data stay.
 fn a_mirror_that_fell_behind(bed: &Bed, overlay: &[&str]) {
     let with = |words: &[&'static str]| -> Vec<&str> { overlay.iter().chain(words).copied().collect() };
     let _ = bed.clusterctl("apply", &with(&["--yes"])).expect(0);

@@ -1,4 +1,4 @@
-//! `absent`: keys of a configuration file that are taken out of it, whoever wrote them.
+//! `absent`: keys of a configuration file that are taken out of it, no matter who wrote them.
 
 use config::Reader;
 use types::Diagnostic;

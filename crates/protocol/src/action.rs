@@ -427,7 +427,7 @@ pub struct Change {
     pub wrote: Option<String>,
 }
 
-/// In a text, such as the journal, what is not there is left out; on the wire every field has its place.
+/// In a text, such as the journal, a hash that is not there is not written; on the wire every field has its place.
 impl Serialize for Change {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let is_left_out = serializer.is_human_readable() && self.wrote.is_none();

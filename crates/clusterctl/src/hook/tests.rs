@@ -61,7 +61,7 @@ impl Rig {
 async fn is_gone(rig: &Rig, name: &str) -> bool {
     let began = Instant::now();
     let stat = format!("/proc/{}/stat", rig.read(name).trim());
-    // One that was killed and not waited for is gone too; whoever adopts it waits for it in its own time.
+    // One that was killed and not waited for is gone too; the process that adopts it waits for it in its own time.
     let runs = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
     while runs() && began.elapsed() < Duration::from_secs(10) {
         tokio::time::sleep(Duration::from_millis(10)).await;

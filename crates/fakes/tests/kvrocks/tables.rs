@@ -82,11 +82,11 @@ pub(crate) const LACKING: &[(&str, &str)] = &[
     ),
     (
         "kvrocks sentinel:* file *",
-        "written anew at every change, without the identities of others",
+        "written again at every change, without the identities of others",
     ),
     (
         "kvrocks sentinel:file before *",
-        "written anew at every change, without the identities of others",
+        "written again at every change, without the identities of others",
     ),
     (
         "sentinel cmd:*",

@@ -63,7 +63,7 @@ fn a_keeper_that_lost_most_of_its_members_is_not_begun_anew() {
     assert_snapshot!(shown(&*service, &cluster));
 }
 
-/// Where the only member that knows something was stopped, its tables were not asked for, and two blank ones began anew.
+/// Where the only member that knows something was stopped, its tables were not asked for, and two blank ones began with nothing.
 #[test]
 fn blank_keepers_do_not_outvote_one_that_is_stopped() {
     let service = keeper("");

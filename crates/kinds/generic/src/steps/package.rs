@@ -2,7 +2,7 @@
 //!
 //! Where the unit that a package would bring is there without it, somebody else has installed the program: perhaps no
 //! repository has such a package, and one that came now would change what runs. An installation that was cut off is ended
-//! all the same.
+//! in any case.
 
 use protocol::facts::{PackageQuery, UnitFact, UnitQuery};
 use protocol::{FactQuery, Operation, Query};

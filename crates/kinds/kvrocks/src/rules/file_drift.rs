@@ -1,4 +1,4 @@
-//! Where the running process differs from its file, whoever changed which of them, and whichever is newer.
+//! Where the running process differs from its file, no matter who changed which of them, and which is newer.
 
 use super::drift::is_in_force;
 use crate::observe::{Engine, Member};

@@ -12,7 +12,7 @@ pub(crate) fn default_of(engine: Engine, key: &str) -> Option<&'static str> {
     found.map(|(_, default)| *default)
 }
 
-/// The directives that a process may run with otherwise than its file says, whoever changed what.
+/// The directives that a process may run with otherwise than its file says, no matter who changed what.
 pub(crate) fn compared(engine: Engine) -> impl Iterator<Item = &'static str> {
     let others = match engine {
         Engine::Kvrocks => KVROCKS_OTHERS,

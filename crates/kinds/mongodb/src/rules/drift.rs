@@ -1,4 +1,4 @@
-//! Drift: options of a running process that are not those of its file, whoever changed which.
+//! Drift: options of a running process that are not those of its file, no matter who changed which.
 
 use formats::mongod_conf::Conf;
 use kit::Freshness;
