@@ -50,6 +50,14 @@ impl Placed {
         }
     }
 
+    /// The file that it writes.
+    fn writes(&self) -> Option<&str> {
+        match &self.task.action.as_ref()?.operation {
+            Operation::WriteFile { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// What puts the host back where it fails.
     pub(crate) fn rollback(&self) -> Option<Rollback> {
         if self.files.is_empty() {
@@ -154,9 +162,9 @@ pub(crate) fn remove_unproven(
 
 /// Moves the turns of members that have a file already to the front, where others are to get it.
 fn unproven_first(mut all: Vec<Placed>, is_serial: impl Fn(usize) -> bool) -> Vec<Placed> {
-    let files: Vec<(HostName, String)> = held(&all)
-        .into_iter()
-        .map(|(at, path)| (all[at].task.host.clone(), path.to_owned()))
+    let files: Vec<(HostName, String)> = all
+        .iter()
+        .filter_map(|placed| Some((placed.task.host.clone(), placed.writes()?.to_owned())))
         .collect();
     let paths: BTreeSet<&String> = files.iter().map(|(_, path)| path).collect();
     for path in paths {
@@ -200,9 +208,9 @@ fn held<'a>(all: &'a [Placed]) -> Vec<(usize, &'a str)> {
             task.host == *host && !task.disrupts && is_start && task.applies(path)
         })
     };
-    let file = |Placed { task, .. }: &'a Placed| match &task.action.as_ref()?.operation {
-        Operation::WriteFile { path, .. } if !starts(&task.host, path) => Some(path.as_str()),
-        _ => None,
+    let file = |placed: &'a Placed| {
+        let path = placed.writes()?;
+        (!starts(&placed.task.host, path)).then_some(path)
     };
     let all = all.iter().enumerate();
     all.filter_map(|(at, placed)| Some((at, file(placed)?))).collect()
@@ -508,6 +516,35 @@ mod tests {
                 "2: restart@db2, or puts back config.a@db2",
                 "2: config.a@db3 after restart@db1",
                 "2: restart@db3, or puts back config.a@db3",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_member_that_is_started_and_then_changed_keeps_its_place() {
+        let changed = Placed {
+            step: 2,
+            ..file("db2", "/a")
+        };
+        let demoted = Placed {
+            step: 2,
+            ..file("db1", "/a")
+        };
+        let all = vec![
+            start("db2", "/a"),
+            demoted,
+            restart("db1", "/a"),
+            changed,
+            restart("db2", "/a"),
+        ];
+        assert_eq!(
+            order(all),
+            [
+                "1: start@db2",
+                "2: config.a@db1",
+                "2: restart@db1, or puts back config.a@db1",
+                "2: config.a@db2",
+                "2: restart@db2",
             ]
         );
     }
