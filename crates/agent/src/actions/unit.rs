@@ -20,6 +20,9 @@ pub(super) fn tell(
         if *verb != UnitVerb::DaemonReload {
             words.extend(["--", name]);
         }
+        if matches!(verb, UnitVerb::Start | UnitVerb::Restart) {
+            forget_starts(act, name)?;
+        }
         if *verb == UnitVerb::Restart {
             act.begin_once(&words.join(" "))?;
         }
@@ -39,6 +42,14 @@ pub(super) fn tell(
     }
     let verbs: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
     Ok(done(format!("{name}: {}", verbs.join(", "))))
+}
+
+/// Has systemd forget how often a unit was started: one that was started again and again with a bad file is not started
+/// with the good one either, for some seconds ("Start request repeated too quickly", systemd.unit(5), `StartLimitBurst`).
+/// Where it knows no such unit, the start says so.
+fn forget_starts(act: &Act<'_>, name: &str) -> Result<(), ActionError> {
+    let words = ["systemctl", "--no-ask-password", "reset-failed", "--", name];
+    act.program(&argv(&words), &[], &[]).map(drop)
 }
 
 /// Notes what a unit was started with. One that ran already was not started.

@@ -94,7 +94,9 @@ case "$2" in restart) echo "Job for a.service failed." >&2; exit 1;; esac"#,
     let expected = [
         "--no-ask-password daemon-reload",
         "--no-ask-password enable -- a.service",
+        "--no-ask-password reset-failed -- a.service",
         "--no-ask-password start -- a.service",
+        "--no-ask-password reset-failed -- a.service",
         "--no-ask-password restart -- a.service",
     ];
     assert_eq!(calls.lines().collect::<Vec<_>>(), expected);
