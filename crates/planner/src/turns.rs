@@ -181,12 +181,26 @@ fn unproven_first(mut all: Vec<Placed>, is_serial: impl Fn(usize) -> bool) -> Ve
         for taker in takers.into_iter().filter(|at| *at > first) {
             if all[taker].task.disrupts && !gets(&all[taker]) && all[taker].step == all[first].step {
                 let from = begin(&all, taker);
-                all[to..=taker].rotate_right(taker + 1 - from);
-                to += taker + 1 - from;
+                if is_movable(&all, to, from) {
+                    all[to..=taker].rotate_right(taker + 1 - from);
+                    to += taker + 1 - from;
+                }
             }
         }
     }
     all
+}
+
+/// Whether a turn may come before another: neither these two nor those in between need what is done on other hosts first, as the
+/// canaries of a mirror's restart are written on all of them.
+fn is_movable(all: &[Placed], to: usize, from: usize) -> bool {
+    let of_turn = |at: usize| all[at..].iter().find(|placed| placed.task.disrupts);
+    let is_own = |at: usize| of_turn(at).is_some_and(|taker| taker.task.host == all[at].task.host);
+    let begins = |at: usize| {
+        let before = at.checked_sub(1).map(|before| &all[before]);
+        before.is_none_or(|before| before.step != all[at].step || before.task.disrupts)
+    };
+    begins(to) && begins(from) && (to..from).all(is_own)
 }
 
 /// Where a file goes: by the position of another task.
@@ -516,6 +530,37 @@ mod tests {
                 "2: restart@db2, or puts back config.a@db2",
                 "2: config.a@db3 after restart@db1",
                 "2: restart@db3, or puts back config.a@db3",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_turn_that_needs_others_first_keeps_its_place() {
+        let canary = |host: &str| {
+            placed(
+                "canary",
+                2,
+                host,
+                host,
+                Operation::Run { commands: Vec::new() },
+                false,
+            )
+        };
+        let all = vec![
+            file("db2", "/a"),
+            canary("db1"),
+            restart("db2", "/a"),
+            canary("db3"),
+            restart("db1", "/a"),
+        ];
+        assert_eq!(
+            order(all),
+            [
+                "2: canary.db1@db1",
+                "2: config.a@db2",
+                "2: restart@db2, or puts back config.a@db2",
+                "2: canary.db3@db3",
+                "2: restart@db1",
             ]
         );
     }
