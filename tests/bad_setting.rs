@@ -1,15 +1,21 @@
 //! A setting with which no process starts costs one member a restart: the old file is put back, no other member gets the new
 //! one, and with the old inventory there is nothing left to do.
 
-use e2e::{Bed, DB};
+use std::thread::sleep;
+use std::time::Duration;
 
-const SERVICES: &str = r#"
+use e2e::{Applying, Bed, DB, kill_points};
+use serde_json::Value;
+
+const REDIS: &str = r#"
 [services.duplicates]
 kind = "kvrocks"
 engine = "redis"
 hosts = ["db1", "db2", "db3"]
 password = { file = "secrets/duplicates.password" }
+"#;
 
+const OTHERS: &str = r#"
 [services.rabbitmq]
 hosts = ["db1", "db2", "db3"]
 cookie = { file = "secrets/rabbitmq.cookie" }
@@ -24,6 +30,9 @@ coordination = "zookeeper"
 
 /// An address that no host has: who is to listen on it does not start.
 const NOBODYS: &str = "203.0.113.7";
+
+/// Nothing but a start shows that it is bad.
+const NO_SOCKET: &str = "unixsocket = \"/no/such/directory/socket\"";
 
 /// A bad setting of one service.
 struct Bad {
@@ -42,8 +51,7 @@ fn all() -> Vec<Bad> {
     };
     vec![
         redis("databases = \"abc\""),
-        // Nothing but a start shows it.
-        redis("unixsocket = \"/no/such/directory/socket\""),
+        redis(NO_SOCKET),
         Bad {
             overlay: "[services.rabbitmq.config]\n\"listeners.tcp.default\" = \"abc\"\n".to_owned(),
             service: "rabbitmq",
@@ -78,7 +86,7 @@ fn on_each(bed: &Bed, script: &str) -> [String; 3] {
 
 #[test]
 fn a_bad_setting_costs_one_member_a_restart_and_stands_on_no_host() {
-    let bed = Bed::new(&DB, SERVICES);
+    let bed = Bed::new(&DB, &format!("{REDIS}{OTHERS}"));
     let _ = bed.build();
     let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
     for bad in all() {
@@ -106,4 +114,38 @@ fn a_bad_setting_costs_one_member_a_restart_and_stands_on_no_host() {
         "ls /var/backups/clusterctl/etc/redis /var/backups/clusterctl/etc/mongod.conf* | wc -l",
     );
     assert_ne!(backups.trim(), "0", "what was replaced is kept");
+}
+
+/// Where the controller is killed in an apply of a bad setting.
+const KILLS: usize = 10;
+
+#[test]
+fn wherever_a_rollback_is_killed_one_apply_mends_it_and_one_host_has_the_file_at_most() {
+    // A key that the good inventory has too: one that it does not name would stay in the file, as an operator's own does.
+    let good = format!("{REDIS}directives.unixsocket = \"/run/redis/socket\"\n");
+    let bed = Bed::new(&DB, &good);
+    let _ = bed.build();
+    let bad = ["--overlay", "overlay.toml"];
+    bed.write(
+        "overlay.toml",
+        &format!("[services.duplicates.directives]\n{NO_SOCKET}\n"),
+    );
+    let (events, code) = Applying::start(&bed, &bad).end();
+    assert_eq!(code, Some(3));
+    let told = |event: &Value| event.to_string().contains("rolled-back");
+    assert!(events.iter().any(told), "{events:?}");
+    // At each event, right then and a moment later.
+    for point in kill_points(2 * events.len(), KILLS) {
+        let mut applying = Applying::start(&bed, &bad);
+        let told: Vec<Value> = applying.by_ref().take(point.div_ceil(2)).collect();
+        sleep(Duration::from_millis(if point % 2 == 0 { 300 } else { 0 }));
+        applying.kill();
+        let with_it = on_each(&bed, "grep -c no/such/directory /etc/redis/redis.conf || true");
+        let with_it = with_it.iter().filter(|count| count.trim() != "0").count();
+        assert!(with_it <= 1, "{with_it} hosts have the bad file, {told:?}");
+        let _ = bed
+            .clusterctl("apply", &["--lock-timeout", "5min", "--yes"])
+            .expect(0);
+        let _ = bed.clusterctl("plan", &["--detailed-exitcode"]).expect(0);
+    }
 }
