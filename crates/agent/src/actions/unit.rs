@@ -49,7 +49,7 @@ pub(super) fn tell(
 /// Where it knows no such unit, the start says so.
 fn forget_starts(act: &Act<'_>, name: &str) -> Result<(), ActionError> {
     let words = ["systemctl", "--no-ask-password", "reset-failed", "--", name];
-    act.program(&argv(&words), &[], &[]).map(drop)
+    act.program(&argv(words), &[], &[]).map(drop)
 }
 
 /// Notes what a unit was started with. One that ran already was not started.
