@@ -60,7 +60,7 @@ pub(crate) fn failure(failure: &Failure) -> Vec<String> {
             let mut lines = self::failure(cause);
             lines.push(match error {
                 None => format!(
-                    "rolled back: {} {} as before, and the member serves with it",
+                    "rolled back: {} {} as before",
                     listed(files),
                     if files.len() == 1 { "is" } else { "are" }
                 ),
